@@ -1,0 +1,84 @@
+"""Who is asking: one object for each agent, spawned or connected from outside.
+
+A connection is bound to its principal when it is accepted and never asks the
+client who it is. What the principal owns (name, mailbox, subscriptions, keys)
+is kept by the domain packages under its `agent_id`.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from clove.policy import Permissions
+    from clove.sandbox.interface import IView
+
+__all__ = ["Kind", "Principal"]
+
+
+class Kind(enum.Enum):
+    """What a principal is."""
+
+    OPERATOR = "operator"  # the kernel's own uid or root, on the main socket
+    GUEST = "guest"  # another uid that the configuration lets in
+    AGENT = "agent"  # spawned by this kernel
+
+
+class Principal:
+    """One identity.
+
+    @ivar agent_id: never reused within a kernel's life.
+    @ivar name: registered name, or "" if it has none.
+    @ivar permissions: what it may do now; replaced as a whole.
+    @ivar parent_id: who spawned it; 0 for connections from outside.
+    @ivar view: where READ, WRITE and EXEC happen; None if it has no right to any.
+    @ivar cwd: directory that relative paths start from, or None for the view's own.
+    @ivar syscalls: how many it has made.
+    @ivar sandboxed: it runs inside namespaces; its children must too.
+    @ivar network: it may use the host's network directly.
+    """
+
+    __slots__ = (
+        "agent_id",
+        "connections",
+        "cwd",
+        "kind",
+        "name",
+        "network",
+        "parent_id",
+        "permissions",
+        "sandboxed",
+        "syscalls",
+        "view",
+    )
+
+    def __init__(
+        self,
+        agent_id: int,
+        kind: Kind,
+        permissions: Permissions,
+        *,
+        name: str = "",
+        parent_id: int = 0,
+        view: IView | None = None,
+        cwd: str | None = None,
+        sandboxed: bool = False,
+        network: bool = True,
+    ) -> None:
+        self.agent_id = agent_id
+        self.kind = kind
+        self.permissions = permissions
+        self.name = name
+        self.parent_id = parent_id
+        self.view = view
+        self.cwd = cwd
+        self.sandboxed = sandboxed
+        self.network = network
+        self.syscalls = 0
+        self.connections = 0
+
+    @property
+    def is_operator(self) -> bool:
+        """True for the one who may do everything."""
+        return self.kind is Kind.OPERATOR

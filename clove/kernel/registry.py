@@ -1,0 +1,106 @@
+"""Ids and names of every principal: who is alive, who bears which name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from clove.errors import AlreadyExists, InvalidRequest, NotFound
+
+if TYPE_CHECKING:
+    from clove.kernel.principal import Principal
+
+__all__ = ["NAME_LIMIT", "Registry", "check_name"]
+
+NAME_LIMIT = 128
+"""Characters in a name."""
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@:+ -]*", re.ASCII)
+
+
+def check_name(name: str) -> str:
+    """The name itself, if it may name an agent.
+
+    @raise InvalidRequest: empty, too long, or with characters that would be
+        trouble in a path, a terminal or a log (`/`, NUL, control characters).
+    """
+    if len(name) > NAME_LIMIT:
+        raise InvalidRequest(f"a name has at most {NAME_LIMIT} characters, this one {len(name)}")
+    if not _NAME.fullmatch(name) or ".." in name:
+        raise InvalidRequest(
+            "a name begins with a letter, digit or _ and goes on with these, space or . @ : + -",
+            hint="choose a name such as researcher-1",
+        )
+    return name
+
+
+class Registry:
+    """Live principals by id and by name. Ids only ever grow."""
+
+    def __init__(self) -> None:
+        self._next = 1
+        self._by_id: dict[int, Principal] = {}
+        self._by_name: dict[str, Principal] = {}
+
+    def new_id(self) -> int:
+        """An id that was never given before."""
+        self._next += 1
+        return self._next - 1
+
+    def add(self, principal: Principal) -> None:
+        """Take in a live principal; its name, if any, must be free.
+
+        @raise AlreadyExists: the name is in use.
+        """
+        if principal.name:
+            self._claim(principal, principal.name)
+        self._by_id[principal.agent_id] = principal
+
+    def rename(self, principal: Principal, name: str) -> None:
+        """Register a name; the old one becomes free.
+
+        @raise AlreadyExists: another live agent bears it.
+        @raise InvalidRequest: see L{check_name}.
+        """
+        self._claim(principal, check_name(name))
+        if principal.name and principal.name != name:
+            del self._by_name[principal.name]
+        principal.name = name
+
+    def remove(self, principal: Principal) -> None:
+        """Forget a principal and free its name."""
+        self._by_id.pop(principal.agent_id, None)
+        if self._by_name.get(principal.name) is principal:
+            del self._by_name[principal.name]
+
+    def get(self, agent_id: int) -> Principal | None:
+        """The live principal with this id."""
+        return self._by_id.get(agent_id)
+
+    def named(self, name: str) -> Principal | None:
+        """The live principal with this name."""
+        return self._by_name.get(name)
+
+    def find(self, *, agent_id: int | None = None, name: str | None = None) -> Principal:
+        """By id, else by name.
+
+        @raise NotFound: nobody alive.
+        """
+        found = self.get(agent_id) if agent_id is not None else self.named(name or "")
+        if found is None:
+            who = f"id {agent_id}" if agent_id is not None else f"name {name!r}"
+            raise NotFound(f"no live agent with {who}", hint="LIST shows the agents")
+        return found
+
+    def __iter__(self) -> Iterator[Principal]:
+        return iter(list(self._by_id.values()))
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def _claim(self, principal: Principal, name: str) -> None:
+        holder = self._by_name.get(name)
+        if holder is not None and holder is not principal:
+            raise AlreadyExists(f"the name {name!r} is in use by agent {holder.agent_id}")
+        self._by_name[name] = principal

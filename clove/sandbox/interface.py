@@ -1,0 +1,113 @@
+"""What the kernel sees of a place where programs run: the host or a sandbox.
+
+Two real implementations: `clove.sandbox.host` (the kernel's own view) and
+`clove.sandbox.launcher` (inside an agent's namespaces, through its init).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from twisted.internet.defer import Deferred
+from zope.interface import Attribute, Interface
+
+__all__ = ["Command", "ExitStatus", "IFile", "IRunning", "ISandbox", "IView", "Output"]
+
+Output = Callable[[int, bytes], None]
+"""Takes (1 for stdout or 2 for stderr, bytes)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExitStatus:
+    """How a process ended: exactly one of the two is set (wait(2)).
+
+    @ivar reason: a word of the launcher's when it knows more than the status
+        ("oom", "pids"), else empty.
+    """
+
+    code: int | None = None
+    signal: int | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A program to run in a view.
+
+    @ivar cwd: None for the view's own working directory.
+    @ivar env: added to the view's own environment.
+    """
+
+    argv: tuple[str, ...]
+    cwd: str | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    stdin: bytes = b""
+
+
+class IRunning(Interface):
+    """A command that runs. It is alone in a new session."""
+
+    pid: int = Attribute("Process id as the host sees it, or 0 if unknown.")
+    done: Deferred[ExitStatus] = Attribute(
+        "Fires when the process has ended and its output is closed or drained."
+    )
+
+    def kill() -> None:
+        """SIGKILL to the whole process group. Harmless when it is over."""
+
+
+class IFile(Interface):
+    """A path that was resolved to what is really there, and is held (O_PATH)."""
+
+    path: str = Attribute("Absolute real path as the view sees it, links resolved.")
+    kind: str = Attribute("file, directory, fifo, socket, device or missing (its parent is held).")
+    size: int = Attribute("Bytes, for a file.")
+    links: int = Attribute("Number of hard links, for a file.")
+
+    def open(flags: int) -> Deferred[int]:
+        """Open what is held. For `missing`, flags must hold O_CREAT (then O_EXCL is implied).
+
+        @return: Deferred of a descriptor, which the caller closes.
+        @raise NotFound, PermissionDenied (the OS's own, rule `os`), InvalidRequest.
+        """
+
+    def close() -> None:
+        """Release it. Idempotent."""
+
+
+class IView(Interface):
+    """A file system and a set of processes, as one agent sees them."""
+
+    def resolve(path: str) -> Deferred[IFile]:
+        """Resolve a path (relative: to the view's working directory) with openat2.
+
+        Links are followed, magic links (/proc/*/fd, /proc/*/root) are refused.
+
+        @raise NotFound, InvalidRequest, PermissionDenied (rule `os` or `magic-link`).
+        """
+
+    def run(command: Command, output: Output) -> Deferred[IRunning]:
+        """Start a command; fires when it runs.
+
+        @raise NotFound: no such program or cwd.
+        """
+
+
+class ISandbox(IView):
+    """An agent's main process with everything it started."""
+
+    pid: int = Attribute("Host pid of the agent's main process.")
+    done: Deferred[ExitStatus] = Attribute("Fires when all of it is gone.")
+
+    def terminate() -> None:
+        """SIGTERM to every process of the agent. A paused one is continued first."""
+
+    def kill() -> None:
+        """SIGKILL to every process of the agent, paused or not."""
+
+    def pause() -> Deferred[None]:
+        """Stop every process of the agent (cgroup freezer, else SIGSTOP)."""
+
+    def resume() -> Deferred[None]:
+        """Continue them."""
