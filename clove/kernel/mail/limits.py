@@ -1,0 +1,34 @@
+"""Bounds of the mailboxes."""
+
+from __future__ import annotations
+
+import msgspec
+
+__all__ = ["MailLimits"]
+
+
+class MailLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A message that was accepted is never dropped for a limit; one that does not
+    fit is refused to its sender with `limit_exceeded`.
+    """
+
+    max_messages: int = 1000
+    """Messages in one mailbox, leased ones included; one more is refused."""
+    max_bytes: int = 4 << 20
+    """Bytes of messages in one mailbox; a message that does not fit is refused."""
+    max_message_bytes: int = 1 << 20
+    """Bytes of one message; a larger one is refused."""
+    max_sender_bytes: int = 64 << 20
+    """Bytes of one sender's messages that nobody has read yet, in all mailboxes
+    together; past it the sender is refused."""
+    max_total_bytes: int = 256 << 20
+    """Bytes of messages in all mailboxes together; past it every sender is refused."""
+    max_waiters: int = 64
+    """RECVs that wait on one mailbox; one more is refused."""
+    max_wait: float = 3600.0
+    """Seconds that a RECV waits at most; a longer wait is cut to this."""
+    max_batch: int = 1000
+    """Messages in the reply to one RECV; a larger `max` is cut to this."""
+    lease: float = 30.0
+    """Seconds until a message received with `"ack": "manual"` and not acknowledged
+    is there to be received again."""
