@@ -1,0 +1,62 @@
+# Everything works from a clean checkout; .venv is made and refreshed by itself.
+# `make PYTHON=/path/to/python3` picks the interpreter.
+
+PY := .venv/bin/python
+TOPIC ?=
+PYTEST_ARGS ?=
+SOURCES := clove twisted tests examples bench
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help venv dev demo test lint pytest trial bench bench-smoke docs lock clean
+
+# One line for each check, its output only when it fails.
+define quietly
+	@printf '  %-24s' '$(1)'; if out=$$($(2) 2>&1); then echo ok; else echo FAILED; printf '%s\n' "$$out"; exit 1; fi
+endef
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' Makefile
+
+venv: ## .venv with what the programs need (.venv/bin/twistd, .venv/bin/clove)
+	@tools/venv run
+
+dev: ## .venv with the checks as well
+	@tools/venv dev
+
+demo: venv ## three agents write a report, one is killed half-way (TOPIC="...")
+	@$(PY) examples/research_team/demo.py $(if $(TOPIC),--topic "$(TOPIC)")
+
+test: lint trial pytest ## every check
+
+lint: dev ## format, lint, types, imports
+	$(call quietly,ruff format,.venv/bin/ruff format --check $(SOURCES))
+	$(call quietly,ruff check,.venv/bin/ruff check $(SOURCES))
+	$(call quietly,mypy --strict,.venv/bin/mypy)
+	$(call quietly,lint-imports,.venv/bin/lint-imports --no-cache)
+
+pytest: dev ## the tests (PYTEST_ARGS="tests/unit -k mail")
+	@$(PY) -W error -m pytest $(PYTEST_ARGS)
+
+trial: dev ## the part of the suite that plain trial runs
+	$(call quietly,trial,tools/run-trial)
+
+bench: dev ## requests a second, as ratios to the least that a server can do
+	@$(PY) bench/run.py
+	@$(PY) bench/isolation.py
+
+bench-smoke: dev ## the bench in a few seconds, to see that it runs
+	@$(PY) bench/run.py --smoke
+	@$(PY) bench/isolation.py --smoke
+
+docs: dev ## API documentation in apidocs/
+	@.venv/bin/pydoctor -q -W --project-name Clove --docformat epytext --html-output apidocs \
+		--privacy 'PRIVATE:clove.**._*' clove
+
+lock: dev ## renew requirements.lock and requirements-dev.lock
+	@tools/lock
+
+clean: ## remove what the targets above made
+	@rm -rf .venv build dist apidocs .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+		_trial_temp* bench/tools/bin *.egg-info
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	@rm -f twisted/plugins/dropin.cache
