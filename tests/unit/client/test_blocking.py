@@ -1,0 +1,444 @@
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clove import CloveClient
+from clove.client.limits import ClientLimits
+from clove.errors import (
+    AlreadyExists,
+    ConnectionLost,
+    Internal,
+    InvalidRequest,
+    LimitExceeded,
+    NotFound,
+    PermissionDenied,
+    TimedOut,
+)
+from clove.framing import MAX_REPLY, Opcode
+
+QUICK = ClientLimits(reconnects=2, first_pause=0.0)
+
+
+def echo(ask: Any) -> Any:
+    return ask.body if ask.opcode == Opcode.NOOP else {"success": True, "asked": ask.fields}
+
+
+@pytest.fixture
+def client(peer: Any) -> Iterator[CloveClient]:
+    peer.answer = echo
+    with CloveClient(peer.path) as client:
+        yield client
+
+
+def test_speaks_version_2_and_takes_its_id(client: CloveClient) -> None:
+    assert client.protocol_version == 2
+    assert client.agent_id == 1
+    assert client.hello()["kernel_version"] == "test"
+    assert client.noop(b"\x00abc") == b"\x00abc"
+
+
+@pytest.mark.parametrize("version", [0, 1])
+def test_falls_back_to_version_1(peer: Any, version: int) -> None:
+    peer.version = version
+    peer.answer = echo
+    with CloveClient(peer.path) as client:
+        assert client.protocol_version == 1
+        assert client.noop(b"hello") == b"hello"
+        assert client.fetch("k")["asked"] == {"key": "k"}
+
+
+def test_says_how_to_start_a_kernel_that_is_not_there(socket_directory: Path) -> None:
+    with pytest.raises(ConnectionLost) as caught:
+        CloveClient(f"{socket_directory}/none").connect()
+    assert "no kernel listens" in caught.value.message
+    assert "twistd -n clove-kernel" in caught.value.hint
+
+
+def test_raises_what_a_kernel_says_to_a_stranger(peer: Any) -> None:
+    peer.refusal = {
+        "success": False,
+        "error": "Permission denied: not you",
+        "code": "permission_denied",
+        "rule": "peer-uid",
+    }
+    with pytest.raises(PermissionDenied) as caught:
+        CloveClient(peer.path).connect()
+    assert caught.value.rule == "peer-uid"
+
+
+def test_an_error_with_a_code_is_raised_and_one_without_is_a_result(peer: Any) -> None:
+    replies = {
+        Opcode.KILL: {
+            "success": False,
+            "error": "no such agent",
+            "code": "not_found",
+            "hint": "look",
+        },
+        Opcode.EXEC: {"success": False, "exit_code": 3, "stdout": "", "stderr": "oh"},
+        Opcode.HTTP: {"success": False, "status_code": 404, "body": ""},
+        Opcode.STORE: {"success": False, "error": "version", "code": "already_exists"},
+    }
+    peer.answer = lambda ask: replies[ask.opcode]
+    with CloveClient(peer.path) as client:
+        with pytest.raises(NotFound) as caught:
+            client.kill("nobody")
+        assert caught.value.hint == "look"
+        assert client.exec("false")["exit_code"] == 3
+        assert client.http("http://x/")["status_code"] == 404
+        with pytest.raises(AlreadyExists):
+            client.store("k", 1, if_version=7)
+
+
+def test_sends_only_the_fields_that_were_given(client: CloveClient) -> None:
+    assert client.send_message({"a": None}, to_name="bob")["asked"] == {
+        "message": {"a": None},
+        "to_name": "bob",
+    }
+    assert client.send_message("hi", "bob", ttl=3)["asked"] == {
+        "message": "hi",
+        "to_name": "bob",
+        "ttl": 3,
+    }
+    assert client.store("k", None)["asked"] == {"key": "k", "value": None}
+    assert client.kill(7)["asked"] == {"id": 7}
+    assert client.exec("ls", async_=True, request_id="r")["asked"] == {
+        "command": "ls",
+        "timeout": 30.0,
+        "async": True,
+        "request_id": "r",
+    }
+
+
+def test_refuses_what_cannot_be_asked(client: CloveClient) -> None:
+    with pytest.raises(InvalidRequest):
+        client.kill()
+    with pytest.raises(InvalidRequest):
+        client.send_message("x")
+    with pytest.raises(InvalidRequest):
+        client.store("k", {1, 2})
+    with pytest.raises(InvalidRequest):
+        client.store("k", float("nan"))
+    with pytest.raises(InvalidRequest):
+        client.store("\ud800", 1)
+    with pytest.raises(LimitExceeded):
+        client.noop(bytes((1 << 20) + 1))
+    assert client.noop(bytes(1 << 20)) == bytes(1 << 20)
+
+
+def test_a_relative_script_is_the_callers(
+    client: CloveClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here.py").write_text("")
+    monkeypatch.chdir(tmp_path)
+    assert client.spawn("a", "here.py")["asked"]["script"] == f"{tmp_path}/here.py"
+    assert client.spawn("a", "elsewhere.py")["asked"]["script"] == "elsewhere.py"
+
+
+def test_a_time_out_cancels_and_leaves_the_connection_usable(peer: Any) -> None:
+    late: list[Any] = []
+    peer.answer = lambda ask: late.append(ask) if ask.opcode == Opcode.WAIT else echo(ask)
+    with CloveClient(peer.path, timeout=0.02) as client:
+        with pytest.raises(TimedOut):
+            client.wait("a", timeout=0.01)
+        client.timeout = 30
+        assert client.noop(b"1") == b"1"
+        cancels = [ask for ask in peer.asked if ask.opcode == Opcode.CANCEL]
+        assert [int.from_bytes(ask.body, "little") for ask in cancels] == [late[0].number]
+        late[0].reply({"success": True})
+        assert client.noop(b"2") == b"2"
+        assert len(peer.links) == 1
+
+
+def test_on_version_1_a_late_reply_is_not_taken_for_another(peer: Any) -> None:
+    peer.version = 1
+    late: list[Any] = []
+    peer.answer = lambda ask: late.append(ask) if ask.opcode == Opcode.WAIT else None
+    with CloveClient(peer.path, timeout=0.02) as client:
+        with pytest.raises(TimedOut):
+            client.wait("a", timeout=0.01)
+        client.timeout = 30
+
+        def answer(ask: Any) -> Any:
+            late[0].reply({"success": True, "reason": "exited"})
+            return echo(ask)
+
+        peer.answer = answer
+        assert client.fetch("k")["asked"] == {"key": "k"}
+
+
+def test_threads_share_a_connection_whose_replies_come_in_any_order(peer: Any) -> None:
+    held: list[Any] = []
+    everyone = threading.Event()
+
+    def answer(ask: Any) -> None:
+        held.append(ask)
+        if len(held) == 8:
+            for one in reversed(held):
+                one.reply({"success": True, "key": one.fields["key"]})
+            everyone.set()
+
+    peer.answer = answer
+    results: dict[str, str] = {}
+    with CloveClient(peer.path) as client:
+
+        def ask(key: str) -> None:
+            results[key] = client.fetch(key)["key"]
+
+        threads = [threading.Thread(target=ask, args=(f"k{n}",)) for n in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+    assert results == {f"k{n}": f"k{n}" for n in range(8)}
+    assert len(peer.links) == 1
+
+
+def test_many_threads_make_many_calls(client: CloveClient) -> None:
+    wrong: list[object] = []
+
+    def work(mark: bytes) -> None:
+        for number in range(200):
+            data = mark * (number + 1)
+            if client.noop(data) != data:
+                wrong.append(data)
+
+    threads = [threading.Thread(target=work, args=(bytes([65 + n]),)) for n in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert wrong == []
+    assert not any(thread.is_alive() for thread in threads)
+
+
+def test_big_requests_and_big_replies_do_not_hold_each_other_up(peer: Any) -> None:
+    peer.answer = lambda ask: ask.body * 8
+    with CloveClient(peer.path) as client:
+        done: list[int] = []
+
+        def work() -> None:
+            for _ in range(4):
+                done.append(len(client.noop(bytes(1 << 20))))
+
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        assert done == [8 << 20] * 16
+
+
+def test_the_largest_reply_is_taken_and_a_larger_one_is_not(peer: Any) -> None:
+    peer.answer = lambda ask: bytes(MAX_REPLY)
+    with CloveClient(peer.path, limits=QUICK) as client:
+        assert len(client.noop()) == MAX_REPLY
+        peer.answer = lambda ask: bytes(MAX_REPLY + 1)
+        with pytest.raises(ConnectionLost, match="makes no sense"):
+            client.noop()
+
+
+def test_a_reply_that_is_not_json_is_an_error_of_its_own(peer: Any) -> None:
+    peer.answer = lambda ask: b"\xff{"
+    with CloveClient(peer.path) as client, pytest.raises(Internal):
+        client.fetch("k")
+
+
+def test_streams_give_pieces_and_then_the_whole(peer: Any) -> None:
+    def answer(ask: Any) -> Any:
+        assert ask.fields["stream"] is True
+        ask.reply({"success": True, "content": "one "}, more=True)
+        ask.reply({"success": True, "content": "two"}, more=True)
+        return {"success": True, "content": "one two", "tokens": 2}
+
+    peer.answer = answer
+    with CloveClient(peer.path) as client:
+        stream = client.think_stream("count")
+        assert list(stream) == ["one ", "two"]
+        assert stream.result is not None
+        assert stream.result["tokens"] == 2
+        assert client.think_stream("again").finish()["content"] == "one two"
+
+
+def test_a_stream_on_version_1_comes_in_one_piece(peer: Any) -> None:
+    peer.version = 1
+    peer.answer = lambda ask: {"success": True, "stdout": "out", "stderr": "err", "exit_code": 0}
+    with CloveClient(peer.path) as client:
+        stream = client.exec_stream("x")
+        assert list(stream) == [("stdout", "out"), ("stderr", "err")]
+
+
+def test_other_calls_work_while_a_stream_is_open(peer: Any) -> None:
+    def answer(ask: Any) -> Any:
+        if ask.opcode == Opcode.LOGS:
+            for number in range(3):
+                ask.reply({"success": True, "lines": [{"offset": number}]}, more=True)
+            return {"success": True, "lines": []}
+        return echo(ask)
+
+    peer.answer = answer
+    with CloveClient(peer.path) as client:
+        seen = []
+        for line in client.follow_logs("a"):
+            assert client.noop(b"x") == b"x"
+            seen.append(line["offset"])
+        assert seen == [0, 1, 2]
+
+
+def test_leaving_a_stream_cancels_it(peer: Any) -> None:
+    def answer(ask: Any) -> Any:
+        if ask.opcode == Opcode.THINK:
+            ask.reply({"success": True, "content": "first"}, more=True)
+            return None
+        return echo(ask)
+
+    peer.answer = answer
+    with CloveClient(peer.path) as client:
+        with client.think_stream("x") as stream:
+            assert next(stream) == "first"
+        assert client.noop() == b""
+        assert peer.opcodes()[-2:] == ["CANCEL", "NOOP"]
+        for piece in client.think_stream("y"):
+            assert piece == "first"
+            break
+        client.noop()
+        assert peer.opcodes()[-2:] == ["CANCEL", "NOOP"]
+
+
+def test_a_stream_that_nobody_takes_is_bounded(peer: Any) -> None:
+    def answer(ask: Any) -> Any:
+        if ask.opcode == Opcode.EXEC:
+            for _ in range(40):
+                ask.reply({"success": True, "stdout": "x" * 1000}, more=True)
+            return {"success": True, "stdout": ""}
+        return echo(ask)
+
+    peer.answer = answer
+    with CloveClient(peer.path, limits=ClientLimits(stream_bytes=10_000)) as client:
+        stream = client.exec_stream("flood")
+        client.noop()
+        with pytest.raises(LimitExceeded):
+            stream.finish()
+
+
+def test_pushed_events_are_kept_and_bounded(peer: Any) -> None:
+    def answer(ask: Any) -> Any:
+        for number in range(5):
+            ask.link.push({"type": "CUSTOM", "data": {"n": number}})
+        return {"success": True, "subscribed": ["CUSTOM"]}
+
+    peer.answer = answer
+    with CloveClient(peer.path, limits=ClientLimits(events=3)) as client:
+        client.subscribe("CUSTOM", push=True)
+        events = [client.next_event(10) for _ in range(3)]
+        assert [event["data"]["n"] for event in events if event] == [2, 3, 4]
+        assert client.next_event(0.0) is None
+
+
+def test_too_many_calls_in_flight_are_refused(peer: Any) -> None:
+    peer.answer = lambda ask: None
+    with CloveClient(peer.path, limits=ClientLimits(outstanding=2)) as client:
+        streams = [client.follow_logs("a") for _ in range(2)]
+        with pytest.raises(LimitExceeded):
+            client.follow_logs("a")
+        streams[0].close()
+        streams[0] = client.follow_logs("a")
+
+
+def test_a_lost_connection_is_resumed_and_reads_are_repeated(peer: Any) -> None:
+    peer.answer = echo
+    with CloveClient(peer.path, limits=QUICK) as client:
+        assert client.agent_id == 1
+
+        def cut_once(ask: Any) -> None:
+            peer.answer = echo
+            ask.link.cut()
+
+        peer.answer = cut_once
+        assert client.fetch("k")["asked"] == {"key": "k"}
+        assert client.agent_id == 1
+        assert len(peer.links) == 2
+
+
+def test_a_call_that_may_have_been_served_is_not_repeated(peer: Any) -> None:
+    peer.answer = lambda ask: ask.link.cut()
+    with CloveClient(peer.path, limits=QUICK) as client:
+        with pytest.raises(ConnectionLost):
+            client.store("k", 1)
+        assert peer.opcodes().count("STORE") == 1
+        peer.answer = echo
+        assert client.store("k", 2)["success"] is True
+
+
+def test_a_call_on_a_connection_that_died_meanwhile_is_sent_on_a_new_one(peer: Any) -> None:
+    peer.answer = echo
+    with CloveClient(peer.path, limits=QUICK) as client:
+        peer.stop()
+        peer.start()
+        peer.tokens.clear()
+        assert client.store("k", 2)["success"] is True
+        assert client.agent_id == 3  # the old token was refused, so this is somebody new
+
+
+def test_a_kernel_that_stays_away_is_an_error_after_the_last_attempt(peer: Any) -> None:
+    with CloveClient(peer.path, limits=QUICK) as client:
+        peer.stop()
+        with pytest.raises(ConnectionLost, match="no kernel listens"):
+            client.noop()
+
+
+def test_closing_wakes_a_thread_that_waits(peer: Any) -> None:
+    asked = threading.Event()
+    peer.answer = lambda ask: asked.set()
+    client = CloveClient(peer.path)
+    caught: list[BaseException] = []
+
+    def ask() -> None:
+        try:
+            client.store("k", 1)
+        except ConnectionLost as error:
+            caught.append(error)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    assert asked.wait(30)
+    client.close()
+    thread.join(30)
+    assert len(caught) == 1
+
+
+def test_a_forked_child_gets_a_connection_of_its_own(peer: Any) -> None:
+    peer.answer = echo
+    with CloveClient(peer.path) as client:
+        read, write = os.pipe()
+        child = os.fork()
+        if child == 0:
+            try:
+                client.noop()
+                os.write(write, b"%d" % client.agent_id)
+            finally:
+                os._exit(0)
+        os.waitpid(child, 0)
+        assert os.read(read, 10) == b"2"
+        os.close(read)
+        os.close(write)
+        assert client.noop(b"still here") == b"still here"
+        assert client.agent_id == 1
+
+
+def test_exit_gives_the_goodbye(peer: Any) -> None:
+    client = CloveClient(peer.path)
+    assert client.exit() == "goodbye"
+    assert not client.connected
+
+
+def test_the_socket_comes_from_the_environment(peer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLOVE_SOCKET", peer.path)
+    peer.answer = echo
+    with CloveClient() as client:
+        assert client.noop(b"x") == b"x"
