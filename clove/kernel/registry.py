@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from clove.errors import AlreadyExists, InvalidRequest, NotFound
+from clove.kernel.principal import Kind
 
 if TYPE_CHECKING:
     from clove.kernel.principal import Principal
@@ -101,6 +102,9 @@ class Registry:
 
     def _claim(self, principal: Principal, name: str) -> None:
         holder = self._by_name.get(name)
+        if holder is not None and holder.connections == 0 and holder.kind is not Kind.AGENT:
+            holder.name = ""  # its connection is gone; it only waits to be resumed
+            holder = None
         if holder is not None and holder is not principal:
             raise AlreadyExists(f"the name {name!r} is in use by agent {holder.agent_id}")
         self._by_name[name] = principal

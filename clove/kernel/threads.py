@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
-from twisted.internet.defer import Deferred, DeferredSemaphore
+from twisted.internet.defer import Deferred, DeferredSemaphore, fail
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
@@ -38,10 +38,10 @@ class Threads:
     def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
         """Call the function in a thread.
 
-        @raise LimitExceeded: (by the Deferred) too many calls wait already.
+        The Deferred fails with L{LimitExceeded} when many calls wait already.
         """
         if len(self._slots.waiting) >= self._waiting:
-            raise LimitExceeded("too many file operations wait; try again later")
+            return fail(LimitExceeded("too many file operations wait; try again later"))
 
         def call() -> Deferred[Any]:
             return deferToThreadPool(self._reactor, self._pool, function, *args, **kwargs)

@@ -1,0 +1,1 @@
+"""The kernel daemon. `tap` is what twistd starts, `service` wires the parts."""

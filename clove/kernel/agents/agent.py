@@ -1,0 +1,216 @@
+"""One agent: its life cycle carried out on a real process.
+
+The decisions are L{Lifecycle}'s; this shell starts, signals and restarts, and
+tells who waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from clove.errors import CloveError, InvalidRequest
+from clove.kernel.agents.lifecycle import Lifecycle, State
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+    from clove.kernel.agents.logbook import Logbook
+    from clove.kernel.principal import Principal
+    from clove.sandbox.interface import ExitStatus, ISandbox
+
+__all__ = ["Agent"]
+
+Notify = Callable[["Agent", str, dict[str, Any]], None]
+
+
+class Agent:
+    """A spawned agent.
+
+    @ivar sandbox: what runs now; None before the start and between restarts.
+    @ivar isolation: what is enforced, as SPAWN's reply gives it.
+    @ivar cgroup: path of its cgroup, if it has one.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        principal: Principal,
+        lifecycle: Lifecycle,
+        logbook: Logbook,
+        *,
+        clock: IReactorTime,
+        launch: Callable[[Agent], Awaitable[ISandbox]],
+        notify: Notify,
+        over: Callable[[Agent], None],
+        grace: float,
+    ) -> None:
+        self.principal = principal
+        self.agent_id = principal.agent_id
+        self.name = principal.name
+        self.parent_id = principal.parent_id
+        self.lifecycle = lifecycle
+        self.logbook = logbook
+        self.sandbox: ISandbox | None = None
+        self.isolation: dict[str, Any] = {}
+        self.cgroup: str | None = None
+        self._clock = clock
+        self._launch = launch
+        self._notify = notify
+        self._over = over
+        self._grace = grace
+        self._started_at = clock.seconds()
+        self._ended_at: float | None = None
+        self._restart_call: IDelayedCall | None = None
+        self._kill_call: IDelayedCall | None = None
+        self._waiters: set[Deferred[None]] = set()
+
+    # facts
+
+    @property
+    def pid(self) -> int:
+        """Host pid of the main process; 0 when none runs."""
+        return self.sandbox.pid if self.sandbox is not None else 0
+
+    @property
+    def state(self) -> str:
+        """As LIST shows it."""
+        return self.lifecycle.state.value
+
+    @property
+    def uptime_ms(self) -> int:
+        """Milliseconds since its last start, or until its end."""
+        end = self._clock.seconds() if self._ended_at is None else self._ended_at
+        return int((end - self._started_at) * 1000)
+
+    @property
+    def restarts(self) -> int:
+        """How often it was restarted."""
+        return self.lifecycle.restart.count
+
+    # starting
+
+    async def start(self) -> None:
+        """Start its process.
+
+        @raise CloveError: it could not be started; nothing of it is left.
+        """
+        sandbox = await self._launch(self)
+        self._adopt(sandbox)
+
+    def _adopt(self, sandbox: ISandbox) -> None:
+        self.sandbox = sandbox
+        self._started_at = self._clock.seconds()
+        self._ended_at = None
+        sandbox.done.addCallback(self._exited)
+        stopped_meanwhile = self.lifecycle.state is not State.STARTING
+        self.lifecycle.started()
+        if stopped_meanwhile:
+            sandbox.kill()
+
+    def _restart(self) -> None:
+        self._restart_call = None
+        self.lifecycle.starting()
+        Deferred.fromCoroutine(self.start()).addErrback(self._restart_failed)
+
+    def _restart_failed(self, failure: Any) -> None:
+        if not failure.check(CloveError):
+            self.log.failure("agent {id} could not be restarted", failure=failure, id=self.agent_id)
+        self.logbook.take(2, f"clove: restart failed: {failure.value}\n".encode())
+        self._follow(self.lifecycle.failed_to_start(self._clock.seconds()).action, 0.0)
+
+    # ending
+
+    def _exited(self, status: ExitStatus) -> None:
+        self.sandbox = None
+        self._ended_at = self._clock.seconds()
+        if self._kill_call is not None:
+            self._kill_call.cancel()
+            self._kill_call = None
+        verdict = self.lifecycle.ended(status, self._clock.seconds())
+        self._notify(
+            self,
+            "AGENT_EXITED",
+            {
+                "exit_code": status.code,
+                "signal": status.signal,
+                "reason": self.lifecycle.reason if self.lifecycle.over else status.reason or "exited",
+                "restarting": verdict.action == "restart",
+            },
+        )
+        self._follow(verdict.action, verdict.delay)
+
+    def _follow(self, action: str, delay: float) -> None:
+        facts = {"restart_count": self.restarts, "exit_code": self.lifecycle.status.code}
+        if action == "restart":
+            self._restart_call = self._clock.callLater(delay, self._restart)
+            self._notify(self, "AGENT_RESTARTING", {**facts, "delay": delay})
+            return
+        if action == "escalate":
+            self._notify(self, "AGENT_ESCALATED", facts)
+        self._finish()
+
+    def _finish(self) -> None:
+        self.logbook.close()
+        self._over(self)
+        waiters, self._waiters = self._waiters, set()
+        for waiter in waiters:
+            waiter.callback(None)
+
+    def wait(self) -> Deferred[None]:
+        """Fires when it is over for good."""
+        deferred: Deferred[None] = Deferred(lambda d: self._waiters.discard(d))
+        if self.lifecycle.over:
+            deferred.callback(None)
+        else:
+            self._waiters.add(deferred)
+        return deferred
+
+    def stop(self, *, at_once: bool = False) -> None:
+        """End it for good: SIGTERM, then SIGKILL after the grace period."""
+        if self._restart_call is not None:
+            self._restart_call.cancel()
+            self._restart_call = None
+            self.lifecycle.stop()
+            self._finish()
+            return
+        if at_once and self.sandbox is not None:
+            self.lifecycle.stop()
+            self.sandbox.kill()
+            return
+        if not self.lifecycle.stop() or self.sandbox is None:
+            return
+        self.sandbox.terminate()
+        self._kill_call = self._clock.callLater(self._grace, self._force)
+
+    def _force(self) -> None:
+        self._kill_call = None
+        if self.sandbox is not None:
+            self.sandbox.kill()
+
+    async def pause(self) -> None:
+        """Stop all its processes.
+
+        @raise InvalidRequest: it does not run.
+        """
+        if self.lifecycle.pause():
+            await self._running().pause()
+            self._notify(self, "AGENT_PAUSED", {})
+
+    async def resume(self) -> None:
+        """Let them go on.
+
+        @raise InvalidRequest: it is not paused.
+        """
+        if self.lifecycle.resume():
+            await self._running().resume()
+            self._notify(self, "AGENT_RESUMED", {})
+
+    def _running(self) -> ISandbox:
+        if self.sandbox is None:
+            raise InvalidRequest("the agent has no process now")
+        return self.sandbox

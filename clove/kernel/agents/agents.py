@@ -1,0 +1,202 @@
+"""All agents: spawning, finding, ending them; who may do what to whom."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import DeferredList, DeferredSemaphore
+
+from clove.errors import LimitExceeded, NotFound, PermissionDenied
+from clove.kernel.agents.agent import Agent
+from clove.kernel.agents.lifecycle import Lifecycle
+from clove.kernel.agents.restart import Restart
+from clove.kernel.principal import Kind, Principal
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IReactorTime
+
+    from clove.kernel.agents.logbook import Logbook
+    from clove.kernel.agents.settings import AgentLimits
+    from clove.kernel.registry import Registry
+    from clove.messages.agents import SpawnRequest
+    from clove.policy import Permissions
+    from clove.sandbox.interface import ISandbox
+
+__all__ = ["Agents"]
+
+Launch = Callable[[Agent], Awaitable["ISandbox"]]
+
+
+class Agents:
+    """The spawned agents of this kernel.
+
+    @ivar prepare: given an agent's principal, its request and its script's
+        bytes, makes its places and gives the way to launch it.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        registry: Registry,
+        limits: AgentLimits,
+        *,
+        prepare: Callable[[Principal, SpawnRequest, str, bytes], Awaitable[Launch]],
+        forget: Callable[[int], Awaitable[None]],
+        logbook: Callable[[str], Logbook],
+        notify: Callable[[Agent, str, dict[str, Any]], None],
+        opened: Callable[[Principal], None],
+        closed: Callable[[Principal], None],
+    ) -> None:
+        self._clock = clock
+        self._registry = registry
+        self._limits = limits
+        self._prepare = prepare
+        self._forget = forget
+        self._logbook = logbook
+        self._notify = notify
+        self._opened = opened
+        self._closed = closed
+        self._live: dict[int, Agent] = {}
+        self._ended: OrderedDict[int, Agent] = OrderedDict()
+        self._slots = DeferredSemaphore(limits.spawns_at_once)
+        self._stopping = False
+        self.script_limit = limits.script
+
+    async def spawn(
+        self,
+        parent: Principal,
+        request: SpawnRequest,
+        permissions: Permissions,
+        script: str,
+        source: bytes,
+    ) -> Agent:
+        """Start an agent.
+
+        @param permissions: what it may do; already no more than its parent may.
+        @param script: absolute path of its script, as its parent sees it.
+        @param source: the script's bytes.
+        @raise AlreadyExists: the name is in use by a live agent.
+        @raise LimitExceeded: too many agents live, or too many spawns wait.
+        @raise IsolationUnavailable: what was asked for cannot be had here.
+        """
+        if self._stopping or len(self._live) >= self._limits.max_agents:
+            raise LimitExceeded(
+                f"{len(self._live)} agents live; no more can be started now",
+                hint="end some, or raise limits.agents.max_agents",
+            )
+        if len(self._slots.waiting) >= self._limits.spawns_waiting:
+            raise LimitExceeded("too many spawns wait; try again later")
+        principal = Principal(
+            self._registry.new_id(),
+            Kind.AGENT,
+            permissions,
+            name=request.name,
+            parent_id=parent.agent_id,
+            sandboxed=request.sandboxed,
+            network=bool(request.network) or not request.sandboxed,
+        )
+        self._registry.add(principal)
+        self._opened(principal)
+        await self._slots.acquire()
+        try:
+            return await self._start(principal, request, script, source)
+        except BaseException:
+            self._live.pop(principal.agent_id, None)
+            self._registry.remove(principal)
+            self._closed(principal)
+            await self._forget(principal.agent_id)
+            raise
+        finally:
+            self._slots.release()
+
+    async def _start(
+        self, principal: Principal, request: SpawnRequest, script: str, source: bytes
+    ) -> Agent:
+        launch = await self._prepare(principal, request, script, source)
+        restart = Restart(request.restart_policy, request.max_restarts, request.restart_window)
+        agent = Agent(
+            principal,
+            Lifecycle(restart),
+            self._logbook(request.name),
+            clock=self._clock,
+            launch=launch,
+            notify=self._notify,
+            over=self._over,
+            grace=self._limits.grace,
+        )
+        self._live[agent.agent_id] = agent
+        await agent.start()
+        self._notify(agent, "AGENT_SPAWNED", {"pid": agent.pid, "isolation": agent.isolation})
+        return agent
+
+    def _over(self, agent: Agent) -> None:
+        self._live.pop(agent.agent_id, None)
+        self._registry.remove(agent.principal)
+        self._closed(agent.principal)
+        self._ended[agent.agent_id] = agent
+        while len(self._ended) > self._limits.remembered:
+            self._ended.popitem(last=False)
+
+    # finding
+
+    def records(self) -> Iterator[Agent]:
+        """The live agents, oldest first."""
+        return iter(list(self._live.values()))
+
+    def find(self, *, agent_id: int | None, name: str | None, ended: bool = False) -> Agent:
+        """By id, else by name.
+
+        @param ended: also among ended ones that are remembered, latest first.
+        @raise NotFound: there is none.
+        """
+        if agent_id is not None:
+            found = self._live.get(agent_id) or (self._ended.get(agent_id) if ended else None)
+        else:
+            found = self._named(name, ended)
+        if found is None:
+            who = f"id {agent_id}" if agent_id is not None else f"name {name!r}"
+            raise NotFound(f"no agent with {who}", hint="LIST (clove ps) shows the agents")
+        return found
+
+    def _named(self, name: str | None, ended: bool) -> Agent | None:
+        for agent in self._live.values():
+            if agent.name == name:
+                return agent
+        if ended:
+            for agent in reversed(self._ended.values()):
+                if agent.name == name:
+                    return agent
+        return None
+
+    def check_authority(self, principal: Principal, agent: Agent, what: str) -> None:
+        """An operator may manage every agent, others those they spawned, at any remove.
+
+        @raise PermissionDenied: neither.
+        """
+        if principal.is_operator:
+            return
+        above = agent.parent_id
+        seen = 0
+        while above and seen <= self._limits.max_agents:
+            if above == principal.agent_id:
+                return
+            parent = self._live.get(above) or self._ended.get(above)
+            above = parent.parent_id if parent is not None else 0
+            seen += 1
+        raise PermissionDenied(
+            f"{what} of agent {agent.agent_id} is for its ancestors and the operator",
+            rule="ancestry",
+            hint="ask the agent that spawned it, or the operator",
+        )
+
+    # the end
+
+    async def stop(self) -> None:
+        """End every agent: SIGTERM, then SIGKILL after the grace period."""
+        self._stopping = True
+        live = list(self._live.values())
+        for agent in live:
+            agent.stop()
+        await DeferredList([agent.wait() for agent in live])

@@ -1,0 +1,224 @@
+"""Making an agent's places and starting its process in them.
+
+Order: directories and script copy, own socket, cgroup, process. What was made
+is taken away again when a later step fails, and when the agent has ended.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from twisted.logger import Logger
+
+from clove.errors import CloveError, InvalidRequest, NotFound, Unavailable
+from clove.kernel.agents.plan import Host, Limits, check_request, plan, settle_limits
+from clove.sandbox.cgroups import CgroupLimits
+
+if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
+
+    from clove.kernel.agents.agent import Agent
+    from clove.kernel.agents.agents import Launch
+    from clove.kernel.agents.settings import AgentLimits
+    from clove.kernel.agents.workspace import StateDir, Workspace
+    from clove.kernel.principal import Principal
+    from clove.kernel.threads import Threads
+    from clove.messages.agents import SpawnRequest
+    from clove.sandbox.cgroups import AgentCgroup, CgroupTree
+    from clove.sandbox.interface import ISandbox
+    from clove.sandbox.launcher import Launcher
+
+__all__ = ["Places", "find_python"]
+
+
+def find_python(asked: str | None) -> tuple[str, list[str]]:
+    """An interpreter's absolute path, and the directories that it needs to run.
+
+    Blocking.
+
+    @raise NotFound: there is no such program.
+    @raise InvalidRequest: it is not an interpreter in a usual place.
+    """
+    program = shutil.which(asked) if asked else sys.executable
+    if program is None or not os.path.isabs(program):
+        raise NotFound(f"no such interpreter: {asked!r}", hint="give an absolute path, or leave python out")
+    prefixes = {_prefix(program), _prefix(os.path.realpath(program))}
+    if program == sys.executable:
+        prefixes |= {sys.prefix, sys.base_prefix}
+    else:
+        prefixes |= _base_prefixes(program)
+    wanted = sorted(os.path.realpath(prefix) for prefix in prefixes)
+    return program, [path for path in wanted if not _in_system(path)]
+
+
+def _prefix(program: str) -> str:
+    """The directory above `bin`, which must hold nothing but an installation.
+
+    @raise InvalidRequest: there is no such directory.
+    """
+    directory = os.path.dirname(program)
+    prefix = os.path.dirname(directory)
+    library = os.path.join(prefix, "lib")
+    venv = os.path.exists(os.path.join(prefix, "pyvenv.cfg"))
+    if _in_system(prefix) or venv:
+        return prefix
+    if os.path.basename(directory) == "bin" and os.path.isdir(library):
+        names = os.listdir(library)
+        if any(name.startswith("python") for name in names):
+            return prefix
+    raise InvalidRequest(
+        f"{program} does not lie in the bin directory of a Python installation",
+        hint="use the interpreter of a virtual environment or of the system",
+    )
+
+
+def _base_prefixes(program: str) -> set[str]:
+    """For a virtual environment: where its base installation lies."""
+    config = os.path.join(os.path.dirname(os.path.dirname(program)), "pyvenv.cfg")
+    try:
+        with open(config, encoding="utf-8") as file:
+            for line in file:
+                key, _, value = line.partition("=")
+                if key.strip() == "home":
+                    return {_prefix(os.path.join(value.strip(), "python"))}
+    except FileNotFoundError:
+        pass
+    return set()
+
+
+def _in_system(path: str) -> bool:
+    return path == "/" or path == "/usr" or path.startswith("/usr/")
+
+
+class Places:
+    """What each live agent has on this host."""
+
+    log = Logger()
+
+    def __init__(
+        self,
+        *,
+        threads: Threads,
+        state_dir: StateDir,
+        cgroups: CgroupTree | None,
+        launcher: Launcher,
+        host: Host,
+        bounds: AgentLimits,
+        listen: Callable[[Principal, str], Awaitable[Callable[[], Deferred[Any]]]],
+    ) -> None:
+        self._threads = threads
+        self._state_dir = state_dir
+        self._cgroups = cgroups
+        self._launcher = launcher
+        self._host = host
+        self._bounds = bounds
+        self._listen = listen
+        self._workspaces: dict[int, Workspace] = {}
+        self._cgroup_of: dict[int, AgentCgroup] = {}
+        self._closers: dict[int, Callable[[], Deferred[Any]]] = {}
+
+    def check(self, request: SpawnRequest) -> Limits:
+        """Refuse a request that cannot be met here; see L{check_request}."""
+        limits = settle_limits(request.limits, self._bounds)
+        check_request(request, self._host, limits, self._bounds)
+        return limits
+
+    async def prepare(
+        self, principal: Principal, request: SpawnRequest, script: str, source: bytes
+    ) -> Launch:
+        """Make an agent's places; gives the way to launch it, again and again.
+
+        @raise CloveError: something is missing; L{remove} takes the rest away.
+        """
+        agent_id = principal.agent_id
+        limits = self.check(request)
+        python, prefixes = await self._threads.run(find_python, request.python)
+        name = os.path.basename(script)
+        workspace = self._state_dir.workspace(agent_id, name)
+        self._workspaces[agent_id] = workspace
+        uid = self._bounds.uid_base + agent_id % 65536 if self._host.root else None
+        try:
+            await self._threads.run(workspace.create, source, uid)
+        except OSError as error:
+            raise Unavailable(f"the agent's directories cannot be made: {error.strerror}") from None
+        self._closers[agent_id] = await self._listen(principal, workspace.socket)
+        cgroup = await self._make_cgroup(agent_id, limits)
+        spec = plan(
+            request,
+            agent_id,
+            host=self._host,
+            limits=limits,
+            bounds=self._bounds,
+            python=python,
+            prefixes=prefixes,
+            script=script,
+            script_copy=workspace.script,
+            home=workspace.home,
+            socket=workspace.socket,
+            cgroup_procs=cgroup.procs_path if cgroup is not None else None,
+        )
+
+        async def launch(agent: Agent) -> ISandbox:
+            sandbox = await self._launcher.launch(spec, agent.logbook.take)
+            principal.view = sandbox
+            agent.cgroup = cgroup.path if cgroup is not None else None
+            agent.isolation = _report(sandbox, cgroup)
+            agent.logbook.hold = sandbox.hold_output
+            return sandbox
+
+        return launch
+
+    async def _make_cgroup(self, agent_id: int, limits: Limits) -> AgentCgroup | None:
+        if self._cgroups is None:
+            return None
+        wanted = CgroupLimits(
+            memory=limits.memory,
+            max_pids=limits.max_pids,
+            cpu_quota=limits.cpu_quota,
+            cpu_period=limits.cpu_period,
+            cpu_shares=limits.cpu_shares,
+        )
+        cgroup = await self._threads.run(self._cgroups.create, agent_id, wanted)
+        self._cgroup_of[agent_id] = cgroup
+        return cgroup
+
+    async def remove(self, agent_id: int) -> None:
+        """Take an agent's places away. Logs what could not be removed."""
+        closer = self._closers.pop(agent_id, None)
+        cgroup = self._cgroup_of.pop(agent_id, None)
+        workspace = self._workspaces.pop(agent_id, None)
+        try:
+            if closer is not None:
+                await closer()
+            if cgroup is not None:
+                await self._threads.run(cgroup.remove)
+            if workspace is not None:
+                await self._threads.run(workspace.remove)
+        except (OSError, CloveError) as error:
+            self.log.warn("agent {id} left something behind: {error}", id=agent_id, error=error)
+
+
+def _report(sandbox: Any, cgroup: AgentCgroup | None) -> dict[str, Any]:
+    """The truth about isolation: the launcher's, with the cgroup's added."""
+    isolation = sandbox.isolation
+    if cgroup is not None:
+        isolation = replace(
+            isolation,
+            cgroup=True,
+            memory_limit="memory" in cgroup.applied,
+            cpu_quota="cpu" in cgroup.applied,
+            pids_limit="pids" in cgroup.applied,
+        )
+    if not isolation.degraded_reason and not isolation.fully_isolated:
+        missing = [] if isolation.namespaces.get("user") else ["namespaces"]
+        if not isolation.memory_limit:
+            missing.append("cgroup v2 controllers (limits are rlimits of each process)")
+        if isolation.namespaces.get("user") and not isolation.namespaces.get("net"):
+            missing.append("a network namespace (network was asked for)")
+        isolation = replace(isolation, degraded_reason="without " + ", ".join(missing))
+    return dict(isolation.to_wire())

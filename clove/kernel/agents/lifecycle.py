@@ -1,0 +1,121 @@
+"""The states of an agent, and which event leads from one to another. Pure.
+
+    starting -> running <-> paused
+    running, paused -> stopping -> exited
+    running, paused -> restarting -> starting, or exited, or escalated
+    starting -> exited (it could not be started)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from clove.errors import InvalidRequest
+from clove.kernel.agents.restart import Restart, Verdict
+from clove.sandbox.interface import ExitStatus
+
+__all__ = ["Lifecycle", "State"]
+
+
+class State(Enum):
+    """As LIST shows it."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    PAUSED = "paused"
+    STOPPING = "stopping"
+    RESTARTING = "restarting"
+    EXITED = "exited"
+    ESCALATED = "escalated"
+
+
+_OVER = frozenset({State.EXITED, State.ESCALATED})
+
+
+@dataclass(slots=True)
+class Lifecycle:
+    """One agent's life.
+
+    @ivar reason: why it is over: exited, killed, oom, pids, escalated.
+    @ivar status: how its last process ended.
+    """
+
+    restart: Restart
+    state: State = State.STARTING
+    reason: str = ""
+    status: ExitStatus = field(default_factory=ExitStatus)
+
+    @property
+    def over(self) -> bool:
+        """It will never run again."""
+        return self.state in _OVER
+
+    def started(self) -> None:
+        """Its process runs."""
+        if self.state is State.STARTING:
+            self.state = State.RUNNING
+
+    def pause(self) -> bool:
+        """It is to be paused; False if it is paused already.
+
+        @raise InvalidRequest: it does not run.
+        """
+        if self.state is State.PAUSED:
+            return False
+        if self.state is not State.RUNNING:
+            raise InvalidRequest(f"the agent is {self.state.value}, it cannot be paused")
+        self.state = State.PAUSED
+        return True
+
+    def resume(self) -> bool:
+        """It is to run on; False if it runs.
+
+        @raise InvalidRequest: it is not paused.
+        """
+        if self.state is State.RUNNING:
+            return False
+        if self.state is not State.PAUSED:
+            raise InvalidRequest(f"the agent is {self.state.value}, it is not paused")
+        self.state = State.RUNNING
+        return True
+
+    def stop(self) -> bool:
+        """It is to end for good; True if a process must be ended for that."""
+        if self.over or self.state is State.STOPPING:
+            return False
+        if self.state is State.RESTARTING:
+            self.state = State.EXITED
+            self.reason = "killed"
+            return False
+        self.state = State.STOPPING
+        return True
+
+    def ended(self, status: ExitStatus, now: float) -> Verdict:
+        """Its process has ended.
+
+        @param now: seconds, monotonic.
+        """
+        stopping = self.state is State.STOPPING
+        self.status = status
+        self.reason = "killed" if stopping else status.reason or "exited"
+        if stopping:
+            self.state = State.EXITED
+            return Verdict("stop")
+        verdict = self.restart.after_exit(status.code != 0, now)
+        if verdict.action == "restart":
+            self.state = State.RESTARTING
+        elif verdict.action == "escalate":
+            self.state = State.ESCALATED
+            self.reason = "escalated"
+        else:
+            self.state = State.EXITED
+        return verdict
+
+    def starting(self) -> None:
+        """A restart begins."""
+        self.state = State.STARTING
+
+    def failed_to_start(self, now: float) -> Verdict:
+        """A restart could not be carried out: counts as a failed exit."""
+        return self.ended(ExitStatus(code=127), now)

@@ -1,0 +1,44 @@
+"""Bounds and defaults for agents."""
+
+from __future__ import annotations
+
+import msgspec
+
+__all__ = ["AgentLimits"]
+
+
+class AgentLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Bounds for all agents, and the limits that each gets by default."""
+
+    max_agents: int = 1024
+    """Live agents; one more SPAWN gets `limit_exceeded`."""
+    spawns_at_once: int = 8
+    """Spawns carried out at the same time; the others wait their turn."""
+    spawns_waiting: int = 1024
+    """Spawns that wait; one more gets `limit_exceeded`."""
+    remembered: int = 1000
+    """Ended agents that WAIT and LOGS still know; the oldest are forgotten."""
+    script: int = 8 << 20
+    """Bytes of a script."""
+    args: int = 256
+    """Arguments of a script."""
+    args_bytes: int = 128 << 10
+    """Bytes of arguments and environment together."""
+    grace: float = 5.0
+    """Seconds between SIGTERM and SIGKILL on KILL."""
+    uid_base: int = 0x70000000
+    """A root kernel runs each sandboxed agent under the user id uid_base + id % 65536."""
+    memory: int = 256 << 20
+    """Bytes of memory of an agent, unless its SPAWN says otherwise."""
+    max_pids: int = 64
+    """Processes and threads of an agent."""
+    cpu_quota: int = 100_000
+    """Microseconds of CPU per period."""
+    cpu_period: int = 100_000
+    """Microseconds."""
+    cpu_shares: int = 1024
+    """Weight against other agents; 1024 is one share."""
+    descriptors: int = 1024
+    """Open files of each of an agent's processes (RLIMIT_NOFILE)."""
+    nice: int = 5
+    """Niceness of agents, so that the kernel answers while they compute."""

@@ -1,0 +1,126 @@
+"""An agent's directories and socket path. Blocking functions; they run in threads.
+
+    STATE_DIR/run/ID.sock         the agent's own socket
+    STATE_DIR/agents/ID/workspace its working directory, its own in a sandbox
+    STATE_DIR/agents/ID/app/NAME  a read-only copy of its script
+    STATE_DIR/logs/NAME.log       its output, rotated
+
+All directories are 0700 and ours; whatever else lies at these paths is refused
+(attacks.md, rows 5 and 6). Nothing is created or chowned through a path that an
+agent can write.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import stat
+from dataclasses import dataclass
+
+from clove.errors import InvalidRequest, Unavailable
+
+__all__ = ["SOCKET_PATH_LIMIT", "StateDir", "Workspace"]
+
+SOCKET_PATH_LIMIT = 107
+"""Bytes of a Unix socket's path (unix(7): sun_path)."""
+
+
+def _private_directory(path: str) -> None:
+    """Make a 0700 directory, or check that the one there is ours and private.
+
+    @raise Unavailable: it belongs to somebody else, or is not a directory.
+    """
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(path, 0o700)
+    facts = os.lstat(path)
+    if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.geteuid():
+        raise Unavailable(
+            f"{path} is not a directory of the kernel's own user",
+            hint="choose another --state-dir, or remove it",
+        )
+    if stat.S_IMODE(facts.st_mode) & 0o077:
+        os.chmod(path, 0o700)
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """One agent's places.
+
+    @ivar home: its working directory.
+    @ivar script: the copy of its script.
+    @ivar socket: its socket.
+    """
+
+    root: str
+    home: str
+    script: str
+    socket: str
+
+    def create(self, source: bytes, uid: int | None) -> None:
+        """Make the directories and the script's copy.
+
+        @param uid: the user id that the agent runs under if it is not ours.
+        """
+        os.mkdir(self.root, 0o700)
+        os.mkdir(self.home, 0o700)
+        os.mkdir(os.path.dirname(self.script), 0o755)
+        handle = os.open(self.script, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o444)
+        with open(handle, "wb") as file:
+            file.write(source)
+            os.fchmod(file.fileno(), 0o444)
+        if uid is not None:
+            os.chown(self.home, uid, uid, follow_symlinks=False)
+
+    def remove(self) -> None:
+        """Remove everything, links not followed. Idempotent."""
+        shutil.rmtree(self.root, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            os.unlink(self.socket)
+
+
+class StateDir:
+    """The kernel's own directory.
+
+    @ivar path: absolute.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = os.path.abspath(path)
+
+    def prepare(self) -> None:
+        """Make it, and clear what a dead kernel left in it.
+
+        @raise Unavailable: a directory belongs to somebody else.
+        @raise InvalidRequest: the path is too long for sockets in it.
+        """
+        if len(os.fsencode(os.path.join(self.path, "run", "4294967295.sock"))) > SOCKET_PATH_LIMIT:
+            raise InvalidRequest(
+                f"the state directory {self.path} is too long for Unix sockets in it",
+                hint="choose a shorter --state-dir (at most 87 bytes)",
+            )
+        os.makedirs(os.path.dirname(self.path), mode=0o755, exist_ok=True)
+        _private_directory(self.path)
+        for name in ("run", "agents"):
+            shutil.rmtree(os.path.join(self.path, name), ignore_errors=True)
+        for name in ("run", "agents", "logs"):
+            _private_directory(os.path.join(self.path, name))
+
+    def clear(self) -> None:
+        """Remove what does not outlive the kernel; logs stay."""
+        for name in ("run", "agents"):
+            shutil.rmtree(os.path.join(self.path, name), ignore_errors=True)
+
+    def workspace(self, agent_id: int, script_name: str) -> Workspace:
+        """The places of one agent."""
+        root = os.path.join(self.path, "agents", str(agent_id))
+        return Workspace(
+            root=root,
+            home=os.path.join(root, "workspace"),
+            script=os.path.join(root, "app", script_name),
+            socket=os.path.join(self.path, "run", f"{agent_id}.sock"),
+        )
+
+    def log(self, name: str) -> str:
+        """Where the output of agents of this name goes."""
+        return os.path.join(self.path, "logs", f"{name}.log")

@@ -1,0 +1,1 @@
+"""One module a family of syscalls: ask a domain object, make the reply."""

@@ -1,0 +1,196 @@
+"""SPAWN, KILL, LIST, PAUSE, RESUME, LOGS and WAIT."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import msgspec
+from twisted.internet.defer import Deferred
+from twisted.internet.error import TimeoutError as NotInTime
+
+from clove.errors import InvalidRequest, LimitExceeded, PermissionDenied, TimedOut
+from clove.kernel.calls.scripts import read_script
+from clove.kernel.principal import Kind
+from clove.kernel.registry import check_name
+from clove.messages.agents import (
+    AgentEntry,
+    KillReply,
+    LogsReply,
+    PauseReply,
+    ResumeReply,
+    SpawnReply,
+    WaitReply,
+)
+from clove.policy import Level, for_level, narrow, parse
+
+if TYPE_CHECKING:
+    from clove.kernel.agents import Agent
+    from clove.kernel.context import Context
+    from clove.messages import Request
+    from clove.messages.agents import LogsRequest, SpawnRequest, TargetRequest, WaitRequest
+    from clove.policy import Permissions
+
+__all__ = ["kill", "list_agents", "logs", "pause", "resume", "spawn", "wait"]
+
+LINES_AT_ONCE = 1000
+"""Log lines in one reply."""
+
+
+async def spawn(ctx: Context, request: SpawnRequest) -> SpawnReply:
+    """Start an agent, never with more than its spawner has."""
+    principal = ctx.principal
+    check_name(request.name)
+    permissions = _permissions(principal.permissions, request)
+    if not request.sandboxed and (principal.sandboxed or principal.kind is Kind.GUEST):
+        raise PermissionDenied(
+            "only the operator and unsandboxed agents may spawn unsandboxed agents",
+            rule="sandboxed",
+            hint="leave sandboxed at true",
+        )
+    if request.network and not principal.network:
+        raise PermissionDenied(
+            "an agent without the network cannot give it to another", rule="network"
+        )
+    path, source = await read_script(ctx, request.script, ctx.kernel.agents.script_limit)
+    agent = await ctx.kernel.agents.spawn(principal, request, permissions, path, source)
+    return SpawnReply(
+        id=agent.agent_id,
+        agent_id=agent.agent_id,
+        name=agent.name,
+        pid=agent.pid,
+        status=agent.state,
+        restart_policy=request.restart_policy,
+        isolation=agent.isolation,
+    )
+
+
+def _permissions(parent: Permissions, request: SpawnRequest) -> Permissions:
+    """What the new agent may do: `standard`, or what was asked for, within its parent's."""
+    asked = request.permissions
+    if asked is None:
+        wanted = narrow(parent, for_level(Level.STANDARD))
+    elif isinstance(asked, str):
+        wanted = narrow(parent, parse(asked, None, parent))
+    else:
+        wanted = narrow(parent, parse(None, asked, for_level(Level.STANDARD)))
+    return _with_budget(parent, wanted, request.llm_budget)
+
+
+def _with_budget(
+    parent: Permissions, wanted: Permissions, budget: int | dict[str, int] | None
+) -> Permissions:
+    """Add SPAWN's `llm_budget`: tokens, or {max_tokens, max_calls}."""
+    if budget is None:
+        return wanted
+    fields = {"max_tokens": budget} if isinstance(budget, int) else dict(budget)
+    unknown = fields.keys() - {"max_tokens", "max_calls"}
+    if unknown or any(value < 0 for value in fields.values()):
+        raise InvalidRequest("llm_budget is a number of tokens or {max_tokens, max_calls}")
+    changes = {f"max_llm_{key.removeprefix('max_')}": value for key, value in fields.items()}
+    return narrow(parent, msgspec.structs.replace(wanted, **changes))
+
+
+def _target(ctx: Context, request: TargetRequest, what: str, *, ended: bool = False) -> Agent:
+    agent_id = request.id if request.id is not None else request.agent_id
+    if agent_id is None and request.name is None:
+        raise InvalidRequest(f"{what} needs a name or an id")
+    agent = ctx.kernel.agents.find(agent_id=agent_id, name=request.name, ended=ended)
+    ctx.kernel.agents.check_authority(ctx.principal, agent, what)
+    return agent
+
+
+async def kill(ctx: Context, request: TargetRequest) -> KillReply:
+    """End an agent for good; answers when it has ended."""
+    agent = _target(ctx, request, "KILL")
+    ended = agent.wait()
+    agent.stop()
+    await ended
+    return KillReply(killed=True, agent_id=agent.agent_id)
+
+
+def list_agents(ctx: Context, request: Request) -> list[AgentEntry]:
+    """The live agents."""
+    return [
+        AgentEntry(
+            id=agent.agent_id,
+            name=agent.name,
+            pid=agent.pid,
+            state=agent.state,
+            running=agent.state == "running",
+            uptime_ms=agent.uptime_ms,
+            parent_id=agent.parent_id,
+            restarts=agent.restarts,
+        )
+        for agent in ctx.kernel.agents.records()
+    ]
+
+
+async def pause(ctx: Context, request: TargetRequest) -> PauseReply:
+    """Stop all of an agent's processes for a while."""
+    agent = _target(ctx, request, "PAUSE")
+    await agent.pause()
+    return PauseReply(paused=True, agent_id=agent.agent_id)
+
+
+async def resume(ctx: Context, request: TargetRequest) -> ResumeReply:
+    """Let a paused agent go on."""
+    agent = _target(ctx, request, "RESUME")
+    await agent.resume()
+    return ResumeReply(resumed=True, agent_id=agent.agent_id)
+
+
+def _page(agent: Agent, since: int) -> LogsReply:
+    lines, lost = agent.logbook.since(since)
+    lines = lines[:LINES_AT_ONCE]
+    following = lines[-1].offset + 1 if lines else max(since, agent.logbook.next_offset)
+    return LogsReply(agent_id=agent.agent_id, lines=lines, next=following, lost=lost)
+
+
+async def logs(ctx: Context, request: LogsRequest) -> LogsReply:
+    """An agent's output; with `follow`, until it has ended."""
+    agent = _target(ctx, request, "LOGS", ended=True)
+    page = _page(agent, request.since)
+    if not request.follow:
+        return page
+    if ctx.stream is None:
+        raise InvalidRequest("follow needs protocol version 2", hint="send HELLO first")
+    return await _follow(agent, page, ctx)
+
+
+async def _follow(agent: Agent, page: LogsReply, ctx: Context) -> LogsReply:
+    assert ctx.stream is not None
+    while True:
+        while page.lines:
+            ctx.stream(page)
+            page = _page(agent, page.next)
+        if agent.lifecycle.over:
+            return page
+        more: Deferred[None] = Deferred()
+        unwatch = agent.logbook.watch(lambda d=more: None if d.called else d.callback(None))
+        try:
+            await more
+        finally:
+            unwatch()
+        page = _page(agent, page.next)
+
+
+async def wait(ctx: Context, request: WaitRequest) -> WaitReply:
+    """Wait until an agent has ended for good, and say how."""
+    agent = _target(ctx, request, "WAIT", ended=True)
+    ended = agent.wait()
+    if request.timeout is not None:
+        ended.addTimeout(request.timeout, ctx.kernel.clock)
+    try:
+        await ended
+    except NotInTime:
+        raise TimedOut(f"agent {agent.agent_id} still lives after {request.timeout} s") from None
+    life = agent.lifecycle
+    return WaitReply(
+        agent_id=agent.agent_id,
+        name=agent.name,
+        exit_code=life.status.code,
+        signal=life.status.signal,
+        reason=life.reason,
+        restarts=agent.restarts,
+    )

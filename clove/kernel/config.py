@@ -1,0 +1,98 @@
+"""The kernel's configuration: a TOML file, every key known, every value checked."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from clove.errors import InvalidRequest
+from clove.kernel.agents.logbook import LogLimits
+from clove.kernel.agents.settings import AgentLimits
+from clove.kernel.audit import AuditLimits
+from clove.kernel.connection import ConnectionLimits
+from clove.kernel.egress import EgressLimits
+from clove.kernel.events import EventLimits
+from clove.kernel.files import ExecLimits, FileLimits
+from clove.kernel.llm import LLMSettings
+from clove.kernel.mail import MailLimits
+from clove.kernel.pending import AsyncLimits
+from clove.kernel.state import StateLimits
+from clove.policy import Level
+
+__all__ = ["DEFAULT_SOCKET", "Access", "Config", "Limits", "default_state_dir", "load"]
+
+DEFAULT_SOCKET = "/tmp/clove.sock"  # noqa: S108 the contract's path; see service.claim_socket
+
+
+class Access(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who besides the operator may connect: user ids and the level they get."""
+
+    uids: dict[str, Level] = {}
+
+
+class MetricsPort(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Prometheus metrics over HTTP on 127.0.0.1; 0: none."""
+
+    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Every limit of every part; `docs/limits.md` explains each."""
+
+    connection: ConnectionLimits = ConnectionLimits()
+    agents: AgentLimits = AgentLimits()
+    logs: LogLimits = LogLimits()
+    mail: MailLimits = MailLimits()
+    state: StateLimits = StateLimits()
+    events: EventLimits = EventLimits()
+    audit: AuditLimits = AuditLimits()
+    files: FileLimits = FileLimits()
+    exec: ExecLimits = ExecLimits()
+    http: EgressLimits = EgressLimits()
+    results: AsyncLimits = AsyncLimits()
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The whole file."""
+
+    socket: str = DEFAULT_SOCKET
+    state_dir: str = ""
+    threads: Annotated[int, msgspec.Meta(ge=1, le=256)] = 8
+    """Threads for file operations and look-ups."""
+    access: Access = Access()
+    metrics: MetricsPort = MetricsPort()
+    llm: LLMSettings = LLMSettings()
+    limits: Limits = Limits()
+
+
+def default_state_dir() -> str:
+    """/var/lib/clove for root, else below the user's XDG state directory."""
+    if os.geteuid() == 0:
+        return "/var/lib/clove"
+    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return str(Path(base) / "clove")
+
+
+def load(path: str | None) -> Config:
+    """Read a configuration file; without one, the defaults.
+
+    @raise InvalidRequest: the file cannot be read, is not TOML, has an unknown
+        key or a value of the wrong type; the text names the place.
+    """
+    if path is None:
+        return Config()
+    try:
+        with open(path, "rb") as file:
+            return msgspec.convert(tomllib.load(file), Config)
+    except OSError as error:
+        raise InvalidRequest(f"cannot read {path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidRequest(f"{path} is not TOML: {error}") from None
+    except msgspec.ValidationError as error:
+        raise InvalidRequest(
+            f"{path}: {error}", hint="docs/configuration.md lists the keys"
+        ) from None

@@ -1,0 +1,343 @@
+"""One connection to the kernel: frames in, replies out, in the right order.
+
+Version 1 answers in the order of the requests: one that takes time holds the
+later ones back. Version 2 tags every payload and answers in any order. Who is
+asking was decided when the connection was accepted; the id in a request is
+never looked at.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
+from twisted.internet.defer import Deferred
+from twisted.internet.protocol import connectionDone
+
+from clove._version import __version__
+from clove.errors import CloveError, InvalidRequest, LimitExceeded
+from clove.framing import (
+    HEADER,
+    MAGIC,
+    MORE,
+    TAG,
+    BadFrame,
+    Frame,
+    Opcode,
+    TooLarge,
+    encode,
+)
+from clove.messages import Reply, decode, encode_error
+from clove.messages import encode as encode_json
+from clove.messages.session import HelloReply, HelloRequest
+from clove.protocol import FrameProtocol
+
+if TYPE_CHECKING:
+    from twisted.python.failure import Failure
+
+    from clove.kernel.dispatch import Dispatcher
+    from clove.kernel.principal import Principal
+    from clove.kernel.sessions import Sessions
+
+__all__ = ["FEATURES", "ConnectionLimits", "KernelConnection"]
+
+FEATURES = ["tags", "streaming", "push", "cancel", "resume", "async"]
+_NUMBER = (1 << 62) - 1
+_FLUSH = 256 << 10
+
+
+class ConnectionLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Bounds for each connection."""
+
+    max_payload: int = 1 << 20
+    """Bytes of a request's payload, inclusive; a larger one gets an error and a close."""
+    max_outstanding: int = 256
+    """Requests in work on one connection (version 2); one more gets `limit_exceeded`."""
+    max_waiting: int = 256
+    """Requests read but not begun (version 1); at the limit nothing more is read."""
+    frame_timeout: float = 30.0
+    """Seconds for a whole frame to arrive; then an error and a close."""
+    write_timeout: float = 60.0
+    """Seconds for which a peer may read nothing while replies wait; then it is cut off."""
+    idle_timeout: float = 0.0
+    """Seconds without a request after which a connection is closed; 0: never."""
+    unsent: int = 64 << 20
+    """Bytes of replies that may wait for a peer; past it the peer is cut off."""
+    max_connections: int = 4096
+    """Connections in all; one more gets an error and a close."""
+    max_connections_per_agent: int = 64
+    """Connections of one spawned agent; one more gets an error and a close."""
+
+
+class KernelConnection(FrameProtocol):
+    """The kernel's end of one connection."""
+
+    principal: Principal
+
+    def __init__(self, dispatcher: Dispatcher, sessions: Sessions, limits: ConnectionLimits) -> None:
+        super().__init__(limits.max_payload)
+        self.unsent_limit = limits.unsent
+        self._dispatcher = dispatcher
+        self._sessions = sessions
+        self._limits = limits
+        self._inbox: deque[Frame] = deque()
+        self._tagged = False
+        self._closing = False
+        self._current: Deferred[bytes] | None = None
+        self._running: dict[int, Deferred[bytes]] = {}
+        self._resume = ""
+        self.received = 0
+        self._seen = (-1, 0)
+        self._since = 0.0
+
+    def connectionMade(self) -> None:
+        """Find out who this is; refuse a stranger with one error reply."""
+        super().connectionMade()
+        try:
+            self.principal = self._sessions.accept(self)
+        except CloveError as error:
+            self._closing = True
+            self.send(encode(0, Opcode.HELLO, encode_error(error, HelloReply)))
+            cast("Any", self.transport).loseConnection()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Abandon what this connection asked for."""
+        super().connectionLost(reason)
+        self._inbox.clear()
+        abandoned = list(self._running.values())
+        if self._current is not None:
+            abandoned.append(self._current)
+        self._closing = True
+        for deferred in abandoned:
+            deferred.cancel()
+        self._sessions.release(self, self._resume)
+
+    # receiving
+
+    def framesReceived(self, frames: list[Frame]) -> None:
+        """Serve frames, or keep them until their turn."""
+        self.received += len(frames)
+        if self._closing:
+            return
+        if self._inbox or self._current is not None or self.congested:
+            self._inbox.extend(frames)
+            if len(self._inbox) >= self._limits.max_waiting:
+                self.pause_reading()
+            return
+        self._serve(iter(frames))
+
+    def _serve(self, frames: Iterator[Frame]) -> None:
+        out: list[bytes] = []
+        size = 0
+        answer = self._dispatcher.answer
+        for frame in frames:
+            if self._tagged or frame.opcode >= Opcode.CANCEL:
+                self._flush(out)
+                self._serve_one(frame)
+            else:
+                reply = answer(self.principal, frame.opcode, frame.payload)
+                if reply.__class__ is bytes:
+                    out.append(self._header(frame.opcode, len(reply)))
+                    out.append(reply)
+                    size += len(reply)
+                    if size < _FLUSH:
+                        continue
+                    size = 0
+                    self._flush(out)
+                else:
+                    self._flush(out)
+                    self._hold(frame.opcode, reply)
+            if self.congested or self._current is not None or self._closing:
+                self._inbox.extend(frames)
+                break
+        if out:
+            self._flush(out)
+
+    def _flush(self, out: list[bytes]) -> None:
+        if out:
+            data = b"".join(out)
+            out.clear()
+            self.send(data)
+
+    def _header(self, opcode: int, size: int) -> bytes:
+        return HEADER.pack(MAGIC, self.principal.agent_id, opcode, size)
+
+    def _serve_one(self, frame: Frame) -> None:
+        """A frame of version 2, or one that concerns the connection itself."""
+        number, body = 0, frame.payload
+        if self._tagged:
+            if len(body) < TAG.size:
+                self._reply(frame.opcode, 0, encode_error(InvalidRequest("the tag is missing")))
+                return
+            number, body = TAG.unpack_from(body)[0], body[TAG.size :]
+            problem = self._problem(number, frame.opcode)
+            if problem is not None:
+                self._reply(frame.opcode, number & _NUMBER, encode_error(problem))
+                return
+        if frame.opcode >= Opcode.CANCEL:
+            self._control(frame.opcode, number, body)
+            return
+        opcode = frame.opcode
+
+        def stream(partial: Reply) -> None:
+            self._reply(opcode, number | MORE, encode_json(partial))
+
+        reply = self._dispatcher.answer(self.principal, opcode, body, stream, self.push)
+        if isinstance(reply, bytes):
+            self._reply(opcode, number, reply)
+        else:
+            self._track(opcode, number, reply)
+
+    def _problem(self, number: int, opcode: int) -> CloveError | None:
+        if not 0 < number <= _NUMBER:
+            return InvalidRequest("a request's tag is a number from 1 to 2**62 - 1")
+        if number in self._running:
+            return InvalidRequest(f"request number {number} is outstanding already")
+        if len(self._running) >= self._limits.max_outstanding and opcode < Opcode.CANCEL:
+            return LimitExceeded(
+                f"{self._limits.max_outstanding} requests are outstanding on this connection",
+                hint="wait for replies, or open another connection",
+            )
+        return None
+
+    # requests that take time
+
+    def _hold(self, opcode: int, reply: Deferred[bytes]) -> None:
+        """Version 1: later requests wait for this one."""
+        self._current = reply
+
+        def done(payload: bytes) -> None:
+            self._current = None
+            if not self._closing:
+                self._reply(opcode, 0, payload)
+                self._go_on()
+
+        reply.addCallback(done)
+
+    def _track(self, opcode: int, number: int, reply: Deferred[bytes]) -> None:
+        """Version 2: the reply goes out whenever it is there."""
+        self._running[number] = reply
+
+        def done(payload: bytes) -> None:
+            self._running.pop(number, None)
+            if not self._closing:
+                self._reply(opcode, number, payload)
+
+        reply.addCallback(done)
+
+    def _go_on(self) -> None:
+        """Serve what waits, as far as it goes."""
+        while self._inbox and self._current is None and not self.congested and not self._closing:
+            waiting, self._inbox = self._inbox, deque()
+            self._serve(iter(waiting))
+        if not self._inbox and not self.congested:
+            self.resume_reading()
+
+    def drained(self) -> None:
+        """The peer has read everything: go on."""
+        self._go_on()
+
+    # the connection's own requests
+
+    def _control(self, opcode: int, number: int, body: bytes) -> None:
+        self.principal.syscalls += 1
+        try:
+            if opcode == Opcode.HELLO:
+                self._hello(number, body)
+            elif opcode == Opcode.EXIT:
+                self._reply(opcode, number, b"goodbye")
+                self._closing = True
+                self._resume = ""
+            else:
+                self._cancel(number, body)
+        except CloveError as error:
+            kind = HelloReply if opcode == Opcode.HELLO else None
+            self._reply(opcode, number, encode_error(error, kind))
+
+    def _hello(self, number: int, body: bytes) -> None:
+        request = decode(HelloRequest, body)
+        if request.resume:
+            self.principal = self._sessions.resume(self, request.resume)
+        version = 2 if self._tagged else min(request.protocol_version, 2)
+        if version == 2 and not self._resume:
+            self._resume = self._sessions.token(self.principal)
+        reply = HelloReply(
+            protocol_version=version,
+            kernel_version=__version__,
+            features=FEATURES,
+            agent_id=self.principal.agent_id,
+            resume=self._resume,
+        )
+        self._reply(Opcode.HELLO, number, encode_json(reply))
+        if version == 2 and not self._tagged:
+            self._tagged = True
+            self.decoder.max_payload += TAG.size
+
+    def _cancel(self, number: int, body: bytes) -> None:
+        if not self._tagged or len(body) != TAG.size:
+            raise InvalidRequest("CANCEL takes the tag of a request, 8 bytes, on version 2")
+        target = self._running.get(TAG.unpack(body)[0])
+        if target is not None:
+            target.cancel()
+        done = b"true" if target is not None else b"false"
+        self._reply(Opcode.CANCEL, number, b'{"success":true,"cancelled":' + done + b"}")
+
+    # sending
+
+    def _reply(self, opcode: int, number: int, payload: bytes) -> None:
+        if self._tagged:
+            payload = TAG.pack(number) + payload
+        self.send(self._header(opcode, len(payload)) + payload)
+
+    def push_or_none(self) -> Callable[[Reply], bool] | None:
+        """The way to push on this connection, if it speaks version 2."""
+        return self.push if self._tagged else None
+
+    def push(self, message: Reply) -> bool:
+        """Send an unasked frame; False if the peer does not keep up or is gone."""
+        if self._closing or not self._tagged or (self.congested and self.unsent > self.resume_below):
+            return False
+        self._reply(Opcode.EMIT, 0, encode_json(message))
+        return True
+
+    # ends
+
+    def frameBroken(self, error: BadFrame) -> None:
+        """One error reply, then the connection closes; what follows is thrown away."""
+        if self._closing:
+            return
+        kind = LimitExceeded if isinstance(error, TooLarge) else InvalidRequest
+        self.refuse(error.opcode, kind(error.message, hint="see the frame format in docs/wire.md"))
+
+    def refuse(self, opcode: int, error: CloveError) -> None:
+        """Send an error and close."""
+        self._reply(opcode, 0, encode_error(error))
+        self._closing = True
+        cast("Any", self.transport).loseConnection()
+
+    def check(self, now: float) -> None:
+        """Enforce the time-outs; called about once a second.
+
+        @param now: seconds, monotonic.
+        """
+        mark = (self.received, self.unsent if self.congested else -1)
+        if mark != self._seen:
+            self._seen = mark
+            self._since = now
+            return
+        waited = now - self._since
+        limits = self._limits
+        transport = cast("Any", self.transport)
+        if self._closing:
+            if waited > limits.frame_timeout:
+                transport.abortConnection()
+        elif self.congested:
+            if waited > limits.write_timeout:
+                transport.abortConnection()
+        elif self.decoder.pending and not self._inbox and self._current is None:
+            if waited > limits.frame_timeout:
+                self.refuse(0, InvalidRequest("the frame did not arrive in time"))
+        elif limits.idle_timeout and waited > limits.idle_timeout and not self._running:
+            transport.loseConnection()

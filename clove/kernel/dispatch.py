@@ -1,0 +1,235 @@
+"""Opcode -> permission -> call: the one way from a request to its reply.
+
+`table.py` has a line for each opcode. This module takes every request through
+the same stages: accounting, decoding, permission, the call, audit, encoding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
+
+from clove.errors import (
+    Cancelled,
+    CloveError,
+    Internal,
+    InvalidRequest,
+    LimitExceeded,
+    NotImplementedYet,
+    PermissionDenied,
+)
+from clove.framing import MAX_REPLY, Opcode
+from clove.kernel.context import Context
+from clove.messages import Reply, Request, decode, encode, encode_error
+from clove.messages.session import AsyncAccepted, AsyncResult
+from clove.policy import check_flag
+
+if TYPE_CHECKING:
+    from clove.kernel.context import Kernel
+    from clove.kernel.principal import Principal
+
+__all__ = ["Dispatcher", "Syscall"]
+
+Stream = Callable[[Reply], None]
+Push = Callable[[Reply], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Syscall:
+    """One line of the table.
+
+    @ivar request: type that the payload is decoded to.
+    @ivar reply: type of the reply; its empty values fill an error reply.
+    @ivar call: what serves it.
+    @ivar needs: the permission flag it needs ("can_exec"), or "".
+    @ivar category: audit category of its success.
+    @ivar audited: fields of the request that its audit entry shows.
+    """
+
+    request: type[Request]
+    reply: type[Reply] | None
+    call: Callable[[Context, Any], Any]
+    needs: str = ""
+    category: str = "SYSCALL"
+    audited: tuple[str, ...] = ()
+
+
+class Dispatcher:
+    """Serves requests for any number of connections."""
+
+    log = Logger()
+
+    def __init__(self, kernel: Kernel, table: Mapping[int, Syscall]) -> None:
+        self._kernel = kernel
+        self._table = table
+        self._record = kernel.audit.record
+
+    def answer(
+        self,
+        principal: Principal,
+        opcode: int,
+        payload: bytes,
+        stream: Stream | None = None,
+        push: Push | None = None,
+    ) -> bytes | Deferred[bytes]:
+        """The reply's payload: at once if possible, else by a Deferred that never fails.
+
+        Cancelling the Deferred abandons the request.
+        """
+        principal.syscalls += 1
+        if opcode == 0:
+            return payload
+        syscall = self._table.get(opcode)
+        if syscall is None:
+            return encode_error(_unknown(opcode))
+        try:
+            request = decode(syscall.request, payload)
+            if syscall.needs:
+                check_flag(principal.permissions, syscall.needs).require(Opcode(opcode).name)
+            context = Context(self._kernel, principal, None, push)
+            if getattr(request, "async_", False):
+                return self._accept(syscall, opcode, context, request)
+            if getattr(request, "stream", False) or getattr(request, "follow", False):
+                context.stream = stream
+            return self._run(syscall, opcode, context, request)
+        except CloveError as error:
+            return self._failed(syscall, opcode, principal, error)
+        except Exception:
+            return self._bug(syscall, opcode)
+
+    def _run(
+        self, syscall: Syscall, opcode: int, context: Context, request: Request
+    ) -> bytes | Deferred[bytes]:
+        result = syscall.call(context, request)
+        if not isinstance(result, Coroutine):
+            return self._done(syscall, opcode, context.principal, request, result)
+        deferred: Deferred[Any] = Deferred.fromCoroutine(result)
+        return self._finish(deferred, syscall, opcode, context.principal, request)
+
+    def _finish(
+        self,
+        deferred: Deferred[Any],
+        syscall: Syscall,
+        opcode: int,
+        principal: Principal,
+        request: Request,
+    ) -> bytes | Deferred[bytes]:
+        """Map results and failures; unwrap at once what is there already."""
+
+        def failed(failure: Any) -> bytes:
+            error = failure.value
+            if isinstance(error, CancelledError):
+                error = Cancelled("the request was cancelled")
+            if isinstance(error, CloveError):
+                return self._failed(syscall, opcode, principal, error)
+            self.log.failure("{name} failed", failure=failure, name=Opcode(opcode).name)
+            return _internal(syscall)
+
+        def done(result: Any) -> bytes:
+            return self._done(syscall, opcode, principal, request, result)
+
+        deferred.addCallback(done)
+        deferred.addErrback(failed)
+        if deferred.called and isinstance(deferred.result, bytes):
+            return deferred.result
+        return deferred
+
+    def _done(
+        self, syscall: Syscall, opcode: int, principal: Principal, request: Request, result: Any
+    ) -> bytes:
+        payload = result if isinstance(result, bytes) else encode(result)
+        if len(payload) > MAX_REPLY:
+            raise LimitExceeded(
+                f"the reply has {len(payload)} bytes, the limit is {MAX_REPLY}",
+                hint="ask for less at a time (offset, limit or max)",
+            )
+        self._record(
+            syscall.category,
+            Opcode(opcode).name,
+            principal.agent_id,
+            principal.name,
+            True,
+            {field: _brief(getattr(request, field, None)) for field in syscall.audited},
+        )
+        return payload
+
+    def _failed(
+        self, syscall: Syscall, opcode: int, principal: Principal, error: CloveError
+    ) -> bytes:
+        name = Opcode(opcode).name
+        details = {"error": error.message, "code": error.code}
+        if isinstance(error, PermissionDenied):
+            details["rule"] = error.rule
+            self._record(
+                "SECURITY", "PERMISSION_DENIED", principal.agent_id, principal.name, False,
+                {"syscall": name, **details},
+            )
+            self._kernel.events.publish(
+                "SYSCALL_BLOCKED",
+                {"syscall": name, "agent_id": principal.agent_id, "rule": error.rule},
+                principal.agent_id,
+            )
+        else:
+            self._record(
+                syscall.category, name, principal.agent_id, principal.name, False, details
+            )
+        return encode_error(error, syscall.reply)
+
+    def _bug(self, syscall: Syscall, opcode: int) -> bytes:
+        self.log.failure("{name} failed", name=Opcode(opcode).name)
+        return _internal(syscall)
+
+    def _accept(
+        self, syscall: Syscall, opcode: int, context: Context, request: Any
+    ) -> bytes:
+        """Start an asynchronous request; ASYNC_POLL will give its result."""
+        results = self._kernel.results
+        agent_id = context.principal.agent_id
+        request_id = results.open(agent_id, request.request_id)
+
+        def keep(payload: bytes) -> None:
+            results.finish(
+                agent_id,
+                AsyncResult(
+                    request_id=request_id,
+                    opcode=opcode,
+                    opcode_name=Opcode(opcode).name,
+                    payload=payload.decode("utf-8", "replace"),
+                ),
+            )
+
+        try:
+            outcome = self._run(syscall, opcode, context, request)
+        except CloveError as error:
+            outcome = self._failed(syscall, opcode, context.principal, error)
+        if isinstance(outcome, bytes):
+            keep(outcome)
+        else:
+            results.track(agent_id, outcome.addCallback(keep))
+        return encode(AsyncAccepted(request_id=request_id))
+
+
+def _brief(value: object) -> object:
+    """A request's field as an audit entry shows it."""
+    if isinstance(value, str):
+        return value if len(value) <= 200 else value[:199] + "…"
+    return value if isinstance(value, (int, float, bool)) or value is None else str(value)[:200]
+
+
+def _internal(syscall: Syscall) -> bytes:
+    error = Internal("a bug in the kernel; its log says more", hint="please report it")
+    return encode_error(error, syscall.reply)
+
+
+def _unknown(opcode: int) -> CloveError:
+    try:
+        name = Opcode(opcode).name
+    except ValueError:
+        return InvalidRequest(
+            f"unknown opcode 0x{opcode:02x}", hint="docs/wire.md lists the opcodes"
+        )
+    return NotImplementedYet(f"{name} is not implemented yet", hint="see docs/architecture.md")

@@ -1,0 +1,195 @@
+"""From an accepted socket to a principal, and back after a lost connection.
+
+The operator is the kernel's own uid or root on the main socket; other uids are
+let in only where the configuration grants them a level. A connection on an
+agent's own socket is that agent. A process of an unsandboxed agent that comes
+to the main socket is known by its session and ancestors.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import struct
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+from clove.errors import LimitExceeded, NotFound, PermissionDenied
+from clove.kernel.principal import Kind, Principal
+from clove.policy import Level, for_level
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+    from clove.kernel.connection import ConnectionLimits, KernelConnection
+    from clove.kernel.registry import Registry
+    from clove.sandbox.interface import IView
+
+__all__ = ["RESUME_SECONDS", "Peer", "Sessions", "peer_of"]
+
+RESUME_SECONDS = 60
+"""How long the belongings of a lost connection are kept for its resume token."""
+
+_UCRED = struct.Struct("iII")
+
+
+class Peer(NamedTuple):
+    """SO_PEERCRED (unix(7)): who called connect()."""
+
+    pid: int
+    uid: int
+    gid: int
+
+
+def peer_of(connection: socket.socket) -> Peer:
+    """The credentials of a Unix socket's other end."""
+    raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+    return Peer(*_UCRED.unpack(raw))
+
+
+def _working_directory(pid: int) -> str | None:
+    """A process's working directory, to resolve the relative paths it sends."""
+    try:
+        return os.readlink(f"/proc/{pid}/cwd")
+    except OSError:
+        return None
+
+
+class Sessions:
+    """Binds connections to principals.
+
+    @ivar agent_of: gives the spawned agent that a process belongs to, if any.
+    @ivar opened, closed: called with a principal that comes or is gone for good.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        registry: Registry,
+        limits: ConnectionLimits,
+        *,
+        host: IView,
+        grants: Mapping[int, Level],
+        agent_of: Callable[[int], Principal | None],
+        opened: Callable[[Principal], None],
+        closed: Callable[[Principal], None],
+    ) -> None:
+        self._clock = clock
+        self._registry = registry
+        self._limits = limits
+        self._host = host
+        self._grants = grants
+        self._agent_of = agent_of
+        self._opened = opened
+        self._closed = closed
+        self._tokens: dict[str, Principal] = {}
+        self._leaving: dict[int, IDelayedCall] = {}
+        self.connections: set[KernelConnection] = set()
+
+    def accept(self, connection: KernelConnection) -> Principal:
+        """Who a new connection is.
+
+        @raise PermissionDenied: this uid may not use the kernel.
+        @raise LimitExceeded: too many connections.
+        """
+        if len(self.connections) >= self._limits.max_connections:
+            raise LimitExceeded(
+                f"the kernel has {self._limits.max_connections} connections already",
+                hint="raise limits.connection.max_connections, or close some",
+            )
+        principal: Principal | None = cast("Any", connection.factory).principal
+        if principal is None:
+            principal = self._outsider(connection)
+        elif principal.connections >= self._limits.max_connections_per_agent:
+            raise LimitExceeded(
+                f"agent {principal.agent_id} has {principal.connections} connections already",
+                hint="close some, or share one between threads",
+            )
+        principal.connections += 1
+        self.connections.add(connection)
+        return principal
+
+    def _outsider(self, connection: KernelConnection) -> Principal:
+        handle = getattr(connection.transport, "socket", None)
+        peer = peer_of(handle) if handle is not None else Peer(0, os.geteuid(), os.getegid())
+        agent = self._agent_of(peer.pid)
+        if agent is not None:
+            return agent
+        if peer.uid in (0, os.geteuid()):
+            kind, level = Kind.OPERATOR, Level.UNRESTRICTED
+        elif peer.uid in self._grants:
+            kind, level = Kind.GUEST, self._grants[peer.uid]
+        else:
+            raise PermissionDenied(
+                f"user id {peer.uid} may not use this kernel",
+                rule="peer-uid",
+                hint="its operator can add the user id to [access] in the configuration",
+            )
+        principal = Principal(
+            self._registry.new_id(),
+            kind,
+            for_level(level),
+            view=self._host if kind is Kind.OPERATOR else None,
+            cwd=_working_directory(peer.pid),
+        )
+        self._registry.add(principal)
+        self._opened(principal)
+        return principal
+
+    def token(self, principal: Principal) -> str:
+        """A resume token for a connection's principal."""
+        if principal.kind is Kind.AGENT:
+            return ""
+        token = secrets.token_urlsafe(24)
+        self._tokens[token] = principal
+        return token
+
+    def resume(self, connection: KernelConnection, token: str) -> Principal:
+        """Give a lost connection's identity to a new one.
+
+        @raise NotFound: the token is unknown or its minute is over.
+        """
+        earlier = self._tokens.get(token)
+        mine = connection.principal
+        if (
+            earlier is None
+            or earlier.agent_id not in self._leaving
+            or earlier.kind is not mine.kind
+        ):
+            raise NotFound("nothing to resume: the token is unknown or too old")
+        self._leaving.pop(earlier.agent_id).cancel()
+        del self._tokens[token]
+        self._drop(mine, "")
+        earlier.connections += 1
+        return earlier
+
+    def release(self, connection: KernelConnection, token: str) -> None:
+        """A connection is gone; its principal too, at once or after a minute."""
+        if connection in self.connections:
+            self.connections.discard(connection)
+            self._drop(connection.principal, token)
+
+    def _drop(self, principal: Principal, token: str) -> None:
+        principal.connections -= 1
+        if principal.kind is Kind.AGENT or principal.connections > 0:
+            return
+        if token and len(self._leaving) < self._limits.max_connections:
+            self._leaving[principal.agent_id] = self._clock.callLater(
+                RESUME_SECONDS, self._end, principal, token
+            )
+        else:
+            self._end(principal, token)
+
+    def _end(self, principal: Principal, token: str) -> None:
+        self._leaving.pop(principal.agent_id, None)
+        self._tokens.pop(token, None)
+        self._registry.remove(principal)
+        self._closed(principal)
+
+    def stop(self) -> None:
+        """End every identity that only waits to be resumed."""
+        for agent_id, call in list(self._leaving.items()):
+            call.cancel()
+            del self._leaving[agent_id]
+        self._tokens.clear()

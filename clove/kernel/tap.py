@@ -1,0 +1,46 @@
+"""`twistd clove-kernel`: the command line, and nothing else."""
+
+from __future__ import annotations
+
+from twisted.application.service import IService
+from twisted.python import usage
+
+from clove.errors import CloveError
+
+__all__ = ["Options", "makeService"]
+
+
+class Options(usage.Options):  # type: ignore[misc]
+    """Options of the kernel daemon."""
+
+    synopsis = "[--socket PATH] [--state-dir DIR] [--config FILE.toml]"
+    longdesc = (
+        "Run a Clove kernel. Agents and the clove command connect to its Unix socket. "
+        "Options given here win over the configuration file."
+    )
+    optParameters = [
+        ["socket", "s", None, "Unix socket to listen on [default: /tmp/clove.sock]"],
+        [
+            "state-dir",
+            "d",
+            None,
+            "directory for logs and workspaces [default: /var/lib/clove for root, "
+            "else ~/.local/state/clove]",
+        ],
+        ["config", "c", None, "configuration file (TOML), see docs/configuration.md"],
+    ]
+
+
+def makeService(options: Options) -> IService:
+    """Twisted's hook: the service for these options.
+
+    @raise usage.UsageError: the configuration is wrong.
+    """
+    from clove.kernel.config import load
+    from clove.kernel.service import make_service
+
+    try:
+        config = load(options["config"])
+    except CloveError as error:
+        raise usage.UsageError(f"{error.message} ({error.hint})") from None
+    return make_service(config, socket=options["socket"], state_dir=options["state-dir"])

@@ -1,0 +1,157 @@
+"""SPAWN, KILL, LIST, PAUSE, RESUME, LOGS, WAIT."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from clove.messages.base import Reply, Request
+
+__all__ = [
+    "AgentEntry",
+    "KillReply",
+    "LimitsRequest",
+    "LogLine",
+    "LogsReply",
+    "LogsRequest",
+    "PauseReply",
+    "ResumeReply",
+    "SpawnReply",
+    "SpawnRequest",
+    "TargetRequest",
+    "WaitReply",
+    "WaitRequest",
+]
+
+Id = Annotated[int, msgspec.Meta(ge=0, le=(1 << 32) - 1)]
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=86400 * 365)]
+
+
+class LimitsRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Resource limits; a field that is absent or null takes the default.
+
+    Bytes, processes and threads, microseconds of CPU per period, CPU shares
+    in the scale of cgroup version 1 (1024 is one share).
+    """
+
+    memory: Annotated[int, msgspec.Meta(ge=1 << 20, le=1 << 50)] | None = None
+    max_pids: Annotated[int, msgspec.Meta(ge=1, le=1 << 22)] | None = None
+    cpu_quota: Annotated[int, msgspec.Meta(ge=1000, le=10**9)] | None = None
+    cpu_period: Annotated[int, msgspec.Meta(ge=1000, le=10**6)] | None = None
+    cpu_shares: Annotated[int, msgspec.Meta(ge=2, le=262144)] | None = None
+
+
+class SpawnRequest(Request, frozen=True, kw_only=True):
+    """Start an agent from a Python script."""
+
+    name: str
+    script: Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
+    python: Annotated[str, msgspec.Meta(max_length=4096)] | None = None
+    args: list[str] | None = None
+    env: dict[str, str] | None = None
+    sandboxed: bool = True
+    network: bool | None = None
+    limits: LimitsRequest | None = None
+    permissions: dict[str, Any] | str | None = None
+    restart_policy: Literal["never", "on-failure", "always"] = "never"
+    max_restarts: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 5
+    restart_window: Annotated[float, msgspec.Meta(gt=0, le=86400 * 365)] = 300
+    llm_budget: Annotated[int, msgspec.Meta(ge=0)] | dict[str, int] | None = None
+    allow_degraded: bool = False
+
+
+class SpawnReply(Reply, frozen=True, kw_only=True):
+    """A started agent. `isolation` is what is really enforced."""
+
+    id: int = 0
+    agent_id: int = 0
+    name: str = ""
+    pid: int = 0
+    status: str = ""
+    restart_policy: str = ""
+    isolation: dict[str, Any] = {}
+
+
+class TargetRequest(Request, frozen=True, kw_only=True):
+    """An agent by name or id."""
+
+    name: str | None = None
+    id: Id | None = None
+    agent_id: Id | None = None
+
+
+class KillReply(Reply, frozen=True, kw_only=True):
+    """Whether the agent is ended now."""
+
+    killed: bool = False
+    agent_id: int = 0
+
+
+class PauseReply(Reply, frozen=True, kw_only=True):
+    """Whether the agent is paused now."""
+
+    paused: bool = False
+    agent_id: int = 0
+
+
+class ResumeReply(Reply, frozen=True, kw_only=True):
+    """Whether the agent runs again."""
+
+    resumed: bool = False
+    agent_id: int = 0
+
+
+class AgentEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One agent in LIST's array."""
+
+    id: int
+    name: str
+    pid: int
+    state: str
+    running: bool
+    uptime_ms: int
+    parent_id: int
+    restarts: int
+
+
+class LogsRequest(TargetRequest, frozen=True, kw_only=True):
+    """Lines of an agent's output from offset `since` on; `follow` streams more."""
+
+    since: Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)] = 0
+    follow: bool = False
+
+
+class LogLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One line (or a piece of a very long one). `offset` counts lines from 0."""
+
+    offset: int
+    stream: str
+    text: str
+    timestamp: str
+
+
+class LogsReply(Reply, frozen=True, kw_only=True):
+    """`next` is the offset to ask for next; `lost` lines were no longer held."""
+
+    agent_id: int = 0
+    lines: list[LogLine] = []
+    next: int = 0
+    lost: int = 0
+
+
+class WaitRequest(TargetRequest, frozen=True, kw_only=True):
+    """Wait until an agent has ended for good. No timeout: for ever."""
+
+    timeout: Seconds | None = None
+
+
+class WaitReply(Reply, frozen=True, kw_only=True):
+    """How an agent ended."""
+
+    agent_id: int = 0
+    name: str = ""
+    exit_code: int | None = None
+    signal: int | None = None
+    reason: str = ""
+    restarts: int = 0

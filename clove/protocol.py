@@ -1,0 +1,174 @@
+"""Frames over a Twisted transport: limits, flow control, direct writes.
+
+The kernel's connections and the Deferred client share this. What is sent goes
+to the socket at once while nothing is buffered; a peer that does not read
+makes this side stop reading from it, and is cut off past `unsent_limit`.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
+
+from twisted.internet.interfaces import IPullProducer
+from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
+from twisted.internet.protocol import Protocol, connectionDone
+from zope.interface import implementer
+
+from clove.framing import DEFAULT_MAX_PAYLOAD, BadFrame, Frame, FrameDecoder
+
+if TYPE_CHECKING:
+    from twisted.python.failure import Failure
+
+__all__ = ["FrameProtocol"]
+
+
+@implementer(IPullProducer)
+class FrameProtocol(Protocol):
+    """A connection that carries frames.
+
+    @ivar unsent_limit: bytes that may wait to be read by the peer; past it the
+        connection is aborted.
+    @ivar resume_below: while more bytes than this wait, nothing is read from
+        the peer either.
+    @ivar congested: the peer reads more slowly than we write.
+    """
+
+    unsent_limit = 64 << 20
+    resume_below = 1 << 20
+
+    def __init__(self, max_payload: int = DEFAULT_MAX_PAYLOAD) -> None:
+        self.decoder = FrameDecoder(max_payload)
+        self.congested = False
+        self.unsent = 0
+        self._reading = True
+        self._send_now: Callable[[bytes], int] = self._write_all
+
+    # what a subclass fills in
+
+    def framesReceived(self, frames: list[Frame]) -> None:
+        """Whole frames arrived."""
+        raise NotImplementedError
+
+    def frameBroken(self, error: BadFrame) -> None:
+        """The stream cannot be read further; nothing more will be received."""
+        raise NotImplementedError
+
+    def drained(self) -> None:
+        """The peer took all that was buffered."""
+
+    # receiving
+
+    def connectionMade(self) -> None:
+        """Use the socket itself where there is one.
+
+        A Unix transport reads with recvmsg(2) and would take descriptors that a
+        peer attaches; plain recv(2) lets the operating system discard them
+        (unix(7)), and is faster.
+        """
+        transport = cast("Any", self.transport)
+        connection = getattr(transport, "socket", None)
+        if isinstance(connection, socket.socket):
+            transport.doRead = self._reader(transport, connection)
+            self._send_now = connection.send
+        else:
+            self._send_now = self._write_all
+
+    def _write_all(self, data: bytes) -> int:
+        """For transports that are not sockets (in tests, in memory)."""
+        cast("Any", self.transport).write(data)
+        return len(data)
+
+    def _reader(self, transport: Any, connection: socket.socket) -> Callable[[], object]:
+        receive = connection.recv
+        take = self.dataReceived
+        size = transport.bufferSize
+
+        def read() -> object:
+            try:
+                data = receive(size)
+            except (BlockingIOError, InterruptedError):
+                return None
+            except OSError:
+                return CONNECTION_LOST
+            if not data:
+                return CONNECTION_DONE
+            take(data)
+            return None
+
+        return read
+
+    def dataReceived(self, data: bytes) -> None:
+        """Feed the decoder."""
+        try:
+            frames = self.decoder.feed(data)
+        except BadFrame as error:
+            self.pause_reading()
+            self.framesReceived(getattr(error, "frames", []))
+            self.frameBroken(error)
+            return
+        if frames:
+            self.framesReceived(frames)
+
+    def pause_reading(self) -> None:
+        """Take nothing more from the peer until L{resume_reading}."""
+        if self._reading:
+            self._reading = False
+            cast("Any", self.transport).pauseProducing()
+
+    def resume_reading(self) -> None:
+        """Go on reading."""
+        if not self._reading:
+            self._reading = True
+            cast("Any", self.transport).resumeProducing()
+
+    # sending
+
+    def send(self, data: bytes) -> None:
+        """Send bytes of whole frames: at once if nothing waits, else buffered."""
+        transport = cast("Any", self.transport)
+        if not self.congested:
+            try:
+                sent = self._send_now(data)
+            except (BlockingIOError, InterruptedError):
+                sent = 0
+            except OSError:
+                transport.loseConnection()
+                return
+            if sent == len(data):
+                return
+            data = data[sent:]
+            self.congested = True
+            self.unsent = 0
+            transport.write(data)
+            transport.registerProducer(self, False)
+        else:
+            transport.write(data)
+        self.unsent += len(data)
+        if self.unsent > self.unsent_limit:
+            self.overflowed()
+        elif self.unsent > self.resume_below:
+            self.pause_reading()
+
+    def overflowed(self) -> None:
+        """The peer does not read: cut it off."""
+        cast("Any", self.transport).abortConnection()
+
+    def resumeProducing(self) -> None:
+        """The transport's buffer is empty (also called once on registration)."""
+        transport = cast("Any", self.transport)
+        if transport.dataBuffer or transport._tempDataBuffer:
+            return
+        transport.unregisterProducer()
+        self.congested = False
+        self.unsent = 0
+        if not transport.disconnecting:
+            self.drained()
+
+    def stopProducing(self) -> None:
+        """The transport is closed."""
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Forget what is buffered."""
+        self.congested = True
