@@ -1,0 +1,60 @@
+"""STORE, FETCH, DELETE and KEYS.
+
+Every agent may read and write all `global` and `session` keys: these scopes
+are what agents share. `agent` keys are their owner's alone.
+"""
+
+from __future__ import annotations
+
+from clove.kernel.context import Context
+from clove.messages.state import (
+    DeleteReply,
+    DeleteRequest,
+    FetchReply,
+    FetchRequest,
+    KeysReply,
+    KeysRequest,
+    StoreReply,
+    StoreRequest,
+)
+from clove.messages.value import checked
+
+__all__ = ["delete", "fetch", "keys", "store"]
+
+
+def store(ctx: Context, request: StoreRequest) -> StoreReply:
+    """Set a key.
+
+    @raise InvalidRequest: a bad key, or unsound JSON.
+    @raise AlreadyExists: the key is not at `if_version`.
+    @raise LimitExceeded: too large, too many, or no room.
+    """
+    version = ctx.kernel.state.store(
+        ctx.principal.agent_id,
+        request.key,
+        checked(request.value, "value"),
+        request.scope,
+        request.ttl,
+        request.if_version,
+    )
+    return StoreReply(key=request.key, version=version)
+
+
+def fetch(ctx: Context, request: FetchRequest) -> FetchReply:
+    """Read a key; that there is none is no error."""
+    found = ctx.kernel.state.fetch(ctx.principal.agent_id, request.key, request.scope)
+    if found is None:
+        return FetchReply()
+    return FetchReply(exists=True, value=found.value, scope=found.scope, version=found.version)
+
+
+def delete(ctx: Context, request: DeleteRequest) -> DeleteReply:
+    """Delete a key; that there is none is no error."""
+    deleted = ctx.kernel.state.delete(ctx.principal.agent_id, request.key, request.scope)
+    return DeleteReply(deleted=deleted)
+
+
+def keys(ctx: Context, request: KeysRequest) -> KeysReply:
+    """List keys that begin with a prefix."""
+    found, truncated = ctx.kernel.state.keys(ctx.principal.agent_id, request.prefix, request.scope)
+    return KeysReply(keys=found, count=len(found), truncated=truncated)
