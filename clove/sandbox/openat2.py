@@ -1,7 +1,7 @@
 """Paths to what is really there: openat2(2) without magic links, held by O_PATH.
 
-Standard library only: the kernel uses it in its threads, the sandbox's init
-inside an agent's namespaces. A path is looked up once and held; whoever judges
+Standard library only, and little of it, for a quick start: the kernel uses it
+in its threads, the sandbox's init inside an agent's namespaces. A path is looked up once and held; whoever judges
 the real path and then opens the held descriptor cannot be raced, because no
 name is looked up a second time.
 
@@ -12,29 +12,26 @@ path rule, so they are refused. Sources: openat2(2), proc(5), path_resolution(7)
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import errno
-import functools
 import os
 import stat
-from typing import Final
 
 __all__ = ["MAX_PATH", "BadPath", "Held", "MagicLink", "available", "resolve", "walk"]
 
-SYS_OPENAT2: Final = 437  # the same number on all architectures but alpha
-RESOLVE_NO_MAGICLINKS: Final = 0x02
-AT_FDCWD: Final = -100
-PROC_SUPER_MAGIC: Final = 0x9FA0
-PROC_ROOT_INODE: Final = 1
-DELETED: Final = " (deleted)"
+SYS_OPENAT2 = 437  # the same number on all architectures but alpha
+RESOLVE_NO_MAGICLINKS = 0x02
+AT_FDCWD = -100
+PROC_SUPER_MAGIC = 0x9FA0
+PROC_ROOT_INODE = 1
+DELETED = " (deleted)"
 
-MAX_PATH: Final = 4095
+MAX_PATH = 4095
 """Bytes in a path (PATH_MAX without its NUL)."""
-MAX_LINKS: Final = 40
+MAX_LINKS = 40
 """Symbolic links followed on one path, as the kernel's own MAXSYMLINKS."""
 
-_HOLD: Final = os.O_PATH | os.O_CLOEXEC
+_HOLD = os.O_PATH | os.O_CLOEXEC
 
 
 class BadPath(ValueError):
@@ -55,9 +52,8 @@ class _OpenHow(ctypes.Structure):
     ]
 
 
-@functools.cache
-def _libc() -> ctypes.CDLL:
-    return ctypes.CDLL(None, use_errno=True)
+_libc = ctypes.CDLL(None, use_errno=True)
+_found: list[bool] = []  # whether openat2 is there, once that is known
 
 
 def _openat2(path: str, flags: int, directory: int = AT_FDCWD) -> int:
@@ -66,7 +62,7 @@ def _openat2(path: str, flags: int, directory: int = AT_FDCWD) -> int:
     @raise OSError: as the system call gives it.
     """
     how = _OpenHow(flags=flags, mode=0, resolve=RESOLVE_NO_MAGICLINKS)
-    number = _libc().syscall(
+    number = _libc.syscall(
         ctypes.c_long(SYS_OPENAT2),
         ctypes.c_int(directory),
         ctypes.c_char_p(os.fsencode(path)),
@@ -79,22 +75,24 @@ def _openat2(path: str, flags: int, directory: int = AT_FDCWD) -> int:
     return int(number)
 
 
-@functools.cache
 def available() -> bool:
     """True if this kernel has openat2 (Linux 5.6) and nothing forbids it here."""
-    try:
-        os.close(_openat2("/", _HOLD))
-    except OSError as error:
-        if error.errno in (errno.ENOSYS, errno.EPERM):
-            return False
-        raise
-    return True
+    if not _found:
+        try:
+            os.close(_openat2("/", _HOLD))
+        except OSError as error:
+            if error.errno not in (errno.ENOSYS, errno.EPERM):
+                raise
+            _found.append(False)
+        else:
+            _found.append(True)
+    return _found[0]
 
 
 def _on_procfs(descriptor: int) -> bool:
     """True if what is held lies on a procfs (fstatfs(2), whose first word is f_type)."""
     buffer = ctypes.create_string_buffer(256)
-    if _libc().fstatfs(ctypes.c_int(descriptor), buffer) != 0:
+    if _libc.fstatfs(ctypes.c_int(descriptor), buffer) != 0:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code))
     return ctypes.c_long.from_buffer(buffer).value & 0xFFFFFFFF == PROC_SUPER_MAGIC
@@ -190,9 +188,11 @@ def _real_path(descriptor: int, asked: str) -> str:
     if path.startswith("/"):
         if not path.endswith(DELETED):
             return path
-        with contextlib.suppress(OSError):  # a name may really end like this
+        try:  # a name may really end like this
             if os.path.samestat(os.lstat(path), os.fstat(descriptor)):
                 return path
+        except OSError:
+            pass
     raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), asked)
 
 

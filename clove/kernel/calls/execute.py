@@ -1,0 +1,125 @@
+"""EXEC."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from clove.errors import InvalidRequest, LimitExceeded
+from clove.kernel.calls.files import require_view
+from clove.kernel.files import CommandLimits, Commands, Ended
+from clove.kernel.files.lookup import whole_path
+from clove.messages.base import encode
+from clove.messages.execute import ExecReply, ExecRequest
+from clove.policy import check_command
+from clove.sandbox.interface import Command
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from clove.kernel.context import Context, Kernel
+    from clove.kernel.threads import Threads
+
+__all__ = ["execute"]
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+_SMALL = 1 << 16
+"""Bytes of output that are encoded at once instead of in a thread."""
+
+_COMMANDS: WeakKeyDictionary[Threads, Commands] = WeakKeyDictionary()
+
+
+def _commands(kernel: Kernel) -> Commands:
+    """The kernel's commands, one object for each kernel (told apart by its threads)."""
+    found = _COMMANDS.get(kernel.threads)
+    if found is None:
+        found = _COMMANDS[kernel.threads] = Commands(kernel.clock, CommandLimits())
+    return found
+
+
+async def execute(ctx: Context, request: ExecRequest) -> ExecReply | bytes:
+    """Run a command in the caller's view and wait for its end."""
+    view = require_view(ctx)
+    permissions = ctx.principal.permissions
+    commands = _commands(ctx.kernel)
+    argv = _argv(request, commands.limits)
+    _check_env(request.env, commands.limits)
+    check_command(permissions, request.command).require(f"EXEC {_brief(request.command)!r}")
+    cwd = ctx.principal.cwd
+    if request.cwd is not None:
+        cwd = await whole_path(view, request.cwd, cwd)
+    timeout = request.timeout
+    if permissions.max_exec_time_ms:
+        timeout = min(timeout, permissions.max_exec_time_ms / 1000)
+    command = Command(argv=argv, cwd=cwd, env=request.env, stdin=request.stdin.encode())
+    ended = await commands.run(ctx.principal.agent_id, view, command, timeout, _streamed(ctx))
+    if ended.size <= _SMALL:
+        return _reply(ended)
+    return await ctx.kernel.threads.run(lambda: encode(_reply(ended)))
+
+
+def _reply(ended: Ended) -> ExecReply:
+    timed_out = ended.reason == "timeout"
+    return ExecReply(
+        success=ended.exit_code == 0 and not ended.reason,
+        stdout=ended.stdout.text(),
+        stderr=ended.stderr.text(),
+        exit_code=ended.exit_code,
+        timed_out=timed_out,
+        truncated=ended.truncated,
+        reason=ended.reason,
+    )
+
+
+def _streamed(ctx: Context) -> Callable[[int, str], None] | None:
+    """What sends a partial reply for each piece of output; the last reply has it all again."""
+    stream = ctx.stream
+    if stream is None:
+        return None
+
+    def send(number: int, text: str) -> None:
+        stream(ExecReply(stdout=text) if number == 1 else ExecReply(stderr=text))
+
+    return send
+
+
+def _argv(request: ExecRequest, limits: CommandLimits) -> tuple[str, ...]:
+    """The words to run.
+
+    @raise InvalidRequest: no command, or a NUL in it.
+    @raise LimitExceeded: a word is too long.
+    """
+    asked = request.command
+    words = ("/bin/sh", "-c", asked) if isinstance(asked, str) else tuple(asked)
+    if not asked or not words[0]:
+        raise InvalidRequest("command must not be empty")
+    if any("\0" in word for word in words):
+        raise InvalidRequest("command must not hold a NUL")
+    if max(len(word.encode()) for word in words) > limits.command_bytes:
+        raise LimitExceeded(
+            f"a word of a command has at most {limits.command_bytes} bytes",
+            hint="give the data in stdin, or write a file first",
+        )
+    return words
+
+
+def _check_env(env: dict[str, str], limits: CommandLimits) -> None:
+    """Names must be names, and all of it bounded.
+
+    @raise InvalidRequest, LimitExceeded: they are not.
+    """
+    if len(env) > limits.env_count:
+        raise LimitExceeded(f"env has at most {limits.env_count} variables, this one {len(env)}")
+    for name, value in env.items():
+        if not _NAME.fullmatch(name):
+            raise InvalidRequest(f"not a name of a variable: {name[:80]!r}")
+        if "\0" in value:
+            raise InvalidRequest(f"the variable {name[:80]} holds a NUL")
+    if sum(len(name) + len(value.encode()) + 2 for name, value in env.items()) > limits.env_bytes:
+        raise LimitExceeded(f"env has at most {limits.env_bytes} bytes")
+
+
+def _brief(command: str | list[str]) -> str:
+    text = command if isinstance(command, str) else " ".join(command)
+    return text if len(text) <= 200 else text[:199] + "…"

@@ -1,0 +1,114 @@
+"""READ and WRITE."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from clove.errors import AlreadyExists, PermissionDenied
+from clove.kernel.files import FileLimits, decode_content, find, read_slice, write_content
+from clove.messages.files import ReadRequest, WriteReply, WriteRequest
+from clove.policy import check_read, check_write
+from clove.sandbox.host import kept
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Concatenate, ParamSpec, TypeVar
+
+    from twisted.internet.defer import Deferred
+
+    from clove.kernel.context import Context
+    from clove.sandbox.interface import IView
+
+    P = ParamSpec("P")
+    T = TypeVar("T")
+
+__all__ = ["read", "require_view", "write"]
+
+_LIMITS = FileLimits()
+_TRIES = 3
+
+
+def require_view(ctx: Context) -> IView:
+    """Where the caller's files and commands are.
+
+    @raise PermissionDenied: nowhere: it came from another uid.
+    """
+    if ctx.principal.view is None:
+        raise PermissionDenied(
+            "this connection has no files and commands",
+            rule="peer-uid",
+            hint="connect as the kernel's user, or let the operator grant this uid",
+        )
+    return ctx.principal.view
+
+
+async def read(ctx: Context, request: ReadRequest) -> bytes:
+    """Read a file. Replies with a L{clove.messages.files.ReadReply} as JSON."""
+    held = await find(
+        require_view(ctx),
+        ctx.principal.permissions,
+        request.path,
+        cwd=ctx.principal.cwd,
+        check=check_read,
+        what="READ",
+    )
+    try:
+        descriptor = await held.open(os.O_RDONLY)
+    finally:
+        held.close()
+    return await _with(
+        ctx,
+        descriptor,
+        read_slice,
+        request.path,
+        offset=request.offset,
+        limit=request.limit,
+        encoding=request.encoding,
+        most=_LIMITS.read_bytes,
+    )
+
+
+async def write(ctx: Context, request: WriteRequest) -> WriteReply:
+    """Write a file, or add to it."""
+    data = decode_content(request.content, request.encoding)
+    append = request.mode == "append"
+    flags = os.O_WRONLY | os.O_CREAT | (os.O_APPEND if append else 0)
+    for left in reversed(range(_TRIES)):
+        held = await find(
+            require_view(ctx),
+            ctx.principal.permissions,
+            request.path,
+            cwd=ctx.principal.cwd,
+            check=check_write,
+            what="WRITE",
+        )
+        try:
+            descriptor = await held.open(flags)
+            break
+        except AlreadyExists:  # made since we looked: look again
+            if not left:
+                raise
+        finally:
+            held.close()
+    written = await _with(ctx, descriptor, write_content, request.path, data, append=append)
+    return WriteReply(bytes_written=written)
+
+
+def _with(
+    ctx: Context,
+    descriptor: int,
+    function: Callable[Concatenate[int, P], T],
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> Deferred[T]:
+    """Give an open descriptor to a function in a thread, which closes it.
+
+    Cancelling does not keep the function from running, so that it is closed.
+    """
+    try:
+        started = ctx.kernel.threads.run(function, descriptor, *args, **kwargs)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return kept(started, lambda _: None)

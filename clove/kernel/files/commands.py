@@ -1,0 +1,91 @@
+"""Commands that run now: how many, how long, how much output."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
+
+from clove.errors import LimitExceeded
+from clove.kernel.files.limits import CommandLimits
+from clove.kernel.files.running import Ended, OnText, Run
+from clove.sandbox.host import kept
+from clove.sandbox.interface import Command, IRunning, IView
+
+__all__ = ["Commands"]
+
+
+class Commands:
+    """Runs commands in views, each within its time and its share of memory."""
+
+    def __init__(self, clock: IReactorTime, limits: CommandLimits) -> None:
+        self.limits = limits
+        self._clock = clock
+        self._running: Counter[int] = Counter()
+
+    def count(self, agent_id: int | None = None) -> int:
+        """How many commands of an agent, or of all, have not ended."""
+        return self._running.total() if agent_id is None else self._running[agent_id]
+
+    async def run(
+        self,
+        agent_id: int,
+        view: IView,
+        command: Command,
+        timeout: float,
+        on_text: OnText | None = None,
+    ) -> Ended:
+        """Run a command to its end. Cancelling kills its process group.
+
+        @param timeout: seconds; after that it is killed, reason `timeout`.
+        @param on_text: told of the kept output as it comes.
+        @raise LimitExceeded: too many run already.
+        @raise NotFound: no such program or directory.
+        """
+        release = self._claim(agent_id)
+        run = Run(self._clock, self.limits, on_text)
+        starting: Deferred[IRunning] = maybeDeferred(view.run, command, run.take)
+        starting.addBoth(_watch, release)
+        try:
+            run.started(await kept(starting, lambda running: running.kill()), timeout)
+            return run.ended(await run.over)
+        finally:
+            run.abandon()
+
+    def _claim(self, agent_id: int) -> Callable[[], None]:
+        """Count one more command; gives what counts it off again."""
+        limits = self.limits
+        if self._running[agent_id] >= limits.per_agent:
+            raise LimitExceeded(
+                f"this agent runs {limits.per_agent} commands already",
+                hint="wait until one of them has ended",
+            )
+        if self.count() >= limits.total:
+            raise LimitExceeded(
+                f"{limits.total} commands run already", hint="try again when some have ended"
+            )
+        self._running[agent_id] += 1
+
+        def release() -> None:
+            self._running[agent_id] -= 1
+            if not self._running[agent_id]:
+                del self._running[agent_id]
+
+        return release
+
+
+def _watch(result: IRunning | Failure, release: Callable[[], None]) -> object:
+    """Count a command off when it is really gone, whoever still waits for it."""
+    if isinstance(result, Failure):
+        release()
+        return result
+
+    def gone(status: object) -> object:
+        release()
+        return status
+
+    result.done.addBoth(gone)
+    return result

@@ -1,0 +1,38 @@
+"""Limits of READ, WRITE and EXEC."""
+
+from __future__ import annotations
+
+import msgspec
+
+from clove.framing import MAX_REPLY
+
+__all__ = ["CommandLimits", "FileLimits"]
+
+
+class FileLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Limits of READ and WRITE."""
+
+    read_bytes: int = MAX_REPLY
+    """Bytes of a READ's reply. More: LimitExceeded, whose hint names offset and limit."""
+
+
+class CommandLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Limits of EXEC."""
+
+    per_agent: int = 16
+    """Commands of one agent at once. One more: LimitExceeded."""
+    total: int = 128
+    """Commands of all agents at once. One more: LimitExceeded."""
+    output_bytes: int = 1 << 20
+    """Bytes kept (and streamed) of stdout, and as many of stderr. The rest is read, so that
+    the command goes on, but thrown away; the reply says `truncated`."""
+    flood_bytes: int = 64 << 20
+    """Bytes of output in all. At this the command is killed, reason `output`."""
+    command_bytes: int = 128 * 1024 - 1
+    """Bytes in one word of the command line (Linux's MAX_ARG_STRLEN). More: LimitExceeded."""
+    env_count: int = 256
+    """Variables in `env`. More: LimitExceeded."""
+    env_bytes: int = 128 * 1024
+    """Bytes in `env`. More: LimitExceeded."""
+    kill_wait: float = 2.0
+    """Seconds to wait for a killed command to be gone. After that the reply is sent anyway."""

@@ -1,0 +1,44 @@
+"""EXEC."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from clove.messages.base import Reply, Request
+
+__all__ = ["ExecReply", "ExecRequest"]
+
+
+class ExecRequest(Request, frozen=True, kw_only=True):
+    """Run a command: a string by `/bin/sh -c`, a list of words directly.
+
+    @ivar timeout: seconds; the principal's `max_exec_time_ms` caps it.
+    @ivar stream: send output as it comes, too.
+    """
+
+    command: str | Annotated[list[str], msgspec.Meta(min_length=1, max_length=4096)]
+    cwd: str | None = None
+    timeout: Annotated[float, msgspec.Meta(gt=0, le=86400)] = 30.0
+    async_: bool = msgspec.field(name="async", default=False)
+    request_id: str | int | None = None
+    stdin: str = ""
+    env: dict[str, str] = {}
+    stream: bool = False
+
+
+class ExecReply(Reply, frozen=True, kw_only=True):
+    """How a command ended. `success` means exit code 0.
+
+    @ivar exit_code: 128 + n for a command that signal n ended, as shells say.
+    @ivar truncated: the output was longer than what is given here.
+    @ivar reason: why the kernel ended it (`timeout`, `output`, `oom`, `pids`), else empty.
+    """
+
+    stdout: str = ""
+    stderr: str = ""
+    exit_code: int = 0
+    timed_out: bool = False
+    truncated: bool = False
+    reason: str = ""

@@ -1,0 +1,170 @@
+"""The host as a view: files and commands of operators and unsandboxed agents."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import ParamSpec, Protocol, TypeVar
+
+from twisted.internet.defer import Deferred
+from zope.interface import implementer
+
+from clove.errors import NotFound, PermissionDenied
+from clove.sandbox.environment import public_environment
+from clove.sandbox.faults import fault
+from clove.sandbox.interface import Command, IFile, IRunning, IView, Output
+from clove.sandbox.openat2 import BadPath, Held, resolve
+
+__all__ = ["HostFile", "HostLauncher", "HostView", "kept"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_PROCESS = re.compile(r"/\d+(/|$)")
+"""What follows procfs's own mount point in the path of a process's directory."""
+
+
+class Threads(Protocol):
+    """Where blocking calls run."""
+
+    def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
+        """Call the function in a thread."""
+
+
+class HostLauncher(Protocol):
+    """What L{HostView} needs of a launcher."""
+
+    def run_host(self, command: Command, output: Output) -> Deferred[IRunning]:
+        """Start a command on the host, with exactly its environment, in a new session."""
+
+
+def kept(source: Deferred[T], undo: Callable[[T], object]) -> Deferred[T]:
+    """A result that is undone if nobody waits for it any more.
+
+    Cancelling the Deferred given back leaves the source running: a thread
+    cannot be stopped, and what it has opened must be closed.
+    """
+    result: Deferred[T] = Deferred()
+
+    def deliver(value: T) -> None:
+        if result.called:
+            undo(value)
+        else:
+            result.callback(value)
+
+    # After a cancellation, errback is swallowed by Deferred itself.
+    source.addCallbacks(deliver, result.errback)
+    return result
+
+
+def _close(descriptor: int) -> None:
+    os.close(descriptor)
+
+
+@implementer(IFile)
+class HostFile:
+    """A path on the host that is held. @see: L{IFile}."""
+
+    def __init__(self, threads: Threads, held: Held, asked: str) -> None:
+        self._threads = threads
+        self._held = held
+        self._asked = asked
+        self.path = held.path
+        self.kind = held.kind
+        self.size = held.size
+        self.links = held.links
+
+    def open(self, flags: int) -> Deferred[int]:
+        """Open what is held, in a thread.
+
+        @raise AlreadyExists: it was missing when it was resolved, but no longer is.
+        """
+        held, asked = self._held, self._asked
+
+        def call() -> int:
+            try:
+                return held.open(flags)
+            except OSError as error:
+                raise fault(error, asked) from None
+
+        return kept(self._threads.run(call), _close)
+
+    def close(self) -> None:
+        """Release it. Idempotent."""
+        self._held.close()
+
+
+@implementer(IView)
+class HostView:
+    """The kernel's own view of files, for those who are in no sandbox.
+
+    @param cwd: absolute directory that relative paths start from.
+    @param environ: the kernel's environment; commands get its public part.
+    """
+
+    def __init__(
+        self,
+        threads: Threads,
+        launcher: HostLauncher,
+        cwd: str,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        self._threads = threads
+        self._launcher = launcher
+        self._cwd = cwd
+        self._environ = public_environment(os.environ if environ is None else environ)
+
+    def resolve(self, path: str) -> Deferred[IFile]:
+        """Hold what a path leads to. @see: L{IView.resolve}.
+
+        @raise PermissionDenied: rule `proc` for the directories of processes in
+            /proc: they would be the kernel's own, or opened with its rights.
+        """
+        cwd = self._cwd
+
+        def call() -> Held:
+            try:
+                held = resolve(path, cwd)
+            except (OSError, BadPath) as error:
+                raise fault(error, path) from None
+            if held.proc and _of_a_process(held.path):
+                held.close()
+                raise PermissionDenied(
+                    f"{path!r} belongs to a process and is not opened by the kernel",
+                    rule="proc",
+                    hint="run a command (EXEC) that reads it with its own rights",
+                )
+            return held
+
+        found = kept(self._threads.run(call), Held.close)
+        return found.addCallback(lambda held: HostFile(self._threads, held, path))
+
+    def run(self, command: Command, output: Output) -> Deferred[IRunning]:
+        """Start a command on the host. @see: L{IView.run}."""
+        whole = replace(
+            command,
+            cwd=os.path.join(self._cwd, command.cwd or ""),
+            env={**self._environ, **command.env},
+        )
+
+        def start(_: None) -> Deferred[IRunning]:
+            return self._launcher.run_host(whole, output)
+
+        ready = self._threads.run(_check_directory, whole.cwd or "/", command.cwd)
+        return kept(ready.addCallback(start), lambda running: running.kill())
+
+
+def _of_a_process(path: str) -> bool:
+    """True for a path on a procfs that lies in some process's directory."""
+    return _PROCESS.search(path) is not None
+
+
+def _check_directory(directory: str, asked: str | None) -> None:
+    """See that a command can start there.
+
+    @raise NotFound: it is missing or no directory.
+    """
+    if not os.path.isdir(directory):
+        raise NotFound(f"no such directory to run in: {asked or directory!r}")
