@@ -1,0 +1,191 @@
+"""The event bus: from those who publish to those who subscribed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+import msgspec
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from clove.errors import CloveError, InvalidRequest, LimitExceeded
+from clove.kernel.events.limits import EventLimits
+from clove.kernel.events.subscriber import Happening, Push, Subscriber
+from clove.messages.events import EVENT_TYPES, Event, EventPush
+
+__all__ = ["Audience", "EventBus"]
+
+Audience = Callable[[int], bool]
+"""Whether the agent with this id may see an event."""
+
+
+class EventBus:
+    """Subscribers by agent id.
+
+    Publishing an event that nobody wants costs a look into a dictionary.
+
+    @ivar limits: its bounds.
+    """
+
+    log = Logger()
+
+    def __init__(self, clock: IReactorTime, limits: EventLimits | None = None) -> None:
+        self._clock = clock
+        self.limits = limits or EventLimits()
+        self._subscribers: dict[int, Subscriber] = {}
+        self._by_type: dict[str, dict[int, Subscriber]] = {}
+
+    def wanted(self, type: str) -> bool:
+        """Whether anybody subscribed to a type."""
+        return type in self._by_type
+
+    def publish(
+        self,
+        type: str,
+        data: Mapping[str, object] | msgspec.Raw,
+        source_id: int = 0,
+        audience: Audience | None = None,
+    ) -> int:
+        """Tell an event to all who want it and may see it; gives how many that are.
+
+        @param data: something that JSON can hold.
+        @param source_id: who caused it; 0 for the kernel.
+        @param audience: None: everybody may see it.
+        @raise LimitExceeded: the data is too large.
+        """
+        subscribers = self._by_type.get(type)
+        if subscribers is None:
+            return 0
+        raw = data if isinstance(data, msgspec.Raw) else msgspec.Raw(msgspec.json.encode(data))
+        self.check_size(raw)
+        event = Happening(type, raw, source_id, self._clock.seconds())
+        reached = 0
+        for agent_id, subscriber in list(subscribers.items()):
+            if audience is None or audience(agent_id):
+                self._hand(subscriber, event)
+                reached += 1
+        return reached
+
+    def check_size(self, data: msgspec.Raw) -> None:
+        """@raise LimitExceeded: too large for an event."""
+        if len(data) > self.limits.max_data_bytes:
+            raise LimitExceeded(
+                f"the event's data has {len(data)} bytes, the limit is"
+                f" {self.limits.max_data_bytes}",
+                hint="STORE it and tell the key",
+            )
+
+    def subscribe(
+        self, agent_id: int, types: Iterable[str], all: bool = False, push: Push | None = None
+    ) -> list[str]:
+        """Want more types; gives all that are wanted now.
+
+        @param push: from now on events go there at once, instead of waiting for
+            L{poll}. When it fails they wait again, until the next subscription
+            with a push. None leaves it as it was.
+        @raise InvalidRequest: an unknown type, or nothing named.
+        """
+        chosen = _chosen(types, all)
+        subscriber = self._subscribers.get(agent_id)
+        if subscriber is None:
+            limits = self.limits
+            subscriber = Subscriber(limits.max_queue, limits.max_queue_bytes)
+            self._subscribers[agent_id] = subscriber
+        subscriber.types |= chosen
+        for type in chosen:
+            self._by_type.setdefault(type, {})[agent_id] = subscriber
+        if push is not None:
+            subscriber.push = push
+        return _in_order(subscriber.types)
+
+    def unsubscribe(self, agent_id: int, types: Iterable[str], all: bool = False) -> list[str]:
+        """Want fewer types; gives those that were given up. What waits still waits.
+
+        @raise InvalidRequest: an unknown type, or nothing named.
+        """
+        chosen = _chosen(types, all)
+        subscriber = self._subscribers.get(agent_id)
+        if subscriber is None:
+            return []
+        given_up = chosen & subscriber.types
+        subscriber.types -= given_up
+        self._forget(agent_id, given_up)
+        if not subscriber.types and not len(subscriber):
+            del self._subscribers[agent_id]
+        return _in_order(given_up)
+
+    def poll(self, agent_id: int, most: int) -> tuple[list[Event], int]:
+        """Events that waited, oldest first, and how many were dropped since the last poll."""
+        subscriber = self._subscribers.get(agent_id)
+        if subscriber is None:
+            return [], 0
+        taken, dropped = subscriber.take(min(most, self.limits.max_batch))
+        now = self._clock.seconds()
+        events = [
+            Event(
+                type=event.type,
+                data=event.data,
+                source_agent_id=event.source_id,
+                timestamp=event.at,
+                age_ms=max(0, int((now - event.at) * 1000)),
+            )
+            for event in taken
+        ]
+        if not subscriber.types and not len(subscriber):
+            del self._subscribers[agent_id]
+        return events, dropped
+
+    def close(self, agent_id: int) -> None:
+        """The agent is gone."""
+        subscriber = self._subscribers.pop(agent_id, None)
+        if subscriber is not None:
+            self._forget(agent_id, subscriber.types)
+
+    def _forget(self, agent_id: int, types: Iterable[str]) -> None:
+        for type in types:
+            subscribers = self._by_type[type]
+            del subscribers[agent_id]
+            if not subscribers:
+                del self._by_type[type]
+
+    def _hand(self, subscriber: Subscriber, event: Happening) -> None:
+        """Push an event or keep it."""
+        if subscriber.push is None or not self._pushed(subscriber.push, event):
+            subscriber.push = None
+            subscriber.put(event)
+
+    def _pushed(self, push: Push, event: Happening) -> bool:
+        frame = EventPush(
+            type=event.type,
+            data=event.data,
+            source_agent_id=event.source_id,
+            timestamp=event.at,
+        )
+        try:
+            return push(frame) is not False
+        except CloveError:
+            return False
+        except Exception:
+            self.log.failure("pushing an event failed")
+            return False
+
+
+def _chosen(types: Iterable[str], all: bool) -> set[str]:
+    if all:
+        return set(EVENT_TYPES)
+    chosen = set(types)
+    if not chosen:
+        raise InvalidRequest(
+            "name the event types, or ask for all", hint=f"types are {', '.join(EVENT_TYPES)}"
+        )
+    unknown = chosen.difference(EVENT_TYPES)
+    if unknown:
+        raise InvalidRequest(
+            f"unknown event types: {', '.join(sorted(unknown))}",
+            hint=f"types are {', '.join(EVENT_TYPES)}; events of agents arrive as CUSTOM",
+        )
+    return chosen
+
+
+def _in_order(types: set[str]) -> list[str]:
+    return [type for type in EVENT_TYPES if type in types]

@@ -1,0 +1,23 @@
+"""Bounds of events."""
+
+from __future__ import annotations
+
+import msgspec
+
+__all__ = ["EventLimits"]
+
+
+class EventLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Events are news, not messages: a subscriber that does not poll loses the oldest."""
+
+    max_queue: int = 256
+    """Events that wait for one subscriber; for one more the oldest is dropped and counted."""
+    max_queue_bytes: int = 1 << 20
+    """Bytes of event data that wait for one subscriber; past it the oldest are dropped
+    and counted."""
+    max_data_bytes: int = 64 << 10
+    """Bytes of the data of one event; an EMIT with more is refused."""
+    max_type: int = 128
+    """Characters in the name of an event type; an EMIT with a longer one is refused."""
+    max_batch: int = 256
+    """Events in the reply to one POLL_EVENTS; a larger `max` is cut to this."""
