@@ -1,0 +1,309 @@
+"""Where agents' cgroups are: a subtree of cgroup v2 that this kernel may use.
+
+Standard library only; blocking, so the kernel calls it in threads.
+
+    BASE/                a cgroup that is ours to divide
+        clove-kernel/    the kernel itself, when BASE may hold no processes
+        clove-PID/       this kernel's agents, locked while it lives
+            agent-ID/
+
+Controllers can only be given on by a cgroup without processes of its own (the
+no-internal-process rule), but for the root of the hierarchy. `clove-PID` is
+locked by flock(2); a kernel that finds an unlocked one knows that its owner is
+dead, kills what is in it and takes it away.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from clove.sandbox.agent_cgroup import (
+    AgentCgroup,
+    CgroupEvents,
+    CgroupLimits,
+    apply,
+    cpu_weight,
+    get,
+    put,
+)
+
+__all__ = [
+    "WANTED",
+    "AgentCgroup",
+    "CgroupEvents",
+    "CgroupLimits",
+    "CgroupTree",
+    "CgroupsUnavailable",
+    "Site",
+    "cpu_weight",
+    "survey",
+]
+
+WANTED: Final = frozenset({"cpu", "memory", "pids"})
+LEAF: Final = "clove-kernel"
+
+_TREE = re.compile(r"clove-\d+(-\d+)?")
+_DELEGATE = (
+    "run the kernel as a systemd service with Delegate=yes, or by "
+    "`systemd-run --user --scope -p Delegate=yes`"
+)
+
+
+class CgroupsUnavailable(Exception):
+    """This kernel can have no cgroups of its own.
+
+    @ivar remedy: what would change that.
+    """
+
+    def __init__(self, reason: str, remedy: str = _DELEGATE) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.remedy = remedy
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A cgroup that could be the base.
+
+    @ivar path: its directory.
+    @ivar controllers: those of L{WANTED} that agents below it could have.
+    @ivar move: processes in it must move to a leaf first.
+    """
+
+    path: str
+    controllers: frozenset[str]
+    move: bool
+
+
+def survey(
+    mountinfo: str = "/proc/self/mountinfo", own: str = "/proc/self/cgroup", pid: int | None = None
+) -> Site:
+    """The best base that this process could use. Changes nothing.
+
+    @raise CgroupsUnavailable: there is none.
+    """
+    mount, here = _locate(get(mountinfo), get(own))
+    sites = []
+    path = here
+    while True:
+        site = _judge(path, mount, here, os.getpid() if pid is None else pid)
+        if site is not None:
+            sites.append(site)
+        if path == mount:
+            break
+        path = os.path.dirname(path)
+    if not sites:
+        raise CgroupsUnavailable(f"no cgroup from {here} upwards may be written and divided")
+    return max(sites, key=lambda site: len(site.controllers))  # the nearest of the best
+
+
+def _locate(mountinfo: str, own: str) -> tuple[str, str]:
+    """The v2 mount and this process's directory in it."""
+    paths = [line[3:] for line in own.splitlines() if line.startswith("0::")]
+    mounts = []
+    for line in mountinfo.splitlines():
+        fields, _, kind = line.partition(" - ")
+        if kind.startswith("cgroup2 "):
+            mounts.append([_plain(field) for field in fields.split()[3:6]])
+    if not paths or not mounts:
+        raise CgroupsUnavailable(
+            "cgroup v2 is not mounted", "boot with systemd.unified_cgroup_hierarchy=1"
+        )
+    below = f"{paths[0].rstrip('/')}/"
+    for root, mount, options in mounts:
+        if below.startswith(f"{root.rstrip('/')}/") and "/.." not in below:
+            if "ro" in options.split(","):
+                raise CgroupsUnavailable(
+                    f"{mount} is mounted read-only",
+                    "in a container, ask for a writable cgroup mount (--cgroupns=private "
+                    "--privileged, or podman)",
+                )
+            inside = below[len(root.rstrip("/")) :].strip("/")
+            return mount, os.path.join(mount, inside).rstrip("/")
+    raise CgroupsUnavailable("this process's own cgroup is outside of the cgroup v2 mount")
+
+
+def _plain(field: str) -> str:
+    """A field of mountinfo without its octal escapes (proc_pid_mountinfo(5))."""
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), field)
+
+
+def _judge(path: str, mount: str, here: str, pid: int) -> Site | None:
+    """What a cgroup is good for as a base; None if for nothing."""
+    files = [path, f"{path}/cgroup.procs", f"{path}/cgroup.subtree_control"]
+    if not all(os.access(file, os.W_OK) for file in files):
+        return None
+    there = frozenset(get(f"{path}/cgroup.controllers").split()) & WANTED
+    given = frozenset(get(f"{path}/cgroup.subtree_control").split()) & WANTED
+    is_root = not os.path.exists(f"{path}/cgroup.type")
+    pids = [int(line) for line in get(f"{path}/cgroup.procs").split()]
+    if is_root or not pids:
+        return Site(path, there, move=False)
+    if path == here and (path == mount or all(_is_ours(other, pid) for other in pids)):
+        return Site(path, there, move=True)
+    return Site(path, given, move=False) if given else None
+
+
+def _is_ours(other: int, pid: int) -> bool:
+    """True for a process itself and its descendants."""
+    seen = 0
+    while other > 1 and seen < 64:
+        if other == pid:
+            return True
+        status = get(f"/proc/{other}/stat")
+        if not status:
+            return True  # it has just ended
+        other = int(status.rpartition(")")[2].split()[1])
+        seen += 1
+    return other == pid
+
+
+class CgroupTree:
+    """This kernel's subtree.
+
+    @ivar path: the directory that holds the agents' cgroups.
+    @ivar controllers: those of cpu, memory and pids that agents have here.
+    """
+
+    def __init__(self, path: str, controllers: frozenset[str], lock: int, site: Site) -> None:
+        self.path = path
+        self.controllers = controllers
+        self._lock = lock
+        self._site = site
+
+    @classmethod
+    def find(
+        cls, mountinfo: str = "/proc/self/mountinfo", own: str = "/proc/self/cgroup"
+    ) -> CgroupTree:
+        """Take a base, clean up after dead kernels, and make this kernel's own subtree.
+
+        @raise CgroupsUnavailable: there is no base, or it refuses.
+        """
+        site = survey(mountinfo, own)
+        try:
+            sweep(site.path)
+            if site.move:
+                _move(site.path, f"{site.path}/{LEAF}")
+            path, lock = _own_tree(site.path)
+        except OSError as error:
+            raise CgroupsUnavailable(f"{site.path}: {error.strerror}") from None
+        given = _give(site.path, site.controllers)
+        return cls(path, _give(path, given), lock, site)
+
+    def create(self, agent_id: int, limits: CgroupLimits) -> AgentCgroup:
+        """An agent's cgroup with as much of its limits as can be had.
+
+        What an earlier one of that id has left is killed and removed.
+
+        @raise OSError: cgroupfs refuses.
+        """
+        path = f"{self.path}/agent-{agent_id}"
+        try:
+            os.mkdir(path, 0o755)
+        except FileExistsError:
+            AgentCgroup(path).remove()
+            os.mkdir(path, 0o755)
+        with contextlib.suppress(OSError):
+            put(f"{path}/cgroup.max.descendants", "0")
+        return AgentCgroup(path, *apply(path, limits, self.controllers))
+
+    def close(self) -> None:
+        """Kill all agents' processes and take everything away. Idempotent.
+
+        @raise OSError: EBUSY: something does not die.
+        """
+        if self._lock < 0:
+            return
+        AgentCgroup(self.path).remove()
+        os.close(self._lock)
+        self._lock = -1
+        if self._site.move:  # best effort: others may have come to live here
+            base = self._site.path
+            with contextlib.suppress(OSError):
+                for controller in get(f"{base}/cgroup.subtree_control").split():
+                    put(f"{base}/cgroup.subtree_control", f"-{controller}")
+                _move(f"{base}/{LEAF}", base)
+                os.rmdir(f"{base}/{LEAF}")
+
+
+def sweep(base: str) -> list[str]:
+    """Kill and remove what dead kernels have left in a base.
+
+    @return: names of the subtrees removed.
+    """
+    swept = []
+    for name in os.listdir(base):
+        path = f"{base}/{name}"
+        if not _TREE.fullmatch(name):
+            continue
+        lock = _try_lock(path)
+        if lock is None:
+            continue
+        try:
+            with contextlib.suppress(OSError):
+                AgentCgroup(path).remove()
+                swept.append(name)
+        finally:
+            os.close(lock)
+    return swept
+
+
+def _try_lock(path: str) -> int | None:
+    """Lock a subtree; None if its owner lives or it is gone."""
+    try:
+        lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.samestat(os.fstat(lock), os.stat(path)):
+            return lock
+    except OSError:
+        pass
+    os.close(lock)
+    return None
+
+
+def _own_tree(base: str) -> tuple[str, int]:
+    """Make and lock a subtree for this kernel."""
+    for number in range(64):
+        suffix = f"-{number}" if number else ""
+        path = f"{base}/clove-{os.getpid()}{suffix}"
+        try:
+            os.mkdir(path, 0o755)
+        except FileExistsError:
+            continue
+        lock = _try_lock(path)  # None: another kernel that starts has swept it
+        if lock is not None:
+            return path, lock
+    raise OSError(17, "no free name for a subtree", base)
+
+
+def _move(source: str, target: str) -> None:
+    """Move all processes of one cgroup to another, which is made if needed."""
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(target, 0o755)
+    for _ in range(8):  # processes may fork meanwhile
+        pids = get(f"{source}/cgroup.procs").split()
+        if not pids:
+            return
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                put(f"{target}/cgroup.procs", pid)
+
+
+def _give(path: str, controllers: frozenset[str]) -> frozenset[str]:
+    """Give controllers on to a cgroup's children.
+
+    @return: those that they have now.
+    """
+    file = f"{path}/cgroup.subtree_control"
+    for controller in sorted(controllers - set(get(file).split())):
+        with contextlib.suppress(OSError):
+            put(file, f"+{controller}")
+    return frozenset(get(file).split()) & controllers
