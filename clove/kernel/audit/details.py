@@ -1,0 +1,67 @@
+"""Details of an audit entry: untrusted values to a small, harmless JSON object. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from itertools import islice
+from typing import Any, Final
+
+import msgspec
+
+__all__ = ["clean", "details_json"]
+
+MAX_ITEMS: Final = 32
+"""Fields of an object, or items of a list, that are kept."""
+MAX_DEPTH: Final = 4
+"""Levels that are kept."""
+
+_SPACE = re.compile(r"\s+")
+
+
+def clean(text: str, limit: int) -> str:
+    """A text without characters that could harm a terminal or fake a line of a log.
+
+    White space of any kind becomes one space; what cannot be printed is left
+    out (control characters, marks that change the direction, lone surrogates).
+    """
+    if len(text) > limit:
+        text = text[:limit] + "…"
+    if text.isprintable():
+        return text
+    return "".join(filter(str.isprintable, _SPACE.sub(" ", text)))
+
+
+def details_json(details: Mapping[str, object], max_bytes: int, max_text: int) -> bytes:
+    """The details as JSON of at most so many bytes."""
+    if not details:
+        return b"{}"
+    fields = {
+        clean(str(key), max_text): _harmless(value, max_text, MAX_DEPTH)
+        for key, value in islice(details.items(), MAX_ITEMS)
+    }
+    encoded = msgspec.json.encode(fields)
+    while len(encoded) > max_bytes and fields:
+        fields.pop("truncated", None)
+        if fields:
+            fields.popitem()
+        fields["truncated"] = True
+        encoded = msgspec.json.encode(fields)
+        if len(fields) == 1:
+            break
+    return encoded
+
+
+def _harmless(value: object, max_text: int, depth: int) -> Any:
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    if isinstance(value, str):
+        return clean(value, max_text)
+    if depth > 0 and isinstance(value, Mapping):
+        return {
+            clean(str(key), max_text): _harmless(item, max_text, depth - 1)
+            for key, item in islice(value.items(), MAX_ITEMS)
+        }
+    if depth > 0 and isinstance(value, (list, tuple, set, frozenset)):
+        return [_harmless(item, max_text, depth - 1) for item in islice(value, MAX_ITEMS)]
+    return clean(str(value), max_text)

@@ -1,0 +1,50 @@
+"""What the kernel asks of its audit log."""
+
+# ruff: noqa: N805 - methods of a zope interface have no self
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from zope.interface import Attribute, Interface
+
+from clove.messages.audit import AuditConfig, AuditEntry, SetAuditConfigRequest
+
+__all__ = ["IAuditLog"]
+
+
+class IAuditLog(Interface):
+    """Entries with ascending ids, in categories that can be switched off."""
+
+    config: AuditConfig = Attribute("What is recorded now.")
+
+    def record(
+        category: str,
+        event_type: str,
+        agent_id: int,
+        agent_name: str,
+        success: bool,
+        details: Mapping[str, object],
+    ) -> None:
+        """Add an entry, unless its category is switched off.
+
+        Control characters are taken out of all texts, and details are cut to size.
+        """
+
+    def query(
+        category: str | None = None,
+        agent_id: int | None = None,
+        since_id: int | None = None,
+        limit: int = 100,
+    ) -> list[AuditEntry]:
+        """Entries of a category and an agent, oldest first: the first after
+        `since_id`, or without it the newest.
+        """
+
+    def configure(
+        changes: SetAuditConfigRequest, agent_id: int = 0, agent_name: str = ""
+    ) -> AuditConfig:
+        """Change what is recorded; the change itself always is (category SECURITY).
+
+        @raise LimitExceeded: more entries than may be kept.
+        """
