@@ -274,11 +274,15 @@ class CloveClient:
         channel = self._channel
         if channel is not None and channel.lost is None:
             return channel
-        with self._connecting:
+        if not self._connecting.acquire(timeout=_patience(deadline)):
+            raise TimedOut("another thread is still connecting")
+        try:
             channel = self._channel
             if channel is None or channel.lost is not None:
                 channel = self._channel = self._reach(deadline, again=channel is not None)
             return channel
+        finally:
+            self._connecting.release()
 
     def _reach(self, deadline: float | None, *, again: bool) -> Channel:
         """Connect; after a loss with several attempts, since the kernel may be restarting."""
@@ -406,6 +410,11 @@ class Stream(Generic[T, S]):
 
 
 _socket_path = socket_path
+
+
+def _patience(deadline: float | None) -> float:
+    """Seconds until a deadline, as Lock.acquire takes them."""
+    return -1 if deadline is None else max(0.0, deadline - monotonic())
 
 
 def _goodbye(channel: Channel) -> None:

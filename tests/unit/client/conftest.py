@@ -85,6 +85,8 @@ class Link:
 
     def hello(self, ask: Ask) -> None:
         token = ask.fields.get("resume", "")
+        if self.peer.version is None:
+            return
         if self.peer.version == 0:
             ask.reply({"success": False, "error": "unknown opcode", "code": "invalid_request"})
             return
@@ -106,7 +108,7 @@ class Peer:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self.version = 2
+        self.version: int | None = 2
         self.answer: Answer = lambda ask: {"success": True}
         self.refusal: Any = None
         self.asked: list[Ask] = []
