@@ -1,0 +1,34 @@
+"""What an agent may do. Pure: every check takes text and gives a decision that names its rule."""
+
+from clove.policy.commands import check_command
+from clove.policy.decision import Decision
+from clove.policy.delegation import exceeds, excesses, narrow
+from clove.policy.domains import check_address, check_url
+from clove.policy.hosts import Target, normalise_host, parse_url
+from clove.policy.levels import Level
+from clove.policy.parsing import parse, requested_fields
+from clove.policy.paths import check_read, check_write, normalise_path
+from clove.policy.permissions import FLAGS, Permissions, check_flag, for_level
+
+__all__ = [
+    "FLAGS",
+    "Decision",
+    "Level",
+    "Permissions",
+    "Target",
+    "check_address",
+    "check_command",
+    "check_flag",
+    "check_read",
+    "check_url",
+    "check_write",
+    "exceeds",
+    "excesses",
+    "for_level",
+    "narrow",
+    "normalise_host",
+    "normalise_path",
+    "parse",
+    "parse_url",
+    "requested_fields",
+]

@@ -1,0 +1,177 @@
+"""Permissions from a request: a level, a dict in the wire's form, or both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Final
+
+import msgspec
+
+from clove.errors import InvalidRequest, LimitExceeded
+from clove.policy.commands import command_rule
+from clove.policy.domains import METHODS, domain_rule
+from clove.policy.globs import expand_home, kernel_home
+from clove.policy.levels import Level
+from clove.policy.paths import allowed_set, blocked_set
+from clove.policy.permissions import Permissions, for_level
+
+__all__ = ["LISTS", "MAX_LIST", "MAX_TEXT", "check_lists", "parse", "requested_fields"]
+
+MAX_LIST: Final = 128
+"""Entries of one list of rules; more are a LimitExceeded."""
+MAX_TEXT: Final = 8192
+"""Characters of one list of rules altogether; more are a LimitExceeded."""
+
+LISTS: Final = (
+    "allowed_read_paths",
+    "allowed_write_paths",
+    "blocked_paths",
+    "allowed_commands",
+    "blocked_commands",
+    "allowed_domains",
+    "allowed_http_methods",
+)
+
+_Quota = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
+_List = list[str]
+
+
+class _Quotas(msgspec.Struct, forbid_unknown_fields=True):
+    max_tokens: _Quota = 0
+    max_calls: _Quota = 0
+
+
+class _Requested(msgspec.Struct, forbid_unknown_fields=True):
+    """The wire's form. What is unset stays as it is in the base."""
+
+    level: Level | msgspec.UnsetType = msgspec.UNSET
+    can_exec: bool | msgspec.UnsetType = msgspec.UNSET
+    can_read: bool | msgspec.UnsetType = msgspec.UNSET
+    can_write: bool | msgspec.UnsetType = msgspec.UNSET
+    can_think: bool | msgspec.UnsetType = msgspec.UNSET
+    can_spawn: bool | msgspec.UnsetType = msgspec.UNSET
+    can_http: bool | msgspec.UnsetType = msgspec.UNSET
+    allowed_paths: _List | msgspec.UnsetType = msgspec.UNSET
+    allowed_read_paths: _List | msgspec.UnsetType = msgspec.UNSET
+    allowed_write_paths: _List | msgspec.UnsetType = msgspec.UNSET
+    blocked_paths: _List | msgspec.UnsetType = msgspec.UNSET
+    allowed_commands: _List | msgspec.UnsetType = msgspec.UNSET
+    blocked_commands: _List | msgspec.UnsetType = msgspec.UNSET
+    allowed_domains: _List | msgspec.UnsetType = msgspec.UNSET
+    allowed_http_methods: _List | msgspec.UnsetType = msgspec.UNSET
+    llm_quota: _Quotas | msgspec.UnsetType = msgspec.UNSET
+    max_llm_tokens: _Quota | msgspec.UnsetType = msgspec.UNSET
+    max_llm_calls: _Quota | msgspec.UnsetType = msgspec.UNSET
+    max_exec_time_ms: _Quota | msgspec.UnsetType = msgspec.UNSET
+
+
+def _convert(mapping: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that the request sets, by the names of L{Permissions}."""
+    try:
+        requested = msgspec.convert(dict(mapping), _Requested)
+    except (msgspec.ValidationError, TypeError) as error:
+        raise InvalidRequest(
+            f"bad permissions: {error}", hint="docs/wire.md lists the fields of permissions"
+        ) from None
+    fields: dict[str, Any] = {
+        name: tuple(dict.fromkeys(value)) if isinstance(value, list) else value
+        for name, value in msgspec.structs.asdict(requested).items()
+        if value is not msgspec.UNSET
+    }
+    paths = fields.pop("allowed_paths", None)
+    if paths is not None:
+        fields.setdefault("allowed_read_paths", paths)
+        fields.setdefault("allowed_write_paths", paths)
+    quota = fields.pop("llm_quota", None)
+    if quota is not None:
+        fields.setdefault("max_llm_tokens", quota.max_tokens)
+        fields.setdefault("max_llm_calls", quota.max_calls)
+    return fields
+
+
+def requested_fields(mapping: Mapping[str, Any] | None) -> frozenset[str]:
+    """The fields of L{Permissions} that a request sets by itself.
+
+    @raise InvalidRequest: unknown keys or wrong types.
+    """
+    return frozenset(_convert(mapping or {}))
+
+
+def parse(
+    level: Level | str | None = None,
+    mapping: Mapping[str, Any] | None = None,
+    base: Permissions | None = None,
+    home: str | None = None,
+) -> Permissions:
+    """The permissions that a request asks for. Nobody has granted them yet.
+
+    Where a level is given (beside the mapping or in it), its defaults are the
+    start, else the base. Fields of the mapping replace those of the start, but
+    the blocked lists of the level always stay, and an empty allowed list means
+    all that the level allows.
+
+    @param base: what counts where the request names no level; standard if None.
+    @param home: what `~` in an allowed path is; None for the kernel's own home.
+    @raise InvalidRequest: unknown keys, wrong types, rules that make no sense.
+    @raise LimitExceeded: a list is too long.
+    """
+    fields = _convert(mapping or {})
+    own = fields.pop("level", None)
+    if level is not None:
+        start = for_level(level)
+    elif own is not None:
+        start = for_level(own)
+    else:
+        start = base if base is not None else for_level(Level.STANDARD)
+    defaults = for_level(start.level)
+    for name in ("blocked_paths", "blocked_commands"):
+        if name in fields:
+            fields[name] = tuple(dict.fromkeys(fields[name] + getattr(defaults, name)))
+    for name in ("allowed_read_paths", "allowed_write_paths"):
+        if name in fields:
+            fields[name] = tuple(
+                expanded
+                for pattern in fields[name] or getattr(defaults, name)
+                for expanded in expand_home(pattern, [home or kernel_home()])
+            )
+    if "allowed_http_methods" in fields:
+        fields["allowed_http_methods"] = _methods(fields["allowed_http_methods"])
+    permissions = msgspec.structs.replace(start, **fields)
+    check_lists(permissions)
+    _compile(permissions)
+    return permissions
+
+
+def _methods(names: tuple[str, ...]) -> tuple[str, ...]:
+    methods = tuple(name.upper() for name in names)
+    for method in methods:
+        if method not in METHODS:
+            raise InvalidRequest(
+                f"no such HTTP method: {method[:32]!r}", hint=f"one of {', '.join(METHODS)}"
+            )
+    return methods
+
+
+def check_lists(permissions: Permissions) -> None:
+    """Hold the lists to their bounds, so that no check gets slow.
+
+    @raise LimitExceeded: a list is too long.
+    """
+    for name in LISTS:
+        rules: tuple[str, ...] = getattr(permissions, name)
+        if len(rules) > MAX_LIST or sum(map(len, rules)) > MAX_TEXT:
+            raise LimitExceeded(
+                f"{name} has more than {MAX_LIST} rules or {MAX_TEXT} characters",
+                hint="use patterns that cover more",
+            )
+
+
+def _compile(permissions: Permissions) -> None:
+    """Read every rule once, so that a bad one is an error now and not at a check."""
+    allowed_set(permissions.allowed_read_paths)
+    allowed_set(permissions.allowed_write_paths)
+    blocked_set(permissions.blocked_paths)
+    for text in permissions.allowed_commands + permissions.blocked_commands:
+        command_rule(text)
+    for text in permissions.allowed_domains:
+        domain_rule(text)
