@@ -55,7 +55,7 @@ _DELEGATE = (
 
 
 class CgroupsUnavailable(Exception):
-    """This kernel can have no cgroups of its own.
+    """There are no cgroups that this kernel could have for its own.
 
     @ivar remedy: what would change that.
     """
@@ -164,7 +164,7 @@ def _is_ours(other: int, pid: int) -> bool:
 
 
 class CgroupTree:
-    """This kernel's subtree.
+    """The subtree of one kernel.
 
     @ivar path: the directory that holds the agents' cgroups.
     @ivar controllers: those of cpu, memory and pids that agents have here.
