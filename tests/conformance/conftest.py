@@ -1,0 +1,121 @@
+"""A real kernel for the conformance tests, started as a user starts it."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conformance.peer import Peer
+
+READY = 30.0
+"""Seconds that a kernel gets to answer; a loaded machine may need some."""
+
+
+class Kernel:
+    """One kernel process, in a directory of its own.
+
+    @ivar place: its working directory, with room for the tests' files.
+    @ivar log: what it said.
+    """
+
+    def __init__(self, config: str = "", *, descriptors: int | None = None) -> None:
+        self.place = Path(tempfile.mkdtemp(dir="/tmp", prefix="cf"))
+        self.socket = str(self.place / "k.sock")
+        self.log = self.place / "log"
+        (self.place / "clove.toml").write_text(config)
+        twistd = Path(sys.executable).parent / "twistd"
+        command = [str(twistd), "-n", "--pidfile=", "clove-kernel", "--socket", self.socket]
+        command += ["--state-dir", str(self.place / "state"), "--config"]
+        command.append(str(self.place / "clove.toml"))
+
+        def limit() -> None:
+            if descriptors is not None:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
+
+        environ = {name: value for name, value in os.environ.items() if "KEY" not in name}
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self.place,
+                env=environ,
+                preexec_fn=limit,
+            )
+        self._await()
+
+    def _await(self) -> None:
+        end = time.monotonic() + READY
+        while time.monotonic() < end and self.process.poll() is None:
+            with socket.socket(socket.AF_UNIX) as probe:
+                if probe.connect_ex(self.socket) == 0:
+                    return
+            time.sleep(0.02)
+        self.stop()
+        raise AssertionError("the kernel did not come up")
+
+    def peer(self) -> Peer:
+        """A new connection."""
+        return Peer(self.socket)
+
+    def rss(self) -> int:
+        """Bytes of memory that the kernel holds now."""
+        for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) << 10
+        raise AssertionError("the kernel is gone")
+
+    def answers(self) -> None:
+        """Assert that it serves somebody else."""
+        with self.peer() as other:
+            assert other.call(0, b"still there?").payload == b"still there?"
+
+    def stop(self) -> None:
+        """End it and remove its directory."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        text = self.log.read_text(errors="replace")
+        shutil.rmtree(self.place)
+        if self.process.returncode not in (0, -signal.SIGTERM) or "Traceback" in text:
+            raise AssertionError(
+                f"the kernel ended with {self.process.returncode}:\n{text[-8000:]}"
+            )
+
+
+@pytest.fixture(scope="module")
+def kernel() -> Iterator[Kernel]:
+    """A kernel with its defaults, shared by a module's tests."""
+    kernel = Kernel()
+    yield kernel
+    kernel.stop()
+
+
+@pytest.fixture(scope="module")
+def make_kernel() -> Iterator[Callable[..., Kernel]]:
+    """Kernels with a configuration of the test's own; ended with the module."""
+    made: list[Kernel] = []
+
+    def make(config: str = "", *, descriptors: int | None = None) -> Kernel:
+        made.append(Kernel(config, descriptors=descriptors))
+        return made[-1]
+
+    yield make
+    for kernel in made:
+        kernel.stop()

@@ -1,0 +1,184 @@
+"""Frames over a real Unix socket, under Twisted's own runner.
+
+Trial's asynchronous TestCase fails a test that leaves the reactor dirty or a
+failure unhandled. Run by `make trial`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from typing import Any, cast
+
+from twisted.internet import reactor as global_reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import UNIXClientEndpoint, UNIXServerEndpoint, connectProtocol
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.python.failure import Failure
+from twisted.trial.unittest import TestCase
+
+from clove.framing import BadFrame, Frame, TooLarge, encode
+from clove.protocol import FrameProtocol
+
+reactor: Any = global_reactor
+
+
+class Echo(FrameProtocol):
+    """Sends every frame back; keeps the error that broke the stream."""
+
+    def __init__(self, max_payload: int) -> None:
+        super().__init__(max_payload)
+        self.broken: Deferred[BadFrame] = Deferred()
+        self.lost: Deferred[None] = Deferred()
+
+    def framesReceived(self, frames: list[Frame]) -> None:
+        for frame in frames:
+            self.send(encode(*frame))
+
+    def frameBroken(self, error: BadFrame) -> None:
+        self.broken.callback(error)
+        cast("Any", self.transport).loseConnection()
+
+    def drained(self) -> None:
+        self.resume_reading()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        super().connectionLost(reason)
+        self.lost.callback(None)
+
+
+class Collector(Protocol):
+    """Keeps bytes until there are as many as somebody waits for."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+        self.waiting: tuple[int, Deferred[bytes]] | None = None
+        self.lost: Deferred[None] = Deferred()
+
+    def take(self, size: int) -> Deferred[bytes]:
+        """The next bytes, once they are all there."""
+        self.waiting = (size, Deferred())
+        found = self.waiting[1]
+        self.dataReceived(b"")
+        return found
+
+    def dataReceived(self, data: bytes) -> None:
+        self.data += data
+        if self.waiting and len(self.data) >= self.waiting[0]:
+            (size, deferred), self.waiting = self.waiting, None
+            taken = bytes(self.data[:size])
+            del self.data[:size]
+            deferred.callback(taken)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.lost.callback(None)
+
+
+class EchoFactory(Factory):
+    """Keeps the server's ends."""
+
+    def __init__(self, make: Callable[[], Echo]) -> None:
+        self.made: list[Echo] = []
+        self._make = make
+
+    def buildProtocol(self, addr: object) -> Echo:
+        self.made.append(self._make())
+        return self.made[-1]
+
+
+class FrameProtocolTests(TestCase):
+    """The protocol on both ends of a real socket."""
+
+    timeout = 60
+
+    async def _connect(self, max_payload: int = 1 << 20) -> tuple[Collector, EchoFactory]:
+        place = tempfile.mkdtemp(dir="/tmp", prefix="ct")
+        self.addCleanup(shutil.rmtree, place)
+        path = os.path.join(place, "s")
+        factory = EchoFactory(lambda: Echo(max_payload))
+        port = await UNIXServerEndpoint(reactor, path).listen(factory)
+        client = await connectProtocol(UNIXClientEndpoint(reactor, path), Collector())
+
+        async def close() -> None:
+            cast("Any", client.transport).abortConnection()
+            if not client.lost.called:
+                await client.lost
+            for made in factory.made:
+                if not made.lost.called:
+                    await made.lost
+            await port.stopListening()
+
+        self.addCleanup(lambda: Deferred.fromCoroutine(close()))
+        return client, factory
+
+    def test_a_frame_comes_back(self) -> Deferred[None]:
+        async def scenario() -> None:
+            client, _ = await self._connect()
+            frame = encode(7, 0, b"hello")
+            cast("Any", client.transport).write(frame)
+            self.assertEqual(await client.take(len(frame)), frame)
+
+        return Deferred.fromCoroutine(scenario())
+
+    def test_many_frames_in_pieces_come_back_in_order(self) -> Deferred[None]:
+        async def scenario() -> None:
+            client, _ = await self._connect()
+            stream = b"".join(encode(n, 0, bytes([n]) * n * 37) for n in range(200))
+            for start in range(0, len(stream), 1009):
+                cast("Any", client.transport).write(stream[start : start + 1009])
+            self.assertEqual(await client.take(len(stream)), stream)
+
+        return Deferred.fromCoroutine(scenario())
+
+    def test_more_than_the_socket_holds_is_buffered_and_arrives_whole(self) -> Deferred[None]:
+        async def scenario() -> None:
+            client, factory = await self._connect(8 << 20)
+            frame = encode(1, 0, os.urandom(8 << 20))
+            transport = cast("Any", client.transport)
+            transport.pauseProducing()
+            transport.write(frame)
+            while not (factory.made and factory.made[0].congested):
+                turn: Deferred[None] = Deferred()
+                reactor.callLater(0.001, turn.callback, None)
+                await turn
+            transport.resumeProducing()
+            self.assertEqual(await client.take(len(frame)), frame)
+
+        return Deferred.fromCoroutine(scenario())
+
+    def test_a_frame_over_the_limit_breaks_the_stream_and_closes_it(self) -> Deferred[None]:
+        async def scenario() -> None:
+            client, factory = await self._connect(16)
+            cast("Any", client.transport).write(encode(3, 9, b"x" * 17))
+            await client.lost
+            error = await factory.made[0].broken
+            self.assertIsInstance(error, TooLarge)
+            self.assertEqual((error.agent_id, error.opcode), (3, 9))
+
+        return Deferred.fromCoroutine(scenario())
+
+    def test_frames_before_a_broken_one_are_answered(self) -> Deferred[None]:
+        async def scenario() -> None:
+            client, _ = await self._connect()
+            good = encode(1, 0, b"good")
+            cast("Any", client.transport).write(good + b"not a header")
+            self.assertEqual(await client.take(len(good)), good)
+            await client.lost
+
+        return Deferred.fromCoroutine(scenario())
+
+    def test_a_peer_that_reads_nothing_is_cut_off(self) -> Deferred[None]:
+        async def scenario() -> None:
+            client, factory = await self._connect()
+            transport = cast("Any", client.transport)
+            transport.write(encode(1, 0, b""))
+            await client.take(17)
+            (server,) = factory.made
+            server.unsent_limit = 1 << 20
+            transport.pauseProducing()
+            server.send(bytes(4 << 20))
+            await server.lost
+
+        return Deferred.fromCoroutine(scenario())
