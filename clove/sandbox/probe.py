@@ -101,7 +101,7 @@ def probe(python: str = sys.executable) -> Report:
 def _attempts(python: str) -> dict[str, str]:
     """What the child says: for each attempt "" or "errno text", landlock its ABI."""
     try:
-        child = subprocess.run(  # noqa: S603 our own file
+        child = subprocess.run(
             [python, "-I", "-S", __file__],
             stdin=subprocess.DEVNULL,
             capture_output=True,

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
 
 from clove.errors import InvalidRequest, LimitExceeded
 from clove.kernel.calls.files import require_view
-from clove.kernel.files import CommandLimits, Commands, Ended
+from clove.kernel.files import Ended, ExecLimits
 from clove.kernel.files.lookup import whole_path
 from clove.messages.base import encode
 from clove.messages.execute import ExecReply, ExecRequest
@@ -18,8 +17,7 @@ from clove.sandbox.interface import Command
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from clove.kernel.context import Context, Kernel
-    from clove.kernel.threads import Threads
+    from clove.kernel.context import Context
 
 __all__ = ["execute"]
 
@@ -27,22 +25,12 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _SMALL = 1 << 16
 """Bytes of output that are encoded at once instead of in a thread."""
 
-_COMMANDS: WeakKeyDictionary[Threads, Commands] = WeakKeyDictionary()
-
-
-def _commands(kernel: Kernel) -> Commands:
-    """The kernel's commands, one object for each kernel (told apart by its threads)."""
-    found = _COMMANDS.get(kernel.threads)
-    if found is None:
-        found = _COMMANDS[kernel.threads] = Commands(kernel.clock, CommandLimits())
-    return found
-
 
 async def execute(ctx: Context, request: ExecRequest) -> ExecReply | bytes:
     """Run a command in the caller's view and wait for its end."""
     view = require_view(ctx)
     permissions = ctx.principal.permissions
-    commands = _commands(ctx.kernel)
+    commands = ctx.kernel.commands
     argv = _argv(request, commands.limits)
     _check_env(request.env, commands.limits)
     check_command(permissions, request.command).require(f"EXEC {_brief(request.command)!r}")
@@ -84,7 +72,7 @@ def _streamed(ctx: Context) -> Callable[[int, str], None] | None:
     return send
 
 
-def _argv(request: ExecRequest, limits: CommandLimits) -> tuple[str, ...]:
+def _argv(request: ExecRequest, limits: ExecLimits) -> tuple[str, ...]:
     """The words to run.
 
     @raise InvalidRequest: no command, or a NUL in it.
@@ -104,7 +92,7 @@ def _argv(request: ExecRequest, limits: CommandLimits) -> tuple[str, ...]:
     return words
 
 
-def _check_env(env: dict[str, str], limits: CommandLimits) -> None:
+def _check_env(env: dict[str, str], limits: ExecLimits) -> None:
     """Names must be names, and all of it bounded.
 
     @raise InvalidRequest, LimitExceeded: they are not.

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from clove.errors import AlreadyExists, PermissionDenied
-from clove.kernel.files import FileLimits, decode_content, find, read_slice, write_content
+from clove.kernel.files import decode_content, find, read_slice, write_content
 from clove.messages.files import ReadRequest, WriteReply, WriteRequest
 from clove.policy import check_read, check_write
 from clove.sandbox.host import kept
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["read", "require_view", "write"]
 
-_LIMITS = FileLimits()
 _TRIES = 3
 
 
@@ -65,7 +64,7 @@ async def read(ctx: Context, request: ReadRequest) -> bytes:
         offset=request.offset,
         limit=request.limit,
         encoding=request.encoding,
-        most=_LIMITS.read_bytes,
+        most=ctx.kernel.file_limits.read_bytes,
     )
 
 

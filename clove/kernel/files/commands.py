@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from clove.errors import LimitExceeded
-from clove.kernel.files.limits import CommandLimits
+from clove.kernel.files.limits import ExecLimits
 from clove.kernel.files.running import Ended, OnText, Run
 from clove.sandbox.host import kept
 from clove.sandbox.interface import Command, IRunning, IView
@@ -21,7 +21,7 @@ __all__ = ["Commands"]
 class Commands:
     """Runs commands in views, each within its time and its share of memory."""
 
-    def __init__(self, clock: IReactorTime, limits: CommandLimits) -> None:
+    def __init__(self, clock: IReactorTime, limits: ExecLimits) -> None:
         self.limits = limits
         self._clock = clock
         self._running: Counter[int] = Counter()

@@ -6,7 +6,7 @@ import msgspec
 
 from clove.framing import MAX_REPLY
 
-__all__ = ["CommandLimits", "FileLimits"]
+__all__ = ["ExecLimits", "FileLimits"]
 
 
 class FileLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -16,7 +16,7 @@ class FileLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Bytes of a READ's reply. More: LimitExceeded, whose hint names offset and limit."""
 
 
-class CommandLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ExecLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Limits of EXEC."""
 
     per_agent: int = 16

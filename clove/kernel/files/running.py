@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
-from clove.kernel.files.limits import CommandLimits
+from clove.kernel.files.limits import ExecLimits
 from clove.kernel.files.output import BoundedOutput
 from clove.sandbox.interface import ExitStatus, IRunning
 
@@ -52,7 +52,7 @@ class Run:
         did not work.
     """
 
-    def __init__(self, clock: IReactorTime, limits: CommandLimits, on_text: OnText | None) -> None:
+    def __init__(self, clock: IReactorTime, limits: ExecLimits, on_text: OnText | None) -> None:
         self.over: Deferred[ExitStatus] = Deferred()
         self._clock = clock
         self._limits = limits
