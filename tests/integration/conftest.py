@@ -1,0 +1,117 @@
+"""A real kernel for the tests: `twistd clove-kernel` as a child process."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+TWISTD = Path(sys.executable).with_name("twistd")
+READY_SECONDS = 20
+
+
+@dataclass
+class KernelProcess:
+    """A running kernel."""
+
+    directory: str
+    config: str = ""
+    environ: dict[str, str] = field(default_factory=dict)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def socket(self) -> str:
+        return os.path.join(self.directory, "s")
+
+    @property
+    def state_dir(self) -> str:
+        return os.path.join(self.directory, "d")
+
+    @property
+    def log(self) -> str:
+        return Path(self.directory, "log").read_text(errors="replace")
+
+    @property
+    def pid(self) -> int:
+        assert self.process is not None
+        return self.process.pid
+
+    def command(self) -> list[str]:
+        words = [str(TWISTD), "-n", "--pidfile=", "clove-kernel"]
+        words += ["--socket", self.socket, "--state-dir", self.state_dir]
+        if self.config:
+            path = Path(self.directory, "config.toml")
+            path.write_text(self.config)
+            words += ["--config", str(path)]
+        return words
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        with open(os.path.join(self.directory, "log"), "ab") as log:
+            self.process = subprocess.Popen(
+                self.command(),
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                cwd=self.directory,
+                env={**os.environ, "CLOVE_GEMINI_API_KEY": "", **self.environ},
+            )
+        deadline = time.monotonic() + READY_SECONDS
+        while not self.answers():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"the kernel did not start:\n{self.log}")
+            time.sleep(0.01)
+
+    def answers(self) -> bool:
+        with contextlib.closing(socket.socket(socket.AF_UNIX)) as probe:
+            try:
+                probe.connect(self.socket)
+            except OSError:
+                return False
+            return True
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """End it; its exit code."""
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.process.wait(30)
+
+
+@contextlib.contextmanager
+def running_kernel(config: str = "", environ: dict[str, str] | None = None) -> Iterator[KernelProcess]:
+    """A kernel in a directory of its own, gone afterwards."""
+    directory = tempfile.mkdtemp(dir="/tmp", prefix="c")
+    kernel = KernelProcess(directory, config, environ or {})
+    try:
+        kernel.start()
+        yield kernel
+    finally:
+        if kernel.process is not None:
+            kernel.stop()
+        shutil.rmtree(directory)
+
+
+@pytest.fixture(scope="module")
+def kernel() -> Iterator[KernelProcess]:
+    """One kernel for the tests of a module."""
+    with running_kernel() as process:
+        yield process
+
+
+@pytest.fixture
+def own_kernel() -> Iterator[KernelProcess]:
+    """A kernel for one test alone."""
+    with running_kernel() as process:
+        yield process

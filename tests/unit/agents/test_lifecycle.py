@@ -1,0 +1,85 @@
+"""The states of an agent."""
+
+from __future__ import annotations
+
+import pytest
+
+from clove.errors import InvalidRequest
+from clove.kernel.agents.lifecycle import Lifecycle, State
+from clove.kernel.agents.restart import Restart
+from clove.sandbox.interface import ExitStatus
+
+
+def running(policy: str = "never", most: int = 5) -> Lifecycle:
+    life = Lifecycle(Restart(policy, most))  # type: ignore[arg-type]
+    life.started()
+    return life
+
+
+def test_a_clean_exit_ends_it() -> None:
+    life = running()
+    assert life.ended(ExitStatus(code=0), 0).action == "stop"
+    assert (life.state, life.reason, life.over) == (State.EXITED, "exited", True)
+
+
+def test_an_exit_after_stop_is_a_kill_and_never_restarts() -> None:
+    life = running("always")
+    assert life.stop()
+    assert not life.stop()
+    assert life.ended(ExitStatus(signal=15), 0).action == "stop"
+    assert life.reason == "killed"
+
+
+def test_a_signal_counts_as_failure() -> None:
+    life = running("on-failure")
+    assert life.ended(ExitStatus(signal=9), 0).action == "restart"
+    assert life.state is State.RESTARTING
+
+
+def test_the_limit_that_ended_it_is_named() -> None:
+    life = running()
+    life.ended(ExitStatus(signal=9, reason="oom"), 0)
+    assert life.reason == "oom"
+
+
+def test_escalation_is_the_end() -> None:
+    life = running("always", 0)
+    assert life.ended(ExitStatus(code=1), 0).action == "escalate"
+    assert (life.state, life.reason, life.over) == (State.ESCALATED, "escalated", True)
+
+
+def test_stopping_between_restarts_needs_no_process() -> None:
+    life = running("always")
+    life.ended(ExitStatus(code=1), 0)
+    assert not life.stop()
+    assert (life.state, life.reason) == (State.EXITED, "killed")
+
+
+def test_pause_and_resume_are_idempotent() -> None:
+    life = running()
+    assert life.pause()
+    assert not life.pause()
+    assert life.resume()
+    assert not life.resume()
+
+
+def test_what_does_not_run_cannot_be_paused() -> None:
+    life = Lifecycle(Restart())
+    with pytest.raises(InvalidRequest, match="starting"):
+        life.pause()
+    with pytest.raises(InvalidRequest, match="not paused"):
+        life.resume()
+
+
+def test_a_paused_agent_can_be_stopped() -> None:
+    life = running()
+    life.pause()
+    assert life.stop()
+    assert life.state is State.STOPPING
+
+
+def test_a_restart_that_fails_counts_against_the_limit() -> None:
+    life = running("always", 1)
+    life.ended(ExitStatus(code=1), 0)
+    life.starting()
+    assert life.failed_to_start(1).action == "escalate"

@@ -1,0 +1,67 @@
+"""Results of asynchronous requests."""
+
+from __future__ import annotations
+
+import pytest
+from twisted.internet.defer import Deferred
+
+from clove.errors import LimitExceeded
+from clove.kernel.pending import AsyncLimits, AsyncResults
+from clove.messages.session import AsyncResult
+
+
+def result(number: int | str, payload: str = "{}") -> AsyncResult:
+    return AsyncResult(request_id=number, opcode=2, opcode_name="EXEC", payload=payload)
+
+
+def test_results_come_oldest_first_and_once() -> None:
+    box = AsyncResults()
+    for number in range(3):
+        box.finish(1, result(box.open(1, f"r{number}")))
+    assert [one.request_id for one in box.collect(1, 2)] == ["r0", "r1"]
+    assert [one.request_id for one in box.collect(1, 2)] == ["r2"]
+    assert box.collect(1, 2) == []
+
+
+def test_a_caller_without_an_id_is_given_one() -> None:
+    box = AsyncResults()
+    assert box.open(1, None) != box.open(1, None)
+
+
+def test_agents_do_not_see_each_others_results() -> None:
+    box = AsyncResults()
+    box.finish(1, result(box.open(1, "mine")))
+    assert box.collect(2, 10) == []
+
+
+def test_one_more_than_the_limit_is_refused() -> None:
+    box = AsyncResults(AsyncLimits(max_open=2))
+    box.open(1, None)
+    box.finish(1, result(box.open(1, None)))
+    with pytest.raises(LimitExceeded, match="ASYNC_POLL|asynchronous"):
+        box.open(1, None)
+    box.collect(1, 1)
+    box.open(1, None)
+
+
+def test_too_many_bytes_turn_the_oldest_into_errors() -> None:
+    box = AsyncResults(AsyncLimits(max_bytes=3000))
+    for number in range(3):
+        box.open(1, number)
+        box.finish(1, result(number, "x" * 2000))
+    found = box.collect(1, 10)
+    assert [len(one.payload) == 2000 for one in found] == [False, False, True]
+    assert "limit_exceeded" in found[0].payload
+
+
+def test_running_requests_are_cancelled_with_their_agent() -> None:
+    cancelled = []
+    box = AsyncResults()
+    box.open(1, None)
+    task: Deferred[None] = Deferred(cancelled.append)
+    task.addErrback(lambda _: None)
+    box.track(1, task)
+    box.close(1)
+    assert cancelled == [task]
+    box.finish(1, result(1))
+    assert box.collect(1, 1) == []

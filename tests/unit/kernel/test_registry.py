@@ -1,0 +1,81 @@
+"""Ids and names."""
+
+from __future__ import annotations
+
+import pytest
+
+from clove.errors import AlreadyExists, InvalidRequest, NotFound
+from clove.kernel.principal import Kind, Principal
+from clove.kernel.registry import Registry, check_name
+from clove.policy import Level, for_level
+
+
+def principal(registry: Registry, name: str = "", kind: Kind = Kind.AGENT) -> Principal:
+    made = Principal(registry.new_id(), kind, for_level(Level.STANDARD), name=name)
+    made.connections = 1
+    registry.add(made)
+    return made
+
+
+@pytest.mark.parametrize(
+    "name", ["", "/", "a/b", "..", "a..b", "a\0", "x" * 129, " lead", "\x1b[2J", "a\nb", "é", "-x"]
+)
+def test_names_that_would_be_trouble_are_refused(name: str) -> None:
+    with pytest.raises(InvalidRequest):
+        check_name(name)
+
+
+@pytest.mark.parametrize("name", ["a", "researcher-1", "A.b_c@d:e", "two words", "x" * 128])
+def test_ordinary_names_pass(name: str) -> None:
+    assert check_name(name) == name
+
+
+def test_ids_are_never_reused() -> None:
+    registry = Registry()
+    seen = set()
+    for _ in range(100):
+        one = principal(registry, "same")
+        assert one.agent_id not in seen
+        seen.add(one.agent_id)
+        registry.remove(one)
+
+
+def test_a_name_in_use_is_refused_and_free_after_its_bearer() -> None:
+    registry = Registry()
+    first = principal(registry, "lead")
+    with pytest.raises(AlreadyExists):
+        principal(registry, "lead")
+    registry.remove(first)
+    assert principal(registry, "lead").name == "lead"
+
+
+def test_renaming_frees_the_earlier_name() -> None:
+    registry = Registry()
+    one = principal(registry, "old")
+    registry.rename(one, "new")
+    assert registry.named("old") is None
+    assert registry.find(name="new") is one
+
+
+def test_renaming_to_the_same_name_changes_nothing() -> None:
+    registry = Registry()
+    one = principal(registry, "x")
+    registry.rename(one, "x")
+    assert registry.named("x") is one
+
+
+def test_a_name_that_only_waits_to_be_resumed_can_be_taken() -> None:
+    registry = Registry()
+    gone = principal(registry, "x", Kind.OPERATOR)
+    gone.connections = 0
+    taker = principal(registry, "x")
+    assert registry.named("x") is taker
+    assert gone.name == ""
+    registry.remove(gone)
+    assert registry.named("x") is taker
+
+
+def test_nobody_is_an_error_that_says_what_to_do() -> None:
+    with pytest.raises(NotFound) as caught:
+        Registry().find(agent_id=7)
+    assert "LIST" in caught.value.hint
