@@ -46,6 +46,7 @@ __all__ = ["FEATURES", "ConnectionLimits", "KernelConnection"]
 FEATURES = ["tags", "streaming", "push", "cancel", "resume", "async"]
 _NUMBER = (1 << 62) - 1
 _FLUSH = 256 << 10
+_CONTROL = int(Opcode.CANCEL)
 
 
 class ConnectionLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -132,23 +133,28 @@ class KernelConnection(FrameProtocol):
         out: list[bytes] = []
         size = 0
         answer = self._dispatcher.answer
+        pack = HEADER.pack
+        agent_id = self.principal.agent_id
         for frame in frames:
-            if self._tagged or frame.opcode >= Opcode.CANCEL:
-                self._flush(out)
-                self._serve_one(frame)
-            else:
-                reply = answer(self.principal, frame.opcode, frame.payload)
+            _, opcode, payload = frame
+            if not self._tagged and opcode < _CONTROL:
+                reply = answer(self.principal, opcode, payload)
                 if reply.__class__ is bytes:
-                    out.append(self._header(frame.opcode, len(reply)))
+                    length = len(reply)
+                    out.append(pack(MAGIC, agent_id, opcode, length))
                     out.append(reply)
-                    size += len(reply)
+                    size += length
                     if size < _FLUSH:
                         continue
                     size = 0
                     self._flush(out)
                 else:
                     self._flush(out)
-                    self._hold(frame.opcode, reply)
+                    self._hold(opcode, cast("Deferred[bytes]", reply))
+            else:
+                self._flush(out)
+                self._serve_one(frame)
+                agent_id = self.principal.agent_id
             if self.congested or self._current is not None or self._closing:
                 self._inbox.extend(frames)
                 break
@@ -176,7 +182,7 @@ class KernelConnection(FrameProtocol):
             if problem is not None:
                 self._reply(frame.opcode, number & _NUMBER, encode_error(problem))
                 return
-        if frame.opcode >= Opcode.CANCEL:
+        if frame.opcode >= _CONTROL:
             self._control(frame.opcode, number, body)
             return
         opcode = frame.opcode
@@ -195,7 +201,7 @@ class KernelConnection(FrameProtocol):
             return InvalidRequest("a request's tag is a number from 1 to 2**62 - 1")
         if number in self._running:
             return InvalidRequest(f"request number {number} is outstanding already")
-        if len(self._running) >= self._limits.max_outstanding and opcode < Opcode.CANCEL:
+        if len(self._running) >= self._limits.max_outstanding and opcode < _CONTROL:
             return LimitExceeded(
                 f"{self._limits.max_outstanding} requests are outstanding on this connection",
                 hint="wait for replies, or open another connection",

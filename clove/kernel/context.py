@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from clove.kernel.audit import AuditLog
     from clove.kernel.egress import Egress
     from clove.kernel.events import EventBus
+    from clove.kernel.files import Commands, FileLimits
     from clove.kernel.llm import LLM
     from clove.kernel.mail import Mailboxes
     from clove.kernel.metrics import Metrics
@@ -42,6 +43,8 @@ class Kernel:
     egress: Egress
     results: AsyncResults
     threads: Threads
+    commands: Commands
+    file_limits: FileLimits
 
 
 @dataclass(slots=True)
@@ -50,10 +53,11 @@ class Context:
 
     @ivar stream: sends one more partial reply before the last (version 2 with
         `stream` or `follow`); None where the client cannot take it.
-    @ivar push: sends an unasked frame on this connection; None on version 1.
+    @ivar push: sends an unasked frame on this connection, False if it could not;
+        None on version 1.
     """
 
     kernel: Kernel
     principal: Principal
     stream: Callable[[Reply], None] | None = None
-    push: Callable[[Reply], None] | None = None
+    push: Callable[[Reply], bool] | None = None

@@ -1,0 +1,135 @@
+"""Sockets of the kernel: claiming the main one, making one for each agent.
+
+A live socket is never taken over; a stale one is replaced; a foreign one is
+left alone (attacks.md, row 5). Sockets are bound under a strict umask, so that
+there is no moment in which others can connect.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import socket
+import stat
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from twisted.internet.endpoints import UNIXServerEndpoint
+from twisted.internet.protocol import Factory
+
+from clove.errors import Unavailable
+from clove.kernel.connection import KernelConnection
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from twisted.internet.interfaces import IAddress, IListeningPort
+
+    from clove.kernel.principal import Principal
+
+__all__ = ["ConnectionFactory", "Lock", "claim_socket", "listen"]
+
+BACKLOG = 1024
+"""Connections that wait to be accepted; more get EAGAIN (listen(2))."""
+
+
+class ConnectionFactory(Factory):
+    """Makes the kernel's end of connections.
+
+    @ivar principal: who connects here; None on the main socket.
+    """
+
+    noisy = False
+
+    def __init__(
+        self, build: Callable[[], KernelConnection], principal: Principal | None = None
+    ) -> None:
+        self._build = build
+        self.principal = principal
+
+    def buildProtocol(self, addr: IAddress | None) -> KernelConnection:
+        """A connection was accepted."""
+        connection = self._build()
+        connection.factory = self
+        return connection
+
+
+class Lock:
+    """A lock file that one kernel holds for its life (flock(2))."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._handle = -1
+
+    def take(self) -> None:
+        """Take the lock.
+
+        @raise Unavailable: another kernel holds it.
+        """
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        handle = os.open(self._path, flags, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            raise Unavailable(
+                f"another kernel uses the state directory of {self._path}",
+                hint="give this one its own --state-dir, or stop the other",
+            ) from None
+        self._handle = handle
+
+    def release(self) -> None:
+        """Give it back. Idempotent."""
+        if self._handle >= 0:
+            os.close(self._handle)
+            self._handle = -1
+
+
+def claim_socket(path: str) -> None:
+    """Make a path free to bind: refuse a live kernel, remove a stale socket.
+
+    @raise Unavailable: a kernel listens there, or the path is not ours to take.
+    """
+    try:
+        facts = os.lstat(path)
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(facts.st_mode):
+        raise Unavailable(f"{path} is there and is not a socket", hint="choose another --socket")
+    with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as probe:
+        probe.settimeout(1)
+        try:
+            probe.connect(path)
+        except OSError as error:
+            if error.errno != errno.ECONNREFUSED:
+                raise Unavailable(f"{path}: {error.strerror}", hint="choose another --socket") from None
+        else:
+            raise Unavailable(
+                f"a kernel listens on {path} already", hint="choose another --socket, or stop it"
+            )
+    if facts.st_uid != os.geteuid():
+        raise Unavailable(
+            f"{path} is a stale socket of user id {facts.st_uid}",
+            hint="have its owner remove it, or choose another --socket",
+        )
+    os.unlink(path)
+
+
+@contextlib.contextmanager
+def _umask(mask: int) -> Iterator[None]:
+    earlier = os.umask(mask)
+    try:
+        yield
+    finally:
+        os.umask(earlier)
+
+
+async def listen(reactor: object, factory: Factory, path: str, mode: int) -> IListeningPort:
+    """Listen on a Unix socket.
+
+    @param mode: of the socket, from the moment it is bound.
+    """
+    with _umask(0o777 & ~mode):
+        return await UNIXServerEndpoint(reactor, path, backlog=BACKLOG, mode=mode).listen(factory)

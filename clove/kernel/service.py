@@ -1,0 +1,298 @@
+"""The one place where the kernel's parts are made and wired together."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+import clove
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from clove.errors import CloveError
+from clove.kernel.agents import Agents
+from clove.kernel.agents.ancestry import AgentFinder
+from clove.kernel.agents.launch import Places
+from clove.kernel.agents.logbook import LogFile, Logbook
+from clove.kernel.agents.plan import Host
+from clove.kernel.agents.workspace import StateDir
+from clove.kernel.audit import AuditLog
+from clove.kernel.config import Config, default_state_dir
+from clove.kernel.connection import KernelConnection
+from clove.kernel.context import Kernel
+from clove.kernel.dispatch import Dispatcher
+from clove.kernel.egress import Egress
+from clove.kernel.events import EventBus
+from clove.kernel.files import Commands
+from clove.kernel.listening import ConnectionFactory, Lock, claim_socket, listen
+from clove.kernel.llm import LLM
+from clove.kernel.mail import Mailboxes
+from clove.kernel.metrics import Metrics
+from clove.kernel.pending import AsyncResults
+from clove.kernel.registry import Registry
+from clove.kernel.sessions import Sessions
+from clove.kernel.state import StateStore
+from clove.kernel.table import TABLE
+from clove.kernel.threads import Threads
+from clove.sandbox.cgroups import CgroupTree
+from clove.sandbox.environment import public_environment
+from clove.sandbox.host import HostView
+from clove.sandbox.launcher import Launcher
+
+if TYPE_CHECKING:
+    from clove.kernel.agents import Agent
+    from clove.kernel.principal import Principal
+
+__all__ = ["KernelService", "make_service"]
+
+SWEEP_SECONDS = 1.0
+
+
+class KernelService(Service):  # type: ignore[misc]
+    """A kernel, from start to drained stop.
+
+    @ivar kernel: its parts, once it has started.
+    """
+
+    log = Logger()
+
+    def __init__(self, reactor: Any, config: Config, socket: str, state_dir: str) -> None:
+        self._reactor = reactor
+        self._config = config
+        self._socket = socket
+        self._state_dir = StateDir(state_dir)
+        self._lock = Lock(os.path.join(self._state_dir.path, "kernel.lock"))
+        self._ports: list[Any] = []
+        self._sweep: LoopingCall | None = None
+
+    # making the parts
+
+    def _build(self) -> None:
+        config, reactor, limits = self._config, self._reactor, self._config.limits
+        self._registry = Registry()
+        self._threads = Threads(reactor, config.threads)
+        self._launcher = Launcher(reactor, self._threads)
+        self._cgroups = CgroupTree.find()
+        host_view = HostView(self._threads, self._launcher, os.getcwd())
+        audit = AuditLog(reactor, limits.audit)
+        self._events = EventBus(reactor, limits.events)
+        self._audit = audit
+        self._places = self._make_places()
+        agents = Agents(
+            reactor,
+            self._registry,
+            limits.agents,
+            prepare=self._places.prepare,
+            forget=self._places.remove,
+            logbook=self._logbook,
+            notify=self._agent_event,
+            opened=self._opened,
+            closed=self._closed,
+        )
+        self._llm = LLM(reactor, config.llm, os.environ)
+        self._finder = AgentFinder(agents.records)
+        self.kernel = Kernel(
+            clock=reactor,
+            registry=self._registry,
+            agents=agents,
+            mail=Mailboxes(reactor, limits.mail, self._mail_event),
+            state=StateStore(reactor, limits.state, self._state_event),
+            events=self._events,
+            audit=audit,
+            metrics=Metrics(
+                reactor, self._threads, agents, self._registry, llm_usage=self._llm.usage
+            ),
+            llm=self._llm,
+            egress=Egress(reactor, limits.http),
+            results=AsyncResults(limits.results),
+            threads=self._threads,
+            commands=Commands(reactor, limits.exec),
+            file_limits=limits.files,
+        )
+        self._sessions = Sessions(
+            reactor,
+            self._registry,
+            limits.connection,
+            host=host_view,
+            grants={int(uid): level for uid, level in config.access.uids.items()},
+            agent_of=self._finder.of_process,
+            opened=self._opened,
+            closed=self._closed,
+        )
+        self._host_view = host_view
+        self._dispatcher = Dispatcher(self.kernel, TABLE)
+
+    def _make_places(self) -> Places:
+        library = os.path.dirname(os.path.realpath(clove.__file__))
+        host = Host(
+            library=library,
+            controllers=frozenset(self._cgroups.controllers if self._cgroups else ()),
+            root=os.geteuid() == 0,
+            environ=public_environment(os.environ),
+            cwd=os.getcwd(),
+        )
+        return Places(
+            threads=self._threads,
+            state_dir=self._state_dir,
+            cgroups=self._cgroups,
+            launcher=self._launcher,
+            host=host,
+            bounds=self._config.limits.agents,
+            listen=self._listen_for,
+        )
+
+    def _connection(self) -> KernelConnection:
+        return KernelConnection(self._dispatcher, self._sessions, self._config.limits.connection)
+
+    async def _listen_for(
+        self, principal: Principal, path: str
+    ) -> Callable[[], Deferred[Any]]:
+        """An agent's own socket; gives the way to close it.
+
+        Mode 0666: the directory above is 0700, and in a sandbox the agent's own
+        user must be able to connect.
+        """
+        factory = ConnectionFactory(self._connection, principal)
+        port = await listen(self._reactor, factory, path, 0o666)
+
+        def close() -> Deferred[Any]:
+            for connection in list(self._sessions.connections):
+                if connection.principal is principal:
+                    connection.transport.loseConnection()
+            return Deferred.fromCoroutine(_stopped(port))
+
+        return close
+
+    def _logbook(self, name: str) -> Logbook:
+        limits = self._config.limits.logs
+        file = LogFile(self._state_dir.log(name), limits)
+        return Logbook(file, self._threads, limits, self._reactor.seconds)
+
+    # what the parts tell each other
+
+    def _opened(self, principal: Principal) -> None:
+        self.kernel.mail.open(principal.agent_id)
+
+    def _closed(self, principal: Principal) -> None:
+        kernel, agent_id = self.kernel, principal.agent_id
+        for part in (kernel.results, kernel.mail, kernel.state, kernel.events, kernel.llm):
+            part.close(agent_id)
+
+    def _agent_event(self, agent: Agent, event: str, data: dict[str, Any]) -> None:
+        facts = {"agent_id": agent.agent_id, "agent_name": agent.name, **data}
+        self._events.publish(event, facts, agent.agent_id)
+        good = event not in ("AGENT_ESCALATED",)
+        self._audit.record("AGENT_LIFECYCLE", event, agent.agent_id, agent.name, good, data)
+        if event == "AGENT_EXITED" and agent.lifecycle.over:
+            self._later(self._places.remove(agent.agent_id))
+
+    def _mail_event(self, to: int, sender: int, sender_name: str, message_id: int) -> None:
+        if self._events.wanted("MESSAGE_RECEIVED"):
+            data = {"message_id": message_id, "from": sender, "from_name": sender_name}
+            self._events.publish("MESSAGE_RECEIVED", data, sender, lambda seen: seen == to)
+
+    def _state_event(self, agent_id: int, key: str, scope: str, action: str) -> None:
+        if self._events.wanted("STATE_CHANGED"):
+            data = {"key": key, "scope": scope, "action": action}
+            private = scope == "agent"
+            self._events.publish(
+                "STATE_CHANGED", data, agent_id, (lambda seen: seen == agent_id) if private else None
+            )
+
+    def _later(self, work: Awaitable[Any]) -> None:
+        """Background work: tracked, its failure logged."""
+        task: Deferred[Any] = Deferred.fromCoroutine(work)  # type: ignore[arg-type]
+        self._tasks.add(task)
+        task.addErrback(lambda failure: self.log.failure("background work failed", failure=failure))
+        task.addCallback(lambda _: self._tasks.discard(task))
+
+    # starting and stopping
+
+    def privilegedStartService(self) -> None:
+        """Claim the state directory and the socket: a second kernel stops here."""
+        self._tasks: set[Deferred[Any]] = set()
+        self._claim()
+
+    def _claim(self) -> None:
+        try:
+            os.makedirs(self._state_dir.path, mode=0o700, exist_ok=True)
+            self._lock.take()
+            claim_socket(self._socket)
+            self._state_dir.prepare()
+        except (CloveError, OSError) as error:
+            self._lock.release()
+            hint = getattr(error, "hint", "")
+            raise SystemExit(f"clove-kernel: {error}" + (f" ({hint})" if hint else "")) from None
+
+    def startService(self) -> None:
+        """Begin to serve."""
+        super().startService()
+        self._build()
+        self._threads.start()
+        self._later(self._start())
+
+    async def _start(self) -> None:
+        mode = 0o666 if self._config.access.uids else 0o600
+        factory = ConnectionFactory(self._connection)
+        self._ports.append(await listen(self._reactor, factory, self._socket, mode))
+        self._llm.start()
+        self._sweep = LoopingCall(self._check_connections)
+        self._sweep.clock = self._reactor
+        self._sweep.start(SWEEP_SECONDS, now=False)
+        if self._config.metrics.port:
+            from clove.kernel.metrics.exporter import listen as listen_metrics
+
+            self._ports.append(
+                await listen_metrics(self._reactor, self.kernel.metrics, self._config.metrics.port)
+            )
+        self.log.info("clove-kernel answers on {socket}", socket=self._socket)
+
+    def _check_connections(self) -> None:
+        now = self._reactor.seconds()
+        for connection in list(self._sessions.connections):
+            connection.check(now)
+
+    async def _stop(self) -> None:
+        """Drain: no new connections, agents end, replies go out, then the rest."""
+        for port in self._ports:
+            await _stopped(port)
+        if self._sweep is not None and self._sweep.running:
+            self._sweep.stop()
+        await self.kernel.agents.stop()
+        while self._tasks:
+            await next(iter(self._tasks))
+        for connection in list(self._sessions.connections):
+            connection.transport.loseConnection()
+        self._sessions.stop()
+        await self._llm.stop()
+        await self._threads.run(self._state_dir.clear)
+        self._threads.stop()
+        self._lock.release()
+
+    def stopService(self) -> Deferred[None]:
+        """End in good order; twistd calls it on SIGTERM and SIGINT."""
+        super().stopService()
+        return Deferred.fromCoroutine(self._stop())
+
+
+async def _stopped(port: Any) -> None:
+    stopping = port.stopListening()
+    if stopping is not None:
+        await stopping
+
+
+def make_service(
+    config: Config, *, socket: str | None = None, state_dir: str | None = None
+) -> KernelService:
+    """The service for a configuration; arguments win over it."""
+    from twisted.internet import reactor
+
+    return KernelService(
+        reactor,
+        config,
+        socket or config.socket,
+        state_dir or config.state_dir or default_state_dir(),
+    )
