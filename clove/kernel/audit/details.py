@@ -53,8 +53,10 @@ def details_json(details: Mapping[str, object], max_bytes: int, max_text: int) -
 
 
 def _harmless(value: object, max_text: int, depth: int) -> Any:
-    if value is None or isinstance(value, (bool, int, float)):
+    if value is None or isinstance(value, (bool, float)):
         return value
+    if isinstance(value, int):
+        return value if value.bit_length() < 64 else clean(hex(value), max_text)
     if isinstance(value, str):
         return clean(value, max_text)
     if depth > 0 and isinstance(value, Mapping):

@@ -26,6 +26,8 @@ Changed = Callable[[int, str, Scope, str], object]
 """Takes (agent id, key, scope, action)."""
 
 LOOK_UP: Final[tuple[Scope, ...]] = ("agent", "session", "global")
+LONGEST: Final = 3600.0
+"""Seconds until the next sweep, at most: a reactor cannot wait for any number."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -205,7 +207,7 @@ class StateStore:
         """Have one delayed call, for the next key that expires."""
         if self._expiry.next == inf:
             return
-        delay = max(self._limits.sweep_interval, self._expiry.next - now)
+        delay = max(self._limits.sweep_interval, min(self._expiry.next - now, LONGEST))
         if self._sweep_call is None:
             self._sweep_call = self._clock.callLater(delay, self._sweep)
         elif self._sweep_call.getTime() > now + delay:

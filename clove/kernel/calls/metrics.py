@@ -1,0 +1,71 @@
+"""METRICS_SYSTEM, METRICS_AGENT, METRICS_ALL_AGENTS and METRICS_CGROUP.
+
+The machine's figures are for all; an agent's are for itself, its ancestors
+and operators.
+"""
+
+from __future__ import annotations
+
+from clove.errors import PermissionDenied
+from clove.kernel.context import Context
+from clove.messages.metrics import (
+    MetricsAgentReply,
+    MetricsAgentRequest,
+    MetricsAllAgentsReply,
+    MetricsCgroupReply,
+    MetricsCgroupRequest,
+    MetricsSystemReply,
+)
+from clove.messages.session import EmptyRequest
+
+__all__ = ["metrics_agent", "metrics_all_agents", "metrics_cgroup", "metrics_system"]
+
+
+async def metrics_system(ctx: Context, request: EmptyRequest) -> MetricsSystemReply:
+    """The machine's metrics."""
+    return MetricsSystemReply(metrics=await ctx.kernel.metrics.system())
+
+
+async def metrics_agent(ctx: Context, request: MetricsAgentRequest) -> MetricsAgentReply:
+    """One agent's metrics.
+
+    @raise NotFound: no such agent.
+    @raise PermissionDenied: neither oneself nor a descendant (rule `descendants`).
+    """
+    own = ctx.principal.agent_id
+    agent_id = own if request.agent_id is None else request.agent_id
+    visible = _visible(ctx)
+    if visible is not None and agent_id not in visible:
+        raise PermissionDenied(
+            "an agent sees its own metrics and those of its descendants only", rule="descendants"
+        )
+    return MetricsAgentReply(metrics=await ctx.kernel.metrics.agent(agent_id))
+
+
+async def metrics_all_agents(ctx: Context, request: EmptyRequest) -> MetricsAllAgentsReply:
+    """Metrics of all agents that the caller may see."""
+    visible = _visible(ctx)
+    agents, truncated = await ctx.kernel.metrics.all_agents(
+        None if visible is None else visible.__contains__
+    )
+    return MetricsAllAgentsReply(agents=agents, count=len(agents), truncated=truncated)
+
+
+async def metrics_cgroup(ctx: Context, request: MetricsCgroupRequest) -> MetricsCgroupReply:
+    """A cgroup's metrics.
+
+    @raise InvalidRequest: not a path of a cgroup.
+    @raise PermissionDenied: not a cgroup that the caller may see.
+    @raise NotFound: there is none.
+    """
+    metrics = await ctx.kernel.metrics.cgroup(
+        request.cgroup_path, _visible(ctx), ctx.principal.agent_id
+    )
+    return MetricsCgroupReply(metrics=metrics)
+
+
+def _visible(ctx: Context) -> frozenset[int] | None:
+    """The agents whose metrics the caller may see; None: all."""
+    if ctx.principal.is_operator:
+        return None
+    return ctx.kernel.metrics.family(ctx.principal.agent_id)

@@ -1,0 +1,20 @@
+"""Bounds of metrics."""
+
+from __future__ import annotations
+
+import msgspec
+
+__all__ = ["MetricsLimits"]
+
+
+class MetricsLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Nothing is refused here; what is too much is left out, and the reply says so."""
+
+    min_interval: float = 0.25
+    """Seconds between two samples of the same thing; who asks earlier gets the
+    last sample's figures for processor use again."""
+    max_processes: int = 256
+    """Processes of one agent that are read; those beyond it are left out of its sums."""
+    max_agents: int = 1000
+    """Agents in METRICS_ALL_AGENTS and in the Prometheus text; those with the highest
+    ids are left out (`truncated`)."""

@@ -1,0 +1,257 @@
+"""Metrics of the machine, of agents and of cgroups, read when somebody asks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from typing import NamedTuple, ParamSpec, Protocol, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+
+from clove.errors import NotFound
+from clove.kernel.metrics.cgroupfs import cgroup_path, read_cgroup
+from clove.kernel.metrics.limits import MetricsLimits
+from clove.kernel.metrics.lineage import descendants
+from clove.kernel.metrics.prometheus import exposition
+from clove.kernel.metrics.readings import AgentReading, read_agent, read_system
+from clove.kernel.metrics.sampling import AgentCpu, SystemCpu
+from clove.kernel.metrics.sources import Caller, Record, Records
+from clove.messages.metrics import (
+    AgentMetrics,
+    CgroupMetrics,
+    Cpu,
+    LLMFigures,
+    Process,
+    ProcessCpu,
+    ProcessMemory,
+    SystemMetrics,
+)
+
+__all__ = ["Metrics", "Pool"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+CGROUP_ROOT = "/sys/fs/cgroup"
+
+
+class Pool(Protocol):
+    """Where functions that block are run: the kernel's L{Threads}."""
+
+    def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
+        """Call the function in a thread."""
+
+
+class Subject(NamedTuple):
+    """An agent whose metrics are asked for: what is known without reading."""
+
+    agent_id: int
+    name: str
+    status: str
+    uptime_ms: int = 0
+    parent_id: int = 0
+    restarts: int = 0
+    pid: int = 0
+    cgroup: str | None = None
+    syscalls: int = 0
+
+
+class Metrics:
+    """Figures at the moment they are asked for; files are read in threads."""
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        threads: Pool,
+        agents: Records,
+        *,
+        callers: Iterable[Caller] = (),
+        llm: Callable[[int], LLMFigures] | None = None,
+        limits: MetricsLimits | None = None,
+        own_cgroup: str | None = None,
+        cgroup_root: str = CGROUP_ROOT,
+        proc: str = "/proc",
+    ) -> None:
+        """Read nothing yet.
+
+        @param agents: the spawned agents.
+        @param callers: live principals, spawned or not (the registry).
+        @param llm: what an agent has used of the language model.
+        @param own_cgroup: absolute path of the kernel's cgroup, if it has one.
+        """
+        self._clock = clock
+        self._threads = threads
+        self._agents = agents
+        self._callers = callers
+        self._llm = llm or _no_llm
+        self._limits = limits or MetricsLimits()
+        self._own_cgroup = own_cgroup
+        self._cgroup_root = cgroup_root
+        self._proc = proc
+        self._system_cpu = SystemCpu()
+        self._system: tuple[float, SystemMetrics] | None = None
+        ticks = int(self._limits.min_interval * os.sysconf("SC_CLK_TCK"))
+        self._agent_cpu = AgentCpu(max(1, ticks))
+
+    async def system(self) -> SystemMetrics:
+        """The machine's metrics; asked again too soon, the same again."""
+        now = self._clock.seconds()
+        if self._system is not None and 0 <= now - self._system[0] < self._limits.min_interval:
+            return self._system[1]
+        reading = await self._threads.run(read_system, self._proc)
+        percent = self._system_cpu.percent(reading.ticks) or [0.0]
+        metrics = SystemMetrics(
+            cpu=Cpu(
+                percent=percent[0],
+                per_core=percent[1:],
+                count=len(percent) - 1,
+                load_avg=reading.load,
+            ),
+            memory=reading.memory,
+            disk=reading.disk,
+            network=reading.network,
+        )
+        self._system = (now, metrics)
+        return metrics
+
+    async def agent(self, agent_id: int) -> AgentMetrics:
+        """One agent's metrics.
+
+        @raise NotFound: no such agent.
+        """
+        subject = self._subjects().get(agent_id)
+        if subject is None:
+            raise NotFound(f"no agent with id {agent_id}", hint="LIST shows the agents")
+        return (await self._read([subject]))[0]
+
+    async def all_agents(
+        self, visible: Callable[[int], bool] | None = None
+    ) -> tuple[list[AgentMetrics], bool]:
+        """Metrics of agents by ascending id, and whether some were left out.
+
+        @param visible: which agents; None: all.
+        """
+        chosen = [
+            subject
+            for _, subject in sorted(self._subjects().items())
+            if visible is None or visible(subject.agent_id)
+        ]
+        most = self._limits.max_agents
+        return await self._read(chosen[:most]), len(chosen) > most
+
+    async def cgroup(
+        self, path: str | None = None, visible: frozenset[int] | None = None, own: int = 0
+    ) -> CgroupMetrics:
+        """A cgroup's metrics.
+
+        @param path: absolute or relative to the mount; None: that of the agent
+            `own`, else the kernel's, else figures that are not valid.
+        @param visible: agents in whose cgroups it must be; None: anywhere.
+        @raise InvalidRequest: not a path of a cgroup.
+        @raise PermissionDenied: none that may be seen (rule `cgroup-subtree`).
+        @raise NotFound: there is none.
+        """
+        cgroups = {record.agent_id: record.cgroup for record in self._agents.records()}
+        if path is None:
+            default = cgroups.get(own) or (self._own_cgroup if visible is None else None)
+            if default is None:
+                return CgroupMetrics()
+            return await self._threads.run(read_cgroup, default)
+        allowed = None
+        if visible is not None:
+            allowed = [cgroup for id, cgroup in cgroups.items() if cgroup and id in visible]
+        real = cgroup_path(path, self._cgroup_root, allowed)
+        return await self._threads.run(read_cgroup, real)
+
+    def family(self, agent_id: int) -> frozenset[int]:
+        """An agent and its descendants."""
+        parents = {subject.agent_id: subject.parent_id for subject in self._subjects().values()}
+        return descendants(agent_id, parents)
+
+    def prometheus(self) -> Deferred[bytes]:
+        """Everything in Prometheus' text format (version 0.0.4)."""
+        return Deferred.fromCoroutine(self._prometheus())
+
+    async def _prometheus(self) -> bytes:
+        spawned = {record.agent_id for record in self._agents.records()}
+        system = await self.system()
+        agents, truncated = await self.all_agents(spawned.__contains__)
+        clients = sum(caller.agent_id not in spawned for caller in self._callers)
+        return exposition(system, agents, clients, truncated)
+
+    def _subjects(self) -> dict[int, Subject]:
+        """Everybody that is alive or has a record."""
+        subjects = {
+            caller.agent_id: Subject(
+                caller.agent_id,
+                caller.name,
+                "connected",
+                parent_id=caller.parent_id,
+                syscalls=caller.syscalls,
+            )
+            for caller in self._callers
+        }
+        for record in self._agents.records():
+            caller = subjects.get(record.agent_id)
+            subjects[record.agent_id] = _spawned(record, caller.syscalls if caller else 0)
+        return subjects
+
+    async def _read(self, subjects: list[Subject]) -> list[AgentMetrics]:
+        most = self._limits.max_processes
+        wanted = [(subject.pid, subject.cgroup) for subject in subjects]
+        readings = await self._threads.run(_read_all, self._proc, wanted, most)
+        self._agent_cpu.keep_only([record.agent_id for record in self._agents.records()])
+        return [
+            self._assemble(subject, reading)
+            for subject, reading in zip(subjects, readings, strict=True)
+        ]
+
+    def _assemble(self, subject: Subject, reading: AgentReading) -> AgentMetrics:
+        percent = self._agent_cpu.percent(
+            subject.agent_id, reading.pid, reading.ticks, reading.started, reading.now
+        )
+        return AgentMetrics(
+            agent_id=subject.agent_id,
+            name=subject.name,
+            status=subject.status,
+            uptime_ms=subject.uptime_ms,
+            parent_id=subject.parent_id,
+            restarts=subject.restarts,
+            process=Process(
+                pid=reading.pid,
+                cpu=ProcessCpu(percent=percent),
+                memory=ProcessMemory(rss=reading.rss, vms=reading.vms),
+                threads=reading.threads,
+                fds=reading.fds,
+            ),
+            cgroup=reading.cgroup,
+            syscalls=subject.syscalls,
+            llm=self._llm(subject.agent_id),
+        )
+
+
+def _spawned(record: Record, syscalls: int) -> Subject:
+    return Subject(
+        record.agent_id,
+        record.name,
+        record.state,
+        uptime_ms=record.uptime_ms,
+        parent_id=record.parent_id,
+        restarts=record.restarts,
+        pid=record.pid,
+        cgroup=record.cgroup,
+        syscalls=syscalls,
+    )
+
+
+def _read_all(proc: str, wanted: list[tuple[int, str | None]], most: int) -> list[AgentReading]:
+    """For a thread."""
+    return [
+        read_agent(proc, pid, cgroup, most) if pid or cgroup else AgentReading()
+        for pid, cgroup in wanted
+    ]
+
+
+def _no_llm(_: int) -> LLMFigures:
+    return LLMFigures()
