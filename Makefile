@@ -41,12 +41,12 @@ trial: dev ## the part of the suite that plain trial runs
 	$(call quietly,trial,tools/run-trial)
 
 bench: dev ## requests a second, as ratios to the least that a server can do
-	@$(PY) bench/run.py
-	@$(PY) bench/isolation.py
+	@$(PY) -m bench.run
+	@$(PY) -m bench.isolation
 
 bench-smoke: dev ## the bench in a few seconds, to see that it runs
-	@$(PY) bench/run.py --smoke
-	@$(PY) bench/isolation.py --smoke
+	@$(PY) -m bench.run --smoke
+	@$(PY) -m bench.isolation --smoke
 
 docs: dev ## API documentation in apidocs/
 	@.venv/bin/pydoctor -q -W --project-name Clove --docformat epytext --html-output apidocs \

@@ -1,0 +1,111 @@
+"""Start what is measured: the real kernel and the reference server, each in its own process."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+__all__ = ["build", "echo_server", "kernel", "workplace"]
+
+TOOLS = Path(__file__).parent / "tools"
+READY_SECONDS = 30.0
+
+
+class Unavailable(Exception):
+    """Something that the measurement needs is not on this machine."""
+
+
+def build(sources: Path = TOOLS, into: Path | None = None) -> dict[str, Path]:
+    """Compile the load tools that are not up to date; their paths by name.
+
+    @raise Unavailable: no C compiler, or it fails.
+    """
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    target = into or TOOLS / "bin"
+    target.mkdir(parents=True, exist_ok=True)
+    made = {}
+    for source in sorted(sources.glob("*.c")):
+        program = target / source.stem
+        made[source.stem] = program
+        if program.exists() and program.stat().st_mtime >= source.stat().st_mtime:
+            continue
+        if compiler is None:
+            raise Unavailable("no C compiler (apt-get install gcc libc6-dev)")
+        command = [compiler, "-O2", "-w", "-pthread", "-o", str(program), str(source)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise Unavailable(f"{source} does not compile: {done.stderr}")
+    if not made:
+        raise Unavailable(f"no sources in {sources}")
+    return made
+
+
+@contextmanager
+def workplace() -> Iterator[Path]:
+    """A directory whose path is short enough for Unix sockets; removed at the end."""
+    with tempfile.TemporaryDirectory(dir="/tmp", prefix="cb") as place:
+        yield Path(place)
+
+
+@contextmanager
+def _running(command: list[str], path: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=log.parent
+        )
+    try:
+        _await(process, path, log)
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _await(process: subprocess.Popen[bytes], path: str, log: Path) -> None:
+    end = time.monotonic() + READY_SECONDS
+    while time.monotonic() < end and process.poll() is None:
+        with socket.socket(socket.AF_UNIX) as probe:
+            if probe.connect_ex(path) == 0:
+                return
+        time.sleep(0.01)
+    raise Unavailable(f"it did not come up:\n{log.read_text(errors='replace')[-4000:]}")
+
+
+@contextmanager
+def echo_server(program: Path, place: Path) -> Iterator[str]:
+    """The reference server; gives its socket's path."""
+    path = str(place / "echo.sock")
+    with _running([str(program), path], path, place / "echo.log"):
+        yield path
+
+
+@contextmanager
+def kernel(place: Path) -> Iterator[tuple[str, int]]:
+    """A kernel as users run it, on the offline model; its socket's path and its pid."""
+    path = str(place / "clove.sock")
+    config = place / "clove.toml"
+    config.write_text('[llm]\nprovider = "offline"\n')
+    twistd = Path(sys.executable).parent / "twistd"
+    command = [str(twistd), "-n", "--pidfile=", "clove-kernel", "--socket", path]
+    command += ["--state-dir", str(place / "state"), "--config", str(config)]
+    with _running(command, path, place / "kernel.log") as process:
+        yield path, process.pid
+
+
+def cpu_seconds(pid: int) -> float:
+    """CPU time that a process has used, user and system."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
