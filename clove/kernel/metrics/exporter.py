@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import urlsplit
 
+from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http import FORBIDDEN, INTERNAL_SERVER_ERROR
@@ -43,7 +44,7 @@ class MetricsPage(Resource):
     log = Logger()
 
     def __init__(self, metrics: Metrics) -> None:
-        Resource.__init__(self)  # type: ignore[no-untyped-call]
+        Resource.__init__(self)
         self._metrics = metrics
 
     def render_GET(self, request: Request) -> bytes | int:
