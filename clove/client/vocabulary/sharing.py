@@ -70,9 +70,12 @@ def ack_messages(message_ids: Sequence[int]) -> Call[Reply]:
     return Call(Opcode.ACK, {"message_ids": list(message_ids)}, idempotent=True)
 
 
-def broadcast(message: Any, *, include_self: bool | None = None) -> Call[Reply]:
+def broadcast(
+    message: Any, *, include_self: bool | None = None, ttl: float | None = None
+) -> Call[Reply]:
     """Put a message into every agent's mailbox. Gives success, delivered_count."""
-    return Call(Opcode.BROADCAST, {"message": message, **optional(include_self=include_self)})
+    fields = {"message": message, **optional(include_self=include_self, ttl=ttl)}
+    return Call(Opcode.BROADCAST, fields)
 
 
 def store(

@@ -1,0 +1,85 @@
+"""`clove logs`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import click
+
+from clove.cli.console import Console, command_options
+from clove.cli.target import AGENT
+from clove.cli.text import duration, parse_duration
+from clove.client.blocking import CloveClient
+
+__all__ = ["logs", "show"]
+
+EPILOG = """\b
+Examples:
+  clove logs researcher                what it has written so far
+  clove logs -f researcher             and what it will write
+  clove logs --since 10m researcher    of the last ten minutes
+  clove logs --since 250 researcher    from line 250 on"""
+
+
+class Since(click.ParamType):  # type: ignore[type-arg]
+    """A line's number, or a time span back from now."""
+
+    name = "line or time"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | timedelta:
+        """A number of a line, or a span."""
+        text = str(value)
+        if text.isascii() and text.isdigit():
+            return int(text)
+        try:
+            return parse_duration(text)
+        except ValueError as error:
+            self.fail(f"{error}, nor the number of a line", param, ctx)
+
+
+@click.command(epilog=EPILOG)
+@click.argument("agent", type=AGENT)
+@click.option("-f", "--follow", is_flag=True, help="Go on until the agent has ended.")
+@click.option(
+    "--since", type=Since(), default=0, help="From this line on (250), or this long ago (10m)."
+)
+@command_options
+def logs(console: Console, agent: str | int, follow: bool, since: int | timedelta) -> None:
+    """Show the output of AGENT (a name or an id), also of one that has ended."""
+    oldest = None if isinstance(since, int) else datetime.now(UTC) - since
+    start = since if isinstance(since, int) else 0
+    with console.client() as client:
+        try:
+            for line in _lines(console, client, agent, start, follow):
+                if oldest is None or duration(line["timestamp"], oldest) <= timedelta(0):
+                    show(console, line)
+        except KeyboardInterrupt:
+            return
+
+
+def _lines(
+    console: Console, client: CloveClient, agent: str | int, start: int, follow: bool
+) -> Iterator[dict[str, Any]]:
+    """The lines, page by page, and then as they come."""
+    while True:
+        page = client.logs(agent, since=start)
+        if page.get("lost"):
+            console.remark(f"{page['lost']} earlier lines are no longer held")
+        yield from page["lines"]
+        start = page["next"]
+        if not page["lines"]:
+            break
+    if follow:
+        yield from client.follow_logs(agent, since=start)
+
+
+def show(console: Console, line: dict[str, Any]) -> None:
+    """Print one line of an agent's output, to the stream that it wrote it to."""
+    if console.as_json:
+        console.data(line)
+    else:
+        console.line(line["text"], stream=line["stream"])

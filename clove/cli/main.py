@@ -1,0 +1,81 @@
+"""The `clove` command: its global options, its subcommands, and how errors end."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import sys
+from typing import Any
+
+import click
+
+from clove._version import __version__
+from clove.cli.console import Console
+from clove.errors import CloveError
+
+__all__ = ["main"]
+
+COMMANDS = {
+    "run": "Run a script as an agent and stream its output.",
+    "ps": "List the agents.",
+    "logs": "Show an agent's output.",
+    "kill": "End agents.",
+    "doctor": "Say what this host can isolate.",
+}
+"""Subcommands and what they do; the module and its command bear the same name."""
+
+EPILOG = """\b
+Examples:
+  twistd -n clove-kernel                 start a kernel (in another terminal)
+  clove run agent.py                     run a script in a sandbox
+  clove run --unsandboxed agent.py -v    without one; -v goes to the script
+  clove ps                               which agents are there?
+  clove logs -f agent                    follow one's output
+  clove kill agent                       end it
+
+The kernel's socket is --socket, else $CLOVE_SOCKET, else /tmp/clove.sock.
+'clove COMMAND --help' says more about each."""
+
+
+class Commands(click.Group):
+    """A group whose members are imported when they are called, not for --help."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one."""
+        if cmd_name not in COMMANDS:
+            return None
+        command = getattr(importlib.import_module(f"clove.cli.{cmd_name}"), cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list in --help, without importing anything."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a subcommand; an error of Clove's is one line and exit code 1."""
+        try:
+            return super().invoke(ctx)
+        except CloveError as error:
+            ctx.find_object(Console).error(error)  # type: ignore[union-attr]
+            ctx.exit(1)
+
+
+@click.group(cls=Commands, epilog=EPILOG)
+@click.option("--socket", metavar="PATH", default=None, help="The kernel's socket.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+@click.version_option(__version__, prog_name="clove")
+@click.pass_context
+def main(ctx: click.Context, socket: str | None, as_json: bool) -> None:
+    """Run and watch AI agents on a Clove kernel."""
+    ctx.obj = Console(socket, as_json)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    if as_json and ctx.invoked_subcommand == "doctor":
+        ctx.default_map = {"doctor": {"as_json": True}}

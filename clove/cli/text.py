@@ -1,0 +1,76 @@
+"""Text for people: harmless on a terminal, short, and back from what they type. Pure."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+
+__all__ = ["age", "clean", "default_name", "duration", "parse_duration", "parse_size"]
+
+_UNSAFE = re.compile(
+    "[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?", re.IGNORECASE)
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d)")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_NAME_CHARACTERS = re.compile(r"[^A-Za-z0-9_.@:+ -]")
+
+
+def clean(text: str) -> str:
+    """One line without what a terminal might obey or that hides text.
+
+    Control characters of C0 and C1 (so every escape sequence loses its head),
+    line separators, and marks that change the direction of writing; a tab stays.
+    """
+    return _UNSAFE.sub("", text)
+
+
+def age(milliseconds: float) -> str:
+    """A time span in its two largest units: `42s`, `3m 20s`, `5h 1m`, `2d 4h`."""
+    seconds = int(milliseconds // 1000)
+    if seconds < 60:
+        return f"{seconds}s"
+    minutes, seconds = divmod(seconds, 60)
+    if minutes < 60:
+        return f"{minutes}m {seconds}s"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 24:
+        return f"{hours}h {minutes}m"
+    days, hours = divmod(hours, 24)
+    return f"{days}d {hours}h"
+
+
+def parse_size(text: str) -> int:
+    """Bytes from `512M`, `1.5G`, `64KiB` or a plain number; units are powers of 1024.
+
+    @raise ValueError: it is none of these.
+    """
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"{text!r} is not a size such as 512M or 2G")
+    return int(float(match[1]) * 1024 ** " kmgt".index(match[2].lower() or " "))
+
+
+def parse_duration(text: str) -> timedelta:
+    """A span from `30s`, `10m`, `2h` or `1d`.
+
+    @raise ValueError: it is none of these.
+    """
+    match = _DURATION.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"{text!r} is not a time span such as 30s, 10m, 2h or 1d")
+    return timedelta(seconds=float(match[1]) * _SECONDS[match[2]])
+
+
+def duration(since: str, now: datetime) -> timedelta:
+    """How long ago an ISO 8601 time was.
+
+    @raise ValueError: it is none.
+    """
+    return now - datetime.fromisoformat(since)
+
+
+def default_name(stem: str) -> str:
+    """An agent's name from its script's file name without the ending."""
+    name = _NAME_CHARACTERS.sub("_", stem).replace("..", "__")[:100]
+    return name if name[:1].isalnum() or name[:1] == "_" else f"_{name}"
