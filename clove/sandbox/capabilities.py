@@ -1,0 +1,62 @@
+"""Privileges given up for good: capabilities, secure bits, no_new_privs."""
+
+from __future__ import annotations
+
+import errno
+
+from clove.sandbox import syscalls
+
+__all__ = [
+    "die_with_parent",
+    "drop_bounding",
+    "drop_current",
+    "forbid_new_privileges",
+    "hide_memory",
+]
+
+PR_SET_PDEATHSIG = 1
+PR_SET_DUMPABLE = 4
+PR_CAPBSET_DROP = 24
+PR_SET_SECUREBITS = 28
+PR_SET_NO_NEW_PRIVS = 38
+PR_CAP_AMBIENT = 47
+PR_CAP_AMBIENT_CLEAR_ALL = 4
+
+SECUREBITS = 0xEF
+"""NOROOT, NO_SETUID_FIXUP, NO_CAP_AMBIENT_RAISE and their locks, KEEP_CAPS_LOCKED."""
+
+
+def drop_bounding() -> None:
+    """Make sure that no exec and no change of uid ever gives a capability again.
+
+    @raise OSError: the caller has no CAP_SETPCAP.
+    """
+    syscalls.prctl(PR_SET_SECUREBITS, SECUREBITS)
+    syscalls.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
+    for number in range(64):
+        try:
+            syscalls.prctl(PR_CAPBSET_DROP, number)
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # EINVAL: past the kernel's last capability
+                raise
+            break
+
+
+def drop_current() -> None:
+    """Empty the permitted, effective and inheritable sets."""
+    syscalls.capset(0, 0, 0)
+
+
+def forbid_new_privileges() -> None:
+    """No exec ever gives more than the caller has (set-uid files, file capabilities)."""
+    syscalls.prctl(PR_SET_NO_NEW_PRIVS, 1)
+
+
+def hide_memory() -> None:
+    """Make this process undumpable: its /proc entries are root's, nobody traces it."""
+    syscalls.prctl(PR_SET_DUMPABLE, 0)
+
+
+def die_with_parent(signal: int = 9) -> None:
+    """Be killed when the parent's thread ends. A change of credentials undoes it."""
+    syscalls.prctl(PR_SET_PDEATHSIG, signal)

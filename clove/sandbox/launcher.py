@@ -1,0 +1,174 @@
+"""Starts programs, in sandboxes and on the host, through the helper.
+
+A launch is over when the program has been exec'ed, not when something has been
+forked: see `docs/sandbox.md`. After a failed one nothing is left.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.defer import TimeoutError as DeferredTimeout
+from twisted.internet.error import ConnectionDone
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from clove.errors import IsolationUnavailable, TimedOut
+from clove.kernel.threads import Threads
+from clove.sandbox.channel import socket_pair
+from clove.sandbox.host import HostView
+from clove.sandbox.interface import Command, ExitStatus, IRunning, Output
+from clove.sandbox.layout import with_system
+from clove.sandbox.pipes import InputPipe
+from clove.sandbox.remedies import weaker
+from clove.sandbox.running import LaunchLimits, Process, Sandbox
+from clove.sandbox.spec import SandboxSpec
+
+__all__ = ["HostCommand", "LaunchLimits", "Launcher"]
+
+HELPER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "helper.py")
+
+
+class Launcher:
+    """Starts programs.
+
+    @param python: the interpreter that runs the helper, outside.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        threads: Threads,
+        python: str = sys.executable,
+        limits: LaunchLimits | None = None,
+    ) -> None:
+        self._reactor = reactor
+        self._threads = threads
+        self._python = python
+        self._limits = limits or LaunchLimits()
+
+    def launch(self, spec: SandboxSpec, output: Output) -> Deferred[Sandbox]:
+        """Start a program; fires when it runs.
+
+        @param output: takes what it writes; may be called before this fires.
+        @raise IsolationUnavailable: the host does not give what the spec asks;
+            with its remedy. With allow_degraded only if there is no less to ask.
+        @raise NotFound, PermissionDenied: no such program or directory, or not for it.
+        @raise TimedOut: it took too long.
+        """
+        return Deferred.fromCoroutine(self._launch(spec, output))
+
+    async def _launch(self, spec: SandboxSpec, output: Output) -> Sandbox:
+        whole = await self._threads.run(with_system, spec)
+        reasons: list[str] = []
+        while True:
+            sandbox = self._start(whole, output)
+            try:
+                await self._until_ready(sandbox)
+            except IsolationUnavailable as error:
+                less = weaker(whole, sandbox.failed_step) if spec.allow_degraded else None
+                if less is None:
+                    raise
+                reasons.append(error.message)
+                whole = less
+                continue
+            if reasons:
+                sandbox.isolation = replace(sandbox.isolation, degraded_reason="; ".join(reasons))
+            return sandbox
+
+    def _start(self, spec: SandboxSpec, output: Output, stdin: bytes = b"") -> Sandbox:
+        """Spawn the helper and hand it the spec.
+
+        @param stdin: what a program on the host reads; in a sandbox it is nothing.
+        """
+        if spec.namespaces:
+            sandbox = Sandbox(self._reactor, self._threads, spec, output, self._limits)
+        else:
+            host = HostView(self._threads, self, spec.cwd, spec.env)
+            sandbox = Process(self._reactor, self._threads, spec, output, self._limits, host)
+        ours, theirs = socket_pair()
+        source = InputPipe(self._reactor) if stdin else None
+        first = source.reader if source else os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            transport = self._reactor.spawnProcess(
+                sandbox.streams,
+                self._python,
+                [self._python, "-I", "-S", HELPER],
+                env={},
+                childFDs={0: first, 1: "r", 2: "r", 3: theirs.fileno()},
+            )
+        except BaseException:
+            ours.close()
+            if source is not None:
+                source.connectionLost(Failure(ConnectionDone()))
+            raise
+        finally:
+            theirs.close()
+            os.close(first)
+        sandbox.attach(transport, ours)
+        if source is not None:
+            source.feed(stdin)
+        return sandbox
+
+    async def _until_ready(self, sandbox: Sandbox) -> None:
+        """Wait for the program to run; if it does not, wait until nothing is left."""
+        sandbox.ready.addTimeout(self._limits.launch_timeout, self._reactor)
+        try:
+            await sandbox.ready
+        except BaseException as error:
+            sandbox.kill()
+            if not isinstance(error, GeneratorExit):
+                await sandbox.done
+            if isinstance(error, DeferredTimeout):
+                seconds = self._limits.launch_timeout
+                raise TimedOut(f"the sandbox was not ready within {seconds:g} seconds") from None
+            raise
+
+    def run_host(
+        self,
+        command: Command,
+        output: Output,
+        rlimits: Mapping[str, int] | None = None,
+        cgroup: str | None = None,
+    ) -> Deferred[IRunning]:
+        """Run a command on the host with exactly its environment, in a new session.
+
+        @param cgroup: a `cgroup.procs` file to join first.
+        @raise NotFound, PermissionDenied: no such program or directory, or not for us.
+        """
+        spec = SandboxSpec(
+            argv=command.argv,
+            env=command.env,
+            cwd=command.cwd or "/",
+            rlimits=rlimits or {},
+            cgroup_procs=(cgroup,) if cgroup else (),
+        )
+        return Deferred.fromCoroutine(self._run_host(spec, command.stdin, output))
+
+    async def _run_host(self, spec: SandboxSpec, stdin: bytes, output: Output) -> IRunning:
+        sandbox = self._start(spec, output, stdin)
+        await self._until_ready(sandbox)
+        return HostCommand(sandbox)
+
+
+@implementer(IRunning)
+class HostCommand:
+    """A command on the host; what it leaves running is killed when it ends."""
+
+    def __init__(self, process: Sandbox) -> None:
+        self._process = process
+        self.pid = process.pid
+        self.done: Deferred[ExitStatus] = process.done
+
+    def kill(self) -> None:
+        """SIGKILL to it and everything it started. @see: L{IRunning.kill}."""
+        self._process.kill()
+
+    def hold_output(self, hold: bool) -> None:
+        """Stop reading its output, or go on."""
+        self._process.hold_output(hold)

@@ -1,0 +1,105 @@
+"""What every private root has of the host's system, read-only, and what is made up.
+
+Reads the host's file system, so the launcher calls it in a thread.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+from clove.sandbox.namespaces import INSIDE_ID
+from clove.sandbox.spec import Bind, SandboxSpec
+
+__all__ = ["with_system"]
+
+TOP = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
+"""Beside /usr; links into it on most systems, directories on others."""
+
+SHARED_ETC = (
+    "/etc/alternatives",
+    "/etc/ca-certificates",
+    "/etc/ca-certificates.conf",
+    "/etc/crypto-policies",
+    "/etc/ld.so.cache",
+    "/etc/ld.so.conf",
+    "/etc/ld.so.conf.d",
+    "/etc/locale.alias",
+    "/etc/localtime",
+    "/etc/mime.types",
+    "/etc/os-release",
+    "/etc/pki",
+    "/etc/protocols",
+    "/etc/services",
+    "/etc/ssl/certs",
+    "/etc/ssl/openssl.cnf",
+    "/etc/timezone",
+)
+"""Public facts about the system that programs look up. Never /etc/ssl/private."""
+
+NETWORK_ETC = ("/etc/hosts", "/etc/resolv.conf", "/etc/gai.conf", "/etc/host.conf")
+"""Of use only to those who have the host's network."""
+
+TMP_BYTES = 256 << 20
+"""Room in /tmp unless the spec names another; writes beyond it fail with ENOSPC."""
+
+PASSWD = """\
+root:x:0:0:root:/root:/usr/sbin/nologin
+agent:x:{id}:{id}:Clove agent:/workspace:/bin/sh
+nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin
+"""
+GROUP = """\
+root:x:0:
+agent:x:{id}:
+nogroup:x:65534:
+"""
+HOSTS = """\
+127.0.0.1\tlocalhost {hostname}
+::1\tlocalhost ip6-localhost
+"""
+NSSWITCH = """\
+passwd: files
+group: files
+shadow: files
+hosts: files{dns}
+networks: files
+protocols: files
+services: files
+"""
+
+
+def with_system(spec: SandboxSpec) -> SandboxSpec:
+    """The spec with the system's parts before its own; unchanged without a private root."""
+    if "mnt" not in spec.namespaces:
+        return spec
+    network = "net" not in spec.namespaces
+    binds = [Bind("/usr", "/usr")]
+    links: dict[str, str] = {}
+    for path in (*TOP, *SHARED_ETC, *(NETWORK_ETC if network else ())):
+        _add(path, binds, links)
+    files = {
+        "/etc/passwd": PASSWD.format(id=INSIDE_ID),
+        "/etc/group": GROUP.format(id=INSIDE_ID),
+        "/etc/nsswitch.conf": NSSWITCH.format(dns=" dns" if network else ""),
+        "/etc/hostname": f"{spec.hostname}\n",
+    }
+    if not network:
+        files["/etc/hosts"] = HOSTS.format(hostname=spec.hostname)
+    return replace(
+        spec,
+        binds=(*binds, *spec.binds),
+        links={**links, **spec.links},
+        files={**files, **spec.files},
+        tmpfs={"/tmp": TMP_BYTES, **spec.tmpfs},  # noqa: S108 a private one
+    )
+
+
+def _add(path: str, binds: list[Bind], links: dict[str, str]) -> None:
+    """A link into /usr is made again; anything else is bound from where it really is."""
+    if os.path.islink(path):
+        text = os.readlink(path)
+        if os.path.normpath(os.path.join(os.path.dirname(path), text)).startswith("/usr/"):
+            links[path] = text
+            return
+    if os.path.exists(path):
+        binds.append(Bind(os.path.realpath(path), path, optional=True))

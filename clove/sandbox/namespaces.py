@@ -1,0 +1,139 @@
+"""Namespaces: entering them, naming what was really entered, what goes with them."""
+
+from __future__ import annotations
+
+import _socket
+import errno
+import fcntl
+import os
+import struct
+
+from clove.sandbox import syscalls
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+__all__ = [
+    "FLAGS",
+    "INSIDE_ID",
+    "become_inside_user",
+    "enter",
+    "forbid_nesting",
+    "identities",
+    "new_session_keyring",
+    "raise_loopback",
+    "write_id_map",
+]
+
+FLAGS = {
+    "user": 0x10000000,
+    "pid": 0x20000000,
+    "mnt": 0x00020000,
+    "net": 0x40000000,
+    "ipc": 0x08000000,
+    "uts": 0x04000000,
+    "cgroup": 0x02000000,
+}
+"""CLONE_NEW* of each kind (namespaces(7))."""
+
+INSIDE_ID = 1000
+"""The one uid and gid that exists inside a sandbox's user namespace."""
+
+SIOCGIFFLAGS = 0x8913
+SIOCSIFFLAGS = 0x8914
+IFF_UP = 0x1
+
+KEYCTL = {"x86_64": 250, "aarch64": 219, "riscv64": 219, "ppc64le": 271, "s390x": 280}
+KEYCTL_JOIN_SESSION_KEYRING = 1
+
+
+def enter(kinds: Collection[str]) -> None:
+    """Move into new namespaces; for `pid` it is the next child that does.
+
+    @raise OSError: EPERM, ENOSPC (a limit of /proc/sys/user) and others of unshare(2).
+    """
+    flags = 0
+    for kind in kinds:
+        flags |= FLAGS[kind]
+    if flags:
+        syscalls.unshare(flags)
+
+
+def identities() -> dict[str, str]:
+    """Kind to the name of the namespace that this process is in."""
+    found = {}
+    for kind in FLAGS:
+        try:
+            found[kind] = os.readlink(f"/proc/self/ns/{kind}")
+        except FileNotFoundError:  # the kernel is built without this kind
+            continue
+    return found
+
+
+def write_id_map(process: str, outside_uid: int, outside_gid: int) -> None:
+    """Let one outside user and group be L{INSIDE_ID} in a process's user namespace.
+
+    @param process: a pid, or `self`.
+    @raise OSError: not the right privileges, or it has a map already.
+    """
+    if process == "self":  # an unprivileged writer must give up setgroups first
+        _write(f"/proc/{process}/setgroups", "deny")
+    _write(f"/proc/{process}/uid_map", f"{INSIDE_ID} {outside_uid} 1")
+    _write(f"/proc/{process}/gid_map", f"{INSIDE_ID} {outside_gid} 1")
+
+
+def become_inside_user() -> None:
+    """Take on the inside user; real, effective and saved."""
+    os.setresgid(INSIDE_ID, INSIDE_ID, INSIDE_ID)
+    os.setresuid(INSIDE_ID, INSIDE_ID, INSIDE_ID)
+
+
+def forbid_nesting(proc: int) -> None:
+    """No process in this user namespace may make another one below it.
+
+    A user namespace of its own would give an agent every capability in there,
+    and with them most of the kernel's code to attack.
+
+    @param proc: descriptor of a procfs's root on which nothing is masked.
+    """
+    path = "sys/user/max_user_namespaces"
+    limit = os.open(path, os.O_WRONLY | os.O_CLOEXEC, dir_fd=proc)
+    try:
+        os.write(limit, b"0")
+    finally:
+        os.close(limit)
+
+
+def raise_loopback() -> None:
+    """Bring up `lo` in a new network namespace, where it is down at first."""
+    control = _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM | _socket.SOCK_CLOEXEC)
+    try:
+        asked = struct.pack("16sh22x", b"lo", 0)
+        (flags,) = struct.unpack_from("h", fcntl.ioctl(control.fileno(), SIOCGIFFLAGS, asked), 16)
+        wanted = struct.pack("16sh22x", b"lo", flags | IFF_UP)
+        fcntl.ioctl(control.fileno(), SIOCSIFFLAGS, wanted)
+    finally:
+        control.close()
+
+
+def new_session_keyring() -> None:
+    """Leave the kernel's session keyring, whose keys its processes possess."""
+    number = KEYCTL.get(os.uname().machine)
+    if number is None:
+        return
+    try:
+        syscalls.call(number, KEYCTL_JOIN_SESSION_KEYRING, None)
+    except OSError as error:
+        # No keyrings in this kernel, or a container's filter forbids the call,
+        # then to the agent as well.
+        if error.errno not in (errno.ENOSYS, errno.EPERM):
+            raise
+
+
+def _write(path: str, text: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(descriptor, text.encode())
+    finally:
+        os.close(descriptor)

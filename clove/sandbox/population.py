@@ -1,0 +1,126 @@
+"""All processes of a sandbox, whichever way they can be found."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from clove.sandbox import syscalls
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    class Population(Protocol):
+        """Everybody but init itself."""
+
+        def signal(self, number: int) -> None:
+            """Send a signal to everybody."""
+
+        def kill(self) -> None:
+            """Kill everybody and reap them; returns when nobody is left."""
+
+
+__all__ = ["Descendants", "Namespace"]
+
+PR_SET_CHILD_SUBREAPER = 36
+ROUNDS = 32
+"""Times that a signal is sent anew to processes that were forked meanwhile."""
+
+
+class Namespace:
+    """Everybody in the pid namespace whose process 1 this is."""
+
+    def signal(self, number: int) -> None:
+        """One system call, so nobody can fork past it."""
+        try:
+            os.kill(-1, number)
+        except ProcessLookupError:
+            pass
+
+    def kill(self) -> None:
+        """Kill everybody; orphans are this process's children and are reaped."""
+        self.signal(signal.SIGKILL)
+        _reap_all()
+
+
+class Descendants:
+    """Everybody below this process, which takes in their orphans.
+
+    Without a pid namespace it is the best there is: a process that the kernel
+    lets change its parent (by ptrace or a helper outside) can leave.
+    """
+
+    def __init__(self) -> None:
+        syscalls.prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+    def signal(self, number: int) -> None:
+        """Signal whoever has not had it yet until nobody new is found."""
+        done: set[int] = set()
+        for _ in range(ROUNDS):
+            found = descendants(os.getpid()) - done
+            if not found:
+                return
+            for pid in found:
+                _kill(pid, number)
+            done |= found
+
+    def kill(self) -> None:
+        """Kill and reap until there is no child left, and so no descendant."""
+        while True:
+            for pid in descendants(os.getpid()):
+                _kill(pid, signal.SIGKILL)
+            try:
+                os.waitpid(-1, 0)
+            except ChildProcessError:
+                return
+            while True:
+                try:
+                    pid, _ = os.waitpid(-1, os.WNOHANG)
+                except ChildProcessError:
+                    break
+                if pid == 0:
+                    break
+
+
+def descendants(ancestor: int) -> set[int]:
+    """Pids of all processes below one, by /proc."""
+    children: dict[int, list[int]] = {}
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        try:
+            stat = os.open(f"/proc/{name}/stat", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            continue
+        try:
+            text = os.read(stat, 1024)
+        except OSError:
+            continue
+        finally:
+            os.close(stat)
+        parent = int(text.rpartition(b")")[2].split()[1])
+        children.setdefault(parent, []).append(int(name))
+    found: set[int] = set()
+    unseen = [ancestor]
+    while unseen:
+        for pid in children.get(unseen.pop(), ()):
+            if pid not in found:
+                found.add(pid)
+                unseen.append(pid)
+    return found
+
+
+def _kill(pid: int, number: int) -> None:
+    try:
+        os.kill(pid, number)
+    except OSError:  # gone, or it runs a set-uid program
+        pass
+
+
+def _reap_all() -> None:
+    while True:
+        try:
+            os.waitpid(-1, 0)
+        except ChildProcessError:
+            return

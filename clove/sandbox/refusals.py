@@ -1,0 +1,44 @@
+"""What a sandbox's init refuses, as Clove's errors. Pure."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import Any
+
+from clove.errors import CloveError, InvalidRequest, LimitExceeded, NotFound, PermissionDenied
+from clove.sandbox.faults import fault
+from clove.sandbox.openat2 import BadPath, MagicLink
+
+__all__ = ["path_refused", "program_refused"]
+
+
+def _number(fields: dict[str, Any]) -> int:
+    number = fields.get("errno")
+    return number if isinstance(number, int) else errno.EIO
+
+
+def path_refused(fields: dict[str, Any], path: str) -> CloveError:
+    """The error for a `refused` answer to resolve or open.
+
+    @param path: as the caller named it.
+    """
+    step = fields.get("step")
+    if step == "path":
+        return fault(BadPath(str(fields.get("text", ""))), path)
+    kind = MagicLink if step == "magic" else OSError
+    return fault(kind(_number(fields), str(fields.get("text", ""))), path)
+
+
+def program_refused(fields: dict[str, Any], program: str, cwd: str) -> CloveError:
+    """The error for a program that could not be started."""
+    step, number = fields.get("step"), _number(fields)
+    what, name = ("directory", cwd) if step == "cwd" else ("program", program)
+    text = os.strerror(number)
+    if number in (errno.ENOENT, errno.ENOTDIR):
+        return NotFound(f"no such {what}: {name!r}")
+    if number in (errno.EACCES, errno.EPERM):
+        return PermissionDenied(f"the operating system refuses {name!r}: {text}", rule="os")
+    if number in (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE):
+        return LimitExceeded(f"no room for one more process: {text}")
+    return InvalidRequest(f"the {what} {name!r} cannot be used: {text}")

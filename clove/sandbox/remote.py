@@ -1,0 +1,119 @@
+"""Commands and files of a sandbox, as the kernel holds them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from clove.sandbox.interface import ExitStatus, IFile, IRunning, Output
+from clove.sandbox.pipes import InputPipe, OutputPipe
+
+__all__ = ["RemoteCommand", "RemoteFile"]
+
+
+@implementer(IRunning)
+class RemoteCommand:
+    """A command that init runs; its pipes are read here.
+
+    @param kill: asks init to kill its process group.
+    """
+
+    def __init__(self, reactor: Any, output: Output, kill: Callable[[], None]) -> None:
+        self.pid = 0
+        self.done: Deferred[ExitStatus] = Deferred()
+        self._kill = kill
+        self._status: ExitStatus | None = None
+        self._stdin = InputPipe(reactor)
+        self._pipes = [
+            OutputPipe(reactor, lambda data: output(1, data), self._closed),
+            OutputPipe(reactor, lambda data: output(2, data), self._closed),
+        ]
+        self.inner_ends = (self._stdin.reader, *(pipe.writer for pipe in self._pipes))
+
+    def kill(self) -> None:
+        """SIGKILL to the process group. @see: L{IRunning.kill}."""
+        if self._status is None:
+            self._kill()
+
+    def feed(self, data: bytes) -> None:
+        """Write the whole of stdin."""
+        self._stdin.feed(data)
+
+    def close_inner_ends(self) -> None:
+        """Init has its own copies of the pipes' other ends."""
+        for descriptor in self.inner_ends:
+            os.close(descriptor)
+
+    def hold_output(self, hold: bool) -> None:
+        """Stop reading its output, or go on."""
+        for pipe in self._pipes:
+            if hold:
+                pipe.stopReading()
+            else:
+                pipe.resumeProducing()
+        if not hold and self._status is not None:
+            self._drain()
+
+    def ended(self, status: ExitStatus) -> None:
+        """Its first process has ended; `done` follows the last of its output."""
+        if self._status is None:
+            self._status = status
+            self._stdin.connectionLost(Failure(ConnectionDone()))
+            self._drain()
+
+    def abandon(self) -> None:
+        """It never ran: close the pipes, tell nobody."""
+        self._stdin.connectionLost(Failure(ConnectionDone()))
+        for pipe in self._pipes:
+            pipe.connectionLost(Failure(ConnectionDone()))
+
+    def _drain(self) -> None:
+        for pipe in self._pipes:
+            pipe.finish()
+        self._closed()
+
+    def _closed(self) -> None:
+        if self._status is not None and all(pipe.fileno() < 0 for pipe in self._pipes):
+            status, done = self._status, self.done
+            if not done.called:
+                done.callback(status)
+
+
+@implementer(IFile)
+class RemoteFile:
+    """A path that init holds.
+
+    @param opener: opens it with flags.
+    @param release: lets it go.
+    """
+
+    def __init__(
+        self,
+        facts: dict[str, Any],
+        opener: Callable[[int], Awaitable[int]],
+        release: Callable[[], None],
+    ) -> None:
+        self.path = str(facts["path"])
+        self.kind = str(facts["kind"])
+        self.size = int(facts["size"])
+        self.links = int(facts["links"])
+        self._opener = opener
+        self._release = release
+
+    def open(self, flags: int) -> Deferred[int]:
+        """Open what is held. @see: L{IFile.open}."""
+
+        async def call() -> int:
+            return await self._opener(flags)
+
+        return Deferred.fromCoroutine(call())
+
+    def close(self) -> None:
+        """Release it. Idempotent."""
+        self._release()

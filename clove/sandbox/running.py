@@ -1,0 +1,346 @@
+"""What runs, as the kernel holds it: a main program with everything it started."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import msgspec
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ProcessExitedAlready
+from twisted.internet.interfaces import IProcessTransport
+from twisted.internet.protocol import ProcessProtocol
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from clove.errors import CloveError, LimitExceeded, Unavailable
+from clove.kernel.threads import Threads
+from clove.sandbox import remedies
+from clove.sandbox.agent_cgroup import AgentCgroup
+from clove.sandbox.channel import ControlSocket
+from clove.sandbox.interface import Command, ExitStatus, IFile, IRunning, ISandbox, IView, Output
+from clove.sandbox.refusals import path_refused, program_refused
+from clove.sandbox.remote import RemoteCommand, RemoteFile
+from clove.sandbox.requests import Requests
+from clove.sandbox.spec import Isolation, SandboxSpec
+
+__all__ = ["LaunchLimits", "Process", "Sandbox"]
+
+MAIN = 0
+"""The main program's number in the messages of init."""
+
+
+class LaunchLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Bounds of every sandbox."""
+
+    launch_timeout: float = 10.0
+    """Seconds until the program must run; then the launch fails and nothing is left."""
+    request_timeout: float = 10.0
+    """Seconds for init to answer a request; then the request fails with `timeout`."""
+    commands: int = 64
+    """Commands at once in one sandbox; one more is refused with `limit_exceeded`."""
+    handles: int = 64
+    """Resolved paths held at once in one sandbox; one more is refused likewise."""
+    requests: int = 256
+    """Requests to one init under way at once; one more is refused likewise."""
+
+
+class Streams(ProcessProtocol):
+    """The helper as the reactor's child: the main program's output, and its end."""
+
+    def __init__(self, output: Output, ended: Callable[[], None]) -> None:
+        self._output = output
+        self._ended = ended
+
+    def outReceived(self, data: bytes) -> None:
+        """Some of stdout."""
+        self._output(1, data)
+
+    def errReceived(self, data: bytes) -> None:
+        """Some of stderr."""
+        self._output(2, data)
+
+    def processEnded(self, reason: Failure) -> None:
+        """The helper is reaped and its pipes are at their end."""
+        self._ended()
+
+
+@implementer(ISandbox)
+class Sandbox:
+    """A main program in namespaces, and the way in to it.
+
+    @ivar ready: fires when the program runs; fails with what forbids it.
+    @ivar isolation: what was really set up; true once ready.
+    @ivar failed_step: the helper's step that failed, if one has.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        threads: Threads,
+        spec: SandboxSpec,
+        output: Output,
+        limits: LaunchLimits,
+    ) -> None:
+        self.pid = 0
+        self.done: Deferred[ExitStatus] = Deferred()
+        self.ready: Deferred[None] = Deferred()
+        self.isolation = Isolation()
+        self.failed_step = ""
+        self.streams = Streams(output, self._process_ended)
+        self._reactor = reactor
+        self._threads = threads
+        self._spec = spec
+        self._limits = limits
+        procs = spec.cgroup_procs
+        self._cgroup = AgentCgroup(os.path.dirname(procs[0])) if procs else None
+        self._init = -1  # pidfd of process 1 of the pid namespace
+        self._status: ExitStatus | None = None
+        self._over = False
+        self._paused = False
+        self._commands: dict[int, RemoteCommand] = {}
+        self._handles: set[int] = set()
+
+    def attach(self, transport: IProcessTransport, control: Any) -> None:
+        """The helper has been spawned: hand it the spec.
+
+        @param control: the kernel's end of the control socket.
+        """
+        self._transport = transport
+        self._control = ControlSocket(self._reactor, control, self._take, self._lost)
+        limits = self._limits
+        self._requests = Requests(
+            self._reactor, self._control, limits.request_timeout, limits.requests
+        )
+        self._control.send(self._spec.to_json())
+
+    # everybody
+
+    def terminate(self) -> None:
+        """SIGTERM to everybody. @see: L{ISandbox.terminate}."""
+        if not self._over:
+            self._in_background(self._terminate())
+
+    async def _terminate(self) -> None:
+        await self._requests.ask({"op": "signal", "signal": int(signal.SIGTERM)})
+        if self._paused:
+            await self._set_paused(False)
+
+    def kill(self) -> None:
+        """SIGKILL to everybody, whatever state init is in. @see: L{ISandbox.kill}."""
+        if self._over:
+            return
+        if self._cgroup is not None:
+            self._in_background(self._in_thread(self._cgroup.kill))
+        if self._init >= 0:
+            signal.pidfd_send_signal(self._init, signal.SIGKILL)
+        elif "pid" in self._spec.namespaces:
+            self._signal_helper(signal.SIGKILL)  # its child has asked to die with it
+        else:
+            self._signal_helper(signal.SIGCONT)
+            self._control.close()  # init takes it as the order to kill everybody
+
+    def _signal_helper(self, number: int) -> None:
+        try:
+            self._transport.signalProcess(int(number))
+        except ProcessExitedAlready:
+            pass
+
+    def pause(self) -> Deferred[None]:
+        """Stop everybody. @see: L{ISandbox.pause}."""
+        return Deferred.fromCoroutine(self._set_paused(True))
+
+    def resume(self) -> Deferred[None]:
+        """Continue everybody. @see: L{ISandbox.resume}."""
+        return Deferred.fromCoroutine(self._set_paused(False))
+
+    async def _set_paused(self, paused: bool) -> None:
+        self._check_alive()
+        self._paused = paused
+        if self._cgroup is not None:
+            await self._in_thread(self._cgroup.freeze if paused else self._cgroup.thaw)
+            return
+        number = signal.SIGSTOP if paused else signal.SIGCONT
+        await self._requests.ask({"op": "signal", "signal": int(number)})
+
+    def hold_output(self, hold: bool) -> None:
+        """Stop reading the main program's output, or go on; a flood waits in its pipes."""
+        transport: Any = self._transport
+        if hold:
+            transport.pauseProducing()
+        else:
+            transport.resumeProducing()
+
+    # the view
+
+    def run(self, command: Command, output: Output) -> Deferred[IRunning]:
+        """Start a command beside the main program. @see: L{IView.run}."""
+        return Deferred.fromCoroutine(self._run(command, output))
+
+    async def _run(self, command: Command, output: Output) -> IRunning:
+        self._check_alive()
+        if len(self._commands) >= self._limits.commands:
+            raise LimitExceeded(f"at most {self._limits.commands} commands at once in one sandbox")
+        job = self._requests.number()
+        message = {"op": "run", "argv": list(command.argv), "cwd": command.cwd}
+        message["env"] = dict(command.env)
+        kill = {"op": "kill", "id": job}
+        running = RemoteCommand(self._reactor, output, lambda: self._requests.tell(kill))
+        self._commands[job] = running
+        try:
+            answer = await self._requests.ask(message, running.inner_ends, job)
+            if answer.fields["op"] == "refused":
+                cwd = command.cwd or self._spec.cwd
+                raise program_refused(answer.fields, command.argv[0], cwd)
+        except BaseException:
+            self._requests.tell(kill)
+            del self._commands[job]
+            running.abandon()
+            raise
+        finally:
+            running.close_inner_ends()
+        running.feed(command.stdin)
+        return running
+
+    def resolve(self, path: str) -> Deferred[IFile]:
+        """Hold what a path leads to inside. @see: L{IView.resolve}."""
+        return Deferred.fromCoroutine(self._resolve(path))
+
+    async def _resolve(self, path: str) -> IFile:
+        self._check_alive()
+        if len(self._handles) >= self._limits.handles:
+            raise LimitExceeded(f"at most {self._limits.handles} files at once in one sandbox")
+        handle = self._requests.number()
+        self._handles.add(handle)
+
+        async def opener(flags: int) -> int:
+            asked = {"op": "open", "handle": handle, "flags": flags}
+            opened = await self._requests.ask(asked)
+            if opened.fields["op"] == "refused":
+                raise path_refused(opened.fields, path)
+            (descriptor,) = opened.fds
+            return descriptor
+
+        def release() -> None:
+            if handle in self._handles:
+                self._handles.discard(handle)
+                self._requests.tell({"op": "close", "handle": handle})
+
+        try:
+            answer = await self._requests.ask({"op": "resolve", "path": path}, number=handle)
+            if answer.fields["op"] == "refused":
+                raise path_refused(answer.fields, path)
+            return RemoteFile(answer.fields, opener, release)
+        except BaseException:
+            release()
+            raise
+
+    def _check_alive(self) -> None:
+        if self._over or self._status is not None:
+            raise Unavailable("the agent has ended")
+
+    # what init says
+
+    def _take(self, message: dict[str, Any], fds: list[int], sender: int) -> None:
+        operation, job = message.get("op"), message.get("id", MAIN)
+        if operation == "pid":
+            self._name_pid(job, sender)
+        elif operation == "ready":
+            self._became_ready(message, sender)
+        elif operation == "failed":
+            self.failed_step = str(message.get("step", ""))
+            self._fail(remedies.failure(message, self._spec))
+        elif operation == "exited":
+            self._exited(job, ExitStatus(message.get("code"), message.get("signal")))
+        else:
+            self._requests.answered(message, fds)
+            return
+        for descriptor in fds:
+            os.close(descriptor)
+
+    def _name_pid(self, job: int, pid: int) -> None:
+        if job == MAIN:
+            self.pid = pid
+        elif job in self._commands:
+            self._commands[job].pid = pid
+
+    def _became_ready(self, message: dict[str, Any], sender: int) -> None:
+        if "pid" in self._spec.namespaces:
+            try:
+                self._init = os.pidfd_open(sender)
+            except ProcessLookupError:  # over already; the end is on its way
+                pass
+        entered = {str(kind): bool(own) for kind, own in message["namespaces"].items()}
+        self.isolation = Isolation(namespaces=entered, cgroup=self._cgroup is not None)
+        if not self.ready.called:
+            self.ready.callback(None)
+
+    def _exited(self, job: int, status: ExitStatus) -> None:
+        if job == MAIN:
+            self._status = status
+        elif job in self._commands:
+            self._commands.pop(job).ended(status)
+
+    def _lost(self) -> None:
+        """Init is gone or talks nonsense."""
+        self._requests.end()
+        if self._status is None:
+            self.kill()
+
+    def _fail(self, error: CloveError) -> None:
+        if not self.ready.called:
+            self.ready.errback(error)
+
+    def _process_ended(self) -> None:
+        self._over = True
+        self._control.close()
+        if self._init >= 0:
+            os.close(self._init)
+            self._init = -1
+        killed = ExitStatus(signal=int(signal.SIGKILL))
+        self._requests.end()
+        for running in list(self._commands.values()):
+            running.ended(killed)
+        self._commands.clear()
+        self._fail(Unavailable("the sandbox ended before its program ran"))
+        self.done.callback(self._status or killed)
+
+    # work that nobody waits for
+
+    async def _in_thread(self, function: Callable[[], object]) -> None:
+        await self._threads.run(function)
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        def failed(failure: Failure) -> None:
+            if failure.check(CloveError) is None:
+                self.log.failure("a signal could not be delivered", failure=failure)
+
+        Deferred.fromCoroutine(work).addErrback(failed)
+
+
+class Process(Sandbox):
+    """A main program on the host: its commands run beside it, its files are the host's.
+
+    @param host: the view that resolves paths.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        threads: Threads,
+        spec: SandboxSpec,
+        output: Output,
+        limits: LaunchLimits,
+        host: IView,
+    ) -> None:
+        super().__init__(reactor, threads, spec, output, limits)
+        self._host = host
+
+    def resolve(self, path: str) -> Deferred[IFile]:
+        """Hold what a path leads to on the host."""
+        return self._host.resolve(path)

@@ -1,0 +1,167 @@
+"""What a sandbox shall be: plain data, checked, as JSON both ways.
+
+Pure. The launcher builds it; the helper, which imports nothing but the cheap
+parts of the standard library, reads the same JSON as a plain mapping.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+__all__ = ["NAMESPACES", "Bind", "Isolation", "SandboxSpec"]
+
+NAMESPACES: Final = ("user", "pid", "mnt", "net", "ipc", "uts", "cgroup")
+"""Kinds of namespaces (namespaces(7)) that a spec may name."""
+
+REPORTED: Final = ("pid", "net", "mnt", "uts", "ipc", "user")
+"""The kinds without which an agent is not fully isolated (`docs/wire.md`, SPAWN)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bind:
+    """A file or directory of the host that is to be seen inside.
+
+    @ivar source: absolute host path, without any symbolic link in it.
+    @ivar target: absolute path inside.
+    @ivar optional: leave it out when the host has no such path.
+    """
+
+    source: str
+    target: str
+    writable: bool = False
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SandboxSpec:
+    """One program and where it shall run.
+
+    @ivar namespaces: kinds from L{NAMESPACES}; empty: on the host, uncontained.
+    @ivar uid: for a root kernel, the outside uid and gid that the inside's one
+        user is; ignored for an unprivileged kernel, whose own uid it is.
+    @ivar binds: later ones may lie inside earlier ones.
+    @ivar links: path inside to the text of a symbolic link.
+    @ivar files: path inside to the text of a read-only file.
+    @ivar tmpfs: path inside to its size in bytes.
+    @ivar rlimits: name such as `nofile` (getrlimit(2)) to soft and hard limit.
+    @ivar cgroup_procs: `cgroup.procs` files to join before anything else.
+    @ivar umask: None keeps the kernel's.
+    @ivar max_commands: commands at once besides the main program.
+    @ivar max_handles: resolved paths held at once.
+    @ivar allow_degraded: start with less isolation where the host cannot give all.
+    """
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict)
+    cwd: str = "/"
+    namespaces: frozenset[str] = frozenset()
+    hostname: str = "clove"
+    uid: int | None = None
+    binds: tuple[Bind, ...] = ()
+    links: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    tmpfs: Mapping[str, int] = field(default_factory=dict)
+    rlimits: Mapping[str, int] = field(default_factory=dict)
+    cgroup_procs: tuple[str, ...] = ()
+    nice: int = 0
+    umask: int | None = None
+    max_commands: int = 64
+    max_handles: int = 64
+    allow_degraded: bool = False
+
+    def __post_init__(self) -> None:
+        """@raise ValueError: the spec makes no sense."""
+        if not self.argv or not self.argv[0]:
+            raise ValueError("a program needs a name")
+        unknown = self.namespaces.difference(NAMESPACES)
+        if unknown:
+            raise ValueError(f"no such namespaces: {', '.join(sorted(unknown))}")
+        if "mnt" not in self.namespaces and (self.binds or self.links or self.files or self.tmpfs):
+            raise ValueError("binds, links, files and tmpfs need a mount namespace")
+        if "pid" in self.namespaces and "mnt" not in self.namespaces:
+            raise ValueError("a pid namespace needs a mount namespace for its own /proc")
+        if self.uid is not None and self.uid <= 0:
+            raise ValueError("the outside uid of a sandbox is never root's")
+        for path in self._inside_paths():
+            if not path.startswith("/") or ".." in path.split("/"):
+                raise ValueError(f"not an absolute path without ..: {path!r}")
+        for text in (*self.argv, *self.env, *self.env.values(), self.cwd):
+            if "\0" in text:
+                raise ValueError("a NUL byte in an argument, the environment or the directory")
+        if any("=" in name or not name for name in self.env):
+            raise ValueError("an environment variable's name is empty or has an = in it")
+
+    def _inside_paths(self) -> tuple[str, ...]:
+        targets = [path for bind in self.binds for path in (bind.source, bind.target)]
+        return (self.cwd, *targets, *self.links, *self.files, *self.tmpfs, *self.cgroup_procs)
+
+    def to_json(self) -> dict[str, Any]:
+        """The mapping that the helper reads and L{from_json} takes."""
+        fields = asdict(self)
+        fields["namespaces"] = sorted(self.namespaces)
+        return fields
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> SandboxSpec:
+        """The spec again.
+
+        @raise ValueError, TypeError: unknown or senseless fields.
+        """
+        known = dict(fields)
+        known["argv"] = tuple(known.get("argv", ()))
+        known["namespaces"] = frozenset(known.get("namespaces", ()))
+        known["binds"] = tuple(Bind(**bind) for bind in known.get("binds", ()))
+        known["cgroup_procs"] = tuple(known.get("cgroup_procs", ()))
+        return cls(**known)
+
+    def dumps(self) -> str:
+        """L{to_json} as text."""
+        return json.dumps(self.to_json())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Isolation:
+    """What was really set up, as SPAWN's reply reports it.
+
+    @ivar namespaces: kind to whether the program is in a namespace of its own.
+    @ivar cgroup: it was put into a cgroup of its own.
+    @ivar memory_limit, cpu_quota, pids_limit: that cgroup holds the limit; the
+        launcher knows only what its caller tells it.
+    @ivar degraded_reason: why something that was asked for is missing.
+    """
+
+    namespaces: Mapping[str, bool] = field(default_factory=dict)
+    cgroup: bool = False
+    memory_limit: bool = False
+    cpu_quota: bool = False
+    pids_limit: bool = False
+    seccomp: bool = False
+    landlock: bool = False
+    degraded_reason: str = ""
+
+    @property
+    def fully_isolated(self) -> bool:
+        """Every namespace and every limit of SPAWN holds."""
+        limits = self.cgroup and self.memory_limit and self.cpu_quota and self.pids_limit
+        return limits and all(self.namespaces.get(kind, False) for kind in REPORTED)
+
+    def to_wire(self) -> dict[str, Any]:
+        """The `isolation` object of SPAWN's reply."""
+        report: dict[str, Any] = {
+            "fully_isolated": self.fully_isolated,
+            "namespaces": {kind: self.namespaces.get(kind, False) for kind in REPORTED},
+            "cgroups": {
+                "available": self.cgroup,
+                "memory_limit": self.memory_limit,
+                "cpu_quota": self.cpu_quota,
+                "pids_limit": self.pids_limit,
+            },
+            "seccomp": self.seccomp,
+            "landlock": self.landlock,
+        }
+        if self.degraded_reason:
+            report["degraded_reason"] = self.degraded_reason
+        return report
