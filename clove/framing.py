@@ -207,7 +207,8 @@ class FrameDecoder:
             del buffer[:at]
         elif at < end:
             buffer += source[at:]
-        self._check_short_magic(frames)
+        if buffer:
+            self._check_short_magic(frames)
         return frames
 
     def _check_short_magic(self, frames: list[Frame]) -> None:

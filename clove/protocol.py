@@ -127,24 +127,27 @@ class FrameProtocol(Protocol):
 
     def send(self, data: bytes) -> None:
         """Send bytes of whole frames: at once if nothing waits, else buffered."""
-        transport = cast("Any", self.transport)
         if not self.congested:
             try:
                 sent = self._send_now(data)
             except (BlockingIOError, InterruptedError):
                 sent = 0
             except OSError:
-                transport.loseConnection()
+                cast("Any", self.transport).loseConnection()
                 return
             if sent == len(data):
                 return
             data = data[sent:]
+        self._buffer(data)
+
+    def _buffer(self, data: bytes) -> None:
+        """Leave bytes to the transport, and notice a peer that does not read."""
+        transport = cast("Any", self.transport)
+        transport.write(data)
+        if not self.congested:
             self.congested = True
             self.unsent = 0
-            transport.write(data)
             transport.registerProducer(self, False)
-        else:
-            transport.write(data)
         self.unsent += len(data)
         if self.unsent > self.unsent_limit:
             self.overflowed()
