@@ -43,7 +43,7 @@ class Cpu(msgspec.Struct, frozen=True, kw_only=True):
     percent: float = 0.0
     per_core: list[float] = []
     count: int = 0
-    load_avg: list[float] = [0.0, 0.0, 0.0]
+    load_avg: tuple[float, ...] = (0.0, 0.0, 0.0)
 
 
 class Memory(msgspec.Struct, frozen=True, kw_only=True):

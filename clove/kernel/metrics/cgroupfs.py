@@ -19,7 +19,15 @@ from clove.messages.metrics import (
     CgroupPids,
 )
 
-__all__ = ["cgroup_path", "is_below", "read_cgroup", "read_figures", "read_pids"]
+__all__ = [
+    "cgroup_path",
+    "is_below",
+    "own_cgroup",
+    "read_cgroup",
+    "read_figures",
+    "read_pids",
+    "v2_mount",
+]
 
 MAX_PATH = 4096
 """Characters of a path, as Linux has it."""
@@ -27,11 +35,12 @@ MAX_FILE = 1 << 16
 """Bytes read of a file; those used here are much shorter (cgroup.procs is cut)."""
 
 
-def cgroup_path(asked: str, root: str, allowed: Collection[str] | None) -> str:
+def cgroup_path(asked: str, root: str, mount: str, allowed: Collection[str] | None) -> str:
     """The absolute path that a request names. Pure.
 
-    @param asked: absolute, or relative to `root`.
-    @param root: where cgroups are mounted.
+    @param asked: absolute, or relative to `mount`.
+    @param root: where the mounts of cgroups are.
+    @param mount: where version 2 is mounted: root itself, or below it.
     @param allowed: directories that it must be in or below; None: all of root.
     @raise InvalidRequest: not below root, or written in a way that could
         mean something else (`..`, NUL).
@@ -41,7 +50,7 @@ def cgroup_path(asked: str, root: str, allowed: Collection[str] | None) -> str:
         raise InvalidRequest("cgroup_path has a NUL or is too long")
     if ".." in PurePosixPath(asked).parts:
         raise InvalidRequest("cgroup_path must not have `..` in it")
-    path = os.path.normpath(os.path.join(root, asked))
+    path = os.path.normpath(os.path.join(mount, asked))
     if not is_below(path, root):
         raise InvalidRequest(f"cgroup_path must be below {root}")
     if allowed is not None and not any(is_below(path, place) for place in allowed):
@@ -56,6 +65,22 @@ def cgroup_path(asked: str, root: str, allowed: Collection[str] | None) -> str:
 def is_below(path: str, directory: str) -> bool:
     """Whether a normal path is the directory or in it (`/ab` is not in `/a`)."""
     return path == directory or path.startswith(directory.rstrip("/") + "/")
+
+
+def v2_mount(root: str) -> str:
+    """Where version 2 is mounted: root itself, or `unified` in it (systemd's hybrid layout)."""
+    hybrid = f"{root}/unified"
+    return hybrid if os.path.isfile(f"{hybrid}/cgroup.procs") else root
+
+
+def own_cgroup(proc: str, mount: str) -> str | None:
+    """The cgroup that this process is in; None if it is in none of version 2."""
+    for line in _text(f"{proc}/self", "cgroup").splitlines():
+        number, _, rest = line.partition(":")
+        if number == "0":
+            path = os.path.normpath(mount + rest.partition(":")[2])
+            return path if os.path.isfile(f"{path}/cgroup.procs") else None
+    return None
 
 
 def read_cgroup(path: str) -> CgroupMetrics:

@@ -7,10 +7,12 @@ loopback name, and a request that a page of another origin makes is refused.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 from twisted.internet.defer import CancelledError
+from twisted.internet.endpoints import TCP4ServerEndpoint
+from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http import FORBIDDEN, INTERNAL_SERVER_ERROR
@@ -20,7 +22,7 @@ from twisted.web.server import NOT_DONE_YET, Request, Site
 from clove.kernel.metrics.metrics import Metrics
 from clove.kernel.metrics.prometheus import CONTENT_TYPE
 
-__all__ = ["MetricsPage", "is_loopback_name", "metrics_site"]
+__all__ = ["MetricsPage", "is_loopback_name", "listen", "metrics_site"]
 
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 IDLE: Final = 30
@@ -81,6 +83,15 @@ def metrics_site(metrics: Metrics) -> Site:
     site = Site(root, timeout=IDLE)
     site.displayTracebacks = False
     return site
+
+
+async def listen(reactor: Any, metrics: Metrics, port: int) -> IListeningPort:
+    """Serve on a port of 127.0.0.1 (0: one that is free); gives the port.
+
+    @raise CannotListenError: it is in use.
+    """
+    endpoint = TCP4ServerEndpoint(reactor, port, interface="127.0.0.1")
+    return cast(IListeningPort, await endpoint.listen(metrics_site(metrics)))
 
 
 def _is_local(request: Request) -> bool:

@@ -6,11 +6,12 @@ import os
 from collections.abc import Callable, Iterable
 from typing import NamedTuple, ParamSpec, Protocol, TypeVar
 
+import msgspec
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from clove.errors import NotFound
-from clove.kernel.metrics.cgroupfs import cgroup_path, read_cgroup
+from clove.kernel.metrics.cgroupfs import cgroup_path, own_cgroup, read_cgroup, v2_mount
 from clove.kernel.metrics.limits import MetricsLimits
 from clove.kernel.metrics.lineage import descendants
 from clove.kernel.metrics.prometheus import exposition
@@ -65,11 +66,10 @@ class Metrics:
         clock: IReactorTime,
         threads: Pool,
         agents: Records,
-        *,
         callers: Iterable[Caller] = (),
-        llm: Callable[[int], LLMFigures] | None = None,
+        *,
+        llm_usage: Callable[[int], object] | None = None,
         limits: MetricsLimits | None = None,
-        own_cgroup: str | None = None,
         cgroup_root: str = CGROUP_ROOT,
         proc: str = "/proc",
     ) -> None:
@@ -77,16 +77,15 @@ class Metrics:
 
         @param agents: the spawned agents.
         @param callers: live principals, spawned or not (the registry).
-        @param llm: what an agent has used of the language model.
-        @param own_cgroup: absolute path of the kernel's cgroup, if it has one.
+        @param llm_usage: what an agent has used of the language model: something
+            with the fields or attributes of L{LLMFigures}.
         """
         self._clock = clock
         self._threads = threads
         self._agents = agents
         self._callers = callers
-        self._llm = llm or _no_llm
+        self._llm_usage = llm_usage
         self._limits = limits or MetricsLimits()
-        self._own_cgroup = own_cgroup
         self._cgroup_root = cgroup_root
         self._proc = proc
         self._system_cpu = SystemCpu()
@@ -106,7 +105,7 @@ class Metrics:
                 percent=percent[0],
                 per_core=percent[1:],
                 count=len(percent) - 1,
-                load_avg=reading.load,
+                load_avg=tuple(reading.load),
             ),
             memory=reading.memory,
             disk=reading.disk,
@@ -146,7 +145,7 @@ class Metrics:
         """A cgroup's metrics.
 
         @param path: absolute or relative to the mount; None: that of the agent
-            `own`, else the kernel's, else figures that are not valid.
+            `own`, else (for operators) the kernel's, else figures that are not valid.
         @param visible: agents in whose cgroups it must be; None: anywhere.
         @raise InvalidRequest: not a path of a cgroup.
         @raise PermissionDenied: none that may be seen (rule `cgroup-subtree`).
@@ -154,15 +153,14 @@ class Metrics:
         """
         cgroups = {record.agent_id: record.cgroup for record in self._agents.records()}
         if path is None:
-            default = cgroups.get(own) or (self._own_cgroup if visible is None else None)
-            if default is None:
+            mine = cgroups.get(own)
+            if mine is None and visible is not None:
                 return CgroupMetrics()
-            return await self._threads.run(read_cgroup, default)
+            return await self._threads.run(_read_own, mine, self._proc, self._cgroup_root)
         allowed = None
         if visible is not None:
             allowed = [cgroup for id, cgroup in cgroups.items() if cgroup and id in visible]
-        real = cgroup_path(path, self._cgroup_root, allowed)
-        return await self._threads.run(read_cgroup, real)
+        return await self._threads.run(_read_asked, path, self._cgroup_root, allowed)
 
     def family(self, agent_id: int) -> frozenset[int]:
         """An agent and its descendants."""
@@ -196,6 +194,11 @@ class Metrics:
             caller = subjects.get(record.agent_id)
             subjects[record.agent_id] = _spawned(record, caller.syscalls if caller else 0)
         return subjects
+
+    def _llm(self, agent_id: int) -> LLMFigures:
+        if self._llm_usage is None:
+            return LLMFigures()
+        return msgspec.convert(self._llm_usage(agent_id), LLMFigures, from_attributes=True)
 
     async def _read(self, subjects: list[Subject]) -> list[AgentMetrics]:
         most = self._limits.max_processes
@@ -253,5 +256,12 @@ def _read_all(proc: str, wanted: list[tuple[int, str | None]], most: int) -> lis
     ]
 
 
-def _no_llm(_: int) -> LLMFigures:
-    return LLMFigures()
+def _read_own(cgroup: str | None, proc: str, root: str) -> CgroupMetrics:
+    """For a thread: a cgroup that is known, or the kernel's own."""
+    path = cgroup or own_cgroup(proc, v2_mount(root))
+    return CgroupMetrics() if path is None else read_cgroup(path)
+
+
+def _read_asked(path: str, root: str, allowed: list[str] | None) -> CgroupMetrics:
+    """For a thread."""
+    return read_cgroup(cgroup_path(path, root, v2_mount(root), allowed))
