@@ -16,6 +16,7 @@ from clove.sandbox.faults import fault
 __all__ = ["decode_content", "read_slice", "write_content"]
 
 _PIECE = 1 << 20
+_FARTHEST = 2**63 - 1 - _PIECE  # no read may reach past 2**63 - 1 (pread(2): EINVAL)
 
 
 def _too_big(path: str, size: int, most: int) -> LimitExceeded:
@@ -40,7 +41,7 @@ def _read(descriptor: int, offset: int, most: int) -> bytes:
     """Up to `most` bytes; files of /proc say size 0, so reading goes on to the end."""
     pieces: list[bytes] = []
     left = most
-    while left > 0:
+    while left > 0 and offset <= _FARTHEST:
         piece = os.pread(descriptor, min(left, _PIECE), offset)
         if not piece:
             break
@@ -132,6 +133,7 @@ def write_content(descriptor: int, path: str, data: bytes, *, append: bool) -> i
     except OSError as error:
         problem = fault(error, path)
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) and written:
-            problem.message += f" ({written} of {len(data)} bytes were written)"
+            text = f"{problem.message} ({written} of {len(data)} bytes were written)"
+            problem = type(problem)(text, hint=problem.hint)
         raise problem from None
     return written
