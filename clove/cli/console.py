@@ -50,12 +50,12 @@ class Console:
     def line(self, text: str, *, stream: str = "stdout") -> None:
         """One line of text, to stdout or stderr."""
         target = sys.stderr if stream == "stderr" else sys.stdout
-        click.echo(clean(text) if target.isatty() else text, file=target)
+        click.echo(clean(text) if target.isatty() else text, file=target, color=True)
 
     def remark(self, text: str) -> None:
         """A word about what happens, on stderr; machines don't get it."""
         if not self.as_json:
-            click.echo(f"clove: {clean(text)}", err=True)
+            click.echo(_one_line(f"clove: {text}"), err=True)
 
     def error(self, error: CloveError) -> None:
         """Say what went wrong, in one line."""
@@ -64,7 +64,11 @@ class Console:
             return
         rule = f" (rule: {error.rule})" if error.rule else ""
         hint = f" - {error.hint}" if error.hint else ""
-        click.echo(clean(f"clove: {error.message}{rule}{hint}"), err=True)
+        click.echo(_one_line(f"clove: {error.message}{rule}{hint}"), err=True)
+
+
+def _one_line(text: str) -> str:
+    return clean(" ".join(text.splitlines()))
 
 
 def command_options(function: F) -> F:

@@ -75,7 +75,7 @@ class Timeline:
 @contextmanager
 def own_kernel() -> Iterator[str]:
     """A kernel in a temporary directory; gives its socket's path."""
-    place = Path(tempfile.mkdtemp(prefix="clove-demo-"))
+    place = Path(tempfile.mkdtemp(prefix="clove-demo-", dir="/tmp"))
     socket, log = str(place / "clove.sock"), place / "kernel.log"
     twistd = [str(Path(sys.executable).with_name("twistd")), "-n", "--pidfile="]
     kernel = [*twistd, "clove-kernel", "--socket", socket, "--state-dir", str(place / "state")]

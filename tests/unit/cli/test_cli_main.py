@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from clove._version import __version__
+from clove.cli.console import Console
+from clove.cli.main import COMMANDS, main
+from clove.errors import PermissionDenied
+
+
+def test_help_names_every_command_and_imports_none() -> None:
+    code = (
+        "import sys; from clove.cli.main import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "print([m for m in sys.modules if m.startswith(('clove.client', 'rich', 'twisted'))])"
+    )
+    output = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    ).stdout
+    assert all(f"  {name} " in output for name in COMMANDS)
+    assert output.endswith("[]\n")
+
+
+@pytest.mark.parametrize("name", list(COMMANDS))
+def test_each_command_has_help_with_examples(name: str) -> None:
+    result = CliRunner().invoke(main, [name, "--help"])
+    assert result.exit_code == 0
+    assert "Examples:" in result.output
+    assert f"clove {name}" in result.output
+    assert "--json" in result.output
+
+
+def test_version() -> None:
+    assert CliRunner().invoke(main, ["--version"]).output == f"clove, version {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["nothing"],
+        ["kill"],
+        ["run", "/nonexistent.py"],
+        ["run", "--memory", "much", __file__],
+        ["run", "--env", "=x", __file__],
+        ["logs", "--since", "lately", "a"],
+    ],
+)
+def test_wrong_usage_is_exit_code_2(words: list[str]) -> None:
+    assert CliRunner().invoke(main, words).exit_code == 2
+
+
+@pytest.mark.parametrize("words", [["ps"], ["logs", "a"], ["kill", "a"], ["run", __file__]])
+def test_no_kernel_is_one_line_and_exit_code_1(words: list[str], tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["--socket", f"{tmp_path}/none", *words])
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr.count("\n") == 1
+    assert "no kernel listens" in result.stderr
+    assert "twistd -n clove-kernel --socket" in result.stderr
+
+
+def test_an_error_for_a_machine_is_json(tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["ps", "--json", "--socket", f"{tmp_path}/none"])
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["code"] == "connection_lost"
+    assert result.stderr == ""
+
+
+def test_an_error_names_its_rule_and_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+    error = PermissionDenied("no \x1b[2J", rule="can_spawn", hint="ask\nthe operator")
+    Console(None, False).error(error)
+    assert capsys.readouterr().err == (
+        "clove: Permission denied: no [2J (rule: can_spawn) - ask the operator\n"
+    )
+
+
+def test_output_is_cleaned_for_a_terminal_only(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    console = Console(None, False)
+    console.line("\x1b[31mred")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    console.line("\x1b[31mred")
+    assert capsys.readouterr().out == "\x1b[31mred\n[31mred\n"
