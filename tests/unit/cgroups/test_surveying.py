@@ -1,0 +1,131 @@
+"""Where a subtree of cgroup v2 can be: decided on trees of ordinary files."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from clove.sandbox.cgroups import CgroupsUnavailable, Site, survey
+
+
+class Tree:
+    """A directory that looks like a cgroup v2 mount, with the files of procfs that lead there."""
+
+    def __init__(self, root: Path) -> None:
+        self.mount = root / "cgroup"
+        self.mountinfo = root / "mountinfo"
+        self.own = root / "own"
+        self.mounted()
+        self.here("/")
+
+    def mounted(self, options: str = "rw,nosuid", root: str = "/") -> None:
+        escaped = str(self.mount).replace(" ", "\\040")
+        self.mountinfo.write_text(
+            "22 1 0:21 / /proc rw - proc proc rw\n"
+            f"30 22 0:26 {root} {escaped} {options} shared:4 - cgroup2 cgroup2 rw\n"
+        )
+
+    def here(self, path: str) -> None:
+        self.own.write_text(f"4:memory:/elsewhere\n0::{path}\n")
+
+    def cgroup(
+        self,
+        path: str,
+        *,
+        pids: str = "",
+        controllers: str = "cpu io memory pids",
+        given: str = "",
+        root: bool = False,
+    ) -> str:
+        directory = Path(f"{self.mount}{path}")
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / "cgroup.procs").write_text(pids)
+        (directory / "cgroup.controllers").write_text(controllers)
+        (directory / "cgroup.subtree_control").write_text(given)
+        if not root:
+            (directory / "cgroup.type").write_text("domain\n")
+        return str(directory).rstrip("/")
+
+    def survey(self) -> Site:
+        return survey(str(self.mountinfo), str(self.own))
+
+
+ALL = frozenset({"cpu", "memory", "pids"})
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    root = tmp_path / "with space"
+    root.mkdir()
+    return Tree(root)
+
+
+def test_a_delegated_service_divides_its_own_cgroup(tree: Tree) -> None:
+    tree.cgroup("", pids="1\n", root=True)
+    tree.cgroup("/system.slice", controllers="memory pids")
+    own = tree.cgroup("/system.slice/clove.service", pids=f"{os.getpid()}\n")
+    tree.here("/system.slice/clove.service")
+    assert tree.survey() == Site(own, ALL, move=True)
+
+
+def test_a_cgroup_shared_with_others_is_left_alone(tree: Tree) -> None:
+    root = tree.cgroup("", pids="1\n", root=True)
+    tree.cgroup("/user.slice/session.scope", pids=f"{os.getpid()}\n{os.getppid()}\n")
+    tree.cgroup("/user.slice", controllers="memory pids", given="memory pids")
+    tree.here("/user.slice/session.scope")
+    assert tree.survey() == Site(root, ALL, move=False)
+
+
+def test_the_nearest_of_the_best_is_taken(tree: Tree) -> None:
+    tree.cgroup("", root=True)
+    tree.cgroup("/a")
+    nearest = tree.cgroup("/a/b")
+    tree.cgroup("/a/b/c", pids="1\n", given="")
+    tree.here("/a/b/c")
+    assert tree.survey() == Site(nearest, ALL, move=False)
+
+
+def test_a_container_whose_root_is_full_moves_everybody(tree: Tree) -> None:
+    root = tree.cgroup("", pids=f"1\n{os.getpid()}\n")
+    assert tree.survey() == Site(root, ALL, move=True)
+
+
+def test_the_root_of_the_hierarchy_may_hold_processes(tree: Tree) -> None:
+    root = tree.cgroup("", pids="1\n2\n", root=True, controllers="cpu")
+    assert tree.survey() == Site(root, frozenset({"cpu"}), move=False)
+
+
+def test_a_mount_of_a_part_of_the_hierarchy(tree: Tree) -> None:
+    tree.mounted(root="/machine/c1")
+    own = tree.cgroup("/init", pids=f"{os.getpid()}\n")
+    tree.here("/machine/c1/init")
+    assert tree.survey() == Site(own, ALL, move=True)
+
+
+@pytest.mark.parametrize("path", ["/../other", "/elsewhere"])
+def test_an_own_cgroup_outside_of_the_mount_is_of_no_use(tree: Tree, path: str) -> None:
+    tree.mounted(root="/machine/c1")
+    tree.here(path)
+    with pytest.raises(CgroupsUnavailable, match="outside"):
+        tree.survey()
+
+
+def test_a_read_only_mount_says_so(tree: Tree) -> None:
+    tree.cgroup("", root=True)
+    tree.mounted(options="ro,nosuid")
+    with pytest.raises(CgroupsUnavailable, match="read-only") as caught:
+        tree.survey()
+    assert "container" in caught.value.remedy
+
+
+def test_no_version_2_says_so(tree: Tree) -> None:
+    tree.mountinfo.write_text("22 1 0:21 / /proc rw - proc proc rw\n")
+    with pytest.raises(CgroupsUnavailable, match="not mounted"):
+        tree.survey()
+
+
+def test_nothing_to_write_names_the_remedy(tree: Tree) -> None:
+    tree.mount.mkdir()
+    with pytest.raises(CgroupsUnavailable) as caught:
+        tree.survey()
+    assert "Delegate=yes" in caught.value.remedy
