@@ -80,7 +80,7 @@ class Confinement:
                 ("rlimits", self._set_limits),
                 ("serve", self._serve),
             ]
-        steps = [
+        return [
             ("cgroup", self._join_cgroups),
             ("process", capabilities.die_with_parent),
             ("user", self._enter_own_user),
@@ -103,7 +103,6 @@ class Confinement:
             # Landlock and then seccomp go here, the last before anything of the agent's.
             ("serve", self._serve),
         ]
-        return steps
 
     def _join_cgroups(self) -> None:
         for path in self._spec["cgroup_procs"]:

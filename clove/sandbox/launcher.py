@@ -14,8 +14,6 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeout
-from twisted.internet.error import ConnectionDone
-from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from clove.errors import IsolationUnavailable, TimedOut
@@ -105,7 +103,7 @@ class Launcher:
         except BaseException:
             ours.close()
             if source is not None:
-                source.connectionLost(Failure(ConnectionDone()))
+                source.close()
             raise
         finally:
             theirs.close()

@@ -43,7 +43,7 @@ NETWORK_ETC = ("/etc/hosts", "/etc/resolv.conf", "/etc/gai.conf", "/etc/host.con
 TMP_BYTES = 256 << 20
 """Room in /tmp unless the spec names another; writes beyond it fail with ENOSPC."""
 
-PASSWD = """\
+USERS = """\
 root:x:0:0:root:/root:/usr/sbin/nologin
 agent:x:{id}:{id}:Clove agent:/workspace:/bin/sh
 nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin
@@ -78,7 +78,7 @@ def with_system(spec: SandboxSpec) -> SandboxSpec:
     for path in (*TOP, *SHARED_ETC, *(NETWORK_ETC if network else ())):
         _add(path, binds, links)
     files = {
-        "/etc/passwd": PASSWD.format(id=INSIDE_ID),
+        "/etc/passwd": USERS.format(id=INSIDE_ID),
         "/etc/group": GROUP.format(id=INSIDE_ID),
         "/etc/nsswitch.conf": NSSWITCH.format(dns=" dns" if network else ""),
         "/etc/hostname": f"{spec.hostname}\n",

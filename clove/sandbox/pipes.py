@@ -2,124 +2,144 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 from collections.abc import Callable
+from typing import Final
 
-from twisted.internet import fdesc
-from twisted.internet.abstract import FileDescriptor
-from twisted.internet.error import ConnectionDone, ConnectionLost
-from twisted.internet.interfaces import IReactorFDSet
-from twisted.python.failure import Failure
+from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor, IWriteDescriptor
+from zope.interface import implementer
 
 __all__ = ["InputPipe", "OutputPipe"]
 
-PIECE = 1 << 16
-"""Bytes read in one turn."""
+PIECE: Final = 1 << 16
+"""Bytes read or written in one turn of the reactor."""
 
 
-class OutputPipe(FileDescriptor):
+class _Pipe:
+    """One end that the reactor watches, one end to hand over."""
+
+    def __init__(self, reactor: IReactorFDSet, closed: Callable[[], None]) -> None:
+        self._reactor = reactor
+        self._closed = closed
+        self._fd = -1
+
+    def fileno(self) -> int:
+        """The descriptor for the reactor; -1 when closed."""
+        return self._fd
+
+    def logPrefix(self) -> str:
+        """For the reactor's log."""
+        return "sandbox pipe"
+
+    def connectionLost(self, reason: object) -> None:
+        """The reactor's word that the descriptor is of no use."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the watched end. Idempotent."""
+        if self._fd < 0:
+            return
+        self._reactor.removeReader(self)
+        self._reactor.removeWriter(self)
+        os.close(self._fd)
+        self._fd = -1
+        self._closed()
+
+
+@implementer(IReadDescriptor)
+class OutputPipe(_Pipe):
     """The reading end of a program's stdout or stderr.
 
+    @param received: takes the bytes.
+    @param closed: called once when no more will come.
     @ivar writer: the other end, to be handed over and closed by the caller.
     """
 
     def __init__(
         self, reactor: IReactorFDSet, received: Callable[[bytes], None], closed: Callable[[], None]
     ) -> None:
-        super().__init__(reactor)
+        super().__init__(reactor, closed)
         self._received = received
-        self._closed = closed
+        self._held = False
         self._fd, self.writer = os.pipe2(os.O_CLOEXEC)
-        fdesc.setNonBlocking(self._fd)
-        self.connected = 1
-        self._left: int | None = None
-        self.startReading()
+        os.set_blocking(self._fd, False)
+        reactor.addReader(self)
 
-    def fileno(self) -> int:
-        """The descriptor for the reactor; -1 when closed."""
-        return self._fd
-
-    def doRead(self) -> Exception | None:
+    def doRead(self) -> None:
         """Read a piece."""
-        size = PIECE if self._left is None else min(PIECE, self._left)
+        self._read(PIECE)
+
+    def _read(self, most: int) -> int:
+        """Read at most so much; the number of bytes, 0 when there is nothing."""
         try:
-            data = os.read(self._fd, size) if size else b""
-        except OSError as error:
-            if error.errno not in (errno.EAGAIN, errno.EINTR):
-                return ConnectionLost(str(error))
-            if self._left is None:
-                return None
+            data = os.read(self._fd, most)
+        except BlockingIOError:
+            return 0
+        except OSError:
             data = b""
-        if not data:
-            return ConnectionDone()
-        if self._left is not None:
-            self._left -= len(data)
-        self._received(data)
-        return None
+        if data:
+            self._received(data)
+        else:
+            self.close()
+        return len(data)
+
+    def hold(self, hold: bool) -> None:
+        """Stop reading, or go on."""
+        self._held = hold
+        if self._fd < 0:
+            return
+        if hold:
+            self._reactor.removeReader(self)
+        else:
+            self._reactor.addReader(self)
 
     def finish(self) -> None:
         """The program has ended: read what it left in the pipe, no more, then close.
 
-        Others may still hold the writing end and write on, so it stops at what
-        the pipe can hold.
+        Others may still hold the other end and write on; so it stops at what
+        the pipe can hold. While it is held it waits to be let go.
         """
-        if self._fd < 0:
+        if self._fd < 0 or self._held:
             return
-        self._left = fcntl.fcntl(self._fd, fcntl.F_GETPIPE_SZ)
-        while self._fd >= 0 and self in self.reactor.getReaders():
-            reason = self.doRead()
-            if reason is not None:
-                self.connectionLost(Failure(reason))
-
-    def resumeProducing(self) -> None:
-        """Read on."""
-        if self._fd >= 0:
-            self.startReading()
-
-    def connectionLost(self, reason: Failure) -> None:
-        """End of the output."""
-        if self._fd < 0:
-            return
-        super().connectionLost(reason)
-        self.stopReading()
-        os.close(self._fd)
-        self._fd = -1
-        self._closed()
+        left = fcntl.fcntl(self._fd, fcntl.F_GETPIPE_SZ)
+        while left > 0 and self._fd >= 0:
+            got = self._read(min(left, PIECE))
+            if not got or self._held:
+                break
+            left -= got
+        if not self._held:
+            self.close()
 
 
-class InputPipe(FileDescriptor):
+@implementer(IWriteDescriptor)
+class InputPipe(_Pipe):
     """The writing end of a program's stdin.
 
     @ivar reader: the other end, to be handed over and closed by the caller.
     """
 
     def __init__(self, reactor: IReactorFDSet) -> None:
-        super().__init__(reactor)
+        super().__init__(reactor, lambda: None)
         self.reader, self._fd = os.pipe2(os.O_CLOEXEC)
-        fdesc.setNonBlocking(self._fd)
-        self.connected = 1
-
-    def fileno(self) -> int:
-        """The descriptor for the reactor; -1 when closed."""
-        return self._fd
+        os.set_blocking(self._fd, False)
+        self._left = memoryview(b"")
 
     def feed(self, data: bytes) -> None:
         """Write all of it, then close. A program that does not read it is no error."""
-        if data:
-            self.write(data)
-        self.loseConnection()
+        self._left = memoryview(data)
+        self.doWrite()
 
-    def writeSomeData(self, data: bytes) -> int | Exception:
+    def doWrite(self) -> None:
         """Write what the pipe takes."""
-        return fdesc.writeToFD(self._fd, data)  # type: ignore[no-any-return]
-
-    def connectionLost(self, reason: Failure) -> None:
-        """All is written, or nobody reads."""
         if self._fd < 0:
             return
-        super().connectionLost(reason)
-        self.stopWriting()
-        os.close(self._fd)
-        self._fd = -1
+        try:
+            while self._left:
+                self._left = self._left[os.write(self._fd, self._left[:PIECE]) :]
+        except BlockingIOError:
+            self._reactor.addWriter(self)
+            return
+        except OSError:  # nobody reads it any more
+            pass
+        self.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 
@@ -33,10 +34,8 @@ class Namespace:
 
     def signal(self, number: int) -> None:
         """One system call, so nobody can fork past it."""
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.kill(-1, number)
-        except ProcessLookupError:
-            pass
 
     def kill(self) -> None:
         """Kill everybody; orphans are this process's children and are reaped."""
@@ -112,10 +111,8 @@ def descendants(ancestor: int) -> set[int]:
 
 
 def _kill(pid: int, number: int) -> None:
-    try:
+    with contextlib.suppress(OSError):  # gone, or it runs a set-uid program
         os.kill(pid, number)
-    except OSError:  # gone, or it runs a set-uid program
-        pass
 
 
 def _reap_all() -> None:

@@ -72,11 +72,11 @@ def execute(argv: Sequence[str], env: Mapping[str, str]) -> None:
     @raise OSError: EACCES if a file on the PATH may not be run, else the last one.
     """
     if "/" in argv[0]:
-        os.execve(argv[0], argv, env)  # noqa: S606
+        os.execve(argv[0], [*argv], env)  # noqa: S606
     refused = None
     for directory in env.get("PATH", os.defpath).split(":"):
         try:
-            os.execve(os.path.join(directory, argv[0]), argv, env)  # noqa: S606
+            os.execve(os.path.join(directory, argv[0]), [*argv], env)  # noqa: S606
         except (FileNotFoundError, NotADirectoryError):
             continue
         except PermissionError as error:

@@ -7,8 +7,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectionDone
-from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from clove.sandbox.interface import ExitStatus, IFile, IRunning, Output
@@ -53,10 +51,7 @@ class RemoteCommand:
     def hold_output(self, hold: bool) -> None:
         """Stop reading its output, or go on."""
         for pipe in self._pipes:
-            if hold:
-                pipe.stopReading()
-            else:
-                pipe.resumeProducing()
+            pipe.hold(hold)
         if not hold and self._status is not None:
             self._drain()
 
@@ -64,14 +59,14 @@ class RemoteCommand:
         """Its first process has ended; `done` follows the last of its output."""
         if self._status is None:
             self._status = status
-            self._stdin.connectionLost(Failure(ConnectionDone()))
+            self._stdin.close()
             self._drain()
 
     def abandon(self) -> None:
         """It never ran: close the pipes, tell nobody."""
-        self._stdin.connectionLost(Failure(ConnectionDone()))
+        self._stdin.close()
         for pipe in self._pipes:
-            pipe.connectionLost(Failure(ConnectionDone()))
+            pipe.close()
 
     def _drain(self) -> None:
         for pipe in self._pipes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from collections.abc import Callable, Coroutine
@@ -146,10 +147,8 @@ class Sandbox:
             self._control.close()  # init takes it as the order to kill everybody
 
     def _signal_helper(self, number: int) -> None:
-        try:
+        with contextlib.suppress(ProcessExitedAlready):
             self._transport.signalProcess(int(number))
-        except ProcessExitedAlready:
-            pass
 
     def pause(self) -> Deferred[None]:
         """Stop everybody. @see: L{ISandbox.pause}."""
@@ -187,13 +186,12 @@ class Sandbox:
         if len(self._commands) >= self._limits.commands:
             raise LimitExceeded(f"at most {self._limits.commands} commands at once in one sandbox")
         job = self._requests.number()
-        message = {"op": "run", "argv": list(command.argv), "cwd": command.cwd}
-        message["env"] = dict(command.env)
+        facts = {"argv": list(command.argv), "cwd": command.cwd, "env": dict(command.env)}
         kill = {"op": "kill", "id": job}
         running = RemoteCommand(self._reactor, output, lambda: self._requests.tell(kill))
         self._commands[job] = running
         try:
-            answer = await self._requests.ask(message, running.inner_ends, job)
+            answer = await self._requests.ask({"op": "run", **facts}, running.inner_ends, job)
             if answer.fields["op"] == "refused":
                 cwd = command.cwd or self._spec.cwd
                 raise program_refused(answer.fields, command.argv[0], cwd)
@@ -271,10 +269,8 @@ class Sandbox:
 
     def _became_ready(self, message: dict[str, Any], sender: int) -> None:
         if "pid" in self._spec.namespaces:
-            try:
+            with contextlib.suppress(ProcessLookupError):  # it may be over already
                 self._init = os.pidfd_open(sender)
-            except ProcessLookupError:  # over already; the end is on its way
-                pass
         entered = {str(kind): bool(own) for kind, own in message["namespaces"].items()}
         self.isolation = Isolation(namespaces=entered, cgroup=self._cgroup is not None)
         if not self.ready.called:
