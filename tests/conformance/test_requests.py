@@ -284,12 +284,13 @@ def test_a_payload_of_the_limit_is_read_and_one_byte_more_closes(
     kernel.answers()
 
 
-@pytest.mark.parametrize("opcode", UNKNOWN)
-def test_an_unknown_opcode_is_an_error_and_the_connection_lives(peer: Peer, opcode: int) -> None:
-    for payload in (b"", b"{}", b"garbage", b"\xff" * 1000):
-        reply = peer.call(opcode, payload)
-        body = reply.json()
-        assert (reply.opcode, body["success"], body["code"]) == (opcode, False, "invalid_request")
+def test_an_unknown_opcode_is_an_error_and_the_connection_lives(peer: Peer) -> None:
+    for opcode in UNKNOWN:
+        for payload in (b"", b"{}", b"garbage", b"\xff" * 1000):
+            reply = peer.call(opcode, payload)
+            body = reply.json()
+            got = (reply.opcode, body["success"], body["code"])
+            assert got == (opcode, False, "invalid_request")
     assert peer.call(0, b"alive").payload == b"alive"
 
 

@@ -118,7 +118,7 @@ class FrameProtocolTests(TestCase):
             client, _ = await self._connect()
             frame = encode(7, 0, b"hello")
             cast("Any", client.transport).write(frame)
-            self.assertEqual(await client.take(len(frame)), frame)
+            assert await client.take(len(frame)) == frame
 
         return Deferred.fromCoroutine(scenario())
 
@@ -128,7 +128,7 @@ class FrameProtocolTests(TestCase):
             stream = b"".join(encode(n, 0, bytes([n]) * n * 37) for n in range(200))
             for start in range(0, len(stream), 1009):
                 cast("Any", client.transport).write(stream[start : start + 1009])
-            self.assertEqual(await client.take(len(stream)), stream)
+            assert await client.take(len(stream)) == stream
 
         return Deferred.fromCoroutine(scenario())
 
@@ -144,7 +144,7 @@ class FrameProtocolTests(TestCase):
                 reactor.callLater(0.001, turn.callback, None)
                 await turn
             transport.resumeProducing()
-            self.assertEqual(await client.take(len(frame)), frame)
+            assert await client.take(len(frame)) == frame
 
         return Deferred.fromCoroutine(scenario())
 
@@ -154,8 +154,8 @@ class FrameProtocolTests(TestCase):
             cast("Any", client.transport).write(encode(3, 9, b"x" * 17))
             await client.lost
             error = await factory.made[0].broken
-            self.assertIsInstance(error, TooLarge)
-            self.assertEqual((error.agent_id, error.opcode), (3, 9))
+            assert isinstance(error, TooLarge)
+            assert (error.agent_id, error.opcode) == (3, 9)
 
         return Deferred.fromCoroutine(scenario())
 
@@ -164,7 +164,7 @@ class FrameProtocolTests(TestCase):
             client, _ = await self._connect()
             good = encode(1, 0, b"good")
             cast("Any", client.transport).write(good + b"not a header")
-            self.assertEqual(await client.take(len(good)), good)
+            assert await client.take(len(good)) == good
             await client.lost
 
         return Deferred.fromCoroutine(scenario())
