@@ -88,7 +88,7 @@ def with_system(spec: SandboxSpec) -> SandboxSpec:
     return replace(
         spec,
         binds=(*binds, *spec.binds),
-        links={**links, **spec.links},
+        links={"/var/tmp": "/tmp", **links, **spec.links},  # noqa: S108 both private
         files={**files, **spec.files},
         tmpfs={"/tmp": TMP_BYTES, **spec.tmpfs},  # noqa: S108 a private one
     )

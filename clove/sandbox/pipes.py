@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor, IWriteDescriptor
 from zope.interface import implementer
@@ -19,7 +19,7 @@ PIECE: Final = 1 << 16
 class _Pipe:
     """One end that the reactor watches, one end to hand over."""
 
-    def __init__(self, reactor: IReactorFDSet, closed: Callable[[], None]) -> None:
+    def __init__(self, reactor: Any, closed: Callable[[], None]) -> None:
         self._reactor = reactor
         self._closed = closed
         self._fd = -1
