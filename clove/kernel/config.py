@@ -22,6 +22,7 @@ from clove.kernel.mail import MailLimits
 from clove.kernel.pending import AsyncLimits
 from clove.kernel.state import StateLimits
 from clove.policy import Level
+from clove.sandbox.launcher import LaunchLimits
 
 __all__ = ["DEFAULT_SOCKET", "Access", "Config", "Limits", "default_state_dir", "load"]
 
@@ -31,7 +32,7 @@ DEFAULT_SOCKET = "/tmp/clove.sock"  # noqa: S108 the contract's path; see servic
 class Access(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Who besides the operator may connect: user ids and the level they get."""
 
-    uids: dict[str, Level] = {}
+    uids: dict[int, Level] = {}
 
 
 class MetricsPort(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -52,6 +53,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     audit: AuditLimits = AuditLimits()
     files: FileLimits = FileLimits()
     exec: ExecLimits = ExecLimits()
+    launch: LaunchLimits = LaunchLimits()
     http: EgressLimits = EgressLimits()
     results: AsyncLimits = AsyncLimits()
 
@@ -87,7 +89,7 @@ def load(path: str | None) -> Config:
         return Config()
     try:
         with open(path, "rb") as file:
-            return msgspec.convert(tomllib.load(file), Config)
+            return msgspec.convert(tomllib.load(file), Config, str_keys=True)
     except OSError as error:
         raise InvalidRequest(f"cannot read {path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -37,7 +37,7 @@ from clove.kernel.sessions import Sessions
 from clove.kernel.state import StateStore
 from clove.kernel.table import TABLE
 from clove.kernel.threads import Threads
-from clove.sandbox.cgroups import CgroupTree
+from clove.sandbox.cgroups import CgroupsUnavailable, CgroupTree
 from clove.sandbox.environment import public_environment
 from clove.sandbox.host import HostView
 from clove.sandbox.launcher import Launcher
@@ -74,8 +74,8 @@ class KernelService(Service):  # type: ignore[misc]
         config, reactor, limits = self._config, self._reactor, self._config.limits
         self._registry = Registry()
         self._threads = Threads(reactor, config.threads)
-        self._launcher = Launcher(reactor, self._threads)
-        self._cgroups = CgroupTree.find()
+        self._launcher = Launcher(reactor, self._threads, limits=limits.launch)
+        self._cgroups = _find_cgroups(self.log)
         host_view = HostView(self._threads, self._launcher, os.getcwd())
         audit = AuditLog(reactor, limits.audit)
         self._events = EventBus(reactor, limits.events)
@@ -117,7 +117,7 @@ class KernelService(Service):  # type: ignore[misc]
             self._registry,
             limits.connection,
             host=host_view,
-            grants={int(uid): level for uid, level in config.access.uids.items()},
+            grants=config.access.uids,
             agent_of=self._finder.of_process,
             opened=self._opened,
             closed=self._closed,
@@ -268,14 +268,28 @@ class KernelService(Service):  # type: ignore[misc]
             connection.transport.loseConnection()
         self._sessions.stop()
         await self._llm.stop()
-        await self._threads.run(self._state_dir.clear)
+        await self._threads.run(self._clear)
         self._threads.stop()
         self._lock.release()
+
+    def _clear(self) -> None:
+        self._state_dir.clear()
+        if self._cgroups is not None:
+            self._cgroups.close()
 
     def stopService(self) -> Deferred[None]:
         """End in good order; twistd calls it on SIGTERM and SIGINT."""
         super().stopService()
         return Deferred.fromCoroutine(self._stop())
+
+
+def _find_cgroups(log: Logger) -> CgroupTree | None:
+    """The kernel's cgroup subtree, or None where it can have none."""
+    try:
+        return CgroupTree.find()
+    except CgroupsUnavailable as error:
+        log.info("agents get no cgroups: {reason}", reason=str(error))
+        return None
 
 
 async def _stopped(port: Any) -> None:

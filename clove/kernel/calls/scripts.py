@@ -6,8 +6,9 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from clove.errors import InvalidRequest, LimitExceeded, NotFound, PermissionDenied
-from clove.kernel.files import absolute, normalise
+from clove.errors import InvalidRequest, LimitExceeded, NotFound
+from clove.kernel.calls.files import require_view
+from clove.kernel.files.lookup import find
 from clove.policy import check_read
 
 if TYPE_CHECKING:
@@ -25,24 +26,22 @@ async def read_script(ctx: Context, path: str, limit: int) -> tuple[str, bytes]:
     @raise PermissionDenied: the caller may not read it.
     @raise LimitExceeded: it is too long.
     """
-    view = ctx.principal.view
-    if view is None:
-        raise PermissionDenied("your user id has no files here", rule="peer-uid")
-    if ctx.principal.cwd is not None:
-        path = absolute(path, ctx.principal.cwd)
-    if path.startswith("/"):
-        check_read(ctx.principal.permissions, normalise(path)).require("SPAWN")
-    held = await view.resolve(path)
+    principal = ctx.principal
+    held = await find(
+        require_view(ctx),
+        principal.permissions,
+        path,
+        cwd=principal.cwd,
+        check=check_read,
+        what="SPAWN",
+    )
     try:
         if held.kind == "missing":
             raise NotFound(f"no such script: {path!r}", hint="give the script's absolute path")
-        if held.kind != "file":
-            raise InvalidRequest(f"the script {path!r} is a {held.kind}, not a file")
-        check_read(ctx.principal.permissions, held.path).require("SPAWN")
         descriptor = await held.open(os.O_RDONLY)
-        source = await ctx.kernel.threads.run(_read, descriptor, limit)
     finally:
         held.close()
+    source = await ctx.kernel.threads.run(_read, descriptor, limit)
     return held.path, source
 
 
