@@ -101,7 +101,8 @@ class HostView:
     """The kernel's own view of files, for those who are in no sandbox.
 
     @param cwd: absolute directory that relative paths start from.
-    @param environ: the kernel's environment; commands get its public part.
+    @param environ: what commands inherit; None for the public part of the
+        kernel's own environment.
     """
 
     def __init__(
@@ -114,7 +115,7 @@ class HostView:
         self._threads = threads
         self._launcher = launcher
         self._cwd = cwd
-        self._environ = public_environment(os.environ if environ is None else environ)
+        self._environ = public_environment(os.environ) if environ is None else dict(environ)
 
     def resolve(self, path: str) -> Deferred[IFile]:
         """Hold what a path leads to. @see: L{IView.resolve}.
@@ -143,16 +144,13 @@ class HostView:
 
     def run(self, command: Command, output: Output) -> Deferred[IRunning]:
         """Start a command on the host. @see: L{IView.run}."""
-        whole = replace(
-            command,
-            cwd=os.path.join(self._cwd, command.cwd or ""),
-            env={**self._environ, **command.env},
-        )
+        asked = command.cwd or "."
 
-        def start(_: None) -> Deferred[IRunning]:
-            return self._launcher.run_host(whole, output)
+        def start(cwd: str) -> Deferred[IRunning]:
+            env = {**self._environ, **command.env}
+            return self._launcher.run_host(replace(command, cwd=cwd, env=env), output)
 
-        ready = self._threads.run(_check_directory, whole.cwd or "/", command.cwd)
+        ready = self._threads.run(_directory, asked, self._cwd)
         return kept(ready.addCallback(start), lambda running: running.kill())
 
 
@@ -161,10 +159,17 @@ def _of_a_process(path: str) -> bool:
     return _PROCESS.search(path) is not None
 
 
-def _check_directory(directory: str, asked: str | None) -> None:
-    """See that a command can start there.
+def _directory(path: str, base: str) -> str:
+    """The real path of a directory that a command can start in.
 
     @raise NotFound: it is missing or no directory.
+    @raise CloveError: as for every path.
     """
-    if not os.path.isdir(directory):
-        raise NotFound(f"no such directory to run in: {asked or directory!r}")
+    try:
+        held = resolve(path, base)
+    except (OSError, BadPath) as error:
+        raise fault(error, path) from None
+    held.close()
+    if held.kind != "directory":
+        raise NotFound(f"no such directory to run in: {path!r}")
+    return held.path
