@@ -4,6 +4,7 @@ from clove.policy.commands import check_command
 from clove.policy.decision import Decision
 from clove.policy.delegation import exceeds, excesses, narrow
 from clove.policy.domains import check_address, check_url
+from clove.policy.explain import explain
 from clove.policy.hosts import Target, normalise_host, parse_url
 from clove.policy.levels import Level
 from clove.policy.parsing import parse, requested_fields
@@ -24,6 +25,7 @@ __all__ = [
     "check_write",
     "exceeds",
     "excesses",
+    "explain",
     "for_level",
     "narrow",
     "normalise_host",

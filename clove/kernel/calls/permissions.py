@@ -1,0 +1,148 @@
+"""GET_PERMS, SET_PERMS and WHY.
+
+An agent sees and narrows its own permissions and those of its descendants. The
+operator sees and sets everybody's. Whoever is narrowed, its descendants are
+narrowed with it, so that no child ever has more than its parent.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from clove.errors import InvalidRequest, PermissionDenied
+from clove.framing import Opcode
+from clove.messages.permissions import (
+    GetPermsReply,
+    GetPermsRequest,
+    SetPermsReply,
+    SetPermsRequest,
+    WhyReply,
+    WhyRequest,
+)
+from clove.policy import FLAGS, Permissions, excesses, explain, narrow, parse, requested_fields
+
+if TYPE_CHECKING:
+    from clove.kernel.context import Context
+    from clove.kernel.principal import Principal
+    from clove.kernel.registry import Registry
+
+__all__ = ["get_perms", "set_perms", "why"]
+
+
+def get_perms(ctx: Context, request: GetPermsRequest) -> GetPermsReply:
+    """One's own permissions, or a descendant's."""
+    principal = _target(ctx, request.agent_id, "GET_PERMS")
+    return GetPermsReply(agent_id=principal.agent_id, permissions=principal.permissions.to_wire())
+
+
+def set_perms(ctx: Context, request: SetPermsRequest) -> SetPermsReply:
+    """Set permissions; an agent can only narrow."""
+    principal = _target(ctx, request.agent_id, "SET_PERMS")
+    asked = request.permissions
+    level, mapping = (asked, None) if isinstance(asked, str) else (request.level, asked)
+    if level is None and mapping is None:
+        raise InvalidRequest("SET_PERMS needs `level` or `permissions`")
+    wanted = parse(level, mapping, principal.permissions)
+    if not ctx.principal.is_operator:
+        wanted = _narrowed(principal.permissions, wanted, requested_fields(mapping))
+    changes = {principal: wanted}
+    _spread(ctx.kernel.registry, principal, changes)
+    for changed, permissions in changes.items():
+        changed.permissions = permissions
+    return SetPermsReply(agent_id=principal.agent_id, permissions=wanted.to_wire())
+
+
+def why(ctx: Context, request: WhyRequest) -> WhyReply:
+    """What policy would say to the caller's syscall."""
+    name = _name(request.syscall)
+    principal = ctx.principal
+    decision = explain(principal.permissions, name, request.arguments, principal.cwd)
+    return WhyReply(
+        syscall=name,
+        allowed=decision.allowed,
+        rule=decision.rule,
+        hint=decision.hint,
+        note="judged by the words alone: links, resolved addresses, quotas, limits and the "
+        "system's own permissions can still refuse it",
+    )
+
+
+def _name(syscall: str | int) -> str:
+    try:
+        if isinstance(syscall, int):
+            return Opcode(syscall).name
+        return Opcode[syscall.upper().removeprefix("SYS_")].name
+    except (ValueError, KeyError):
+        raise InvalidRequest(
+            f"no such syscall: {syscall!r}", hint="a name such as READ, or an opcode"
+        ) from None
+
+
+def _target(ctx: Context, agent_id: int | None, what: str) -> Principal:
+    """Whose permissions are meant, if the caller may speak of them.
+
+    An agent gets the same answer for a stranger and for nobody.
+    """
+    mine = ctx.principal
+    if not agent_id or agent_id == mine.agent_id:
+        return mine
+    registry = ctx.kernel.registry
+    if mine.is_operator:
+        return registry.find(agent_id=agent_id)
+    found = registry.get(agent_id)
+    if found is None or not _descends(registry, found, mine.agent_id):
+        raise PermissionDenied(
+            f"{what} of agent {agent_id}",
+            rule="descendants",
+            hint="an agent may ask about itself and its descendants",
+        )
+    return found
+
+
+def _descends(registry: Registry, principal: Principal, ancestor_id: int) -> bool:
+    above: Principal | None = principal
+    while above is not None and above.parent_id:
+        if above.parent_id == ancestor_id:
+            return True
+        above = registry.get(above.parent_id)
+    return False
+
+
+def _narrowed(now: Permissions, wanted: Permissions, named: frozenset[str]) -> Permissions:
+    """What an agent may make of permissions: never more.
+
+    What a level brings beyond them is cut off silently; what the request names
+    itself is refused. Blocked lists only ever grow.
+
+    @raise PermissionDenied: it names something more.
+    """
+    refused = [
+        field
+        for field in excesses(now, wanted)
+        if field in FLAGS
+        or field == "level"
+        or (field in named and not field.startswith("blocked_"))
+    ]
+    if refused:
+        raise PermissionDenied(
+            f"SET_PERMS would raise {', '.join(refused)}",
+            rule=f"narrow-only: {refused[0]}",
+            hint="only the operator can raise permissions",
+        )
+    return narrow(now, wanted)
+
+
+def _spread(
+    registry: Registry, principal: Principal, changes: dict[Principal, Permissions]
+) -> None:
+    """Narrow the descendants to what their parents are to have."""
+    waiting = [principal]
+    while waiting:
+        parent = waiting.pop()
+        for child in registry:
+            if child.parent_id == parent.agent_id and child not in changes:
+                if excesses(changes[parent], child.permissions):
+                    changes[child] = narrow(changes[parent], child.permissions)
+                else:
+                    changes[child] = child.permissions
+                waiting.append(child)

@@ -1,0 +1,207 @@
+"""GET_PERMS, SET_PERMS and WHY: who may see and set what."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from clove.errors import CloveError, InvalidRequest, NotFound, PermissionDenied
+from clove.kernel.calls.permissions import get_perms, set_perms, why
+from clove.kernel.context import Context
+from clove.kernel.principal import Kind, Principal
+from clove.kernel.registry import Registry
+from clove.messages.permissions import GetPermsRequest, SetPermsRequest, WhyRequest
+from clove.policy import Level, for_level, parse
+
+
+class Family:
+    """An operator, a guest, and a chain of agents: parent, child, grandchild; a stranger."""
+
+    def __init__(self) -> None:
+        self.registry = Registry()
+        self.operator = self.add(Kind.OPERATOR, "unrestricted")
+        self.guest = self.add(Kind.GUEST, "standard")
+        self.parent = self.add(Kind.AGENT, "standard", self.operator)
+        self.child = self.add(Kind.AGENT, "standard", self.parent)
+        self.grandchild = self.add(Kind.AGENT, "standard", self.child)
+        self.stranger = self.add(Kind.AGENT, "standard", self.operator)
+
+    def add(self, kind: Kind, level: str, parent: Principal | None = None) -> Principal:
+        principal = Principal(
+            self.registry.new_id(),
+            kind,
+            for_level(level),
+            parent_id=parent.agent_id if parent else 0,
+            cwd="/work",
+        )
+        self.registry.add(principal)
+        return principal
+
+    def context(self, principal: Principal) -> Context:
+        kernel: Any = SimpleNamespace(registry=self.registry)
+        return Context(kernel, principal)
+
+    def set(self, who: Principal, **fields: Any) -> None:
+        set_perms(self.context(who), SetPermsRequest(**fields))
+
+
+@pytest.fixture
+def family() -> Family:
+    return Family()
+
+
+def test_own_permissions(family: Family) -> None:
+    for agent_id in (None, 0, family.child.agent_id):
+        reply = get_perms(family.context(family.child), GetPermsRequest(agent_id=agent_id))
+        assert reply.agent_id == family.child.agent_id
+        assert reply.permissions["level"] == "standard"
+
+
+def test_ancestors_and_the_operator_see_permissions_and_nobody_else(family: Family) -> None:
+    request = GetPermsRequest(agent_id=family.grandchild.agent_id)
+    for who in (family.operator, family.parent, family.child):
+        assert get_perms(family.context(who), request).agent_id == family.grandchild.agent_id
+    for who in (family.guest, family.stranger):
+        with pytest.raises(PermissionDenied) as caught:
+            get_perms(family.context(who), request)
+        assert caught.value.rule == "descendants"
+    with pytest.raises(PermissionDenied):
+        get_perms(family.context(family.child), GetPermsRequest(agent_id=family.parent.agent_id))
+
+
+def test_nobody_is_told_which_ids_are_alive(family: Family) -> None:
+    with pytest.raises(PermissionDenied):
+        get_perms(family.context(family.child), GetPermsRequest(agent_id=999))
+    with pytest.raises(NotFound):
+        get_perms(family.context(family.operator), GetPermsRequest(agent_id=999))
+
+
+def test_an_agent_narrows_itself_and_cannot_go_back(family: Family) -> None:
+    family.set(family.child, level="readonly")
+    assert family.child.permissions.level is Level.READONLY
+    assert not family.child.permissions.can_exec
+    for fields in ({"level": "standard"}, {"permissions": {"can_exec": True}}):
+        with pytest.raises(PermissionDenied) as caught:
+            family.set(family.child, **fields)
+        assert caught.value.rule.startswith("narrow-only: ")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"level": "unrestricted"},
+        {"permissions": "unrestricted"},
+        {"permissions": {"level": "unrestricted"}},
+        {"permissions": {"can_http": True}},
+        {"permissions": {"can_spawn": True}},
+        {"permissions": {"max_llm_calls": 0}},
+        {"permissions": {"llm_quota": {"max_calls": 9}}},
+        {"permissions": {"allowed_paths": ["/**"]}},
+        {"permissions": {"allowed_read_paths": ["/elsewhere/**"]}},
+        {"permissions": {"allowed_commands": ["sh"]}},
+    ],
+)
+@pytest.mark.parametrize("who", ["child", "parent"])
+def test_no_agent_raises_permissions(family: Family, fields: dict[str, Any], who: str) -> None:
+    limited = parse(
+        "standard",
+        {"max_llm_calls": 3, "allowed_paths": ["/work/**"], "allowed_commands": ["ls"]},
+    )
+    family.child.permissions = limited
+    with pytest.raises(PermissionDenied):
+        family.set(getattr(family, who), agent_id=family.child.agent_id, **fields)
+    assert family.child.permissions is limited
+
+
+def test_a_guest_only_narrows(family: Family) -> None:
+    with pytest.raises(PermissionDenied):
+        family.set(family.guest, level="unrestricted")
+    family.set(family.guest, level="minimal")
+    assert family.guest.permissions.level is Level.MINIMAL
+
+
+def test_a_level_is_cut_to_what_one_has(family: Family) -> None:
+    family.child.permissions = parse("standard", {"allowed_paths": ["/work/**"]})
+    family.set(family.child, level="readonly")
+    assert family.child.permissions.allowed_read_paths == ("/work/**",)
+
+
+def test_blocked_lists_only_grow(family: Family) -> None:
+    family.set(family.child, permissions={"blocked_paths": ["/b"]})
+    family.set(family.child, permissions={"blocked_paths": ["/c"]})
+    assert {"/b", "/c", "~/.ssh"} <= set(family.child.permissions.blocked_paths)
+
+
+def test_the_operator_sets_anything(family: Family) -> None:
+    family.set(
+        family.operator,
+        agent_id=family.child.agent_id,
+        permissions={"can_http": True, "allowed_domains": ["127.0.0.1:8080"]},
+    )
+    assert family.child.permissions.can_http
+    assert family.child.permissions.allowed_domains == ("127.0.0.1:8080",)
+
+
+def test_descendants_are_narrowed_with_their_ancestor(family: Family) -> None:
+    family.set(family.operator, agent_id=family.parent.agent_id, level="minimal")
+    for principal in (family.parent, family.child, family.grandchild):
+        assert not principal.permissions.can_exec
+    assert family.stranger.permissions.can_exec
+
+
+def test_a_bad_request_changes_nothing(family: Family) -> None:
+    before = family.child.permissions
+    for fields in ({}, {"level": "x"}, {"permissions": {"can_fly": True}}):
+        with pytest.raises(InvalidRequest):
+            family.set(family.child, **fields)
+    assert family.child.permissions is before
+
+
+@pytest.mark.parametrize(
+    ("syscall", "arguments", "allowed", "rule"),
+    [
+        ("READ", {"path": "/etc/shadow"}, False, "blocked_paths: /etc/shadow*"),
+        (0x03, {"path": "notes"}, True, "level: standard"),
+        ("sys_write", {"path": "/work/../root/.ssh/x"}, False, "blocked_paths: ~/.ssh"),
+        ("EXEC", {"command": "ls"}, True, "level: standard"),
+        ("EXEC", {"command": ["ls"]}, True, "level: standard"),
+        ("HTTP", {"url": "http://a.com"}, False, "level: standard"),
+        ("SPAWN", {"name": "x"}, False, "level: standard"),
+        ("THINK", {}, True, "can_think"),
+        ("SEND", {"to": 1}, True, "no rule"),
+    ],
+)
+def test_why(
+    family: Family, syscall: str | int, arguments: dict[str, Any], allowed: bool, rule: str
+) -> None:
+    reply = why(family.context(family.child), WhyRequest(syscall=syscall, arguments=arguments))
+    assert reply.success
+    assert (reply.allowed, reply.rule) == (allowed, rule)
+    assert "words alone" in reply.note
+
+
+def test_why_about_private_addresses_and_children(family: Family) -> None:
+    ctx = family.context(family.operator)
+    reply = why(ctx, WhyRequest(syscall="HTTP", arguments={"url": "http://127.0.0.1/"}))
+    assert not reply.allowed
+    assert reply.rule == "address: loopback"
+    family.child.permissions = parse("standard", {"can_spawn": True})
+    request = WhyRequest(syscall="SPAWN", arguments={"permissions": "unrestricted"})
+    reply = why(family.context(family.child), request)
+    assert reply.allowed
+    assert "can_http" in reply.hint
+
+
+@pytest.mark.parametrize(
+    "request_fields",
+    [
+        {"syscall": "FLY"},
+        {"syscall": 0x99},
+        {"syscall": "READ"},
+        {"syscall": "READ", "arguments": {"path": 1}},
+        {"syscall": "SPAWN", "arguments": {"permissions": 1}},
+    ],
+)
+def test_why_about_nonsense_is_an_error(family: Family, request_fields: dict[str, Any]) -> None:
+    with pytest.raises(CloveError):
+        why(family.context(family.operator), WhyRequest(**request_fields))
