@@ -191,7 +191,9 @@ class FrameDecoder:
         while end - at >= HEADER_SIZE:
             magic, agent_id, opcode, size = unpack(source, at)
             if magic != MAGIC:
-                raise self._broken(BadMagic("bad magic number: this is not Clove's protocol"), frames)
+                raise self._broken(
+                    BadMagic("bad magic number: this is not Clove's protocol"), frames
+                )
             if size > limit:
                 text = f"payload of {size} bytes is over the limit of {limit}"
                 raise self._broken(TooLarge(text, agent_id, opcode), frames)

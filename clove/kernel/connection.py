@@ -77,7 +77,9 @@ class KernelConnection(FrameProtocol):
 
     principal: Principal
 
-    def __init__(self, dispatcher: Dispatcher, sessions: Sessions, limits: ConnectionLimits) -> None:
+    def __init__(
+        self, dispatcher: Dispatcher, sessions: Sessions, limits: ConnectionLimits
+    ) -> None:
         super().__init__(limits.max_payload)
         self.unsent_limit = limits.unsent
         self._dispatcher = dispatcher
@@ -303,7 +305,11 @@ class KernelConnection(FrameProtocol):
 
     def push(self, message: Reply) -> bool:
         """Send an unasked frame; False if the peer does not keep up or is gone."""
-        if self._closing or not self._tagged or (self.congested and self.unsent > self.resume_below):
+        if (
+            self._closing
+            or not self._tagged
+            or (self.congested and self.unsent > self.resume_below)
+        ):
             return False
         self._reply(Opcode.EMIT, 0, encode_json(message))
         return True

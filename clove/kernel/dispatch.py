@@ -165,7 +165,11 @@ class Dispatcher:
         if isinstance(error, PermissionDenied):
             details["rule"] = error.rule
             self._record(
-                "SECURITY", "PERMISSION_DENIED", principal.agent_id, principal.name, False,
+                "SECURITY",
+                "PERMISSION_DENIED",
+                principal.agent_id,
+                principal.name,
+                False,
                 {"syscall": name, **details},
             )
             self._kernel.events.publish(
@@ -174,18 +178,14 @@ class Dispatcher:
                 principal.agent_id,
             )
         else:
-            self._record(
-                syscall.category, name, principal.agent_id, principal.name, False, details
-            )
+            self._record(syscall.category, name, principal.agent_id, principal.name, False, details)
         return encode_error(error, syscall.reply)
 
     def _bug(self, syscall: Syscall, opcode: int) -> bytes:
         self.log.failure("{name} failed", name=Opcode(opcode).name)
         return _internal(syscall)
 
-    def _accept(
-        self, syscall: Syscall, opcode: int, context: Context, request: Any
-    ) -> bytes:
+    def _accept(self, syscall: Syscall, opcode: int, context: Context, request: Any) -> bytes:
         """Start an asynchronous request; ASYNC_POLL will give its result."""
         results = self._kernel.results
         agent_id = context.principal.agent_id

@@ -104,7 +104,9 @@ def claim_socket(path: str) -> None:
             probe.connect(path)
         except OSError as error:
             if error.errno != errno.ECONNREFUSED:
-                raise Unavailable(f"{path}: {error.strerror}", hint="choose another --socket") from None
+                raise Unavailable(
+                    f"{path}: {error.strerror}", hint="choose another --socket"
+                ) from None
         else:
             raise Unavailable(
                 f"a kernel listens on {path} already", hint="choose another --socket, or stop it"

@@ -6,17 +6,17 @@ import os
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-import clove
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
+import clove
 from clove.errors import CloveError
 from clove.kernel.agents import Agents
 from clove.kernel.agents.ancestry import AgentFinder
 from clove.kernel.agents.launch import Places
-from clove.kernel.agents.logbook import LogFile, Logbook
+from clove.kernel.agents.logbook import Logbook, LogFile
 from clove.kernel.agents.plan import Host
 from clove.kernel.agents.workspace import StateDir
 from clove.kernel.audit import AuditLog
@@ -147,9 +147,7 @@ class KernelService(Service):  # type: ignore[misc]
     def _connection(self) -> KernelConnection:
         return KernelConnection(self._dispatcher, self._sessions, self._config.limits.connection)
 
-    async def _listen_for(
-        self, principal: Principal, path: str
-    ) -> Callable[[], Deferred[Any]]:
+    async def _listen_for(self, principal: Principal, path: str) -> Callable[[], Deferred[Any]]:
         """An agent's own socket; gives the way to close it.
 
         Mode 0666: the directory above is 0700, and in a sandbox the agent's own
@@ -199,7 +197,10 @@ class KernelService(Service):  # type: ignore[misc]
             data = {"key": key, "scope": scope, "action": action}
             private = scope == "agent"
             self._events.publish(
-                "STATE_CHANGED", data, agent_id, (lambda seen: seen == agent_id) if private else None
+                "STATE_CHANGED",
+                data,
+                agent_id,
+                (lambda seen: seen == agent_id) if private else None,
             )
 
     def _later(self, work: Awaitable[Any]) -> None:

@@ -41,7 +41,9 @@ TABLE: dict[int, Syscall] = {
     Opcode.EXEC: Syscall(
         xm.ExecRequest, xm.ExecReply, execute.execute, "can_exec", "SECURITY", ("command",)
     ),
-    Opcode.READ: Syscall(fm.ReadRequest, fm.ReadReply, files.read, "can_read", "SYSCALL", ("path",)),
+    Opcode.READ: Syscall(
+        fm.ReadRequest, fm.ReadReply, files.read, "can_read", "SYSCALL", ("path",)
+    ),
     Opcode.WRITE: Syscall(
         fm.WriteRequest, fm.WriteReply, files.write, "can_write", "SYSCALL", ("path",)
     ),
@@ -91,9 +93,7 @@ TABLE: dict[int, Syscall] = {
         um.SetAuditConfigRequest, um.SetAuditConfigReply, audit.set_audit_config, "", "SECURITY"
     ),
     Opcode.ASYNC_POLL: Syscall(sm.AsyncPollRequest, sm.AsyncPollReply, results.async_poll),
-    Opcode.METRICS_SYSTEM: Syscall(
-        sm.EmptyRequest, cm.MetricsSystemReply, metrics.metrics_system
-    ),
+    Opcode.METRICS_SYSTEM: Syscall(sm.EmptyRequest, cm.MetricsSystemReply, metrics.metrics_system),
     Opcode.METRICS_AGENT: Syscall(
         cm.MetricsAgentRequest, cm.MetricsAgentReply, metrics.metrics_agent
     ),

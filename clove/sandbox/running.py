@@ -128,9 +128,9 @@ class Sandbox:
             self._in_background(self._terminate())
 
     async def _terminate(self) -> None:
-        await self._requests.ask({"op": "signal", "signal": int(signal.SIGTERM)})
-        if self._paused:
+        if self._paused:  # a frozen init could not pass the signal on
             await self._set_paused(False)
+        await self._requests.ask({"op": "signal", "signal": int(signal.SIGTERM)})
 
     def kill(self) -> None:
         """SIGKILL to everybody, whatever state init is in. @see: L{ISandbox.kill}."""

@@ -90,7 +90,9 @@ class KernelProcess:
 
 
 @contextlib.contextmanager
-def running_kernel(config: str = "", environ: dict[str, str] | None = None) -> Iterator[KernelProcess]:
+def running_kernel(
+    config: str = "", environ: dict[str, str] | None = None
+) -> Iterator[KernelProcess]:
     """A kernel in a directory of its own, gone afterwards."""
     directory = tempfile.mkdtemp(dir="/tmp", prefix="c")
     kernel = KernelProcess(directory, config, environ or {})

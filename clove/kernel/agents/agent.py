@@ -138,7 +138,9 @@ class Agent:
             {
                 "exit_code": status.code,
                 "signal": status.signal,
-                "reason": self.lifecycle.reason if self.lifecycle.over else status.reason or "exited",
+                "reason": self.lifecycle.reason
+                if self.lifecycle.over
+                else status.reason or "exited",
                 "restarting": verdict.action == "restart",
             },
         )

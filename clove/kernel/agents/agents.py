@@ -128,7 +128,8 @@ class Agents:
         )
         self._live[agent.agent_id] = agent
         await agent.start()
-        self._notify(agent, "AGENT_SPAWNED", {"pid": agent.pid, "isolation": agent.isolation})
+        facts = {"pid": agent.pid, "fully_isolated": agent.isolation.get("fully_isolated", False)}
+        self._notify(agent, "AGENT_SPAWNED", facts)
         return agent
 
     def _over(self, agent: Agent) -> None:

@@ -46,7 +46,9 @@ def find_python(asked: str | None) -> tuple[str, list[str]]:
     """
     program = shutil.which(asked) if asked else sys.executable
     if program is None or not os.path.isabs(program):
-        raise NotFound(f"no such interpreter: {asked!r}", hint="give an absolute path, or leave python out")
+        raise NotFound(
+            f"no such interpreter: {asked!r}", hint="give an absolute path, or leave python out"
+        )
     prefixes = {_prefix(program), _prefix(os.path.realpath(program))}
     if program == sys.executable:
         prefixes |= {sys.prefix, sys.base_prefix}

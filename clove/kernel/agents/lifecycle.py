@@ -1,9 +1,9 @@
 """The states of an agent, and which event leads from one to another. Pure.
 
-    starting -> running <-> paused
-    running, paused -> stopping -> exited
-    running, paused -> restarting -> starting, or exited, or escalated
-    starting -> exited (it could not be started)
+starting -> running <-> paused
+running, paused -> stopping -> exited
+running, paused -> restarting -> starting, or exited, or escalated
+starting -> exited (it could not be started)
 """
 
 from __future__ import annotations

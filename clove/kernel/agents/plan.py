@@ -209,4 +209,3 @@ def _rlimits(
     if "pids" not in host.controllers and request.sandboxed:
         rlimits["nproc"] = limits.max_pids + 1  # the sandbox's own init counts
     return rlimits
-

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import msgspec
 from twisted.internet.defer import Deferred
-from twisted.internet.error import TimeoutError as NotInTime
+from twisted.internet.defer import TimeoutError as NotInTime
 
-from clove.errors import InvalidRequest, LimitExceeded, PermissionDenied, TimedOut
+from clove.errors import InvalidRequest, PermissionDenied, TimedOut
 from clove.kernel.calls.scripts import read_script
 from clove.kernel.principal import Kind
 from clove.kernel.registry import check_name

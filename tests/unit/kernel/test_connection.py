@@ -27,7 +27,12 @@ class Answers:
         self.cancelled = 0
 
     def answer(
-        self, principal: Principal, opcode: int, payload: bytes, stream: Any = None, push: Any = None
+        self,
+        principal: Principal,
+        opcode: int,
+        payload: bytes,
+        stream: Any = None,
+        push: Any = None,
     ) -> bytes | Deferred[bytes]:
         if opcode % 2 == 0:
             return payload
@@ -58,7 +63,9 @@ class Factory:
 class Peer:
     """One connection and what it said."""
 
-    def __init__(self, limits: ConnectionLimits | None = None, sessions: Sessions | None = None) -> None:
+    def __init__(
+        self, limits: ConnectionLimits | None = None, sessions: Sessions | None = None
+    ) -> None:
         self.clock = Clock()
         limits = limits or ConnectionLimits()
         self.closed: list[int] = []
@@ -353,5 +360,3 @@ def test_too_many_connections_get_an_error_and_a_close() -> None:
     assert extra.transport.disconnecting
     extra.lose()
     assert len(peer.sessions.connections) == 1
-
-
