@@ -101,15 +101,21 @@ class Kernel:
 
 @pytest.fixture(scope="module")
 def kernel() -> Iterator[Kernel]:
-    """A kernel with its defaults, shared by a module's tests."""
+    """A kernel with its defaults, shared by a module's tests, which run in its directory.
+
+    A relative path means the caller's working directory, so this one too.
+    """
     kernel = Kernel()
+    before = os.getcwd()
+    os.chdir(kernel.place)
     yield kernel
+    os.chdir(before)
     kernel.stop()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def make_kernel() -> Iterator[Callable[..., Kernel]]:
-    """Kernels with a configuration of the test's own; ended with the module."""
+    """Kernels with a configuration of the test's own; ended with the test."""
     made: list[Kernel] = []
 
     def make(config: str = "", *, descriptors: int | None = None) -> Kernel:

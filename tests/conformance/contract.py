@@ -239,14 +239,14 @@ SYSCALLS = [
     _call(
         0x60,
         "SUBSCRIBE",
-        "event_types:array events:array event:string all:boolean",
+        "event_types:array|string events:array|string event:array|string all:boolean",
         "subscribed:any",
         {"event_types": ["CUSTOM"]},
     ),
     _call(
         0x61,
         "UNSUBSCRIBE",
-        "event_types:array events:array event:string all:boolean",
+        "event_types:array|string events:array|string event:array|string all:boolean",
         "unsubscribed:any",
         {"event_types": ["CUSTOM"]},
     ),
