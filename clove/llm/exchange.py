@@ -12,6 +12,8 @@ import msgspec
 from clove.messages.think import ThinkRequest, ToolCall
 
 __all__ = [
+    "LINE_SLACK",
+    "PIECE",
     "Ask",
     "Cancel",
     "Done",
@@ -26,6 +28,10 @@ __all__ = [
     "line",
 ]
 
+LINE_SLACK = 1 << 18
+"""Bytes that a line of the service may have beyond the limit of an answer's text."""
+PIECE = 1 << 15
+"""Characters of a `Text` at most; the service splits longer ones."""
 IMAGE_TOKENS = 1290
 """What a picture is estimated at (Gemini bills 258 for each tile; few need more than 5)."""
 

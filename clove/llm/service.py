@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from clove.errors import Cancelled, CloveError, Internal, InvalidRequest, LimitExceeded
-from clove.llm.exchange import Ask, Cancel, Failed, Ready, Said, Text, line
+from clove.llm.exchange import LINE_SLACK, PIECE, Ask, Cancel, Failed, Ready, Said, Text, line
 from clove.llm.lines import LineBuffer
 from clove.llm.options import Options, parse, read_key
 from clove.llm.provider import IProvider, Spent
@@ -97,9 +97,15 @@ class Questions:
 
     async def _answer(self, ask: Ask) -> Said:
         async def emit(text: str) -> None:
-            await self._say(Text(id=ask.id, text=text))
+            for start in range(0, len(text), PIECE):
+                await self._say(Text(id=ask.id, text=text[start : start + PIECE]))
 
-        return await self._provider.answer(ask, emit)
+        done = await self._provider.answer(ask, emit)
+        size = len(line(done))
+        if size > self._options.max_answer + LINE_SLACK:
+            error = LimitExceeded(f"the answer has {size} bytes, too many to pass on")
+            raise Spent(error, done.input_tokens, done.output_tokens)
+        return done
 
     async def close(self) -> None:
         """Abandon everything."""

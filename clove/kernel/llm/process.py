@@ -13,7 +13,7 @@ from twisted.internet.error import ProcessExitedAlready
 from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger
 
-from clove.llm.exchange import Ready, Said, decode_said
+from clove.llm.exchange import LINE_SLACK, Ready, Said, decode_said
 from clove.llm.lines import LineBuffer
 from clove.llm.options import KEY_VARIABLES, Options, arguments
 
@@ -32,7 +32,6 @@ STOP_TIMEOUT = 2.0
 """Seconds for the service to end by itself when its stdin ends."""
 
 _LOG_LINE = 4096
-_SLACK = 1 << 18
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
@@ -108,7 +107,7 @@ class ModelService:
         """Start the process. Returns at once."""
         self._retry = None
         self._started_at = self._reactor.seconds()
-        self._link = link = _Link(self, self._options.max_answer + _SLACK)
+        self._link = link = _Link(self, self._options.max_answer + LINE_SLACK)
         try:
             self._reactor.spawnProcess(
                 link,

@@ -1,0 +1,1 @@
+"""Fakes that Clove ships, each verified against the real thing's own client."""
