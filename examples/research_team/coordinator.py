@@ -35,7 +35,7 @@ def main() -> None:
     topic, customer = sys.argv[2], sys.argv[3]
     with CloveClient(sys.argv[1]) as client:
         asked = questions(topic)
-        client.send_message({"topic": topic, "questions": asked}, to_name="researcher")
+        client.send_message({"questions": asked}, to_name="researcher")
         client.emit_event("progress", {"text": f"asked the researcher {len(asked)} questions"})
         findings = wait_for(client, "findings")
         client.send_message({"topic": topic, "findings": findings}, to_name="writer")

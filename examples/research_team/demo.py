@@ -64,12 +64,13 @@ class Timeline:
             return str(data.get("text", data.get("data", "")))
         if kind == "AGENT_EXITED":
             number = data.get("signal")
-            return f"was ended by signal {number}" if number else "has ended"
+            code = data.get("exit_code")
+            return f"was ended by signal {number}" if number else f"has ended with code {code}"
         if kind == "AGENT_RESTARTING":
             return "is being restarted"
         if kind == "AGENT_ESCALATED":
             return "failed too often, and stays down"
-        return {"AGENT_SPAWNED": "runs", "MESSAGE_RECEIVED": "got a message"}.get(kind, "")
+        return "runs" if kind == "AGENT_SPAWNED" else ""
 
 
 @contextmanager
@@ -126,14 +127,30 @@ def run_team(client: CloveClient, topic: str, seconds: float, line: Timeline) ->
         if event is None:
             continue
         line.event(event)
-        data = event["data"]
-        if event["type"] == "MESSAGE_RECEIVED":
+        if event["type"] == "MESSAGE_RECEIVED":  # we hear of our own only
+            line.add(CUSTOMER, "got a message")
             for mail in client.recv_messages()["messages"]:
                 return str(mail["message"]["report"])
-        if not killed and is_half_way(data):
+        if has_failed(event):
+            raise RuntimeError(last_words(client, event["data"]["agent_name"]))
+        if not killed and is_half_way(event["data"]):
             killed = True
             kill_hard(client, "researcher", line)
     raise TimeoutError(f"no report after {seconds:g} s; see the agents' logs with `clove logs`")
+
+
+def has_failed(event: dict[str, Any]) -> bool:
+    """Whether an event says that there will be no report."""
+    if event["type"] == "AGENT_EXITED":
+        data = event["data"]
+        return bool(data.get("agent_name") == "coordinator" and data["exit_code"] != 0)
+    return bool(event["type"] == "AGENT_ESCALATED")
+
+
+def last_words(client: CloveClient, name: str) -> str:
+    """What a failed agent wrote last."""
+    lines = [line["text"] for line in client.logs(name)["lines"]]
+    return "\n  ".join([f"the {name} failed:", *lines[-10:]])
 
 
 def is_half_way(data: Any) -> bool:

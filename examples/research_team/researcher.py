@@ -34,7 +34,7 @@ def next_task(client: CloveClient) -> dict[str, Any]:
             return task
 
 
-def answer(client: CloveClient, topic: str, number: int, question: str, pace: float) -> str:
+def answer(client: CloveClient, number: int, question: str, pace: float) -> str:
     """The answer to a question: from the store, or else from the model."""
     key = f"answer/{number}"
     noted = client.fetch(key)
@@ -42,10 +42,7 @@ def answer(client: CloveClient, topic: str, number: int, question: str, pace: fl
         client.emit_event("progress", {"text": f"has question {number} answered already"})
         return str(noted["value"])
     time.sleep(pace)  # a person would be reading now
-    reply = client.think(
-        f"Topic: {topic}. Question: {question} Answer in one short paragraph.",
-        system_instruction="You are a careful researcher.",
-    )
+    reply = client.think(question, system_instruction="A careful researcher; one short paragraph.")
     client.store(key, reply["content"], scope="agent")
     client.emit_event("finding", {"text": f"answered question {number}", "number": number})
     return str(reply["content"])
@@ -57,9 +54,9 @@ def main() -> None:
     with CloveClient(sys.argv[1]) as client:
         while True:
             task = next_task(client)
-            topic, questions = task["topic"], task["questions"]
+            questions = task["questions"]
             findings = [
-                {"question": question, "answer": answer(client, topic, number, question, pace)}
+                {"question": question, "answer": answer(client, number, question, pace)}
                 for number, question in enumerate(questions, 1)
             ]
             client.send_message({"findings": findings}, to_name=task["from"])

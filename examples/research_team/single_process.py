@@ -10,12 +10,9 @@ import sys
 from clove import CloveClient
 
 
-def research(client: CloveClient, topic: str, question: str) -> str:
+def research(client: CloveClient, question: str) -> str:
     """Answer one question."""
-    reply = client.think(
-        f"Topic: {topic}. Question: {question} Answer in one short paragraph.",
-        system_instruction="You are a careful researcher.",
-    )
+    reply = client.think(question, system_instruction="A careful researcher; one short paragraph.")
     return str(reply["content"])
 
 
@@ -23,8 +20,8 @@ def write(client: CloveClient, topic: str, findings: dict[str, str]) -> str:
     """Make a report, in Markdown, of the findings."""
     notes = "\n".join(findings.values())
     reply = client.think(
-        f"Write a summary of these notes on {topic}, in one paragraph:\n{notes}",
-        system_instruction="You are a clear and sober writer.",
+        f"Summarise what is known about {topic}.\n{notes}",
+        system_instruction="A clear and sober writer; one paragraph.",
     )
     parts = [f"# {topic}", str(reply["content"])]
     for question, answer in findings.items():
@@ -41,7 +38,7 @@ def coordinate(client: CloveClient, topic: str) -> str:
         f"Who needs {topic}, and what for?",
         f"What is still unsolved about {topic}?",
     ]
-    findings = {question: research(client, topic, question) for question in questions}
+    findings = {question: research(client, question) for question in questions}
     return write(client, topic, findings)
 
 

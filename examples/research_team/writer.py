@@ -19,8 +19,8 @@ def report(client: CloveClient, topic: str, findings: list[dict[str, str]]) -> s
     """A report in Markdown."""
     notes = "\n".join(finding["answer"] for finding in findings)
     reply = client.think(
-        f"Write a summary of these notes on {topic}, in one paragraph:\n{notes}",
-        system_instruction="You are a clear and sober writer.",
+        f"Summarise what is known about {topic}.\n{notes}",
+        system_instruction="A clear and sober writer; one paragraph.",
     )
     parts = [f"# {topic}", reply["content"]]
     for finding in findings:
