@@ -329,6 +329,10 @@ class KernelConnection(FrameProtocol):
         self._closing = True
         cast("Any", self.transport).loseConnection()
 
+    def close(self) -> None:
+        """Send what is buffered, then close."""
+        cast("Any", self.transport).loseConnection()
+
     def check(self, now: float) -> None:
         """Enforce the time-outs; called about once a second.
 

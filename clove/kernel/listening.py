@@ -134,4 +134,6 @@ async def listen(reactor: object, factory: Factory, path: str, mode: int) -> ILi
     @param mode: of the socket, from the moment it is bound.
     """
     with _umask(0o777 & ~mode):
-        return await UNIXServerEndpoint(reactor, path, backlog=BACKLOG, mode=mode).listen(factory)
+        endpoint = UNIXServerEndpoint(reactor, path, backlog=BACKLOG, mode=mode)
+        port: IListeningPort = await endpoint.listen(factory)
+        return port

@@ -51,7 +51,7 @@ __all__ = ["KernelService", "make_service"]
 SWEEP_SECONDS = 1.0
 
 
-class KernelService(Service):  # type: ignore[misc]
+class KernelService(Service):
     """A kernel, from start to drained stop.
 
     @ivar kernel: its parts, once it has started.
@@ -159,7 +159,7 @@ class KernelService(Service):  # type: ignore[misc]
         def close() -> Deferred[Any]:
             for connection in list(self._sessions.connections):
                 if connection.principal is principal:
-                    connection.transport.loseConnection()
+                    connection.close()
             return Deferred.fromCoroutine(_stopped(port))
 
         return close
@@ -230,7 +230,7 @@ class KernelService(Service):  # type: ignore[misc]
 
     def startService(self) -> None:
         """Begin to serve."""
-        super().startService()
+        Service.startService(self)
         self._build()
         self._threads.start()
         self._later(self._start())
@@ -266,7 +266,7 @@ class KernelService(Service):  # type: ignore[misc]
         while self._tasks:
             await next(iter(self._tasks))
         for connection in list(self._sessions.connections):
-            connection.transport.loseConnection()
+            connection.close()
         self._sessions.stop()
         await self._llm.stop()
         await self._threads.run(self._clear)
@@ -280,7 +280,7 @@ class KernelService(Service):  # type: ignore[misc]
 
     def stopService(self) -> Deferred[None]:
         """End in good order; twistd calls it on SIGTERM and SIGINT."""
-        super().stopService()
+        Service.stopService(self)
         return Deferred.fromCoroutine(self._stop())
 
 

@@ -10,7 +10,7 @@ from clove.errors import CloveError
 __all__ = ["Options", "makeService"]
 
 
-class Options(usage.Options):  # type: ignore[misc]
+class Options(usage.Options):
     """Options of the kernel daemon."""
 
     synopsis = "[--socket PATH] [--state-dir DIR] [--config FILE.toml]"

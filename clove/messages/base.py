@@ -42,11 +42,12 @@ def decode(kind: type[R], payload: bytes) -> R:
     @raise InvalidRequest: not UTF-8, not JSON, too deep, or of the wrong type.
     """
     try:
-        return _decoder(kind).decode(payload or b"{}")
+        request: R = _decoder(kind).decode(payload or b"{}")
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidRequest(
             f"bad request: {error}", hint="see docs/wire.md for this syscall's fields"
         ) from None
+    return request
 
 
 encode = msgspec.json.encode

@@ -165,13 +165,23 @@ async def _follow(agent: Agent, page: LogsReply, ctx: Context) -> LogsReply:
             page = _page(agent, page.next)
         if agent.lifecycle.over:
             return page
-        more: Deferred[None] = Deferred()
-        unwatch = agent.logbook.watch(lambda d=more: None if d.called else d.callback(None))
-        try:
-            await more
-        finally:
-            unwatch()
+        await _next_line(agent)
         page = _page(agent, page.next)
+
+
+async def _next_line(agent: Agent) -> None:
+    """Wait until an agent has written a line, or has ended."""
+    more: Deferred[None] = Deferred()
+
+    def wake() -> None:
+        if not more.called:
+            more.callback(None)
+
+    unwatch = agent.logbook.watch(wake)
+    try:
+        await more
+    finally:
+        unwatch()
 
 
 async def wait(ctx: Context, request: WaitRequest) -> WaitReply:

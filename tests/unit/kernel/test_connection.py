@@ -56,6 +56,9 @@ class Transport(StringTransport):
         self.aborted = True
 
 
+make_transport: Any = Transport
+
+
 class Factory:
     principal: Principal | None = None
 
@@ -81,9 +84,10 @@ class Peer:
         )
         self.answers = Answers()
         self.connection = KernelConnection(self.answers, self.sessions, limits)  # type: ignore[arg-type]
-        self.connection.factory = Factory()  # type: ignore[assignment]
-        self.transport = Transport()
-        self.connection.makeConnection(self.transport)
+        self.connection.factory = Factory()
+        self.transport: Any = make_transport()
+        connect: Any = self.connection.makeConnection
+        connect(self.transport)
         self.decoder = FrameDecoder(1 << 30)
 
     def say(self, opcode: int, payload: bytes = b"", tag: int | None = None) -> None:

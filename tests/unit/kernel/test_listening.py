@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from twisted.internet import reactor
+from twisted.internet.defer import maybeDeferred
 from twisted.internet.protocol import Factory
 
 from clove.errors import Unavailable
@@ -73,7 +74,7 @@ async def test_a_socket_has_its_mode_from_the_start_and_the_umask_is_restored(
         after = os.umask(before)
         assert after == before
     finally:
-        await port.stopListening()
+        await maybeDeferred(port.stopListening)
 
 
 def test_one_kernel_holds_the_lock(short_dir: str) -> None:

@@ -38,7 +38,7 @@ def test_one_more_than_the_limit_is_refused() -> None:
     box = AsyncResults(AsyncLimits(max_open=2))
     box.open(1, None)
     box.finish(1, result(box.open(1, None)))
-    with pytest.raises(LimitExceeded, match="ASYNC_POLL|asynchronous"):
+    with pytest.raises(LimitExceeded, match="asynchronous"):
         box.open(1, None)
     box.collect(1, 1)
     box.open(1, None)
@@ -55,7 +55,7 @@ def test_too_many_bytes_turn_the_oldest_into_errors() -> None:
 
 
 def test_running_requests_are_cancelled_with_their_agent() -> None:
-    cancelled = []
+    cancelled: list[Deferred[None]] = []
     box = AsyncResults()
     box.open(1, None)
     task: Deferred[None] = Deferred(cancelled.append)
