@@ -35,19 +35,12 @@ def doctor(context: click.Context, as_json: bool, python: str) -> None:
     thrown away. Exit code 1: the default sandbox cannot be had.
     """
     report = probe(python)
-    if as_json or _wants_json(context.obj):
+    if as_json:
         click.echo(json.dumps(report.to_dict(), indent=2))
     else:
         _show(report)
     if not report.sandbox:
         context.exit(1)
-
-
-def _wants_json(settings: object) -> bool:
-    """The group's own `--json`, if there is one."""
-    if isinstance(settings, dict):
-        return bool(settings.get("json", False))
-    return bool(getattr(settings, "json", False))
 
 
 def _show(report: Report) -> None:
