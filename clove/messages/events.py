@@ -120,11 +120,14 @@ class PollEventsReply(Reply, frozen=True, kw_only=True):
 
 
 class EmitRequest(Request, frozen=True, kw_only=True):
-    """Tell an event of one's own. `event` is another spelling of `event_type`."""
+    """Tell an event of one's own. `event` is another spelling of `event_type`.
+
+    @ivar data: any JSON; null is the same as nothing.
+    """
 
     event_type: str | None = None
     event: str | None = None
-    data: msgspec.Raw | None = None
+    data: msgspec.Raw = msgspec.Raw(b"{}")
 
 
 class EmitReply(Reply, frozen=True, kw_only=True):

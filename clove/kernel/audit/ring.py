@@ -64,7 +64,7 @@ class Ring:
         """Entries above this id, oldest first."""
         if not self._entries:
             return iter(())
-        skip = max(0, id + 1 - self._entries[0].id)
+        skip = min(max(0, id + 1 - self._entries[0].id), len(self._entries))
         return islice(self._entries, skip, None)
 
     def newest(self) -> Iterator[Stored]:

@@ -69,9 +69,7 @@ def emit(ctx: Context, request: EmitRequest) -> EmitReply:
     if not name:
         raise InvalidRequest("EMIT needs `event_type`")
     events = ctx.kernel.events
-    data = None
-    if request.data is not None:
-        events.check_size(request.data)
-        data = checked(request.data, "data")
+    events.check_size(request.data)
+    data = checked(request.data, "data")
     custom = custom_data(name, data, events.limits.max_type)
     return EmitReply(delivered_to=events.publish(CUSTOM, custom, ctx.principal.agent_id))

@@ -15,7 +15,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
-def custom_data(name: str, data: msgspec.Raw | None, max_name: int) -> msgspec.Raw:
+def custom_data(name: str, data: msgspec.Raw, max_name: int) -> msgspec.Raw:
     """The data of the CUSTOM event that stands for an emitted one.
 
     Whatever name an agent gives, also one of the kernel's own types, its event
@@ -29,8 +29,11 @@ def custom_data(name: str, data: msgspec.Raw | None, max_name: int) -> msgspec.R
         raise InvalidRequest(
             f"an event type has 1 to {max_name} characters and no control characters"
         )
-    body = bytes(data) if data is not None else b"{}"
-    fields = _fields.decode(body) if body.startswith(b"{") else {"data": msgspec.Raw(body)}
+    body = bytes(data)
+    if body.startswith(b"{"):
+        fields = _fields.decode(body)
+    else:
+        fields = {} if body == b"null" else {"data": data}
     if name != CUSTOM or "custom_type" not in fields:
         fields["custom_type"] = msgspec.Raw(msgspec.json.encode(name))
     return msgspec.Raw(msgspec.json.encode(fields))

@@ -8,6 +8,7 @@ import pytest
 from msgspec import Raw
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
+from twisted.python.failure import Failure
 from zope.interface.verify import verifyObject
 
 from clove.errors import Cancelled, LimitExceeded, NotFound
@@ -33,7 +34,12 @@ def texts(mails: Iterable[Mail]) -> list[bytes]:
 
 def failure(deferred: Deferred[list[Mail]]) -> BaseException | None:
     got: list[BaseException] = []
-    deferred.addErrback(lambda failure: got.append(failure.value))
+
+    def keep(failure: Failure) -> None:
+        assert failure.value is not None
+        got.append(failure.value)
+
+    deferred.addErrback(keep)
     return got[0] if got else None
 
 
@@ -183,8 +189,12 @@ def test_a_wait_is_cut_to_the_limit(clock: Clock) -> None:
 def test_those_who_wait_are_served_in_order(clock: Clock) -> None:
     boxes = some(clock)
     got: list[tuple[str, list[bytes]]] = []
-    for name in ("first", "second"):
-        boxes.receive(2, 10, 60).addCallback(lambda m, name=name: got.append((name, texts(m))))
+
+    def served(mails: list[Mail], name: str) -> None:
+        got.append((name, texts(mails)))
+
+    boxes.receive(2, 10, 60).addCallback(served, "first")
+    boxes.receive(2, 10, 60).addCallback(served, "second")
     boxes.deliver(2, 1, "", Raw(b"1"))
     boxes.deliver(2, 1, "", Raw(b"2"))
     assert got == [("first", [b"1"]), ("second", [b"2"])]
