@@ -207,7 +207,7 @@ def write_report(topic: str, text: str) -> Path:
 def main() -> None:
     """See the module's text."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--topic", default="solar sails", help="what to research")
+    parser.add_argument("--topic", default="tidal power", help="what to research")
     parser.add_argument("--socket", help="a running kernel's; default: start one")
     parser.add_argument("--single", action="store_true", help="the team in one process")
     parser.add_argument(

@@ -1,6 +1,6 @@
 """The same team as functions of one process: simple, but they stand and fall together.
 
-clove run examples/research_team/single_process.py "solar sails"
+clove run examples/research_team/single_process.py "tidal power"
 """
 
 from __future__ import annotations
