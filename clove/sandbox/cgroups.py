@@ -177,15 +177,7 @@ class CgroupTree:
         self._site = site
 
     @classmethod
-    def find(cls) -> CgroupTree | None:
-        """As L{claim}, but None if there can be no subtree (L{survey} says why)."""
-        try:
-            return cls.claim()
-        except CgroupsUnavailable:
-            return None
-
-    @classmethod
-    def claim(
+    def find(
         cls, mountinfo: str = "/proc/self/mountinfo", own: str = "/proc/self/cgroup"
     ) -> CgroupTree:
         """Take a base, clean up after dead kernels, and make this kernel's own subtree.

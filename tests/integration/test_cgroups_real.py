@@ -34,7 +34,7 @@ pytestmark = pytest.mark.skipif(bool(_reason()), reason=_reason() or "-")
 
 @pytest.fixture
 def tree() -> Iterator[CgroupTree]:
-    made = CgroupTree.claim()
+    made = CgroupTree.find()
     yield made
     made.close()
     assert not os.path.exists(made.path)
@@ -127,7 +127,7 @@ def test_a_live_kernels_subtree_is_left_and_a_dead_ones_is_swept(tree: CgroupTre
     code = (
         "import os\n"
         "from clove.sandbox.cgroups import CgroupTree, CgroupLimits\n"
-        "tree = CgroupTree.claim()\n"
+        "tree = CgroupTree.find()\n"
         "print(tree.create(1, CgroupLimits()).procs_path, flush=True)\n"
         "input()\n"
         "os._exit(0)\n"  # dies without cleaning up
@@ -161,7 +161,7 @@ def test_other_cgroups_are_never_swept(tree: CgroupTree) -> None:
 
 
 def test_two_kernels_of_one_process_have_two_subtrees(tree: CgroupTree) -> None:
-    other = CgroupTree.claim()
+    other = CgroupTree.find()
     assert other.path != tree.path
     other.close()
     other.close()
