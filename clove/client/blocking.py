@@ -15,15 +15,16 @@ import functools
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from time import monotonic, sleep
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from clove.client import vocabulary as say
 from clove.client.call import Call, Reply, StreamCall
-from clove.client.channel import Channel, Unsent, Waiter
+from clove.client.channel import Channel, Unsent
 from clove.client.limits import ClientLimits
 from clove.client.place import absolute, nobody_there, socket_path
+from clove.client.stream import Stream
 from clove.errors import CloveError, ConnectionLost, InvalidRequest, TimedOut
 
 if TYPE_CHECKING:
@@ -331,82 +332,6 @@ class CloveClient:
         self._pid = os.getpid()
         if channel is not None:
             channel.disown()
-
-
-class Stream(Generic[T, S]):
-    """Iterate over the pieces of a reply as they come.
-
-    @ivar result: the whole reply, once the iteration is over.
-
-    Leaving it early (`close`, `with`, or throwing it away) cancels the call.
-    """
-
-    def __init__(
-        self, call: StreamCall[T, S], channel: Channel, waiter: Waiter, deadline: float | None
-    ) -> None:
-        self._call = call
-        self._channel = channel
-        self._waiter: Waiter | None = waiter
-        self._deadline = deadline
-        self._pieces: Iterator[S] = iter(())
-        self._partial = False
-        self.result: T | None = None
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> S:
-        while True:
-            for piece in self._pieces:
-                return piece
-            if self._waiter is None:
-                raise StopIteration
-            self._take(self._waiter)
-
-    def _take(self, waiter: Waiter) -> None:
-        try:
-            payload, more = self._channel.take(waiter, self._deadline)
-            reply = self._call.decoded(payload)
-        except BaseException:
-            self.close()
-            raise
-        if more:
-            self._partial = True
-            self._pieces = iter(self._call.pieces(reply))
-            return
-        self._waiter = None
-        self.result = self._call.pick(reply)
-        self._pieces = iter(()) if self._partial else iter(self._call.rest(reply))
-
-    def finish(self) -> T:
-        """Take whatever is left and give the whole reply."""
-        for _ in self:
-            pass
-        if self.result is None:
-            raise ConnectionLost("this stream was closed before its end")
-        return self.result
-
-    def close(self) -> None:
-        """Abandon the rest."""
-        waiter, self._waiter = self._waiter, None
-        self._pieces = iter(())
-        if waiter is not None:
-            self._channel.abandon(waiter)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def __del__(self) -> None:
-        if self._waiter is not None:
-            self._channel.orphan(self._waiter)
 
 
 _socket_path = socket_path
