@@ -15,7 +15,7 @@ __all__ = ["LOOP", "Automaton", "Token", "Wild"]
 
 
 class Wild(Protocol):
-    """A token that stands for more than one symbol."""
+    """A token that stands for more than one symbol. Hashed by identity."""
 
     def matches(self, symbol: str) -> bool:
         """Does it stand for this symbol?"""
@@ -53,7 +53,7 @@ class Automaton:
 
     def __init__(self, patterns: Sequence[Sequence[Token]]) -> None:
         self._literals: dict[str, int] = {}
-        self._wilds: list[tuple[Wild, int]] = []
+        self._wilds: dict[Wild, int] = {}
         self._loops = 0
         self._start = 0
         self._accept: list[int] = []
@@ -78,17 +78,18 @@ class Automaton:
         elif isinstance(token, str):
             self._literals[token] = self._literals.get(token, 0) | bit
         else:
-            self._wilds.append((token, bit))
+            self._wilds[token] = self._wilds.get(token, 0) | bit
 
     def _close(self, states: int) -> int:
         return states | (states & self._loops) << 1
 
-    def _movable(self, symbol: str) -> int:
-        bits = self._literals.get(symbol, 0)
-        for wild, bit in self._wilds:
-            if wild.matches(symbol):
-                bits |= bit
-        return bits
+    def _moved(self, states: int, symbol: str) -> int:
+        """The states after one more symbol."""
+        movable = self._literals.get(symbol, 0) & states
+        for wild, bits in self._wilds.items():
+            if states & bits and wild.matches(symbol):
+                movable |= bits & states
+        return self._close(movable << 1 | states & self._loops)
 
     def match(self, symbols: Iterable[str], *, beneath: bool = False) -> int:
         """The number of the first pattern that matches all of the symbols, or -1.
@@ -98,7 +99,7 @@ class Automaton:
         states = self._start
         seen = states
         for symbol in symbols:
-            states = self._close((states & self._movable(symbol)) << 1 | states & self._loops)
+            states = self._moved(states, symbol)
             if not states:
                 break
             seen |= states
@@ -121,8 +122,8 @@ class Automaton:
                 states = self._close(states & self._loops)
                 continue
             if isinstance(token, str):
-                movable = self._movable(token)
-            else:
-                movable = sum(bit for wild, bit in self._wilds if wild.covers(token))
+                states = self._moved(states, token)
+                continue
+            movable = sum(bits for wild, bits in self._wilds.items() if wild.covers(token))
             states = self._close((states & movable) << 1 | states & self._loops)
         return bool(states & self._accepting)

@@ -5,6 +5,7 @@ A pattern is compiled together with its list; see L{clove.policy.automaton}.
 
 from __future__ import annotations
 
+import functools
 import os.path
 from collections.abc import Iterable
 from typing import Final
@@ -68,12 +69,19 @@ class _SegmentGlob:
     def __init__(self, text: str) -> None:
         self._characters = _characters(text)
         self._automaton = Automaton([self._characters])
+        self._any = text == "*"
 
     def matches(self, symbol: str) -> bool:
-        return self._automaton.match(symbol) == 0
+        return self._any or self._automaton.match(symbol) == 0
 
     def covers(self, other: Wild) -> bool:
         return isinstance(other, _SegmentGlob) and self._automaton.covers(other._characters)
+
+
+@functools.lru_cache(maxsize=256)
+def _segment(text: str) -> _SegmentGlob:
+    """The same object for the same text, so that an automaton asks it once for all."""
+    return _SegmentGlob(text)
 
 
 def _characters(text: str) -> list[Token]:
@@ -138,11 +146,10 @@ def tokens(pattern: str) -> list[Token]:
         raise InvalidRequest(
             f"a path pattern has at most {MAX_SEGMENTS} segments, {MAX_WILDS} with wildcards"
         )
-    return [
-        LOOP if part == "**" else part if is_plain(part) else _SegmentGlob(part) for part in parts
-    ]
+    return [LOOP if part == "**" else part if is_plain(part) else _segment(part) for part in parts]
 
 
+@functools.cache
 def kernel_home() -> str:
     """The home directory of the kernel's own user, as its environment says."""
     return os.path.expanduser("~")

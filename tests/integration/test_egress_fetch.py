@@ -6,6 +6,7 @@ import datetime
 import gzip
 import ipaddress
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -19,6 +20,7 @@ from OpenSSL import SSL
 from twisted.internet import reactor, ssl
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IHostnameResolver, IOpenSSLContextFactory
 from twisted.internet.protocol import Factory, Protocol
 from twisted.protocols.policies import WrappingFactory
@@ -28,7 +30,10 @@ from twisted.web.server import NOT_DONE_YET, Request, Site
 from zope.interface import implementer
 
 from clove.errors import InvalidRequest, LimitExceeded, PermissionDenied, TimedOut, Unavailable
+from clove.kernel.calls.http import http
+from clove.kernel.context import Context
 from clove.kernel.egress import Egress, EgressLimits
+from clove.kernel.principal import Kind, Principal
 from clove.messages.http import HttpReply, HttpRequest
 from clove.policy import Level, Permissions, for_level
 
@@ -410,6 +415,44 @@ async def test_a_name_without_addresses_and_a_closed_port_are_unavailable(server
     await free.stopListening()
     with pytest.raises(Unavailable, match="cannot reach"):
         await fetch(allowing(f"127.0.0.1:{number}"), f"http://127.0.0.1:{number}/")
+
+
+async def test_localhost_by_the_systems_own_resolver(server: Server) -> None:
+    reply = await fetch(allowing(f"localhost:{server.number}"), server.url("hello", "localhost"))
+    assert reply.status_code == 200
+    with pytest.raises(PermissionDenied):
+        await fetch(EVERYTHING, server.url("hello", "localhost"))
+
+
+async def test_an_ipv6_address_is_dialled_and_named_in_brackets() -> None:
+    pages = Pages()
+    site: Any = WrappingFactory(Site(pages))
+    try:
+        port: Any = REACTOR.listenTCP(0, site, interface="::1")
+    except CannotListenError:
+        pytest.skip("this host has no IPv6")
+    number = port.getHost().port
+    try:
+        reply = await fetch(allowing(f"[::1]:{number}"), f"http://[0:0::1]:{number}/hello")
+        assert reply.url == f"http://[::1]:{number}/hello"
+        assert pages.seen[0][2]["host"] == f"[::1]:{number}"
+        with pytest.raises(PermissionDenied):
+            await fetch(allowing(f"127.0.0.1:{number}"), f"http://[::1]:{number}/hello")
+    finally:
+        await port.stopListening()
+        for connection in list(site.protocols):
+            connection.transport.abortConnection()
+        await turn()
+
+
+async def test_the_syscall_uses_the_callers_permissions(server: Server, local: Permissions) -> None:
+    kernel: Any = SimpleNamespace(egress=Egress(REACTOR))
+    caller = Principal(7, Kind.AGENT, local)
+    assert (await http(Context(kernel, caller), HttpRequest(url=server.url("hello")))).success
+    caller.permissions = EVERYTHING
+    with pytest.raises(PermissionDenied):
+        await http(Context(kernel, caller), HttpRequest(url=server.url("hello")))
+    await turn()
 
 
 async def test_proxy_variables_change_nothing(
