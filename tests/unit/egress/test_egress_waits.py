@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 from twisted.internet.address import IPv4Address
+from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IHostnameResolver
 from twisted.internet.task import Clock
 from zope.interface import implementer
@@ -64,7 +65,9 @@ def test_abandoned_look_ups_count_until_they_are_done() -> None:
     late = Late()
     lookups = Lookups(late, 2, 16)
     for _ in range(2):
-        lookups.resolve("a.test", 80).cancel()
+        found = lookups.resolve("a.test", 80)
+        found.addErrback(lambda failure: failure.trap(CancelledError))
+        found.cancel()
     with pytest.raises(LimitExceeded):
         lookups.resolve("a.test", 80)
     late.answer()
