@@ -14,7 +14,7 @@ from clove.errors import (
     PermissionDenied,
     Unavailable,
 )
-from clove.sandbox.openat2 import BadPath, MagicLink
+from clove.sandbox.openat2 import BadPath, MagicLink, ProcessEntry
 
 __all__ = ["fault"]
 
@@ -29,6 +29,12 @@ def fault(error: OSError | BadPath, path: str) -> CloveError:
     """
     if isinstance(error, BadPath):
         return InvalidRequest(str(error))
+    if isinstance(error, ProcessEntry):
+        return PermissionDenied(
+            f"{path!r} belongs to a process and is not opened for another",
+            rule="proc",
+            hint="run a command (EXEC) that reads it with its own rights",
+        )
     if isinstance(error, MagicLink):
         return PermissionDenied(
             f"{path!r} leads through a magic link of /proc",

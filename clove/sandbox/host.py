@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import ParamSpec, Protocol, TypeVar
@@ -11,7 +10,7 @@ from typing import ParamSpec, Protocol, TypeVar
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
-from clove.errors import NotFound, PermissionDenied
+from clove.errors import NotFound
 from clove.sandbox.environment import public_environment
 from clove.sandbox.faults import fault
 from clove.sandbox.interface import Command, IFile, IRunning, IView, Output
@@ -21,9 +20,6 @@ __all__ = ["HostFile", "HostLauncher", "HostView", "kept"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-_PROCESS = re.compile(r"/\d+(/|$)")
-"""What follows procfs's own mount point in the path of a process's directory."""
 
 
 class Threads(Protocol):
@@ -120,24 +116,15 @@ class HostView:
     def resolve(self, path: str) -> Deferred[IFile]:
         """Hold what a path leads to. @see: L{IView.resolve}.
 
-        @raise PermissionDenied: rule `proc` for the directories of processes in
-            /proc: they would be the kernel's own, or opened with its rights.
+        @raise PermissionDenied: also by rule `proc`, for processes' entries in /proc.
         """
         cwd = self._cwd
 
         def call() -> Held:
             try:
-                held = resolve(path, cwd)
+                return resolve(path, cwd)
             except (OSError, BadPath) as error:
                 raise fault(error, path) from None
-            if held.proc and _of_a_process(held.path):
-                held.close()
-                raise PermissionDenied(
-                    f"{path!r} belongs to a process and is not opened by the kernel",
-                    rule="proc",
-                    hint="run a command (EXEC) that reads it with its own rights",
-                )
-            return held
 
         found = kept(self._threads.run(call), Held.close)
         return found.addCallback(lambda held: HostFile(self._threads, held, path))
@@ -152,11 +139,6 @@ class HostView:
 
         ready = self._threads.run(_directory, asked, self._cwd)
         return kept(ready.addCallback(start), lambda running: running.kill())
-
-
-def _of_a_process(path: str) -> bool:
-    """True for a path on a procfs that lies in some process's directory."""
-    return _PROCESS.search(path) is not None
 
 
 def _directory(path: str, base: str) -> str:

@@ -17,7 +17,16 @@ import errno
 import os
 import stat
 
-__all__ = ["MAX_PATH", "BadPath", "Held", "MagicLink", "available", "resolve", "walk"]
+__all__ = [
+    "MAX_PATH",
+    "BadPath",
+    "Held",
+    "MagicLink",
+    "ProcessEntry",
+    "available",
+    "resolve",
+    "walk",
+]
 
 SYS_OPENAT2 = 437  # the same number on all architectures but alpha
 RESOLVE_NO_MAGICLINKS = 0x02
@@ -40,6 +49,14 @@ class BadPath(ValueError):
 
 class MagicLink(PermissionError):
     """The path leads through a magic link of procfs."""
+
+
+class ProcessEntry(MagicLink):
+    """The path is some process's entry in procfs.
+
+    Whoever opens it here does so with rights that the asker may lack: for
+    /proc/self it is this process's own entry, memory and environment included.
+    """
 
 
 class _OpenHow(ctypes.Structure):
@@ -256,10 +273,13 @@ class Held:
 
 def _held(descriptor: int, asked: str, name: str = "") -> Held:
     try:
-        return Held(descriptor, asked, name)
+        held = Held(descriptor, asked, name)
+        if held.proc and any(part.isdecimal() for part in held.path.split("/")):
+            raise ProcessEntry(errno.EACCES, "is the entry of a process", asked)
     except BaseException:
         os.close(descriptor)
         raise
+    return held
 
 
 def resolve(path: str, base: str) -> Held:
@@ -272,6 +292,7 @@ def resolve(path: str, base: str) -> Held:
     @param base: absolute directory.
     @raise BadPath: the path is empty, too long or has a NUL.
     @raise MagicLink: it leads through a magic link.
+    @raise ProcessEntry: it leads to some process's entry in procfs.
     @raise FileNotFoundError: even its directory is missing.
     @raise OSError: ELOOP, EACCES, ENOTDIR and others, as openat2(2) gives them.
     """

@@ -14,7 +14,7 @@ from clove.errors import (
     Unavailable,
 )
 from clove.sandbox.faults import fault
-from clove.sandbox.openat2 import BadPath, MagicLink
+from clove.sandbox.openat2 import BadPath, MagicLink, ProcessEntry
 
 
 @pytest.mark.parametrize(
@@ -43,5 +43,6 @@ def test_numbers(code: int, kind: type[CloveError]) -> None:
 
 def test_denials_name_their_rule() -> None:
     assert fault(MagicLink(errno.ELOOP, "x"), "/p").rule == "magic-link"
+    assert fault(ProcessEntry(errno.EACCES, "x"), "/p").rule == "proc"
     assert fault(PermissionError(errno.EPERM, "x"), "/p").rule == "os"
     assert isinstance(fault(BadPath("empty"), ""), InvalidRequest)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from clove.sandbox import openat2
-from clove.sandbox.openat2 import BadPath, Held, MagicLink, resolve
+from clove.sandbox.openat2 import BadPath, Held, MagicLink, ProcessEntry, resolve
 
 
 @pytest.fixture(params=["openat2", "walk"])
@@ -166,8 +166,9 @@ def test_circles_of_links_end(look: Look, tree: Path) -> None:
     ],
 )
 def test_magic_links_are_refused(look: Look, path: str) -> None:
-    with pytest.raises(MagicLink):
+    with pytest.raises(MagicLink) as caught:
         look(path)
+    assert not isinstance(caught.value, ProcessEntry)
 
 
 def test_a_link_to_a_magic_link_is_refused(look: Look, tree: Path) -> None:
@@ -176,11 +177,17 @@ def test_a_link_to_a_magic_link_is_refused(look: Look, tree: Path) -> None:
         look("l/etc/hostname")
 
 
-def test_the_ordinary_links_of_proc_are_followed(look: Look) -> None:
-    held = look("/proc/self/status")
-    assert held.path == f"/proc/{os.getpid()}/status"
-    assert held.proc
-    assert look("/proc/mounts").kind == "file"
+def test_what_proc_says_of_the_system_is_held(look: Look) -> None:
+    held = look("/proc/meminfo")
+    assert (held.path, held.kind, held.proc) == ("/proc/meminfo", "file", True)
+
+
+@pytest.mark.parametrize(
+    "path", ["/proc/self", "/proc/self/status", "/proc/mounts", f"/proc/{os.getpid()}/mem"]
+)
+def test_entries_of_processes_are_refused(look: Look, path: str) -> None:
+    with pytest.raises(ProcessEntry):
+        look(path)
 
 
 @pytest.mark.parametrize("path", ["", "a\0b", "/" + "x" * 4096, "/\udc00\ud800"])
