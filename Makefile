@@ -4,10 +4,10 @@
 PY := .venv/bin/python
 TOPIC ?=
 PYTEST_ARGS ?=
-SOURCES := clove twisted tests examples bench
+SOURCES := clove twisted tests examples bench tools
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help venv dev demo test lint pytest trial bench bench-smoke docs lock clean
+.PHONY: help venv dev demo test lint pytest trial bench bench-smoke docs reference lock clean
 
 # One line for each check, its output only when it fails.
 define quietly
@@ -51,6 +51,9 @@ bench-smoke: dev ## the bench in a few seconds, to see that it runs
 docs: dev ## API documentation in apidocs/
 	@.venv/bin/pydoctor -q -W --project-name Clove --docformat epytext --html-output apidocs \
 		--privacy 'PRIVATE:clove.**._*' clove
+
+reference: dev ## the tables of docs/limits.md and docs/configuration.md
+	@$(PY) tools/reference.py
 
 lock: dev ## renew requirements.lock and requirements-dev.lock
 	@tools/lock

@@ -140,11 +140,13 @@ def _cgroup_roots() -> tuple[str, ...]:
 
 
 def _cgroups() -> set[str]:
+    """Cgroups of kernels that are gone: a live one, whose pid is in the name, may have its own."""
     return {
         entry.path
         for root in _cgroup_roots()
         for entry in os.scandir(root)
-        if entry.name.startswith("clove") and entry.is_dir()
+        if entry.name.startswith("clove")
+        and not os.path.exists(f"/proc/{entry.name.rpartition('-')[2]}")
     }
 
 

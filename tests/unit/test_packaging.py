@@ -1,0 +1,104 @@
+"""What is installed: the plugin, the commands, the locks, the wheel."""
+
+from __future__ import annotations
+
+import configparser
+import re
+import subprocess
+import sys
+import zipfile
+from importlib.metadata import entry_points, requires, version
+from pathlib import Path
+
+import pytest
+from twisted.application.service import IServiceMaker
+from twisted.plugin import getPlugins
+
+ROOT = Path(__file__).resolve().parents[2]
+LOCKS = ["requirements.lock", "requirements-dev.lock"]
+
+
+def locked(name: str) -> dict[str, str]:
+    """Version of each package of a lock, by its normal name."""
+    text = (ROOT / name).read_text()
+    found = re.findall(r"^([A-Za-z0-9._-]+)==([^ \\]+)", text, re.MULTILINE)
+    return {_normal(package): number for package, number in found}
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def test_twistd_knows_the_kernel() -> None:
+    assert "clove-kernel" in {maker.tapname for maker in getPlugins(IServiceMaker)}
+
+
+def test_the_plugin_directory_does_not_shadow_twisted() -> None:
+    assert not (ROOT / "twisted" / "__init__.py").exists()
+    assert not (ROOT / "twisted" / "plugins" / "__init__.py").exists()
+
+
+def test_the_clove_command_is_installed() -> None:
+    (command,) = entry_points(group="console_scripts", name="clove")
+    assert command.value == "clove.cli.main:main"
+    assert callable(command.load())
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_every_locked_package_has_a_hash_and_no_other_source(name: str) -> None:
+    text = (ROOT / name).read_text()
+    assert "://" not in text
+    assert not re.search(r"^\s*--?(index|extra|find|trusted|i |f )", text, re.MULTILINE)
+    packages = re.split(r"^(?=[A-Za-z0-9])", text, flags=re.MULTILINE)[1:]
+    assert len(packages) > 20
+    for package in packages:
+        assert re.match(r"[A-Za-z0-9._-]+==\S+ \\\n +--hash=sha256:[0-9a-f]{64}", package), package
+
+
+def test_the_locks_have_what_setup_cfg_asks_for() -> None:
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    for section, key, lock in (
+        ("options", "install_requires", "requirements.lock"),
+        ("options.extras_require", "dev", "requirements-dev.lock"),
+    ):
+        have = locked(lock)
+        for line in config[section][key].split():
+            name, _, least = line.partition(">=")
+            chosen = have[_normal(name)]
+            assert _numbers(chosen) >= _numbers(least), line
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", text)]
+
+
+def test_the_locks_agree_and_hold_the_build_backend() -> None:
+    plain, dev = (locked(name) for name in LOCKS)
+    assert {name: dev.get(name) for name in plain} == plain
+    assert "setuptools" in plain
+
+
+def test_the_metadata_names_the_same_requirements() -> None:
+    names = {re.split(r"[>=<; \[]", line)[0].lower() for line in requires("clove") or []}
+    assert {"twisted", "msgspec", "click"} <= names
+
+
+def test_the_wheel_has_the_plugin_and_the_licence(tmp_path: Path) -> None:
+    if _numbers(version("setuptools"))[0] < 68:
+        pytest.skip("setuptools is older than our build needs; `make dev` installs the locked one")
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", "-q"]
+    flags = ["--no-deps", "--no-build-isolation", "--no-index", "-w", str(tmp_path)]
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    for name in ("clove", "twisted", "setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
+        (tree / name).symlink_to(ROOT / name)
+    subprocess.run([*pip, *flags, str(tree)], check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("clove-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    assert "twisted/plugins/clove_plugin.py" in names
+    assert "twisted/__init__.py" not in names
+    assert {"clove/py.typed", "clove/framing.py", "clove/sandbox/helper.py"} <= names
+    assert any(name.endswith("LICENSE") for name in names)
+    assert not any(name.startswith(("tests/", "bench/", "examples/")) for name in names)
