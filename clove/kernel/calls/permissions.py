@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clove.errors import InvalidRequest, PermissionDenied
+from clove.errors import InvalidRequest, NotFound, PermissionDenied
 from clove.framing import Opcode
 from clove.messages.permissions import (
     GetPermsReply,
@@ -22,9 +22,8 @@ from clove.messages.permissions import (
 from clove.policy import FLAGS, Permissions, excesses, explain, narrow, parse, requested_fields
 
 if TYPE_CHECKING:
-    from clove.kernel.context import Context
+    from clove.kernel.context import Context, Kernel
     from clove.kernel.principal import Principal
-    from clove.kernel.registry import Registry
 
 __all__ = ["get_perms", "set_perms", "why"]
 
@@ -46,7 +45,9 @@ def set_perms(ctx: Context, request: SetPermsRequest) -> SetPermsReply:
     if not ctx.principal.is_operator:
         wanted = _narrowed(principal.permissions, wanted, requested_fields(mapping))
     changes = {principal: wanted}
-    _spread(ctx.kernel.registry, principal, changes)
+    for other in ctx.kernel.registry:
+        if _descends(ctx.kernel, other, principal.agent_id) and excesses(wanted, other.permissions):
+            changes[other] = narrow(wanted, other.permissions)
     for changed, permissions in changes.items():
         changed.permissions = permissions
     return SetPermsReply(agent_id=principal.agent_id, permissions=wanted.to_wire())
@@ -90,7 +91,7 @@ def _target(ctx: Context, agent_id: int | None, what: str) -> Principal:
     if mine.is_operator:
         return registry.find(agent_id=agent_id)
     found = registry.get(agent_id)
-    if found is None or not _descends(registry, found, mine.agent_id):
+    if found is None or not _descends(ctx.kernel, found, mine.agent_id):
         raise PermissionDenied(
             f"{what} of agent {agent_id}",
             rule="descendants",
@@ -99,13 +100,25 @@ def _target(ctx: Context, agent_id: int | None, what: str) -> Principal:
     return found
 
 
-def _descends(registry: Registry, principal: Principal, ancestor_id: int) -> bool:
-    above: Principal | None = principal
-    while above is not None and above.parent_id:
-        if above.parent_id == ancestor_id:
+def _descends(kernel: Kernel, principal: Principal, ancestor_id: int) -> bool:
+    """Did the ancestor spawn it, at any remove? Ids only grow, so this ends."""
+    above = principal.parent_id
+    while above:
+        if above == ancestor_id:
             return True
-        above = registry.get(above.parent_id)
+        above = _parent_of(kernel, above)
     return False
+
+
+def _parent_of(kernel: Kernel, agent_id: int) -> int:
+    """The parent's id, of an agent that has ended too; 0 if there is none."""
+    principal = kernel.registry.get(agent_id)
+    if principal is not None:
+        return principal.parent_id
+    try:
+        return kernel.agents.find(agent_id=agent_id, ended=True).parent_id
+    except NotFound:
+        return 0
 
 
 def _narrowed(now: Permissions, wanted: Permissions, named: frozenset[str]) -> Permissions:
@@ -130,19 +143,3 @@ def _narrowed(now: Permissions, wanted: Permissions, named: frozenset[str]) -> P
             hint="only the operator can raise permissions",
         )
     return narrow(now, wanted)
-
-
-def _spread(
-    registry: Registry, principal: Principal, changes: dict[Principal, Permissions]
-) -> None:
-    """Narrow the descendants to what their parents are to have."""
-    waiting = [principal]
-    while waiting:
-        parent = waiting.pop()
-        for child in registry:
-            if child.parent_id == parent.agent_id and child not in changes:
-                if excesses(changes[parent], child.permissions):
-                    changes[child] = narrow(changes[parent], child.permissions)
-                else:
-                    changes[child] = child.permissions
-                waiting.append(child)

@@ -19,6 +19,7 @@ class Family:
 
     def __init__(self) -> None:
         self.registry = Registry()
+        self.ended: dict[int, Principal] = {}
         self.operator = self.add(Kind.OPERATOR, "unrestricted")
         self.guest = self.add(Kind.GUEST, "standard")
         self.parent = self.add(Kind.AGENT, "standard", self.operator)
@@ -38,8 +39,19 @@ class Family:
         return principal
 
     def context(self, principal: Principal) -> Context:
-        kernel: Any = SimpleNamespace(registry=self.registry)
+        kernel: Any = SimpleNamespace(registry=self.registry, agents=self)
         return Context(kernel, principal)
+
+    def end(self, principal: Principal) -> None:
+        """The agent ends; its children live on."""
+        self.registry.remove(principal)
+        self.ended[principal.agent_id] = principal
+
+    def find(self, *, agent_id: int, ended: bool) -> Principal:
+        """As the kernel's agents do."""
+        if not ended or agent_id not in self.ended:
+            raise NotFound("no such agent")
+        return self.ended[agent_id]
 
     def set(self, who: Principal, **fields: Any) -> None:
         set_perms(self.context(who), SetPermsRequest(**fields))
@@ -147,6 +159,20 @@ def test_descendants_are_narrowed_with_their_ancestor(family: Family) -> None:
     for principal in (family.parent, family.child, family.grandchild):
         assert not principal.permissions.can_exec
     assert family.stranger.permissions.can_exec
+
+
+def test_a_grandchild_stays_one_when_its_parent_ends(family: Family) -> None:
+    family.end(family.child)
+    request = GetPermsRequest(agent_id=family.grandchild.agent_id)
+    assert get_perms(family.context(family.parent), request).success
+    family.set(family.operator, agent_id=family.parent.agent_id, level="minimal")
+    assert not family.grandchild.permissions.can_exec
+
+
+def test_raising_a_parent_leaves_its_children_alone(family: Family) -> None:
+    before = family.child.permissions
+    family.set(family.operator, agent_id=family.parent.agent_id, level="unrestricted")
+    assert family.child.permissions is before
 
 
 def test_a_bad_request_changes_nothing(family: Family) -> None:
