@@ -1,0 +1,111 @@
+"""Runs one program in a default sandbox: JSON in on stdin, JSON out on stdout.
+
+A program of its own, so that it can be run as an unprivileged user, with a
+controlling terminal, or where user namespaces are used up.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from twisted.internet import reactor as installed_reactor
+from twisted.internet.defer import Deferred
+
+import clove
+from clove.errors import CloveError
+from clove.kernel.threads import Threads
+from clove.sandbox.launcher import Launcher
+from clove.sandbox.spec import NAMESPACES, Bind, SandboxSpec
+
+OUTSIDE_UID = 231_072
+reactor: Any = installed_reactor
+
+
+def spec_for(asked: dict[str, Any], workspace: str) -> SandboxSpec:
+    """The default sandbox with what the test asks for."""
+    python = os.path.realpath(sys.executable)
+    library = str(Path(clove.__file__).parent)
+    binds = [Bind(library, "/opt/clove/clove"), Bind(workspace, "/workspace", writable=True)]
+    if not sys.base_prefix.startswith("/usr"):
+        prefix = os.path.realpath(sys.base_prefix)
+        binds.insert(0, Bind(prefix, prefix))
+    binds += [Bind(**bind) for bind in asked.get("binds", ())]
+    root = os.getuid() == 0
+    return SandboxSpec(
+        argv=(python, "-c", asked["code"], *asked.get("args", ())),
+        env={
+            "PATH": "/usr/local/bin:/usr/bin:/bin",
+            "HOME": "/workspace",
+            "LANG": "C.UTF-8",
+            "PYTHONPATH": "/opt/clove",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        },
+        cwd="/workspace",
+        namespaces=frozenset(asked.get("namespaces", NAMESPACES)),
+        uid=asked.get("uid", OUTSIDE_UID) if root else None,
+        binds=tuple(binds),
+        rlimits=asked.get("rlimits", {}),
+        umask=0o077,
+        allow_degraded=asked.get("allow_degraded", False),
+    )
+
+
+async def run(asked: dict[str, Any]) -> dict[str, Any]:
+    """Launch, wait, tell."""
+    threads = Threads(reactor)
+    threads.start()
+    workspace = tempfile.mkdtemp(dir="/tmp", prefix="clove-w")
+    heard: dict[int, bytes] = {1: b"", 2: b""}
+
+    def output(stream: int, data: bytes) -> None:
+        heard[stream] += data
+
+    try:
+        for name, text in asked.get("files", {}).items():
+            Path(workspace, name).write_text(text)
+        for name, target in asked.get("links", {}).items():
+            os.symlink(target, os.path.join(workspace, name))
+        if os.getuid() == 0:
+            os.chown(workspace, OUTSIDE_UID, OUTSIDE_UID)
+        for source, name in asked.get("setuid", {}).items():
+            shutil.copy(source, os.path.join(workspace, name))
+            os.chmod(os.path.join(workspace, name), 0o6755)
+        sandbox = await Launcher(reactor, threads).launch(spec_for(asked, workspace), output)
+        status = await sandbox.done
+        return {
+            "code": status.code,
+            "signal": status.signal,
+            "out": heard[1].decode(errors="replace"),
+            "err": heard[2].decode(errors="replace"),
+            "isolation": sandbox.isolation.to_wire(),
+            "left": sorted(os.listdir(workspace)),
+        }
+    except CloveError as error:
+        return {"error": error.fields(), "left": sorted(os.listdir(workspace))}
+    finally:
+        shutil.rmtree(workspace)
+        threads.stop()
+
+
+def main() -> None:
+    """Read, run, print."""
+    asked = json.load(sys.stdin)
+
+    def start() -> None:
+        running = Deferred.fromCoroutine(run(asked))
+        running.addCallback(lambda result: print(json.dumps(result)))
+        running.addErrback(lambda failure: failure.printTraceback(sys.stderr))
+        running.addBoth(lambda _: reactor.stop())
+
+    reactor.callWhenRunning(start)
+    reactor.run()
+
+
+if __name__ == "__main__":
+    main()
