@@ -116,7 +116,7 @@ def _parent_of(kernel: Kernel, agent_id: int) -> int:
     if principal is not None:
         return principal.parent_id
     try:
-        return kernel.agents.find(agent_id=agent_id, ended=True).parent_id
+        return kernel.agents.find(agent_id=agent_id, name=None, ended=True).parent_id
     except NotFound:
         return 0
 

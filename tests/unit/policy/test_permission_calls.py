@@ -47,9 +47,9 @@ class Family:
         self.registry.remove(principal)
         self.ended[principal.agent_id] = principal
 
-    def find(self, *, agent_id: int, ended: bool) -> Principal:
+    def find(self, *, agent_id: int, name: str | None, ended: bool) -> Principal:
         """As the kernel's agents do."""
-        if not ended or agent_id not in self.ended:
+        if name is not None or not ended or agent_id not in self.ended:
             raise NotFound("no such agent")
         return self.ended[agent_id]
 
