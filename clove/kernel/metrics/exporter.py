@@ -15,8 +15,9 @@ from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web.http import FORBIDDEN, INTERNAL_SERVER_ERROR
-from twisted.web.resource import Resource
+from twisted.web.http import FORBIDDEN, INTERNAL_SERVER_ERROR, NOT_ALLOWED
+from twisted.web.pages import notFound
+from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
 from clove.kernel.metrics.metrics import Metrics
@@ -49,10 +50,14 @@ class MetricsPage(Resource):
         Resource.__init__(self)
         self._metrics = metrics
 
-    def render_GET(self, request: Request) -> bytes | int:
+    def render(self, request: Request) -> bytes | int:
         """The text, or 403 for a request that no local program would make."""
         request.setHeader(b"content-type", b"text/plain; charset=utf-8")
         request.setHeader(b"x-content-type-options", b"nosniff")
+        if request.method not in (b"GET", b"HEAD"):
+            request.setResponseCode(NOT_ALLOWED)
+            request.setHeader(b"allow", b"GET, HEAD")
+            return b"only GET and HEAD\n"
         if not _is_local(request):
             request.setResponseCode(FORBIDDEN)
             return b"Permission denied: only for programs on this machine\n"
@@ -76,11 +81,21 @@ class MetricsPage(Resource):
         request.finish()
 
 
+class _Root(Resource):
+    """What is at /metrics, and nothing else."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        Resource.__init__(self)
+        self.putChild(b"metrics", MetricsPage(metrics))
+
+    def getChild(self, path: bytes, request: Request) -> IResource:
+        """Nothing else is here."""
+        return notFound()
+
+
 def metrics_site(metrics: Metrics) -> Site:
     """What to listen with on 127.0.0.1."""
-    root = Resource()
-    root.putChild(b"metrics", MetricsPage(metrics))
-    site = Site(root, timeout=IDLE)
+    site = Site(_Root(metrics), timeout=IDLE)
     site.displayTracebacks = False
     return site
 
