@@ -23,6 +23,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IHostnameResolver, IOpenSSLContextFactory
 from twisted.internet.protocol import Factory, Protocol
+from twisted.logger import globalLogPublisher
 from twisted.protocols.policies import WrappingFactory
 from twisted.web.client import BrowserLikePolicyForHTTPS
 from twisted.web.resource import Resource
@@ -209,6 +210,17 @@ async def test_a_page_arrives_whole(server: Server, local: Permissions) -> None:
     assert method == "GET"
     assert headers["x-mine"] == "yes"
     assert headers["host"] == f"127.0.0.1:{server.number}"
+
+
+async def test_a_request_leaves_no_line_in_the_log(server: Server, local: Permissions) -> None:
+    lines: list[Any] = []
+    observer: Any = lines.append
+    globalLogPublisher.addObserver(observer)
+    try:
+        await fetch(local, server.url("hello"))
+    finally:
+        globalLogPublisher.removeObserver(observer)
+    assert [line for line in lines if "actory" in str(line)] == []
 
 
 async def test_a_body_is_sent(server: Server, local: Permissions) -> None:

@@ -7,12 +7,13 @@ target and its checked addresses, and connects for nothing else.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint, wrapClientTLS
 from twisted.internet.error import ConnectError
 from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
+from twisted.internet.protocol import ClientFactory
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.web.client import URI, Agent, HTTPConnectionPool
 from twisted.web.http_headers import Headers
@@ -55,6 +56,14 @@ class _MeteredFactory(WrappingFactory):
     def __init__(self, factory: IProtocolFactory, hop: Hop) -> None:
         super().__init__(factory)  # type: ignore[no-untyped-call]
         self.hop = hop
+
+    def doStart(self) -> None:
+        """Without a log line of the factory within, for each request."""
+        ClientFactory.doStart(cast("ClientFactory[Any]", self))
+
+    def doStop(self) -> None:
+        """As L{doStart}."""
+        ClientFactory.doStop(cast("ClientFactory[Any]", self))
 
     def buildProtocol(self, addr: Any) -> Any:
         protocol = super().buildProtocol(addr)
