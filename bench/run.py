@@ -1,6 +1,6 @@
 """How fast the kernel answers, as ratios to the least that a server can do.
 
-`python -m bench.run [--json] [--rounds N] [--seconds S] [--smoke] [--tools DIR]`
+`python -m bench.run [--json] [--rounds N] [--seconds S] [--pin] [--smoke] [--tools DIR]`
 
 Both servers run at once, one of them idle; each workload goes to the one and
 then to the other, and the whole is repeated. A ratio compares two measurements
@@ -78,8 +78,24 @@ def measure(command: list[str]) -> dict[str, float]:
     return numbers
 
 
-def run(tools: dict[str, Path], rounds: int, seconds: float) -> list[dict[str, Any]]:
-    """All workloads, in turn on both servers, repeated; one record for each workload."""
+def _stay_on(cpu: int | None) -> None:
+    """Run this process, and what it starts from now on, on one processor."""
+    if cpu is not None:
+        os.sched_setaffinity(0, {cpu})
+
+
+def run(
+    tools: dict[str, Path], rounds: int, seconds: float, pin: bool = False
+) -> list[dict[str, Any]]:
+    """All workloads, in turn on both servers, repeated; one record for each workload.
+
+    @param pin: servers on one processor and load on another. Without it the
+        scheduler may put both ends of a single connection on the same one, where a
+        round trip takes a fraction of the time.
+    """
+    processors = sorted(os.sched_getaffinity(0))
+    servers_on, load_on = (processors[0], processors[-1]) if pin else (None, None)
+    _stay_on(servers_on)
     seen: dict[str, list[tuple[dict[str, float], dict[str, float]]]] = {}
     console = Console(stderr=True)
     with (
@@ -88,10 +104,11 @@ def run(tools: dict[str, Path], rounds: int, seconds: float) -> list[dict[str, A
         kernel(place) as (clove, _),
         Progress(console=console, transient=True) as progress,
     ):
+        _stay_on(load_on)
         task = progress.add_task("measuring", total=rounds * len(WORKLOADS))
         for _ in range(rounds):
             for load in WORKLOADS:
-                reference = Workload("ceiling") if load.batch else load
+                reference = Workload("ceiling", pipeline=load.batch) if load.batch else load
                 ceiling = measure(reference.command(tools, echo, seconds))
                 ours = measure(load.command(tools, clove, seconds))
                 seen.setdefault(load.name, []).append((ceiling, ours))
@@ -129,11 +146,11 @@ def show(records: list[dict[str, Any]]) -> None:
             f"{record['clove_per_s']:,.0f}",
             f"{record['ratio']:.3f}",
             f"{min(record['ratios']):.3f} - {max(record['ratios']):.3f}",
-            f"{record['p50_us']:.0f}",
-            f"{record['p99_us']:.0f}",
+            f"{record['p50_us']:,.0f}",
+            f"{record['p99_us']:,.0f}",
         )
     Console(width=None if sys.stdout.isatty() else 110).print(table)
-    print("SEND to RECV is compared with the reference's NOOP on one connection.")
+    print("SEND to RECV is compared with the reference's NOOP on one connection, pipelined alike.")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -142,6 +159,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print records, not a table")
     parser.add_argument("--rounds", type=int, default=5, help="how often all is repeated (5)")
     parser.add_argument("--seconds", type=float, default=1.5, help="for one measurement (1.5)")
+    parser.add_argument("--pin", action="store_true", help="servers and load each on one processor")
     parser.add_argument("--smoke", action="store_true", help="one short round")
     parser.add_argument("--tools", type=Path, default=TOOLS, help="directory of the C sources")
     options = parser.parse_args(arguments)
@@ -150,7 +168,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         with workplace() as place:
             tools = build(options.tools, None if options.tools == TOOLS else place)
-            records = run(tools, options.rounds, options.seconds)
+            records = run(tools, options.rounds, options.seconds, options.pin)
     except Unavailable as error:
         print(f"cannot measure: {error}", file=sys.stderr)
         return 1
