@@ -16,6 +16,7 @@ MAX_ITEMS: Final = 32
 MAX_DEPTH: Final = 4
 """Levels that are kept."""
 
+_encode = msgspec.json.Encoder().encode
 _SPACE = re.compile(r"\s+")
 
 
@@ -40,25 +41,27 @@ def details_json(details: Mapping[str, object], max_bytes: int, max_text: int) -
         clean(str(key), max_text): _harmless(value, max_text, MAX_DEPTH)
         for key, value in islice(details.items(), MAX_ITEMS)
     }
-    encoded = msgspec.json.encode(fields)
+    encoded = _encode(fields)
     while len(encoded) > max_bytes and fields:
         fields.pop("truncated", None)
         if fields:
             fields.popitem()
         fields["truncated"] = True
-        encoded = msgspec.json.encode(fields)
+        encoded = _encode(fields)
         if len(fields) == 1:
             break
     return encoded
 
 
 def _harmless(value: object, max_text: int, depth: int) -> Any:
-    if value is None or isinstance(value, (bool, float)):
+    if value is None or value is True or value is False:
         return value
-    if isinstance(value, int):
-        return value if value.bit_length() < 64 else clean(hex(value), max_text)
     if isinstance(value, str):
         return clean(value, max_text)
+    if isinstance(value, int):
+        return value if value.bit_length() < 64 else clean(hex(value), max_text)
+    if isinstance(value, float):
+        return value
     if depth > 0 and isinstance(value, Mapping):
         return {
             clean(str(key), max_text): _harmless(item, max_text, depth - 1)

@@ -1,0 +1,95 @@
+"""What one client may hand to others: whatever is taken, every decoder can read."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clove.errors import CloveError, InvalidRequest, LimitExceeded
+from clove.messages import Request, decode, encode
+from clove.messages.value import MAX_DEPTH, checked
+
+
+class Carrier(Request, frozen=True, kw_only=True):
+    """A request with any JSON in it."""
+
+    value: msgspec.Raw
+
+
+def take(value: bytes) -> bytes:
+    return bytes(checked(decode(Carrier, b'{"value": ' + value + b"}").value, "value"))
+
+
+_json = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    # a lone surrogate has no UTF-8
+    | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=30,
+)
+_pieces = st.sampled_from([bytes([byte]) for byte in b'{}[]:,"a1-.e0 \n\xff']) | st.sampled_from(
+    [b"\\u00", b"\\ud83d", b"\\n", b"\\x", b"999", b"true", b"null", b"NaN", b"\xc3\xa4"]
+)
+
+
+@settings(deadline=None, derandomize=True, database=None)
+@given(_json, st.booleans())
+def test_all_json_is_taken_byte_for_byte(value: Any, ascii: bool) -> None:
+    text = json.dumps(value, ensure_ascii=ascii).encode(errors="replace")
+    assert take(text) == text
+
+
+@settings(deadline=None, derandomize=True, database=None, max_examples=2000)
+@given(st.lists(_pieces, max_size=12).map(b"".join))
+def test_whatever_is_taken_can_be_read_by_others(value: bytes) -> None:
+    try:
+        taken = take(value)
+    except CloveError:
+        return
+    reply = encode({"messages": [{"message": msgspec.Raw(taken)}, {"message": 2}]})
+    assert json.loads(reply.decode())["messages"][1] == {"message": 2}
+    assert msgspec.json.decode(reply)["messages"][1] == {"message": 2}
+
+
+@pytest.mark.parametrize("digits", [20, 400, 4300, 4301, 100_000])
+def test_an_integer_of_any_length_is_read_by_all_or_refused(digits: int) -> None:
+    number = b"7" * digits
+    try:
+        taken = take(number)
+    except InvalidRequest:
+        return
+    assert json.loads(taken) == int(number)
+
+
+@pytest.mark.parametrize("pair", [b"[]", b'{"k":}'])
+def test_the_bound_of_depth_is_exact(pair: bytes) -> None:
+    opening, closing = pair[:-1], pair[-1:]
+
+    def nested(levels: int) -> bytes:
+        return opening * (levels - 1) + b"[]" + closing * (levels - 1)
+
+    assert take(nested(MAX_DEPTH)) == nested(MAX_DEPTH)
+    for levels in (MAX_DEPTH + 1, 400):
+        with pytest.raises(LimitExceeded):
+            take(nested(levels))
+    with pytest.raises(InvalidRequest):
+        take(nested(100_000))
+
+
+def test_brackets_in_texts_are_no_depth() -> None:
+    value = json.dumps("[" * 1000).encode()
+    assert take(value) == value
+
+
+def test_the_value_does_not_keep_the_request_alive() -> None:
+    raw = decode(Carrier, b'{"value": 1, "padding": "' + b"x" * 100_000 + b'"}').value
+    whole: Any = memoryview(checked(raw, "value")).obj
+    assert len(whole) < 100
