@@ -7,10 +7,13 @@ is for people. `docs/thinking.md` has the whole exchange.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import os
+import signal
 import stat
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -146,34 +149,59 @@ def make_provider(options: Options) -> IProvider:
     return offline
 
 
+class _Flow(asyncio.streams.FlowControlMixin):
+    """The pipe to the kernel, which says when nobody reads it any more."""
+
+    def __init__(self, on_lost: Callable[[], object]) -> None:
+        super().__init__()
+        self._on_lost = on_lost
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nobody reads any more."""
+        super().connection_lost(exc)
+        self._on_lost()
+
+
 async def serve(options: Options, provider: IProvider, stdin: int, stdout: int) -> None:
     """Answer until stdin ends or nobody reads stdout any more. Takes over both descriptors."""
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=1 << 16)
+    lost = asyncio.Event()
     # The pipe transports close these files.
     source, sink = os.fdopen(stdin, "rb", 0), os.fdopen(stdout, "wb", 0)
     incoming, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), source)
-    outgoing, flow = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, sink)
+    outgoing, flow = await loop.connect_write_pipe(lambda: _Flow(lost.set), sink)
     writer = asyncio.StreamWriter(outgoing, flow, None, loop)
 
     async def say(message: Said) -> None:
-        if not outgoing.is_closing():
+        if not lost.is_set():
             writer.write(line(message))
-            await writer.drain()
+            with contextlib.suppress(ConnectionError):
+                await writer.drain()
 
     questions = Questions(provider, options, say)
-    lines = LineBuffer(options.max_line)
-    try:
-        await say(Ready(provider=provider.name, model=provider.model))
-        while data := await reader.read(1 << 16):
-            for text in lines.feed(data):
-                await questions.take(text)
-    except ConnectionError:
-        pass  # the kernel is gone
-    finally:
+    reading = loop.create_task(_read(reader, questions, options.max_line))
+    await say(Ready(provider=provider.name, model=provider.model))
+    await _first(reading, loop.create_task(lost.wait()))
+    await questions.close()
+    if not lost.is_set():  # a transport that is gone takes no abort
         outgoing.abort()
-        incoming.close()
-        await questions.close()
+    incoming.close()
+
+
+async def _read(reader: asyncio.StreamReader, questions: Questions, max_line: int) -> None:
+    lines = LineBuffer(max_line)
+    while data := await reader.read(1 << 16):
+        for text in lines.feed(data):
+            await questions.take(text)
+
+
+async def _first(*tasks: asyncio.Task[Any]) -> None:
+    """Wait for one of the tasks and cancel the others."""
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def hide_memory() -> None:
@@ -189,6 +217,7 @@ def _is_pipe(descriptor: int) -> bool:
 def main() -> int:
     """Run the service; gives the exit status."""
     hide_memory()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the kernel, which ends our stdin
     options = parse(sys.argv[1:], os.environ)
     if not (_is_pipe(0) and _is_pipe(1)):
         print("clove.llm.service: stdin and stdout must be pipes", file=sys.stderr)

@@ -1,0 +1,107 @@
+"""The fair queue."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clove.errors import LimitExceeded
+from clove.kernel.llm.queue import FairQueue
+from clove.kernel.llm.settings import LLMLimits
+
+
+@dataclass(eq=False)
+class Item:
+    agent_id: int
+    name: str = ""
+    size: int = 1
+
+
+def queue(**limits: int) -> FairQueue[Item]:
+    return FairQueue(LLMLimits(**limits))
+
+
+def drain(line: FairQueue[Item]) -> list[str]:
+    names = []
+    while (item := line.pop(lambda _: True)) is not None:
+        names.append(item.name)
+    return names
+
+
+def test_agents_take_turns_however_much_one_of_them_asks() -> None:
+    line = queue()
+    for name in ("a1", "a2", "a3", "b1", "c1", "b2"):
+        line.push(Item(ord(name[0]), name))
+    assert drain(line) == ["a1", "b1", "c1", "a2", "b2", "a3"]
+
+
+def test_one_that_comes_late_waits_one_turn_only() -> None:
+    line = queue()
+    for name in ("a1", "a2", "a3"):
+        line.push(Item(1, name))
+    assert line.pop(lambda _: True).name == "a1"  # type: ignore[union-attr]
+    line.push(Item(2, "b1"))
+    assert drain(line) == ["a2", "b1", "a3"]
+
+
+def test_agent_whose_first_may_not_go_is_passed_over_and_keeps_its_place() -> None:
+    line = queue()
+    for agent, name in ((1, "a1"), (1, "a2"), (2, "b1")):
+        line.push(Item(agent, name))
+    assert line.pop(lambda item: item.agent_id != 1).name == "b1"  # type: ignore[union-attr]
+    assert line.pop(lambda item: item.agent_id != 1) is None
+    assert drain(line) == ["a1", "a2"]
+
+
+def test_full_lines_refuse_with_a_hint_and_keep_what_they_have() -> None:
+    line = queue(max_waiting_per_agent=2, max_waiting=3)
+    line.push(Item(1))
+    line.push(Item(1))
+    with pytest.raises(LimitExceeded) as refused:
+        line.push(Item(1))
+    assert "max_waiting_per_agent" in refused.value.hint
+    line.push(Item(2))
+    with pytest.raises(LimitExceeded):
+        line.push(Item(3))
+    assert len(line) == 3
+
+
+def test_bytes_are_bounded_too() -> None:
+    line = queue(max_waiting_bytes=1 << 20)
+    line.push(Item(1, size=1 << 20))
+    with pytest.raises(LimitExceeded):
+        line.push(Item(2, size=1))
+    assert drain(line) == [""]
+    line.push(Item(2, size=1 << 20))
+
+
+def test_removed_item_is_gone_and_counted_off() -> None:
+    line = queue()
+    first, second = Item(1, "first", 5), Item(1, "second", 7)
+    line.push(first)
+    line.push(second)
+    assert line.remove(first)
+    assert not line.remove(first)
+    assert (len(line), line.size, line.of(1)) == (1, 7, 1)
+    assert drain(line) == ["second"]
+    assert line.size == 0
+
+
+@given(st.lists(st.integers(1, 4), max_size=30))
+def test_order_within_an_agent_holds_and_nobody_is_served_twice_in_a_row_needlessly(
+    agents: list[int],
+) -> None:
+    line = queue()
+    for index, agent in enumerate(agents):
+        line.push(Item(agent, str(index)))
+    served = [(agents[int(name)], int(name)) for name in drain(line)]
+    assert sorted(index for _, index in served) == list(range(len(agents)))
+    for agent in set(agents):
+        own = [index for one, index in served if one == agent]
+        assert own == sorted(own)
+    for at, (agent, _) in enumerate(served[:-1]):
+        others = {one for one, _ in served[at + 1 :]} - {agent}
+        assert not others or served[at + 1][0] != agent
