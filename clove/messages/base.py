@@ -37,17 +37,32 @@ def _decoder(kind: type[R]) -> msgspec.json.Decoder[R]:
 
 
 def decode(kind: type[R], payload: bytes) -> R:
-    """A typed request; an empty payload means `{}`.
+    """A typed request; an empty payload means `{}`, an optional field's null its absence.
 
     @raise InvalidRequest: not UTF-8, not JSON, too deep, or of the wrong type.
     """
+    decoder = _decoder(kind)
     try:
-        request: R = _decoder(kind).decode(payload or b"{}")
+        try:
+            request: R = decoder.decode(payload or b"{}")
+        except msgspec.ValidationError:
+            if b"null" not in payload:
+                raise
+            request = decoder.decode(_without_nulls(kind, payload))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidRequest(
             f"bad request: {error}", hint="see docs/wire.md for this syscall's fields"
         ) from None
     return request
+
+
+def _without_nulls(kind: type[Request], payload: bytes) -> bytes:
+    """The payload with those optional fields left out that are null."""
+    fields = msgspec.json.decode(payload)
+    if not isinstance(fields, dict):
+        return payload
+    optional = {field.encode_name for field in msgspec.structs.fields(kind) if not field.required}
+    return encode({k: v for k, v in fields.items() if v is not None or k not in optional})
 
 
 encode = msgspec.json.encode

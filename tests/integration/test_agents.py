@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
@@ -30,7 +31,8 @@ def client(kernel: KernelProcess) -> Iterator[CloveClient]:
     with CloveClient(kernel.socket) as connected:
         yield connected
         for agent in connected.list_agents():
-            connected.kill(agent["id"])
+            with contextlib.suppress(NotFound):  # it ended by itself meanwhile
+                connected.kill(agent["id"])
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ from clove.policy import Level, for_level, narrow, parse
 if TYPE_CHECKING:
     from clove.kernel.agents import Agent
     from clove.kernel.context import Context
+    from clove.kernel.principal import Principal
     from clove.messages import Request
     from clove.messages.agents import LogsRequest, SpawnRequest, TargetRequest, WaitRequest
     from clove.policy import Permissions
@@ -40,7 +41,7 @@ async def spawn(ctx: Context, request: SpawnRequest) -> SpawnReply:
     """Start an agent, never with more than its spawner has."""
     principal = ctx.principal
     check_name(request.name)
-    permissions = _permissions(principal.permissions, request)
+    permissions = _permissions(principal, request)
     if not request.sandboxed and (principal.sandboxed or principal.kind is Kind.GUEST):
         raise PermissionDenied(
             "only the operator and unsandboxed agents may spawn unsandboxed agents",
@@ -64,21 +65,22 @@ async def spawn(ctx: Context, request: SpawnRequest) -> SpawnReply:
     )
 
 
-def _permissions(parent: Permissions, request: SpawnRequest) -> Permissions:
-    """What the new agent may do: `standard`, or what was asked for, within its parent's."""
+def _permissions(principal: Principal, request: SpawnRequest) -> Permissions:
+    """What the new agent may do: `standard`, or what was asked for, within its parent's.
+
+    An operator's grant stands as it is: nobody's permissions bound it, and a rule
+    that names a private address is his to give.
+    """
     asked = request.permissions
-    if asked is None:
-        wanted = narrow(parent, for_level(Level.STANDARD))
-    elif isinstance(asked, str):
-        wanted = narrow(parent, parse(asked, None, parent))
+    if isinstance(asked, str):
+        wanted = parse(asked, None, principal.permissions)
     else:
-        wanted = narrow(parent, parse(None, asked, for_level(Level.STANDARD)))
-    return _with_budget(parent, wanted, request.llm_budget)
+        wanted = parse(None, asked or {}, for_level(Level.STANDARD))
+    wanted = _with_budget(wanted, request.llm_budget)
+    return wanted if principal.is_operator else narrow(principal.permissions, wanted)
 
 
-def _with_budget(
-    parent: Permissions, wanted: Permissions, budget: int | dict[str, int] | None
-) -> Permissions:
+def _with_budget(wanted: Permissions, budget: int | dict[str, int] | None) -> Permissions:
     """Add SPAWN's `llm_budget`: tokens, or {max_tokens, max_calls}."""
     if budget is None:
         return wanted
@@ -87,7 +89,7 @@ def _with_budget(
     if unknown or any(value < 0 for value in fields.values()):
         raise InvalidRequest("llm_budget is a number of tokens or {max_tokens, max_calls}")
     changes = {f"max_llm_{key.removeprefix('max_')}": value for key, value in fields.items()}
-    return narrow(parent, msgspec.structs.replace(wanted, **changes))
+    return msgspec.structs.replace(wanted, **changes)
 
 
 def _target(ctx: Context, request: TargetRequest, what: str, *, ended: bool = False) -> Agent:
