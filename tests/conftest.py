@@ -27,7 +27,7 @@ from zope.interface import implementer
 
 TIME_LIMIT = 60.0
 """Seconds that an asynchronous test may take."""
-SETTLE = 200
+SETTLE = int(os.environ.get("CLOVE_TEST_SETTLE", "200"))
 """Turns of 10 ms that the reactor gets to close what a test has let go."""
 
 _temporary: set[str] = set()
