@@ -120,6 +120,8 @@ class ControlSocket:
                 )
             except BlockingIOError:
                 return
+            except ConnectionResetError:  # told once, before what is still queued
+                continue
             except OSError:
                 packet, ancillary, flags = b"", [], 0
             fds, pid = _unpack(ancillary)
