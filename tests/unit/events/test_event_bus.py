@@ -173,6 +173,16 @@ def test_events_wait_when_a_push_fails(clock: Clock, push: Any) -> None:
     assert len(pushed) == 1
 
 
+def test_a_push_that_failed_is_not_used_again_so_that_order_holds(clock: Clock) -> None:
+    bus = some(clock)
+    answers = [False, True]
+    bus.subscribe(1, ["CUSTOM"], push=lambda _: answers.pop(0))
+    bus.publish("CUSTOM", {"n": 1})
+    bus.publish("CUSTOM", {"n": 2})
+    assert data(bus, 1) == [{"n": 1}, {"n": 2}]
+    assert answers == [True]
+
+
 def test_one_whose_push_closes_it_does_not_disturb_the_others(clock: Clock) -> None:
     bus = some(clock)
 

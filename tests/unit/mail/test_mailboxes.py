@@ -155,6 +155,19 @@ def test_expired_messages_make_room(clock: Clock) -> None:
     assert texts(boxes.take(2, 10)) == [b"1", b"3"]
 
 
+def test_a_message_that_expires_after_its_lease_makes_room(clock: Clock) -> None:
+    boxes = some(clock, max_messages=2, lease=30.0)
+    boxes.deliver(2, 1, "", Raw(b"1"), 40)
+    boxes.deliver(2, 1, "", Raw(b"2"), 5)
+    boxes.take(2, 1, manual_ack=True)
+    clock.advance(5)
+    boxes.deliver(2, 1, "", Raw(b"3"))
+    clock.advance(25)
+    clock.advance(10)
+    boxes.deliver(2, 1, "", Raw(b"4"))
+    assert texts(boxes.take(2, 10)) == [b"3", b"4"]
+
+
 def test_receive_waits_for_the_first_message(clock: Clock) -> None:
     boxes = some(clock)
     got: list[list[Mail]] = []
