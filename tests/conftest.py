@@ -11,6 +11,7 @@ import functools
 import gc
 import inspect
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Generator, Iterator
@@ -141,13 +142,12 @@ def _cgroup_roots() -> tuple[str, ...]:
 
 def _cgroups() -> set[str]:
     """Cgroups of kernels that are gone: a live one, whose pid is in the name, may have its own."""
-    return {
-        entry.path
-        for root in _cgroup_roots()
-        for entry in os.scandir(root)
-        if entry.name.startswith("clove")
-        and not os.path.exists(f"/proc/{entry.name.rpartition('-')[2]}")
-    }
+    found = {}
+    for root in _cgroup_roots():
+        for entry in os.scandir(root):
+            if match := re.fullmatch(r"clove-(\d+)(-\d+)?", entry.name):
+                found[entry.path] = match[1]
+    return {path for path, pid in found.items() if not os.path.exists(f"/proc/{pid}")}
 
 
 async def _turn() -> None:
