@@ -25,7 +25,7 @@ __all__ = ["ControlSocket", "socket_pair"]
 
 CREDENTIALS: Final = struct.Struct("3i")  # struct ucred: pid, uid, gid
 SPACE: Final = socket.CMSG_SPACE(MAX_FDS * 4) + socket.CMSG_SPACE(CREDENTIALS.size)
-TURN: Final = 64
+TURN: Final = 256
 """Packets read before other events of the reactor have their turn."""
 
 Receive = Callable[[dict[str, Any], list[int], int], None]

@@ -218,6 +218,7 @@ class Confinement:
 
 def main() -> None:
     """Read the spec from the control socket and carry it out."""
+    os.setsid()  # signals of the kernel's terminal are the kernel's
     syscalls.call(CLOSE_RANGE, CONTROL + 1, 0xFFFFFFFF, 0)
     channel = Channel(CONTROL)
     received = channel.receive()

@@ -143,6 +143,9 @@ class Init:
             self._channel.send({"op": "refused", "id": job, "step": "path", "text": str(error)})
         except OSError as error:
             self._refuse(job, "os", error)
+        except Exception as error:  # a message that makes no sense ends nothing
+            text = f"{type(error).__name__}: {error}"
+            self._channel.send({"op": "refused", "id": job, "step": "internal", "text": text})
         finally:
             for descriptor in fds:
                 os.close(descriptor)
@@ -172,8 +175,9 @@ class Init:
             finally:
                 os.close(opened)
         elif op == "close":
-            held = self._held.pop(message["handle"])
-            held.close()
+            forgotten = self._held.pop(message["handle"], None)
+            if forgotten is not None:
+                forgotten.close()
 
     def _refuse(self, job: int, step: str, error: OSError) -> None:
         self._channel.send(

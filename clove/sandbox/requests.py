@@ -61,9 +61,9 @@ class Requests:
         number = self.number() if number is None else number
         answer: Deferred[Answer] = Deferred()
         self._waiting[number] = answer
-        answer.addTimeout(self._timeout, self._clock)
         try:
             self._control.send({**message, "id": number}, fds)
+            answer.addTimeout(self._timeout, self._clock)
             return await answer
         except DeferredTimeout:
             raise TimedOut("the agent's sandbox does not answer; is it paused?") from None

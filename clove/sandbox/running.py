@@ -23,6 +23,7 @@ from clove.sandbox import remedies
 from clove.sandbox.agent_cgroup import AgentCgroup
 from clove.sandbox.channel import ControlSocket
 from clove.sandbox.interface import Command, ExitStatus, IFile, IRunning, ISandbox, IView, Output
+from clove.sandbox.pidfd import ProcessHandle
 from clove.sandbox.refusals import path_refused, program_refused
 from clove.sandbox.remote import RemoteCommand, RemoteFile
 from clove.sandbox.requests import Requests
@@ -75,6 +76,7 @@ class Sandbox:
 
     @ivar ready: fires when the program runs; fails with what forbids it.
     @ivar isolation: what was really set up; true once ready.
+    @ivar spec: what was asked for.
     @ivar failed_step: the helper's step that failed, if one has.
     """
 
@@ -96,12 +98,13 @@ class Sandbox:
         self.streams = Streams(output, self._process_ended)
         self._reactor = reactor
         self._threads = threads
-        self._spec = spec
+        self.spec = spec
         self._limits = limits
         procs = spec.cgroup_procs
         self._cgroup = AgentCgroup(os.path.dirname(procs[0])) if procs else None
-        self._init = -1  # pidfd of process 1 of the pid namespace
+        self._init: ProcessHandle | None = None  # process 1 of the pid namespace
         self._status: ExitStatus | None = None
+        self._helper_ended = False
         self._over = False
         self._paused = False
         self._commands: dict[int, RemoteCommand] = {}
@@ -118,7 +121,7 @@ class Sandbox:
         self._requests = Requests(
             self._reactor, self._control, limits.request_timeout, limits.requests
         )
-        self._control.send(self._spec.to_json())
+        self._control.send(self.spec.to_json())
 
     # everybody
 
@@ -136,13 +139,13 @@ class Sandbox:
         """SIGKILL to everybody, whatever state init is in. @see: L{ISandbox.kill}."""
         if self._over:
             return
-        if self._cgroup is not None:
-            self._in_background(self._in_thread(self._cgroup.kill))
-        if self._init >= 0:
-            signal.pidfd_send_signal(self._init, signal.SIGKILL)
-        elif "pid" in self._spec.namespaces:
+        if self._init is not None:
+            self._init.kill()  # the operating system kills the whole namespace with it
+        elif "pid" in self.spec.namespaces:
             self._signal_helper(signal.SIGKILL)  # its child has asked to die with it
         else:
+            if self._cgroup is not None:
+                self._in_background(self._in_thread(self._cgroup.kill))
             self._signal_helper(signal.SIGCONT)
             self._control.close()  # init takes it as the order to kill everybody
 
@@ -193,7 +196,7 @@ class Sandbox:
         try:
             answer = await self._requests.ask({"op": "run", **facts}, running.inner_ends, job)
             if answer.fields["op"] == "refused":
-                cwd = command.cwd or self._spec.cwd
+                cwd = command.cwd or self.spec.cwd
                 raise program_refused(answer.fields, command.argv[0], cwd)
         except BaseException:
             self._requests.tell(kill)
@@ -252,7 +255,7 @@ class Sandbox:
             self._became_ready(message, sender)
         elif operation == "failed":
             self.failed_step = str(message.get("step", ""))
-            self._fail(remedies.failure(message, self._spec))
+            self._fail(remedies.failure(message, self.spec))
         elif operation == "exited":
             self._exited(job, ExitStatus(message.get("code"), message.get("signal")))
         else:
@@ -268,9 +271,9 @@ class Sandbox:
             self._commands[job].pid = pid
 
     def _became_ready(self, message: dict[str, Any], sender: int) -> None:
-        if "pid" in self._spec.namespaces:
+        if "pid" in self.spec.namespaces:
             with contextlib.suppress(ProcessLookupError):  # it may be over already
-                self._init = os.pidfd_open(sender)
+                self._init = ProcessHandle(self._reactor, sender, self._init_ended)
         entered = {str(kind): bool(own) for kind, own in message["namespaces"].items()}
         self.isolation = Isolation(namespaces=entered, cgroup=self._cgroup is not None)
         if not self.ready.called:
@@ -285,19 +288,31 @@ class Sandbox:
     def _lost(self) -> None:
         """Init is gone or talks nonsense."""
         self._requests.end()
-        if self._status is None:
+        if self._status is None and not self._helper_ended:
             self.kill()
 
     def _fail(self, error: CloveError) -> None:
         if not self.ready.called:
             self.ready.errback(error)
 
+    def _init_ended(self) -> None:
+        """Process 1 is gone, and all of its namespace; the helper may be frozen."""
+        self._init = None
+        if self._helper_ended:
+            self._finish()
+        else:
+            self._signal_helper(signal.SIGKILL)
+
     def _process_ended(self) -> None:
+        """The helper is gone; it may have been killed before the rest."""
+        self._helper_ended = True
+        if self._init is None:
+            self._finish()
+
+    def _finish(self) -> None:
         self._over = True
+        self._control.doRead()  # the last words of init may still wait there
         self._control.close()
-        if self._init >= 0:
-            os.close(self._init)
-            self._init = -1
         killed = ExitStatus(signal=int(signal.SIGKILL))
         self._requests.end()
         for running in list(self._commands.values()):

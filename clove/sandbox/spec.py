@@ -49,8 +49,6 @@ class SandboxSpec:
     @ivar rlimits: name such as `nofile` (getrlimit(2)) to soft and hard limit.
     @ivar cgroup_procs: `cgroup.procs` files to join before anything else.
     @ivar umask: None keeps the kernel's.
-    @ivar max_commands: commands at once besides the main program.
-    @ivar max_handles: resolved paths held at once.
     @ivar allow_degraded: start with less isolation where the host cannot give all.
     """
 
@@ -68,8 +66,6 @@ class SandboxSpec:
     cgroup_procs: tuple[str, ...] = ()
     nice: int = 0
     umask: int | None = None
-    max_commands: int = 64
-    max_handles: int = 64
     allow_degraded: bool = False
 
     def __post_init__(self) -> None:

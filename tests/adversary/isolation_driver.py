@@ -37,6 +37,7 @@ def spec_for(asked: dict[str, Any], workspace: str) -> SandboxSpec:
         binds.insert(0, Bind(prefix, prefix))
     binds += [Bind(**bind) for bind in asked.get("binds", ())]
     root = os.getuid() == 0
+    namespaces = frozenset(asked.get("namespaces", NAMESPACES))
     return SandboxSpec(
         argv=(python, "-c", asked["code"], *asked.get("args", ())),
         env={
@@ -46,10 +47,10 @@ def spec_for(asked: dict[str, Any], workspace: str) -> SandboxSpec:
             "PYTHONPATH": "/opt/clove",
             "PYTHONDONTWRITEBYTECODE": "1",
         },
-        cwd="/workspace",
-        namespaces=frozenset(asked.get("namespaces", NAMESPACES)),
+        cwd="/workspace" if namespaces else workspace,
+        namespaces=namespaces,
         uid=asked.get("uid", OUTSIDE_UID) if root else None,
-        binds=tuple(binds),
+        binds=tuple(binds) if namespaces else (),
         rlimits=asked.get("rlimits", {}),
         umask=0o077,
         allow_degraded=asked.get("allow_degraded", False),
@@ -60,7 +61,7 @@ async def run(asked: dict[str, Any]) -> dict[str, Any]:
     """Launch, wait, tell."""
     threads = Threads(reactor)
     threads.start()
-    workspace = tempfile.mkdtemp(dir="/tmp", prefix="clove-w")
+    workspace = tempfile.mkdtemp(dir=asked.get("directory", "/tmp"), prefix="c")
     heard: dict[int, bytes] = {1: b"", 2: b""}
 
     def output(stream: int, data: bytes) -> None:

@@ -183,31 +183,38 @@ except OSError as error:
     assert int(number) == 11
 
 
-def test_processes_do_not_outlive_the_driver(who: str, run_isolated: Run, open_dir: str) -> None:
-    """A kernel that is killed leaves no process of a sandbox."""
+@pytest.mark.parametrize("where", ["sandbox", "host"])
+def test_processes_do_not_outlive_a_killed_kernel(
+    who: str, run_isolated: Run, open_dir: str, where: str
+) -> None:
     fifo = f"{open_dir}/alive"
     os.mkfifo(fifo)
     os.chmod(fifo, 0o666)
     code = """
 import os, signal, sys
-os.setsid() if os.fork() == 0 else None
+if os.fork() == 0:
+    os.setsid()
 for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
     signal.signal(number, signal.SIG_IGN)
-held = os.open("/alive", os.O_WRONLY)
+held = os.open(sys.argv[1], os.O_WRONLY)
 os.write(held, b"x")
 while True:
     signal.pause()
 """
+    asked: dict[str, Any] = {"code": code, "args": [fifo], "directory": open_dir}
+    if where == "sandbox":
+        asked["args"] = ["/alive"]
+        asked["binds"] = [{"source": fifo, "target": "/alive", "writable": True}]
+    else:
+        asked["namespaces"] = []
     reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
     try:
         with pytest.raises(subprocess.TimeoutExpired):
-            run_isolated(
-                who,
-                {"code": code, "binds": [{"source": fifo, "target": "/alive", "writable": True}]},
-                limit=2,
-            )
+            run_isolated(who, asked, limit=2)
         os.set_blocking(reader, True)
-        while os.read(reader, 1):  # ends when no process holds the other end any more
-            pass
+        heard = b""
+        while piece := os.read(reader, 2):  # ends when nobody holds the other end any more
+            heard += piece
+        assert heard == b"xx"
     finally:
         os.close(reader)
