@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 import re
+import sys
 from contextlib import aclosing
 from typing import Any
 
@@ -40,12 +41,7 @@ class Gemini:
     name = "gemini"
 
     def __init__(self, options: Options, key: str) -> None:
-        """Make the client; nothing is sent yet.
-
-        @raise ValueError: there is no key.
-        """
-        if not key:
-            raise ValueError("gemini needs a key in GEMINI_API_KEY, GOOGLE_API_KEY or --key-file")
+        """Make the client; nothing is sent yet."""
         self.model = options.model or DEFAULT_MODEL
         self._options = options
         self._key = key
@@ -77,7 +73,9 @@ class Gemini:
                 if self._is_final(attempt, error.code, collected):
                     raise collected.spent(self._explain(error)) from None
                 wait = retry_after(error)
-            except ValueError:  # among them UnknownApiResponseError and pydantic's
+            except (ValueError, TypeError, LookupError, AttributeError) as error:
+                # What the library and pydantic raise over an answer of an unknown shape.
+                print(f"question {ask.id}: {type(error).__name__}", file=sys.stderr, flush=True)
                 text = "the provider's answer cannot be understood"
                 raise collected.spent(Unavailable(text, hint="ask again")) from None
             except OSError as error:

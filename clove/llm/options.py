@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -90,19 +91,22 @@ def parse(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
 def read_key(options: Options) -> str:
     """The key, read from its file if one is named.
 
-    @raise ValueError: the file cannot be read, is empty or is no text.
+    @raise ValueError: the file cannot be read or everybody may use it, or there
+        is no key, or it is none. The text never holds the key.
     """
-    if not options.key_file:
-        return options.key
-    try:
-        with open(options.key_file, "rb") as file:
-            if os.fstat(file.fileno()).st_mode & 0o007:
-                raise ValueError(f"{options.key_file} can be used by everybody; chmod o-rwx it")
-            key = file.read(_KEY_BYTES).decode("ascii").strip()
-    except OSError as error:
-        raise ValueError(f"cannot read {options.key_file}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ValueError(f"{options.key_file} does not hold a key") from None
+    key = _from_file(options.key_file) if options.key_file else options.key
     if not key:
-        raise ValueError(f"{options.key_file} is empty")
+        raise ValueError("there is no key in GEMINI_API_KEY, GOOGLE_API_KEY or --key-file")
+    if not re.fullmatch(r"[!-~]+", key):
+        raise ValueError("the key has characters that no key has")
     return key
+
+
+def _from_file(path: str) -> str:
+    try:
+        with open(path, "rb") as file:
+            if os.fstat(file.fileno()).st_mode & 0o007:
+                raise ValueError(f"{path} can be used by everybody; chmod o-rwx it")
+            return file.read(_KEY_BYTES).decode("ascii", "replace").strip()
+    except OSError as error:
+        raise ValueError(f"cannot read {path}: {error.strerror}") from None

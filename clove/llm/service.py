@@ -13,6 +13,7 @@ import os
 import signal
 import stat
 import sys
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -93,7 +94,9 @@ class Questions:
             last = failed(ask.id, error)
         except Exception as error:
             kind = type(error).__name__
-            print(f"question {ask.id}: {kind}: {error}", file=sys.stderr, flush=True)
+            where = traceback.extract_tb(error.__traceback__)[-1]  # its text might hold the key
+            place = f"{where.filename}:{where.lineno}"
+            print(f"question {ask.id}: {kind} at {place}", file=sys.stderr, flush=True)
             last = failed(ask.id, Internal(f"the provider failed: {kind}"))
         del self._open[ask.id]
         await self._say(last)

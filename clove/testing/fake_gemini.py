@@ -136,7 +136,7 @@ class _Exchange:
         try:
             method, model = self._check(path, document)
         except Wrong as wrong:
-            self._error(wrong.status, Behaviour(message=str(wrong)))
+            self._error(wrong.status, Behaviour(message=str(wrong)), wrong.reason)
             return
         fake = self._fake
         behaviour = fake.script.popleft() if fake.script else fake.default
@@ -169,7 +169,8 @@ class _Exchange:
         if not key:
             raise Wrong(403, "Method doesn't allow unregistered callers. Please use API Key.")
         if self._fake.key and key != self._fake.key:
-            raise Wrong(400, "API key not valid. Please pass a valid API key.")
+            text = "API key not valid. Please pass a valid API key."
+            raise Wrong(400, text, "API_KEY_INVALID")
         found = _PATH.fullmatch(path)
         if found is None:
             raise Wrong(404, "Requested entity was not found.")
@@ -215,8 +216,8 @@ class _Exchange:
             request.write(b"data: " + msgspec.json.encode(answer) + b"\r\n\r\n")
         request.finish()
 
-    def _error(self, status: int, behaviour: Behaviour) -> None:
-        self._send(status, msgspec.json.encode(error_body(status, behaviour)))
+    def _error(self, status: int, behaviour: Behaviour, reason: str = "") -> None:
+        self._send(status, msgspec.json.encode(error_body(status, behaviour, reason)))
 
     def _send(self, status: int, body: bytes) -> None:
         request = self._request

@@ -35,11 +35,16 @@ _BESIDES = {"thought", "thoughtSignature"}
 
 
 class Wrong(Exception):
-    """The request is refused with this HTTP status."""
+    """The request is refused.
 
-    def __init__(self, status: int, message: str) -> None:
+    @ivar status: HTTP's.
+    @ivar reason: of google.rpc.ErrorInfo, or "".
+    """
+
+    def __init__(self, status: int, message: str, reason: str = "") -> None:
         super().__init__(message)
         self.status = status
+        self.reason = reason
 
 
 def camel(value: Any) -> Any:

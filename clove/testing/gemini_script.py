@@ -78,16 +78,20 @@ class Recorded(msgspec.Struct, frozen=True, kw_only=True):
     body: Any
 
 
-def error_body(status: int, behaviour: Behaviour) -> dict[str, Any]:
+def error_body(status: int, behaviour: Behaviour, reason: str = "") -> dict[str, Any]:
     """An error as Google's APIs give it (google.rpc.Status)."""
     error: dict[str, Any] = {
         "code": status,
         "message": behaviour.message,
         "status": STATUS.get(status, "UNKNOWN"),
     }
+    rpc = "type.googleapis.com/google.rpc"
     if behaviour.retry_delay is not None:
-        info = "type.googleapis.com/google.rpc.RetryInfo"
-        error["details"] = [{"@type": info, "retryDelay": f"{behaviour.retry_delay:g}s"}]
+        delay = f"{behaviour.retry_delay:g}s"
+        error["details"] = [{"@type": f"{rpc}.RetryInfo", "retryDelay": delay}]
+    if reason:
+        info = {"@type": f"{rpc}.ErrorInfo", "reason": reason, "domain": "googleapis.com"}
+        error["details"] = [info]
     return {"error": error}
 
 

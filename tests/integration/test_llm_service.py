@@ -192,6 +192,15 @@ def test_gemini_without_a_key_says_so_and_ends() -> None:
         assert b"key" in peer.process.stderr.read()
 
 
+def test_key_that_is_none_is_refused_without_showing_it() -> None:
+    with service("--provider=gemini", GEMINI_API_KEY="half a\nkey") as peer:
+        assert peer.process.wait(20) == 2
+        assert peer.process.stderr is not None
+        said = peer.process.stderr.read()
+        assert b"characters" in said
+        assert b"half" not in said
+
+
 def test_key_file_that_everybody_can_read_is_refused() -> None:
     with tempfile.NamedTemporaryFile(dir="/tmp") as file:
         file.write(b"secret-key\n")

@@ -258,7 +258,7 @@ class LLM:
         """A call ended without an answer: charge what was heard or billed, give the rest back."""
         if call.reservation is None:
             return
-        spent = max(spent, call.cost_of_heard())
+        spent = spent or call.cost_of_heard()
         if spent:
             self._ledger.settle(call.reservation, spent)
         else:
