@@ -19,6 +19,7 @@ from clove.kernel.events import EventLimits
 from clove.kernel.files import ExecLimits, FileLimits
 from clove.kernel.llm import LLMSettings
 from clove.kernel.mail import MailLimits
+from clove.kernel.metrics import MetricsLimits
 from clove.kernel.pending import AsyncLimits
 from clove.kernel.state import StateLimits
 from clove.policy import Level
@@ -56,6 +57,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     launch: LaunchLimits = LaunchLimits()
     http: EgressLimits = EgressLimits()
     results: AsyncLimits = AsyncLimits()
+    metrics: MetricsLimits = MetricsLimits()
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

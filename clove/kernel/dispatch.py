@@ -176,10 +176,17 @@ class Dispatcher:
                 "SYSCALL_BLOCKED",
                 {"syscall": name, "agent_id": principal.agent_id, "rule": error.rule},
                 principal.agent_id,
+                lambda seen: self._may_watch(seen, principal.agent_id),
             )
         else:
             self._record(syscall.category, name, principal.agent_id, principal.name, False, details)
         return encode_error(error, syscall.reply)
+
+    def _may_watch(self, seen: int, agent_id: int) -> bool:
+        """Denials are seen by the one denied, its ancestors and operators."""
+        watcher = self._kernel.registry.get(seen)
+        operator = watcher is not None and watcher.is_operator
+        return seen == agent_id or operator or self._kernel.agents.is_above(seen, agent_id)
 
     def _bug(self, syscall: Syscall, opcode: int) -> bytes:
         self.log.failure("{name} failed", name=Opcode(opcode).name)

@@ -87,6 +87,7 @@ class KernelService(Service):
             limits.agents,
             prepare=self._places.prepare,
             forget=self._places.remove,
+            later=self._later,
             logbook=self._logbook,
             notify=self._agent_event,
             opened=self._opened,
@@ -103,7 +104,12 @@ class KernelService(Service):
             events=self._events,
             audit=audit,
             metrics=Metrics(
-                reactor, self._threads, agents, self._registry, llm_usage=self._llm.usage
+                reactor,
+                self._threads,
+                agents,
+                self._registry,
+                llm_usage=self._llm.usage,
+                limits=limits.metrics,
             ),
             llm=self._llm,
             egress=Egress(reactor, limits.http),
@@ -184,8 +190,8 @@ class KernelService(Service):
         self._events.publish(event, facts, agent.agent_id)
         good = event not in ("AGENT_ESCALATED",)
         self._audit.record("AGENT_LIFECYCLE", event, agent.agent_id, agent.name, good, data)
-        if event == "AGENT_EXITED" and agent.lifecycle.over:
-            self._later(self._places.remove(agent.agent_id))
+        if event == "AGENT_EXITED":
+            self.kernel.mail.release(agent.agent_id)
 
     def _mail_event(self, to: int, sender: int, sender_name: str, message_id: int) -> None:
         if self._events.wanted("MESSAGE_RECEIVED"):
@@ -268,6 +274,7 @@ class KernelService(Service):
         for connection in list(self._sessions.connections):
             connection.close()
         self._sessions.stop()
+        self.kernel.state.stop()
         await self._llm.stop()
         await self._threads.run(self._clear)
         self._threads.stop()

@@ -280,6 +280,20 @@ def test_ended_agents_leave_no_places_behind(
         time.sleep(0.01)
 
 
+def test_one_that_is_killed_between_restarts_leaves_nothing(
+    kernel: KernelProcess, client: CloveClient, script: Any
+) -> None:
+    agent = client.spawn("flaky", script("1/0"), restart_policy="always")
+    while client.list_agents()[0]["state"] != "restarting":
+        time.sleep(0.005)
+    assert client.kill("flaky")["killed"] is True
+    assert client.wait(agent["id"])["reason"] == "killed"
+    deadline = time.monotonic() + 10
+    while os.listdir(f"{kernel.state_dir}/agents") or os.listdir(f"{kernel.state_dir}/run"):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def test_a_missing_interpreter_is_an_error_of_spawn(client: CloveClient, script: Any) -> None:
     with pytest.raises(NotFound):
         client.spawn("x", script("pass"), python="/no/such/python")

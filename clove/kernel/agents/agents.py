@@ -34,6 +34,8 @@ class Agents:
 
     @ivar prepare: given an agent's principal, its request and its script's
         bytes, makes its places and gives the way to launch it.
+    @ivar forget: takes an agent's places away.
+    @ivar later: does background work.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class Agents:
         *,
         prepare: Callable[[Principal, SpawnRequest, str, bytes], Awaitable[Launch]],
         forget: Callable[[int], Awaitable[None]],
+        later: Callable[[Awaitable[None]], None],
         logbook: Callable[[str], Logbook],
         notify: Callable[[Agent, str, dict[str, Any]], None],
         opened: Callable[[Principal], None],
@@ -54,6 +57,7 @@ class Agents:
         self._limits = limits
         self._prepare = prepare
         self._forget = forget
+        self._later = later
         self._logbook = logbook
         self._notify = notify
         self._opened = opened
@@ -136,6 +140,7 @@ class Agents:
         self._live.pop(agent.agent_id, None)
         self._registry.remove(agent.principal)
         self._closed(agent.principal)
+        self._later(self._forget(agent.agent_id))
         self._ended[agent.agent_id] = agent
         while len(self._ended) > self._limits.remembered:
             self._ended.popitem(last=False)
@@ -171,21 +176,22 @@ class Agents:
                     return agent
         return None
 
+    def is_above(self, ancestor_id: int, agent_id: int) -> bool:
+        """True if one spawned the other, or one of those that did, at any remove."""
+        agent = self._live.get(agent_id) or self._ended.get(agent_id)
+        while agent is not None and agent.parent_id < agent.agent_id:  # parents are older
+            if agent.parent_id == ancestor_id:
+                return True
+            agent = self._live.get(agent.parent_id) or self._ended.get(agent.parent_id)
+        return False
+
     def check_authority(self, principal: Principal, agent: Agent, what: str) -> None:
         """An operator may manage every agent, others those they spawned, at any remove.
 
         @raise PermissionDenied: neither.
         """
-        if principal.is_operator:
+        if principal.is_operator or self.is_above(principal.agent_id, agent.agent_id):
             return
-        above = agent.parent_id
-        seen = 0
-        while above and seen <= self._limits.max_agents:
-            if above == principal.agent_id:
-                return
-            parent = self._live.get(above) or self._ended.get(above)
-            above = parent.parent_id if parent is not None else 0
-            seen += 1
         raise PermissionDenied(
             f"{what} of agent {agent.agent_id} is for its ancestors and the operator",
             rule="ancestry",
