@@ -137,6 +137,8 @@ class Init:
         job = int(message.get("id", -1))
         try:
             self._perform(message["op"], job, message, fds)
+        except openat2.ProcessEntry as error:
+            self._refuse(job, "process", error)
         except openat2.MagicLink as error:
             self._refuse(job, "magic", error)
         except openat2.BadPath as error:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import Any
+from typing import Any, Final
 
 from clove.errors import CloveError, InvalidRequest, LimitExceeded, NotFound, PermissionDenied
 from clove.sandbox.faults import fault
-from clove.sandbox.openat2 import BadPath, MagicLink
+from clove.sandbox.openat2 import BadPath, MagicLink, ProcessEntry
 
 __all__ = ["path_refused", "program_refused"]
+
+_KINDS: Final[dict[str, type[OSError]]] = {"magic": MagicLink, "process": ProcessEntry}
 
 
 def _number(fields: dict[str, Any]) -> int:
@@ -26,7 +28,7 @@ def path_refused(fields: dict[str, Any], path: str) -> CloveError:
     step = fields.get("step")
     if step == "path":
         return fault(BadPath(str(fields.get("text", ""))), path)
-    kind = MagicLink if step == "magic" else OSError
+    kind = _KINDS.get(str(step), OSError)
     return fault(kind(_number(fields), str(fields.get("text", ""))), path)
 
 

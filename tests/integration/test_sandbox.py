@@ -342,6 +342,10 @@ async def test_what_the_agent_may_not_read_is_refused(launcher: Launcher, worksp
         with pytest.raises(PermissionDenied) as refused:
             await sandbox.resolve(path)
         assert refused.value.rule in ("magic-link", "os")
+    for path in ("/proc/self/environ", "/proc/1/status"):
+        with pytest.raises(PermissionDenied) as refused:
+            await sandbox.resolve(path)
+        assert refused.value.rule == "proc"
     held = await sandbox.resolve("/etc/passwd")
     with pytest.raises(PermissionDenied, match=r"read-only|refuses"):
         await held.open(os.O_WRONLY)
