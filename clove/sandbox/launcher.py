@@ -50,18 +50,24 @@ class Launcher:
         self._python = python
         self._limits = limits or LaunchLimits()
 
-    def launch(self, spec: SandboxSpec, output: Output) -> Deferred[Sandbox]:
+    def launch(
+        self, spec: SandboxSpec, output: Output, fallback: SandboxSpec | None = None
+    ) -> Deferred[Sandbox]:
         """Start a program; fires when it runs.
 
         @param output: takes what it writes; may be called before this fires.
+        @param fallback: with allow_degraded, what to start where nothing of a
+            sandbox can be had: the same program on the host.
         @raise IsolationUnavailable: the host does not give what the spec asks;
             with its remedy. With allow_degraded only if there is no less to ask.
         @raise NotFound, PermissionDenied: no such program or directory, or not for it.
         @raise TimedOut: it took too long.
         """
-        return Deferred.fromCoroutine(self._launch(spec, output))
+        return Deferred.fromCoroutine(self._launch(spec, output, fallback))
 
-    async def _launch(self, spec: SandboxSpec, output: Output) -> Sandbox:
+    async def _launch(
+        self, spec: SandboxSpec, output: Output, fallback: SandboxSpec | None
+    ) -> Sandbox:
         whole = await self._threads.run(with_system, spec)
         reasons: list[str] = []
         while True:
@@ -70,6 +76,8 @@ class Launcher:
                 await self._until_ready(sandbox)
             except IsolationUnavailable as error:
                 less = weaker(whole, sandbox.failed_step) if spec.allow_degraded else None
+                if less is None and spec.allow_degraded:
+                    less, fallback = fallback, None
                 if less is None:
                     raise
                 reasons.append(error.message)

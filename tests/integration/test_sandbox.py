@@ -7,6 +7,7 @@ import os
 import signal
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -415,6 +416,21 @@ async def test_a_missing_bind_is_named(launcher: Launcher, workspace: str) -> No
     spec = inside(workspace, argv=("true",), cwd="/", binds=(Bind("/no", "/x", optional=True),))
     sandbox = await launcher.launch(spec, Heard())
     assert await sandbox.done == ExitStatus(code=0)
+
+
+async def test_the_fallback_is_taken_only_where_less_is_allowed(
+    launcher: Launcher, workspace: str
+) -> None:
+    impossible = inside(workspace, argv=("true",), binds=(Bind("/no/such", "/x"),))
+    on_host = SandboxSpec(argv=("sh", "-c", "echo host"), env=PATH)
+    with pytest.raises(IsolationUnavailable):
+        await launcher.launch(impossible, Heard(), on_host)
+    heard = Heard()
+    sandbox = await launcher.launch(replace(impossible, allow_degraded=True), heard, on_host)
+    await sandbox.done
+    assert heard.text[1] == b"host\n"
+    assert "/no/such" in sandbox.isolation.degraded_reason
+    assert not any(sandbox.isolation.namespaces.values())
 
 
 async def test_the_report_tells_what_was_set_up(launcher: Launcher, place: Spec) -> None:
