@@ -37,6 +37,7 @@ from clove.kernel.sessions import Sessions
 from clove.kernel.state import StateStore
 from clove.kernel.table import TABLE
 from clove.kernel.threads import Threads
+from clove.sandbox.capabilities import hide_memory
 from clove.sandbox.cgroups import CgroupsUnavailable, CgroupTree
 from clove.sandbox.environment import public_environment
 from clove.sandbox.host import HostView
@@ -221,6 +222,7 @@ class KernelService(Service):
     def privilegedStartService(self) -> None:
         """Claim the state directory and the socket: a second kernel stops here."""
         self._tasks: set[Deferred[Any]] = set()
+        hide_memory()  # the model's key may be in our environment: /proc/PID/environ
         self._claim()
 
     def _claim(self) -> None:

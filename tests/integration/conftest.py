@@ -65,7 +65,7 @@ class KernelProcess:
                 stderr=log,
                 stdin=subprocess.DEVNULL,
                 cwd=self.directory,
-                env={**os.environ, "CLOVE_GEMINI_API_KEY": "", **self.environ},
+                env={**os.environ, "GEMINI_API_KEY": "", "GOOGLE_API_KEY": "", **self.environ},
             )
         deadline = time.monotonic() + READY_SECONDS
         while not self.answers():

@@ -23,7 +23,7 @@ from clove.errors import (
     PermissionDenied,
     TimedOut,
 )
-from tests.integration.conftest import KernelProcess
+from tests.integration.conftest import KernelProcess, running_kernel
 
 
 @pytest.fixture
@@ -139,8 +139,6 @@ def processes_with(word: str) -> list[str]:
 
 @BOTH
 def test_a_stubborn_agent_is_killed_after_the_grace_period(sandboxed: bool) -> None:
-    from tests.integration.conftest import running_kernel
-
     with (
         running_kernel("[limits.agents]\ngrace = 0.2\n") as kernel,
         CloveClient(kernel.socket) as client,
@@ -420,8 +418,6 @@ def test_an_unsandboxed_agent_on_the_main_socket_is_itself_not_the_operator(
 
 
 def test_the_kernels_secrets_do_not_reach_unsandboxed_agents() -> None:
-    from tests.integration.conftest import running_kernel
-
     environ = {"MY_API_KEY": "hunter2", "PLAIN": "seen"}
     with running_kernel(environ=environ) as kernel, CloveClient(kernel.socket) as client:
         path = Path(kernel.directory, "a.py")
@@ -534,3 +530,13 @@ def test_an_unknown_configuration_key_stops_the_start(short_dir: str) -> None:
     assert run.returncode != 0
     assert "max_mesages" in run.stdout + run.stderr
     assert "$.limits.mail" in run.stdout + run.stderr
+
+
+def test_an_unsandboxed_agent_cannot_read_the_kernels_environment() -> None:
+    """As an ordinary user: /proc/PID/environ of an undumpable process is root's."""
+    if os.geteuid() == 0:
+        pytest.skip("root reads everything; run the tests as an ordinary user for this one")
+    with running_kernel(environ={"MY_API_KEY": "hunter2"}) as kernel:
+        for entry in ("environ", "mem"):
+            with pytest.raises(PermissionError):
+                Path(f"/proc/{kernel.pid}/{entry}").read_bytes()
