@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
-from twisted.internet.defer import Deferred, DeferredSemaphore, fail
+from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore, fail
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.internet.threads import deferToThreadPool
+from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
 from clove.errors import LimitExceeded
 
-__all__ = ["Threads"]
+__all__ = ["Threads", "to_the_end"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -47,3 +48,32 @@ class Threads:
             return deferToThreadPool(self._reactor, self._pool, function, *args, **kwargs)
 
         return self._slots.run(call)
+
+
+async def to_the_end(work: Deferred[T]) -> T:
+    """Wait for what must not be left half-way; a cancellation is raised when it is over.
+
+    A thread cannot be stopped: who clears up after it must not do so beside it.
+    """
+    outcome: list[T | Failure] = []
+    waiting: list[Deferred[None]] = []
+
+    def keep(result: T | Failure) -> None:
+        outcome.append(result)
+        for waiter in waiting:
+            waiter.callback(None)
+
+    work.addBoth(keep)
+    cancelled: CancelledError | None = None
+    while not outcome:
+        waiting[:] = [Deferred()]
+        try:
+            await waiting[0]
+        except CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
+    [result] = outcome
+    if isinstance(result, Failure):
+        result.raiseException()
+    return result

@@ -9,18 +9,20 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred, DeferredLock
 from twisted.logger import Logger
 
 from clove.errors import CloveError, InvalidRequest
-from clove.kernel.agents.lifecycle import Lifecycle, State
+from clove.kernel.agents.lifecycle import NOT_STARTED, Lifecycle, State
+from clove.kernel.threads import to_the_end
+from clove.sandbox.interface import ExitStatus
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
     from clove.kernel.agents.logbook import Logbook
     from clove.kernel.principal import Principal
-    from clove.sandbox.interface import ExitStatus, ISandbox
+    from clove.sandbox.interface import ISandbox
 
 __all__ = ["Agent"]
 
@@ -66,6 +68,8 @@ class Agent:
         self._started_at = clock.seconds()
         self._ended_at: float | None = None
         self._restart_call: IDelayedCall | None = None
+        self._restarting: Deferred[None] | None = None
+        self._pausing = DeferredLock()
         self._kill_call: IDelayedCall | None = None
         self._waiters: set[Deferred[None]] = set()
 
@@ -115,13 +119,26 @@ class Agent:
     def _restart(self) -> None:
         self._restart_call = None
         self.lifecycle.starting()
-        Deferred.fromCoroutine(self.start()).addErrback(self._restart_failed)
+        self._restarting = Deferred.fromCoroutine(self.start())
+        self._restarting.addCallbacks(self._restarted, self._restart_failed)
+
+    def _restarted(self, _: None) -> None:
+        self._restarting = None
 
     def _restart_failed(self, failure: Any) -> None:
-        if not failure.check(CloveError):
+        """It counts as a failed exit."""
+        self._restarting = None
+        if not failure.check(CloveError, CancelledError):
             self.log.failure("agent {id} could not be restarted", failure=failure, id=self.agent_id)
-        self.logbook.take(2, f"clove: restart failed: {failure.value}\n".encode())
-        self._follow(self.lifecycle.failed_to_start(self._clock.seconds()).action, 0.0)
+        if not failure.check(CancelledError):
+            text = f"clove: restart failed: {failure.value}\n"
+            self.logbook.take(2, text.encode(errors="backslashreplace"))
+        self._exited(ExitStatus(code=NOT_STARTED))
+
+    def never_started(self) -> None:
+        """Its first start failed: tell those who wait."""
+        self.lifecycle.never_started()
+        self._finish()
 
     # ending
 
@@ -132,19 +149,19 @@ class Agent:
             self._kill_call.cancel()
             self._kill_call = None
         verdict = self.lifecycle.ended(status, self._clock.seconds())
-        self._notify(
-            self,
-            "AGENT_EXITED",
-            {
-                "exit_code": status.code,
-                "signal": status.signal,
-                "reason": self.lifecycle.reason
-                if self.lifecycle.over
-                else status.reason or "exited",
-                "restarting": verdict.action == "restart",
-            },
-        )
+        self._tell_end(restarting=verdict.action == "restart")
         self._follow(verdict.action, verdict.delay)
+
+    def _tell_end(self, *, restarting: bool) -> None:
+        """AGENT_EXITED: for each end of its process, and when it is given up between two."""
+        status = self.lifecycle.status
+        facts = {
+            "exit_code": status.code,
+            "signal": status.signal,
+            "reason": self.lifecycle.reason,
+            "restarting": restarting,
+        }
+        self._notify(self, "AGENT_EXITED", facts)
 
     def _follow(self, action: str, delay: float) -> None:
         facts = {"restart_count": self.restarts, "exit_code": self.lifecycle.status.code}
@@ -172,22 +189,21 @@ class Agent:
             self._waiters.add(deferred)
         return deferred
 
-    def stop(self, *, at_once: bool = False) -> None:
+    def stop(self) -> None:
         """End it for good: SIGTERM, then SIGKILL after the grace period."""
         if self._restart_call is not None:
             self._restart_call.cancel()
             self._restart_call = None
             self.lifecycle.stop()
+            self._tell_end(restarting=False)
             self._finish()
+        elif not self.lifecycle.stop():
             return
-        if at_once and self.sandbox is not None:
-            self.lifecycle.stop()
-            self.sandbox.kill()
-            return
-        if not self.lifecycle.stop() or self.sandbox is None:
-            return
-        self.sandbox.terminate()
-        self._kill_call = self._clock.callLater(self._grace, self._force)
+        elif self.sandbox is not None:
+            self.sandbox.terminate()
+            self._kill_call = self._clock.callLater(self._grace, self._force)
+        elif self._restarting is not None:
+            self._restarting.cancel()
 
     def _force(self) -> None:
         self._kill_call = None
@@ -198,19 +214,38 @@ class Agent:
         """Stop all its processes.
 
         @raise InvalidRequest: it does not run.
+        @raise CloveError: it could not be paused.
         """
-        if self.lifecycle.pause():
-            await self._running().pause()
-            self._notify(self, "AGENT_PAUSED", {})
+        async with self._pausing:
+            if self.lifecycle.pause():
+                sandbox = self._running()
+                await self._carry_out(sandbox, sandbox.pause(), self.lifecycle.not_paused)
+                self._notify(self, "AGENT_PAUSED", {})
 
     async def resume(self) -> None:
         """Let them go on.
 
         @raise InvalidRequest: it is not paused.
+        @raise CloveError: it could not be continued.
         """
-        if self.lifecycle.resume():
-            await self._running().resume()
-            self._notify(self, "AGENT_RESUMED", {})
+        async with self._pausing:
+            if self.lifecycle.resume():
+                sandbox = self._running()
+                await self._carry_out(sandbox, sandbox.resume(), self.lifecycle.not_resumed)
+                self._notify(self, "AGENT_RESUMED", {})
+
+    async def _carry_out(
+        self, sandbox: ISandbox, work: Deferred[None], undo: Callable[[], None]
+    ) -> None:
+        """Wait until its processes are as its state says, or set the state right again."""
+        try:
+            await to_the_end(work)
+        except CloveError:
+            if self.sandbox is sandbox:
+                undo()
+            raise
+        if self.sandbox is not sandbox:
+            raise InvalidRequest("the agent has ended meanwhile")
 
     def _running(self) -> ISandbox:
         if self.sandbox is None:

@@ -6,13 +6,14 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.defer import DeferredList, DeferredSemaphore
+from twisted.internet.defer import Deferred, DeferredList, DeferredSemaphore
 
-from clove.errors import LimitExceeded, NotFound, PermissionDenied
+from clove.errors import LimitExceeded, NotFound, PermissionDenied, Unavailable
 from clove.kernel.agents.agent import Agent
 from clove.kernel.agents.lifecycle import Lifecycle
 from clove.kernel.agents.restart import Restart
 from clove.kernel.principal import Kind, Principal
+from clove.kernel.threads import to_the_end
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
@@ -63,6 +64,7 @@ class Agents:
         self._opened = opened
         self._closed = closed
         self._live: dict[int, Agent] = {}
+        self._spawning: dict[int, Deferred[Agent]] = {}
         self._ended: OrderedDict[int, Agent] = OrderedDict()
         self._slots = DeferredSemaphore(limits.spawns_at_once)
         self._stopping = False
@@ -85,13 +87,7 @@ class Agents:
         @raise LimitExceeded: too many agents live, or too many spawns wait.
         @raise IsolationUnavailable: what was asked for cannot be had here.
         """
-        if self._stopping or len(self._live) >= self._limits.max_agents:
-            raise LimitExceeded(
-                f"{len(self._live)} agents live; no more can be started now",
-                hint="end some, or raise limits.agents.max_agents",
-            )
-        if len(self._slots.waiting) >= self._limits.spawns_waiting:
-            raise LimitExceeded("too many spawns wait; try again later")
+        self._check_room()
         principal = Principal(
             self._registry.new_id(),
             Kind.AGENT,
@@ -103,17 +99,45 @@ class Agents:
         )
         self._registry.add(principal)
         self._opened(principal)
-        await self._slots.acquire()
+        spawning = Deferred.fromCoroutine(self._spawn(principal, request, script, source))
+        self._spawning[principal.agent_id] = spawning
         try:
-            return await self._start(principal, request, script, source)
+            return await spawning
+        finally:
+            self._spawning.pop(principal.agent_id, None)
+
+    def _check_room(self) -> None:
+        if self._stopping:
+            raise Unavailable("the kernel is stopping")
+        agents = len(self._live.keys() | self._spawning.keys())
+        if agents >= self._limits.max_agents:
+            raise LimitExceeded(
+                f"{agents} agents live; no more can be started now",
+                hint="end some, or raise limits.agents.max_agents",
+            )
+        if len(self._slots.waiting) >= self._limits.spawns_waiting:
+            raise LimitExceeded("too many spawns wait; try again later")
+
+    async def _spawn(
+        self, principal: Principal, request: SpawnRequest, script: str, source: bytes
+    ) -> Agent:
+        """Start it in its turn; whatever goes wrong, or is cancelled, leaves nothing."""
+        try:
+            async with self._slots:
+                return await self._start(principal, request, script, source)
         except BaseException:
-            self._live.pop(principal.agent_id, None)
+            await to_the_end(Deferred.fromCoroutine(self._undo(principal)))
+            raise
+
+    async def _undo(self, principal: Principal) -> None:
+        """Take away what a spawn that failed has made; its name is free after that."""
+        await self._forget(principal.agent_id)
+        agent = self._live.get(principal.agent_id)
+        if agent is not None:
+            agent.never_started()
+        else:
             self._registry.remove(principal)
             self._closed(principal)
-            await self._forget(principal.agent_id)
-            raise
-        finally:
-            self._slots.release()
 
     async def _start(
         self, principal: Principal, request: SpawnRequest, script: str, source: bytes
@@ -201,8 +225,12 @@ class Agents:
     # the end
 
     async def stop(self) -> None:
-        """End every agent: SIGTERM, then SIGKILL after the grace period."""
+        """Give up the spawns under way; end every agent as KILL does."""
         self._stopping = True
+        spawning = list(self._spawning.values())
+        for one in spawning:
+            one.cancel()
+        await DeferredList(spawning)
         live = list(self._live.values())
         for agent in live:
             agent.stop()

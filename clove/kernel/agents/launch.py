@@ -6,6 +6,7 @@ is taken away again when a later step fails, and when the agent has ended.
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import sys
@@ -13,10 +14,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from twisted.logger import Logger
 
 from clove.errors import CloveError, InvalidRequest, NotFound, Unavailable
 from clove.kernel.agents.plan import Host, Limits, check_request, plan, settle_limits
+from clove.kernel.threads import to_the_end
 from clove.sandbox.cgroups import CgroupLimits
 
 if TYPE_CHECKING:
@@ -145,14 +148,14 @@ class Places:
         self._workspaces[agent_id] = workspace
         uid = self._bounds.uid_base + agent_id % 65536 if self._host.root else None
         try:
-            await self._threads.run(workspace.create, source, uid)
+            await to_the_end(self._threads.run(workspace.create, source, uid))
         except OSError as error:
             raise Unavailable(f"the agent's directories cannot be made: {error.strerror}") from None
         self._closers[agent_id] = await self._listen(principal, workspace.socket)
         cgroup = await self._make_cgroup(agent_id, limits)
-        spec = plan(
-            request,
-            agent_id,
+        drawn = functools.partial(
+            plan,
+            agent_id=agent_id,
             host=self._host,
             limits=limits,
             bounds=self._bounds,
@@ -164,9 +167,16 @@ class Places:
             socket=workspace.socket,
             cgroup_procs=cgroup.procs_path if cgroup is not None else None,
         )
+        spec = drawn(request)
+        fallback = None
+        if request.sandboxed and request.allow_degraded:
+            fallback = drawn(msgspec.structs.replace(request, sandboxed=False))
 
         async def launch(agent: Agent) -> ISandbox:
-            sandbox = await self._launcher.launch(spec, agent.logbook.take)
+            try:
+                sandbox = await self._launcher.launch(spec, agent.logbook.take, fallback)
+            except OSError as error:  # no descriptors, no memory, no processes left
+                raise Unavailable(f"no process can be started: {error.strerror}") from None
             principal.view = sandbox
             agent.cgroup = cgroup.path if cgroup is not None else None
             agent.isolation = _report(sandbox, cgroup)
@@ -185,9 +195,15 @@ class Places:
             cpu_period=limits.cpu_period,
             cpu_shares=limits.cpu_shares,
         )
-        cgroup = await self._threads.run(self._cgroups.create, agent_id, wanted)
-        self._cgroup_of[agent_id] = cgroup
-        return cgroup
+
+        def create(cgroups: CgroupTree) -> AgentCgroup:
+            cgroup = self._cgroup_of[agent_id] = cgroups.create(agent_id, wanted)
+            return cgroup
+
+        try:
+            return await to_the_end(self._threads.run(create, self._cgroups))
+        except OSError as error:
+            raise Unavailable(f"the agent's cgroup cannot be made: {error.strerror}") from None
 
     async def remove(self, agent_id: int) -> None:
         """Take an agent's places away. Logs what could not be removed."""

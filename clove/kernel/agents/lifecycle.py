@@ -15,7 +15,7 @@ from clove.errors import InvalidRequest
 from clove.kernel.agents.restart import Restart, Verdict
 from clove.sandbox.interface import ExitStatus
 
-__all__ = ["Lifecycle", "State"]
+__all__ = ["NOT_STARTED", "Lifecycle", "State"]
 
 
 class State(Enum):
@@ -29,6 +29,9 @@ class State(Enum):
     EXITED = "exited"
     ESCALATED = "escalated"
 
+
+NOT_STARTED = 127
+"""The exit code of what could not be started, as a shell gives it."""
 
 _OVER = frozenset({State.EXITED, State.ESCALATED})
 
@@ -116,6 +119,18 @@ class Lifecycle:
         """A restart begins."""
         self.state = State.STARTING
 
-    def failed_to_start(self, now: float) -> Verdict:
-        """A restart could not be carried out: counts as a failed exit."""
-        return self.ended(ExitStatus(code=127), now)
+    def never_started(self) -> None:
+        """Its first process could not be started: it is over."""
+        self.state = State.EXITED
+        self.reason = "exited"
+        self.status = ExitStatus(code=NOT_STARTED)
+
+    def not_paused(self) -> None:
+        """It could not be paused: it runs on."""
+        if self.state is State.PAUSED:
+            self.state = State.RUNNING
+
+    def not_resumed(self) -> None:
+        """It could not be continued: it stays as it was."""
+        if self.state is State.RUNNING:
+            self.state = State.PAUSED

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from clove.errors import InvalidRequest, IsolationUnavailable, LimitExceeded
 from clove.kernel.agents.settings import AgentLimits
 from clove.messages.agents import LimitsRequest, SpawnRequest
-from clove.sandbox.spec import Bind, SandboxSpec
+from clove.sandbox.spec import NAMESPACES, Bind, SandboxSpec
 
 __all__ = ["Host", "Limits", "check_request", "environment", "plan", "settle_limits"]
 
 SOCKET_INSIDE = "/tmp/clove.sock"  # noqa: S108 the contract's path, private inside a sandbox
 LIBRARY_INSIDE = "/opt/clove"
-ALL = frozenset({"user", "pid", "mnt", "net", "ipc", "uts"})
+ALL = frozenset(NAMESPACES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +186,7 @@ def plan(
         namespaces=ALL - {"net"} if request.network else ALL,
         hostname="clove",
         uid=uid,
+        umask=0o077,
         binds=tuple(binds),
         rlimits=rlimits,
         cgroup_procs=procs,
@@ -207,5 +208,6 @@ def _rlimits(
     if "memory" not in host.controllers:
         rlimits["data"] = limits.memory
     if "pids" not in host.controllers and request.sandboxed:
-        rlimits["nproc"] = limits.max_pids + 1  # the sandbox's own init counts
+        own = 1 if host.root else 2  # init counts, and a rootless kernel's helper
+        rlimits["nproc"] = limits.max_pids + own
     return rlimits

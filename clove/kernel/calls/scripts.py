@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from clove.errors import InvalidRequest, LimitExceeded, NotFound
 from clove.kernel.calls.files import require_view
 from clove.kernel.files.lookup import find
+from clove.kernel.threads import to_the_end
 from clove.policy import check_read
 
 if TYPE_CHECKING:
@@ -41,12 +42,15 @@ async def read_script(ctx: Context, path: str, limit: int) -> tuple[str, bytes]:
         descriptor = await held.open(os.O_RDONLY)
     finally:
         held.close()
-    source = await ctx.kernel.threads.run(_read, descriptor, limit)
+    try:
+        source = await to_the_end(ctx.kernel.threads.run(_read, descriptor, limit))
+    finally:
+        os.close(descriptor)
     return held.path, source
 
 
 def _read(descriptor: int, limit: int) -> bytes:
-    with open(descriptor, "rb") as file:
+    with open(descriptor, "rb", closefd=False) as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise InvalidRequest("the script is not a regular file")
         source = file.read(limit + 1)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.internet.task import Clock
 from zope.interface import implementer
 
-from clove.errors import Unavailable
+from clove.errors import InvalidRequest, Unavailable
 from clove.kernel.agents.agent import Agent
 from clove.kernel.agents.lifecycle import Lifecycle
 from clove.kernel.agents.logbook import Logbook, LogLimits
@@ -166,6 +166,86 @@ def test_stop_between_restarts_ends_it_at_once() -> None:
     assert ended.called
     assert scene.over == 1
     assert not scene.clock.getDelayedCalls()
+
+
+def test_one_that_is_given_up_between_two_restarts_tells_its_end() -> None:
+    scene = Scene("always").start()
+    scene.box.done.callback(ExitStatus(code=1))
+    scene.agent.stop()
+    assert scene.events == ["AGENT_EXITED", "AGENT_RESTARTING", "AGENT_EXITED"]
+    assert scene.agent.lifecycle.reason == "killed"
+
+
+def test_a_restart_that_fails_tells_of_it_as_of_every_exit() -> None:
+    scene = Scene("always", 1).start()
+    scene.box.done.callback(ExitStatus(code=1))
+    scene.fails = True
+    scene.clock.advance(1)
+    assert scene.events == [
+        "AGENT_EXITED",
+        "AGENT_RESTARTING",
+        "AGENT_EXITED",
+        "AGENT_ESCALATED",
+    ]
+    assert scene.agent.lifecycle.status.code == 127
+
+
+def test_a_stop_while_a_restart_is_carried_out_gives_the_restart_up() -> None:
+    scene = Scene("always").start()
+    scene.box.done.callback(ExitStatus(code=1))
+    gate: Deferred[Any] = Deferred()
+    scene.agent._launch = lambda agent: gate
+    scene.clock.advance(1)
+    assert scene.agent.state == "starting"
+    ended = scene.agent.wait()
+    scene.agent.stop()
+    assert ended.called
+    assert (scene.agent.state, scene.over) == ("exited", 1)
+
+
+async def test_a_pause_that_fails_leaves_it_running() -> None:
+    scene = Scene().start()
+    scene.box.pause = lambda: fail(Unavailable("no answer"))  # type: ignore[method-assign]
+    with pytest.raises(Unavailable):
+        await scene.agent.pause()
+    assert scene.agent.state == "running"
+    assert scene.events == []
+
+
+async def test_a_resume_that_fails_leaves_it_paused() -> None:
+    scene = Scene().start()
+    await scene.agent.pause()
+    scene.box.resume = lambda: fail(Unavailable("no answer"))  # type: ignore[method-assign]
+    with pytest.raises(Unavailable):
+        await scene.agent.resume()
+    assert scene.agent.state == "paused"
+
+
+def test_a_resume_waits_until_the_pause_has_reached_the_processes() -> None:
+    scene = Scene().start()
+    frozen: Deferred[None] = Deferred()
+    scene.box.pause = lambda: frozen  # type: ignore[method-assign]
+    pausing = Deferred.fromCoroutine(scene.agent.pause())
+    resuming = Deferred.fromCoroutine(scene.agent.resume())
+    pausing.cancel()  # its client is gone; the freezing goes on
+    assert scene.box.told == []
+    frozen.callback(None)
+    assert scene.box.told == ["resume"]
+    assert scene.agent.state == "running"
+    pausing.addErrback(lambda failure: failure.trap(CancelledError))
+    assert resuming.called
+
+
+async def test_one_that_ends_while_it_is_paused_is_not_said_to_be_paused() -> None:
+    scene = Scene().start()
+    frozen: Deferred[None] = Deferred()
+    scene.box.pause = lambda: frozen  # type: ignore[method-assign]
+    pausing = Deferred.fromCoroutine(scene.agent.pause())
+    scene.box.done.callback(ExitStatus(code=0))
+    frozen.callback(None)
+    with pytest.raises(InvalidRequest):
+        await pausing
+    assert scene.events == ["AGENT_EXITED"]
 
 
 def test_stopping_twice_is_harmless() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from clove.errors import InvalidRequest
-from clove.kernel.agents.lifecycle import Lifecycle, State
+from clove.kernel.agents.lifecycle import NOT_STARTED, Lifecycle, State
 from clove.kernel.agents.restart import Restart
 from clove.sandbox.interface import ExitStatus
 
@@ -82,4 +82,4 @@ def test_a_restart_that_fails_counts_against_the_limit() -> None:
     life = running("always", 1)
     life.ended(ExitStatus(code=1), 0)
     life.starting()
-    assert life.failed_to_start(1).action == "escalate"
+    assert life.ended(ExitStatus(code=NOT_STARTED), 1).action == "escalate"

@@ -1,0 +1,193 @@
+"""Spawns under way: what a cancelled, failed or overtaken one leaves, which is nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Any
+
+import pytest
+from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.task import Clock
+from twisted.python.failure import Failure
+
+from clove.errors import CloveError, LimitExceeded, Unavailable
+from clove.kernel.agents.agents import Agents
+from clove.kernel.agents.logbook import Logbook, LogLimits
+from clove.kernel.agents.settings import AgentLimits
+from clove.kernel.principal import Kind, Principal
+from clove.kernel.registry import Registry
+from clove.messages.agents import SpawnRequest
+from clove.policy import Level, for_level
+from clove.sandbox.interface import ExitStatus
+
+OPERATOR = Principal(1000, Kind.OPERATOR, for_level(Level.UNRESTRICTED))
+
+
+class Box:
+    """A process that dies when it is told to."""
+
+    def __init__(self) -> None:
+        self.pid = 77
+        self.done: Deferred[ExitStatus] = Deferred()
+
+    def terminate(self) -> None:
+        self.done.callback(ExitStatus(signal=15))
+
+    kill = terminate
+
+
+class Scene:
+    """All agents, with places and processes that are made when the test says so."""
+
+    def __init__(self, **limits: int) -> None:
+        self.registry = Registry()
+        self.preparing: list[Deferred[None]] = []
+        self.launching: list[Deferred[Box]] = []
+        self.opened: list[int] = []
+        self.closed: list[int] = []
+        self.forgotten: list[int] = []
+        self.forgetting: Deferred[None] = succeed(None)
+        self.events: list[str] = []
+        self.agents = Agents(
+            Clock(),
+            self.registry,
+            AgentLimits(**limits),
+            prepare=self.prepare,
+            forget=self.forget,
+            later=self.later,
+            logbook=self.logbook,
+            notify=lambda agent, event, facts: self.events.append(event),
+            opened=lambda principal: self.opened.append(principal.agent_id),
+            closed=lambda principal: self.closed.append(principal.agent_id),
+        )
+
+    async def prepare(
+        self, principal: Principal, request: SpawnRequest, script: str, source: bytes
+    ) -> Any:
+        self.preparing.append(Deferred())
+        await self.preparing[-1]
+
+        def launch(agent: Any) -> Deferred[Box]:
+            self.launching.append(Deferred())
+            return self.launching[-1]
+
+        return launch
+
+    async def forget(self, agent_id: int) -> None:
+        self.forgotten.append(agent_id)
+        await self.forgetting
+
+    def later(self, work: Awaitable[None]) -> None:
+        Deferred.fromCoroutine(work)  # type: ignore[arg-type]
+
+    def logbook(self, name: str) -> Logbook:
+        book = Logbook(None, None, LogLimits(), lambda: 0.0)  # type: ignore[arg-type]
+        book.take = lambda stream, data: None  # type: ignore[method-assign]
+        return book
+
+    def spawn(self, name: str = "a") -> Deferred[Any]:
+        request = SpawnRequest(name=name, script="/s")
+        permissions = for_level(Level.STANDARD)
+        return Deferred.fromCoroutine(
+            self.agents.spawn(OPERATOR, request, permissions, "/s", b"pass")
+        )
+
+    def left(self) -> list[object]:
+        """What there is of agents."""
+        open_still = set(self.opened) - set(self.closed)
+        return [*self.agents.records(), *self.registry, *open_still]
+
+
+def failure_of(deferred: Deferred[Any]) -> BaseException:
+    caught: list[BaseException] = []
+
+    def catch(failure: Failure) -> None:
+        assert failure.value is not None
+        caught.append(failure.value)
+
+    deferred.addErrback(catch)
+    [error] = caught
+    return error
+
+
+def test_a_spawn_that_is_cancelled_in_the_queue_gives_its_name_back() -> None:
+    scene = Scene(spawns_at_once=1)
+    first = scene.spawn("first")
+    second = scene.spawn("second")
+    second.cancel()
+    assert isinstance(failure_of(second), CancelledError)
+    assert scene.registry.named("second") is None
+    assert scene.closed == [2]
+    scene.preparing[0].callback(None)
+    scene.launching[0].callback(Box())
+    third = scene.spawn("second")
+    assert len(scene.preparing) == 2
+    third.cancel()
+    failure_of(third)
+    assert [agent.name for agent in scene.agents.records()] == ["first"]
+    assert first.called
+
+
+@pytest.mark.parametrize("prepared", [False, True], ids=["places", "process"])
+def test_a_spawn_that_is_cancelled_under_way_leaves_nothing(prepared: bool) -> None:
+    scene = Scene()
+    spawning = scene.spawn()
+    if prepared:
+        scene.preparing[0].callback(None)
+    spawning.cancel()
+    assert isinstance(failure_of(spawning), CancelledError)
+    assert scene.left() == []
+    assert 1 in scene.forgotten
+
+
+def test_a_name_is_free_only_when_the_places_are_gone() -> None:
+    scene = Scene()
+    scene.forgetting = Deferred()
+    spawning = scene.spawn()
+    spawning.cancel()
+    assert scene.registry.named("a") is not None
+    spawning.cancel()  # the kernel stops while it clears up: that goes on
+    assert scene.registry.named("a") is not None
+    scene.forgetting.callback(None)
+    assert isinstance(failure_of(spawning), CancelledError)
+    assert scene.left() == []
+
+
+def test_who_waits_for_an_agent_whose_start_fails_is_told() -> None:
+    scene = Scene()
+    spawning = scene.spawn()
+    scene.preparing[0].callback(None)
+    [agent] = scene.agents.records()
+    ended = agent.wait()
+    agent.stop()
+    scene.launching[0].errback(Unavailable("not here"))
+    assert isinstance(failure_of(spawning), CloveError)
+    assert ended.called
+    assert scene.left() == []
+    assert scene.events == []
+
+
+def test_stopping_gives_up_the_spawns_under_way_and_those_that_wait() -> None:
+    scene = Scene(spawns_at_once=2)
+    runs, starts, waits = (scene.spawn(name) for name in ("runs", "starts", "waits"))
+    scene.preparing[0].callback(None)
+    scene.launching[0].callback(Box())
+    scene.preparing[1].callback(None)
+    assert len(scene.preparing) == 3
+    stopped = Deferred.fromCoroutine(scene.agents.stop())
+    assert stopped.called
+    assert runs.called
+    for spawning in (starts, waits):
+        assert isinstance(failure_of(spawning), CancelledError)
+    assert scene.left() == []
+    assert isinstance(failure_of(scene.spawn("late")), Unavailable)
+
+
+def test_spawns_under_way_count_as_agents() -> None:
+    scene = Scene(max_agents=2)
+    under_way = [scene.spawn("a"), scene.spawn("b")]
+    assert isinstance(failure_of(scene.spawn("c")), LimitExceeded)
+    for spawning in under_way:
+        spawning.cancel()
+        failure_of(spawning)
+    assert scene.left() == []
