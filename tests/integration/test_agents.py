@@ -349,6 +349,7 @@ def test_an_agent_may_spawn_only_with_permission_and_never_more_than_it_has(
         "    except CloveError as error:\n"
         "        out[name] = [error.code, error.rule]\n"
         "attempt('plain')\nattempt('open', sandboxed=False)\nattempt('net', network=True)\n"
+        "attempt('lax', allow_degraded=True)\n"
         "attempt('strong', permissions={'can_http': True})\n"
         "if isinstance(out.get('plain'), int):\n"
         "    out['perms'] = c.get_permissions(out['plain'])['permissions']\n"
@@ -362,6 +363,7 @@ def test_an_agent_may_spawn_only_with_permission_and_never_more_than_it_has(
     assert isinstance(found["plain"], int)
     assert found["open"] == ["permission_denied", "sandboxed"]
     assert found["net"] == ["permission_denied", "network"]
+    assert found["lax"] == ["permission_denied", "allow_degraded"]
     assert found["perms"]["can_spawn"] is False
     assert found["perms"]["max_llm_calls"] == 3
     assert found["killed"] is True

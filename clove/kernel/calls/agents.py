@@ -48,6 +48,12 @@ async def spawn(ctx: Context, request: SpawnRequest) -> SpawnReply:
             rule="sandboxed",
             hint="leave sandboxed at true",
         )
+    if request.allow_degraded and (principal.sandboxed or principal.kind is Kind.GUEST):
+        raise PermissionDenied(
+            "only the operator and unsandboxed agents may accept less isolation",
+            rule="allow_degraded",
+            hint="leave allow_degraded out",
+        )
     if request.network and not principal.network:
         raise PermissionDenied(
             "an agent without the network cannot give it to another", rule="network"
