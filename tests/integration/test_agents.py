@@ -419,6 +419,36 @@ def test_an_unsandboxed_agent_on_the_main_socket_is_itself_not_the_operator(
     assert mail["message"] == {"main": agent["id"], "child": agent["id"]}
 
 
+def test_commands_and_orphans_of_an_unsandboxed_agent_are_that_agent_too(
+    kernel: KernelProcess, client: CloveClient, script: Any
+) -> None:
+    asks = script(
+        "import sys\nfrom clove import CloveClient\n"
+        f"print(CloveClient({kernel.socket!r}).hello()['agent_id'])\n"
+    )
+    path = script(
+        "import os, sys, time\nfrom clove import CloveClient\n"
+        "c = CloveClient()\n"
+        f"said = c.exec([sys.executable, {asks!r}])\n"
+        "c.send_message(['command', said['stdout'].strip()], to_name='notary')\n"
+        "middle = os.fork()\n"
+        "if middle == 0:\n"
+        "    os.setsid()\n"
+        "    leader = os.getpid()\n"
+        "    if os.fork() == 0:\n"
+        "        while os.getppid() == leader: time.sleep(0.001)\n"
+        f"        main = CloveClient({kernel.socket!r})\n"
+        "        main.send_message(['orphan', str(main.hello()['agent_id'])], to_name='notary')\n"
+        "    os._exit(0)\n"
+        "os.waitpid(middle, 0)\n"
+        "time.sleep(60)\n"
+    )
+    client.register_name("notary")
+    agent = client.spawn("outside", path, sandboxed=False)
+    said = [client.recv_messages(max=1, wait=30)["messages"][0]["message"] for _ in range(2)]
+    assert said == [["command", str(agent["id"])], ["orphan", str(agent["id"])]]
+
+
 def test_the_kernels_secrets_do_not_reach_unsandboxed_agents() -> None:
     environ = {"MY_API_KEY": "hunter2", "PLAIN": "seen"}
     with running_kernel(environ=environ) as kernel, CloveClient(kernel.socket) as client:

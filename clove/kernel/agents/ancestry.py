@@ -1,15 +1,20 @@
 """Which agent a process belongs to, for connections on the main socket.
 
 A sandboxed agent cannot reach the main socket. A process of an unsandboxed one
-can, and is known by its session, which the launcher made, or by an ancestor
-(proc(5), /proc/PID/stat). One that hides by a new session under a dead parent
-is not recognised: an unsandboxed agent is not contained, see docs/security.md.
+can, and is known by its ancestors or by its session (proc(5), /proc/PID/stat):
+all of an agent's processes descend from its helper, which is a child of the
+kernel and takes in those whose parents have died (prctl(2), subreaper). One that
+has killed its helper is not recognised: an unsandboxed agent is not contained,
+see docs/security.md.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
+
+from clove.errors import PermissionDenied, Unavailable
 
 if TYPE_CHECKING:
     from clove.kernel.agents.agent import Agent
@@ -21,33 +26,70 @@ DEPTH = 64
 """Ancestors looked at."""
 
 
-def _parent_and_session(pid: int) -> tuple[int, int]:
-    """Parent's pid and session id of a process, or (0, 0) if it is gone."""
+def _parent_and_session(pid: int) -> tuple[int, int] | None:
+    """Parent's pid and session id of a process, or None if it is gone."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             fields = file.read().rpartition(b")")[2].split()
         return int(fields[1]), int(fields[3])
     except (OSError, IndexError, ValueError):
-        return 0, 0
+        return None
 
 
 class AgentFinder:
-    """Finds the agent of a process among those that live."""
+    """Finds the agent of a process among those that live.
 
-    def __init__(self, records: Callable[[], Iterable[Agent]]) -> None:
+    @param look: gives a process's parent and session, None if it is gone.
+    """
+
+    def __init__(
+        self,
+        records: Callable[[], Iterable[Agent]],
+        look: Callable[[int], tuple[int, int] | None] = _parent_and_session,
+    ) -> None:
         self._records = records
+        self._look = look
 
     def of_process(self, pid: int) -> Principal | None:
-        """The agent's principal, or None for a process of nobody's."""
-        agents = {agent.pid: agent.principal for agent in self._records() if agent.pid}
-        if not agents:
+        """The agent's principal, or None for a process of nobody's.
+
+        @param pid: 0 for one outside of the kernel's pid namespace.
+        @raise PermissionDenied: it has ended, so nobody can say whose it was.
+        @raise Unavailable: it may belong to an agent that just starts or ends.
+        """
+        outside = [agent for agent in self._records() if not agent.principal.sandboxed]
+        if not outside or not pid:
             return None
+        agents = {agent.pid: agent.principal for agent in outside if agent.pid}
+        kernel = os.getpid()
         for _ in range(DEPTH):
-            if pid <= 1:
-                return None
             if pid in agents:
                 return agents[pid]
-            pid, session = _parent_and_session(pid)
+            found = self._look(pid)
+            if found is None:
+                raise PermissionDenied(
+                    "the process that connected, or one above it, has just ended",
+                    rule="peer-process",
+                    hint="connect from the process that will use the connection",
+                )
+            parent, session = found
             if session in agents:
                 return agents[session]
+            if parent == kernel:
+                return self._of_helper(pid, outside)
+            if parent <= 1:
+                return None
+            pid = parent
+        return None
+
+    def _of_helper(self, helper: int, outside: list[Agent]) -> Principal | None:
+        """Whose helper this child of the kernel is; None if no agent's."""
+        doubtful = False
+        for agent in outside:
+            found = self._look(agent.pid) if agent.pid else None
+            if found is not None and found[0] == helper:
+                return agent.principal
+            doubtful = doubtful or (found is None and agent.state != "restarting")
+        if doubtful:
+            raise Unavailable("an agent is starting or ending", hint="try again")
         return None
