@@ -41,7 +41,6 @@ class FrameProtocol(Protocol):
     def __init__(self, max_payload: int = DEFAULT_MAX_PAYLOAD) -> None:
         self.decoder = FrameDecoder(max_payload)
         self.congested = False
-        self.unsent = 0
         self._reading = True
         self._send_now: Callable[[bytes], int] = self._write_all
 
@@ -146,13 +145,25 @@ class FrameProtocol(Protocol):
         transport.write(data)
         if not self.congested:
             self.congested = True
-            self.unsent = 0
             transport.registerProducer(self, False)
-        self.unsent += len(data)
-        if self.unsent > self.unsent_limit:
-            self.overflowed()
-        elif self.unsent > self.resume_below:
-            self.pause_reading()
+        unsent = self.unsent
+        if unsent > self.resume_below:
+            if self.backlog(unsent) > self.unsent_limit:
+                self.overflowed()
+            else:
+                self.pause_reading()
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that wait to be read by the peer."""
+        if not self.congested:
+            return 0
+        transport = cast("Any", self.transport)
+        return len(transport.dataBuffer) - int(transport.offset) + int(transport._tempDataLen)
+
+    def backlog(self, unsent: int) -> int:
+        """What counts against `unsent_limit`, if so many bytes wait here."""
+        return unsent
 
     def overflowed(self) -> None:
         """The peer does not read: cut it off."""
@@ -165,7 +176,6 @@ class FrameProtocol(Protocol):
             return
         transport.unregisterProducer()
         self.congested = False
-        self.unsent = 0
         if not transport.disconnecting:
             self.drained()
 
@@ -173,5 +183,6 @@ class FrameProtocol(Protocol):
         """The transport is closed."""
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Forget what is buffered."""
-        self.congested = True
+        """What is sent from now on is lost."""
+        self.congested = False
+        self._send_now = len

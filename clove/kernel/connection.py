@@ -9,7 +9,7 @@ never looked at.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
@@ -46,6 +46,7 @@ __all__ = ["FEATURES", "ConnectionLimits", "KernelConnection"]
 FEATURES = ["tags", "streaming", "push", "cancel", "resume", "async"]
 _NUMBER = (1 << 62) - 1
 _FLUSH = 256 << 10
+_SMALL = 4096  # bytes of a request that `held` leaves out: `max_outstanding` bounds these
 _CONTROL = int(Opcode.CANCEL)
 
 
@@ -57,7 +58,11 @@ class ConnectionLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     max_outstanding: int = 256
     """Requests in work on one connection (version 2); one more gets `limit_exceeded`."""
     max_waiting: int = 256
-    """Requests read but not begun (version 1); at the limit nothing more is read."""
+    """Requests read but not begun (version 1); at the limit, or at `max_payload` bytes
+    of them, nothing more is read."""
+    held: int = 64 << 20
+    """Bytes of requests in work (version 2), over all connections of one agent; one
+    more gets `limit_exceeded`."""
     frame_timeout: float = 30.0
     """Seconds for a whole frame to arrive; then an error and a close."""
     write_timeout: float = 60.0
@@ -65,15 +70,25 @@ class ConnectionLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     idle_timeout: float = 0.0
     """Seconds without a request after which a connection is closed; 0: never."""
     unsent: int = 64 << 20
-    """Bytes of replies that may wait for a peer; past it the peer is cut off."""
+    """Bytes of replies that may wait for an agent, over all its connections; the
+    connection that takes it past that is cut off."""
     max_connections: int = 4096
     """Connections in all; one more gets an error and a close."""
     max_connections_per_agent: int = 64
-    """Connections of one spawned agent; one more gets an error and a close."""
+    """Connections of one spawned agent, or of one guest's user id; one more gets an
+    error and a close."""
+    operator_connections: int = 64
+    """Connections of `max_connections` that only operators can have; a quarter of
+    them at most."""
 
 
 class KernelConnection(FrameProtocol):
-    """The kernel's end of one connection."""
+    """The kernel's end of one connection.
+
+    @ivar principal: who is asking.
+    @ivar received: frames so far.
+    @ivar held: bytes of requests in work (version 2).
+    """
 
     principal: Principal
 
@@ -90,9 +105,10 @@ class KernelConnection(FrameProtocol):
         self._closing = False
         self._current: Deferred[bytes] | None = None
         self._running: dict[int, Deferred[bytes]] = {}
+        self.held = 0
         self._resume = ""
         self.received = 0
-        self._seen = (-1, 0)
+        self._seen = (-1, 0, False)
         self._since = 0.0
 
     def connectionMade(self) -> None:
@@ -108,14 +124,18 @@ class KernelConnection(FrameProtocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Abandon what this connection asked for."""
         super().connectionLost(reason)
+        self._closing = True
+        self._abandon()
+        self._sessions.release(self, self._resume)
+
+    def _abandon(self) -> None:
+        """Serve nothing more of what was asked for."""
         self._inbox.clear()
         abandoned = list(self._running.values())
         if self._current is not None:
             abandoned.append(self._current)
-        self._closing = True
         for deferred in abandoned:
             deferred.cancel()
-        self._sessions.release(self, self._resume)
 
     # receiving
 
@@ -125,11 +145,17 @@ class KernelConnection(FrameProtocol):
         if self._closing:
             return
         if self._inbox or self._current is not None or self.congested:
-            self._inbox.extend(frames)
-            if len(self._inbox) >= self._limits.max_waiting:
-                self.pause_reading()
+            self._wait(frames)
             return
         self._serve(iter(frames))
+
+    def _wait(self, frames: Iterable[Frame]) -> None:
+        """Keep frames until their turn; read no more while there are many."""
+        self._inbox.extend(frames)
+        limits = self._limits
+        size = sum(len(frame.payload) for frame in self._inbox)
+        if len(self._inbox) >= limits.max_waiting or size >= limits.max_payload:
+            self.pause_reading()
 
     def _serve(self, frames: Iterator[Frame]) -> None:
         out: list[bytes] = []
@@ -158,7 +184,7 @@ class KernelConnection(FrameProtocol):
                 self._serve_one(frame)
                 agent_id = self.principal.agent_id
             if self.congested or self._current is not None or self._closing:
-                self._inbox.extend(frames)
+                self._wait(frames)
                 break
         if out:
             self._flush(out)
@@ -180,7 +206,7 @@ class KernelConnection(FrameProtocol):
                 self._reply(frame.opcode, 0, encode_error(InvalidRequest("the tag is missing")))
                 return
             number, body = TAG.unpack_from(body)[0], body[TAG.size :]
-            problem = self._problem(number, frame.opcode)
+            problem = self._problem(number, frame.opcode, len(body))
             if problem is not None:
                 self._reply(frame.opcode, number & _NUMBER, encode_error(problem))
                 return
@@ -196,19 +222,34 @@ class KernelConnection(FrameProtocol):
         if isinstance(reply, bytes):
             self._reply(opcode, number, reply)
         else:
-            self._track(opcode, number, reply)
+            self._track(opcode, number, reply, len(body))
 
-    def _problem(self, number: int, opcode: int) -> CloveError | None:
+    def _problem(self, number: int, opcode: int, size: int) -> CloveError | None:
         if not 0 < number <= _NUMBER:
             return InvalidRequest("a request's tag is a number from 1 to 2**62 - 1")
         if number in self._running:
             return InvalidRequest(f"request number {number} is outstanding already")
-        if len(self._running) >= self._limits.max_outstanding and opcode < _CONTROL:
+        if opcode >= _CONTROL:
+            return None
+        if len(self._running) >= self._limits.max_outstanding:
             return LimitExceeded(
                 f"{self._limits.max_outstanding} requests are outstanding on this connection",
                 hint="wait for replies, or open another connection",
             )
+        if size > _SMALL and self._held_by_all() + size > self._limits.held:
+            return LimitExceeded(
+                f"your outstanding requests have {self._limits.held} bytes",
+                hint="wait for replies",
+            )
         return None
+
+    def _held_by_all(self) -> int:
+        return sum(connection.held for connection in self._sessions.siblings(self))
+
+    def backlog(self, unsent: int) -> int:
+        """All that this agent has not read, on any of its connections."""
+        siblings = self._sessions.siblings(self)
+        return sum(connection.unsent for connection in siblings) if len(siblings) > 1 else unsent
 
     # requests that take time
 
@@ -224,12 +265,14 @@ class KernelConnection(FrameProtocol):
 
         reply.addCallback(done)
 
-    def _track(self, opcode: int, number: int, reply: Deferred[bytes]) -> None:
+    def _track(self, opcode: int, number: int, reply: Deferred[bytes], size: int) -> None:
         """Version 2: the reply goes out whenever it is there."""
         self._running[number] = reply
+        self.held += size
 
         def done(payload: bytes) -> None:
             self._running.pop(number, None)
+            self.held -= size
             if not self._closing:
                 self._reply(opcode, number, payload)
 
@@ -257,7 +300,7 @@ class KernelConnection(FrameProtocol):
             elif opcode == Opcode.EXIT:
                 self._reply(opcode, number, b"goodbye")
                 self._closing = True
-                self._resume = ""
+                self._set_token("")
             else:
                 self._cancel(number, body)
         except CloveError as error:
@@ -268,9 +311,10 @@ class KernelConnection(FrameProtocol):
         request = decode(HelloRequest, body)
         if request.resume:
             self.principal = self._sessions.resume(self, request.resume)
+            self._set_token("")
         version = 2 if self._tagged else min(request.protocol_version, 2)
         if version == 2 and not self._resume:
-            self._resume = self._sessions.token(self.principal)
+            self._set_token(self._sessions.token(self))
         reply = HelloReply(
             protocol_version=version,
             kernel_version=__version__,
@@ -282,6 +326,11 @@ class KernelConnection(FrameProtocol):
         if version == 2 and not self._tagged:
             self._tagged = True
             self.decoder.max_payload += TAG.size
+
+    def _set_token(self, token: str) -> None:
+        """The only token that resumes this connection."""
+        self._sessions.forget(self._resume)
+        self._resume = token
 
     def _cancel(self, number: int, body: bytes) -> None:
         if not self._tagged or len(body) != TAG.size:
@@ -330,7 +379,9 @@ class KernelConnection(FrameProtocol):
         cast("Any", self.transport).loseConnection()
 
     def close(self) -> None:
-        """Send what is buffered, then close."""
+        """Give up what is in work, send what is buffered, then close."""
+        self._abandon()
+        self._closing = True
         cast("Any", self.transport).loseConnection()
 
     def check(self, now: float) -> None:
@@ -338,7 +389,7 @@ class KernelConnection(FrameProtocol):
 
         @param now: seconds, monotonic.
         """
-        mark = (self.received, self.unsent if self.congested else -1)
+        mark = (self.received, self.unsent, bool(self.decoder.pending))
         if mark != self._seen:
             self._seen = mark
             self._since = now

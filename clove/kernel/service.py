@@ -164,9 +164,7 @@ class KernelService(Service):
         port = await listen(self._reactor, factory, path, 0o666)
 
         def close() -> Deferred[Any]:
-            for connection in list(self._sessions.connections):
-                if connection.principal is principal:
-                    connection.close()
+            self._sessions.close_all(principal)
             return Deferred.fromCoroutine(_stopped(port))
 
         return close

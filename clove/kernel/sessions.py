@@ -48,6 +48,12 @@ def peer_of(connection: socket.socket) -> Peer:
     return Peer(*_UCRED.unpack(raw))
 
 
+def _peer(connection: KernelConnection) -> Peer:
+    """Who is at the other end; in memory (in tests) it is ourselves."""
+    handle = getattr(connection.transport, "socket", None)
+    return peer_of(handle) if handle is not None else Peer(0, os.geteuid(), os.getegid())
+
+
 def _working_directory(pid: int) -> str | None:
     """A process's working directory, to resolve the relative paths it sends."""
     try:
@@ -59,6 +65,7 @@ def _working_directory(pid: int) -> str | None:
 class Sessions:
     """Binds connections to principals.
 
+    @ivar connections: the open ones, with the user id at the other end.
     @ivar agent_of: gives the spawned agent that a process belongs to, if any.
     @ivar opened, closed: called with a principal that comes or is gone for good.
     """
@@ -83,9 +90,9 @@ class Sessions:
         self._agent_of = agent_of
         self._opened = opened
         self._closed = closed
-        self._tokens: dict[str, Principal] = {}
+        self._tokens: dict[str, tuple[Principal, int]] = {}  # with the user id
         self._leaving: dict[int, IDelayedCall] = {}
-        self.connections: set[KernelConnection] = set()
+        self.connections: dict[KernelConnection, int] = {}
 
     def accept(self, connection: KernelConnection) -> Principal:
         """Who a new connection is.
@@ -93,69 +100,93 @@ class Sessions:
         @raise PermissionDenied: this uid may not use the kernel.
         @raise LimitExceeded: too many connections.
         """
-        if len(self.connections) >= self._limits.max_connections:
-            raise LimitExceeded(
-                f"the kernel has {self._limits.max_connections} connections already",
-                hint="raise limits.connection.max_connections, or close some",
-            )
+        peer = _peer(connection)
         principal: Principal | None = cast("Any", connection.factory).principal
         if principal is None:
-            principal = self._outsider(connection)
-        elif principal.connections >= self._limits.max_connections_per_agent:
-            raise LimitExceeded(
-                f"agent {principal.agent_id} has {principal.connections} connections already",
-                hint="close some, or share one between threads",
-            )
+            principal = self._agent_of(peer.pid)
+        if principal is not None:
+            self._check_room(principal.connections, operator=False)
+        else:
+            principal = self._outsider(peer)
         principal.connections += 1
-        self.connections.add(connection)
+        self.connections[connection] = peer.uid
         return principal
 
-    def _outsider(self, connection: KernelConnection) -> Principal:
-        handle = getattr(connection.transport, "socket", None)
-        peer = peer_of(handle) if handle is not None else Peer(0, os.geteuid(), os.getegid())
-        agent = self._agent_of(peer.pid)
-        if agent is not None:
-            return agent
-        if peer.uid in (0, os.geteuid()):
-            kind, level = Kind.OPERATOR, Level.UNRESTRICTED
-        elif peer.uid in self._grants:
-            kind, level = Kind.GUEST, self._grants[peer.uid]
-        else:
+    def siblings(self, connection: KernelConnection) -> list[KernelConnection]:
+        """The connections of the same agent, this one included."""
+        principal = connection.principal
+        if principal.connections == 1:
+            return [connection]
+        return [other for other in self.connections if other.principal is principal]
+
+    def close_all(self, principal: Principal) -> None:
+        """Close an agent's connections: it has ended."""
+        for connection in list(self.connections):
+            if connection.principal is principal:
+                connection.close()
+
+    def _check_room(self, have: int, *, operator: bool) -> None:
+        """@param have: connections that this agent, or this guest's user, has already."""
+        limits = self._limits
+        kept = 0 if operator else min(limits.operator_connections, limits.max_connections // 4)
+        room = limits.max_connections - kept
+        if len(self.connections) >= room:
+            raise LimitExceeded(
+                f"the kernel has {len(self.connections)} connections already",
+                hint="raise limits.connection.max_connections, or close some",
+            )
+        if not operator and have >= limits.max_connections_per_agent:
+            raise LimitExceeded(
+                f"you have {have} connections already",
+                hint="close some, or share one between threads",
+            )
+
+    def _outsider(self, peer: Peer) -> Principal:
+        operator = peer.uid in (0, os.geteuid())
+        if not operator and peer.uid not in self._grants:
             raise PermissionDenied(
                 f"user id {peer.uid} may not use this kernel",
                 rule="peer-uid",
                 hint="its operator can add the user id to [access] in the configuration",
             )
+        have = 0 if operator else sum(uid == peer.uid for uid in self.connections.values())
+        self._check_room(have, operator=operator)
         principal = Principal(
             self._registry.new_id(),
-            kind,
-            for_level(level),
-            view=self._host if kind is Kind.OPERATOR else None,
+            Kind.OPERATOR if operator else Kind.GUEST,
+            for_level(Level.UNRESTRICTED if operator else self._grants[peer.uid]),
+            view=self._host if operator else None,
             cwd=_working_directory(peer.pid),
         )
         self._registry.add(principal)
         self._opened(principal)
         return principal
 
-    def token(self, principal: Principal) -> str:
-        """A resume token for a connection's principal."""
-        if principal.kind is Kind.AGENT:
+    def token(self, connection: KernelConnection) -> str:
+        """A resume token for a connection; an agent needs none."""
+        if connection.principal.kind is Kind.AGENT:
             return ""
         token = secrets.token_urlsafe(24)
-        self._tokens[token] = principal
+        self._tokens[token] = (connection.principal, _peer(connection).uid)
         return token
 
-    def resume(self, connection: KernelConnection, token: str) -> Principal:
-        """Give a lost connection's identity to a new one.
+    def forget(self, token: str) -> None:
+        """A token will not be used any more."""
+        self._tokens.pop(token, None)
 
-        @raise NotFound: the token is unknown or its minute is over.
+    def resume(self, connection: KernelConnection, token: str) -> Principal:
+        """Give a lost connection's identity to a new one of the same user; once.
+
+        @raise NotFound: the token is unknown, another user's, used, or its
+            minute is over.
         """
-        earlier = self._tokens.get(token)
+        earlier, uid = self._tokens.get(token, (None, -1))
         mine = connection.principal
         if (
             earlier is None
             or earlier.agent_id not in self._leaving
             or earlier.kind is not mine.kind
+            or uid != _peer(connection).uid
         ):
             raise NotFound("nothing to resume: the token is unknown or too old")
         self._leaving.pop(earlier.agent_id).cancel()
@@ -166,8 +197,7 @@ class Sessions:
 
     def release(self, connection: KernelConnection, token: str) -> None:
         """A connection is gone; its principal too, at once or after a minute."""
-        if connection in self.connections:
-            self.connections.discard(connection)
+        if self.connections.pop(connection, None) is not None:
             self._drop(connection.principal, token)
 
     def _drop(self, principal: Principal, token: str) -> None:
@@ -183,7 +213,7 @@ class Sessions:
 
     def _end(self, principal: Principal, token: str) -> None:
         self._leaving.pop(principal.agent_id, None)
-        self._tokens.pop(token, None)
+        self.forget(token)
         self._registry.remove(principal)
         self._closed(principal)
 

@@ -15,7 +15,9 @@ from clove.kernel.connection import ConnectionLimits, KernelConnection
 from clove.kernel.principal import Kind, Principal
 from clove.kernel.registry import Registry
 from clove.kernel.sessions import RESUME_SECONDS, Sessions
+from clove.kernel.sessions import Peer as Ucred
 from clove.messages import Reply
+from clove.policy import Level
 
 
 class Answers:
@@ -303,6 +305,18 @@ def test_a_frame_that_trickles_in_is_given_up() -> None:
     assert "in time" in json.loads(peer.hears()[0][1])["error"]
 
 
+def test_the_time_for_a_frame_begins_with_its_first_byte() -> None:
+    peer = Peer(ConnectionLimits(frame_timeout=10))
+    frame = encode(0, 2, b"x")
+    peer.connection.check(0)
+    peer.connection.check(100)
+    peer.connection.dataReceived(frame[:5])
+    peer.connection.check(101)
+    peer.connection.check(110)
+    peer.connection.dataReceived(frame[5:])
+    assert peer.hears() == [(2, b"x")]
+
+
 def test_an_idle_connection_lives_unless_configured_otherwise() -> None:
     peer = Peer()
     peer.connection.check(0)
@@ -364,3 +378,119 @@ def test_too_many_connections_get_an_error_and_a_close() -> None:
     assert extra.transport.disconnecting
     extra.lose()
     assert len(peer.sessions.connections) == 1
+
+
+def test_a_token_is_worth_nothing_after_exit_or_another_hello() -> None:
+    peer = Peer()
+    tokens = [peer.hello()["resume"]]
+    peer.lose()
+    again = Peer(sessions=peer.sessions)
+    assert again.hello()["resume"] != tokens[0]
+    again.say(Opcode.HELLO, json.dumps({"resume": tokens[0]}).encode(), tag=1)
+    tokens.append(json.loads(again.hears()[0][1][8:])["resume"])
+    again.say(Opcode.EXIT, b"", tag=2)
+    again.lose()
+    late = Peer(sessions=peer.sessions)
+    assert late.connection.principal.agent_id not in peer.closed
+    for token in tokens:
+        assert late.hello(resume=token)["success"] is False
+    late.lose()
+    peer.clock.advance(RESUME_SECONDS + 1)
+    assert not peer.sessions._tokens
+
+
+def test_a_resumed_identity_gets_a_new_token_that_resumes_it_again() -> None:
+    peer = Peer()
+    token = peer.hello()["resume"]
+    for _ in range(3):
+        peer.lose()
+        peer = Peer(sessions=peer.sessions)
+        assert peer.hello()["success"]  # a client that asks twice
+        peer.say(Opcode.HELLO, json.dumps({"resume": token}).encode(), tag=1)
+        reply = json.loads(peer.hears()[0][1][8:])
+        assert reply["agent_id"] == 1
+        assert reply["resume"] != token
+        token = reply["resume"]
+
+
+def test_a_token_is_for_the_user_who_got_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    peer = Peer()
+    token = peer.hello()["resume"]
+    peer.lose()
+    thief = Peer(sessions=peer.sessions)
+    monkeypatch.setattr("clove.kernel.sessions._peer", lambda connection: Ucred(9, 4242, 4242))
+    assert thief.hello(resume=token)["success"] is False
+    monkeypatch.undo()
+    owner = Peer(sessions=peer.sessions)
+    assert owner.hello(resume=token)["agent_id"] == 1
+
+
+def guests(monkeypatch: pytest.MonkeyPatch, uid: int) -> None:
+    monkeypatch.setattr("clove.kernel.sessions._peer", lambda connection: Ucred(9, uid, uid))
+
+
+def test_some_connections_are_kept_for_operators(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = ConnectionLimits(max_connections=8, operator_connections=2)
+    first = Peer(limits)
+    first.sessions._grants = {4242: Level.STANDARD, 4343: Level.STANDARD}
+    guests(monkeypatch, 4242)
+    for _ in range(5):
+        assert Peer(limits, first.sessions).connection.principal.kind is Kind.GUEST
+    refused = Peer(limits, first.sessions)
+    assert json.loads(refused.hears()[0][1])["code"] == "limit_exceeded"
+    monkeypatch.undo()
+    assert Peer(limits, first.sessions).connection.principal.is_operator
+
+
+def test_a_guest_has_no_more_connections_than_an_agent(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = ConnectionLimits(max_connections_per_agent=2)
+    first = Peer(limits)
+    first.sessions._grants = {4242: Level.STANDARD, 4343: Level.STANDARD}
+    guests(monkeypatch, 4242)
+    peers = [Peer(limits, first.sessions) for _ in range(3)]
+    assert json.loads(peers[2].hears()[0][1])["code"] == "limit_exceeded"
+    guests(monkeypatch, 4343)
+    assert Peer(limits, first.sessions).hears() == []
+
+
+def test_a_closed_connection_serves_nothing_that_waited() -> None:
+    peer = Peer()
+    peer.connection.dataReceived(encode(0, 3, b"") + encode(0, 3, b"") + encode(0, 2, b"late"))
+    assert len(peer.answers.waiting) == 1
+    peer.connection.close()
+    assert len(peer.answers.waiting) == 1
+    assert peer.hears() == [(3, b'{"code":"cancelled"}')]
+    peer.say(2, b"later still")
+    assert peer.hears() == []
+    assert peer.transport.disconnecting
+
+
+def test_version_1_stops_reading_when_what_waits_is_large() -> None:
+    peer = Peer(ConnectionLimits(max_payload=1000))
+    peer.say(3)
+    peer.say(2, b"x" * 900)
+    assert peer.transport.producerState == "producing"
+    peer.say(2, b"x" * 900)
+    assert peer.transport.producerState == "paused"
+    peer.answers.waiting[0].callback(b"")
+    assert peer.transport.producerState == "producing"
+    assert len(peer.hears()) == 3
+
+
+def test_the_bytes_of_outstanding_requests_are_bounded_over_all_of_an_agents_connections() -> None:
+    limits = ConnectionLimits(held=20_000)
+    first = Peer(limits)
+    second = Peer(limits, first.sessions)
+    second.connection.principal = first.connection.principal
+    first.connection.principal.connections = 2
+    for peer in (first, second):
+        peer.say(Opcode.HELLO, b'{"protocol_version":2}')
+        peer.hears()
+    first.say(3, b"x" * 9000, tag=1)
+    second.say(3, b"x" * 9000, tag=1)
+    second.say(3, b"x" * 9000, tag=2)
+    [(_, refusal)] = second.hears()
+    assert json.loads(refusal[8:])["code"] == "limit_exceeded"
+    first.answers.waiting[0].callback(b"")
+    second.say(3, b"x" * 9000, tag=3)
+    assert second.hears() == []
