@@ -15,16 +15,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from clove.errors import CloveError, InvalidRequest, NotFound, Unavailable
+from clove.kernel.agents.exhaustion import Watch
 from clove.kernel.agents.plan import Host, Limits, check_request, plan, settle_limits
 from clove.kernel.threads import to_the_end
 from clove.sandbox.cgroups import CgroupLimits
 
 if TYPE_CHECKING:
-    from twisted.internet.defer import Deferred
-
     from clove.kernel.agents.agent import Agent
     from clove.kernel.agents.agents import Launch
     from clove.kernel.agents.settings import AgentLimits
@@ -173,14 +173,21 @@ class Places:
             fallback = drawn(msgspec.structs.replace(request, sandboxed=False))
 
         async def launch(agent: Agent) -> ISandbox:
+            watch = None
+            if cgroup is not None:
+                watch = await Watch.begin(self._threads, cgroup, _cgroup_limits(limits))
             try:
                 sandbox = await self._launcher.launch(spec, agent.logbook.take, fallback)
             except OSError as error:  # no descriptors, no memory, no processes left
                 raise Unavailable(f"no process can be started: {error.strerror}") from None
             principal.view = sandbox
-            agent.cgroup = cgroup.path if cgroup is not None else None
+            inside = cgroup is not None and sandbox.isolation.cgroup
+            agent.cgroup = cgroup.path if cgroup is not None and inside else None
             agent.isolation = _report(sandbox, cgroup)
             agent.logbook.hold = sandbox.hold_output
+            if watch is not None:
+                take, end = agent.logbook.take, watch.end
+                sandbox.done.addCallback(lambda status: Deferred.fromCoroutine(end(status, take)))
             return sandbox
 
         return launch
@@ -188,13 +195,7 @@ class Places:
     async def _make_cgroup(self, agent_id: int, limits: Limits) -> AgentCgroup | None:
         if self._cgroups is None:
             return None
-        wanted = CgroupLimits(
-            memory=limits.memory,
-            max_pids=limits.max_pids,
-            cpu_quota=limits.cpu_quota,
-            cpu_period=limits.cpu_period,
-            cpu_shares=limits.cpu_shares,
-        )
+        wanted = _cgroup_limits(limits)
 
         def create(cgroups: CgroupTree) -> AgentCgroup:
             cgroup = self._cgroup_of[agent_id] = cgroups.create(agent_id, wanted)
@@ -221,13 +222,22 @@ class Places:
             self.log.warn("agent {id} left something behind: {error}", id=agent_id, error=error)
 
 
+def _cgroup_limits(limits: Limits) -> CgroupLimits:
+    return CgroupLimits(
+        memory=limits.memory,
+        max_pids=limits.max_pids,
+        cpu_quota=limits.cpu_quota,
+        cpu_period=limits.cpu_period,
+        cpu_shares=limits.cpu_shares,
+    )
+
+
 def _report(sandbox: Any, cgroup: AgentCgroup | None) -> dict[str, Any]:
     """The truth about isolation: the launcher's, with the cgroup's added."""
     isolation = sandbox.isolation
-    if cgroup is not None:
+    if cgroup is not None and isolation.cgroup:
         isolation = replace(
             isolation,
-            cgroup=True,
             memory_limit="memory" in cgroup.applied,
             cpu_quota="cpu" in cgroup.applied,
             pids_limit="pids" in cgroup.applied,
