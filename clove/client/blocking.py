@@ -1,4 +1,4 @@
-"""The blocking client: standard library only, safe to share between threads.
+"""The blocking client: standard library only, safe to share between threads::
 
     with CloveClient() as client:
         print(client.think("Say hello")["content"])

@@ -1,4 +1,4 @@
-"""The Deferred client, for programs that run on Twisted.
+"""The Deferred client, for programs that run on Twisted::
 
     async def main(reactor):
         async with DeferredClient(reactor) as client:

@@ -34,12 +34,15 @@ class Access(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Who besides the operator may connect: user ids and the level they get."""
 
     uids: dict[int, Level] = {}
+    """User id to permission level; then the socket is open to every user of the host,
+    and those not named are turned away."""
 
 
 class MetricsPort(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Prometheus metrics over HTTP on 127.0.0.1; 0: none."""
 
     port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0
+    """TCP port of `/metrics`."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -64,7 +67,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """The whole file."""
 
     socket: str = DEFAULT_SOCKET
+    """Unix socket to listen on."""
     state_dir: str = ""
+    """Directory for logs, workspaces and the agents' sockets; empty: /var/lib/clove for
+    root, else ~/.local/state/clove."""
     threads: Annotated[int, msgspec.Meta(ge=1, le=256)] = 8
     """Threads for file operations and look-ups."""
     access: Access = Access()

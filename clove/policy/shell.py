@@ -128,7 +128,7 @@ class _Reader:
             self._end_command()
 
     def _substitution(self, one: str) -> bool:
-        """Handle `$(`, `${` and backquotes, alike within double quotes and outside."""
+        """Handle substitutions (dollar and bracket, backquotes), alike within double quotes and outside."""
         frame = self._frames[-1]
         if one == "`":
             if frame.closer == "`":

@@ -1,6 +1,6 @@
 """Where agents' cgroups are: a subtree of cgroup v2 that this kernel may use.
 
-Standard library only; blocking, so the kernel calls it in threads.
+Standard library only; blocking, so the kernel calls it in threads::
 
     BASE/                a cgroup that is ours to divide
         clove-kernel/    the kernel itself, when BASE may hold no processes

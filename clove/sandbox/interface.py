@@ -84,7 +84,9 @@ class IView(Interface):
 
         Links are followed, magic links (/proc/*/fd, /proc/*/root) are refused.
 
-        @raise NotFound, InvalidRequest, PermissionDenied (rule `os` or `magic-link`).
+        @raise NotFound: even its directory is missing.
+        @raise InvalidRequest: no path at all.
+        @raise PermissionDenied: by the operating system, or a magic link.
         """
 
     def run(command: Command, output: Output) -> Deferred[IRunning]:

@@ -1,4 +1,4 @@
-"""A Gemini that runs on loopback: the REST interface that google-genai speaks.
+"""A Gemini that runs on loopback: the REST interface that google-genai speaks::
 
     POST /v1beta/models/MODEL:generateContent
     POST /v1beta/models/MODEL:streamGenerateContent?alt=sse
@@ -6,7 +6,7 @@
 
 (`v1` too.) It checks what the real one checks: the key, the shape of the body,
 names of fields. `script` says how the next requests are answered; afterwards
-and without one it repeats the prompt. By hand:
+and without one it repeats the prompt. By hand::
 
     python -m clove.testing.fake_gemini --port 0
 

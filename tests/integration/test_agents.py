@@ -119,7 +119,8 @@ def test_kill_ends_the_whole_group(client: CloveClient, script: Any, sandboxed: 
     )
     client.spawn("family", path, sandboxed=sandboxed)
     until_up(client, "family")
-    assert processes_with("987654")
+    while not processes_with("987654"):  # its exec may still be setting up its arguments
+        time.sleep(0.005)
     assert client.kill("family")["killed"] is True
     assert processes_with("987654") == []
 

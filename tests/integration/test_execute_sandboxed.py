@@ -78,7 +78,7 @@ def test_files_and_commands_are_those_of_the_sandbox(ask: Ask) -> None:
     assert read["content"] == "mine"
     assert ran["stdout"] == "mine/workspace\nclove\n"
     assert {"app", "tmp", "workspace"} < set(listed["stdout"].split())
-    assert "home" not in listed["stdout"].split()
+    assert "boot" not in listed["stdout"].split()
 
 
 def test_the_hosts_files_are_not_there(ask: Ask, tmp_path: Path) -> None:

@@ -154,7 +154,8 @@ def read_file(
 ) -> Call[Reply]:
     """Read a file, as the caller's own view has it.
 
-    @param offset, limit: bytes.
+    @param offset: bytes.
+    @param limit: bytes.
     @param encoding: utf-8 (default) or base64.
     @return: success, content, size.
     @raise NotFound, PermissionDenied, InvalidRequest, LimitExceeded:

@@ -1,4 +1,4 @@
-"""An agent's directories and socket path. Blocking functions; they run in threads.
+"""An agent's directories and socket path. Blocking functions; they run in threads::
 
     STATE_DIR/run/ID.sock         the agent's own socket
     STATE_DIR/agents/ID/workspace its working directory, its own in a sandbox

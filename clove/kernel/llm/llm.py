@@ -94,8 +94,8 @@ class LLM:
         Cancelling the Deferred abandons the question, waiting or sent.
 
         @param on_text: takes the answer's text piece by piece, if the request wants a stream.
-        @raise QuotaExceeded, LimitExceeded, Unavailable, TimedOut, PermissionDenied,
-            InvalidRequest, Cancelled: (by the Deferred) there is no answer.
+        @raise CloveError: (by the Deferred) there is no answer: a quota, a limit, a
+            time-out, a denial, a bad request, a cancellation, or no service.
         """
         quota = Quota(permissions.max_llm_calls, permissions.max_llm_tokens)
         try:

@@ -17,6 +17,7 @@ __all__ = ["LLMLimits", "LLMSettings", "service_options"]
 Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 Bytes = Annotated[int, msgspec.Meta(ge=1024, le=64 << 20)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86400)]
+ApiVersion = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]{0,16}$")]
 
 
 class LLMLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -55,7 +56,7 @@ class LLMSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """The models that a request may name; empty: any."""
     base_url: str = ""
     """Gemini's address; empty: CLOVE_GEMINI_BASE_URL of the kernel's environment, else Google's."""
-    api_version: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]{0,16}$")] = ""
+    api_version: ApiVersion = ""
     """Of Gemini's REST interface (v1, v1beta); empty: the library's default."""
     key_file: str = ""
     """A file that holds the API key, so that no environment does; empty: the environment."""

@@ -44,7 +44,8 @@ class AgentCpu:
         """Percent of one core.
 
         @param ticks: processor time used, in clock ticks.
-        @param started, now: in ticks since boot.
+        @param started: in ticks since boot.
+        @param now: in ticks since boot.
         """
         if pid == 0:
             self._samples.pop(agent_id, None)
