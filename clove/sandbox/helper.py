@@ -9,6 +9,7 @@ this directory are imported under their usual names, but no package's
 from __future__ import annotations
 
 import _socket
+import binascii
 import errno
 import os
 import sys
@@ -22,15 +23,17 @@ if __name__ == "__main__":
 
 from clove.sandbox import (
     capabilities,
+    landlock,
     namespaces,
     program,
     rlimits,
+    seccomp,
     syscalls,
 )
 from clove.sandbox.control import Channel
 from clove.sandbox.init import Init
 from clove.sandbox.population import Descendants, Namespace
-from clove.sandbox.root import PrivateRoot
+from clove.sandbox.root import DEVICES, PrivateRoot
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,6 +65,8 @@ class Confinement:
         self._is_root = self._uid == 0
         self._outside = namespaces.identities()
         self._ask = self._answer = -1
+        self._landlock = 0
+        self._program_filter = b""
 
     def run(self) -> None:
         """Take every step, in this process and, with namespaces, in its child.
@@ -100,7 +105,8 @@ class Confinement:
             ("nesting", self._forbid_nesting),
             ("capabilities", self._drop_privileges),
             ("rlimits", self._set_limits),
-            # Landlock and then seccomp go here, the last before anything of the agent's.
+            ("landlock", self._confine_files),
+            ("seccomp", self._filter_calls),
             ("serve", self._serve),
         ]
 
@@ -206,14 +212,33 @@ class Confinement:
         if self._spec["umask"] is not None:
             os.umask(self._spec["umask"])
 
+    def _confine_files(self) -> None:
+        if self._spec["landlock"] and "mnt" in self._kinds:
+            self._landlock = landlock.restrict(landlock.rules(self._spec, DEVICES))
+
+    def _filter_calls(self) -> None:
+        """Filter everything from here on; the filter for programs is kept for them."""
+        if not self._spec["seccomp"]:
+            return
+        filters = self._spec["filters"]
+        if not filters:
+            raise OSError(errno.EOPNOTSUPP, "there is no filter for this architecture")
+        seccomp.load(binascii.a2b_base64(filters["sandbox"]))
+        self._program_filter = binascii.a2b_base64(filters["programs"])
+
     def _serve(self) -> None:
         everybody: Population = Namespace() if "pid" in self._kinds else Descendants()
         program.reset_signals()
         now = namespaces.identities()
         entered = {kind: now[kind] != self._outside.get(kind) for kind in now}
         sys.path.clear()  # nothing is ever imported from inside
-        ready = {"op": "ready", "namespaces": entered}
-        Init(self._channel, self._spec, everybody, ready).serve()
+        ready = {
+            "op": "ready",
+            "namespaces": entered,
+            "seccomp": bool(self._program_filter) and seccomp.is_filtered(),
+            "landlock": self._landlock,
+        }
+        Init(self._channel, self._spec, everybody, ready, self._program_filter).serve()
 
 
 def main() -> None:

@@ -38,11 +38,13 @@ class Init:
         spec: Mapping[str, Any],
         population: Population,
         ready: Mapping[str, Any],
+        program_filter: bytes,
     ) -> None:
         self._channel = channel
         self._spec = spec
         self._population = population
         self._ready = ready
+        self._program_filter = program_filter
         self._jobs: dict[int, int] = {}  # pid here to job number
         self._starting: dict[int, int] = {}  # descriptor of program.start to pid
         self._held: dict[int, openat2.Held] = {}
@@ -81,7 +83,9 @@ class Init:
         cwd: str,
         streams: tuple[int, ...],
     ) -> None:
-        pid, reader = program.start(self._channel, job, argv, env, cwd, streams)
+        pid, reader = program.start(
+            self._channel, job, argv, env, cwd, streams, self._program_filter
+        )
         self._jobs[pid] = job
         self._starting[reader] = pid
         self._poll.register(reader, select.POLLIN)

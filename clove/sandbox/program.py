@@ -7,7 +7,7 @@ import json
 import os
 import signal
 
-from clove.sandbox import capabilities
+from clove.sandbox import capabilities, seccomp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ def start(
     env: Mapping[str, str],
     cwd: str,
     streams: Sequence[int],
+    call_filter: bytes = b"",
 ) -> tuple[int, int]:
     """Fork a process that becomes the program, in a new session.
 
@@ -33,6 +34,7 @@ def start(
     from the socket's credentials.
 
     @param streams: descriptors for stdin, stdout and stderr.
+    @param call_filter: for seccomp(2), on top of the caller's own; empty: none.
     @return: its pid here, and a descriptor that ends when the program runs or
         else gives the reason why it doesn't; see L{result}.
     """
@@ -53,6 +55,9 @@ def start(
             os.dup2(descriptor, target)
         step = "cwd"
         os.chdir(cwd)
+        step = "seccomp"
+        if call_filter:
+            seccomp.load(call_filter)
         step = "exec"
         reset_signals()
         execute(argv, env)

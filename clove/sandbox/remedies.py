@@ -26,6 +26,8 @@ FEATURES: Final = {
     "keyring": "a session keyring of its own",
     "capabilities": "the drop of all capabilities",
     "rlimits": "resource limits",
+    "landlock": "Landlock",
+    "seccomp": "a system call filter",
 }
 """Step of the helper to what it gives."""
 
@@ -43,6 +45,10 @@ _MASKED: Final = (
     "--security-opt systempaths=unconfined (Docker) or unmask=ALL (Podman), or start the kernel "
     "as root"
 )
+_FILTER: Final = (
+    "boot a kernel with CONFIG_SECCOMP_FILTER=y, on x86_64 or aarch64 with a Python of 64 bits; "
+    "in a container its own profile must allow prctl(PR_SET_SECCOMP)"
+)
 _CGROUP: Final = "give the kernel a cgroup: systemd's Delegate=yes, or start the kernel as root"
 _DEGRADE: Final = "`clove doctor` shows what this host allows; allow_degraded starts it with less"
 
@@ -52,6 +58,8 @@ _FULL_NAMES: Final = {"cgroupns": "cgroup"}
 def _remedy(step: str, number: int) -> str:
     if step == "cgroup":
         return _CGROUP
+    if step == "seccomp":
+        return _FILTER
     if number in (errno.ENOSYS, errno.EINVAL):
         return _OLD
     if step in _NAMESPACE_STEPS and number in (errno.ENOSPC, errno.EUSERS):
@@ -93,6 +101,10 @@ def weaker(spec: SandboxSpec, step: str) -> SandboxSpec | None:
     """
     if step == "cgroup":
         return replace(spec, cgroup_procs=()) if spec.cgroup_procs else None
+    if step == "seccomp":
+        return replace(spec, seccomp=False) if spec.seccomp else None
+    if step == "landlock":
+        return replace(spec, landlock=False) if spec.landlock else None
     kind = _FULL_NAMES.get(step, step)
     if kind not in spec.namespaces or kind == "mnt" or (kind == "user" and spec.uid is None):
         return None

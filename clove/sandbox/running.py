@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -19,7 +20,7 @@ from zope.interface import implementer
 
 from clove.errors import CloveError, LimitExceeded, Unavailable
 from clove.kernel.threads import Threads
-from clove.sandbox import remedies
+from clove.sandbox import filters, remedies
 from clove.sandbox.agent_cgroup import AgentCgroup
 from clove.sandbox.channel import ControlSocket
 from clove.sandbox.interface import Command, ExitStatus, IFile, IRunning, ISandbox, IView, Output
@@ -121,7 +122,8 @@ class Sandbox:
         self._requests = Requests(
             self._reactor, self._control, limits.request_timeout, limits.requests
         )
-        self._control.send(self.spec.to_json())
+        machine = os.uname().machine if sys.maxsize > 1 << 32 else ""
+        self._control.send({**self.spec.to_json(), "filters": filters.encoded(machine)})
 
     # everybody
 
@@ -275,7 +277,12 @@ class Sandbox:
             with contextlib.suppress(ProcessLookupError):  # it may be over already
                 self._init = ProcessHandle(self._reactor, sender, self._init_ended)
         entered = {str(kind): bool(own) for kind, own in message["namespaces"].items()}
-        self.isolation = Isolation(namespaces=entered, cgroup=self._cgroup is not None)
+        self.isolation = Isolation(
+            namespaces=entered,
+            cgroup=self._cgroup is not None,
+            seccomp=bool(message.get("seccomp")),
+            landlock=bool(message.get("landlock")),
+        )
         if not self.ready.called:
             self.ready.callback(None)
 

@@ -49,6 +49,9 @@ class SandboxSpec:
     @ivar rlimits: name such as `nofile` (getrlimit(2)) to soft and hard limit.
     @ivar cgroup_procs: `cgroup.procs` files to join before anything else.
     @ivar umask: None keeps the kernel's.
+    @ivar seccomp: in a sandbox, filter system calls.
+    @ivar landlock: in a private root, confine files by Landlock as well, if
+        this Linux has it.
     @ivar allow_degraded: start with less isolation where the host cannot give all.
     """
 
@@ -66,6 +69,8 @@ class SandboxSpec:
     cgroup_procs: tuple[str, ...] = ()
     nice: int = 0
     umask: int | None = None
+    seccomp: bool = True
+    landlock: bool = True
     allow_degraded: bool = False
 
     def __post_init__(self) -> None:
@@ -126,6 +131,9 @@ class Isolation:
     @ivar cgroup: it was put into a cgroup of its own.
     @ivar memory_limit, cpu_quota, pids_limit: that cgroup holds the limit; the
         launcher knows only what its caller tells it.
+    @ivar seccomp: its system calls are filtered.
+    @ivar landlock: its files are confined by Landlock as well; a second wall,
+        without which it counts as fully isolated all the same.
     @ivar degraded_reason: why something that was asked for is missing.
     """
 
@@ -140,9 +148,11 @@ class Isolation:
 
     @property
     def fully_isolated(self) -> bool:
-        """Every namespace and every limit of SPAWN holds."""
+        """Every namespace, the filter and every limit of SPAWN holds."""
         limits = self.cgroup and self.memory_limit and self.cpu_quota and self.pids_limit
-        return limits and all(self.namespaces.get(kind, False) for kind in REPORTED)
+        return (
+            limits and self.seccomp and all(self.namespaces.get(kind, False) for kind in REPORTED)
+        )
 
     def to_wire(self) -> dict[str, Any]:
         """The `isolation` object of SPAWN's reply."""

@@ -75,6 +75,7 @@ def test_only_everything_together_is_full_isolation() -> None:
         "memory_limit": True,
         "cpu_quota": True,
         "pids_limit": True,
+        "seccomp": True,
     }
     assert Isolation(namespaces=own, **limits).fully_isolated
     for kind in own:

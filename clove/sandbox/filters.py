@@ -1,0 +1,220 @@
+"""The system call filters of a sandbox, as programs for seccomp(2). Pure.
+
+The arguments of a call are 64-bit registers, of which the kernel looks at the
+low half alone where the parameter is an int: so do the checks here, or an
+argument with high bits set would pass them (CVE-2019-7303).
+"""
+
+from __future__ import annotations
+
+import base64
+import errno
+import functools
+from collections.abc import Mapping
+from typing import Final
+
+from clove.sandbox.bpf import (
+    Item,
+    Label,
+    assemble,
+    branch_if_at_least,
+    branch_if_bits,
+    branch_if_equal,
+    go,
+    load,
+    mask,
+    result,
+)
+from clove.sandbox.syscall_lists import ALLOWED, CHECKED, REFUSED
+from clove.sandbox.syscall_numbers import NUMBERS
+
+__all__ = ["encoded", "program_filter", "sandbox_filter"]
+
+ARCHITECTURES: Final = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
+"""AUDIT_ARCH_* of linux/audit.h. Both are little endian."""
+
+ALLOW: Final = 0x7FFF0000
+KILL: Final = 0x80000000  # the whole process
+_ERRNO: Final = 0x00050000
+REFUSE: Final = _ERRNO | errno.EPERM
+UNKNOWN: Final = _ERRNO | errno.ENOSYS
+NO_PROTOCOL: Final = _ERRNO | errno.EPROTONOSUPPORT
+
+NUMBER_OFFSET: Final = 0
+ARCHITECTURE_OFFSET: Final = 4
+ARGUMENTS_OFFSET: Final = 16
+"""Of `struct seccomp_data`."""
+
+NEW_NAMESPACES: Final = 0x7E020000
+"""CLONE_NEW* but for time, which clone(2) has no bit for."""
+NEW_TIME_NAMESPACE: Final = 0x80
+
+AF_UNIX, AF_INET, AF_INET6 = 1, 2, 10
+SOCK_STREAM, SOCK_DGRAM, SOCK_TYPE_MASK = 1, 2, 0xF
+IPPROTO_TCP, IPPROTO_UDP = 6, 17
+
+TERMINAL_REQUESTS: Final = (0x5412, 0x541C, 0x541D, 0x5423)
+"""TIOCSTI and TIOCLINUX type into terminals; TIOCCONS takes over the console's
+output; TIOCSETD loads line disciplines, old code that nobody needs."""
+
+LAST_32_BITS: Final = 0xFFFFFFFF
+S_IFMT, S_IFCHR, S_IFBLK = 0xF000, 0x2000, 0x6000
+SET_ID_BITS: Final = 0o6000
+MAKES_A_FILE: Final = 0o100 | 0o20000000
+"""O_CREAT and the bit of O_TMPFILE: the other flags leave the mode unused."""
+
+
+def _argument(number: int) -> Item:
+    return load(ARGUMENTS_OFFSET + 8 * number)
+
+
+def _mode(number: int) -> list[Item]:
+    """Refuse set-user-id and set-group-id bits; what is not refused is allowed."""
+    return [_argument(number), branch_if_bits(SET_ID_BITS, "refuse", "allow")]
+
+
+def _node(number: int) -> list[Item]:
+    """Fifos, sockets and ordinary files, but no devices."""
+    return [
+        _argument(number),
+        mask(S_IFMT),
+        branch_if_equal(S_IFCHR, "refuse"),
+        branch_if_equal(S_IFBLK, "refuse"),
+        *_mode(number),
+    ]
+
+
+def _opening(flags: int) -> list[Item]:
+    return [_argument(flags), branch_if_bits(MAKES_A_FILE, no="allow"), *_mode(flags + 1)]
+
+
+_SOCKET: Final[list[Item]] = [
+    _argument(0),
+    branch_if_equal(AF_UNIX, "allow"),
+    branch_if_equal(AF_INET, "socket type"),
+    branch_if_equal(AF_INET6, "socket type", "refuse"),
+    Label("socket type"),
+    _argument(1),
+    mask(SOCK_TYPE_MASK),
+    branch_if_equal(SOCK_STREAM, "tcp"),
+    branch_if_equal(SOCK_DGRAM, "udp", "refuse"),
+    Label("tcp"),
+    _argument(2),
+    branch_if_equal(0, "allow"),
+    branch_if_equal(IPPROTO_TCP, "allow", "no protocol"),
+    Label("udp"),
+    _argument(2),
+    branch_if_equal(0, "allow"),
+    branch_if_equal(IPPROTO_UDP, "allow", "no protocol"),
+    Label("no protocol"),
+    result(NO_PROTOCOL),
+]
+
+CHECKS: Final[Mapping[str, list[Item]]] = {
+    "clone": [_argument(0), branch_if_bits(NEW_NAMESPACES, "refuse", "allow")],
+    "unshare": [
+        _argument(0),
+        branch_if_bits(NEW_NAMESPACES | NEW_TIME_NAMESPACE, "refuse", "allow"),
+    ],
+    "socket": _SOCKET,
+    "ioctl": [
+        _argument(1),
+        *(branch_if_equal(request, "refuse") for request in TERMINAL_REQUESTS),
+        go("allow"),
+    ],
+    "personality": [
+        _argument(0),
+        branch_if_equal(0, "allow"),
+        branch_if_equal(LAST_32_BITS, "allow", "refuse"),
+    ],
+    "mode in 1": _mode(1),
+    "mode in 2": _mode(2),
+    "mode in 1, of a node": _node(1),
+    "mode in 2, of a node": _node(2),
+    "flags in 1, mode in 2": _opening(1),
+    "flags in 2, mode in 3": _opening(2),
+}
+"""What is done with a call whose arguments count; falls off nowhere."""
+
+
+def _verdicts(machine: str) -> list[tuple[int, str]]:
+    """The whole range of numbers as (first number, what is done from there on)."""
+    done = dict.fromkeys(ALLOWED, "allow")
+    done |= dict.fromkeys(REFUSED, "refuse")
+    done |= CHECKED
+    by_number = {number: done[name] for name, number in NUMBERS[machine].items() if name in done}
+    ranges: list[tuple[int, str]] = []
+    for number in range(max(by_number) + 2):
+        verdict = by_number.get(number, "unknown")
+        if not ranges or ranges[-1][1] != verdict:
+            ranges.append((number, verdict))
+    return ranges
+
+
+def _tree(ranges: list[tuple[int, str]]) -> list[Item]:
+    """A binary search for the range that the number is in."""
+    if len(ranges) == 1:
+        return [go(ranges[0][1])]
+    middle = len(ranges) // 2
+    first = ranges[middle][0]
+    upper = f"from {first}"
+    return [
+        branch_if_at_least(first, upper),
+        *_tree(ranges[:middle]),
+        Label(upper),
+        *_tree(ranges[middle:]),
+    ]
+
+
+def _ours(machine: str) -> list[Item]:
+    """Kill whoever calls by another architecture's numbers, then take the number."""
+    return [
+        load(ARCHITECTURE_OFFSET),
+        branch_if_equal(ARCHITECTURES[machine], "ours"),
+        result(KILL),
+        Label("ours"),
+        load(NUMBER_OFFSET),
+    ]
+
+
+_ENDS: Final[list[Item]] = [
+    Label("allow"),
+    result(ALLOW),
+    Label("refuse"),
+    result(REFUSE),
+    Label("unknown"),
+    result(UNKNOWN),
+]
+
+
+@functools.cache
+def sandbox_filter(machine: str) -> bytes | None:
+    """The filter of everything in a sandbox, from its init on.
+
+    @param machine: as uname(2) names it.
+    @return: for prctl(PR_SET_SECCOMP); None: no such filter for this machine.
+    """
+    if machine not in ARCHITECTURES:
+        return None
+    checks: list[Item] = []
+    for name, items in CHECKS.items():
+        checks += [Label(name), *items]
+    return assemble([*_ours(machine), *_tree(_verdicts(machine)), *checks, *_ENDS])
+
+
+@functools.cache
+def program_filter(machine: str) -> bytes | None:
+    """What is added for programs, the main one and commands: no openat2(2).
+
+    Its mode lies in memory, where no filter can see set-id bits. Init needs it.
+    """
+    if machine not in ARCHITECTURES:
+        return None
+    number = NUMBERS[machine]["openat2"]
+    return assemble([*_ours(machine), branch_if_equal(number, "unknown", "allow"), *_ENDS])
+
+
+def encoded(machine: str) -> dict[str, str]:
+    """Both filters as the helper takes them; empty where there are none for a machine."""
+    programs = {"sandbox": sandbox_filter(machine), "programs": program_filter(machine)}
+    return {name: base64.b64encode(each).decode() for name, each in programs.items() if each}
