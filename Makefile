@@ -7,7 +7,7 @@ PYTEST_ARGS ?=
 SOURCES := clove twisted tests examples bench tools
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help venv dev demo test lint pytest trial bench bench-smoke docs reference lock clean
+.PHONY: help venv dev demo test test-vm lint pytest trial bench bench-smoke docs reference lock clean
 
 # One line for each check, its output only when it fails.
 define quietly
@@ -36,6 +36,9 @@ lint: dev ## format, lint, types, imports
 
 pytest: dev ## the tests (PYTEST_ARGS="tests/unit -k mail")
 	@$(PY) -W error -m pytest $(PYTEST_ARGS)
+
+test-vm: venv ## the tests that need cgroup v2 and systemd, in a guest (VM_ARGS="-k memory")
+	@tools/vm/run $(VM_ARGS)
 
 trial: dev ## the part of the suite that plain trial runs
 	$(call quietly,trial,tools/run-trial)

@@ -6,7 +6,7 @@ import signal
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from clove.errors import CloveError
+from clove.errors import CloveError, LimitExceeded
 from clove.sandbox.cgroups import CgroupEvents, CgroupLimits
 from clove.sandbox.interface import ExitStatus
 
@@ -70,6 +70,23 @@ class Watch:
         @raise LimitExceeded: too many calls wait for a thread.
         """
         return cls(threads, cgroup, limits, await threads.run(_events, cgroup))
+
+    async def refuse(self, error: CloveError) -> CloveError:
+        """What to tell of a program that never ran: its own limits, if they were the cause."""
+        try:
+            after = await self._threads.run(_events, self._cgroup)
+        except CloveError:
+            return error
+        if after.oom_kills > self._before.oom_kills:
+            limit = f"memory limit of {self._limits.memory} bytes"
+        elif after.pids_max > self._before.pids_max:
+            limit = f"limit of {self._limits.max_pids} processes and threads"
+        else:
+            return error
+        return LimitExceeded(
+            f"the program does not fit into its {limit}",
+            hint="the sandbox's own processes count as well; ask for more in `limits`",
+        )
 
     async def end(self, status: ExitStatus, output: Output) -> ExitStatus:
         """When it is over, and its cgroup is still there.

@@ -180,6 +180,8 @@ class Places:
                 sandbox = await self._launcher.launch(spec, agent.logbook.take, fallback)
             except OSError as error:  # no descriptors, no memory, no processes left
                 raise Unavailable(f"no process can be started: {error.strerror}") from None
+            except CloveError as error:
+                raise (await watch.refuse(error) if watch is not None else error) from None
             principal.view = sandbox
             inside = cgroup is not None and sandbox.isolation.cgroup
             agent.cgroup = cgroup.path if cgroup is not None and inside else None

@@ -10,6 +10,7 @@ import pytest
 from twisted.internet import reactor
 from twisted.internet.interfaces import IReactorFromThreads
 
+from clove.errors import LimitExceeded, Unavailable
 from clove.kernel.agents.exhaustion import Watch, judge, sentence
 from clove.kernel.threads import Threads
 from clove.sandbox.cgroups import AgentCgroup, CgroupEvents, CgroupLimits
@@ -61,10 +62,10 @@ def threads() -> Iterator[Threads]:
     pool.stop()
 
 
-def put(cgroup: Path, oom_kills: int) -> AgentCgroup:
+def put(cgroup: Path, oom_kills: int, pids_max: int = 0) -> AgentCgroup:
     """A directory with the files that a cgroup has."""
     cgroup.joinpath("memory.events").write_text(f"max 7\noom 1\noom_kill {oom_kills}\n")
-    cgroup.joinpath("pids.events").write_text("max 0\n")
+    cgroup.joinpath("pids.events").write_text(f"max {pids_max}\n")
     return AgentCgroup(str(cgroup))
 
 
@@ -85,3 +86,18 @@ async def test_what_happened_during_a_run_reaches_its_status_and_its_log(
 async def test_without_its_cgroup_an_end_is_told_as_it_is(threads: Threads, tmp_path: Path) -> None:
     watch = await Watch.begin(threads, AgentCgroup(str(tmp_path / "gone")), CgroupLimits())
     assert await watch.end(KILLED, lambda *_: None) is KILLED
+
+
+async def test_a_launch_that_its_limits_forbade_is_told_as_that(
+    threads: Threads, tmp_path: Path
+) -> None:
+    cgroup = put(tmp_path, 0)
+    watch = await Watch.begin(threads, cgroup, CgroupLimits(memory=1024, max_pids=1))
+    problem = Unavailable("it ended")
+    assert await watch.refuse(problem) is problem
+    put(tmp_path, 0, 1)
+    assert "limit of 1 processes" in (await watch.refuse(problem)).message
+    put(tmp_path, 1, 1)
+    refusal = await watch.refuse(problem)
+    assert isinstance(refusal, LimitExceeded)
+    assert "memory limit of 1024 bytes" in refusal.message
