@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore, fail
 from twisted.internet.interfaces import IReactorFromThreads
@@ -11,7 +11,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
-from clove.errors import LimitExceeded
+from clove.errors import CloveError, LimitExceeded
 
 __all__ = ["Threads", "to_the_end"]
 
@@ -44,10 +44,33 @@ class Threads:
         if len(self._slots.waiting) >= self._waiting:
             return fail(LimitExceeded("too many file operations wait; try again later"))
 
-        def call() -> Deferred[Any]:
-            return deferToThreadPool(self._reactor, self._pool, function, *args, **kwargs)
+        def work() -> T | CloveError:
+            try:
+                return function(*args, **kwargs)
+            except CloveError as error:
+                return _bare(error)
 
-        return self._slots.run(call)
+        def call() -> Deferred[T | CloveError]:
+            return deferToThreadPool(self._reactor, self._pool, work)
+
+        return self._slots.run(call).addCallback(_raised)
+
+
+def _bare(error: CloveError) -> CloveError:
+    """An expected error without its traceback.
+
+    That holds what was read and made on the way to the error, perhaps megabytes;
+    on its way through the coroutines that wait it would become part of a cycle,
+    and hold it until a garbage collection.
+    """
+    error.__traceback__ = error.__context__ = error.__cause__ = None
+    return error
+
+
+def _raised(result: T | CloveError) -> T:
+    if isinstance(result, CloveError):
+        raise result
+    return result
 
 
 async def to_the_end(work: Deferred[T]) -> T:
