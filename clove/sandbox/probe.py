@@ -8,9 +8,9 @@ own, so nothing of it stays.
 from __future__ import annotations
 
 import ctypes
-import errno
 import json
 import os
+import struct
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -30,8 +30,10 @@ NAMESPACES: Final = {
 """CLONE_NEW* of linux/sched.h; all of them make the default sandbox."""
 
 _MS_REC_PRIVATE: Final = 0x4000 | 0x40000
+_PR_SET_NO_NEW_PRIVS: Final = 38
 _PR_SET_SECCOMP: Final = 22
 _SECCOMP_MODE_FILTER: Final = 2
+_ALLOW_EVERYTHING: Final = struct.pack("=HBBI", 0x06, 0, 0, 0x7FFF0000)  # BPF_RET | BPF_K
 _SYS_LANDLOCK_CREATE_RULESET: Final = 444
 _LANDLOCK_CREATE_RULESET_VERSION: Final = 1
 _CHILD_SECONDS: Final = 20
@@ -72,7 +74,8 @@ class Report:
     @property
     def missing(self) -> tuple[Feature, ...]:
         """What the default sandbox needs and this host does not give."""
-        return tuple(self[f"namespace.{name}"] for name in NAMESPACES if not self._has(name))
+        needed = (*(f"namespace.{name}" for name in NAMESPACES), "seccomp")
+        return tuple(self[name] for name in needed if not self[name].available)
 
     @property
     def sandbox(self) -> bool:
@@ -82,9 +85,6 @@ class Report:
     def to_dict(self) -> dict[str, Any]:
         """As JSON takes it."""
         return {"sandbox": self.sandbox, "features": [asdict(each) for each in self.features]}
-
-    def _has(self, namespace: str) -> bool:
-        return self[f"namespace.{namespace}"].available
 
 
 def probe(python: str = sys.executable) -> Report:
@@ -126,11 +126,20 @@ def _namespaces(attempts: Mapping[str, str]) -> Iterable[Feature]:
 
 
 def _attempted(name: str, attempts: Mapping[str, str]) -> Feature:
+    from clove.sandbox.filters import sandbox_filter
+
     remedies = {
-        "landlock": "boot a kernel with CONFIG_SECURITY_LANDLOCK=y and landlock in its lsm= list",
+        "landlock": "boot Linux 5.19 or later with CONFIG_SECURITY_LANDLOCK=y and landlock in its "
+        "lsm= list; agents are sandboxed without it as well",
         "seccomp": "boot a kernel with CONFIG_SECCOMP_FILTER=y",
     }
     found = attempts.get(name, "not tried")
+    machine = os.uname().machine
+    if name == "seccomp" and sandbox_filter(machine) is None:
+        return Feature(name, False, f"no filter for {machine}", "use x86_64 or aarch64")
+    if found == "ABI 1":
+        found = "ABI 1 forbids to move files between directories"
+        return Feature(name, False, found, remedies[name])
     if not found or found.startswith("ABI"):
         return Feature(name, True, found or "filters")
     return Feature(name, False, found, "" if found.startswith(_FAILED) else remedies[name])
@@ -278,12 +287,17 @@ def _try_namespace(name: str) -> str:
 
 
 def _try_seccomp(_: str) -> str:
-    """A null filter: EFAULT says that filters are known (seccomp(2))."""
+    """Load a filter that allows everything (seccomp(2))."""
     libc = ctypes.CDLL(None, use_errno=True)
+    instruction = ctypes.create_string_buffer(_ALLOW_EVERYTHING, len(_ALLOW_EVERYTHING))
+    packed = struct.pack("@HP", 1, ctypes.addressof(instruction))
+    program = ctypes.create_string_buffer(packed, len(packed))
+    nothing = ctypes.c_ulong(0)
+    libc.prctl(_PR_SET_NO_NEW_PRIVS, ctypes.c_ulong(1), nothing, nothing, nothing)
     mode = ctypes.c_ulong(_SECCOMP_MODE_FILTER)
-    libc.prctl(ctypes.c_int(_PR_SET_SECCOMP), mode, None, None, None)
-    code = ctypes.get_errno()
-    return "" if code == errno.EFAULT else os.strerror(code)
+    if libc.prctl(_PR_SET_SECCOMP, mode, program, nothing, nothing):
+        _fail(ctypes.get_errno())
+    return ""
 
 
 def _try_landlock(_: str) -> str:

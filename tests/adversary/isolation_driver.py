@@ -1,4 +1,4 @@
-"""Runs one program in a default sandbox: JSON in on stdin, JSON out on stdout.
+"""Runs a program in a default sandbox, or a command: JSON in on stdin, JSON out on stdout.
 
 A program of its own, so that it can be run as an unprivileged user, with a
 controlling terminal, or where user namespaces are used up.
@@ -20,6 +20,7 @@ from twisted.internet.defer import Deferred
 import clove
 from clove.errors import CloveError
 from clove.kernel.threads import Threads
+from clove.sandbox.interface import Command
 from clove.sandbox.launcher import Launcher
 from clove.sandbox.spec import NAMESPACES, Bind, SandboxSpec
 
@@ -38,8 +39,9 @@ def spec_for(asked: dict[str, Any], workspace: str) -> SandboxSpec:
     binds += [Bind(**bind) for bind in asked.get("binds", ())]
     root = os.getuid() == 0
     namespaces = frozenset(asked.get("namespaces", NAMESPACES))
+    argv = (python, "-c", asked["code"], *asked.get("args", ()))
     return SandboxSpec(
-        argv=(python, "-c", asked["code"], *asked.get("args", ())),
+        argv=("sleep", "1000") if asked.get("as_command") else argv,
         env={
             "PATH": "/usr/local/bin:/usr/bin:/bin",
             "HOME": "/workspace",
@@ -54,6 +56,7 @@ def spec_for(asked: dict[str, Any], workspace: str) -> SandboxSpec:
         rlimits=asked.get("rlimits", {}),
         umask=0o077,
         allow_degraded=asked.get("allow_degraded", False),
+        **asked.get("spec", {}),
     )
 
 
@@ -78,7 +81,14 @@ async def run(asked: dict[str, Any]) -> dict[str, Any]:
             shutil.copy(source, os.path.join(workspace, name))
             os.chmod(os.path.join(workspace, name), 0o6755)
         sandbox = await Launcher(reactor, threads).launch(spec_for(asked, workspace), output)
-        status = await sandbox.done
+        if asked.get("as_command"):
+            argv = (os.path.realpath(sys.executable), "-c", asked["code"], *asked.get("args", ()))
+            command = await sandbox.run(Command(argv), output)
+            status = await command.done
+            sandbox.kill()
+            await sandbox.done
+        else:
+            status = await sandbox.done
         return {
             "code": status.code,
             "signal": status.signal,

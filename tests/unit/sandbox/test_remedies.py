@@ -41,6 +41,8 @@ def failed(step: str, number: int, **more: Any) -> CloveError:
         ("root", errno.EPERM, "a private root", "systempaths=unconfined"),
         ("cgroup", errno.EACCES, "a cgroup of its own", "Delegate=yes"),
         ("rlimits", errno.EPERM, "resource limits", "clove doctor"),
+        ("seccomp", errno.EINVAL, "a system call filter", "CONFIG_SECCOMP_FILTER"),
+        ("landlock", errno.ENOMEM, "Landlock", "clove doctor"),
     ],
 )
 def test_a_failure_names_the_feature_and_the_remedy(
@@ -111,6 +113,14 @@ def test_what_failed_is_left_out() -> None:
     less = weaker(SPEC, "cgroupns")
     assert less is not None
     assert "cgroup" not in less.namespaces
+
+
+@pytest.mark.parametrize("step", ["seccomp", "landlock"])
+def test_a_wall_that_failed_is_left_out_once(step: str) -> None:
+    less = weaker(SPEC, step)
+    assert less is not None
+    assert not getattr(less, step)
+    assert weaker(less, step) is None
 
 
 @pytest.mark.parametrize("step", ["user", "mnt", "root", "exec", "cgroup", "nonsense"])

@@ -1,0 +1,241 @@
+"""Second doors to system calls, from inside: the agent's main program and its commands."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pty
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clove.sandbox.syscall_lists import REFUSED
+from clove.sandbox.syscall_numbers import NUMBERS
+
+HERE = Path(__file__).parent
+MACHINE = os.uname().machine
+NAMESPACES = {
+    "user": 0x10000000,
+    "pid": 0x20000000,
+    "mnt": 0x00020000,
+    "net": 0x40000000,
+    "ipc": 0x08000000,
+    "uts": 0x04000000,
+    "cgroup": 0x02000000,
+    "time": 0x80,
+}
+SOCKETS = {
+    "AF_NETLINK": (16, 3, 0),
+    "AF_NETLINK, netfilter": (16, 3, 12),
+    "AF_PACKET": (17, 3, 768),
+    "AF_ALG": (38, 5, 0),
+    "AF_VSOCK": (40, 1, 0),
+    "AF_XDP": (44, 3, 0),
+    "AF_CAN": (29, 3, 1),
+    "AF_TIPC": (30, 5, 0),
+    "AF_SMC": (43, 1, 0),
+    "AF_KEY": (15, 3, 2),
+    "raw": (2, 3, 1),
+    "raw 6": (10, 3, 58),
+    "SCTP": (2, 5, 132),
+}
+
+pytestmark = pytest.mark.skipif(MACHINE not in NUMBERS, reason=f"no filter for {MACHINE}")
+
+
+@contextlib.contextmanager
+def accomplice() -> Iterator[str]:
+    """Hands a pseudo-terminal to everybody who connects to a socket."""
+    with tempfile.TemporaryDirectory(dir="/tmp", prefix="c") as directory:
+        os.chmod(directory, 0o755)
+        path = f"{directory}/s"
+        server = socket.socket(socket.AF_UNIX)
+        server.bind(path)
+        server.listen()
+        os.chmod(path, 0o666)
+
+        def hand_out() -> None:
+            terminals = []
+            while True:
+                client, _ = server.accept()
+                with client:
+                    if stop.is_set():
+                        break
+                    terminals += [pair := pty.openpty()]
+                    socket.send_fds(client, [b"t"], [pair[1]])
+            for pair in terminals:
+                for end in pair:
+                    os.close(end)
+
+        stop = threading.Event()
+        thread = threading.Thread(target=hand_out)
+        thread.start()
+        try:
+            yield path
+        finally:
+            stop.set()
+            with socket.socket(socket.AF_UNIX) as last:
+                last.connect(path)
+            thread.join()
+            server.close()
+
+
+@pytest.fixture(
+    scope="module",
+    params=[("root", False), ("root", True), ("rootless", False), ("rootless", True)],
+    ids=["root-main", "root-command", "rootless-main", "rootless-command"],
+)
+def inside(request: pytest.FixtureRequest, run_isolated: Callable[..., Any]) -> dict[str, Any]:
+    """What every attempt came to, and what the launcher reported."""
+    who, as_command = request.param
+    with accomplice() as path:
+        result = run_isolated(
+            who,
+            {
+                "code": (HERE / "seccomp_attempts.py").read_text(),
+                "args": [json.dumps({"namespaces": NAMESPACES, "sockets": SOCKETS})],
+                "binds": [{"source": path, "target": "/accomplice", "writable": True}],
+                "as_command": as_command,
+            },
+        )
+    assert result.get("code") == 0, result
+    return {**json.loads(result["out"]), "isolation": result["isolation"]}
+
+
+def test_the_filter_is_there_and_reported(inside: dict[str, Any]) -> None:
+    assert inside["mode"] == "2"
+    assert inside["isolation"]["seccomp"] is True
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ptrace",
+        "process_vm_readv",
+        "process_vm_writev",
+        "pidfd_getfd",
+        "kcmp",
+        "userfaultfd",
+        "bpf",
+        "perf_event_open",
+        "keyctl",
+        "add_key",
+        "request_key",
+        "fsopen",
+        "open_tree",
+        "move_mount",
+        "fspick",
+        "mount_setattr",
+        "mount",
+        "umount2",
+        "pivot_root",
+        "chroot",
+        "setns",
+        "name_to_handle_at",
+        "open_by_handle_at",
+        "modify_ldt",
+        "fanotify_init",
+        "quotactl",
+        "syslog",
+        "clock_settime",
+        "settimeofday",
+        "adjtimex",
+    ],
+)
+def test_a_second_door_is_refused(inside: dict[str, Any], name: str) -> None:
+    if name in NUMBERS[MACHINE]:
+        assert inside[name] == "EPERM"
+
+
+@pytest.mark.parametrize(
+    "name", ["io_uring_setup", "io_uring_enter", "io_uring_register", "clone3", "memfd_secret"]
+)
+def test_a_door_that_programs_know_a_way_around_is_not_there(
+    inside: dict[str, Any], name: str
+) -> None:
+    assert inside[name] == "ENOSYS"
+
+
+def test_every_call_of_the_list_is_refused_whatever_its_arguments(inside: dict[str, Any]) -> None:
+    assert set(inside["everything refused"].values()) == {"EPERM"}
+    assert set(inside["everything refused"]) == REFUSED & set(NUMBERS[MACHINE])
+
+
+def test_every_call_of_no_list_is_unknown(inside: dict[str, Any]) -> None:
+    assert inside["everything unknown"] == {}
+
+
+@pytest.mark.parametrize("kind", NAMESPACES)
+def test_no_namespace_can_be_made(inside: dict[str, Any], kind: str) -> None:
+    assert inside[f"unshare {kind}"] == "EPERM"
+    assert inside[f"unshare {kind}, high bits"] == "EPERM"
+    if kind != "time":
+        assert inside[f"clone {kind}"] == "EPERM"
+        assert inside[f"clone {kind}, high bits"] == "EPERM"
+    assert inside["clone without namespaces"] == "done"
+
+
+@pytest.mark.parametrize("name", SOCKETS)
+def test_sockets_of_other_kinds_are_refused(inside: dict[str, Any], name: str) -> None:
+    assert inside[name] == "EPERM"
+    assert inside[f"{name}, high bits"] == "EPERM"
+    assert inside[f"{name}, a pair"] == "EPERM"
+
+
+def test_the_execution_domain_stays(inside: dict[str, Any]) -> None:
+    assert inside["no random addresses"] == "EPERM"
+    assert inside["everything executable"] == "EPERM"
+    assert inside["personality asked"] == "done"
+
+
+@pytest.mark.parametrize("name", ["TIOCSTI", "TIOCLINUX", "TIOCSETD"])
+def test_nothing_is_typed_even_into_a_terminal_of_its_own(
+    inside: dict[str, Any], name: str
+) -> None:
+    """/dev/null would answer ENOTTY; and a terminal that it controls would take it."""
+    assert inside["a terminal"] is True
+    assert inside[name] == "EPERM"
+    assert inside[f"{name}, high bits"] == "EPERM"
+    assert inside[f"{name} on a terminal"] == "EPERM"
+
+
+@pytest.mark.parametrize("name", ["character device", "block device", "whiteout"])
+def test_no_device_is_made(inside: dict[str, Any], name: str) -> None:
+    assert inside[name] == "EPERM"
+
+
+def test_no_set_id_file_is_made(inside: dict[str, Any]) -> None:
+    names = ["set-id node", "set-id file", "fchmod set-uid", "fchmod set-gid", "fchmodat2 set-uid"]
+    names += ["fchmodat set-uid", "fchmodat set-gid", "chmod set-uid", "chmod set-gid"]
+    assert {inside[name] for name in names if name in inside} == {"EPERM"}
+    assert inside["set-id file by openat2"] == "ENOSYS"
+
+
+@pytest.mark.skipif(MACHINE != "x86_64", reason="x32 is of x86_64")
+def test_x32_numbers_are_unknown(inside: dict[str, Any]) -> None:
+    found = {result for name, result in inside.items() if name.startswith("x32")}
+    assert found == {"ENOSYS"}
+
+
+def has_i386() -> bool:
+    """This Linux takes system calls of i386 from 64-bit programs."""
+    code = "import ctypes, mmap; m = mmap.mmap(-1, 4096, prot=7); m.write(bytes.fromhex("
+    code += "'b814000000cd80c3')); a = ctypes.addressof(ctypes.c_char.from_buffer(m)); "
+    code += "print(ctypes.CFUNCTYPE(ctypes.c_int)(a)())"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    return ran.returncode == 0 and int(ran.stdout) > 0
+
+
+@pytest.mark.skipif(MACHINE != "x86_64", reason="i386 is of x86_64")
+def test_calls_by_the_numbers_of_i386_are_the_end(inside: dict[str, Any]) -> None:
+    assert inside["machine code"] == 7
+    found = {result for name, result in inside.items() if name.startswith("i386")}
+    assert found == ({"SIGSYS"} if has_i386() else {"SIGSEGV"})
