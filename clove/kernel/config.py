@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -28,6 +29,14 @@ from clove.sandbox.launcher import LaunchLimits
 __all__ = ["DEFAULT_SOCKET", "Access", "Config", "Limits", "default_state_dir", "load"]
 
 DEFAULT_SOCKET = "/tmp/clove.sock"  # noqa: S108 the contract's path; see service.claim_socket
+MAY_BE_ZERO = frozenset(
+    {"idle_timeout", "grace", "nice", "remembered", "operator_connections", "max_redirects"}
+    | {"min_interval", "kill_wait"}
+)
+"""Limits for which 0 means something."""
+MOST = 2**53
+"""The largest limit."""
+MOST_NICE = 19
 
 
 class Access(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -97,7 +106,7 @@ def load(path: str | None) -> Config:
         return Config()
     try:
         with open(path, "rb") as file:
-            return msgspec.convert(tomllib.load(file), Config, str_keys=True)
+            config = msgspec.convert(tomllib.load(file), Config, str_keys=True)
     except OSError as error:
         raise InvalidRequest(f"cannot read {path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -106,3 +115,28 @@ def load(path: str | None) -> Config:
         raise InvalidRequest(
             f"{path}: {error}", hint="docs/configuration.md lists the keys"
         ) from None
+    for problem in _problems(config):
+        raise InvalidRequest(f"{path}: {problem}", hint="docs/limits.md explains each limit")
+    return config
+
+
+def _problems(config: Config) -> Iterator[str]:
+    """What is wrong with values of the right type."""
+    for field in Limits.__struct_fields__:
+        limits = getattr(config.limits, field)
+        for name in limits.__struct_fields__:
+            yield from _out_of_range(f"limits.{field}.{name}", name, getattr(limits, name))
+    if config.limits.agents.nice > MOST_NICE:
+        yield f"limits.agents.nice is at most {MOST_NICE}"
+    for uid in config.access.uids:
+        if not 0 <= uid < 2**32 - 1:
+            yield f"access.uids: {uid} is not a user id"
+
+
+def _out_of_range(place: str, name: str, value: float) -> Iterator[str]:
+    least = 0 if name in MAY_BE_ZERO else 1
+    if isinstance(value, float):
+        if not 0 <= value <= MOST or (value == 0 and least):
+            yield f"{place} is a number of seconds, {'0 or more' if not least else 'more than 0'}"
+    elif not least <= value <= MOST:
+        yield f"{place} is a whole number from {least} to {MOST}"

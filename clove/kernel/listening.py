@@ -17,9 +17,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from twisted.internet.endpoints import UNIXServerEndpoint
+from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import Factory
 
-from clove.errors import Unavailable
+from clove.errors import InvalidRequest, Unavailable
+from clove.kernel.agents.workspace import SOCKET_PATH_LIMIT
 from clove.kernel.connection import KernelConnection
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
     from clove.kernel.principal import Principal
 
-__all__ = ["ConnectionFactory", "Lock", "claim_socket", "listen"]
+__all__ = ["ConnectionFactory", "Lock", "check_path", "claim_socket", "listen"]
 
 BACKLOG = 1024
 """Connections that wait to be accepted; more get EAGAIN (listen(2))."""
@@ -87,14 +89,37 @@ class Lock:
             self._handle = -1
 
 
+def check_path(path: str) -> str:
+    """A socket's absolute path.
+
+    @raise InvalidRequest: empty, with a NUL, or too long (unix(7)).
+    """
+    if not path or "\0" in path:
+        raise InvalidRequest("the socket's path must not be empty or hold a NUL")
+    whole = os.path.abspath(path)
+    if len(os.fsencode(whole)) > SOCKET_PATH_LIMIT:
+        raise InvalidRequest(
+            f"the socket's path {whole} is too long",
+            hint=f"choose one of at most {SOCKET_PATH_LIMIT} bytes",
+        )
+    return whole
+
+
 def claim_socket(path: str) -> None:
     """Make a path free to bind: refuse a live kernel, remove a stale socket.
 
-    @raise Unavailable: a kernel listens there, or the path is not ours to take.
+    @raise Unavailable: a kernel listens there, the path is not ours to take, or
+        its directory is missing.
     """
     try:
         facts = os.lstat(path)
     except FileNotFoundError:
+        directory = os.path.dirname(path)
+        if not os.path.isdir(directory):
+            raise Unavailable(
+                f"there is no directory {directory} for the socket",
+                hint="make it, or choose another --socket",
+            ) from None
         return
     if not stat.S_ISSOCK(facts.st_mode):
         raise Unavailable(f"{path} is there and is not a socket", hint="choose another --socket")
@@ -132,8 +157,13 @@ async def listen(reactor: object, factory: Factory, path: str, mode: int) -> ILi
     """Listen on a Unix socket.
 
     @param mode: of the socket, from the moment it is bound.
+    @raise Unavailable: the operating system refuses.
     """
     with _umask(0o777 & ~mode):
         endpoint = UNIXServerEndpoint(reactor, path, backlog=BACKLOG, mode=mode)
-        port: IListeningPort = await endpoint.listen(factory)
+        try:
+            port: IListeningPort = await endpoint.listen(factory)
+        except (CannotListenError, OSError) as error:
+            reason = getattr(error, "socketError", error)
+            raise Unavailable(f"cannot listen on {path}: {reason}") from None
         return port

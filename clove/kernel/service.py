@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
+from twisted.internet.error import CannotListenError
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 import clove
 from clove.errors import CloveError
@@ -27,7 +29,7 @@ from clove.kernel.dispatch import Dispatcher
 from clove.kernel.egress import Egress
 from clove.kernel.events import EventBus
 from clove.kernel.files import Commands
-from clove.kernel.listening import ConnectionFactory, Lock, claim_socket, listen
+from clove.kernel.listening import ConnectionFactory, Lock, check_path, claim_socket, listen
 from clove.kernel.llm import LLM
 from clove.kernel.mail import Mailboxes
 from clove.kernel.metrics import Metrics
@@ -47,7 +49,7 @@ if TYPE_CHECKING:
     from clove.kernel.agents import Agent
     from clove.kernel.principal import Principal
 
-__all__ = ["KernelService", "make_service"]
+__all__ = ["KernelService", "make_service", "refusal"]
 
 SWEEP_SECONDS = 1.0
 
@@ -231,31 +233,40 @@ class KernelService(Service):
             self._state_dir.prepare()
         except (CloveError, OSError) as error:
             self._lock.release()
-            hint = getattr(error, "hint", "")
-            raise SystemExit(f"clove-kernel: {error}" + (f" ({hint})" if hint else "")) from None
+            raise SystemExit(refusal(error)) from None
 
     def startService(self) -> None:
-        """Begin to serve."""
+        """Begin to serve.
+
+        @raise SystemExit: a port cannot be had; in one line.
+        """
         Service.startService(self)
         self._build()
+        failures: list[Failure] = []
+        Deferred.fromCoroutine(self._listen()).addErrback(failures.append)
+        for failure in failures:
+            failure.trap(CloveError, CannotListenError, OSError)
+            self._clear()
+            self._lock.release()
+            raise SystemExit(refusal(failure.value)) from None
         self._threads.start()
-        self._later(self._start())
-
-    async def _start(self) -> None:
-        mode = 0o666 if self._config.access.uids else 0o600
-        factory = ConnectionFactory(self._connection)
-        self._ports.append(await listen(self._reactor, factory, self._socket, mode))
         self._llm.start()
         self._sweep = LoopingCall(self._check_connections)
         self._sweep.clock = self._reactor
         self._sweep.start(SWEEP_SECONDS, now=False)
+        self.log.info("clove-kernel answers on {socket}", socket=self._socket)
+
+    async def _listen(self) -> None:
+        """Open the ports; all of it happens at once. The one that leaves a file is last."""
         if self._config.metrics.port:
             from clove.kernel.metrics.exporter import listen as listen_metrics
 
             self._ports.append(
                 await listen_metrics(self._reactor, self.kernel.metrics, self._config.metrics.port)
             )
-        self.log.info("clove-kernel answers on {socket}", socket=self._socket)
+        mode = 0o666 if self._config.access.uids else 0o600
+        factory = ConnectionFactory(self._connection)
+        self._ports.append(await listen(self._reactor, factory, self._socket, mode))
 
     def _check_connections(self) -> None:
         now = self._reactor.seconds()
@@ -276,7 +287,10 @@ class KernelService(Service):
         self._sessions.stop()
         self.kernel.state.stop()
         await self._llm.stop()
-        await self._threads.run(self._clear)
+        try:
+            await self._threads.run(self._clear)
+        except OSError as error:
+            self.log.warn("something was left behind: {error}", error=error)
         self._threads.stop()
         self._lock.release()
 
@@ -309,12 +323,21 @@ async def _stopped(port: Any) -> None:
 def make_service(
     config: Config, *, socket: str | None = None, state_dir: str | None = None
 ) -> KernelService:
-    """The service for a configuration; arguments win over it."""
+    """The service for a configuration; arguments win over it.
+
+    @raise InvalidRequest: the socket's path cannot be one.
+    """
     from twisted.internet import reactor
 
     return KernelService(
         reactor,
         config,
-        socket or config.socket,
+        check_path(config.socket if socket is None else socket),
         state_dir or config.state_dir or default_state_dir(),
     )
+
+
+def refusal(error: BaseException | None) -> str:
+    """Why the kernel does not start, in one line."""
+    hint = getattr(error, "hint", "")
+    return f"clove-kernel: {error}" + (f" ({hint})" if hint else "")

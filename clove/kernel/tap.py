@@ -34,13 +34,13 @@ class Options(usage.Options):
 def makeService(options: Options) -> IService:
     """Twisted's hook: the service for these options.
 
-    @raise usage.UsageError: the configuration is wrong.
+    @raise SystemExit: the configuration is wrong; in one line.
     """
     from clove.kernel.config import load
-    from clove.kernel.service import make_service
+    from clove.kernel.service import make_service, refusal
 
     try:
         config = load(options["config"])
+        return make_service(config, socket=options["socket"], state_dir=options["state-dir"])
     except CloveError as error:
-        raise usage.UsageError(f"{error.message} ({error.hint})") from None
-    return make_service(config, socket=options["socket"], state_dir=options["state-dir"])
+        raise SystemExit(refusal(error)) from None

@@ -1,0 +1,58 @@
+"""Starting: what cannot be is said in one line, and what is not needed is not loaded."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.integration.conftest import KernelProcess
+
+
+def refused(kernel: KernelProcess, *options: str) -> str:
+    """Start it with options; what it said, which must be one line without its time and place."""
+    command = [*kernel.command(), *options]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert run.returncode == 1
+    said = run.stdout + run.stderr
+    assert "Traceback" not in said
+    lines = [line for line in said.splitlines() if "clove-kernel: " in line]
+    assert len(lines) == 1, said
+    return lines[0]
+
+
+def test_a_wrong_configuration_is_one_line(short_dir: str) -> None:
+    kernel = KernelProcess(short_dir, "[limits.agents]\nspawns_at_once = 0\n")
+    assert "limits.agents.spawns_at_once" in refused(kernel)
+
+
+@pytest.mark.parametrize("name", ["", "x" * 120, "missing/s", "."])
+def test_a_socket_that_cannot_be_is_one_line(short_dir: str, name: str) -> None:
+    path = f"{short_dir}/{name}" if name else ""
+    assert "socket" in refused(KernelProcess(short_dir), "--socket", path)
+
+
+def test_a_metrics_port_in_use_is_one_line_and_leaves_nothing(short_dir: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        kernel = KernelProcess(short_dir, f"[metrics]\nport = {port}\n")
+        assert str(port) in refused(kernel)
+    assert not Path(kernel.socket).exists()
+    assert sorted(entry.name for entry in Path(kernel.state_dir).iterdir()) == [
+        "kernel.lock",
+        "logs",
+    ]
+
+
+def test_the_kernel_does_not_load_the_model_library() -> None:
+    code = (
+        "import sys, clove.kernel.service, clove.kernel.tap\n"
+        "print([name for name in sys.modules if name.startswith('google')])"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True
+    )
+    assert run.stdout.strip() == "[]"

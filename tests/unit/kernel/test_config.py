@@ -1,0 +1,71 @@
+"""What a configuration file may say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from clove.errors import InvalidRequest
+from clove.kernel.config import Config, load
+from clove.kernel.listening import check_path
+
+
+def loaded(directory: str, text: str) -> Config:
+    path = Path(directory, "c.toml")
+    path.write_text(text)
+    return load(str(path))
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("nonsense = 1", "nonsense"),
+        ("[limits.mail]\nmax_mesages = 1", "max_mesages"),
+        ("threads = 0", r"\$\.threads"),
+        ("[metrics]\nport = 70000", r"\$\.metrics\.port"),
+        ("[limits.connection]\nmax_payload = 0", "limits.connection.max_payload"),
+        ("[limits.agents]\nspawns_at_once = -3", "limits.agents.spawns_at_once"),
+        ("[limits.agents]\nmemory = 99999999999999999", "limits.agents.memory"),
+        ("[limits.agents]\ngrace = -1.0", "limits.agents.grace"),
+        ("[limits.agents]\ngrace = nan", "limits.agents.grace"),
+        ("[limits.agents]\nnice = 20", "limits.agents.nice"),
+        ("[limits.connection]\nframe_timeout = 0.0", "limits.connection.frame_timeout"),
+        ("[limits.audit]\nmax_entries = -1", "limits.audit.max_entries"),
+        ('[access]\nuids = {"-1" = "standard"}', "access.uids"),
+        ('[access]\nuids = {"7" = "nobody"}', "nobody"),
+        ("x = = 1", "not TOML"),
+        ("socket = 3", r"\$\.socket"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_place(short_dir: str, text: str, place: str) -> None:
+    with pytest.raises(InvalidRequest, match=place):
+        loaded(short_dir, text)
+
+
+def test_zero_is_fine_where_it_means_something(short_dir: str) -> None:
+    text = "[limits.connection]\nidle_timeout = 0.0\n[limits.agents]\ngrace = 0.0\nremembered = 0\n"
+    config = loaded(short_dir, text + '[access]\nuids = {"1000" = "readonly"}')
+    assert config.limits.agents.remembered == 0
+    assert list(config.access.uids) == [1000]
+
+
+def test_the_defaults_are_within_their_own_bounds(short_dir: str) -> None:
+    assert loaded(short_dir, "") == load(None)
+
+
+@pytest.mark.parametrize("path", ["missing", "."])
+def test_a_file_that_cannot_be_read_is_refused(short_dir: str, path: str) -> None:
+    with pytest.raises(InvalidRequest, match="cannot read"):
+        load(f"{short_dir}/{path}")
+
+
+@pytest.mark.parametrize("path", ["", "\0abstract", "/" + "x" * 107])
+def test_a_path_that_no_socket_can_have_is_refused(path: str) -> None:
+    with pytest.raises(InvalidRequest):
+        check_path(path)
+
+
+def test_a_socket_keeps_its_place_when_the_directory_changes() -> None:
+    assert check_path("/" + "x" * 106) == "/" + "x" * 106
+    assert check_path("s").startswith("/")
