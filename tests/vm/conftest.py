@@ -160,8 +160,17 @@ class Unit:
 
 
 def kernel_command(directory: Path) -> list[str]:
-    """A kernel whose socket and state are in a directory."""
-    places = ["--socket", f"{directory}/s", "--state-dir", f"{directory}/d"]
+    """A kernel whose socket, state and configuration are in a directory."""
+    config = directory / "kernel.toml"
+    config.write_text(f"[limits.launch]\nlaunch_timeout = {PATIENCE}\n")  # the guest is slow
+    places = [
+        "--config",
+        str(config),
+        "--socket",
+        f"{directory}/s",
+        "--state-dir",
+        f"{directory}/d",
+    ]
     return [str(PROGRAMS / "twistd"), "-n", "--pidfile=", "clove-kernel", *places]
 
 
