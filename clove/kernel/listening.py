@@ -1,8 +1,9 @@
 """Sockets of the kernel: claiming the main one, making one for each agent.
 
 A live socket is never taken over; a stale one is replaced; a foreign one is
-left alone (attacks.md, row 5). Sockets are bound under a strict umask, so that
-there is no moment in which others can connect.
+left alone (attacks.md, row 5). The main one is bound under a strict umask, so
+that there is no moment in which others can connect; the agents' own lie in a
+private directory.
 """
 
 from __future__ import annotations
@@ -153,13 +154,18 @@ def _umask(mask: int) -> Iterator[None]:
         os.umask(earlier)
 
 
-async def listen(reactor: object, factory: Factory, path: str, mode: int) -> IListeningPort:
+async def listen(
+    reactor: object, factory: Factory, path: str, mode: int, *, exposed: bool = False
+) -> IListeningPort:
     """Listen on a Unix socket.
 
-    @param mode: of the socket, from the moment it is bound.
+    @param mode: of the socket.
+    @param exposed: others can reach its directory, so it must have its mode from
+        the moment it is bound. The umask for that is the whole process's: only
+        to be used while no threads make files.
     @raise Unavailable: the operating system refuses.
     """
-    with _umask(0o777 & ~mode):
+    with _umask(0o777 & ~mode) if exposed else contextlib.nullcontext():
         endpoint = UNIXServerEndpoint(reactor, path, backlog=BACKLOG, mode=mode)
         try:
             port: IListeningPort = await endpoint.listen(factory)

@@ -266,7 +266,8 @@ class KernelService(Service):
             )
         mode = 0o666 if self._config.access.uids else 0o600
         factory = ConnectionFactory(self._connection)
-        self._ports.append(await listen(self._reactor, factory, self._socket, mode))
+        port = await listen(self._reactor, factory, self._socket, mode, exposed=True)
+        self._ports.append(port)
 
     def _check_connections(self) -> None:
         now = self._reactor.seconds()

@@ -68,11 +68,24 @@ async def test_a_socket_has_its_mode_from_the_start_and_the_umask_is_restored(
 ) -> None:
     before = os.umask(0o022)
     os.umask(before)
-    port = await listen(reactor, Factory(), f"{short_dir}/s", 0o600)
+    port = await listen(reactor, Factory(), f"{short_dir}/s", 0o600, exposed=True)
     try:
         assert os.stat(f"{short_dir}/s").st_mode & 0o777 == 0o600
         after = os.umask(before)
         assert after == before
+    finally:
+        await maybeDeferred(port.stopListening)
+
+
+async def test_an_agents_socket_does_not_change_the_umask_under_the_threads(
+    short_dir: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    masks: list[int] = []
+    monkeypatch.setattr(os, "umask", masks.append)
+    port = await listen(reactor, Factory(), f"{short_dir}/s", 0o666)
+    try:
+        assert masks == []
+        assert os.stat(f"{short_dir}/s").st_mode & 0o777 == 0o666
     finally:
         await maybeDeferred(port.stopListening)
 
