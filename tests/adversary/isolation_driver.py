@@ -6,6 +6,7 @@ controlling terminal, or where user namespaces are used up.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -20,12 +21,34 @@ from twisted.internet.defer import Deferred
 import clove
 from clove.errors import CloveError
 from clove.kernel.threads import Threads
+from clove.sandbox import bpf, capabilities, seccomp
 from clove.sandbox.interface import Command
 from clove.sandbox.launcher import Launcher
 from clove.sandbox.spec import NAMESPACES, Bind, SandboxSpec
+from clove.sandbox.syscall_numbers import NUMBERS
 
 OUTSIDE_UID = 231_072
 reactor: Any = installed_reactor
+
+
+def lack(what: str) -> None:
+    """Let this process and its children live on a Linux without seccomp or Landlock."""
+    numbers = NUMBERS[os.uname().machine]
+    items: list[bpf.Item] = [bpf.load(0)]
+    if what == "landlock":
+        items += [bpf.branch_if_equal(numbers["landlock_create_ruleset"], "unknown", "allow")]
+    else:
+        items += [
+            bpf.branch_if_equal(numbers["seccomp"], "unknown"),
+            bpf.branch_if_equal(numbers["prctl"], no="allow"),
+            bpf.load(16),
+            bpf.branch_if_equal(seccomp.PR_SET_SECCOMP, no="allow"),
+            bpf.result(0x50000 | errno.EINVAL),
+        ]
+    items += [bpf.Label("allow"), bpf.result(0x7FFF0000)]
+    items += [bpf.Label("unknown"), bpf.result(0x50000 | errno.ENOSYS)]
+    capabilities.forbid_new_privileges()
+    seccomp.load(bpf.assemble(items))
 
 
 def spec_for(asked: dict[str, Any], workspace: str) -> SandboxSpec:
@@ -107,6 +130,8 @@ async def run(asked: dict[str, Any]) -> dict[str, Any]:
 def main() -> None:
     """Read, run, print."""
     asked = json.load(sys.stdin)
+    if asked.get("lacking"):
+        lack(asked["lacking"])
 
     def start() -> None:
         running = Deferred.fromCoroutine(run(asked))

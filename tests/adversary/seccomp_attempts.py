@@ -181,7 +181,8 @@ call("syslog", 10, None, 0)
 call("clock_settime", 0, bytes(16))
 call("settimeofday", bytes(16), None)
 call("adjtimex", buffer)
-attempt("clone3", syscall, 435, buffer, 88)
+clone_arguments = (ctypes.c_uint64 * 11)(0x10000000, 0, 0, 0, 17)  # a user namespace
+attempt("clone3", syscall, 435, bytes(clone_arguments), 88)
 attempt("memfd_secret", syscall, 447, 0)
 
 for name, flag in facts["namespaces"].items():
