@@ -15,9 +15,10 @@ from clove.kernel.agents.logbook import LogLimits
 from clove.kernel.agents.settings import AgentLimits
 from clove.kernel.audit import AuditLimits
 from clove.kernel.connection import ConnectionLimits
-from clove.kernel.egress import EgressLimits
+from clove.kernel.egress import EgressLimits, EgressSettings
 from clove.kernel.events import EventLimits
 from clove.kernel.files import ExecLimits, FileLimits
+from clove.kernel.gateway import GatewayLimits
 from clove.kernel.llm import LLMSettings
 from clove.kernel.mail import MailLimits
 from clove.kernel.metrics import MetricsLimits
@@ -68,6 +69,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     exec: ExecLimits = ExecLimits()
     launch: LaunchLimits = LaunchLimits()
     http: EgressLimits = EgressLimits()
+    gateway: GatewayLimits = GatewayLimits()
     results: AsyncLimits = AsyncLimits()
     metrics: MetricsLimits = MetricsLimits()
 
@@ -84,6 +86,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Threads for file operations and look-ups."""
     access: Access = Access()
     metrics: MetricsPort = MetricsPort()
+    egress: EgressSettings = EgressSettings()
     llm: LLMSettings = LLMSettings()
     limits: Limits = Limits()
 

@@ -172,15 +172,19 @@ class Dispatcher:
                 False,
                 {"syscall": name, **details},
             )
-            self._kernel.events.publish(
-                "SYSCALL_BLOCKED",
-                {"syscall": name, "agent_id": principal.agent_id, "rule": error.rule},
-                principal.agent_id,
-                lambda seen: self._may_watch(seen, principal.agent_id),
-            )
+            self.publish_blocked(principal, name, error.rule)
         else:
             self._record(syscall.category, name, principal.agent_id, principal.name, False, details)
         return encode_error(error, syscall.reply)
+
+    def publish_blocked(self, principal: Principal, name: str, rule: str) -> None:
+        """Tell those who may see it that something was refused."""
+        self._kernel.events.publish(
+            "SYSCALL_BLOCKED",
+            {"syscall": name, "agent_id": principal.agent_id, "rule": rule},
+            principal.agent_id,
+            lambda seen: self._may_watch(seen, principal.agent_id),
+        )
 
     def _may_watch(self, seen: int, agent_id: int) -> bool:
         """Denials are seen by the one denied, its ancestors and operators."""

@@ -26,9 +26,10 @@ from clove.kernel.config import Config, default_state_dir
 from clove.kernel.connection import KernelConnection
 from clove.kernel.context import Kernel
 from clove.kernel.dispatch import Dispatcher
-from clove.kernel.egress import Egress
+from clove.kernel.egress import Egress, KnownHosts
 from clove.kernel.events import EventBus
 from clove.kernel.files import Commands
+from clove.kernel.gateway import Gateways
 from clove.kernel.listening import ConnectionFactory, Lock, check_path, claim_socket, listen
 from clove.kernel.llm import LLM
 from clove.kernel.mail import Mailboxes
@@ -83,6 +84,7 @@ class KernelService(Service):
         audit = AuditLog(reactor, limits.audit)
         self._events = EventBus(reactor, limits.events)
         self._audit = audit
+        self._resolver = KnownHosts(config.egress.hosts, reactor.nameResolver)
         self._places = self._make_places()
         agents = Agents(
             reactor,
@@ -115,7 +117,7 @@ class KernelService(Service):
                 limits=limits.metrics,
             ),
             llm=self._llm,
-            egress=Egress(reactor, limits.http),
+            egress=Egress(reactor, limits.http, resolver=self._resolver),
             results=AsyncResults(limits.results),
             threads=self._threads,
             commands=Commands(reactor, limits.exec),
@@ -151,6 +153,13 @@ class KernelService(Service):
             host=host,
             bounds=self._config.limits.agents,
             listen=self._listen_for,
+            gateways=Gateways(
+                self._reactor,
+                self._config.limits.gateway,
+                self._resolver,
+                refused=self._connection_refused,
+                carried=self._connection_carried,
+            ),
         )
 
     def _connection(self) -> KernelConnection:
@@ -209,6 +218,24 @@ class KernelService(Service):
                 agent_id,
                 (lambda seen: seen == agent_id) if private else None,
             )
+
+    def _connection_refused(
+        self, principal: Principal, host: str, port: int, rule: str, reason: str
+    ) -> None:
+        agent_id = principal.agent_id
+        details = {"host": host, "port": port, "rule": rule, "error": reason}
+        self._audit.record(
+            "NETWORK", "CONNECTION_REFUSED", agent_id, principal.name, False, details
+        )
+        self._dispatcher.publish_blocked(principal, "CONNECT", rule)
+
+    def _connection_carried(
+        self, principal: Principal, host: str, port: int, sent: int, received: int
+    ) -> None:
+        details = {"host": host, "port": port, "sent": sent, "received": received}
+        self._audit.record(
+            "NETWORK", "CONNECTION_ENDED", principal.agent_id, principal.name, True, details
+        )
 
     def _later(self, work: Awaitable[Any]) -> None:
         """Background work: tracked, its failure logged."""

@@ -3,7 +3,14 @@
 from clove.policy.commands import check_command
 from clove.policy.decision import Decision
 from clove.policy.delegation import exceeds, excesses, narrow
-from clove.policy.domains import check_address, check_url
+from clove.policy.domains import (
+    check_address,
+    check_connection,
+    check_method,
+    check_name,
+    check_url,
+    ports_named,
+)
 from clove.policy.explain import explain
 from clove.policy.hosts import Target, normalise_host, parse_url
 from clove.policy.levels import Level
@@ -19,7 +26,10 @@ __all__ = [
     "Target",
     "check_address",
     "check_command",
+    "check_connection",
     "check_flag",
+    "check_method",
+    "check_name",
     "check_read",
     "check_url",
     "check_write",
@@ -32,5 +42,6 @@ __all__ = [
     "normalise_path",
     "parse",
     "parse_url",
+    "ports_named",
     "requested_fields",
 ]

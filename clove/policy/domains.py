@@ -28,7 +28,18 @@ from clove.policy.decision import Decision
 from clove.policy.hosts import Address, Target, as_address, normalise_host, parse_url, split_port
 from clove.policy.permissions import Permissions, check_flag
 
-__all__ = ["METHODS", "DomainRule", "check_address", "check_url", "domain_rule", "domain_within"]
+__all__ = [
+    "METHODS",
+    "DomainRule",
+    "check_address",
+    "check_connection",
+    "check_method",
+    "check_name",
+    "check_url",
+    "domain_rule",
+    "domain_within",
+    "ports_named",
+]
 
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 """The methods that there are."""
@@ -143,13 +154,14 @@ def check_url(permissions: Permissions, method: str, url: str) -> tuple[Decision
         return decision, target
     if target.scheme not in ("http", "https"):
         return Decision(False, f"scheme: {target.scheme[:32]}", "use http or https"), target
-    decision = _check_method(permissions, method)
+    decision = check_method(permissions, method)
     if not decision.allowed:
         return decision, target
     return _check_host(permissions, target), target
 
 
-def _check_method(permissions: Permissions, method: str) -> Decision:
+def check_method(permissions: Permissions, method: str) -> Decision:
+    """May HTTP requests of this method be made?"""
     if method not in METHODS:
         return Decision(False, "http-method", f"use one of {', '.join(METHODS)}")
     allowed = permissions.allowed_http_methods
@@ -173,6 +185,38 @@ def _check_host(permissions: Permissions, target: Target) -> Decision:
     else:
         hint = f"allowed are {', '.join(permissions.allowed_domains[:8])}"
     return Decision(False, "allowed_domains", hint)
+
+
+def check_name(permissions: Permissions, host: str) -> Decision:
+    """May a program ask for the address of this host, as it may connect to some port of it?
+
+    @param host: in normal form.
+    """
+    decision = check_flag(permissions, "can_http")
+    if not decision.allowed or not permissions.allowed_domains:
+        return decision
+    for text in permissions.allowed_domains:
+        if domain_rule(text).admits(host):
+            return Decision(True, f"allowed_domains: {text}")
+    hint = f"allowed are {', '.join(permissions.allowed_domains[:8])}"
+    return Decision(False, "allowed_domains", hint)
+
+
+def check_connection(permissions: Permissions, host: str, port: int) -> Decision:
+    """May this host be connected to, as far as its name tells? The address is checked later.
+
+    @param host: in normal form.
+    """
+    decision = check_flag(permissions, "can_http")
+    if not decision.allowed:
+        return decision
+    return _check_host(permissions, Target("tcp", host, port, ""))
+
+
+def ports_named(permissions: Permissions) -> tuple[int, ...]:
+    """The ports that rules open, and those of the web."""
+    rules = map(domain_rule, permissions.allowed_domains)
+    return tuple(sorted(WEB_PORTS.union(*(rule.ports for rule in rules))))
 
 
 def check_address(permissions: Permissions, host: str, port: int, ip: str) -> Decision:

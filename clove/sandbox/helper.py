@@ -30,8 +30,9 @@ from clove.sandbox import (
     seccomp,
     syscalls,
 )
-from clove.sandbox.control import Channel
+from clove.sandbox.control import MAX_FDS, Channel
 from clove.sandbox.init import Init
+from clove.sandbox.outlet import make_outlet
 from clove.sandbox.population import Descendants, Namespace
 from clove.sandbox.root import DEVICES, PrivateRoot
 
@@ -98,6 +99,7 @@ class Confinement:
             ("uts", lambda: namespaces.enter(kinds & {"uts"})),
             ("cgroupns", lambda: namespaces.enter(kinds & {"cgroup"})),
             ("net", self._set_up_network),
+            ("egress", self._hand_out_sockets),
             ("uts", self._set_hostname),
             ("root", self._build_root),
             ("keyring", namespaces.new_session_keyring),
@@ -153,6 +155,18 @@ class Confinement:
     def _set_up_network(self) -> None:
         if "net" in self._kinds:
             namespaces.raise_loopback()
+
+    def _hand_out_sockets(self) -> None:
+        """Give the kernel the sockets on which it answers for the network."""
+        ports = self._spec["egress"]
+        if ports is None or "net" not in self._kinds:
+            return
+        sockets = make_outlet(ports)
+        for at in range(0, len(sockets), MAX_FDS):
+            some = [each.fileno() for each in sockets[at : at + MAX_FDS]]
+            self._channel.send({"op": "egress"}, some)
+        for each in sockets:
+            each.close()
 
     def _set_hostname(self) -> None:
         if "uts" in self._kinds:

@@ -24,7 +24,7 @@ from clove.sandbox.interface import Command, ExitStatus, IRunning, Output
 from clove.sandbox.layout import with_system
 from clove.sandbox.pipes import InputPipe
 from clove.sandbox.remedies import weaker
-from clove.sandbox.running import LaunchLimits, Process, Sandbox
+from clove.sandbox.running import Egress, LaunchLimits, Process, Sandbox
 from clove.sandbox.spec import SandboxSpec
 
 __all__ = ["HostCommand", "LaunchLimits", "Launcher"]
@@ -51,27 +51,36 @@ class Launcher:
         self._limits = limits or LaunchLimits()
 
     def launch(
-        self, spec: SandboxSpec, output: Output, fallback: SandboxSpec | None = None
+        self,
+        spec: SandboxSpec,
+        output: Output,
+        fallback: SandboxSpec | None = None,
+        egress: Egress | None = None,
     ) -> Deferred[Sandbox]:
         """Start a program; fires when it runs.
 
         @param output: takes what it writes; may be called before this fires.
         @param fallback: with allow_degraded, what to start where nothing of a
             sandbox can be had: the same program on the host.
+        @param egress: takes the sockets of the spec's `egress`, before this fires.
         @raise IsolationUnavailable: the host does not give what the spec asks;
             with its remedy. With allow_degraded only if there is no less to ask.
         @raise NotFound, PermissionDenied: no such program or directory, or not for it.
         @raise TimedOut: it took too long.
         """
-        return Deferred.fromCoroutine(self._launch(spec, output, fallback))
+        return Deferred.fromCoroutine(self._launch(spec, output, fallback, egress))
 
     async def _launch(
-        self, spec: SandboxSpec, output: Output, fallback: SandboxSpec | None
+        self,
+        spec: SandboxSpec,
+        output: Output,
+        fallback: SandboxSpec | None,
+        egress: Egress | None,
     ) -> Sandbox:
         whole = await self._threads.run(with_system, spec)
         reasons: list[str] = []
         while True:
-            sandbox = self._start(whole, output)
+            sandbox = self._start(whole, output, egress=egress)
             try:
                 await self._until_ready(sandbox)
             except IsolationUnavailable as error:
@@ -87,13 +96,19 @@ class Launcher:
                 sandbox.isolation = replace(sandbox.isolation, degraded_reason="; ".join(reasons))
             return sandbox
 
-    def _start(self, spec: SandboxSpec, output: Output, stdin: bytes = b"") -> Sandbox:
+    def _start(
+        self,
+        spec: SandboxSpec,
+        output: Output,
+        stdin: bytes = b"",
+        egress: Egress | None = None,
+    ) -> Sandbox:
         """Spawn the helper and hand it the spec.
 
         @param stdin: what a program on the host reads; in a sandbox it is nothing.
         """
         if spec.namespaces:
-            sandbox = Sandbox(self._reactor, self._threads, spec, output, self._limits)
+            sandbox = Sandbox(self._reactor, self._threads, spec, output, self._limits, egress)
         else:
             host = HostView(self._threads, self, spec.cwd, spec.env)
             sandbox = Process(self._reactor, self._threads, spec, output, self._limits, host)

@@ -9,6 +9,7 @@ import os
 from dataclasses import replace
 
 from clove.sandbox.namespaces import INSIDE_ID
+from clove.sandbox.outlet import RESOLVER
 from clove.sandbox.spec import Bind, SandboxSpec
 
 __all__ = ["with_system"]
@@ -57,6 +58,7 @@ HOSTS = """\
 127.0.0.1\tlocalhost {hostname}
 ::1\tlocalhost ip6-localhost
 """
+RESOLV = f"nameserver {RESOLVER}\noptions timeout:10 attempts:1\n"
 NSSWITCH = """\
 passwd: files
 group: files
@@ -72,7 +74,8 @@ def with_system(spec: SandboxSpec) -> SandboxSpec:
     """The spec with the system's parts before its own; unchanged without a private root."""
     if "mnt" not in spec.namespaces:
         return spec
-    network = "net" not in spec.namespaces
+    network = "net" not in spec.namespaces  # the host's
+    outlet = spec.egress is not None
     binds = [Bind("/usr", "/usr")]
     links: dict[str, str] = {}
     for path in (*TOP, *SHARED_ETC, *(NETWORK_ETC if network else ())):
@@ -80,11 +83,13 @@ def with_system(spec: SandboxSpec) -> SandboxSpec:
     files = {
         "/etc/passwd": USERS.format(id=INSIDE_ID),
         "/etc/group": GROUP.format(id=INSIDE_ID),
-        "/etc/nsswitch.conf": NSSWITCH.format(dns=" dns" if network else ""),
+        "/etc/nsswitch.conf": NSSWITCH.format(dns=" dns" if network or outlet else ""),
         "/etc/hostname": f"{spec.hostname}\n",
     }
     if not network:
         files["/etc/hosts"] = HOSTS.format(hostname=spec.hostname)
+    if outlet:
+        files["/etc/resolv.conf"] = RESOLV
     return replace(
         spec,
         binds=(*binds, *spec.binds),

@@ -18,6 +18,7 @@ FEATURES: Final = {
     "pid": "a pid namespace",
     "mnt": "a mount namespace",
     "net": "a network namespace",
+    "egress": "a way to the network",
     "ipc": "an IPC namespace",
     "uts": "a UTS namespace",
     "cgroupns": "a cgroup namespace",
@@ -105,7 +106,10 @@ def weaker(spec: SandboxSpec, step: str) -> SandboxSpec | None:
         return replace(spec, seccomp=False) if spec.seccomp else None
     if step == "landlock":
         return replace(spec, landlock=False) if spec.landlock else None
+    if step == "egress":  # less network, never an open one
+        return replace(spec, egress=None) if spec.egress is not None else None
     kind = _FULL_NAMES.get(step, step)
     if kind not in spec.namespaces or kind == "mnt" or (kind == "user" and spec.uid is None):
         return None
-    return replace(spec, namespaces=spec.namespaces - {kind})
+    egress = None if kind == "net" else spec.egress
+    return replace(spec, namespaces=spec.namespaces - {kind}, egress=egress)

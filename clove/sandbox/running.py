@@ -32,6 +32,9 @@ from clove.sandbox.spec import Isolation, SandboxSpec
 
 __all__ = ["LaunchLimits", "Process", "Sandbox"]
 
+Egress = Callable[[list[int]], None]
+"""Takes sockets made inside (L{clove.sandbox.outlet}), to be closed by the taker."""
+
 MAIN = 0
 """The main program's number in the messages of init."""
 
@@ -90,8 +93,10 @@ class Sandbox:
         spec: SandboxSpec,
         output: Output,
         limits: LaunchLimits,
+        egress: Egress | None = None,
     ) -> None:
         self.pid = 0
+        self._egress = egress
         self.done: Deferred[ExitStatus] = Deferred()
         self.ready: Deferred[None] = Deferred()
         self.isolation = Isolation()
@@ -255,6 +260,9 @@ class Sandbox:
             self._name_pid(job, sender)
         elif operation == "ready":
             self._became_ready(message, sender)
+        elif operation == "egress" and self._egress is not None and not self.ready.called:
+            self._egress(fds)  # they are its own now
+            return
         elif operation == "failed":
             self.failed_step = str(message.get("step", ""))
             self._fail(remedies.failure(message, self.spec))

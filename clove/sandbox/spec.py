@@ -49,6 +49,9 @@ class SandboxSpec:
     @ivar rlimits: name such as `nofile` (getrlimit(2)) to soft and hard limit.
     @ivar cgroup_procs: `cgroup.procs` files to join before anything else.
     @ivar umask: None keeps the kernel's.
+    @ivar egress: hand out the sockets through which the network leaves
+        (`docs/egress.md`), with these ports where the host has no NAT for all; None:
+        there is no network but loopback.
     @ivar seccomp: in a sandbox, filter system calls.
     @ivar landlock: in a private root, confine files by Landlock as well, if
         this Linux has it.
@@ -69,6 +72,7 @@ class SandboxSpec:
     cgroup_procs: tuple[str, ...] = ()
     nice: int = 0
     umask: int | None = None
+    egress: tuple[int, ...] | None = None
     seccomp: bool = True
     landlock: bool = True
     allow_degraded: bool = False
@@ -86,6 +90,8 @@ class SandboxSpec:
             raise ValueError("a pid namespace needs a mount namespace for its own /proc")
         if self.uid is not None and self.uid <= 0:
             raise ValueError("the outside uid of a sandbox is never root's")
+        if self.egress is not None and "net" not in self.namespaces:
+            raise ValueError("egress needs a network namespace")
         for path in self._inside_paths():
             if not path.startswith("/") or ".." in path.split("/"):
                 raise ValueError(f"not an absolute path without ..: {path!r}")
@@ -115,6 +121,8 @@ class SandboxSpec:
         known["argv"] = tuple(known.get("argv", ()))
         known["namespaces"] = frozenset(known.get("namespaces", ()))
         known["binds"] = tuple(Bind(**bind) for bind in known.get("binds", ()))
+        if known.get("egress") is not None:
+            known["egress"] = tuple(known["egress"])
         known["cgroup_procs"] = tuple(known.get("cgroup_procs", ()))
         return cls(**known)
 

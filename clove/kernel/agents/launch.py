@@ -22,6 +22,7 @@ from clove.errors import CloveError, InvalidRequest, NotFound, Unavailable
 from clove.kernel.agents.exhaustion import Watch
 from clove.kernel.agents.plan import Host, Limits, check_request, plan, settle_limits
 from clove.kernel.threads import to_the_end
+from clove.policy import ports_named
 from clove.sandbox.cgroups import CgroupLimits
 
 if TYPE_CHECKING:
@@ -29,11 +30,12 @@ if TYPE_CHECKING:
     from clove.kernel.agents.agents import Launch
     from clove.kernel.agents.settings import AgentLimits
     from clove.kernel.agents.workspace import StateDir, Workspace
+    from clove.kernel.gateway import Gateways
     from clove.kernel.principal import Principal
     from clove.kernel.threads import Threads
     from clove.messages.agents import SpawnRequest
     from clove.sandbox.cgroups import AgentCgroup, CgroupTree
-    from clove.sandbox.interface import ISandbox
+    from clove.sandbox.interface import ExitStatus, ISandbox
     from clove.sandbox.launcher import Launcher
 
 __all__ = ["Places", "find_python"]
@@ -115,6 +117,7 @@ class Places:
         host: Host,
         bounds: AgentLimits,
         listen: Callable[[Principal, str], Awaitable[Callable[[], Deferred[Any]]]],
+        gateways: Gateways,
     ) -> None:
         self._threads = threads
         self._state_dir = state_dir
@@ -123,6 +126,7 @@ class Places:
         self._host = host
         self._bounds = bounds
         self._listen = listen
+        self._gateways = gateways
         self._workspaces: dict[int, Workspace] = {}
         self._cgroup_of: dict[int, AgentCgroup] = {}
         self._closers: dict[int, Callable[[], Deferred[Any]]] = {}
@@ -166,6 +170,7 @@ class Places:
             home=workspace.home,
             socket=workspace.socket,
             cgroup_procs=cgroup.procs_path if cgroup is not None else None,
+            egress=ports_named(principal.permissions),
         )
         spec = drawn(request)
         fallback = None
@@ -176,12 +181,25 @@ class Places:
             watch = None
             if cgroup is not None:
                 watch = await Watch.begin(self._threads, cgroup, _cgroup_limits(limits))
+            gateway = self._gateways.open(principal, lambda line: agent.logbook.take(2, line))
+            sandbox = None
             try:
-                sandbox = await self._launcher.launch(spec, agent.logbook.take, fallback)
+                sandbox = await self._launcher.launch(
+                    spec, agent.logbook.take, fallback, gateway.adopt
+                )
             except OSError as error:  # no descriptors, no memory, no processes left
                 raise Unavailable(f"no process can be started: {error.strerror}") from None
             except CloveError as error:
                 raise (await watch.refuse(error) if watch is not None else error) from None
+            finally:
+                if sandbox is None:
+                    gateway.close()
+
+            def ended(status: ExitStatus) -> ExitStatus:
+                gateway.close()
+                return status
+
+            sandbox.done.addCallback(ended)
             principal.view = sandbox
             inside = cgroup is not None and sandbox.isolation.cgroup
             agent.cgroup = cgroup.path if cgroup is not None and inside else None
@@ -248,7 +266,5 @@ def _report(sandbox: Any, cgroup: AgentCgroup | None) -> dict[str, Any]:
         missing = [] if isolation.namespaces.get("user") else ["namespaces"]
         if not isolation.memory_limit:
             missing.append("cgroup v2 controllers (limits are rlimits of each process)")
-        if isolation.namespaces.get("user") and not isolation.namespaces.get("net"):
-            missing.append("a network namespace (network was asked for)")
         isolation = replace(isolation, degraded_reason="without " + ", ".join(missing))
     return dict(isolation.to_wire())

@@ -145,6 +145,7 @@ def plan(
     home: str,
     socket: str,
     cgroup_procs: str | None,
+    egress: tuple[int, ...] = (),
 ) -> SandboxSpec:
     """The sandbox that a request describes.
 
@@ -154,6 +155,7 @@ def plan(
     @param script_copy: the kernel's copy of it, for a sandboxed one.
     @param home: the agent's workspace on the host.
     @param socket: the agent's own socket on the host.
+    @param egress: the ports that its rules name, for hosts without NAT.
     """
     env = environment(request, agent_id, socket, host)
     rlimits = _rlimits(request, limits, bounds, host)
@@ -183,7 +185,8 @@ def plan(
         argv=(python, f"/app/{name}", SOCKET_INSIDE, *(request.args or ())),
         env=env,
         cwd="/workspace",
-        namespaces=ALL - {"net"} if request.network else ALL,
+        namespaces=ALL,
+        egress=egress if request.network else None,
         hostname="clove",
         uid=uid,
         umask=0o077,

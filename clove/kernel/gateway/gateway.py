@@ -1,0 +1,283 @@
+"""One agent's way to the network: its sockets answered, its connections judged and carried."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from clove.errors import CloveError, InvalidRequest, LimitExceeded, PermissionDenied, Unavailable
+from clove.kernel.gateway.dialling import dial
+from clove.kernel.gateway.inspection import Disagreement, Inspection
+from clove.kernel.gateway.listening import Listener, original_destination
+from clove.kernel.gateway.names import RANGE, Name, Names
+from clove.kernel.gateway.relay import Relay, reset
+from clove.kernel.gateway.resolver import FAILED, NONE, Resolver, TcpResolver, UdpResolver
+from clove.policy import check_address, check_connection, check_name, normalise_host
+
+if TYPE_CHECKING:
+    from clove.kernel.egress.lookup import Lookups
+    from clove.kernel.gateway.limits import GatewayLimits
+    from clove.kernel.principal import Principal
+
+__all__ = ["Carried", "Gateway", "Refused", "Traffic"]
+
+Refused = Callable[["Principal", str, int, str, str], None]
+"""Told (principal, host, port or 0 for a name, rule, reason)."""
+Carried = Callable[["Principal", str, int, int, int], None]
+"""Told (principal, host, port, bytes sent, bytes received) when a connection has ended."""
+
+DNS_IDLE = 30.0
+
+
+class Traffic:
+    """What all gateways share: what they have carried, and how many connections there are.
+
+    @ivar sent: bytes that agents sent, of connections that have ended.
+    @ivar received: bytes that they received, likewise.
+    """
+
+    def __init__(self) -> None:
+        self.connections = 0
+        self.sent = 0
+        self.received = 0
+
+
+class Gateway:
+    """Answers on the sockets that a sandbox handed out, until it is closed.
+
+    @param log: takes lines for the agent's log.
+    """
+
+    kernel_log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        principal: Principal,
+        limits: GatewayLimits,
+        lookups: Lookups,
+        traffic: Traffic,
+        *,
+        log: Callable[[bytes], None],
+        refused: Refused,
+        carried: Carried,
+    ) -> None:
+        self._reactor = reactor
+        self._principal = principal
+        self._limits = limits
+        self._lookups = lookups
+        self._traffic = traffic
+        self._log = log
+        self._refused = refused
+        self._carried = carried
+        self._names = Names(limits.names)
+        self._resolver = Resolver(self._address_for, limits.ttl, limits.lookups)
+        self._parts: list[UdpResolver | Listener] = []
+        self._queries: set[TcpResolver] = set()
+        self._opening: set[Deferred[None]] = set()
+        self._relays: set[Relay] = set()
+        self._count = 0
+        self._closed = False
+
+    def adopt(self, fds: Sequence[int]) -> None:
+        """Take over sockets that were made inside; see L{clove.sandbox.outlet}."""
+        for descriptor in fds:
+            taken = socket.socket(fileno=descriptor)
+            taken.setblocking(False)
+            if self._closed:
+                taken.close()
+            elif taken.type == socket.SOCK_DGRAM:  # the first of a sandbox
+                self._close_parts()  # those of an attempt with more isolation, which failed
+                self._parts.append(UdpResolver(self._reactor, taken, self._resolver))
+            elif taken.getsockname()[1] == 53:
+                listener = Listener(self._reactor, taken, lambda: True, self._take_query)
+                self._parts.append(listener)
+            else:
+                listener = Listener(self._reactor, taken, self._has_room, self._take)
+                self._parts.append(listener)
+
+    def close(self) -> None:
+        """End everything at once. Idempotent."""
+        self._closed = True
+        self._close_parts()
+        for query in list(self._queries):
+            query.close()
+        for opening in list(self._opening):
+            opening.cancel()
+        for relay in list(self._relays):
+            relay.abort()
+
+    def _close_parts(self) -> None:
+        for part in self._parts:
+            part.close()
+        self._parts.clear()
+
+    # names
+
+    def _take_query(self, connection: socket.socket) -> None:
+        if len(self._queries) >= self._limits.resolver_connections:
+            connection.close()
+            return
+        query = TcpResolver(
+            self._reactor, connection, self._resolver, DNS_IDLE, self._queries.discard
+        )
+        self._queries.add(query)
+
+    async def _address_for(self, asked: str, log: bool) -> str:
+        try:
+            host = normalise_host(asked)
+            decision = check_name(self._principal.permissions, host)
+            decision.require("look-up")
+        except InvalidRequest as error:
+            if log:
+                self._deny(ascii(asked[:253]), 0, "name", error.message)
+            return NONE
+        except PermissionDenied as error:
+            if log:
+                self._deny(host, 0, error.rule, error.hint)
+            return NONE
+        try:
+            ipaddress.ip_address(host)
+        except ValueError:
+            pass
+        else:
+            return NONE  # an address is no name
+        name = self._names.of(host)
+        try:
+            await self._find(name)
+        except Unavailable:
+            return NONE
+        except LimitExceeded:
+            return FAILED
+        return name.address
+
+    async def _find(self, name: Name, port: int = 443) -> list[str]:
+        """Where a name really is.
+
+        @raise Unavailable: there is no such name.
+        @raise LimitExceeded: too many names are being resolved.
+        """
+        if self._reactor.seconds() - name.at > self._limits.fresh:
+            found = await self._lookups.resolve(name.text, port)
+            if not found:
+                raise Unavailable(f"the name {name.text!r} has no address")
+            name.found = found[: self._limits.addresses]
+            name.at = self._reactor.seconds()
+        return name.found
+
+    # connections
+
+    def _has_room(self) -> bool:
+        return self._count < self._limits.connections
+
+    def _take(self, client: socket.socket) -> None:
+        try:
+            address, port = original_destination(client)
+        except OSError:
+            client.close()
+            return
+        if self._traffic.connections >= self._limits.all_connections:
+            self._say(f"{address}:{port} refused: too many connections of all agents")
+            reset(client)
+            return
+        self._count += 1
+        self._traffic.connections += 1
+        opening = Deferred.fromCoroutine(self._open(client, address, port))
+        self._opening.add(opening)
+        opening.addErrback(self._failed)
+        opening.addCallback(lambda _: self._opening.discard(opening))
+
+    def _failed(self, failure: Failure) -> None:
+        if failure.check(CancelledError) is None:
+            self.kernel_log.failure("a connection could not be carried", failure=failure)
+
+    def _gone(self) -> None:
+        self._count -= 1
+        self._traffic.connections -= 1
+        for part in self._parts:
+            if isinstance(part, Listener):
+                part.resume()
+
+    async def _open(self, client: socket.socket, address: str, port: int) -> None:
+        host = address
+        try:
+            name = self._names.standing_at(address)
+            if name is not None:
+                host = name.text
+            server = await self._reach(address, name, port)
+        except BaseException as error:
+            reset(client)
+            self._gone()
+            if isinstance(error, PermissionDenied):
+                self._deny(host, port, error.rule, error.hint or error.message)
+            elif isinstance(error, CloveError):
+                self._say(f"{host}:{port} failed: {error.message}")
+            elif isinstance(error, OSError):
+                self._say(f"{host}:{port} failed: {error.strerror or error}")
+            else:
+                raise
+            return
+        self._carry(client, server, host, port, name is not None)
+
+    async def _reach(self, address: str, name: Name | None, port: int) -> socket.socket:
+        """Judge, resolve, judge the addresses, dial.
+
+        @raise PermissionDenied: policy refuses the host, its port or an address.
+        @raise Unavailable, LimitExceeded, OSError: it cannot be reached.
+        """
+        permissions = self._principal.permissions
+        if name is None and _is_own(address):
+            raise Unavailable("no name has this address any more; look it up again")
+        host = address if name is None else name.text
+        check_connection(permissions, host, port).require(f"connection to {host}:{port}")
+        found = [address] if name is None else await self._find(name, port)
+        for one in found:
+            check_address(permissions, host, port, one).require(f"connection to {host}, {one}")
+        return await dial(self._reactor, found, port, self._limits.connect_timeout)
+
+    def _carry(
+        self, client: socket.socket, server: socket.socket, host: str, port: int, named: bool
+    ) -> None:
+        permissions = self._principal.permissions
+        inspection = None
+        if named and permissions.allowed_domains:
+            inspection = Inspection(host, port, permissions, self._limits.head)
+
+        def refused(error: Exception) -> None:
+            if isinstance(error, Disagreement):
+                self._deny(host, port, error.rule, str(error))
+            else:
+                failure = Failure(error)
+                self.kernel_log.failure("a connection could not be inspected", failure=failure)
+
+        def ended() -> None:
+            self._relays.discard(relay)
+            self._traffic.sent += relay.sent
+            self._traffic.received += relay.received
+            self._gone()
+            self._carried(self._principal, host, port, relay.sent, relay.received)
+
+        relay = Relay(self._reactor, client, server, inspection, self._limits.idle, refused, ended)
+        self._relays.add(relay)
+
+    # words
+
+    def _deny(self, host: str, port: int, rule: str, reason: str) -> None:
+        where = f"{host}:{port}" if port else f"the name {host}"
+        self._say(f"{where} refused ({rule}): {reason}")
+        self._refused(self._principal, host, port, rule, reason)
+
+    def _say(self, text: str) -> None:
+        self._log(f"clove: network: {text}\n".encode("ascii", "backslashreplace"))
+
+
+def _is_own(address: str) -> bool:
+    """An address that can only mean something inside."""
+    number = ipaddress.IPv4Address(address)
+    return number in RANGE or number.is_loopback
