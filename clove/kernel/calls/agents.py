@@ -21,7 +21,7 @@ from clove.messages.agents import (
     SpawnReply,
     WaitReply,
 )
-from clove.policy import Level, for_level, narrow, parse
+from clove.policy import Level, for_level, narrow, parse, requested_fields
 
 if TYPE_CHECKING:
     from clove.kernel.agents import Agent
@@ -75,13 +75,17 @@ def _permissions(principal: Principal, request: SpawnRequest) -> Permissions:
     """What the new agent may do: `standard`, or what was asked for, within its parent's.
 
     An operator's grant stands as it is: nobody's permissions bound it, and a rule
-    that names a private address is his to give.
+    that names a private address is his to give. Who asks for the network asks for
+    `can_http`, unless the permissions name it.
     """
     asked = request.permissions
     if isinstance(asked, str):
         wanted = parse(asked, None, principal.permissions)
     else:
         wanted = parse(None, asked or {}, for_level(Level.STANDARD))
+    named = requested_fields(asked) if isinstance(asked, dict) else frozenset()
+    if request.network and "can_http" not in named:  # the network is of no use without
+        wanted = msgspec.structs.replace(wanted, can_http=True)
     wanted = _with_budget(wanted, request.llm_budget)
     return wanted if principal.is_operator else narrow(principal.permissions, wanted)
 

@@ -16,6 +16,7 @@ _TOKEN: Final = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _LINE: Final = re.compile(rb"(" + _TOKEN + rb") ([\x21-\x7e\x80-\xff]+) HTTP/1\.([01])")
 _FIELD: Final = re.compile(rb"(" + _TOKEN + rb"):[ \t]*([\x20-\x7e\x80-\xff\t]*)")
 _CHUNK: Final = re.compile(rb"([0-9A-Fa-f]{1,15})(?:;[\x20-\x7e\t]*)?\r\n")
+_BARE_LF: Final = re.compile(rb"(?<!\r)\n")
 LONGEST_CHUNK_LINE: Final = 1024
 
 
@@ -47,8 +48,10 @@ class Requests:
         self._most = most
         self._judge = judge
         self._held = b""
-        self._left = 0
-        self._step: Callable[[], bytes | None] = self._head
+        self._at = 0  # so far it may pass
+        self._left = 0  # of a body or chunk
+        self._step: Callable[[], bool] = self._head
+        self._behind = self._step  # the step behind a body or chunk
         self.first = True
         self.upgrading = False
 
@@ -57,88 +60,82 @@ class Requests:
 
         @raise BadRequest: see the class.
         """
-        self._held += data
-        passed = []
-        while self._held and not self.upgrading:
-            piece = self._step()
-            if piece is None:
-                if len(self._held) > self._most:
-                    raise BadRequest("its head is too long")
-                break
-            passed.append(piece)
-        return b"".join(passed)
+        self._held = self._held[self._at :] + data
+        self._at = 0
+        while self._at < len(self._held) and not self.upgrading and self._step():
+            pass
+        if len(self._held) - self._at > self._most and not self.upgrading:
+            raise BadRequest("its head is too long")
+        return self._held[: self._at]
 
     def rest(self) -> bytes:
         """What was held back."""
-        held, self._held = self._held, b""
+        held, self._held = self._held[self._at :], b""
+        self._at = 0
         return held
 
-    def _cut(self, size: int) -> bytes:
-        piece, self._held = self._held[:size], self._held[size:]
-        return piece
+    # Each step moves past something, or is false when it needs more bytes for that.
 
-    def _head(self) -> bytes | None:
-        end = self._held.find(b"\r\n\r\n", 0, self._most + 4)
+    def _head(self) -> bool:
+        end = self._held.find(b"\r\n\r\n", self._at, self._at + self._most + 4)
         if end < 0:
-            if b"\n" in self._held.replace(b"\r\n", b""):
+            if _BARE_LF.search(self._held, self._at):
                 raise BadRequest("a line ends in a bare LF")
-            return None
-        head = read_head(self._held[:end])
+            return False
+        head = read_head(self._held[self._at : end])
         self._judge(head)
         self.upgrading = self.first and head.upgrade and not head.length and not head.chunked
         self.first = False
+        self._at = end + 4
         if head.chunked:
             self._step = self._chunk
         elif head.length:
-            self._left, self._step = head.length, self._body
-        return self._cut(end + 4)
+            self._left, self._behind, self._step = head.length, self._head, self._body
+        return True
 
-    def _body(self) -> bytes:
-        piece = self._cut(self._left)
-        self._left -= len(piece)
+    def _body(self) -> bool:
+        size = min(self._left, len(self._held) - self._at)
+        self._at += size
+        self._left -= size
         if not self._left:
-            self._step = self._head
-        return piece
+            self._step = self._behind
+        return True
 
-    def _chunk(self) -> bytes | None:
-        match = _CHUNK.match(self._held)
+    def _chunk(self) -> bool:
+        match = _CHUNK.match(self._held, self._at)
         if match is None:
-            if len(self._held) > LONGEST_CHUNK_LINE or b"\n" in self._held:
+            line = self._held[self._at : self._at + LONGEST_CHUNK_LINE]
+            if len(line) == LONGEST_CHUNK_LINE or b"\n" in line:
                 raise BadRequest("a bad chunk")
-            return None
-        size = int(match[1], 16)
-        if size:
-            self._left, self._step = size, self._chunk_body
-        else:
-            self._step = self._trailer
-        return self._cut(match.end())
-
-    def _chunk_body(self) -> bytes:
-        piece = self._cut(self._left)
-        self._left -= len(piece)
+            return False
+        self._at = match.end()
+        self._left, self._behind, self._step = int(match[1], 16), self._chunk_end, self._body
         if not self._left:
-            self._step = self._chunk_end
-        return piece
+            self._step = self._trailer
+        return True
 
-    def _chunk_end(self) -> bytes | None:
-        if not b"\r\n".startswith(self._held[:2]):
+    def _chunk_end(self) -> bool:
+        end = self._held[self._at : self._at + 2]
+        if not b"\r\n".startswith(end):
             raise BadRequest("a chunk is longer than it says")
-        if len(self._held) < 2:
-            return None
+        if len(end) < 2:
+            return False
+        self._at += 2
         self._step = self._chunk
-        return self._cut(2)
+        return True
 
-    def _trailer(self) -> bytes | None:
-        line, found, _ = self._held.partition(b"\r\n")
-        if not found:
-            if b"\n" in line:
+    def _trailer(self) -> bool:
+        end = self._held.find(b"\r\n", self._at, self._at + self._most)
+        if end < 0:
+            if _BARE_LF.search(self._held, self._at):
                 raise BadRequest("a line ends in a bare LF")
-            return None
-        if not line:
+            return False
+        if end == self._at:
             self._step = self._head
-        elif _FIELD.fullmatch(line) is None:
+        elif _FIELD.fullmatch(self._held, self._at, end) is None:
             raise BadRequest("a bad trailer field")
-        return self._cut(len(line) + 2)
+        self._at = end + 2
+        return True
 
 
 def read_head(text: bytes) -> Head:
