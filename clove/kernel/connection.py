@@ -75,7 +75,8 @@ class ConnectionLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """Bytes of replies that may wait for an agent, over all its connections; the
     connection that takes it past that is cut off."""
     max_connections: int = 4096
-    """Connections in all; one more gets an error and a close."""
+    """Connections in all; one more gets an error and a close. Less where the process
+    may not have as many descriptors (RLIMIT_NOFILE): a quarter of them is kept."""
     max_connections_per_agent: int = 64
     """Connections of one spawned agent, or of one guest's user id; one more gets an
     error and a close."""
