@@ -35,6 +35,7 @@ from clove.messages.session import HelloReply, HelloRequest
 from clove.protocol import FrameProtocol
 
 if TYPE_CHECKING:
+    from twisted.internet.interfaces import IDelayedCall
     from twisted.python.failure import Failure
 
     from clove.kernel.dispatch import Dispatcher
@@ -47,6 +48,7 @@ FEATURES = ["tags", "streaming", "push", "cancel", "resume", "async"]
 _NUMBER = (1 << 62) - 1
 _FLUSH = 256 << 10
 _SMALL = 4096  # bytes of a request that `held` leaves out: `max_outstanding` bounds these
+_SLICE = 0.005  # seconds that one connection is served before the others have their turn
 _CONTROL = int(Opcode.CANCEL)
 
 
@@ -73,7 +75,8 @@ class ConnectionLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """Bytes of replies that may wait for an agent, over all its connections; the
     connection that takes it past that is cut off."""
     max_connections: int = 4096
-    """Connections in all; one more gets an error and a close."""
+    """Connections in all; one more gets an error and a close. Less where the process
+    may not have as many descriptors (RLIMIT_NOFILE): a quarter of them is kept."""
     max_connections_per_agent: int = 64
     """Connections of one spawned agent, or of one guest's user id; one more gets an
     error and a close."""
@@ -104,6 +107,8 @@ class KernelConnection(FrameProtocol):
         self._tagged = False
         self._closing = False
         self._current: Deferred[bytes] | None = None
+        self._turn: IDelayedCall | None = None
+        self._clock = sessions.clock
         self._running: dict[int, Deferred[bytes]] = {}
         self.held = 0
         self._resume = ""
@@ -131,6 +136,9 @@ class KernelConnection(FrameProtocol):
     def _abandon(self) -> None:
         """Serve nothing more of what was asked for."""
         self._inbox.clear()
+        if self._turn is not None:
+            self._turn.cancel()
+            self._turn = None
         abandoned = list(self._running.values())
         if self._current is not None:
             abandoned.append(self._current)
@@ -144,7 +152,7 @@ class KernelConnection(FrameProtocol):
         self.received += len(frames)
         if self._closing:
             return
-        if self._inbox or self._current is not None or self.congested:
+        if self._inbox or self._is_held():
             self._wait(frames)
             return
         self._serve(iter(frames))
@@ -163,6 +171,8 @@ class KernelConnection(FrameProtocol):
         answer = self._dispatcher.answer
         pack = HEADER.pack
         agent_id = self.principal.agent_id
+        now = self._clock.seconds
+        until = now() + _SLICE
         for frame in frames:
             _, opcode, payload = frame
             if not self._tagged and opcode < _CONTROL:
@@ -172,7 +182,7 @@ class KernelConnection(FrameProtocol):
                     out.append(pack(MAGIC, agent_id, opcode, length))
                     out.append(reply)
                     size += length
-                    if size < _FLUSH:
+                    if size < _FLUSH and (not opcode or now() <= until):
                         continue
                     size = 0
                     self._flush(out)
@@ -185,6 +195,11 @@ class KernelConnection(FrameProtocol):
                 agent_id = self.principal.agent_id
             if self.congested or self._current is not None or self._closing:
                 self._wait(frames)
+                break
+            if opcode and now() > until:
+                self._wait(frames)
+                if self._inbox:
+                    self._turn = self._clock.callLater(0, self._next_turn)
                 break
         if out:
             self._flush(out)
@@ -280,15 +295,25 @@ class KernelConnection(FrameProtocol):
 
     def _go_on(self) -> None:
         """Serve what waits, as far as it goes."""
-        while self._inbox and self._current is None and not self.congested and not self._closing:
+        while self._inbox and not self._is_held() and not self._closing:
             waiting, self._inbox = self._inbox, deque()
             self._serve(iter(waiting))
         if not self._inbox and not self.congested:
             self.resume_reading()
 
+    def _is_held(self) -> bool:
+        """Nothing can be served now: what must come first will call L{_go_on}."""
+        return self._current is not None or self.congested or self._turn is not None
+
+    def _next_turn(self) -> None:
+        self._turn = None
+        if not self._closing:
+            self._go_on()
+
     def drained(self) -> None:
         """The peer has read everything: go on."""
-        self._go_on()
+        if not self._closing:
+            self._go_on()
 
     # the connection's own requests
 

@@ -92,7 +92,7 @@ class Dispatcher:
                 check_flag(principal.permissions, syscall.needs).require(Opcode(opcode).name)
             context = Context(self._kernel, principal, None, push)
             if getattr(request, "async_", False):
-                return self._accept(syscall, opcode, context, request)
+                return self._accept(syscall, opcode, context, request, len(payload))
             if getattr(request, "stream", False) or getattr(request, "follow", False):
                 context.stream = stream
             return self._run(syscall, opcode, context, request)
@@ -196,11 +196,13 @@ class Dispatcher:
         self.log.failure("{name} failed", name=Opcode(opcode).name)
         return _internal(syscall)
 
-    def _accept(self, syscall: Syscall, opcode: int, context: Context, request: Any) -> bytes:
+    def _accept(
+        self, syscall: Syscall, opcode: int, context: Context, request: Any, size: int
+    ) -> bytes:
         """Start an asynchronous request; ASYNC_POLL will give its result."""
         results = self._kernel.results
         agent_id = context.principal.agent_id
-        request_id = results.open(agent_id, request.request_id)
+        request_id = results.open(agent_id, request.request_id, size)
 
         def keep(payload: bytes) -> None:
             results.finish(
@@ -211,12 +213,15 @@ class Dispatcher:
                     opcode_name=Opcode(opcode).name,
                     payload=payload.decode("utf-8", "replace"),
                 ),
+                size,
             )
 
         try:
             outcome = self._run(syscall, opcode, context, request)
         except CloveError as error:
             outcome = self._failed(syscall, opcode, context.principal, error)
+        except Exception:
+            outcome = self._bug(syscall, opcode)
         if isinstance(outcome, bytes):
             keep(outcome)
         else:

@@ -12,11 +12,13 @@ import contextlib
 import errno
 import fcntl
 import os
+import resource
 import socket
 import stat
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import msgspec
 from twisted.internet.endpoints import UNIXServerEndpoint
 from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import Factory
@@ -30,10 +32,21 @@ if TYPE_CHECKING:
 
     from twisted.internet.interfaces import IAddress, IListeningPort
 
+    from clove.kernel.connection import ConnectionLimits
     from clove.kernel.principal import Principal
 
-__all__ = ["ConnectionFactory", "Lock", "check_path", "claim_socket", "listen"]
+__all__ = [
+    "ConnectionFactory",
+    "Lock",
+    "check_path",
+    "claim_socket",
+    "listen",
+    "raise_descriptors",
+    "within_descriptors",
+]
 
+KEPT = 64
+"""Descriptors that connections leave to everything else, at least; else a quarter."""
 BACKLOG = 1024
 """Connections that wait to be accepted; more get EAGAIN (listen(2))."""
 
@@ -88,6 +101,25 @@ class Lock:
         if self._handle >= 0:
             os.close(self._handle)
             self._handle = -1
+
+
+def within_descriptors(limits: ConnectionLimits, descriptors: int) -> ConnectionLimits:
+    """No more connections than leave some descriptors for files, programs and agents. Pure.
+
+    @param descriptors: that this process may have.
+    """
+    room = max(1, descriptors - max(KEPT, descriptors // 4))
+    return msgspec.structs.replace(limits, max_connections=min(limits.max_connections, room))
+
+
+def raise_descriptors(wanted: int) -> int:
+    """Let this process have so many descriptors if it may; gives how many it may have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    unlimited = resource.RLIM_INFINITY
+    if soft != unlimited and soft < wanted:
+        soft = wanted if hard == unlimited else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return wanted if soft == unlimited else soft
 
 
 def check_path(path: str) -> str:

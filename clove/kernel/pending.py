@@ -9,6 +9,7 @@ import msgspec
 from twisted.internet.defer import Deferred
 
 from clove.errors import LimitExceeded
+from clove.framing import MAX_REPLY
 from clove.messages.session import AsyncResult
 
 __all__ = ["AsyncLimits", "AsyncResults"]
@@ -20,22 +21,41 @@ class AsyncLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     max_open: int = 256
     """Asynchronous requests running or not collected; one more is refused."""
     max_bytes: int = 32 << 20
-    """Bytes of results not collected; past it the oldest results lose their payload
-    to an error of code `limit_exceeded`."""
+    """Bytes of requests that run: past it one more is refused. And bytes of results
+    not collected: past it the oldest results lose their payload to an error of code
+    `limit_exceeded`."""
+    max_id: int = 256
+    """Characters of a `request_id`; a longer one is refused."""
 
 
 class _Box:
     """One agent's results."""
 
-    __slots__ = ("done", "running", "size", "tasks")
+    __slots__ = ("done", "held", "running", "size", "tasks")
 
     def __init__(self) -> None:
         self.running = 0
+        self.held = 0
         self.tasks: set[Deferred[None]] = set()
         self.done: deque[AsyncResult] = deque()
         self.size = 0
 
 
+_FIELDS = 1024
+"""Bytes of a result in a reply, but for its payload."""
+_REPLY = MAX_REPLY - (64 << 10)
+
+
+def _escaped(payload: str) -> int:
+    """Bytes of JSON text as a string in JSON, at most."""
+    if payload.isascii():
+        return len(payload) + payload.count('"') + payload.count("\\")
+    return len(payload.encode("utf-8", "replace")) + payload.count('"') + payload.count("\\")
+
+
+_TOO_LARGE = (
+    '{"success":false,"error":"the result is too large for ASYNC_POLL","code":"limit_exceeded"}'
+)
 _LOST = '{"success":false,"error":"the result was dropped: too much was not collected","code":"limit_exceeded"}'
 
 
@@ -47,18 +67,27 @@ class AsyncResults:
         self._boxes: dict[int, _Box] = {}
         self._ids = count(1)
 
-    def open(self, agent_id: int, request_id: str | int | None) -> str | int:
+    def open(self, agent_id: int, request_id: str | int | None, size: int = 0) -> str | int:
         """Take a request in; gives its id (ours if the caller named none).
 
-        @raise LimitExceeded: too many are open.
+        @param size: bytes of the request.
+        @raise LimitExceeded: too many are open, or too large ones.
         """
         box = self._boxes.setdefault(agent_id, _Box())
+        if isinstance(request_id, str) and len(request_id) > self._limits.max_id:
+            raise LimitExceeded(f"a request_id has at most {self._limits.max_id} characters")
+        if box.held + size > self._limits.max_bytes:
+            raise LimitExceeded(
+                f"asynchronous requests of {box.held} bytes run already",
+                hint="wait for their results",
+            )
         if box.running + len(box.done) >= self._limits.max_open:
             raise LimitExceeded(
                 f"{self._limits.max_open} asynchronous requests are open",
                 hint="collect results with ASYNC_POLL first",
             )
         box.running += 1
+        box.held += size
         return next(self._ids) if request_id is None else request_id
 
     def track(self, agent_id: int, task: Deferred[None]) -> None:
@@ -70,12 +99,16 @@ class AsyncResults:
             box.tasks.add(task)
             task.addCallback(lambda _: box.tasks.discard(task))
 
-    def finish(self, agent_id: int, result: AsyncResult) -> None:
-        """Keep a result; it is dropped when its agent is gone."""
+    def finish(self, agent_id: int, result: AsyncResult, size: int = 0) -> None:
+        """Keep a result; it is dropped when its agent is gone.
+
+        @param size: of its request, as it was given to L{open}.
+        """
         box = self._boxes.get(agent_id)
         if box is None:
             return
         box.running -= 1
+        box.held -= size
         box.done.append(result)
         box.size += len(result.payload)
         if box.size > self._limits.max_bytes:
@@ -90,12 +123,25 @@ class AsyncResults:
                 box.done[index] = msgspec.structs.replace(result, payload=_LOST)
 
     def collect(self, agent_id: int, most: int) -> list[AsyncResult]:
-        """Take out at most so many results, oldest first."""
+        """Take out at most so many results, oldest first, and no more than one reply holds.
+
+        A result that no reply could hold, as its quotes are doubled there, becomes
+        an error of code `limit_exceeded`.
+        """
         box = self._boxes.get(agent_id)
-        if box is None:
-            return []
-        taken = [box.done.popleft() for _ in range(min(most, len(box.done)))]
-        box.size -= sum(len(result.payload) for result in taken)
+        taken: list[AsyncResult] = []
+        room = _REPLY
+        while box is not None and box.done and len(taken) < most:
+            result = box.done[0]
+            need = _escaped(result.payload)
+            if need > _REPLY:
+                result = msgspec.structs.replace(result, payload=_TOO_LARGE)
+                need = len(_TOO_LARGE)
+            if need > room:
+                break
+            room -= need + _FIELDS
+            box.size -= len(box.done.popleft().payload)
+            taken.append(result)
         return taken
 
     def close(self, agent_id: int) -> None:

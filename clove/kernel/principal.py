@@ -11,6 +11,7 @@ import enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from clove.kernel.agents.exposure import Grants, Wish
     from clove.policy import Permissions
     from clove.sandbox.interface import IView
 
@@ -37,18 +38,22 @@ class Principal:
     @ivar syscalls: how many it has made.
     @ivar sandboxed: it runs inside namespaces; its children must too.
     @ivar network: it may use the host's network directly.
+    @ivar grants: for one in a sandbox: the paths of the host that it was granted by name.
+    @ivar shown: for one in a sandbox: what of them its mounts were made from; None before.
     """
 
     __slots__ = (
         "agent_id",
         "connections",
         "cwd",
+        "grants",
         "kind",
         "name",
         "network",
         "parent_id",
         "permissions",
         "sandboxed",
+        "shown",
         "syscalls",
         "view",
     )
@@ -65,6 +70,7 @@ class Principal:
         cwd: str | None = None,
         sandboxed: bool = False,
         network: bool = True,
+        grants: Grants | None = None,
     ) -> None:
         self.agent_id = agent_id
         self.kind = kind
@@ -75,6 +81,8 @@ class Principal:
         self.cwd = cwd
         self.sandboxed = sandboxed
         self.network = network
+        self.grants = grants
+        self.shown: Wish | None = None
         self.syscalls = 0
         self.connections = 0
 

@@ -43,6 +43,7 @@ class Registry:
         self._next = 1
         self._by_id: dict[int, Principal] = {}
         self._by_name: dict[str, Principal] = {}
+        self._given: dict[int, str] = {}  # the names that agents were spawned under
 
     def new_id(self) -> int:
         """An id that was never given before."""
@@ -56,24 +57,30 @@ class Registry:
         """
         if principal.name:
             self._claim(principal, principal.name)
+            if principal.kind is Kind.AGENT:
+                self._given[principal.agent_id] = principal.name
         self._by_id[principal.agent_id] = principal
 
     def rename(self, principal: Principal, name: str) -> None:
         """Register a name; the old one becomes free.
 
+        But the one that an agent was spawned under stays its own: KILL, LOGS and
+        the log file go by it.
+
         @raise AlreadyExists: another live agent bears it.
         @raise InvalidRequest: see L{check_name}.
         """
         self._claim(principal, check_name(name))
-        if principal.name and principal.name != name:
+        if principal.name not in ("", name, self._given.get(principal.agent_id)):
             del self._by_name[principal.name]
         principal.name = name
 
     def remove(self, principal: Principal) -> None:
-        """Forget a principal and free its name."""
+        """Forget a principal and free its names."""
         self._by_id.pop(principal.agent_id, None)
-        if self._by_name.get(principal.name) is principal:
-            del self._by_name[principal.name]
+        for name in (principal.name, self._given.pop(principal.agent_id, "")):
+            if self._by_name.get(name) is principal:
+                del self._by_name[name]
 
     def get(self, agent_id: int) -> Principal | None:
         """The live principal with this id."""

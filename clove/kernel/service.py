@@ -30,7 +30,15 @@ from clove.kernel.egress import Egress, KnownHosts
 from clove.kernel.events import EventBus
 from clove.kernel.files import Commands
 from clove.kernel.gateway import Gateways
-from clove.kernel.listening import ConnectionFactory, Lock, check_path, claim_socket, listen
+from clove.kernel.listening import (
+    ConnectionFactory,
+    Lock,
+    check_path,
+    claim_socket,
+    listen,
+    raise_descriptors,
+    within_descriptors,
+)
 from clove.kernel.llm import LLM
 from clove.kernel.mail import Mailboxes
 from clove.kernel.metrics import Metrics
@@ -76,6 +84,8 @@ class KernelService(Service):
 
     def _build(self) -> None:
         config, reactor, limits = self._config, self._reactor, self._config.limits
+        wanted = 2 * limits.connection.max_connections
+        self._per_connection = within_descriptors(limits.connection, raise_descriptors(wanted))
         self._registry = Registry()
         self._threads = Threads(reactor, config.threads)
         self._launcher = Launcher(reactor, self._threads, limits=limits.launch)
@@ -126,7 +136,7 @@ class KernelService(Service):
         self._sessions = Sessions(
             reactor,
             self._registry,
-            limits.connection,
+            self._per_connection,
             host=host_view,
             grants=config.access.uids,
             agent_of=self._finder.of_process,
@@ -163,7 +173,7 @@ class KernelService(Service):
         )
 
     def _connection(self) -> KernelConnection:
-        return KernelConnection(self._dispatcher, self._sessions, self._config.limits.connection)
+        return KernelConnection(self._dispatcher, self._sessions, self._per_connection)
 
     async def _listen_for(self, principal: Principal, path: str) -> Callable[[], Deferred[Any]]:
         """An agent's own socket; gives the way to close it.

@@ -65,6 +65,7 @@ def _working_directory(pid: int) -> str | None:
 class Sessions:
     """Binds connections to principals.
 
+    @ivar clock: the kernel's.
     @ivar connections: the open ones, with the user id at the other end.
     @ivar agent_of: gives the spawned agent that a process belongs to, if any.
     @ivar opened, closed: called with a principal that comes or is gone for good.
@@ -82,7 +83,7 @@ class Sessions:
         opened: Callable[[Principal], None],
         closed: Callable[[Principal], None],
     ) -> None:
-        self._clock = clock
+        self.clock = clock
         self._registry = registry
         self._limits = limits
         self._host = host
@@ -205,7 +206,7 @@ class Sessions:
         if principal.kind is Kind.AGENT or principal.connections > 0:
             return
         if token and len(self._leaving) < self._limits.max_connections:
-            self._leaving[principal.agent_id] = self._clock.callLater(
+            self._leaving[principal.agent_id] = self.clock.callLater(
                 RESUME_SECONDS, self._end, principal, token
             )
         else:

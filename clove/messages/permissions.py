@@ -41,10 +41,15 @@ class SetPermsRequest(Request, frozen=True, kw_only=True):
 
 
 class SetPermsReply(Reply, frozen=True, kw_only=True):
-    """Whose were set, and to what."""
+    """Whose were set, and to what.
+
+    @ivar restart_needed: syscalls are judged by them from now on, but the mounts of
+        a sandbox, whose or a descendant's, are still as they were.
+    """
 
     agent_id: int = 0
     permissions: dict[str, Any] = {}
+    restart_needed: bool = False
 
 
 class WhyRequest(Request, frozen=True, kw_only=True):

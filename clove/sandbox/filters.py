@@ -52,6 +52,9 @@ NEW_TIME_NAMESPACE: Final = 0x80
 AF_UNIX, AF_INET, AF_INET6 = 1, 2, 10
 SOCK_STREAM, SOCK_DGRAM, SOCK_TYPE_MASK = 1, 2, 0xF
 IPPROTO_TCP, IPPROTO_UDP = 6, 17
+TCP_ULP, UDP_ENCAP = 31, 100
+"""Options that put other protocols (TLS, SMC, ESP, L2TP) on top of a socket: more code
+of the Linux kernel that an unprivileged program reaches, and that none needs."""
 
 TERMINAL_REQUESTS: Final = (0x5412, 0x541C, 0x541D, 0x5423)
 """TIOCSTI and TIOCLINUX type into terminals; TIOCCONS takes over the console's
@@ -117,6 +120,17 @@ CHECKS: Final[Mapping[str, list[Item]]] = {
         branch_if_bits(NEW_NAMESPACES | NEW_TIME_NAMESPACE, "refuse", "allow"),
     ],
     "socket": _SOCKET,
+    "setsockopt": [
+        _argument(1),
+        branch_if_equal(IPPROTO_TCP, "tcp option"),
+        branch_if_equal(IPPROTO_UDP, "udp option", "allow"),
+        Label("tcp option"),
+        _argument(2),
+        branch_if_equal(TCP_ULP, "refuse", "allow"),
+        Label("udp option"),
+        _argument(2),
+        branch_if_equal(UDP_ENCAP, "refuse", "allow"),
+    ],
     "ioctl": [
         _argument(1),
         *(branch_if_equal(request, "refuse") for request in TERMINAL_REQUESTS),

@@ -127,8 +127,11 @@ class Sandbox:
         self._requests = Requests(
             self._reactor, self._control, limits.request_timeout, limits.requests
         )
-        machine = os.uname().machine if sys.maxsize > 1 << 32 else ""
-        self._control.send({**self.spec.to_json(), "filters": filters.encoded(machine)})
+        facts = self.spec.to_json()
+        if self.spec.namespaces and self.spec.seccomp:
+            machine = os.uname().machine if sys.maxsize > 1 << 32 else ""
+            facts["filters"] = filters.encoded(machine)
+        self._control.send(facts)
 
     # everybody
 

@@ -29,7 +29,7 @@ _DESCRIPTORS: Final = """
 """
 _SOCKETS: Final = """
     accept accept4 bind connect getpeername getsockname getsockopt listen recvfrom recvmmsg recvmsg
-    sendmmsg sendmsg sendto setsockopt shutdown
+    sendmmsg sendmsg sendto shutdown
 """
 _MEMORY: Final = """
     brk madvise map_shadow_stack membarrier mincore mlock mlock2 mlockall mmap mprotect mremap mseal
@@ -88,6 +88,7 @@ CHECKED: Final = {
     "unshare": "unshare",
     "socket": "socket",
     "socketpair": "socket",
+    "setsockopt": "setsockopt",
     "ioctl": "ioctl",
     "personality": "personality",
     "mknod": "mode in 1, of a node",

@@ -198,6 +198,11 @@ for name, (family, kind, protocol) in facts["sockets"].items():
     attempt(f"{name}, high bits", open_socket, family | HIGH_BITS, kind | HIGH_BITS, protocol)
     attempt(f"{name}, a pair", syscall, numbers["socketpair"], family, kind, protocol, buffer)
 
+with socket.socket() as stream, socket.socket(type=socket.SOCK_DGRAM) as datagram:
+    attempt("TCP_ULP", stream.setsockopt, 6, 31, b"tls")
+    attempt("UDP_ENCAP", datagram.setsockopt, 17, 100, 2)
+    attempt("TCP_NODELAY", stream.setsockopt, 6, 1, 1)
+
 attempt("no random addresses", syscall, numbers["personality"], 0x0040000)
 attempt("everything executable", syscall, numbers["personality"], 0x0400000 | HIGH_BITS)
 attempt("personality asked", syscall, numbers["personality"], 0xFFFFFFFF)

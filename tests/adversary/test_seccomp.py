@@ -190,6 +190,12 @@ def test_sockets_of_other_kinds_are_refused(inside: dict[str, Any], name: str) -
     assert inside[f"{name}, a pair"] == "EPERM"
 
 
+def test_no_other_protocol_is_put_on_a_socket(inside: dict[str, Any]) -> None:
+    assert inside["TCP_ULP"] == "EPERM"
+    assert inside["UDP_ENCAP"] == "EPERM"
+    assert inside["TCP_NODELAY"] is None
+
+
 def test_the_execution_domain_stays(inside: dict[str, Any]) -> None:
     assert inside["no random addresses"] == "EPERM"
     assert inside["everything executable"] == "EPERM"

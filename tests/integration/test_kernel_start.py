@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conformance.peer import Peer
 from tests.integration.conftest import KernelProcess
 
 
@@ -56,3 +58,22 @@ def test_the_kernel_does_not_load_the_model_library() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True
     )
     assert run.stdout.strip() == "[]"
+
+
+def test_connections_do_not_use_up_the_descriptors(own_kernel: KernelProcess) -> None:
+    """Under a low RLIMIT_NOFILE the one too many is told so, and the others go on."""
+    own_kernel.stop()
+    command = own_kernel.command()
+    own_kernel.command = lambda: ["prlimit", "--nofile=128:128", *command]  # type: ignore[method-assign]
+    own_kernel.start()
+    path = Path(own_kernel.directory, "a")
+    path.write_text("content")
+    with contextlib.ExitStack() as stack:
+        peers = [stack.enter_context(Peer(own_kernel.socket)) for _ in range(100)]
+        for peer in peers:
+            with contextlib.suppress(BrokenPipeError):  # closed already; its error can be read
+                peer.send(0xFE, b"{}")
+        codes = {peer.receive().json().get("code") for peer in peers}
+        assert codes == {None, "limit_exceeded"}
+        assert peers[0].call(0x03, {"path": str(path)}).json()["content"] == "content"
+        assert peers[0].call(0x02, {"command": "echo hi"}).json()["stdout"] == "hi\n"

@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred, DeferredList, DeferredSemaphore
 
 from clove.errors import LimitExceeded, NotFound, PermissionDenied, Unavailable
 from clove.kernel.agents.agent import Agent
+from clove.kernel.agents.exposure import NOTHING
 from clove.kernel.agents.lifecycle import Lifecycle
 from clove.kernel.agents.restart import Restart
 from clove.kernel.principal import Kind, Principal
@@ -18,6 +19,7 @@ from clove.kernel.threads import to_the_end
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
+    from clove.kernel.agents.exposure import Grants
     from clove.kernel.agents.logbook import Logbook
     from clove.kernel.agents.settings import AgentLimits
     from clove.kernel.registry import Registry
@@ -77,12 +79,14 @@ class Agents:
         permissions: Permissions,
         script: str,
         source: bytes,
+        grants: Grants = NOTHING,
     ) -> Agent:
         """Start an agent.
 
         @param permissions: what it may do; already no more than its parent may.
         @param script: absolute path of its script, as its parent sees it.
         @param source: the script's bytes.
+        @param grants: paths of the host that its parent grants by name.
         @raise AlreadyExists: the name is in use by a live agent.
         @raise LimitExceeded: too many agents live, or too many spawns wait.
         @raise IsolationUnavailable: what was asked for cannot be had here.
@@ -96,6 +100,7 @@ class Agents:
             parent_id=parent.agent_id,
             sandboxed=request.sandboxed,
             network=bool(request.network) or not request.sandboxed,
+            grants=grants if request.sandboxed else None,
         )
         self._registry.add(principal)
         self._opened(principal)

@@ -20,7 +20,9 @@ from twisted.logger import Logger
 
 from clove.errors import CloveError, InvalidRequest, NotFound, Unavailable
 from clove.kernel.agents.exhaustion import Watch
+from clove.kernel.agents.exposure import NOTHING, Exposure, Wish, wish
 from clove.kernel.agents.plan import Host, Limits, check_request, plan, settle_limits
+from clove.kernel.agents.survey import Keepsakes, expose
 from clove.kernel.threads import to_the_end
 from clove.policy import ports_named
 from clove.sandbox.cgroups import CgroupLimits
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from clove.sandbox.cgroups import AgentCgroup, CgroupTree
     from clove.sandbox.interface import ExitStatus, ISandbox
     from clove.sandbox.launcher import Launcher
+    from clove.sandbox.spec import SandboxSpec
 
 __all__ = ["Places", "find_python"]
 
@@ -178,6 +181,8 @@ class Places:
             fallback = drawn(msgspec.structs.replace(request, sandboxed=False))
 
         async def launch(agent: Agent) -> ISandbox:
+            wished = wish(principal.permissions, principal.grants or NOTHING)
+            exposure = await self._expose(wished, spec)
             watch = None
             if cgroup is not None:
                 watch = await Watch.begin(self._threads, cgroup, _cgroup_limits(limits))
@@ -185,7 +190,7 @@ class Places:
             sandbox = None
             try:
                 sandbox = await self._launcher.launch(
-                    spec, agent.logbook.take, fallback, gateway.adopt
+                    exposure.apply(spec), agent.logbook.take, fallback, gateway.adopt
                 )
             except OSError as error:  # no descriptors, no memory, no processes left
                 raise Unavailable(f"no process can be started: {error.strerror}") from None
@@ -201,9 +206,12 @@ class Places:
 
             sandbox.done.addCallback(ended)
             principal.view = sandbox
+            principal.shown = wished
             inside = cgroup is not None and sandbox.isolation.cgroup
             agent.cgroup = cgroup.path if cgroup is not None and inside else None
             agent.isolation = _report(sandbox, cgroup)
+            if wished != Wish() and sandbox.isolation.namespaces.get("mnt"):
+                agent.isolation["exposed"] = exposure.to_wire()
             agent.logbook.hold = sandbox.hold_output
             if watch is not None:
                 take, end = agent.logbook.take, watch.end
@@ -211,6 +219,23 @@ class Places:
             return sandbox
 
         return launch
+
+    async def _expose(self, wished: Wish, spec: SandboxSpec) -> Exposure:
+        """What of the host to mount, as it is now.
+
+        @raise CloveError: see L{expose}.
+        """
+        if wished == Wish():
+            return Exposure()
+        bounds, state_dir = self._bounds, self._state_dir
+        keepsakes = Keepsakes(
+            secret=(state_dir.path,),
+            fixed=(self._host.library, sys.prefix, sys.base_prefix),
+            blank_directory=state_dir.blank_directory,
+            blank_file=state_dir.blank_file,
+        )
+        limits = {"mounts": bounds.exposed_mounts, "entries": bounds.exposed_entries}
+        return await self._threads.run(expose, wished, spec, keepsakes, **limits)
 
     async def _make_cgroup(self, agent_id: int, limits: Limits) -> AgentCgroup | None:
         if self._cgroups is None:

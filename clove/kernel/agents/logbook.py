@@ -7,6 +7,7 @@ import stat
 from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import msgspec
 from twisted.internet.defer import Deferred
@@ -74,6 +75,36 @@ class LogFile:
             os.truncate(self._path, 0)
 
 
+class _Raw(NamedTuple):
+    """Whole lines as they came.
+
+    @ivar body: each line ends with a newline.
+    @ivar lines: how many, long ones cut.
+    @ivar first: offset of the first one.
+    @ivar size: bytes without the newlines.
+    """
+
+    stream: int
+    body: bytes
+    lines: int
+    first: int
+    stamp: str
+    size: int
+
+
+def _pieces_more(body: bytes, limit: int) -> int:
+    """How many more lines than newlines there are when long lines are cut."""
+    more = at = 0
+    end = len(body)
+    while end - at > limit:
+        newline = body.rfind(b"\n", at, at + limit + 1)
+        if newline < 0:
+            newline = body.find(b"\n", at)
+            more += (newline - at - 1) // limit
+        at = newline + 1
+    return more
+
+
 class Logbook:
     """Takes an agent's output and gives it out by line offsets.
 
@@ -92,6 +123,9 @@ class Logbook:
         self._now = now
         self._lines: deque[LogLine] = deque()
         self._size = 0
+        self._raw: deque[_Raw] = deque()
+        self._raw_lines = 0
+        self._raw_size = 0
         self._next = 0
         self._partial: dict[int, bytes] = {1: b"", 2: b""}
         self._unwritten: list[bytes] = []
@@ -107,22 +141,60 @@ class Logbook:
         return self._next
 
     def take(self, stream: int, data: bytes) -> None:
-        """Bytes of output arrived."""
-        *lines, rest = (self._partial[stream] + data).split(b"\n")
+        """Bytes of output arrived. They become lines when somebody asks for them."""
         limit = self._limits.line
+        whole = self._partial[stream] + data
+        cut = whole.rfind(b"\n") + 1
+        body, rest = whole[:cut], whole[cut:]
         while len(rest) > limit:
-            lines.append(rest[:limit])
+            body += rest[:limit] + b"\n"
             rest = rest[limit:]
         self._partial[stream] = rest
-        stamp = datetime.fromtimestamp(self._now(), UTC).isoformat(timespec="milliseconds")
-        skip = max(0, len(lines) - self._limits.lines)
-        self._next += skip  # a flood: these would be gone at once
-        for line in lines[skip:]:
-            for start in range(0, len(line) or 1, limit):
-                self._add(stream, line[start : start + limit], stamp)
+        if body:
+            self._keep(stream, body)
         self._write(data)
-        if lines:
+        if body:
             self._wake()
+
+    def _keep(self, stream: int, body: bytes) -> None:
+        """Hold whole lines; drop what they push out, read or not."""
+        newlines = body.count(b"\n")
+        count = newlines + _pieces_more(body, self._limits.line)
+        stamp = datetime.fromtimestamp(self._now(), UTC).isoformat(timespec="milliseconds")
+        raw = self._raw
+        raw.append(_Raw(stream, body, count, self._next, stamp, len(body) - newlines))
+        self._next += count
+        self._raw_lines += count
+        self._raw_size += len(body) - newlines
+        while (
+            self._raw_lines - raw[0].lines >= self._limits.lines
+            or self._raw_size - raw[0].size >= self._limits.held
+        ):
+            self._take_raw()
+            self._lines.clear()
+            self._size = 0
+
+    def _take_raw(self) -> _Raw:
+        raw = self._raw.popleft()
+        self._raw_lines -= raw.lines
+        self._raw_size -= raw.size
+        return raw
+
+    def _read(self) -> None:
+        """Make lines of all that is held."""
+        while self._raw:
+            raw = self._take_raw()
+            limit = self._limits.line
+            lines = raw.body[:-1].split(b"\n")
+            if len(lines) != raw.lines:
+                lines = [
+                    line[start : start + limit]
+                    for line in lines
+                    for start in range(0, len(line) or 1, limit)
+                ]
+            skip = max(0, len(lines) - self._limits.lines)
+            for offset, line in enumerate(lines[skip:], raw.first + skip):
+                self._add(raw.stream, line, raw.stamp, offset)
 
     def close(self) -> None:
         """The output has ended: an unfinished last line counts, watchers are told."""
@@ -133,6 +205,7 @@ class Logbook:
 
     def since(self, offset: int) -> tuple[list[LogLine], int]:
         """Lines from an offset on, and how many were asked for but are lost."""
+        self._read()
         first = self._lines[0].offset if self._lines else self._next
         if offset >= self._next:
             return [], 0
@@ -149,12 +222,11 @@ class Logbook:
         for watcher in list(self._watchers):
             watcher()
 
-    def _add(self, stream: int, line: bytes, stamp: str) -> None:
+    def _add(self, stream: int, line: bytes, stamp: str, offset: int) -> None:
         text = line.decode("utf-8", "replace")
         self._lines.append(
-            LogLine(offset=self._next, stream=_STREAMS[stream], text=text, timestamp=stamp)
+            LogLine(offset=offset, stream=_STREAMS[stream], text=text, timestamp=stamp)
         )
-        self._next += 1
         self._size += len(text)
         while len(self._lines) > self._limits.lines or self._size > self._limits.held:
             self._size -= len(self._lines.popleft().text)

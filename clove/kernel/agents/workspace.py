@@ -4,6 +4,7 @@
     STATE_DIR/agents/ID/workspace its working directory, its own in a sandbox
     STATE_DIR/agents/ID/app/NAME  a read-only copy of its script
     STATE_DIR/logs/NAME.log       its output, rotated
+    STATE_DIR/blank/              an empty directory and file, mounted over what is blocked
 
 All directories are 0700 and ours; whatever else lies at these paths is refused
 (attacks.md, rows 5 and 6). Nothing is created or chowned through a path that an
@@ -101,15 +102,28 @@ class StateDir:
             )
         os.makedirs(os.path.dirname(self.path), mode=0o755, exist_ok=True)
         _private_directory(self.path)
-        for name in ("run", "agents"):
-            shutil.rmtree(os.path.join(self.path, name), ignore_errors=True)
-        for name in ("run", "agents", "logs"):
+        self.clear()
+        for name in ("run", "agents", "logs", "blank"):
             _private_directory(os.path.join(self.path, name))
+        os.mkdir(self.blank_directory)
+        os.chmod(self.blank_directory, 0o555)  # noqa: S103 empty, below a private one
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+        os.close(os.open(self.blank_file, flags, 0o000))
 
     def clear(self) -> None:
         """Remove what does not outlive the kernel; logs stay."""
-        for name in ("run", "agents"):
+        for name in ("run", "agents", "blank"):
             shutil.rmtree(os.path.join(self.path, name), ignore_errors=True)
+
+    @property
+    def blank_directory(self) -> str:
+        """An empty directory that can be listed."""
+        return os.path.join(self.path, "blank", "directory")
+
+    @property
+    def blank_file(self) -> str:
+        """An empty file that can not be opened."""
+        return os.path.join(self.path, "blank", "file")
 
     def workspace(self, agent_id: int, script_name: str) -> Workspace:
         """The places of one agent."""

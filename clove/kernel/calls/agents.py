@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as NotInTime
 
 from clove.errors import InvalidRequest, PermissionDenied, TimedOut
+from clove.kernel.agents.exposure import NOTHING, grants_of
 from clove.kernel.calls.scripts import read_script
 from clove.kernel.principal import Kind
 from clove.kernel.registry import check_name
@@ -25,6 +26,7 @@ from clove.policy import Level, for_level, narrow, parse, requested_fields
 
 if TYPE_CHECKING:
     from clove.kernel.agents import Agent
+    from clove.kernel.agents.exposure import Grants
     from clove.kernel.context import Context
     from clove.kernel.principal import Principal
     from clove.messages import Request
@@ -41,7 +43,8 @@ async def spawn(ctx: Context, request: SpawnRequest) -> SpawnReply:
     """Start an agent, never with more than its spawner has."""
     principal = ctx.principal
     check_name(request.name)
-    permissions = _permissions(principal, request)
+    wanted = _wanted(principal, request)
+    permissions = wanted if principal.is_operator else narrow(principal.permissions, wanted)
     if not request.sandboxed and (principal.sandboxed or principal.kind is Kind.GUEST):
         raise PermissionDenied(
             "only the operator and unsandboxed agents may spawn unsandboxed agents",
@@ -59,7 +62,8 @@ async def spawn(ctx: Context, request: SpawnRequest) -> SpawnReply:
             "an agent without the network cannot give it to another", rule="network"
         )
     path, source = await read_script(ctx, request.script, ctx.kernel.agents.script_limit)
-    agent = await ctx.kernel.agents.spawn(principal, request, permissions, path, source)
+    grants = _grants(principal, request, wanted)
+    agent = await ctx.kernel.agents.spawn(principal, request, permissions, path, source, grants)
     return SpawnReply(
         id=agent.agent_id,
         agent_id=agent.agent_id,
@@ -71,12 +75,12 @@ async def spawn(ctx: Context, request: SpawnRequest) -> SpawnReply:
     )
 
 
-def _permissions(principal: Principal, request: SpawnRequest) -> Permissions:
-    """What the new agent may do: `standard`, or what was asked for, within its parent's.
+def _wanted(principal: Principal, request: SpawnRequest) -> Permissions:
+    """What the new agent shall be able to do: `standard`, or what was asked for.
 
-    An operator's grant stands as it is: nobody's permissions bound it, and a rule
-    that names a private address is his to give. Who asks for the network asks for
-    `can_http`, unless the permissions name it.
+    It gets that within its parent's. An operator's grant stands as it is: nobody's
+    permissions bound it, and a rule that names a private address is his to give.
+    Who asks for the network asks for `can_http`, unless the permissions name it.
     """
     asked = request.permissions
     if isinstance(asked, str):
@@ -86,8 +90,14 @@ def _permissions(principal: Principal, request: SpawnRequest) -> Permissions:
     named = requested_fields(asked) if isinstance(asked, dict) else frozenset()
     if request.network and "can_http" not in named:  # the network is of no use without
         wanted = msgspec.structs.replace(wanted, can_http=True)
-    wanted = _with_budget(wanted, request.llm_budget)
-    return wanted if principal.is_operator else narrow(principal.permissions, wanted)
+    return _with_budget(wanted, request.llm_budget)
+
+
+def _grants(principal: Principal, request: SpawnRequest, wanted: Permissions) -> Grants:
+    """The host's paths that the request grants by name: only who sees them himself can."""
+    if principal.sandboxed or principal.view is None or isinstance(request.permissions, str):
+        return NOTHING
+    return grants_of(requested_fields(request.permissions), wanted)
 
 
 def _with_budget(wanted: Permissions, budget: int | dict[str, int] | None) -> Permissions:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from clove.errors import InvalidRequest, NotFound, PermissionDenied
 from clove.framing import Opcode
+from clove.kernel.agents.exposure import NOTHING, grants_of, wish
 from clove.messages.permissions import (
     GetPermsReply,
     GetPermsRequest,
@@ -50,7 +51,21 @@ def set_perms(ctx: Context, request: SetPermsRequest) -> SetPermsReply:
             changes[other] = narrow(wanted, other.permissions)
     for changed, permissions in changes.items():
         changed.permissions = permissions
-    return SetPermsReply(agent_id=principal.agent_id, permissions=wanted.to_wire())
+    if ctx.principal.is_operator and principal.sandboxed:
+        named = requested_fields(mapping)
+        principal.grants = grants_of(named, wanted, principal.grants or NOTHING)
+    return SetPermsReply(
+        agent_id=principal.agent_id,
+        permissions=wanted.to_wire(),
+        restart_needed=any(_is_shown_otherwise(changed) for changed in changes),
+    )
+
+
+def _is_shown_otherwise(principal: Principal) -> bool:
+    """Would a restart of its sandbox mount other paths of the host?"""
+    if principal.shown is None:
+        return False
+    return wish(principal.permissions, principal.grants or NOTHING) != principal.shown
 
 
 def why(ctx: Context, request: WhyRequest) -> WhyReply:

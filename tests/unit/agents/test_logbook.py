@@ -139,6 +139,37 @@ def test_nothing_grows_past_its_limits_and_the_file_has_all(pieces: list[bytes],
     assert all(len(one.text) <= line for one in lines)
 
 
+@given(
+    st.lists(st.tuples(st.lists(st.sampled_from([b"", b"ab", b"abcdef", b"\n"])), st.booleans())),
+    st.integers(1, 4),
+)
+def test_offsets_are_the_same_whenever_they_are_asked_for(
+    pieces: list[tuple[list[bytes], bool]], line: int
+) -> None:
+    asked, _ = book(line=line, lines=7, held=20)
+    late, _ = book(line=line, lines=7, held=20)
+    for parts, ask in pieces:
+        for made in (asked, late):
+            made.take(1, b"".join(parts))
+        if ask:
+            asked.since(0)
+    assert asked.since(0) == late.since(0)
+    assert asked.next_offset == late.next_offset
+    offsets = [one.offset for one in late.since(0)[0]]
+    assert offsets == list(range(late.next_offset - len(offsets), late.next_offset))
+
+
+def test_a_flood_of_lines_is_not_looked_at_until_somebody_asks() -> None:
+    made, _ = book(lines=100)
+    added: list[int] = []
+    made._add = lambda *facts: added.append(facts[3])  # type: ignore[method-assign]
+    for _ in range(50):
+        made.take(1, b"\n" * 65536)
+    assert added == []
+    made.since(0)
+    assert added == list(range(made.next_offset - 100, made.next_offset))
+
+
 def test_a_file_rotates_at_its_limit(tmp_path: Path) -> None:
     path = tmp_path / "a.log"
     file = LogFile(str(path), LogLimits(file=10, files=3))

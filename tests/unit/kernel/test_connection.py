@@ -494,3 +494,43 @@ def test_the_bytes_of_outstanding_requests_are_bounded_over_all_of_an_agents_con
     first.answers.waiting[0].callback(b"")
     second.say(3, b"x" * 9000, tag=3)
     assert second.hears() == []
+
+
+def next_turn(clock: Clock) -> None:
+    """What a reactor does in one turn: calls made meanwhile wait for the next."""
+    due, clock.calls = clock.calls, []
+    for call in due:
+        call.func()
+
+
+def test_others_have_their_turn_between_requests_that_each_take_a_while() -> None:
+    peer = Peer()
+    answer = peer.answers.answer
+
+    def slowly(*arguments: Any) -> Any:
+        peer.clock.rightNow += 0.004
+        return answer(*arguments)
+
+    peer.answers.answer = slowly  # type: ignore[method-assign,assignment]
+    peer.connection.dataReceived(b"".join(encode(0, 2, b"%d" % n) for n in range(5)))
+    assert [payload for _, payload in peer.hears()] == [b"0", b"1"]
+    peer.say(2, b"5")
+    assert peer.hears() == []
+    next_turn(peer.clock)
+    assert [payload for _, payload in peer.hears()] == [b"2", b"3"]
+    next_turn(peer.clock)
+    assert [payload for _, payload in peer.hears()] == [b"4", b"5"]
+    assert not peer.clock.getDelayedCalls()
+
+
+def test_a_connection_that_is_lost_between_two_turns_serves_no_more() -> None:
+    peer = Peer()
+
+    def slowly(*arguments: Any) -> Any:
+        peer.clock.rightNow += 1
+        return b""
+
+    peer.answers.answer = slowly  # type: ignore[method-assign,assignment]
+    peer.connection.dataReceived(encode(0, 2, b"") * 3)
+    peer.lose()
+    assert not peer.clock.getDelayedCalls()

@@ -12,7 +12,8 @@ from twisted.internet.defer import maybeDeferred
 from twisted.internet.protocol import Factory
 
 from clove.errors import Unavailable
-from clove.kernel.listening import Lock, claim_socket, listen
+from clove.kernel.connection import ConnectionLimits
+from clove.kernel.listening import Lock, claim_socket, listen, within_descriptors
 
 
 def test_a_free_path_is_free(short_dir: str) -> None:
@@ -88,6 +89,16 @@ async def test_an_agents_socket_does_not_change_the_umask_under_the_threads(
         assert os.stat(f"{short_dir}/s").st_mode & 0o777 == 0o666
     finally:
         await maybeDeferred(port.stopListening)
+
+
+@pytest.mark.parametrize(
+    ("descriptors", "connections"), [(1 << 20, 4096), (1024, 768), (128, 64), (10, 1)]
+)
+def test_connections_leave_descriptors_for_everything_else(
+    descriptors: int, connections: int
+) -> None:
+    limits = within_descriptors(ConnectionLimits(), descriptors)
+    assert limits.max_connections == connections
 
 
 def test_one_kernel_holds_the_lock(short_dir: str) -> None:

@@ -6,8 +6,10 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from clove.errors import LimitExceeded
+from clove.framing import MAX_REPLY
 from clove.kernel.pending import AsyncLimits, AsyncResults
-from clove.messages.session import AsyncResult
+from clove.messages import encode
+from clove.messages.session import AsyncPollReply, AsyncResult
 
 
 def result(number: int | str, payload: str = "{}") -> AsyncResult:
@@ -65,3 +67,38 @@ def test_running_requests_are_cancelled_with_their_agent() -> None:
     assert cancelled == [task]
     box.finish(1, result(1))
     assert box.collect(1, 1) == []
+
+
+def test_no_more_is_collected_than_one_reply_holds_and_nothing_is_lost() -> None:
+    box = AsyncResults()
+    for number in range(3):
+        box.open(1, number)
+        box.finish(1, result(number, '"' * (5 << 20)))  # twice that as a string in JSON
+    sizes = []
+    while found := box.collect(1, 10):
+        reply = encode(AsyncPollReply(count=len(found), results=found))
+        assert len(reply) <= MAX_REPLY
+        sizes.append([len(one.payload) for one in found])
+    assert sizes == [[5 << 20], [5 << 20], [5 << 20]]
+
+
+def test_a_result_that_no_reply_could_hold_becomes_an_error() -> None:
+    box = AsyncResults()
+    for number in range(2):
+        box.open(1, number)
+    box.finish(1, result(0, '"' * (9 << 20)))
+    box.finish(1, result(1, "{}"))
+    first, second = box.collect(1, 10)
+    assert "limit_exceeded" in first.payload
+    assert second.payload == "{}"
+
+
+def test_the_bytes_of_running_requests_and_the_length_of_an_id_are_bounded() -> None:
+    box = AsyncResults(AsyncLimits(max_bytes=1000))
+    first = box.open(1, None, 600)
+    with pytest.raises(LimitExceeded, match="600"):
+        box.open(1, None, 600)
+    with pytest.raises(LimitExceeded, match="request_id"):
+        box.open(1, "x" * 257)
+    box.finish(1, result(first), 600)
+    box.open(1, "x" * 256, 600)

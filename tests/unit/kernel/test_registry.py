@@ -51,10 +51,23 @@ def test_a_name_in_use_is_refused_and_free_after_its_bearer() -> None:
 
 def test_renaming_frees_the_earlier_name() -> None:
     registry = Registry()
-    one = principal(registry, "old")
+    one = principal(registry, "old", Kind.OPERATOR)
     registry.rename(one, "new")
     assert registry.named("old") is None
     assert registry.find(name="new") is one
+
+
+def test_an_agent_keeps_the_name_it_was_spawned_under_for_its_life() -> None:
+    registry = Registry()
+    one = principal(registry, "spawned")
+    for name in ("alias", "other", "spawned", "last"):
+        registry.rename(one, name)
+    assert registry.named("spawned") is registry.named("last") is one
+    assert registry.named("alias") is registry.named("other") is None
+    with pytest.raises(AlreadyExists):
+        principal(registry, "spawned")
+    registry.remove(one)
+    assert registry.named("spawned") is registry.named("last") is None
 
 
 def test_renaming_to_the_same_name_changes_nothing() -> None:

@@ -161,6 +161,12 @@ def test_numbers_beyond_all_calls_are_unknown(number: int) -> None:
         ("socket", (44, 3, 0), EPERM),  # XDP
         ("socketpair", (1, 1, 0), ALLOW),
         ("socketpair", (30, 1, 0), EPERM),  # TIPC
+        ("setsockopt", (0, 1, 31), ALLOW),
+        ("setsockopt", (0, 6, 1), ALLOW),  # TCP_NODELAY
+        ("setsockopt", (0, 6, 31), EPERM),  # TCP_ULP
+        ("setsockopt", (0, 6, 100), ALLOW),
+        ("setsockopt", (0, 17, 103), ALLOW),  # UDP_SEGMENT
+        ("setsockopt", (0, 17, 100), EPERM),  # UDP_ENCAP
         ("ioctl", (0, 0x5401), ALLOW),  # TCGETS
         ("ioctl", (0, 0x5412), EPERM),
         ("ioctl", (0, 0x541C), EPERM),
