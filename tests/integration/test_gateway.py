@@ -1,0 +1,253 @@
+"""The network of really spawned sandboxed agents, under a root and a rootless kernel."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clove import CloveClient
+from tests.integration.exposed import ROOT, ROOTLESS, Host, host
+from tests.integration.gateway_upstream import Upstream, upstream
+
+SCRIPT = str(Path(__file__).with_name("gateway_attempts.py"))
+CONFIG = """
+[egress.hosts]
+"api.test" = "127.0.0.1"
+"evil.test" = "127.0.0.1"
+"open.test" = "127.0.0.1"
+"far.test" = "198.51.100.7"
+"""
+RESET = "ConnectionResetError 104"
+REFUSED = "ConnectionRefusedError 111"
+NO_ROUTE = "OSError 101"
+NO_NAME = "gaierror -2"
+
+
+@dataclass
+class Scene:
+    """A kernel, its operator and the servers outside."""
+
+    host: Host
+    servers: Upstream
+    names: Iterator[int]
+
+    @property
+    def client(self) -> CloveClient:
+        return self.host.client
+
+    @property
+    def rules(self) -> list[str]:
+        ports = [server.port for server in self.servers.servers]
+        return [f"{host}:{port}" for host in ("api.test", "127.0.0.1") for port in ports]
+
+    def spawn(self, *attempts: list[Any], rules: list[str] | None = None, **options: Any) -> Any:
+        """An agent that has the network, and what came of its attempts."""
+        permissions = {"allowed_domains": self.rules if rules is None else rules}
+        agent = self.client.spawn(
+            f"agent{next(self.names)}",
+            self.host.script,
+            args=[self.servers.ports],
+            **{"network": True, "permissions": permissions, **options},
+        )
+        return agent, self.ask(agent, *attempts)
+
+    def ask(self, agent: Any, *attempts: list[Any]) -> list[Any]:
+        if not attempts:
+            return []
+        self.client.send_message({"attempts": attempts}, to=agent["id"])
+        [mail] = self.client.recv_messages(wait=60, max=1)["messages"]
+        return list(mail["message"]["answers"])
+
+    def log(self, agent: Any) -> str:
+        return "\n".join(line["text"] for line in self.client.logs(agent["id"])["lines"])
+
+
+@pytest.fixture(scope="module", params=[ROOT, ROOTLESS])
+def scene(request: pytest.FixtureRequest) -> Iterator[Scene]:
+    with host(request.param, CONFIG) as here, upstream(here.kernel.directory) as servers:
+        here.client.register_name("judge")
+        shutil.copy(SCRIPT, here.script)
+        yield Scene(here, servers, itertools.count())
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(scene: Scene) -> Iterator[None]:
+    yield
+    for agent in scene.client.list_agents():
+        scene.client.kill(agent["id"])
+
+
+def test_listed_names_have_addresses_and_others_do_not(scene: Scene) -> None:
+    _, found = scene.spawn(
+        ["names", "api.test"],
+        ["names", "API.TEST."],
+        ["names", "evil.test"],
+        ["names", "api.test.evil.test"],
+        ["names", "sub.api.test"],
+        ["query", "api.test", "127.0.0.53"],
+        ["query", "api.test", "127.0.0.53", 28],
+        ["query", "api.test", "127.0.0.53", 16],
+        ["query", "api.test", "127.0.0.53", 1, True],
+        ["query", "evil.test", "127.0.0.53", 1, True],
+        ["query", "evil.test", "127.0.0.53", 28],
+    )
+    (address,) = found[0]
+    assert address.startswith("198.18.")
+    assert found[1] == found[0]
+    assert found[2:5] == [NO_NAME] * 3
+    assert found[5:] == [[0, 1], [0, 0], [0, 0], [0, 1], [3, 0], [3, 0]]
+
+
+def test_every_client_reaches_a_listed_name(scene: Scene) -> None:
+    plain, secure, _ = scene.servers.servers
+    _, found = scene.spawn(
+        ["get", "api.test", plain.port],
+        ["tls", "api.test", secure.port, "api.test"],
+        ["get", "127.0.0.1", plain.port],
+        ["latency", 1],
+        ["own_server"],
+        ["names", "localhost"],
+    )
+    assert found[:2] == ["HTTP/1.1 200"] * 2
+    assert found[2] == REFUSED  # loopback is the agent's own
+    assert len(found[3]) == 1
+    assert found[4:] == ["mine", ["127.0.0.1"]]
+
+
+def test_nothing_else_has_a_way_out(scene: Scene) -> None:
+    plain = scene.servers.plain
+    agent, found = scene.spawn(
+        ["get", "8.8.8.8", 80],
+        ["tls", "8.8.8.8", 443, "api.test"],
+        ["tls", "8.8.8.8", 853, "dns.google"],
+        ["get", "169.254.169.254", 80],
+        ["get", "198.18.77.7", plain.port],
+        ["get", "api.test", plain.port + 1],
+        ["get", "api.test", 80],
+        ["query", "evil.test", "8.8.8.8"],
+        ["query", "evil.test", "8.8.8.8", 1, True],
+        ["query", "evil.test", "127.0.0.1"],
+        ["datagram", "8.8.8.8", 443],
+        ["datagram", "8.8.8.8", 53],
+        ["relayed"],
+        ["get", "2001:4860:4860::8888", 80],
+        ["datagram", "2001:4860:4860::8888", 53],
+    )
+    assert found == [RESET] * 7 + [REFUSED, RESET] + [REFUSED] * 3 + [""] + [NO_ROUTE] * 2
+    log = scene.log(agent)
+    assert "clove: network: 8.8.8.8:80 refused (allowed_domains)" in log
+    assert f"api.test:{plain.port + 1} refused" in log
+    assert "198.51.100.7:80 refused" in log
+    entries = scene.client.get_audit_log(category="NETWORK", agent_id=agent["id"])["entries"]
+    refused = [
+        (one["details"]["host"], one["details"]["port"]) for one in entries if not one["success"]
+    ]
+    assert ("8.8.8.8", 853) in refused
+    assert ("169.254.169.254", 80) in refused
+
+
+def test_what_the_client_names_must_be_what_it_connected_to(scene: Scene) -> None:
+    plain, secure, _ = scene.servers.servers
+    plain.seen.clear()
+    secure.seen.clear()
+    second = "GET / HTTP/1.1\r\nHost: evil.test\r\n\r\n"
+    agent, found = scene.spawn(
+        ["get", "api.test", plain.port, "evil.test"],
+        ["get", "api.test", plain.port, "", "http://evil.test/"],
+        ["tls", "api.test", secure.port, "evil.test"],
+    )
+    assert found == [RESET] * 3
+    assert plain.seen == secure.seen == []
+    assert "refused (sni): it names 'evil.test'" in scene.log(agent)
+    assert "refused (host): it names 'evil.test'" in scene.log(agent)
+    assert second not in scene.log(agent)
+
+
+def test_a_name_opens_private_addresses_only_with_a_rule_that_names_them(scene: Scene) -> None:
+    port = scene.servers.plain.port
+    agent, found = scene.spawn(["get", "api.test", port], rules=[f"api.test:{port}"])
+    assert found == [RESET]
+    assert "address: loopback" in scene.log(agent)
+
+
+def test_without_rules_only_public_addresses_are_reached(scene: Scene) -> None:
+    port = scene.servers.plain.port
+    agent, found = scene.spawn(
+        ["get", "api.test", port],
+        ["get", "10.0.0.1", 80],
+        ["get", "169.254.169.254", 80],
+        ["names", "no-such-name.invalid"],
+        rules=[],
+    )
+    assert found[:3] == [RESET] * 3
+    assert found[3] in (NO_NAME, "gaierror -3")
+    assert "address: metadata service" in scene.log(agent)
+
+
+def test_permissions_of_a_running_agent_hold_for_its_next_connection(scene: Scene) -> None:
+    port = scene.servers.plain.port
+    agent, found = scene.spawn(["get", "api.test", port], rules=["open.test"])
+    assert found == [NO_NAME]
+    scene.client.set_permissions({"allowed_domains": scene.rules}, agent_id=agent["id"])
+    assert scene.ask(agent, ["get", "api.test", port]) == ["HTTP/1.1 200"]
+    scene.client.set_permissions({"can_http": False}, agent_id=agent["id"])
+    assert scene.ask(agent, ["get", "api.test", port], ["get", "8.8.8.8", 80]) == [NO_NAME, RESET]
+
+
+def test_the_network_without_can_http_is_none(scene: Scene) -> None:
+    permissions = {"allowed_domains": scene.rules, "can_http": False}
+    _, found = scene.spawn(["names", "api.test"], permissions=permissions)
+    assert found == [NO_NAME]
+
+
+def test_the_network_is_reported_as_isolated(scene: Scene) -> None:
+    agent, _ = scene.spawn()
+    assert agent["isolation"]["namespaces"]["net"] is True
+    assert "network" not in agent["isolation"].get("degraded_reason", "")
+
+
+def test_without_the_network_there_is_loopback_alone(scene: Scene) -> None:
+    _, found = scene.spawn(
+        ["names", "api.test"], ["get", "8.8.8.8", 80], ["own_server"], network=False
+    )
+    assert found[0].startswith("gaierror")
+    assert found[1:] == [NO_ROUTE, "mine"]
+
+
+def test_the_hosts_abstract_sockets_are_out_of_reach(scene: Scene) -> None:
+    name = f"clove-test-{os.getpid()}"
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind("\0" + name)
+        listening.listen()
+        _, found = scene.spawn(["abstract", name])
+    assert found == [REFUSED]
+
+
+def test_bytes_pass_both_ways_at_their_own_pace(scene: Scene) -> None:
+    size = 24 << 20
+    _, found = scene.spawn(["echo", size], ["forward", size], ["echo", 1 << 16])
+    assert found[0] is True
+    assert found[1]["received"] == size
+    assert found[2] is True
+
+
+def test_an_agent_that_ends_takes_its_connections_along(scene: Scene) -> None:
+    def open_files() -> int:
+        return len(os.listdir(f"/proc/{scene.host.kernel.pid}/fd"))
+
+    scene.spawn(["own_server"])  # it is connected, and threads and the like are there
+    before = open_files()
+    agent, found = scene.spawn(["keep", 5], ["latency", 2])
+    assert found[0] == 5
+    assert open_files() > before + 10
+    scene.client.kill(agent["id"])
+    scene.client.wait(agent["id"])
+    assert open_files() == before
