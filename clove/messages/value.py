@@ -9,20 +9,31 @@ whole reply of another unreadable.
 
 from __future__ import annotations
 
-from itertools import chain
-from typing import Any, Final
+import gc
+import re
+from itertools import accumulate
+from typing import Final
 
 import msgspec
 
 from clove.errors import InvalidRequest, LimitExceeded
 
-__all__ = ["MAX_DEPTH", "checked"]
+__all__ = ["MAX_CONTAINERS", "MAX_DEPTH", "checked"]
 
 MAX_DEPTH: Final = 128
 """Levels of arrays and objects within each other. Decoders that recurse
 (Python's own among them) give up some hundreds of levels further down."""
 
+MAX_CONTAINERS: Final = 100_000
+"""Arrays and objects in one value: to look at more would hold others up."""
+_BIG: Final = 32 << 10
+"""Bytes from which on the garbage collector rests while a value is looked at:
+it would go over hundreds of thousands of new lists several times."""
+
 _decode = msgspec.json.Decoder().decode
+_STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_STEPS: Final = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
+_REST: Final = bytes(byte for byte in range(256) if byte not in b"[{]}")
 
 
 def checked(value: msgspec.Raw, what: str) -> msgspec.Raw:
@@ -30,27 +41,40 @@ def checked(value: msgspec.Raw, what: str) -> msgspec.Raw:
 
     @param what: its name in error texts, such as "message".
     @raise InvalidRequest: not UTF-8, or a number that no double can hold.
-    @raise LimitExceeded: deeper than L{MAX_DEPTH}.
+    @raise LimitExceeded: deeper than L{MAX_DEPTH}, or more than L{MAX_CONTAINERS}.
     """
     data = bytes(value)
+    brackets = data.count(b"[") + data.count(b"{")
+    if brackets > MAX_DEPTH:
+        _check_shape(data, what)
+    resting = len(data) >= _BIG and gc.isenabled()
+    if resting:
+        gc.disable()
     try:
-        decoded = _decode(data)
+        _decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidRequest(f"bad {what}: {error}") from None
-    if data.count(b"[") + data.count(b"{") > MAX_DEPTH and _deeper(decoded, MAX_DEPTH):
+    finally:
+        if resting:
+            gc.enable()
+    return msgspec.Raw(data)
+
+
+def _check_shape(data: bytes, what: str) -> None:
+    """Count the levels and the containers of JSON of sound grammar.
+
+    Only the brackets outside of strings are looked at, as steps of +1 and -1.
+
+    @raise LimitExceeded: deeper than L{MAX_DEPTH}, or more than L{MAX_CONTAINERS}.
+    """
+    steps = _STRING.sub(b"", data).translate(_STEPS, _REST)
+    if len(steps) > 2 * MAX_CONTAINERS:
+        raise LimitExceeded(
+            f"the {what} has more than {MAX_CONTAINERS} arrays and objects",
+            hint="send it in parts, or as a string",
+        )
+    if max(accumulate(memoryview(steps).cast("b")), default=0) > MAX_DEPTH:
         raise LimitExceeded(
             f"the {what} has more than {MAX_DEPTH} levels of arrays and objects",
             hint="make it flatter, or send it as a string",
         )
-    return msgspec.Raw(data)
-
-
-def _deeper(value: Any, levels: int) -> bool:
-    """Whether containers are nested deeper than so many levels."""
-    level = [value]
-    for _ in range(levels + 1):
-        level = [item for item in level if type(item) in (list, dict)]
-        if not level:
-            return False
-        level = list(chain.from_iterable(x.values() if type(x) is dict else x for x in level))
-    return True

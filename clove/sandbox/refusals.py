@@ -12,6 +12,12 @@ from clove.sandbox.openat2 import BadPath, MagicLink, ProcessEntry
 
 __all__ = ["path_refused", "program_refused"]
 
+_HINTS: Final = {
+    errno.EACCES: "the file's owner and mode decide this, not Clove's permissions; under a root "
+    "kernel a sandboxed agent has a user id of its own, so others must be let in",
+    errno.EROFS: "in a sandbox /workspace, /tmp and the paths that were granted for writing when "
+    "it started can be written",
+}
 _KINDS: Final[dict[str, type[OSError]]] = {"magic": MagicLink, "process": ProcessEntry}
 
 
@@ -29,7 +35,11 @@ def path_refused(fields: dict[str, Any], path: str) -> CloveError:
     if step == "path":
         return fault(BadPath(str(fields.get("text", ""))), path)
     kind = _KINDS.get(str(step), OSError)
-    return fault(kind(_number(fields), str(fields.get("text", ""))), path)
+    number = _number(fields)
+    error = fault(kind(number, str(fields.get("text", ""))), path)
+    if kind is OSError and number in _HINTS:
+        error.hint = _HINTS[number]
+    return error
 
 
 def program_refused(fields: dict[str, Any], program: str, cwd: str) -> CloveError:

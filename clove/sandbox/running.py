@@ -175,7 +175,8 @@ class Sandbox:
         self._check_alive()
         self._paused = paused
         if self._cgroup is not None:
-            await self._in_thread(self._cgroup.freeze if paused else self._cgroup.thaw)
+            if not await self._in_thread(self._cgroup.freeze if paused else self._cgroup.thaw):
+                raise Unavailable("not every process could be stopped; try again, or RESUME")
             return
         number = signal.SIGSTOP if paused else signal.SIGCONT
         await self._requests.ask({"op": "signal", "signal": int(number)})
@@ -341,10 +342,11 @@ class Sandbox:
 
     # work that nobody waits for
 
-    async def _in_thread(self, function: Callable[[], object]) -> None:
-        await self._threads.run(function)
+    async def _in_thread(self, function: Callable[[], object]) -> bool:
+        """Call a function of the cgroup; False only if it says that it did not succeed."""
+        return await self._threads.run(function) is not False
 
-    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+    def _in_background(self, work: Coroutine[Any, Any, object]) -> None:
         def failed(failure: Failure) -> None:
             if failure.check(CloveError) is None:
                 self.log.failure("a signal could not be delivered", failure=failure)

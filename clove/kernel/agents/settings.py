@@ -12,7 +12,7 @@ class AgentLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     max_agents: int = 1024
     """Live agents; one more SPAWN gets `limit_exceeded`."""
-    spawns_at_once: int = 8
+    spawns_at_once: int = 4
     """Spawns carried out at the same time; the others wait their turn."""
     spawns_waiting: int = 1024
     """Spawns that wait; one more gets `limit_exceeded`."""

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import errno
 import os
-import re
-import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from clove.errors import CloveError, InvalidRequest, IsolationUnavailable, NotFound
+from clove.errors import InvalidRequest, IsolationUnavailable
 from clove.kernel.agents.descent import (
     Descent,
     Pattern,
@@ -34,43 +32,21 @@ from clove.kernel.agents.exposure import (
     is_shown,
     outermost,
 )
+from clove.kernel.agents.hostfiles import (
+    bound_sockets,
+    entry_kind,
+    look_up,
+    pseudo_mounts,
+    real_kind,
+)
 from clove.policy.globs import HOMES, expand_home, kernel_home
 from clove.policy.paths import blocked_set
 from clove.sandbox import syscalls
-from clove.sandbox.faults import fault
 from clove.sandbox.layout import with_system
 from clove.sandbox.mounts import NO_LINKS
-from clove.sandbox.openat2 import BadPath, resolve
 from clove.sandbox.spec import SandboxSpec
 
 __all__ = ["Keepsakes", "Survey", "expose"]
-
-PSEUDO = frozenset(
-    (
-        "autofs",
-        "binfmt_misc",
-        "bpf",
-        "cgroup",
-        "cgroup2",
-        "configfs",
-        "debugfs",
-        "devpts",
-        "devtmpfs",
-        "efivarfs",
-        "fusectl",
-        "mqueue",
-        "nfsd",
-        "proc",
-        "pstore",
-        "rpc_pipefs",
-        "securityfs",
-        "selinuxfs",
-        "sysfs",
-        "tracefs",
-    )
-)
-"""File systems that show the machine, not files: never shown, wherever they are mounted."""
-_OCTAL = re.compile(r"\\([0-7]{3})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,10 +125,12 @@ class Survey:
 
     def __init__(self, wished: Wish, spec: SandboxSpec, keepsakes: Keepsakes, room: _Room) -> None:
         self._spec = spec
+        self._secret = [os.path.realpath(path) for path in keepsakes.secret]
+        self._fixed = [os.path.realpath(path) for path in keepsakes.fixed]
         self._keepsakes = keepsakes
         self._room = room
         self._blocked_texts = wished.blocked
-        self._pseudo = _pseudo_mounts()
+        self._pseudo = pseudo_mounts()
         self._roots: list[Root] = []
         self._covers: list[Cover] = []
         self._unguarded: list[str] = []
@@ -168,10 +146,10 @@ class Survey:
         if is_shown(prefix, self._spec) or self._blocked(prefix):
             return
         check_root(prefix, self._spec)
-        kind = _real_kind(prefix, pattern)
-        if beneath(prefix, [*self._keepsakes.secret, *self._pseudo]):
+        kind = real_kind(prefix, pattern)
+        if beneath(prefix, [*self._secret, *self._pseudo]):
             raise InvalidRequest(f"{prefix} is the kernel's or the machine's and shown to nobody")
-        if writable and beneath(prefix, self._keepsakes.fixed):
+        if writable and beneath(prefix, self._fixed):
             raise InvalidRequest(
                 f"{prefix} belongs to the program of the kernel and stays read-only",
                 hint="grant it for reading alone",
@@ -215,8 +193,8 @@ class Survey:
         roots = [root for root in outermost(self._roots) if root.directory]
         tops = [root.path for root in roots if not _inside(root.path, roots)]
         writable = [root.path for root in roots if root.writable]
-        for path in (*self._pseudo, *_sockets(), *self._keepsakes.secret):
-            if beneath(path, tops) and (kind := _look_up(path)) is not None:
+        for path in (*self._pseudo, *bound_sockets(), *self._secret):
+            if beneath(path, tops) and (kind := look_up(path)) is not None:
                 self._hide(path, kind == "directory")
         descent = Descent(_blocked_patterns(self._blocked_texts))
         for top in tops:
@@ -239,7 +217,7 @@ class Survey:
 
         @raise IsolationUnavailable: it is not.
         """
-        kind = _look_up(path)
+        kind = look_up(path)
         if kind == "directory" or (kind is not None and not pattern.directory):
             self._hide(path, kind == "directory")
         elif kind is None and beneath(path, writable):
@@ -285,7 +263,7 @@ class Survey:
             with os.scandir(descriptor) as listing:
                 for entry in listing:
                     self._room.look(directory)
-                    found.append((entry.name, _entry_kind(entry)))
+                    found.append((entry.name, entry_kind(entry)))
         finally:
             os.close(descriptor)
         return found
@@ -299,7 +277,7 @@ class Survey:
         return arrange(
             self._roots,
             self._covers,
-            kept=dict.fromkeys([*keepsakes.fixed, *same]),
+            kept=dict.fromkeys([*self._fixed, *same]),
             unguarded=self._unguarded,
             blank_directory=keepsakes.blank_directory,
             blank_file=keepsakes.blank_file,
@@ -315,81 +293,3 @@ def _blocked_patterns(texts: Iterable[str]) -> list[Pattern]:
     return [
         blocked_pattern(text, expanded) for text in texts for expanded in expand_home(text, homes)
     ]
-
-
-def _real_kind(path: str, pattern: str) -> str:
-    """What is at a granted path, reached by no link.
-
-    @raise InvalidRequest: nothing, a link, or neither file nor directory.
-    @raise CloveError: the operating system refuses to look.
-    """
-    try:
-        held = resolve(path, "/")
-    except (OSError, BadPath) as error:
-        refusal: CloveError = fault(error, path)
-        if not isinstance(refusal, NotFound):
-            raise refusal from None
-        held = None
-    if held is not None:
-        held.close()
-    if held is None or (held.kind == "missing" and held.path == path):
-        raise InvalidRequest(
-            f"{path} is not there, so {pattern!r} cannot be granted to a sandboxed agent",
-            hint="make it first, or grant the directory that it is to be in",
-        )
-    if held.path != path:
-        raise InvalidRequest(
-            f"{path} leads to {held.path} by a link; permissions speak of real paths",
-            hint=f"grant {held.path}",
-        )
-    if held.kind not in ("file", "directory"):
-        raise InvalidRequest(f"{path} is a {held.kind}: only files and directories are granted")
-    return held.kind
-
-
-def _look_up(path: str) -> str | None:
-    """`directory` or `file` (whatever else there is) at a path without links; None if nothing."""
-    try:
-        place = syscalls.openat2(syscalls.AT_FDCWD, path, os.O_PATH, NO_LINKS)
-    except OSError:
-        return None
-    try:
-        return "directory" if stat.S_ISDIR(os.fstat(place).st_mode) else "file"
-    finally:
-        os.close(place)
-
-
-def _entry_kind(entry: os.DirEntry[str]) -> str:
-    if entry.is_symlink():
-        return "link"
-    if entry.is_dir(follow_symlinks=False):
-        return "directory"
-    return "file" if entry.is_file(follow_symlinks=False) else "other"
-
-
-def _pseudo_mounts() -> list[str]:
-    """Where file systems that show the machine are mounted (proc_pid_mountinfo(5))."""
-    found = []
-    with open("/proc/self/mountinfo", errors="surrogateescape") as lines:
-        for line in lines:
-            fields, _, rest = line.partition(" - ")
-            if rest.split(" ", 1)[0] in PSEUDO:
-                place = fields.split(" ")[4]
-                found.append(_OCTAL.sub(lambda match: chr(int(match[1], 8)), place))
-    return found
-
-
-def _sockets() -> list[str]:
-    """Paths of the Unix sockets that are bound now (proc_pid_net(5)); mounts do not stop connect.
-
-    Those that were bound by a relative path, or in another network namespace,
-    are not known here.
-    """
-    found = []
-    with open("/proc/net/unix", errors="surrogateescape") as lines:
-        next(lines, None)
-        for line in lines:
-            fields = line.rstrip("\n").split(None, 7)
-            if len(fields) == 8 and fields[7].startswith("/"):
-                found.append(os.path.normpath(fields[7]))
-    return list(dict.fromkeys(found))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from clove.errors import CloveError, InvalidRequest, LimitExceeded
 from clove.messages import Request, decode, encode
-from clove.messages.value import MAX_DEPTH, checked
+from clove.messages.value import MAX_CONTAINERS, MAX_DEPTH, checked
 
 
 class Carrier(Request, frozen=True, kw_only=True):
@@ -93,3 +93,11 @@ def test_the_value_does_not_keep_the_request_alive() -> None:
     raw = decode(Carrier, b'{"value": 1, "padding": "' + b"x" * 100_000 + b'"}').value
     whole: Any = memoryview(checked(raw, "value")).obj
     assert len(whole) < 100
+
+
+def test_too_many_containers_are_refused_and_brackets_in_texts_are_none() -> None:
+    many = b"[" + b",".join([b"[]"] * MAX_CONTAINERS) + b"]"
+    with pytest.raises(LimitExceeded, match="arrays and objects"):
+        checked(msgspec.Raw(many), "message")
+    text = b'"' + b"[{" * MAX_CONTAINERS + b'"'
+    assert bytes(checked(msgspec.Raw(text), "message")) == text
