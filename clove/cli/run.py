@@ -54,7 +54,9 @@ class Size(click.ParamType):  # type: ignore[type-arg]
 @click.argument("args", nargs=-1)
 @click.option("--name", help="The agent's name (default: the script's).")
 @click.option("--unsandboxed", is_flag=True, help="Without isolation.")
-@click.option("--network", is_flag=True, default=None, help="With the host's network.")
+@click.option(
+    "--network", is_flag=True, default=None, help="With the network that its permissions allow."
+)
 @click.option("--memory", type=Size(), help="At most so much memory (512M).")
 @click.option("--allow-degraded", is_flag=True, help="Also where isolation is incomplete.")
 @click.option(

@@ -37,7 +37,7 @@ class Principal:
     @ivar cwd: directory that relative paths start from, or None for the view's own.
     @ivar syscalls: how many it has made.
     @ivar sandboxed: it runs inside namespaces; its children must too.
-    @ivar network: it may use the host's network directly.
+    @ivar network: it may connect to hosts itself, and spawn agents that may.
     @ivar grants: for one in a sandbox: the paths of the host that it was granted by name.
     @ivar shown: for one in a sandbox: what of them its mounts were made from; None before.
     """

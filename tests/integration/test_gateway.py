@@ -240,14 +240,16 @@ def test_bytes_pass_both_ways_at_their_own_pace(scene: Scene) -> None:
 
 
 def test_an_agent_that_ends_takes_its_connections_along(scene: Scene) -> None:
-    def open_files() -> int:
-        return len(os.listdir(f"/proc/{scene.host.kernel.pid}/fd"))
+    def sockets() -> int:
+        """The kernel's sockets to the server outside."""
+        port = f":{scene.servers.lines.port:04X} "
+        lines = Path(f"/proc/{scene.host.kernel.pid}/net/tcp").read_text().splitlines()
+        return sum(1 for line in lines if port in line[20:36] and line[34:36] == "01")
 
-    scene.spawn(["own_server"])  # it is connected, and threads and the like are there
-    before = open_files()
-    agent, found = scene.spawn(["keep", 5], ["latency", 2])
-    assert found[0] == 5
-    assert open_files() > before + 10
+    before = sockets()
+    agent, found = scene.spawn(["keep", 5])
+    assert found == [5]
+    assert sockets() == before + 5
     scene.client.kill(agent["id"])
     scene.client.wait(agent["id"])
-    assert open_files() == before
+    assert sockets() == before

@@ -46,7 +46,7 @@ def spawn(
 
     @param script: a file; a relative path is taken from the caller's working
         directory if it exists there, else from the kernel's.
-    @param network: the host's network, directly (a sandboxed agent has none).
+    @param network: connections to what its permissions allow (default: loopback alone).
     @param permissions: a level's name, or the fields of docs/wire.md; never
         more than the caller's own.
     @param limits: memory (bytes), max_pids, cpu_quota and cpu_period (us),

@@ -36,8 +36,13 @@ class _Attempt:
         self._reactor.removeWriter(self)
 
     def doWrite(self) -> None:
-        self._stop()
         number = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if not number:
+            try:
+                self._socket.getpeername()
+            except OSError:  # an event of another socket that had this number
+                return
+        self._stop()
         if number:
             self.done.errback(OSError(number, os.strerror(number)))
         else:
@@ -45,6 +50,9 @@ class _Attempt:
 
     def connectionLost(self, reason: object) -> None:
         self.doWrite()
+        if not self.done.called:
+            self._stop()
+            self.done.errback(OSError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED)))
 
 
 async def dial(reactor: Any, addresses: Sequence[str], port: int, timeout: float) -> socket.socket:

@@ -59,8 +59,11 @@ def test_only_its_workspace_and_socket_are_writable() -> None:
     assert writable == {"/workspace", "/tmp/clove.sock"}
 
 
-def test_network_keeps_the_hosts_network_namespace() -> None:
-    assert "net" not in planned(request(network=True), host()).namespaces
+def test_the_network_leaves_through_sockets_of_a_namespace_of_its_own() -> None:
+    spec = planned(request(network=True), host())
+    assert "net" in spec.namespaces
+    assert spec.egress is not None
+    assert planned(request(), host()).egress is None
 
 
 def test_the_environment_starts_clean_and_the_kernels_words_win() -> None:

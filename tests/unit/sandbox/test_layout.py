@@ -40,6 +40,13 @@ def test_names_are_resolved_only_with_the_hosts_network() -> None:
     assert "localhost" in alone.files["/etc/hosts"]
 
 
+def test_with_egress_names_are_asked_of_the_kernel() -> None:
+    spec = with_system(SandboxSpec(argv=("true",), namespaces=INSIDE, egress=(80, 443)))
+    assert "dns" in spec.files["/etc/nsswitch.conf"]
+    assert spec.files["/etc/resolv.conf"].startswith("nameserver 127.0.0.53\n")
+    assert "localhost" in spec.files["/etc/hosts"]
+
+
 def test_what_the_spec_says_itself_wins() -> None:
     own = SandboxSpec(
         argv=("true",),

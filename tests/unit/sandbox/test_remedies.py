@@ -134,3 +134,15 @@ def test_each_thing_is_left_out_once() -> None:
     assert less is not None
     assert weaker(less, "cgroup") is None
     assert weaker(less, "net") is None
+
+
+def test_less_of_the_network_is_never_the_hosts() -> None:
+    spec = SandboxSpec(argv=("prog",), namespaces=frozenset(NAMESPACES), uid=7, egress=(80,))
+    less = weaker(spec, "egress")
+    assert less is not None
+    assert less.egress is None
+    assert "net" in less.namespaces
+    assert weaker(less, "egress") is None
+    without = weaker(spec, "net")
+    assert without is not None
+    assert without.egress is None
