@@ -21,7 +21,9 @@ NAME = "api.test"
 
 
 def names(name: str) -> list[str]:
-    return sorted({found[4][0] for found in socket.getaddrinfo(name, 80, type=socket.SOCK_STREAM)})
+    return sorted(
+        {str(found[4][0]) for found in socket.getaddrinfo(name, 80, type=socket.SOCK_STREAM)}
+    )
 
 
 def exchange(host: str, port: int, text: bytes) -> str:
