@@ -14,7 +14,7 @@ from clove.errors import InvalidRequest
 from clove.kernel.agents.logbook import LogLimits
 from clove.kernel.agents.settings import AgentLimits
 from clove.kernel.audit import AuditLimits
-from clove.kernel.connection import ConnectionLimits
+from clove.kernel.connection_limits import ConnectionLimits
 from clove.kernel.egress import EgressLimits, EgressSettings
 from clove.kernel.events import EventLimits
 from clove.kernel.files import ExecLimits, FileLimits

@@ -9,10 +9,9 @@ never looked at.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
-import msgspec
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import connectionDone
 
@@ -38,11 +37,12 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall
     from twisted.python.failure import Failure
 
+    from clove.kernel.connection_limits import ConnectionLimits
     from clove.kernel.dispatch import Dispatcher
     from clove.kernel.principal import Principal
     from clove.kernel.sessions import Sessions
 
-__all__ = ["FEATURES", "ConnectionLimits", "KernelConnection"]
+__all__ = ["FEATURES", "KernelConnection"]
 
 FEATURES = ["tags", "streaming", "push", "cancel", "resume", "async"]
 _NUMBER = (1 << 62) - 1
@@ -50,39 +50,6 @@ _FLUSH = 256 << 10
 _SMALL = 4096  # bytes of a request that `held` leaves out: `max_outstanding` bounds these
 _SLICE = 0.005  # seconds that one connection is served before the others have their turn
 _CONTROL = int(Opcode.CANCEL)
-
-
-class ConnectionLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Bounds for each connection."""
-
-    max_payload: int = 1 << 20
-    """Bytes of a request's payload, inclusive; a larger one gets an error and a close."""
-    max_outstanding: int = 256
-    """Requests in work on one connection (version 2); one more gets `limit_exceeded`."""
-    max_waiting: int = 256
-    """Requests read but not begun (version 1); at the limit, or at `max_payload` bytes
-    of them, nothing more is read."""
-    held: int = 64 << 20
-    """Bytes of requests in work (version 2), over all connections of one agent; one
-    more gets `limit_exceeded`."""
-    frame_timeout: float = 30.0
-    """Seconds for a whole frame to arrive; then an error and a close."""
-    write_timeout: float = 60.0
-    """Seconds for which a peer may read nothing while replies wait; then it is cut off."""
-    idle_timeout: float = 0.0
-    """Seconds without a request after which a connection is closed; 0: never."""
-    unsent: int = 64 << 20
-    """Bytes of replies that may wait for an agent, over all its connections; the
-    connection that takes it past that is cut off."""
-    max_connections: int = 4096
-    """Connections in all; one more gets an error and a close. Less where the process
-    may not have as many descriptors (RLIMIT_NOFILE): a quarter of them is kept."""
-    max_connections_per_agent: int = 64
-    """Connections of one spawned agent, or of one guest's user id; one more gets an
-    error and a close."""
-    operator_connections: int = 64
-    """Connections of `max_connections` that only operators can have; a quarter of
-    them at most."""
 
 
 class KernelConnection(FrameProtocol):
@@ -372,10 +339,6 @@ class KernelConnection(FrameProtocol):
         if self._tagged:
             payload = TAG.pack(number) + payload
         self.send(self._header(opcode, len(payload)) + payload)
-
-    def push_or_none(self) -> Callable[[Reply], bool] | None:
-        """The way to push on this connection, if it speaks version 2."""
-        return self.push if self._tagged else None
 
     def push(self, message: Reply) -> bool:
         """Send an unasked frame; False if the peer does not keep up or is gone."""

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from twisted.internet.interfaces import IAddress, IListeningPort
 
-    from clove.kernel.connection import ConnectionLimits
+    from clove.kernel.connection_limits import ConnectionLimits
     from clove.kernel.principal import Principal
 
 __all__ = [

@@ -95,6 +95,13 @@ class KernelService(Service):
         self._events = EventBus(reactor, limits.events)
         self._audit = audit
         self._resolver = KnownHosts(config.egress.hosts, reactor.nameResolver)
+        self._gateways = Gateways(
+            reactor,
+            limits.gateway,
+            self._resolver,
+            refused=self._connection_refused,
+            carried=self._connection_carried,
+        )
         self._places = self._make_places()
         agents = Agents(
             reactor,
@@ -124,6 +131,7 @@ class KernelService(Service):
                 agents,
                 self._registry,
                 llm_usage=self._llm.usage,
+                traffic=self._gateways.traffic.figures,
                 limits=limits.metrics,
             ),
             llm=self._llm,
@@ -163,13 +171,7 @@ class KernelService(Service):
             host=host,
             bounds=self._config.limits.agents,
             listen=self._listen_for,
-            gateways=Gateways(
-                self._reactor,
-                self._config.limits.gateway,
-                self._resolver,
-                refused=self._connection_refused,
-                carried=self._connection_carried,
-            ),
+            gateways=self._gateways,
         )
 
     def _connection(self) -> KernelConnection:

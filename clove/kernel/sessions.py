@@ -22,7 +22,8 @@ from clove.policy import Level, for_level
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-    from clove.kernel.connection import ConnectionLimits, KernelConnection
+    from clove.kernel.connection import KernelConnection
+    from clove.kernel.connection_limits import ConnectionLimits
     from clove.kernel.registry import Registry
     from clove.sandbox.interface import IView
 

@@ -223,6 +223,10 @@ class Confinement:
         rlimits.apply({**self._spec["rlimits"], "core": 0})
         if self._spec["nice"]:
             os.nice(self._spec["nice"])
+        # Waking many inits at once must not push the kernel aside (sched(7));
+        # the programs that init starts are scheduled as usual.
+        policy = os.SCHED_BATCH | os.SCHED_RESET_ON_FORK
+        os.sched_setscheduler(0, policy, os.sched_param(0))
         if self._spec["umask"] is not None:
             os.umask(self._spec["umask"])
 

@@ -1,11 +1,12 @@
 """Which agent a process belongs to, for connections on the main socket.
 
-A sandboxed agent cannot reach the main socket. A process of an unsandboxed one
-can, and is known by its ancestors or by its session (proc(5), /proc/PID/stat):
-all of an agent's processes descend from its helper, which is a child of the
-kernel and takes in those whose parents have died (prctl(2), subreaper). One that
-has killed its helper is not recognised: an unsandboxed agent is not contained,
-see docs/security.md.
+A process of an unsandboxed agent can reach it, one in a sandbox only if the
+operator granted a directory with it. It is known by its ancestors or by its
+session (proc(5), /proc/PID/stat): all of an agent's processes descend from its
+helper, which is a child of the kernel and takes in those whose parents have
+died (prctl(2), subreaper; in a sandbox process 1 does). One that has killed its
+helper is not recognised: an unsandboxed agent is not contained, see
+docs/security.md.
 """
 
 from __future__ import annotations
@@ -57,10 +58,10 @@ class AgentFinder:
         @raise PermissionDenied: it has ended, so nobody can say whose it was.
         @raise Unavailable: it may belong to an agent that just starts or ends.
         """
-        outside = [agent for agent in self._records() if not agent.principal.sandboxed]
-        if not outside or not pid:
+        live = list(self._records())
+        if not live or not pid:
             return None
-        agents = {agent.pid: agent.principal for agent in outside if agent.pid}
+        agents = {agent.pid: agent.principal for agent in live if agent.pid}
         kernel = os.getpid()
         for _ in range(DEPTH):
             if pid in agents:
@@ -76,18 +77,19 @@ class AgentFinder:
             if session in agents:
                 return agents[session]
             if parent == kernel:
-                return self._of_helper(pid, outside)
+                return self._of_helper(pid, live)
             if parent <= 1:
                 return None
             pid = parent
         return None
 
-    def _of_helper(self, helper: int, outside: list[Agent]) -> Principal | None:
+    def _of_helper(self, helper: int, live: list[Agent]) -> Principal | None:
         """Whose helper this child of the kernel is; None if no agent's."""
         doubtful = False
-        for agent in outside:
+        for agent in live:
             found = self._look(agent.pid) if agent.pid else None
-            if found is not None and found[0] == helper:
+            above = self._look(found[0]) if found is not None else None  # of a sandbox's init
+            if found is not None and helper in (found[0], above[0] if above is not None else 0):
                 return agent.principal
             doubtful = doubtful or (found is None and agent.state != "restarting")
         if doubtful:

@@ -231,7 +231,8 @@ def arrange(
     cannot be moved, so each directory above it is made one.
 
     @param kept: directories that stay read-only within writable roots.
-    @param blank_directory, blank_file: of the host, to mount over what is covered.
+    @param blank_directory: of the host, to mount over what is covered.
+    @param blank_file: likewise.
     """
     shown = outermost(roots)
     binds = {root.path: Bind(root.path, root.path, writable=root.writable) for root in shown}

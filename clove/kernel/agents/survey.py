@@ -99,7 +99,8 @@ def expose(
     """What to mount for a wish, as the host is now.
 
     @param spec: the sandbox without it.
-    @param mounts, entries: limits, of mounts and of directory entries looked at.
+    @param mounts: limit of mounts.
+    @param entries: limit of directory entries looked at.
     @raise InvalidRequest: a granted path is missing, a link, or not to be shown.
     @raise IsolationUnavailable: what is blocked cannot be covered, or a limit is reached.
     @raise PermissionDenied: the operating system does not let the kernel in.

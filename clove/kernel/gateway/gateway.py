@@ -47,6 +47,10 @@ class Traffic:
         self.sent = 0
         self.received = 0
 
+    def figures(self) -> tuple[int, int, int]:
+        """Connections, bytes sent, bytes received."""
+        return self.connections, self.sent, self.received
+
 
 class Gateway:
     """Answers on the sockets that a sandbox handed out, until it is closed.

@@ -69,6 +69,7 @@ class Metrics:
         callers: Iterable[Caller] = (),
         *,
         llm_usage: Callable[[int], object] | None = None,
+        traffic: Callable[[], tuple[int, int, int]] = lambda: (0, 0, 0),
         limits: MetricsLimits | None = None,
         cgroup_root: str = CGROUP_ROOT,
         proc: str = "/proc",
@@ -79,12 +80,14 @@ class Metrics:
         @param callers: live principals, spawned or not (the registry).
         @param llm_usage: what an agent has used of the language model: something
             with the fields or attributes of L{LLMFigures}.
+        @param traffic: connections of sandboxed agents now, bytes sent, bytes received.
         """
         self._clock = clock
         self._threads = threads
         self._agents = agents
         self._callers = callers
         self._llm_usage = llm_usage
+        self._traffic = traffic
         self._limits = limits or MetricsLimits()
         self._cgroup_root = cgroup_root
         self._proc = proc
@@ -176,7 +179,7 @@ class Metrics:
         system = await self.system()
         agents, truncated = await self.all_agents(spawned.__contains__)
         clients = sum(caller.agent_id not in spawned for caller in self._callers)
-        return exposition(system, agents, clients, truncated)
+        return exposition(system, agents, clients, truncated, self._traffic())
 
     def _subjects(self) -> dict[int, Subject]:
         """Everybody that is alive or has a record."""

@@ -17,7 +17,11 @@ _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
 
 def exposition(
-    system: SystemMetrics, agents: list[AgentMetrics], clients: int, truncated: bool
+    system: SystemMetrics,
+    agents: list[AgentMetrics],
+    clients: int,
+    truncated: bool,
+    traffic: tuple[int, int, int] = (0, 0, 0),
 ) -> bytes:
     """The whole text.
 
@@ -26,8 +30,11 @@ def exposition(
 
     @param clients: connected principals that were not spawned.
     @param truncated: whether some agents were left out.
+    @param traffic: what the kernel carries for sandboxed agents: connections
+        now, bytes sent and received by those that have ended.
     """
-    families = [*_system(system), *_kernel(agents, clients, truncated), *_agents(agents)]
+    kernel = _kernel(agents, clients, truncated)
+    families = [*_system(system), *kernel, *_traffic(*traffic), *_agents(agents)]
     return "".join(families).encode()
 
 
@@ -78,6 +85,15 @@ def _kernel(agents: list[AgentMetrics], clients: int, truncated: bool) -> list[s
         ),
         _single("clove_clients", "gauge", "Connected clients that were not spawned.", clients),
         _single("clove_agents_left_out", "gauge", "1: not all agents are here.", int(truncated)),
+    ]
+
+
+def _traffic(connections: int, sent: int, received: int) -> list[str]:
+    about = "By connections of sandboxed agents that have ended."
+    return [
+        _single("clove_egress_connections", "gauge", "Of sandboxed agents.", connections),
+        _single("clove_egress_sent_bytes_total", "counter", about, sent),
+        _single("clove_egress_received_bytes_total", "counter", about, received),
     ]
 
 

@@ -80,9 +80,32 @@ def test_an_agent_between_two_restarts_has_no_process() -> None:
     assert waiting.of_process(KERNEL + 70) is None
 
 
-def test_sandboxed_agents_cannot_come_here_and_cost_nothing() -> None:
+INIT, INSIDE = KERNEL + 3, KERNEL + 4
+SANDBOX = {"p1": (KERNEL, HELPER), "p3": (HELPER, INIT), "p4": (INIT, INSIDE)}
+
+
+@pytest.mark.parametrize(
+    ("pid", "facts"),
+    [
+        (INSIDE, SANDBOX["p4"]),
+        (KERNEL + 9, (INSIDE, KERNEL + 9)),
+        (KERNEL + 9, (INIT, KERNEL + 9)),  # EXEC, or an orphan: process 1 took it in
+    ],
+)
+def test_a_process_out_of_a_sandbox_is_its_agent_too(pid: int, facts: tuple[int, int]) -> None:
+    record = Record(INSIDE, sandboxed=True)
+    found = finder(record, **{**SANDBOX, f"p{pid - KERNEL}": facts}).of_process(pid)
+    assert found is record.principal
+
+
+def test_one_that_was_to_be_sandboxed_and_degraded_to_the_host_is_known() -> None:
+    record = Record(MAIN, sandboxed=True)
+    found = finder(record, **FAMILY, p9=(HELPER, KERNEL + 9)).of_process(KERNEL + 9)
+    assert found is record.principal
+
+
+def test_without_agents_nobody_is_looked_up() -> None:
     def look(pid: int) -> tuple[int, int] | None:
         raise AssertionError("looked up")
 
-    record = Record(MAIN, sandboxed=True)
-    assert AgentFinder(lambda: cast("Any", [record]), look).of_process(MAIN) is None
+    assert AgentFinder(list, look).of_process(MAIN) is None

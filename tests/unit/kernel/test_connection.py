@@ -11,7 +11,8 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
 from clove.framing import HEADER, MAGIC, MORE, TAG, FrameDecoder, Opcode, encode
-from clove.kernel.connection import ConnectionLimits, KernelConnection
+from clove.kernel.connection import KernelConnection
+from clove.kernel.connection_limits import ConnectionLimits
 from clove.kernel.principal import Kind, Principal
 from clove.kernel.registry import Registry
 from clove.kernel.sessions import RESUME_SECONDS, Sessions

@@ -1,0 +1,40 @@
+"""Bounds of connections."""
+
+from __future__ import annotations
+
+import msgspec
+
+__all__ = ["ConnectionLimits"]
+
+
+class ConnectionLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Bounds for each connection."""
+
+    max_payload: int = 1 << 20
+    """Bytes of a request's payload, inclusive; a larger one gets an error and a close."""
+    max_outstanding: int = 256
+    """Requests in work on one connection (version 2); one more gets `limit_exceeded`."""
+    max_waiting: int = 256
+    """Requests read but not begun (version 1); at the limit, or at `max_payload` bytes
+    of them, nothing more is read."""
+    held: int = 64 << 20
+    """Bytes of requests in work (version 2), over all connections of one agent; one
+    more gets `limit_exceeded`."""
+    frame_timeout: float = 30.0
+    """Seconds for a whole frame to arrive; then an error and a close."""
+    write_timeout: float = 60.0
+    """Seconds for which a peer may read nothing while replies wait; then it is cut off."""
+    idle_timeout: float = 0.0
+    """Seconds without a request after which a connection is closed; 0: never."""
+    unsent: int = 64 << 20
+    """Bytes of replies that may wait for an agent, over all its connections; the
+    connection that takes it past that is cut off."""
+    max_connections: int = 4096
+    """Connections in all; one more gets an error and a close. Less where the process
+    may not have as many descriptors (RLIMIT_NOFILE): a quarter of them is kept."""
+    max_connections_per_agent: int = 64
+    """Connections of one spawned agent, or of one guest's user id; one more gets an
+    error and a close."""
+    operator_connections: int = 64
+    """Connections of `max_connections` that only operators can have; a quarter of
+    them at most."""
