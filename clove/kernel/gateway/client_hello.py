@@ -12,6 +12,8 @@ SERVER_NAME: Final = 0
 HOST_NAME: Final = 0
 ENCRYPTED_HELLO: Final = 0xFE0D
 RECORD: Final = 1 << 14
+RECORDS: Final = 32
+"""Records that a ClientHello may come in; one needs more than one only if it is large."""
 
 
 class BadHello(Exception):
@@ -65,7 +67,7 @@ def read_hello(data: bytes) -> Hello | None:
     """
     handshake = b""
     at = 0
-    while True:
+    for _ in range(RECORDS):
         header = data[at : at + 5]
         if (header[:1] and header[0] != HANDSHAKE) or (header[1:2] and header[1] != 3):
             raise BadHello("not a TLS handshake")
@@ -84,6 +86,7 @@ def read_hello(data: bytes) -> Hello | None:
         at += 5 + length
         if at > len(data):
             return None
+    raise BadHello("in too many records")
 
 
 def _read(body: bytes) -> Hello:

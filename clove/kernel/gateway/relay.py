@@ -20,6 +20,8 @@ __all__ = ["Inspecting", "Refusal", "Relay", "reset"]
 
 CHUNK: Final = 256 << 10
 """Bytes read at once; as much may wait in each direction."""
+INSPECTED: Final = 16 << 10
+"""Bytes read at once while they are looked at, so that other events have their turn."""
 _buffer: Final = memoryview(bytearray(CHUNK))  # used within one doRead only
 
 Refusal = Callable[[Exception], None]
@@ -66,7 +68,7 @@ class _End:
 
     def doRead(self) -> None:
         try:
-            size = self.socket.recv_into(_buffer)
+            size = self.socket.recv_into(_buffer, self.relay.appetite(self))
         except (BlockingIOError, InterruptedError):
             return
         except OSError:
@@ -141,6 +143,10 @@ class Relay:
         self._client.peer, self._server.peer = self._server, self._client
         self._timer = reactor.callLater(idle, self._check_idle)
         self.update()
+
+    def appetite(self, end: _End) -> int:
+        """Bytes to read at once from one end."""
+        return INSPECTED if end.is_client and self._inspection is not None else CHUNK
 
     def took(self, end: _End, data: memoryview) -> None:
         """One end gave some bytes, or its end of file."""
