@@ -41,6 +41,8 @@ class Secure(Http):
 
     def handle(self) -> None:
         with contextlib.suppress(OSError):
+            if not self.request.recv(1, socket.MSG_PEEK):  # ssl leaks a socket that is reset
+                return
             self.request = self.server.context.wrap_socket(  # type: ignore[attr-defined]
                 self.request, server_side=True
             )
