@@ -36,7 +36,7 @@ def doctor(context: click.Context, as_json: bool, python: str) -> None:
     """
     report = probe(python)
     if as_json:
-        click.echo(json.dumps(report.to_dict(), indent=2))
+        click.echo(json.dumps(report.to_dict()))
     else:
         _show(report)
     if not report.sandbox:

@@ -149,3 +149,7 @@ def test_doctor_fails_when_there_is_no_sandbox(monkeypatch: pytest.MonkeyPatch) 
 def test_doctor_speaks_json() -> None:
     found = json.loads(CliRunner().invoke(doctor, ["--json"]).output)
     assert set(found) == {"sandbox", "features"}
+
+
+def test_doctor_gives_one_json_value_a_line() -> None:
+    assert CliRunner().invoke(doctor, ["--json"]).output.count("\n") == 1
