@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
 __all__ = ["KernelService", "make_service", "refusal"]
 
 SWEEP_SECONDS = 1.0
+ENDING = frozenset({signal.SIGTERM, signal.SIGINT})
 
 
 class KernelService(Service):
@@ -280,6 +282,8 @@ class KernelService(Service):
         @raise SystemExit: a port cannot be had; in one line.
         """
         Service.startService(self)
+        # A client that connects may end us at once, before the reactor has its handlers.
+        signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
         self._build()
         failures: list[Failure] = []
         Deferred.fromCoroutine(self._listen()).addErrback(failures.append)
@@ -287,7 +291,13 @@ class KernelService(Service):
             failure.trap(CloveError, CannotListenError, OSError)
             self._clear()
             self._lock.release()
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
             raise SystemExit(refusal(failure.value)) from None
+        self._reactor.callWhenRunning(self._serve)
+
+    def _serve(self) -> None:
+        """The reactor runs, and takes the signals that end it."""
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
         self._threads.start()
         self._llm.start()
         self._sweep = LoopingCall(self._check_connections)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -523,6 +524,17 @@ def test_sigterm_drains(own_kernel: KernelProcess) -> None:
     assert not os.path.lexists(f"{own_kernel.state_dir}/agents")
 
 
+def test_sigterm_drains_from_the_moment_that_one_can_connect(short_dir: str) -> None:
+    kernel = KernelProcess(short_dir)
+    with open(f"{short_dir}/log", "wb") as log:
+        kernel.process = subprocess.Popen(kernel.command(), stdout=log, stderr=log)
+    while not kernel.answers():
+        assert kernel.process.poll() is None
+    kernel.stop(signal.SIGTERM)
+    assert not os.path.lexists(kernel.socket)
+    assert not os.path.lexists(f"{kernel.state_dir}/run")
+
+
 def test_a_killed_kernel_leaves_no_agents_and_its_successor_clears_up(
     own_kernel: KernelProcess,
 ) -> None:
@@ -544,8 +556,6 @@ def test_a_killed_kernel_leaves_no_agents_and_its_successor_clears_up(
 
 
 def test_a_second_kernel_on_a_live_socket_refuses_to_start(kernel: KernelProcess) -> None:
-    import subprocess
-
     command = kernel.command()
     command[command.index("--state-dir") + 1] = f"{kernel.directory}/other"
     second = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
@@ -556,8 +566,6 @@ def test_a_second_kernel_on_a_live_socket_refuses_to_start(kernel: KernelProcess
 
 
 def test_an_unknown_configuration_key_stops_the_start(short_dir: str) -> None:
-    import subprocess
-
     kernel = KernelProcess(short_dir, "[limits.mail]\nmax_mesages = 3\n")
     run = subprocess.run(kernel.command(), capture_output=True, text=True, timeout=30, check=False)
     assert run.returncode != 0
