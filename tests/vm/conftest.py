@@ -11,7 +11,7 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -137,14 +137,23 @@ class Unit:
             time.sleep(0.05)
 
     def journal(self) -> str:
-        """What it has logged."""
-        return output("journalctl", "--no-pager", "-o", "cat", f"_SYSTEMD_UNIT={self.name}.service")
+        """What it has logged, and what its systemd has said of it."""
+        unit = "--user-unit" if self.scope else "--unit"
+        return output("journalctl", "--no-pager", "-o", "short-monotonic", f"{unit}={self.name}")
+
+    def story(self) -> str:
+        """What to know of it when a test fails: its state, its journal, its cgroups."""
+        facts = "ActiveState,SubState,Result,NRestarts,MainPID,ExecMainStatus"
+        state = self.systemctl("show", f"--property={facts}", self.name)
+        places = [str(path) for path in self.base.rglob("clove-*")] if self.base != ROOT else []
+        return "\n".join((state, self.journal(), *places))
 
     def stop(self) -> None:
         """End it; nothing of it may remain."""
         base = self.base
         self.systemctl("stop", self.name)
-        until(lambda: not base.exists(), f"{base} is removed")
+        if base != ROOT:  # a unit that has failed has no cgroup
+            until(lambda: not base.exists(), f"{base} is removed")
         output("rm", "-rf", str(self.directory))
 
     def client(self) -> CloveClient:
@@ -197,6 +206,9 @@ def running(unit: Unit) -> Iterator[Unit]:
     unit.start()
     try:
         yield unit
+    except BaseException:
+        print(unit.story())  # pytest shows it with the failure
+        raise
     finally:
         unit.stop()
 
@@ -208,6 +220,18 @@ def unit(request: pytest.FixtureRequest) -> Iterator[Unit]:
     """A kernel in each of the ways that a service can have its cgroup delegated."""
     with running(request.param()) as started:
         yield started
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failure of a test that uses the fixture `unit` comes with the unit's story."""
+    report = yield
+    unit = getattr(item, "funcargs", {}).get("unit")
+    if report.when == "call" and report.failed and isinstance(unit, Unit):
+        report.sections.append((f"unit {unit.name}", unit.story()))
+    return report
 
 
 @pytest.fixture
