@@ -168,7 +168,7 @@ class Logbook:
         self._raw_size += len(body) - newlines
         while (
             self._raw_lines - raw[0].lines >= self._limits.lines
-            or self._raw_size - raw[0].size >= self._limits.held
+            or self._raw_size - raw[0].size > self._limits.held
         ):
             self._take_raw()
             self._lines.clear()
