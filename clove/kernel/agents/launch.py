@@ -21,7 +21,7 @@ from twisted.logger import Logger
 from clove.errors import CloveError, InvalidRequest, NotFound, Unavailable
 from clove.kernel.agents.exhaustion import Watch
 from clove.kernel.agents.exposure import NOTHING, Exposure, Wish, wish
-from clove.kernel.agents.plan import Host, Limits, check_request, plan, settle_limits
+from clove.kernel.agents.plan import Host, Limits, check_request, own_uid, plan, settle_limits
 from clove.kernel.agents.survey import Keepsakes, expose
 from clove.kernel.threads import to_the_end
 from clove.policy import ports_named
@@ -153,7 +153,7 @@ class Places:
         name = os.path.basename(script)
         workspace = self._state_dir.workspace(agent_id, name)
         self._workspaces[agent_id] = workspace
-        uid = self._bounds.uid_base + agent_id % 65536 if self._host.root else None
+        uid = own_uid(agent_id, self._host, self._bounds)
         try:
             await to_the_end(self._threads.run(workspace.create, source, uid))
         except OSError as error:

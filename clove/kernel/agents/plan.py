@@ -10,7 +10,7 @@ from clove.kernel.agents.settings import AgentLimits
 from clove.messages.agents import LimitsRequest, SpawnRequest
 from clove.sandbox.spec import NAMESPACES, Bind, SandboxSpec
 
-__all__ = ["Host", "Limits", "check_request", "environment", "plan", "settle_limits"]
+__all__ = ["Host", "Limits", "check_request", "environment", "own_uid", "plan", "settle_limits"]
 
 SOCKET_INSIDE = "/tmp/clove.sock"  # noqa: S108 the contract's path, private inside a sandbox
 LIBRARY_INSIDE = "/opt/clove"
@@ -131,6 +131,11 @@ def environment(request: SpawnRequest, agent_id: int, socket: str, host: Host) -
     return base
 
 
+def own_uid(agent_id: int, host: Host, bounds: AgentLimits) -> int | None:
+    """The user id that a sandboxed agent of a root kernel runs under; None: the kernel's own."""
+    return bounds.uid_base + agent_id % 65536 if host.root else None
+
+
 def plan(
     request: SpawnRequest,
     agent_id: int,
@@ -180,7 +185,7 @@ def plan(
         Bind(home, "/workspace", writable=True),
         Bind(socket, SOCKET_INSIDE, writable=True),
     ]
-    uid = bounds.uid_base + agent_id % 65536 if host.root else None
+    uid = own_uid(agent_id, host, bounds)
     return SandboxSpec(
         argv=(python, f"/app/{name}", SOCKET_INSIDE, *(request.args or ())),
         env=env,
