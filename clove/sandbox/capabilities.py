@@ -12,6 +12,7 @@ __all__ = [
     "drop_current",
     "forbid_new_privileges",
     "hide_memory",
+    "show_memory",
 ]
 
 PR_SET_PDEATHSIG = 1
@@ -55,6 +56,11 @@ def forbid_new_privileges() -> None:
 def hide_memory() -> None:
     """Make this process undumpable: its /proc entries are root's, nobody traces it."""
     syscalls.prctl(PR_SET_DUMPABLE, 0)
+
+
+def show_memory() -> None:
+    """Make this process dumpable again, so that its /proc entries are its own user's."""
+    syscalls.prctl(PR_SET_DUMPABLE, 1)
 
 
 def die_with_parent(signal: int = 9) -> None:

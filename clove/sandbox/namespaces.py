@@ -7,6 +7,7 @@ import errno
 import fcntl
 import os
 import struct
+import time
 
 from clove.sandbox import syscalls
 
@@ -23,6 +24,7 @@ __all__ = [
     "identities",
     "new_session_keyring",
     "raise_loopback",
+    "start_clocks",
     "write_id_map",
 ]
 
@@ -34,6 +36,7 @@ FLAGS = {
     "ipc": 0x08000000,
     "uts": 0x04000000,
     "cgroup": 0x02000000,
+    "time": 0x00000080,
 }
 """CLONE_NEW* of each kind (namespaces(7))."""
 
@@ -61,32 +64,49 @@ def enter(kinds: Collection[str]) -> None:
 
 
 def identities() -> dict[str, str]:
-    """Kind to the name of the namespace that this process is in."""
+    """Kind to the name of the namespace that this process is in, or its children will be."""
     found = {}
     for kind in FLAGS:
+        name = "time_for_children" if kind == "time" else kind
         try:
-            found[kind] = os.readlink(f"/proc/self/ns/{kind}")
+            found[kind] = os.readlink(f"/proc/self/ns/{name}")
         except FileNotFoundError:  # the kernel is built without this kind
             continue
     return found
 
 
-def write_id_map(process: str, outside_uid: int, outside_gid: int) -> None:
-    """Let one outside user and group be L{INSIDE_ID} in a process's user namespace.
+def write_id_map(process: str, outside_uid: int, outside_gid: int, inside: int = INSIDE_ID) -> None:
+    """Let one outside user and group be one inside in a process's user namespace.
 
     @param process: a pid, or `self`.
     @raise OSError: not the right privileges, or it has a map already.
     """
     if process == "self":  # an unprivileged writer must give up setgroups first
         _write(f"/proc/{process}/setgroups", "deny")
-    _write(f"/proc/{process}/uid_map", f"{INSIDE_ID} {outside_uid} 1")
-    _write(f"/proc/{process}/gid_map", f"{INSIDE_ID} {outside_gid} 1")
+    _write(f"/proc/{process}/uid_map", f"{inside} {outside_uid} 1")
+    _write(f"/proc/{process}/gid_map", f"{inside} {outside_gid} 1")
 
 
 def become_inside_user() -> None:
     """Take on the inside user; real, effective and saved."""
     os.setresgid(INSIDE_ID, INSIDE_ID, INSIDE_ID)
     os.setresuid(INSIDE_ID, INSIDE_ID, INSIDE_ID)
+
+
+def start_clocks() -> None:
+    """Let children be in a new time namespace whose clocks begin at zero now.
+
+    So they don't see how long the machine has been up (time_namespaces(7)). A
+    kernel that is built without is left as it is.
+
+    @raise OSError: no CAP_SYS_ADMIN and CAP_SYS_TIME in this user namespace.
+    """
+    if not os.path.exists("/proc/self/ns/time"):
+        return
+    enter({"time"})
+    clocks = {"monotonic": time.CLOCK_MONOTONIC, "boottime": time.CLOCK_BOOTTIME}
+    lines = [f"{name} {-int(time.clock_gettime(clock))} 0" for name, clock in clocks.items()]
+    _write("/proc/self/timens_offsets", "\n".join(lines))
 
 
 def forbid_nesting(proc: int) -> None:

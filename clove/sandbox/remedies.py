@@ -23,6 +23,7 @@ FEATURES: Final = {
     "uts": "a UTS namespace",
     "cgroupns": "a cgroup namespace",
     "root": "a private root directory",
+    "time": "a time namespace",
     "nesting": "the ban on nested user namespaces",
     "keyring": "a session keyring of its own",
     "capabilities": "the drop of all capabilities",
@@ -32,7 +33,7 @@ FEATURES: Final = {
 }
 """Step of the helper to what it gives."""
 
-_NAMESPACE_STEPS: Final = frozenset({"user", "pid", "mnt", "net", "ipc", "uts", "cgroupns"})
+_NAMESPACE_STEPS: Final = frozenset({"user", "pid", "mnt", "net", "ipc", "uts", "cgroupns", "time"})
 
 _FORBIDDEN: Final = (
     "allow user namespaces: sysctl kernel.unprivileged_userns_clone=1 (Debian), "

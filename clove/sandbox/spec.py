@@ -13,7 +13,7 @@ from typing import Any, Final
 
 __all__ = ["NAMESPACES", "Bind", "Isolation", "SandboxSpec"]
 
-NAMESPACES: Final = ("user", "pid", "mnt", "net", "ipc", "uts", "cgroup")
+NAMESPACES: Final = ("user", "pid", "mnt", "net", "ipc", "uts", "cgroup", "time")
 """Kinds of namespaces (namespaces(7)) that a spec may name."""
 
 REPORTED: Final = ("pid", "net", "mnt", "uts", "ipc", "user")

@@ -12,6 +12,7 @@ import os
 __all__ = [
     "call",
     "capset",
+    "close_from",
     "fsconfig",
     "fsmount",
     "fsopen",
@@ -34,6 +35,7 @@ MOVE_MOUNT = 429
 FSOPEN = 430
 FSCONFIG = 431
 FSMOUNT = 432
+CLOSE_RANGE = 436
 OPENAT2 = 437
 MOUNT_SETATTR = 442
 
@@ -90,6 +92,11 @@ def capset(permitted: int, effective: int, inheritable: int) -> None:
     header = (ctypes.c_uint32 * 2)(0x20080522, 0)
     data = (ctypes.c_uint32 * 6)(*words)
     _check(_libc.capset(header, data), "capset")
+
+
+def close_from(first: int) -> None:
+    """Close every descriptor from one on (close_range(2))."""
+    call(CLOSE_RANGE, first, 0xFFFFFFFF, 0)
 
 
 def open_tree(path: str, *, dir_fd: int = AT_FDCWD, recursive: bool = True) -> int:
