@@ -26,6 +26,7 @@ from clove.kernel.pending import AsyncLimits
 from clove.kernel.state import StateLimits
 from clove.policy import Level
 from clove.sandbox.launcher import LaunchLimits
+from clove.sandbox.nursery.settings import NurserySettings
 
 __all__ = ["DEFAULT_SOCKET", "Access", "Config", "Limits", "default_state_dir", "load"]
 
@@ -88,6 +89,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     metrics: MetricsPort = MetricsPort()
     egress: EgressSettings = EgressSettings()
     llm: LLMSettings = LLMSettings()
+    nursery: NurserySettings = NurserySettings()
     limits: Limits = Limits()
 
 

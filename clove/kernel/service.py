@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +55,7 @@ from clove.sandbox.cgroups import CgroupsUnavailable, CgroupTree
 from clove.sandbox.environment import public_environment
 from clove.sandbox.host import HostView
 from clove.sandbox.launcher import Launcher
+from clove.sandbox.nursery.nursery import IdRange, Nursery
 
 if TYPE_CHECKING:
     from clove.kernel.agents import Agent
@@ -105,6 +107,15 @@ class KernelService(Service):
             carried=self._connection_carried,
         )
         self._places = self._make_places()
+        self._nursery = Nursery(
+            reactor,
+            self._threads,
+            config.nursery,
+            self._places.common,
+            sys.executable,
+            IdRange(limits.agents.uid_base) if os.geteuid() == 0 else None,
+        )
+        self._launcher.nursery = self._nursery
         agents = Agents(
             reactor,
             self._registry,
@@ -299,6 +310,7 @@ class KernelService(Service):
         """The reactor runs, and takes the signals that end it."""
         signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
         self._threads.start()
+        self._nursery.start()
         self._llm.start()
         self._sweep = LoopingCall(self._check_connections)
         self._sweep.clock = self._reactor
@@ -337,6 +349,7 @@ class KernelService(Service):
         self._sessions.stop()
         self.kernel.state.stop()
         await self._llm.stop()
+        await self._nursery.stop()
         try:
             await self._threads.run(self._clear)
         except OSError as error:

@@ -59,6 +59,7 @@ class SpawnRequest(Request, frozen=True, kw_only=True):
     restart_window: Annotated[float, msgspec.Meta(gt=0, le=86400 * 365)] = 300
     llm_budget: Annotated[int, msgspec.Meta(ge=0)] | dict[str, int] | None = None
     allow_degraded: bool = False
+    warm: bool = True
 
 
 class SpawnReply(Reply, frozen=True, kw_only=True):
@@ -70,6 +71,7 @@ class SpawnReply(Reply, frozen=True, kw_only=True):
     pid: int = 0
     status: str = ""
     restart_policy: str = ""
+    warm: bool = False
     isolation: dict[str, Any] = {}
 
 

@@ -71,12 +71,16 @@ class Assembler:
 
 
 class Channel:
-    """The inner end: blocking, of the helper and of init."""
+    """The inner end: blocking, of the helper and of init.
 
-    def __init__(self, fd: int) -> None:
+    @param most_fds: descriptors that one message may bring.
+    """
+
+    def __init__(self, fd: int, most_fds: int = MAX_FDS) -> None:
         self._socket = _socket.socket(fileno=fd)
         os.set_inheritable(fd, False)
         self._assembler = Assembler()
+        self._space = _socket.CMSG_SPACE(most_fds * 4)
 
     def fileno(self) -> int:
         """The descriptor, for poll."""
@@ -96,10 +100,9 @@ class Channel:
 
         @raise BadMessage: the kernel sent nonsense.
         """
-        space = _socket.CMSG_SPACE(MAX_FDS * 4)
         while True:
             packet, ancillary, _, _ = self._socket.recvmsg(
-                PACKET + 1, space, _socket.MSG_CMSG_CLOEXEC
+                PACKET + 1, self._space, _socket.MSG_CMSG_CLOEXEC
             )
             if not packet:
                 return None
@@ -110,6 +113,10 @@ class Channel:
     def close(self) -> None:
         """Close this end."""
         self._socket.close()
+
+    def detach(self) -> None:
+        """Forget the descriptor without closing it."""
+        self._socket.detach()
 
 
 def _descriptors(ancillary: list[tuple[int, int, bytes]]) -> list[int]:

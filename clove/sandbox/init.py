@@ -30,7 +30,11 @@ MAIN = 0
 
 
 class Init:
-    """Serves one sandbox until its main program has ended."""
+    """Serves one sandbox until its main program has ended.
+
+    @param warm: the main program runs in the interpreter that there is; the
+        process that is to run it comes back from L{serve} by L{program.Forked}.
+    """
 
     def __init__(
         self,
@@ -39,12 +43,15 @@ class Init:
         population: Population,
         ready: Mapping[str, Any],
         program_filter: bytes,
+        *,
+        warm: bool = False,
     ) -> None:
         self._channel = channel
         self._spec = spec
         self._population = population
         self._ready = ready
         self._program_filter = program_filter
+        self._warm = warm
         self._jobs: dict[int, int] = {}  # pid here to job number
         self._starting: dict[int, int] = {}  # descriptor of program.start to pid
         self._held: dict[int, openat2.Held] = {}
@@ -58,7 +65,8 @@ class Init:
         null = program.open_null()
         if self._spec["namespaces"]:  # nothing opened outside is handed on
             os.dup2(null, 0)
-        self._start(MAIN, self._spec["argv"], self._spec["env"], self._spec["cwd"], (0, 1, 2))
+        argv = None if self._warm else self._spec["argv"]
+        self._start(MAIN, argv, self._spec["env"], self._spec["cwd"], (0, 1, 2))
         for stream in (0, 1, 2):  # the agent's pipes are its own from now on
             os.dup2(null, stream)
         os.close(null)
@@ -78,7 +86,7 @@ class Init:
     def _start(
         self,
         job: int,
-        argv: list[str],
+        argv: list[str] | None,
         env: Mapping[str, str],
         cwd: str,
         streams: tuple[int, ...],

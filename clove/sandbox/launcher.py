@@ -14,14 +14,16 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeout
+from twisted.logger import Logger
 from zope.interface import implementer
 
-from clove.errors import IsolationUnavailable, TimedOut
+from clove.errors import CloveError, IsolationUnavailable, TimedOut
 from clove.kernel.threads import Threads
 from clove.sandbox.channel import socket_pair
 from clove.sandbox.host import HostView
 from clove.sandbox.interface import Command, ExitStatus, IRunning, Output
 from clove.sandbox.layout import with_system
+from clove.sandbox.nursery.nursery import Nursery
 from clove.sandbox.pipes import InputPipe
 from clove.sandbox.remedies import weaker
 from clove.sandbox.running import Egress, LaunchLimits, Process, Sandbox
@@ -36,7 +38,10 @@ class Launcher:
     """Starts programs.
 
     @param python: the interpreter that runs the helper, outside.
+    @ivar nursery: where Python scripts can be forked from; None: nowhere.
     """
+
+    log = Logger()
 
     def __init__(
         self,
@@ -45,6 +50,7 @@ class Launcher:
         python: str = sys.executable,
         limits: LaunchLimits | None = None,
     ) -> None:
+        self.nursery: Nursery | None = None
         self._reactor = reactor
         self._threads = threads
         self._python = python
@@ -56,6 +62,8 @@ class Launcher:
         output: Output,
         fallback: SandboxSpec | None = None,
         egress: Egress | None = None,
+        *,
+        warm: bool = False,
     ) -> Deferred[Sandbox]:
         """Start a program; fires when it runs.
 
@@ -63,12 +71,14 @@ class Launcher:
         @param fallback: with allow_degraded, what to start where nothing of a
             sandbox can be had: the same program on the host.
         @param egress: takes the sockets of the spec's `egress`, before this fires.
+        @param warm: the program is a Python script that may be forked from the
+            nursery. What fails there is tried again without it.
         @raise IsolationUnavailable: the host does not give what the spec asks;
             with its remedy. With allow_degraded only if there is no less to ask.
         @raise NotFound, PermissionDenied: no such program or directory, or not for it.
         @raise TimedOut: it took too long.
         """
-        return Deferred.fromCoroutine(self._launch(spec, output, fallback, egress))
+        return Deferred.fromCoroutine(self._launch(spec, output, fallback, egress, warm))
 
     async def _launch(
         self,
@@ -76,8 +86,14 @@ class Launcher:
         output: Output,
         fallback: SandboxSpec | None,
         egress: Egress | None,
+        warm: bool,
     ) -> Sandbox:
         whole = await self._threads.run(with_system, spec)
+        if warm and self.nursery is not None and self.nursery.suits(whole):
+            try:
+                return await self._start_warm(self.nursery, whole, output, egress)
+            except (CloveError, OSError) as error:
+                self.log.info("an agent starts cold: {error}", error=error)
         reasons: list[str] = []
         while True:
             sandbox = self._start(whole, output, egress=egress)
@@ -95,6 +111,19 @@ class Launcher:
             if reasons:
                 sandbox.isolation = replace(sandbox.isolation, degraded_reason="; ".join(reasons))
             return sandbox
+
+    async def _start_warm(
+        self, nursery: Nursery, spec: SandboxSpec, output: Output, egress: Egress | None
+    ) -> Sandbox:
+        """Have it forked.
+
+        @raise CloveError, OSError: that cannot be done; nothing of it is left.
+        """
+        sandbox = Sandbox(self._reactor, self._threads, spec, output, self._limits, egress)
+        sandbox.warm = True
+        await nursery.populate(sandbox)
+        await self._until_ready(sandbox)
+        return sandbox
 
     def _start(
         self,

@@ -88,8 +88,7 @@ def with_system(spec: SandboxSpec) -> SandboxSpec:
     }
     if not network:
         files["/etc/hosts"] = HOSTS.format(hostname=spec.hostname)
-    if outlet:
-        files["/etc/resolv.conf"] = RESOLV
+        files["/etc/resolv.conf"] = RESOLV if outlet else ""
     return replace(
         spec,
         binds=(*binds, *spec.binds),

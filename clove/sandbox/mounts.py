@@ -22,14 +22,18 @@ __all__ = [
     "RDONLY",
     "clone",
     "copy",
+    "follow_host",
     "is_directory",
     "make",
     "make_private",
     "reach",
     "tmpfs",
+    "write_file",
 ]
 
-MS_REC_PRIVATE = 0x4000 | 0x40000
+MS_REC = 0x4000
+MS_PRIVATE = 0x40000
+MS_SLAVE = 0x80000
 
 RDONLY = 0x1
 NOSUID = 0x2
@@ -45,7 +49,12 @@ BENEATH = NO_LINKS | 0x08
 
 def make_private() -> None:
     """Let no mount made in this namespace show anywhere else, nor the other way."""
-    syscalls.mount("none", "/", "", MS_REC_PRIVATE)
+    syscalls.mount("none", "/", "", MS_REC | MS_PRIVATE)
+
+
+def follow_host() -> None:
+    """Let no mount made in this namespace show anywhere else; the host's do show here."""
+    syscalls.mount("none", "/", "", MS_REC | MS_SLAVE)
 
 
 def copy(source: str, attributes: int) -> int:
@@ -105,6 +114,17 @@ def make(directory: int, name: str, *, is_a_directory: bool) -> None:
     except OSError as error:
         if error.errno != errno.EEXIST:
             raise
+
+
+def write_file(directory: int, name: str, text: str) -> None:
+    """A new file that everybody may read."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(name, flags, 0o444, dir_fd=directory)
+    try:
+        os.fchmod(descriptor, 0o444)
+        os.write(descriptor, text.encode())
+    finally:
+        os.close(descriptor)
 
 
 def is_directory(descriptor: int) -> bool:

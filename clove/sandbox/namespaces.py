@@ -13,13 +13,14 @@ from clove.sandbox import syscalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
 __all__ = [
     "FLAGS",
     "INSIDE_ID",
     "become_inside_user",
     "enter",
+    "enter_mapped",
     "forbid_nesting",
     "identities",
     "new_session_keyring",
@@ -85,6 +86,42 @@ def write_id_map(process: str, outside_uid: int, outside_gid: int, inside: int =
         _write(f"/proc/{process}/setgroups", "deny")
     _write(f"/proc/{process}/uid_map", f"{inside} {outside_uid} 1")
     _write(f"/proc/{process}/gid_map", f"{inside} {outside_gid} 1")
+
+
+def enter_mapped(ids: Sequence[Sequence[int]]) -> None:
+    """Move into a user namespace with several users and groups, as root can give them.
+
+    A child that stays outside writes the maps.
+
+    @param ids: [inside, outside, count], the same for users and groups.
+    @raise OSError: as unshare(2) or the maps refuse it.
+    """
+    text = "".join(f"{inside} {outside} {count}\n" for inside, outside, count in ids)
+    parent = os.getpid()
+    asked, ask = os.pipe2(os.O_CLOEXEC)
+    child = os.fork()
+    if child == 0:
+        problem = errno.EIO
+        try:
+            os.close(ask)
+            os.read(asked, 1)
+            for name in ("uid_map", "gid_map"):
+                _write(f"/proc/{parent}/{name}", text)
+            problem = 0
+        except OSError as error:
+            problem = error.errno or errno.EIO
+        finally:
+            os._exit(problem)
+    os.close(asked)
+    try:
+        enter({"user"})
+        os.write(ask, b"m")
+    finally:
+        os.close(ask)
+        _, status = os.waitpid(child, 0)
+    problem = os.waitstatus_to_exitcode(status)
+    if problem:
+        raise OSError(problem, os.strerror(problem), "id map")
 
 
 def become_inside_user() -> None:

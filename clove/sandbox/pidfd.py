@@ -18,13 +18,13 @@ __all__ = ["ProcessHandle"]
 class ProcessHandle:
     """A pidfd (pidfd_open(2)), which becomes readable when the process ends.
 
+    @param pidfd: is this object's own from now on.
     @param gone: called once when it has ended.
-    @raise ProcessLookupError: there is no such process.
     """
 
-    def __init__(self, reactor: Any, pid: int, gone: Callable[[], None]) -> None:
+    def __init__(self, reactor: Any, pidfd: int, gone: Callable[[], None]) -> None:
         self._reactor = reactor
-        self._fd = os.pidfd_open(pid)
+        self._fd = pidfd
         self._gone = gone
         reactor.addReader(self)
 
@@ -45,6 +45,8 @@ class ProcessHandle:
     def doRead(self) -> None:
         """It has ended."""
         self._reactor.removeReader(self)
+        with contextlib.suppress(ChildProcessError):  # nearly always somebody else's child
+            os.waitid(os.P_PIDFD, self._fd, os.WEXITED | os.WNOHANG)
         os.close(self._fd)
         self._fd = -1
         self._gone()

@@ -16,13 +16,17 @@ if TYPE_CHECKING:
 
     from clove.sandbox.control import Channel
 
-__all__ = ["execute", "open_null", "reset_signals", "result", "start"]
+__all__ = ["Forked", "execute", "open_null", "reset_signals", "result", "start"]
+
+
+class Forked(BaseException):
+    """Unwinds a process that is to go on as the program, without an exec."""
 
 
 def start(
     channel: Channel,
     job: int,
-    argv: Sequence[str],
+    argv: Sequence[str] | None,
     env: Mapping[str, str],
     cwd: str,
     streams: Sequence[int],
@@ -33,6 +37,8 @@ def start(
     It tells the kernel its job number itself: so the kernel learns its host pid
     from the socket's credentials.
 
+    @param argv: None: the process raises L{Forked}, and runs the program itself;
+        it does so once it closes its descriptors.
     @param streams: descriptors for stdin, stdout and stderr.
     @param call_filter: for seccomp(2), on top of the caller's own; empty: none.
     @return: its pid here, and a descriptor that ends when the program runs or
@@ -60,12 +66,18 @@ def start(
             seccomp.load(call_filter)
         step = "exec"
         reset_signals()
-        execute(argv, env)
+        if argv is not None:
+            execute(argv, env)
     except OSError as error:
         reason = {"step": step, "errno": error.errno, "text": os.strerror(error.errno or 0)}
-        os.write(writer, json.dumps(reason).encode())
+        _fail(writer, reason)
     except Exception as error:
-        reason = {"step": step, "errno": errno.EINVAL, "text": str(error)}
+        _fail(writer, {"step": step, "errno": errno.EINVAL, "text": str(error)})
+    raise Forked
+
+
+def _fail(writer: int, reason: dict[str, Any]) -> None:
+    try:
         os.write(writer, json.dumps(reason).encode())
     finally:
         os._exit(127)

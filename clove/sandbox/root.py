@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-__all__ = ["PrivateRoot"]
+__all__ = ["DEVICES", "DEVICE_LINKS", "SHM_BYTES", "PrivateRoot", "bound", "new_proc"]
 
 MNT_DETACH = 2
 
@@ -76,9 +76,9 @@ class PrivateRoot:
         @raise OSError: its filename names the path that could not be had.
         """
         mounts.make_private()
-        binds = [(bind["target"], tree) for bind in spec["binds"] if (tree := _bound(bind)) >= 0]
+        binds = [(bind["target"], tree) for bind in spec["binds"] if (tree := bound(bind)) >= 0]
         devices = [(name, mounts.copy(f"/dev/{name}", NOSUID | NOEXEC)) for name in DEVICES]
-        proc = _new_proc() if own_proc else mounts.copy("/proc", NOSUID | NODEV | NOEXEC)
+        proc = new_proc() if own_proc else mounts.copy("/proc", NOSUID | NODEV | NOEXEC)
         self._place_root()
         self._add_tmpfs("/dev", 1 << 20, mode="0755")
         for path, size in sorted({"/dev/shm": SHM_BYTES, **spec["tmpfs"]}.items()):  # noqa: S108
@@ -98,10 +98,7 @@ class PrivateRoot:
 
         @raise OSError: there is no such directory inside.
         """
-        for path in ("dev", "."):
-            tree = mounts.reach(self._root, path)
-            syscalls.mount_setattr(tree, RDONLY, recursive=False)
-            os.close(tree)
+        self._seal()
         os.fchdir(self._root)
         syscalls.pivot_root(".", ".")
         syscalls.umount2(".", MNT_DETACH)
@@ -109,11 +106,18 @@ class PrivateRoot:
         os.chdir("/")
         os.chdir(cwd)
 
-    def _place_root(self) -> None:
+    def _seal(self) -> None:
+        """Let nobody write to what was made here."""
+        for path in ("dev", "."):
+            tree = mounts.reach(self._root, path)
+            syscalls.mount_setattr(tree, RDONLY, recursive=False)
+            os.close(tree)
+
+    def _place_root(self, *places: str) -> None:
         """Hang the new root somewhere until pivot_root; all sources are held already."""
         self._root = mounts.tmpfs(ROOT_BYTES, NOSUID | NODEV, mode="0755")
         self._own.add(os.fstat(self._root).st_dev)
-        for place in ("/tmp", "/usr", "/"):  # noqa: S108
+        for place in places or ("/tmp", "/usr", "/"):  # noqa: S108
             try:
                 target = os.open(place, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
             except FileNotFoundError:
@@ -162,11 +166,7 @@ class PrivateRoot:
 
     def _write(self, path: str, text: str) -> None:
         parent, name = self._parent(path)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(name, flags, 0o444, dir_fd=parent)
-        os.fchmod(descriptor, 0o444)
-        os.write(descriptor, text.encode())
-        os.close(descriptor)
+        mounts.write_file(parent, name, text)
         os.close(parent)
 
     def _mount_proc(self, tree: int) -> None:
@@ -186,8 +186,13 @@ class PrivateRoot:
             os.close(descriptor)
 
 
-def _bound(bind: Mapping[str, Any]) -> int:
-    """The detached mount of a bind, or -1 for an optional one that the host lacks."""
+def bound(bind: Mapping[str, Any]) -> int:
+    """The detached mount of a bind, or -1 for an optional one that the host lacks.
+
+    @param bind: the fields of C{Bind}; `tree` where the kernel has sent the mount.
+    """
+    if "tree" in bind:
+        return int(bind["tree"])
     attributes = NOSUID | NODEV | (0 if bind["writable"] else RDONLY)
     try:
         return mounts.copy(bind["source"], attributes)
@@ -197,7 +202,8 @@ def _bound(bind: Mapping[str, Any]) -> int:
         raise
 
 
-def _new_proc() -> int:
+def new_proc() -> int:
+    """A detached procfs of this pid namespace."""
     context = syscalls.fsopen("proc")
     try:
         return syscalls.fsmount(context, NOSUID | NODEV | NOEXEC)

@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -23,6 +23,7 @@ from clove.kernel.threads import Threads
 from clove.sandbox import filters, remedies
 from clove.sandbox.agent_cgroup import AgentCgroup
 from clove.sandbox.channel import ControlSocket
+from clove.sandbox.forked import ForkedProcess
 from clove.sandbox.interface import Command, ExitStatus, IFile, IRunning, ISandbox, IView, Output
 from clove.sandbox.pidfd import ProcessHandle
 from clove.sandbox.refusals import path_refused, program_refused
@@ -82,6 +83,7 @@ class Sandbox:
     @ivar isolation: what was really set up; true once ready.
     @ivar spec: what was asked for.
     @ivar failed_step: the helper's step that failed, if one has.
+    @ivar warm: it was forked from the nursery.
     """
 
     log = Logger()
@@ -101,6 +103,7 @@ class Sandbox:
         self.ready: Deferred[None] = Deferred()
         self.isolation = Isolation()
         self.failed_step = ""
+        self.warm = False
         self.streams = Streams(output, self._process_ended)
         self._reactor = reactor
         self._threads = threads
@@ -116,10 +119,18 @@ class Sandbox:
         self._commands: dict[int, RemoteCommand] = {}
         self._handles: set[int] = set()
 
-    def attach(self, transport: IProcessTransport, control: Any) -> None:
-        """The helper has been spawned: hand it the spec.
+    def attach(
+        self,
+        transport: IProcessTransport | ForkedProcess,
+        control: Any,
+        more: Mapping[str, Any] | None = None,
+        trees: Sequence[int] = (),
+    ) -> None:
+        """The helper has been spawned, or the nursery asked for a child: hand over the spec.
 
         @param control: the kernel's end of the control socket.
+        @param more: what a child of the nursery needs to know beside the spec.
+        @param trees: detached mounts for it; the caller keeps its own.
         """
         self._transport = transport
         self._control = ControlSocket(self._reactor, control, self._take, self._lost)
@@ -127,11 +138,11 @@ class Sandbox:
         self._requests = Requests(
             self._reactor, self._control, limits.request_timeout, limits.requests
         )
-        facts = self.spec.to_json()
+        facts = {**self.spec.to_json(), **(more or {})}
         if self.spec.namespaces and self.spec.seccomp:
             machine = os.uname().machine if sys.maxsize > 1 << 32 else ""
             facts["filters"] = filters.encoded(machine)
-        self._control.send(facts)
+        self._control.send(facts, trees)
 
     # everybody
 
@@ -287,7 +298,7 @@ class Sandbox:
     def _became_ready(self, message: dict[str, Any], sender: int) -> None:
         if "pid" in self.spec.namespaces:
             with contextlib.suppress(ProcessLookupError):  # it may be over already
-                self._init = ProcessHandle(self._reactor, sender, self._init_ended)
+                self._init = ProcessHandle(self._reactor, os.pidfd_open(sender), self._init_ended)
         entered = {str(kind): bool(own) for kind, own in message["namespaces"].items()}
         self.isolation = Isolation(
             namespaces=entered,

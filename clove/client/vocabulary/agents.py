@@ -41,6 +41,7 @@ def spawn(
     restart_window: float | None = None,
     llm_budget: int | Mapping[str, int] | None = None,
     allow_degraded: bool = False,
+    warm: bool | None = None,
 ) -> Call[Reply]:
     """Start an agent: `python SCRIPT SOCKET ARGS...`.
 
@@ -53,7 +54,9 @@ def spawn(
         cpu_shares.
     @param restart_policy: never, on-failure or always.
     @param allow_degraded: start it also where the host cannot isolate fully.
-    @return: success, id and agent_id, name, pid, status, restart_policy,
+    @param warm: False: in an interpreter of its own, not forked from one that is
+        ready (docs/nursery.md).
+    @return: success, id and agent_id, name, pid, status, restart_policy, warm,
         isolation.
     @raise AlreadyExists: the name is in use.
     @raise NotFound: no such script.
@@ -74,6 +77,7 @@ def spawn(
         restart_window=restart_window,
         llm_budget=llm_budget,
         allow_degraded=allow_degraded,
+        warm=warm,
     )
     return Call(Opcode.SPAWN, fields, local=("script",))
 

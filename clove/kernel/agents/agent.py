@@ -34,6 +34,7 @@ class Agent:
 
     @ivar sandbox: what runs now; None before the start and between restarts.
     @ivar isolation: what is enforced, as SPAWN's reply gives it.
+    @ivar warm: its process was forked from the nursery.
     @ivar cgroup: path of its cgroup, if it has one.
     """
 
@@ -59,6 +60,7 @@ class Agent:
         self.logbook = logbook
         self.sandbox: ISandbox | None = None
         self.isolation: dict[str, Any] = {}
+        self.warm = False
         self.cgroup: str | None = None
         self._clock = clock
         self._launch = launch

@@ -21,7 +21,15 @@ from twisted.logger import Logger
 from clove.errors import CloveError, InvalidRequest, NotFound, Unavailable
 from clove.kernel.agents.exhaustion import Watch
 from clove.kernel.agents.exposure import NOTHING, Exposure, Wish, wish
-from clove.kernel.agents.plan import Host, Limits, check_request, own_uid, plan, settle_limits
+from clove.kernel.agents.plan import (
+    Host,
+    Limits,
+    check_request,
+    common_spec,
+    own_uid,
+    plan,
+    settle_limits,
+)
 from clove.kernel.agents.survey import Keepsakes, expose
 from clove.kernel.threads import to_the_end
 from clove.policy import ports_named
@@ -134,6 +142,10 @@ class Places:
         self._cgroup_of: dict[int, AgentCgroup] = {}
         self._closers: dict[int, Callable[[], Deferred[Any]]] = {}
 
+    def common(self) -> SandboxSpec:
+        """What all agents under the kernel's own interpreter have in common. Blocking."""
+        return common_spec(self._host, *find_python(None))
+
     def check(self, request: SpawnRequest) -> Limits:
         """Refuse a request that cannot be met here; see L{check_request}."""
         limits = settle_limits(request.limits, self._bounds)
@@ -180,6 +192,8 @@ class Places:
         if request.sandboxed and request.allow_degraded:
             fallback = drawn(msgspec.structs.replace(request, sandboxed=False))
 
+        warm = request.warm and request.sandboxed and _is_text(source)
+
         async def launch(agent: Agent) -> ISandbox:
             wished = wish(principal.permissions, principal.grants or NOTHING)
             exposure = await self._expose(wished, spec)
@@ -190,7 +204,11 @@ class Places:
             sandbox = None
             try:
                 sandbox = await self._launcher.launch(
-                    exposure.apply(spec), agent.logbook.take, fallback, gateway.adopt
+                    exposure.apply(spec),
+                    agent.logbook.take,
+                    fallback,
+                    gateway.adopt,
+                    warm=warm,
                 )
             except OSError as error:  # no descriptors, no memory, no processes left
                 raise Unavailable(f"no process can be started: {error.strerror}") from None
@@ -210,6 +228,7 @@ class Places:
             inside = cgroup is not None and sandbox.isolation.cgroup
             agent.cgroup = cgroup.path if cgroup is not None and inside else None
             agent.isolation = _report(sandbox, cgroup)
+            agent.warm = sandbox.warm
             if wished != Wish() and sandbox.isolation.namespaces.get("mnt"):
                 agent.isolation["exposed"] = exposure.to_wire()
             agent.logbook.hold = sandbox.hold_output
@@ -265,6 +284,11 @@ class Places:
                 await self._threads.run(workspace.remove)
         except (OSError, CloveError) as error:
             self.log.warn("agent {id} left something behind: {error}", id=agent_id, error=error)
+
+
+def _is_text(source: bytes) -> bool:
+    """A script, not an archive or compiled code that python runs as well."""
+    return b"\0" not in source
 
 
 def _cgroup_limits(limits: Limits) -> CgroupLimits:

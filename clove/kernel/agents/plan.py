@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os.path
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -10,10 +11,20 @@ from clove.kernel.agents.settings import AgentLimits
 from clove.messages.agents import LimitsRequest, SpawnRequest
 from clove.sandbox.spec import NAMESPACES, Bind, SandboxSpec
 
-__all__ = ["Host", "Limits", "check_request", "environment", "own_uid", "plan", "settle_limits"]
+__all__ = [
+    "Host",
+    "Limits",
+    "check_request",
+    "common_spec",
+    "environment",
+    "own_uid",
+    "plan",
+    "settle_limits",
+]
 
 SOCKET_INSIDE = "/tmp/clove.sock"  # noqa: S108 the contract's path, private inside a sandbox
 LIBRARY_INSIDE = "/opt/clove"
+HOSTNAME = "clove"
 ALL = frozenset(NAMESPACES)
 
 
@@ -108,17 +119,7 @@ def check_request(request: SpawnRequest, host: Host, limits: Limits, bounds: Age
 def environment(request: SpawnRequest, agent_id: int, socket: str, host: Host) -> dict[str, str]:
     """The environment of an agent's main process; the kernel's own words win."""
     if request.sandboxed:
-        base = {
-            "PATH": "/usr/local/bin:/usr/bin:/bin",
-            "HOME": "/workspace",
-            "LANG": host.environ.get("LANG", "C.UTF-8"),
-            "TMPDIR": "/tmp",  # noqa: S108 private inside a sandbox
-            "USER": "agent",
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "PYTHONUNBUFFERED": "1",
-        }
-        if "TZ" in host.environ:
-            base["TZ"] = host.environ["TZ"]
+        base = _inside(host)
         library = LIBRARY_INSIDE
     else:
         base = {**host.environ, "PYTHONUNBUFFERED": "1"}
@@ -129,6 +130,38 @@ def environment(request: SpawnRequest, agent_id: int, socket: str, host: Host) -
     base["CLOVE_SOCKET"] = SOCKET_INSIDE if request.sandboxed else socket
     base["CLOVE_AGENT_ID"] = str(agent_id)
     return base
+
+
+def _inside(host: Host) -> dict[str, str]:
+    """What every sandbox's environment begins with."""
+    base = {
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "HOME": "/workspace",
+        "LANG": host.environ.get("LANG", "C.UTF-8"),
+        "TMPDIR": "/tmp",  # noqa: S108 private inside a sandbox
+        "USER": "agent",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
+    if "TZ" in host.environ:
+        base["TZ"] = host.environ["TZ"]
+    return base
+
+
+def common_spec(host: Host, python: str, prefixes: Iterable[str]) -> SandboxSpec:
+    """What all sandboxed agents under one interpreter have in common."""
+    return SandboxSpec(
+        argv=(python,),
+        env={**_inside(host), "PYTHONPATH": LIBRARY_INSIDE},
+        namespaces=ALL,
+        hostname=HOSTNAME,
+        binds=_common_binds(host, prefixes),
+    )
+
+
+def _common_binds(host: Host, prefixes: Iterable[str]) -> tuple[Bind, ...]:
+    library = Bind(host.library, f"{LIBRARY_INSIDE}/clove")
+    return (*(Bind(prefix, prefix) for prefix in prefixes), library)
 
 
 def own_uid(agent_id: int, host: Host, bounds: AgentLimits) -> int | None:
@@ -178,10 +211,9 @@ def plan(
             nice=bounds.nice,
             allow_degraded=request.allow_degraded,
         )
-    binds = [Bind(prefix, prefix) for prefix in prefixes]
-    binds += [
-        Bind(host.library, f"{LIBRARY_INSIDE}/clove"),
-        Bind(script_copy, f"/app/{name}"),
+    binds = [
+        *_common_binds(host, prefixes),
+        Bind(os.path.dirname(script_copy), "/app"),
         Bind(home, "/workspace", writable=True),
         Bind(socket, SOCKET_INSIDE, writable=True),
     ]
@@ -192,7 +224,7 @@ def plan(
         cwd="/workspace",
         namespaces=ALL,
         egress=egress if request.network else None,
-        hostname="clove",
+        hostname=HOSTNAME,
         uid=uid,
         umask=0o077,
         binds=tuple(binds),

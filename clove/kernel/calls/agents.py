@@ -71,6 +71,7 @@ async def spawn(ctx: Context, request: SpawnRequest) -> SpawnReply:
         pid=agent.pid,
         status=agent.state,
         restart_policy=request.restart_policy,
+        warm=agent.warm,
         isolation=agent.isolation,
     )
 

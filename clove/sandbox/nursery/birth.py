@@ -1,0 +1,75 @@
+"""A child of the nursery on its way to be an agent's process 1.
+
+It is in new pid, mount, network, IPC and UTS namespaces and in its cgroup, with
+every right in the nursery's user namespace, which owns them. What is left is
+what `Confinement` has for every sandbox; afterwards it is in a user namespace
+of its own and the rights are gone.
+"""
+
+from __future__ import annotations
+
+import os
+
+from clove.sandbox import capabilities, namespaces
+from clove.sandbox.confinement import Confinement
+from clove.sandbox.init import Init
+from clove.sandbox.nursery.roots import RootOnBase, receive_trees, return_to_host
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from clove.sandbox.confinement import Step
+    from clove.sandbox.control import Channel
+    from clove.sandbox.population import Population
+
+__all__ = ["BORN_INTO", "WarmStart"]
+
+BORN_INTO = ("pid", "mnt", "net", "ipc", "uts")
+"""Namespaces that a child is made in; the others begin later."""
+
+
+class WarmStart(Confinement):
+    """The steps that are left for a forked child.
+
+    @param spec: the fields of C{SandboxSpec}; `beyond` is what its root has beyond
+        the nursery's, or None if it is another one altogether; `inside_uid`
+        is its outside uid as the nursery's user namespace has it.
+    @param trees: detached mounts from the kernel, for the binds that name them
+        by their number in `tree`.
+    """
+
+    def __init__(
+        self,
+        channel: Channel,
+        spec: Mapping[str, Any],
+        outside: Mapping[str, str],
+        trees: list[int],
+    ) -> None:
+        super().__init__(channel, spec, outside)
+        receive_trees((spec if spec["beyond"] is None else spec["beyond"])["binds"], trees)
+        if spec["beyond"] is not None:
+            self._root = RootOnBase()
+
+    def _steps(self) -> list[Step]:
+        return self._inside()
+
+    def _build_root(self) -> None:
+        if self.spec["beyond"] is None:
+            return_to_host()
+        super()._build_root()
+
+    def _drop_to_user(self) -> None:
+        """Give up the nursery's user namespace; its mounts are out of reach from now on."""
+        uid = self.spec["inside_uid"]
+        if uid:
+            os.setgroups([])
+            os.setresgid(uid, uid, uid)
+            os.setresuid(uid, uid, uid)
+        capabilities.show_memory()  # its own entries in /proc must be writable to it
+        namespaces.enter({"user"})
+        namespaces.write_id_map("self", uid, uid)
+
+    def _init(self, everybody: Population, ready: Mapping[str, Any]) -> Init:
+        return Init(self._channel, self.spec, everybody, ready, self._program_filter, warm=True)

@@ -1,0 +1,242 @@
+"""The kernel's nursery: one process that serves, and the next one when it is time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from clove.errors import Unavailable
+from clove.kernel.threads import Threads
+from clove.sandbox.channel import socket_pair
+from clove.sandbox.forked import ForkedProcess
+from clove.sandbox.layout import with_system
+from clove.sandbox.mount_watch import MountWatch
+from clove.sandbox.nursery.base import beyond, suits
+from clove.sandbox.nursery.handover import Handover
+from clove.sandbox.nursery.process import NurseryProcess
+from clove.sandbox.nursery.roots import MOST_TREES
+from clove.sandbox.nursery.settings import NurserySettings
+from clove.sandbox.running import Sandbox
+from clove.sandbox.spec import SandboxSpec
+
+__all__ = ["IdRange", "Nursery"]
+
+SHORTEST_WAIT = 0.1
+LONGEST_WAIT = 60.0
+HEALTHY_AFTER = 60.0
+"""Seconds that a nursery must have served for its end to be no sign of trouble."""
+USERS = 65536
+
+
+@dataclass(frozen=True, slots=True)
+class IdRange:
+    """Under a root kernel: the users of agents, and the nursery's own after them.
+
+    @ivar base: the first one; there are 65536.
+    """
+
+    base: int
+
+    def to_map(self) -> list[list[int]]:
+        """For the nursery's user namespace: [inside, outside, count]."""
+        return [[0, self.base + USERS, 1], [1, self.base, USERS]]
+
+    def inside(self, uid: int) -> int:
+        """An agent's user, as the nursery's namespace has it."""
+        return uid - self.base + 1
+
+
+class Nursery:
+    """Forks agents, if it can.
+
+    @param base: makes the spec that all agents have in common; blocking. Its
+        first argument is the interpreter.
+    @param ids: None for a kernel without root.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        threads: Threads,
+        settings: NurserySettings,
+        base: Callable[[], SandboxSpec],
+        python: str,
+        ids: IdRange | None,
+    ) -> None:
+        self._reactor = reactor
+        self._threads = threads
+        self._settings = settings
+        self._make_base = base
+        self._python = python
+        self._ids = ids
+        self._base: SandboxSpec | None = None
+        self._current: NurseryProcess | None = None
+        self._next: NurseryProcess | None = None
+        self._all: set[NurseryProcess] = set()
+        self._wait = SHORTEST_WAIT
+        self._since = 0.0
+        self._later: IDelayedCall | None = None
+        self._timeout: IDelayedCall | None = None
+        self._stopping = False
+        self._stopped: Deferred[None] = Deferred()
+        self._mounts = MountWatch()
+
+    # its life
+
+    def start(self) -> None:
+        """Begin, if the configuration says so; agents start cold until it is ready."""
+        if self._settings.enabled:
+            self._begin()
+
+    def _begin(self) -> None:
+        self._later = None
+        if self._next is None and not self._stopping:
+            Deferred.fromCoroutine(self._start_next()).addErrback(self._cannot)
+
+    async def _start_next(self) -> None:
+        self._next = process = NurseryProcess(self._reactor, self._ready, self._gone)
+        base = await self._threads.run(lambda: with_system(self._make_base()))
+        if self._stopping:
+            return
+        self._base = base
+        self._mounts.renew()
+        plan: dict[str, Any] = {**base.to_json(), "preload": self._settings.preload}
+        plan["ids"] = None if self._ids is None else self._ids.to_map()
+        held = Handover()
+        try:
+            if self._ids is not None:
+                await self._threads.run(held.take, base, base.binds)
+            process.start(self._python)
+            self._all.add(process)
+            self._timeout = self._reactor.callLater(self._settings.start_timeout, process.kill)
+            process.begin({**plan, "binds": held.describe(base.binds)}, held.trees)
+        finally:
+            held.close()
+
+    def _cannot(self, failure: Failure) -> None:
+        self._next = None
+        self._try_later(failure.getErrorMessage())
+
+    def _ready(self, process: NurseryProcess) -> None:
+        self._no_timeout()
+        retired, self._current, self._next = self._current, process, None
+        self._since = self._reactor.seconds()
+        if retired is not None:
+            retired.retire()
+
+    def _gone(self, process: NurseryProcess, reason: str) -> None:
+        self._all.discard(process)
+        if self._stopping:
+            if not self._all:
+                self._stopped.callback(None)
+        elif process is self._next:
+            self._no_timeout()
+            self._next = None
+            self._try_later(reason)
+        elif process is self._current:
+            self._current = None
+            if self._reactor.seconds() - self._since >= HEALTHY_AFTER:
+                self._wait = SHORTEST_WAIT
+            self._try_later(reason)
+
+    def _try_later(self, reason: str) -> None:
+        self.log.warn(
+            "there is no nursery, agents start cold ({reason}); next try in {wait} s",
+            reason=reason,
+            wait=self._wait,
+        )
+        if self._later is None and not self._stopping:
+            self._later = self._reactor.callLater(self._wait, self._begin)
+            self._wait = min(2 * self._wait, LONGEST_WAIT)
+
+    def _no_timeout(self) -> None:
+        if self._timeout is not None and self._timeout.active():
+            self._timeout.cancel()
+
+    def stop(self) -> Deferred[None]:
+        """End it; fires when it is gone."""
+        self._stopping = True
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
+        self._no_timeout()
+        self._mounts.close()
+        for process in list(self._all):
+            process.kill()
+        if not self._all and not self._stopped.called:
+            self._stopped.callback(None)
+        return self._stopped
+
+    @property
+    def pid(self) -> int:
+        """The process that serves; 0: none does."""
+        return self._current.pid if self._current is not None else 0
+
+    # its children
+
+    def suits(self, spec: SandboxSpec) -> bool:
+        """Could an agent with this spec be forked now?
+
+        @param spec: with the system's parts.
+        """
+        if self._current is None or not self._current.serving or self._base is None:
+            return False
+        if not suits(self._base, spec):
+            return False
+        more = beyond(self._base, spec)
+        if self._ids is not None:
+            return len(spec.binds if more.whole else more.binds) <= MOST_TREES
+        if more.whole and self._mounts.changed():
+            self._begin()  # it may not see what the kernel sees
+            return False
+        return True
+
+    async def populate(self, sandbox: Sandbox) -> None:
+        """Fork a child for a sandbox that L{suits}.
+
+        @raise Unavailable: the nursery has ended meanwhile.
+        @raise OSError: something of the spec cannot be had.
+        """
+        assert self._base is not None
+        spec, more = sandbox.spec, beyond(self._base, sandbox.spec)
+        binds = spec.binds if more.whole else more.binds
+        held = Handover()
+        try:
+            if self._ids is not None or spec.cgroup_procs:
+                await self._threads.run(held.take, spec, binds if self._ids else ())
+            if self._current is None or not self._current.serving:
+                raise Unavailable("the nursery has ended")
+            facts: dict[str, Any] = {"inside_uid": 0, "beyond": None}
+            if self._ids is not None and spec.uid is not None:
+                facts["inside_uid"] = self._ids.inside(spec.uid)
+            if more.whole:
+                facts["binds"] = held.describe(binds)
+            else:
+                facts["beyond"] = {"binds": held.describe(binds), "files": dict(more.files)}
+            process = ForkedProcess(self._reactor, sandbox.streams)
+            ours, theirs = socket_pair()
+            try:
+                given = [theirs.fileno(), *process.inner_ends, *held.cgroup]
+                self._current.fork(process, given)
+            except BaseException:
+                ours.close()
+                raise
+            finally:
+                theirs.close()
+                process.close_inner_ends()
+            sandbox.attach(process, ours, facts, held.trees)
+        finally:
+            held.close()
+        self._renew_in_time()
+
+    def _renew_in_time(self) -> None:
+        if self._current is not None and self._current.forks >= self._settings.renew_after:
+            self._begin()

@@ -1,0 +1,164 @@
+"""One nursery process, as the kernel holds it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from twisted.internet.error import ProcessExitedAlready
+from twisted.internet.protocol import ProcessProtocol
+from twisted.logger import Logger
+
+from clove.sandbox.channel import ControlSocket, socket_pair
+from clove.sandbox.forked import ForkedProcess
+
+__all__ = ["NurseryProcess"]
+
+ENCLOSURE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "enclosure.py")
+LOG_LINE = 2000
+"""Characters of its output in one log entry."""
+_CONTROL = re.compile(r"[^\x20-\x7e]+")
+
+
+class NurseryProcess(ProcessProtocol):
+    """A nursery from its start to its end.
+
+    @param ready: called once, when it can fork.
+    @param gone: called once, when it has ended, with the reason.
+    @ivar serving: it can fork now.
+    @ivar forks: how often it was asked to.
+    @ivar pid: its process id.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        ready: Callable[[NurseryProcess], None],
+        gone: Callable[[NurseryProcess, str], None],
+    ) -> None:
+        self.serving = False
+        self.forks = 0
+        self.pid = 0
+        self._reactor = reactor
+        self._ready = ready
+        self._gone = gone
+        self._reason = "it ended"
+        self._retiring = False
+        self._expected: dict[int, ForkedProcess] = {}
+
+    def start(self, python: str) -> None:
+        """Spawn it; it waits for its plan.
+
+        @param python: the interpreter, as the host has it.
+        @raise OSError: no process can be made.
+        """
+        ours, theirs = socket_pair()
+        null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            self._transport = self._reactor.spawnProcess(
+                self,
+                python,
+                [python, "-I", "-S", ENCLOSURE],
+                env={},
+                childFDs={0: null, 1: "r", 2: "r", 3: theirs.fileno()},
+            )
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+            os.close(null)
+        self.pid = self._transport.pid
+        self._control = ControlSocket(self._reactor, ours, self._take, self.kill)
+
+    def begin(self, plan: Mapping[str, Any], trees: Sequence[int]) -> None:
+        """Let it set itself up.
+
+        @param trees: detached mounts for it; the caller keeps its own.
+        """
+        self._control.send(dict(plan), trees)
+
+    def fork(self, process: ForkedProcess, descriptors: Sequence[int]) -> None:
+        """Ask for a child.
+
+        @param process: is told when it is born, or lost.
+        @param descriptors: its control socket, stdout, stderr, and perhaps its cgroup.
+        @raise LimitExceeded: too many wait to be born.
+        """
+        self.forks += 1
+        self._expected[self.forks] = process
+        try:
+            self._control.send({"id": self.forks}, descriptors)
+        except BaseException:
+            del self._expected[self.forks]
+            raise
+
+    def retire(self) -> None:
+        """End it once everybody that it was asked for is born."""
+        self.serving = False
+        self._retiring = True
+        if not self._expected:
+            self._control.close()
+
+    def kill(self) -> None:
+        """End it now; its agents live on."""
+        self.serving = False
+        self._control.close()
+        with contextlib.suppress(ProcessExitedAlready):
+            self._transport.signalProcess("KILL")
+
+    def _take(self, message: dict[str, Any], fds: list[int], sender: int) -> None:
+        number = message.get("id")
+        process = self._expected.pop(number, None) if isinstance(number, int) else None
+        if message.get("op") == "born" and process is not None and len(fds) == 1:
+            process.born(fds[0])
+            fds = []
+        elif process is not None:
+            self.log.warn(
+                "the nursery could not fork: {text}", text=_printable(message.get("text"))
+            )
+            process.lost()
+        elif message.get("op") == "ready":
+            for module, reason in message.get("left_out", {}).items():
+                self.log.warn(
+                    "nursery.preload: {module} cannot be imported: {reason}",
+                    module=_printable(module),
+                    reason=_printable(reason),
+                )
+            self.serving = True
+            self._ready(self)
+        elif message.get("op") == "failed":
+            step, text = _printable(message.get("step")), _printable(message.get("text"))
+            path = _printable(message.get("path", ""))
+            self._reason = f"{step}: {text}" + (f" ({path})" if path else "")
+            self.kill()
+        for descriptor in fds:
+            os.close(descriptor)
+        if self._retiring and not self._expected:
+            self._control.close()
+
+    def outReceived(self, data: bytes) -> None:
+        """What it, or a preloaded module, prints."""
+        self.log.info("nursery: {text}", text=_printable(data.decode(errors="replace")))
+
+    def errReceived(self, data: bytes) -> None:
+        """The same."""
+        self.outReceived(data)
+
+    def processEnded(self, reason: object) -> None:
+        """It is gone."""
+        self.serving = False
+        self._control.close()
+        lost, self._expected = list(self._expected.values()), {}
+        for process in lost:
+            process.lost()
+        self._gone(self, self._reason)
+
+
+def _printable(text: object) -> str:
+    return _CONTROL.sub(" ", str(text))[:LOG_LINE]

@@ -1,0 +1,111 @@
+"""The root that the nursery makes once, and what each child adds to its copy.
+
+The nursery has the host's mounts as they were when it started, and its own root
+on top of them. It is chrooted into that root and its working directory is the
+host's; a child has a copy of both.
+"""
+
+from __future__ import annotations
+
+import os
+
+from clove.sandbox import mounts, syscalls
+from clove.sandbox.mounts import NOEXEC, NOSUID
+from clove.sandbox.root import DEVICE_LINKS, DEVICES, SHM_BYTES, PrivateRoot, bound, new_proc
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+__all__ = ["MOST_TREES", "PLACES", "BaseRoot", "RootOnBase", "receive_trees", "return_to_host"]
+
+PLACES = ("/proc", "/tmp", "/dev/shm", "/workspace", "/app")  # noqa: S108 private ones
+"""Where a child mounts its own."""
+MOST_TREES = 128
+"""Mounts that the kernel may hand over with one message."""
+SCRATCH_BYTES = 64 << 10
+"""Room for files of a child's own in /etc."""
+
+
+def receive_trees(binds: Sequence[dict[str, Any]], trees: Sequence[int]) -> None:
+    """Let binds that the kernel has opened name their descriptor."""
+    for bind in binds:
+        if "tree" in bind:
+            bind["tree"] = trees[bind["tree"]]
+
+
+def return_to_host() -> None:
+    """In a child: the host's root is the root again, as the nursery knew it."""
+    os.chroot(".")
+
+
+class BaseRoot(PrivateRoot):
+    """The nursery's own root: what all sandboxes have, and nothing else."""
+
+    def prepare(self, spec: Mapping[str, Any]) -> None:
+        """Make it, read-only, and move into it.
+
+        @param spec: the fields of C{SandboxSpec}.
+        @raise OSError: its filename names the path that could not be had.
+        """
+        mounts.follow_host()
+        host = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        binds = [(bind["target"], tree) for bind in spec["binds"] if (tree := bound(bind)) >= 0]
+        devices = [(name, mounts.copy(f"/dev/{name}", NOSUID | NOEXEC)) for name in DEVICES]
+        self._place_root("/")  # on top of everything, so that it hides nothing
+        self._add_tmpfs("/dev", 1 << 20, mode="0755")
+        for name, tree in devices:
+            self._attach(tree, f"/dev/{name}")
+        for target, tree in binds:
+            self._attach(tree, target)
+        for path, text in {**DEVICE_LINKS, **spec["links"]}.items():
+            self._link(path, text)
+        for path, text in spec["files"].items():
+            self._write(path, text)
+        for path in PLACES:
+            parent, name = self._parent(path)
+            mounts.make(parent, name, is_a_directory=True)
+            os.close(parent)
+        self._seal()
+        os.fchdir(self._root)
+        os.chroot(".")
+        os.fchdir(host)
+        os.close(host)
+        os.close(self._root)
+
+
+class RootOnBase(PrivateRoot):
+    """A child's root: its copy of the nursery's, with its own mounts."""
+
+    def build(self, spec: Mapping[str, Any], *, own_proc: bool) -> None:
+        """Add what the spec has beyond the base. @see: L{PrivateRoot.build}.
+
+        @param spec: its `beyond` has the binds and files that the base lacks.
+        """
+        self._root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        return_to_host()
+        mounts.make_private()
+        beyond = spec["beyond"]
+        binds = [(bind["target"], tree) for bind in beyond["binds"] if (tree := bound(bind)) >= 0]
+        proc = new_proc()
+        for path, size in sorted({"/dev/shm": SHM_BYTES, **spec["tmpfs"]}.items()):  # noqa: S108
+            self._add_tmpfs(path, size)
+        for target, tree in binds:
+            self._attach(tree, target)
+        if beyond["files"]:
+            self._cover_files(beyond["files"])
+        self._mount_proc(proc)
+
+    def _cover_files(self, files: Mapping[str, str]) -> None:
+        """Mount files over those of the base. Their own mount is hidden below /proc."""
+        tree = mounts.tmpfs(SCRATCH_BYTES, NOSUID | NOEXEC | mounts.NODEV, mode="0755")
+        for number, text in enumerate(files.values()):
+            mounts.write_file(tree, str(number), text)
+        syscalls.mount_setattr(tree, mounts.RDONLY, recursive=False)
+        target = mounts.reach(self._root, "proc")
+        syscalls.move_mount(tree, target)
+        os.close(target)
+        for number, path in enumerate(files):
+            self._attach(mounts.clone(tree, str(number)), path)
+        os.close(tree)

@@ -1,0 +1,126 @@
+"""A forked process becomes `python SCRIPT ...`, as if it had been started so.
+
+What python does before it runs a script (its documentation, "Command line and
+environment") is done again where a fork leaves it otherwise: arguments,
+environment, module path, `__main__`, signals, descriptors, random state.
+"""
+
+from __future__ import annotations
+
+import atexit
+import builtins
+import gc
+import importlib
+import importlib.machinery
+import os
+import signal
+import site
+import sys
+import time
+import types
+
+from clove.sandbox import capabilities, syscalls
+from clove.sandbox.nursery import process_title
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+__all__ = ["Script"]
+
+
+class Script:
+    """The program of one agent.
+
+    @param argv: the interpreter, the script's path and its arguments.
+    @param env: the whole environment.
+    @param path: module path of the interpreter without the script's directory
+        and what the environment says.
+    """
+
+    def __init__(self, argv: Sequence[str], env: Mapping[str, str], path: Sequence[str]) -> None:
+        self._argv = list(argv)
+        self._env = dict(env)
+        self._path = list(path)
+
+    def run(self) -> None:
+        """Run it in this process. Returns when it has; raises SystemExit as a script does."""
+        file = self._argv[1]
+        module = self._become(file)
+        try:
+            with open(file, "rb") as source:
+                code = compile(source.read(), file, "exec", dont_inherit=True)
+            exec(code, module.__dict__)  # noqa: S102 running it is what this is for
+        except SystemExit:
+            raise
+        except BaseException as error:
+            _report(error, module)
+            sys.exit(1)
+
+    def _become(self, file: str) -> types.ModuleType:
+        """Set the process up; gives the module that the script is."""
+        signal.set_wakeup_fd(-1)
+        _python_signals()
+        syscalls.close_from(3)  # the kernel takes it as the word that the program runs
+        capabilities.show_memory()
+        os.environ.clear()
+        os.environ.update(self._env)
+        time.tzset()
+        sys.argv = self._argv[1:]
+        sys.orig_argv = self._argv
+        process_title.change(self._argv, self._env)
+        self._set_path(file)
+        _seed()
+        module = types.ModuleType("__main__")
+        module.__dict__.update(
+            __annotations__={},
+            __builtins__=builtins,
+            __cached__=None,
+            __file__=file,
+            __loader__=importlib.machinery.SourceFileLoader("__main__", file),
+        )
+        sys.modules["__main__"] = module
+        gc.enable()
+        return module
+
+    def _set_path(self, file: str) -> None:
+        named = [part for part in self._env.get("PYTHONPATH", "").split(":") if part]
+        sys.path[:] = [os.path.dirname(file), *named, *self._path]
+        if site.ENABLE_USER_SITE:  # the workspace may have one from an earlier run
+            site.addusersitepackages(set(sys.path))
+        sys.path_importer_cache.clear()
+        importlib.invalidate_caches()
+
+
+def _python_signals() -> None:
+    """What the interpreter sets when it starts; everything else is at its default."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+
+def _seed() -> None:
+    """New random state for whoever keeps any. `random` has seen to itself after the fork."""
+    numpy = sys.modules.get("numpy.random")
+    if numpy is not None:
+        numpy.seed()
+    names: Any = sys.modules.get("tempfile")
+    if names is not None:
+        names._name_sequence = None
+        names.tempdir = None
+
+
+def _report(error: BaseException, module: types.ModuleType) -> None:
+    """What the interpreter does about an uncaught exception, without our frames."""
+    trace: Any = error.__traceback__
+    while trace is not None and trace.tb_frame.f_globals is not module.__dict__:
+        trace = trace.tb_next
+    sys.last_type, sys.last_value, sys.last_traceback = type(error), error, trace
+    sys.excepthook(type(error), error, trace)
+    if isinstance(error, KeyboardInterrupt):  # then python dies of the signal
+        atexit._run_exitfuncs()
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)

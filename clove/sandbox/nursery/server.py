@@ -1,0 +1,144 @@
+"""The nursery at work: forks when the kernel asks, and knows nothing of agents.
+
+`enclosure.py` becomes this program by exec, with the environment that agents
+have and the control socket as descriptor 3. Where L{serve} returns, the process
+is an agent's main program.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import os
+import signal
+import sys
+import threading
+
+from clove.client import blocking  # noqa: F401 what every agent has loaded
+from clove.sandbox import capabilities, program, syscalls
+from clove.sandbox.confinement import perform
+from clove.sandbox.control import Channel
+from clove.sandbox.namespaces import FLAGS
+from clove.sandbox.nursery.birth import BORN_INTO, WarmStart
+from clove.sandbox.nursery.cloning import clone
+from clove.sandbox.nursery.roots import MOST_TREES
+from clove.sandbox.nursery.script import Script
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+__all__ = ["serve"]
+
+CONTROL = 3
+NAMESPACES = sum(FLAGS[kind] for kind in BORN_INTO)
+
+
+def serve(facts: Mapping[str, Any]) -> Script:
+    """Fork children until the kernel hangs up; returns in them alone, never here.
+
+    @param facts: `outside`, the kernel's own namespaces; `preload`, modules to import.
+    """
+    channel = Channel(CONTROL)
+    left_out = _preload(facts["preload"])
+    problem = _unfit()
+    if problem:
+        channel.send({"op": "failed", "step": "preload", "errno": 0, "text": problem})
+        os._exit(1)
+    capabilities.hide_memory()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children need no burial
+    path = list(sys.path)
+    gc.collect()
+    gc.freeze()  # what is shared stays shared
+    channel.send({"op": "ready", "left_out": left_out})
+    while True:
+        try:
+            received = channel.receive()
+        except ConnectionError:
+            received = None
+        if received is None:
+            os._exit(0)
+        message, given = received
+        if _forked(channel, message["id"], given):
+            return _grow_up(facts["outside"], path)
+
+
+def _preload(modules: Sequence[str]) -> dict[str, str]:
+    """Import modules; gives those that could not be, with the reason."""
+    left_out = {}
+    for name in modules:
+        try:
+            importlib.import_module(name)
+        except Exception as error:
+            left_out[name] = f"{type(error).__name__}: {error}"
+    return left_out
+
+
+def _unfit() -> str:
+    """What would break in a fork."""
+    threads = [thread.name for thread in threading.enumerate()]
+    if len(threads) > 1 or len(os.listdir("proc/self/task")) > 1:
+        return f"a preloaded module has started threads: {', '.join(threads[1:]) or 'unnamed'}"
+    listed = [int(name) for name in os.listdir("proc/self/fd")]
+    held = [number for number in listed if number > CONTROL and _is_open(number)]
+    return f"a preloaded module holds descriptors: {held}" if held else ""
+
+
+def _is_open(number: int) -> bool:
+    try:
+        os.fstat(number)
+    except OSError:
+        return False
+    return True
+
+
+def _forked(channel: Channel, number: int, given: list[int]) -> bool:
+    """Fork once, and say so to the kernel; true in the child, which has what was given."""
+    control, out, err, *cgroup = given
+    answer: dict[str, Any] = {"op": "born", "id": number}
+    pidfds: list[int] = []
+    try:
+        pid, pidfd = clone(NAMESPACES, cgroup[0] if cgroup else -1)
+        if pid == 0:
+            channel.detach()
+            for target, descriptor in ((1, out), (2, err), (CONTROL, control)):
+                os.dup2(descriptor, target)
+            syscalls.close_from(CONTROL + 1)
+            return True
+        pidfds = [pidfd]
+    except OSError as error:
+        answer = {"op": "failed", "id": number, "errno": error.errno, "text": error.strerror}
+    for descriptor in given:
+        os.close(descriptor)
+    channel.send(answer, pidfds)
+    for descriptor in pidfds:
+        os.close(descriptor)
+    return False
+
+
+def _grow_up(outside: Mapping[str, str], path: Sequence[str]) -> Script:
+    """Be process 1 of a sandbox to the end; returns in its child, the main program."""
+    try:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        channel = Channel(CONTROL, most_fds=MOST_TREES)
+        received = channel.receive()
+        if received is not None:
+            spec, trees = received
+            perform(WarmStart(channel, spec, outside, trees), channel)
+        os._exit(0)
+    except program.Forked:
+        channel.detach()
+    except BaseException:
+        os._exit(1)
+    return Script(spec["argv"], spec["env"], path)
+
+
+if __name__ == "__main__":
+    del sys.path[0]  # the directory of this file
+    _facts = json.loads(sys.argv[1])
+    _library = os.environ["PYTHONPATH"]
+    if sys.path and sys.path[0] == _library:  # the environment of each agent says it anew
+        del sys.path[0]
+    serve(_facts).run()

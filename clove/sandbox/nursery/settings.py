@@ -1,0 +1,22 @@
+"""The `[nursery]` part of the configuration."""
+
+from __future__ import annotations
+
+import msgspec
+
+__all__ = ["NurserySettings"]
+
+
+class NurserySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Warm start (`docs/nursery.md`)."""
+
+    enabled: bool = True
+    """False: every agent starts cold."""
+    preload: list[str] = []
+    """Modules that a warm agent finds loaded. They are imported in a sandbox without
+    network, and must start no threads and hold no files."""
+    renew_after: int = 1000
+    """Agents forked from one nursery; then a new one, with a hash seed and address
+    layout of its own, takes its place."""
+    start_timeout: float = 30.0
+    """Seconds until a nursery must be ready; then it is ended and tried again later."""
