@@ -162,8 +162,7 @@ async def resume(ctx: Context, request: TargetRequest) -> ResumeReply:
 
 
 def _page(agent: Agent, since: int) -> LogsReply:
-    lines, lost = agent.logbook.since(since)
-    lines = lines[:LINES_AT_ONCE]
+    lines, lost = agent.logbook.since(since, LINES_AT_ONCE)
     following = lines[-1].offset + 1 if lines else max(since, agent.logbook.next_offset)
     return LogsReply(agent_id=agent.agent_id, lines=lines, next=following, lost=lost)
 
