@@ -20,7 +20,7 @@ from collections.abc import Callable
 from clove.sandbox.syscall_lists import ALLOWED, CHECKED, REFUSED
 from clove.sandbox.syscall_numbers import NUMBERS
 
-facts = json.loads(sys.argv[1])
+facts = json.loads(sys.argv[-1])
 libc = ctypes.CDLL(None, use_errno=True)
 libc.syscall.restype = ctypes.c_long
 machine = os.uname().machine
