@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from clove.kernel.principal import Principal
     from clove.kernel.registry import Registry
     from clove.kernel.state import StateStore
+    from clove.kernel.stream import Stream
     from clove.kernel.threads import Threads
     from clove.messages import Reply
 
@@ -59,5 +60,5 @@ class Context:
 
     kernel: Kernel
     principal: Principal
-    stream: Callable[[Reply], None] | None = None
+    stream: Stream | None = None
     push: Callable[[Reply], bool] | None = None
