@@ -51,15 +51,24 @@ class Arena(Host):
     start: str = "cold"
 
     def attempts(self, program: str, facts: Any = None, **fields: Any) -> Any:
-        """What the attempts of a program beside this file came to.
+        """What the attempts of a program beside this file came to; see L{begin_attempts}."""
+        return self.printed(self.begin_attempts(program, facts, **fields)["id"])
 
-        @param fields: of SPAWN; with `as_command` they are made by a command of an agent's.
+    def begin_attempts(
+        self, program: str, facts: Any = None, *, as_command: bool = False, **fields: Any
+    ) -> dict[str, Any]:
+        """Spawn a program of attempts; the reply.
+
+        @param facts: what it is told.
+        @param as_command: a command (EXEC) of an agent makes the attempts.
         """
-        source = Path(__file__).with_name(program).read_text()
-        frame = Path(__file__).with_name("attempting.py").read_text()
-        source = _IMPORT.sub(lambda _: frame, source)
-        how = self.command if fields.pop("as_command", False) else self.run
-        return how(source, json.dumps(facts or {}), **fields)
+        place = Path(__file__).parent
+        frame = (place / "attempting.py").read_text()
+        source = _IMPORT.sub(lambda _: frame, (place / program).read_text())
+        args = [json.dumps(facts or {})]
+        if as_command:
+            return self.begin(_AS_COMMAND.format(source=source, args=args), **fields)
+        return self.begin(source, *args, **fields)
 
     def begin(self, source: str, *args: str, **fields: Any) -> dict[str, Any]:
         """Spawn a script of this text with the default profile; the reply.
@@ -99,10 +108,6 @@ class Arena(Host):
         out = "".join(line["text"] for line in lines if line["stream"] in (1, "stdout"))
         assert ended["exit_code"] == 0, (ended, lines[-30:])
         return json.loads(out)
-
-    def command(self, source: str, *args: str, **fields: Any) -> Any:
-        """What the same prints when it is a command (EXEC) of an agent."""
-        return self.run(_AS_COMMAND.format(source=source, args=list(args)), **fields)
 
     def say(self, agent_id: int, message: Any) -> Any:
         """Send an agent something, and take its answer."""

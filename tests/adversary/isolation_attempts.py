@@ -270,7 +270,18 @@ def kernel_facts() -> object:
 
 @attempt
 def sys_and_host_directories() -> object:
-    paths = ("/sys", "/root", "/home", "/var", "/run", "/boot", "/mnt", "/srv", "/media")
+    paths = (
+        "/sys",
+        "/root",
+        "/home",
+        "/var/lib",
+        "/var/run",
+        "/run",
+        "/boot",
+        "/mnt",
+        "/srv",
+        "/media",
+    )
     return [path for path in paths if os.path.exists(path)]
 
 
