@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
     from clove.kernel.agents import Agents
+    from clove.kernel.attempts import Attempts
     from clove.kernel.audit import AuditLog
     from clove.kernel.egress import Egress
     from clove.kernel.events import EventBus
@@ -46,6 +47,7 @@ class Kernel:
     threads: Threads
     commands: Commands
     file_limits: FileLimits
+    attempts: Attempts
 
 
 @dataclass(slots=True)

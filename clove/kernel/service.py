@@ -18,10 +18,11 @@ import clove
 from clove.errors import CloveError
 from clove.kernel.agents import Agents
 from clove.kernel.agents.ancestry import AgentFinder
-from clove.kernel.agents.launch import Places
+from clove.kernel.agents.launch import Places, report
 from clove.kernel.agents.logbook import Logbook, LogFile
 from clove.kernel.agents.plan import Host
 from clove.kernel.agents.workspace import StateDir
+from clove.kernel.attempts import Attempts
 from clove.kernel.audit import AuditLog
 from clove.kernel.config import Config, default_state_dir
 from clove.kernel.connection import KernelConnection
@@ -142,6 +143,7 @@ class KernelService(Service):
             threads=self._threads,
             commands=Commands(reactor, limits.exec),
             file_limits=limits.files,
+            attempts=self._make_attempts(),
         )
         self._sessions = Sessions(
             reactor,
@@ -174,6 +176,19 @@ class KernelService(Service):
             bounds=self._config.limits.agents,
             listen=self._listen_for,
             gateways=self._gateways,
+        )
+
+    def _make_attempts(self) -> Attempts:
+        return Attempts(
+            self._reactor,
+            self._launcher,
+            self._gateways,
+            self._config.limits.attempts,
+            library=os.path.dirname(os.path.realpath(clove.__file__)),
+            new_id=self._registry.new_id,
+            places=self._places.throwaway,
+            forget=self._places.remove,
+            report=report,
         )
 
     def _connection(self) -> KernelConnection:
@@ -329,6 +344,7 @@ class KernelService(Service):
             await _stopped(port)
         if self._sweep is not None and self._sweep.running:
             self._sweep.stop()
+        await self.kernel.attempts.stop()
         await self.kernel.agents.stop()
         while self._tasks:
             await next(iter(self._tasks))

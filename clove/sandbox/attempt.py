@@ -125,11 +125,12 @@ def execute(words: Mapping[str, Any]) -> dict[str, str]:
     if not words.get("filter"):
         return not_tried("there is no system call filter for this machine")
     os.chdir(words["cwd"])
+    programs = _places(words["program"])
     reader, writer = os.pipe2(os.O_CLOEXEC)
     pid = os.fork()
     if pid == 0:
         try:
-            _become(words, writer)
+            _become(programs, binascii.a2b_base64(words["filter"]), writer)
         finally:
             os._exit(0)
     os.close(writer)
@@ -146,8 +147,19 @@ def execute(words: Mapping[str, Any]) -> dict[str, str]:
     return not_tried("the program could not be held at its first step")
 
 
-def _become(words: Mapping[str, Any], writer: int) -> None:
-    """In the child: become the program, or say why not. Allocates nothing late."""
+def _places(program: str) -> list[str]:
+    """Where a program may be, as execvp(3) looks for it."""
+    if "/" in program:
+        return [program]
+    path = os.environ.get("PATH", os.defpath)
+    return [os.path.join(directory, program) for directory in path.split(":")]
+
+
+def _become(programs: list[str], call_filter: bytes, writer: int) -> None:
+    """In the child: become a program, or say why not. Allocates next to nothing late.
+
+    @param call_filter: of L{clove.sandbox.exec_filter}.
+    """
     import ctypes
     import gc
     import resource
@@ -155,14 +167,13 @@ def _become(words: Mapping[str, Any], writer: int) -> None:
 
     gc.disable()
     libc = ctypes.PyDLL(None, use_errno=True)
-    program = binascii.a2b_base64(words["filter"])
-    places = [os.fsencode(place) for place in words["programs"]]
-    names = [json.dumps(place).encode() for place in words["programs"]]
-    arguments = (ctypes.c_char_p * 2)(os.fsencode(words["programs"][0]), None)
+    places = [os.fsencode(place) for place in programs]
+    names = [json.dumps(place).encode() for place in programs]
+    arguments = (ctypes.c_char_p * 2)(places[0], None)
     environment = (ctypes.c_char_p * 1)(None)
-    instructions = ctypes.create_string_buffer(program, len(program))
+    instructions = ctypes.create_string_buffer(call_filter, len(call_filter))
     header = ctypes.create_string_buffer(
-        struct.pack("@HP", len(program) // 8, ctypes.addressof(instructions))
+        struct.pack("@HP", len(call_filter) // 8, ctypes.addressof(instructions))
     )
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.dup2(writer, REPORT, inheritable=False)

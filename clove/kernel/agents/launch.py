@@ -22,7 +22,9 @@ from clove.errors import CloveError, InvalidRequest, NotFound, Unavailable
 from clove.kernel.agents.exhaustion import Watch
 from clove.kernel.agents.exposure import NOTHING, Exposure, Wish, wish
 from clove.kernel.agents.plan import Host, Limits, check_request, own_uid, plan, settle_limits
+from clove.kernel.agents.profile import Profile, Throwaway, on_host
 from clove.kernel.agents.survey import Keepsakes, expose
+from clove.kernel.principal import Kind
 from clove.kernel.threads import to_the_end
 from clove.policy import ports_named
 from clove.sandbox.cgroups import CgroupLimits
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
     from clove.sandbox.launcher import Launcher
     from clove.sandbox.spec import SandboxSpec
 
-__all__ = ["Places", "find_python"]
+__all__ = ["Places", "find_python", "report"]
 
 
 def find_python(asked: str | None) -> tuple[str, list[str]]:
@@ -133,6 +135,7 @@ class Places:
         self._workspaces: dict[int, Workspace] = {}
         self._cgroup_of: dict[int, AgentCgroup] = {}
         self._closers: dict[int, Callable[[], Deferred[Any]]] = {}
+        self._profiles: dict[int, Profile] = {}
 
     def check(self, request: SpawnRequest) -> Limits:
         """Refuse a request that cannot be met here; see L{check_request}."""
@@ -207,9 +210,10 @@ class Places:
             sandbox.done.addCallback(ended)
             principal.view = sandbox
             principal.shown = wished
+            self._profiles[agent_id] = Profile(spec, fallback, limits, exposure)
             inside = cgroup is not None and sandbox.isolation.cgroup
             agent.cgroup = cgroup.path if cgroup is not None and inside else None
-            agent.isolation = _report(sandbox, cgroup)
+            agent.isolation = report(sandbox, cgroup)
             if wished != Wish() and sandbox.isolation.namespaces.get("mnt"):
                 agent.isolation["exposed"] = exposure.to_wire()
             agent.logbook.hold = sandbox.hold_output
@@ -219,6 +223,20 @@ class Places:
             return sandbox
 
         return launch
+
+    async def throwaway(self, principal: Principal, number: int) -> Throwaway:
+        """Places like a principal's, for another program.
+
+        @param number: an id that nobody has; L{remove} takes what belongs to it away.
+        @raise Unavailable: it does not run, or there is no room.
+        """
+        if principal.kind is not Kind.AGENT:
+            return on_host(self._host, principal.cwd)
+        profile = self._profiles.get(principal.agent_id)
+        if profile is None:
+            raise Unavailable("the agent has no sandbox now", hint="try again when it runs")
+        cgroup = await self._make_cgroup(number, profile.limits)
+        return await self._threads.run(profile.again, cgroup)
 
     async def _expose(self, wished: Wish, spec: SandboxSpec) -> Exposure:
         """What of the host to mount, as it is now.
@@ -256,6 +274,7 @@ class Places:
         closer = self._closers.pop(agent_id, None)
         cgroup = self._cgroup_of.pop(agent_id, None)
         workspace = self._workspaces.pop(agent_id, None)
+        self._profiles.pop(agent_id, None)
         try:
             if closer is not None:
                 await closer()
@@ -277,7 +296,7 @@ def _cgroup_limits(limits: Limits) -> CgroupLimits:
     )
 
 
-def _report(sandbox: Any, cgroup: AgentCgroup | None) -> dict[str, Any]:
+def report(sandbox: Any, cgroup: AgentCgroup | None) -> dict[str, Any]:
     """The truth about isolation: the launcher's, with the cgroup's added."""
     isolation = sandbox.isolation
     if cgroup is not None and isolation.cgroup:
