@@ -43,13 +43,15 @@ test-vm: venv ## the tests that need cgroup v2 and systemd, in a guest (VM_ARGS=
 trial: dev ## the part of the suite that plain trial runs
 	$(call quietly,trial,tools/run-trial)
 
-bench: dev ## requests a second, as ratios to the least that a server can do
+bench: dev ## requests a second, isolation, starts of agents, with what they compare to
 	@$(PY) -m bench.run
 	@$(PY) -m bench.isolation
+	@$(PY) -m bench.spawn
 
 bench-smoke: dev ## the bench in a few seconds, to see that it runs
 	@$(PY) -m bench.run --smoke
 	@$(PY) -m bench.isolation --smoke
+	@$(PY) -m bench.spawn --smoke
 
 docs: dev ## API documentation in apidocs/
 	@.venv/bin/pydoctor -q -W --project-name Clove --docformat epytext --html-output apidocs \

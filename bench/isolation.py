@@ -16,14 +16,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import socket
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
 from bench.servers import Unavailable, cpu_seconds, kernel, workplace
-from clove.framing import HEADER_SIZE, FrameDecoder, Opcode, encode
+from bench.wire import Client
+from clove.framing import Opcode
 
 __all__ = ["main"]
 
@@ -49,48 +49,6 @@ SCRIPTS = {
     "dies": "import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n",
 }
 LIMITS = {"memory": 256 << 20, "max_pids": 64, "cpu_quota": 50_000, "cpu_period": 100_000}
-
-
-class Client:
-    """One connection that waits for each reply."""
-
-    def __init__(self, path: str) -> None:
-        self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.settimeout(60)
-        self._socket.connect(path)
-
-    def call(self, opcode: int, payload: bytes = b"") -> bytes:
-        """The reply's payload."""
-        self._socket.sendall(encode(0, opcode, payload))
-        decoder = FrameDecoder(16 << 20)
-        while True:
-            data = self._socket.recv(1 << 16)
-            if not data:
-                raise ConnectionError("the kernel closed the connection")
-            frames = decoder.feed(data)
-            if frames:
-                return frames[0].payload
-
-    def request(self, opcode: Opcode, **fields: Any) -> Any:
-        """The reply as JSON."""
-        return json.loads(self.call(opcode, json.dumps(fields).encode()))
-
-    def round_trips(self, seconds: float) -> list[float]:
-        """Microseconds of each NOOP, one after the other, for a while."""
-        frame = encode(0, Opcode.NOOP, b"")
-        clock, times = time.perf_counter, []
-        end = clock() + seconds
-        while (start := clock()) < end:
-            self._socket.sendall(frame)
-            left = HEADER_SIZE
-            while left:
-                left -= len(self._socket.recv(left))
-            times.append((clock() - start) * 1e6)
-        return times
-
-    def close(self) -> None:
-        """Hang up."""
-        self._socket.close()
 
 
 def summary(times: list[float]) -> dict[str, float]:

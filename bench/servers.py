@@ -93,11 +93,14 @@ def echo_server(program: Path, place: Path) -> Iterator[str]:
 
 
 @contextmanager
-def kernel(place: Path) -> Iterator[tuple[str, int]]:
-    """A kernel as users run it, on the offline model; its socket's path and its pid."""
+def kernel(place: Path, settings: str = "") -> Iterator[tuple[str, int]]:
+    """A kernel as users run it, on the offline model; its socket's path and its pid.
+
+    @param settings: more of its configuration, TOML.
+    """
     path = str(place / "clove.sock")
     config = place / "clove.toml"
-    config.write_text('[llm]\nprovider = "offline"\n')
+    config.write_text('[llm]\nprovider = "offline"\n' + settings)
     twistd = Path(sys.executable).parent / "twistd"
     command = [str(twistd), "-n", "--pidfile=", "clove-kernel", "--socket", path]
     command += ["--state-dir", str(place / "state"), "--config", str(config)]

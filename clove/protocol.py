@@ -11,6 +11,7 @@ import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPullProducer
 from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
 from twisted.internet.protocol import Protocol, connectionDone
@@ -42,6 +43,7 @@ class FrameProtocol(Protocol):
         self.decoder = FrameDecoder(max_payload)
         self.congested = False
         self._reading = True
+        self._waiting: list[Deferred[None]] = []
         self._send_now: Callable[[bytes], int] = self._write_all
 
     # what a subclass fills in
@@ -55,7 +57,10 @@ class FrameProtocol(Protocol):
         raise NotImplementedError
 
     def drained(self) -> None:
-        """The peer took all that was buffered."""
+        """The peer took all that was buffered. Subclasses upcall."""
+        waiting, self._waiting = self._waiting, []
+        for one in waiting:
+            one.callback(None)
 
     # receiving
 
@@ -152,6 +157,12 @@ class FrameProtocol(Protocol):
                 self.overflowed()
             else:
                 self.pause_reading()
+
+    def when_drained(self) -> Deferred[None]:
+        """Fires when the peer has taken all that is buffered; never, if it is lost before."""
+        waiting: Deferred[None] = Deferred(self._waiting.remove)
+        self._waiting.append(waiting)
+        return waiting
 
     @property
     def unsent(self) -> int:

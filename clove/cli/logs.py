@@ -74,7 +74,18 @@ def _lines(
         if not page["lines"]:
             break
     if follow:
-        yield from client.follow_logs(agent, since=start)
+        yield from _followed(console, client, agent, start)
+
+
+def _followed(
+    console: Console, client: CloveClient, agent: str | int, start: int
+) -> Iterator[dict[str, Any]]:
+    """The lines as they come; says how many came faster than they could be shown."""
+    for line in client.follow_logs(agent, since=start):
+        if line["offset"] > start:
+            console.remark(f"{line['offset'] - start} lines came too fast and are no longer held")
+        start = line["offset"] + 1
+        yield line
 
 
 def show(console: Console, line: dict[str, Any]) -> None:

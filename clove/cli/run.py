@@ -58,6 +58,7 @@ class Size(click.ParamType):  # type: ignore[type-arg]
     "--network", is_flag=True, default=None, help="With the network that its permissions allow."
 )
 @click.option("--memory", type=Size(), help="At most so much memory (512M).")
+@click.option("--cold", is_flag=True, help="In an interpreter started for it alone.")
 @click.option("--allow-degraded", is_flag=True, help="Also where isolation is incomplete.")
 @click.option(
     "--restart",
@@ -101,6 +102,7 @@ def _fields(
     unsandboxed: bool,
     network: bool | None,
     memory: int | None,
+    cold: bool,
     allow_degraded: bool,
     restart: str,
     level: str | None,
@@ -115,6 +117,7 @@ def _fields(
         "network": network or None,
         "limits": None if memory is None else {"memory": memory},
         "allow_degraded": allow_degraded,
+        "warm": False if cold else None,
         "restart_policy": restart,
         "permissions": level,
         "env": dict(pair.split("=", 1) for pair in env) or None,

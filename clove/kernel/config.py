@@ -13,6 +13,7 @@ import msgspec
 from clove.errors import InvalidRequest
 from clove.kernel.agents.logbook import LogLimits
 from clove.kernel.agents.settings import AgentLimits
+from clove.kernel.attempts import AttemptLimits
 from clove.kernel.audit import AuditLimits
 from clove.kernel.connection_limits import ConnectionLimits
 from clove.kernel.egress import EgressLimits, EgressSettings
@@ -73,6 +74,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     gateway: GatewayLimits = GatewayLimits()
     results: AsyncLimits = AsyncLimits()
     metrics: MetricsLimits = MetricsLimits()
+    attempts: AttemptLimits = AttemptLimits()
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -20,7 +20,6 @@ from clove.errors import CloveError, InvalidRequest, LimitExceeded
 from clove.framing import (
     HEADER,
     MAGIC,
-    MORE,
     TAG,
     BadFrame,
     Frame,
@@ -28,6 +27,7 @@ from clove.framing import (
     TooLarge,
     encode,
 )
+from clove.kernel.stream import Stream
 from clove.messages import Reply, decode, encode_error
 from clove.messages import encode as encode_json
 from clove.messages.session import HelloReply, HelloRequest
@@ -196,10 +196,7 @@ class KernelConnection(FrameProtocol):
             self._control(frame.opcode, number, body)
             return
         opcode = frame.opcode
-
-        def stream(partial: Reply) -> None:
-            self._reply(opcode, number | MORE, encode_json(partial))
-
+        stream = Stream(self, self._reply, opcode, number)
         reply = self._dispatcher.answer(self.principal, opcode, body, stream, self.push)
         if isinstance(reply, bytes):
             self._reply(opcode, number, reply)
@@ -279,6 +276,7 @@ class KernelConnection(FrameProtocol):
 
     def drained(self) -> None:
         """The peer has read everything: go on."""
+        super().drained()
         if not self._closing:
             self._go_on()
 

@@ -28,7 +28,8 @@ class ConnectionLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """Seconds without a request after which a connection is closed; 0: never."""
     unsent: int = 64 << 20
     """Bytes of replies that may wait for an agent, over all its connections; the
-    connection that takes it past that is cut off."""
+    connection that takes it past that is cut off. LOGS with `follow` waits while a
+    quarter of it does."""
     max_connections: int = 4096
     """Connections in all; one more gets an error and a close. Less where the process
     may not have as many descriptors (RLIMIT_NOFILE): a quarter of them is kept."""

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
     from clove.kernel.agents import Agents
+    from clove.kernel.attempts import Attempts
     from clove.kernel.audit import AuditLog
     from clove.kernel.egress import Egress
     from clove.kernel.events import EventBus
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from clove.kernel.principal import Principal
     from clove.kernel.registry import Registry
     from clove.kernel.state import StateStore
+    from clove.kernel.stream import Stream
     from clove.kernel.threads import Threads
     from clove.messages import Reply
 
@@ -45,6 +47,7 @@ class Kernel:
     threads: Threads
     commands: Commands
     file_limits: FileLimits
+    attempts: Attempts
 
 
 @dataclass(slots=True)
@@ -59,5 +62,5 @@ class Context:
 
     kernel: Kernel
     principal: Principal
-    stream: Callable[[Reply], None] | None = None
+    stream: Stream | None = None
     push: Callable[[Reply], bool] | None = None

@@ -31,10 +31,10 @@ from clove.policy import check_flag
 if TYPE_CHECKING:
     from clove.kernel.context import Kernel
     from clove.kernel.principal import Principal
+    from clove.kernel.stream import Stream
 
 __all__ = ["Dispatcher", "Syscall"]
 
-Stream = Callable[[Reply], None]
 Push = Callable[[Reply], bool]
 
 

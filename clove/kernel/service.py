@@ -19,10 +19,11 @@ import clove
 from clove.errors import CloveError
 from clove.kernel.agents import Agents
 from clove.kernel.agents.ancestry import AgentFinder
-from clove.kernel.agents.launch import Places
+from clove.kernel.agents.launch import Places, report
 from clove.kernel.agents.logbook import Logbook, LogFile
 from clove.kernel.agents.plan import Host
 from clove.kernel.agents.workspace import StateDir
+from clove.kernel.attempts import Attempts
 from clove.kernel.audit import AuditLog
 from clove.kernel.config import Config, default_state_dir
 from clove.kernel.connection import KernelConnection
@@ -93,7 +94,8 @@ class KernelService(Service):
         self._registry = Registry()
         self._threads = Threads(reactor, config.threads)
         self._launcher = Launcher(reactor, self._threads, limits=limits.launch)
-        self._cgroups = _find_cgroups(self.log)
+        ids = IdRange(limits.agents.uid_base) if os.geteuid() == 0 else None
+        self._cgroups = _find_cgroups(self.log, ids.nursery if ids is not None else None)
         host_view = HostView(self._threads, self._launcher, os.getcwd())
         audit = AuditLog(reactor, limits.audit)
         self._events = EventBus(reactor, limits.events)
@@ -113,7 +115,8 @@ class KernelService(Service):
             config.nursery,
             self._places.common,
             sys.executable,
-            IdRange(limits.agents.uid_base) if os.geteuid() == 0 else None,
+            ids,
+            self._cgroups.nursery if self._cgroups is not None else None,
         )
         self._launcher.nursery = self._nursery
         agents = Agents(
@@ -153,6 +156,7 @@ class KernelService(Service):
             threads=self._threads,
             commands=Commands(reactor, limits.exec),
             file_limits=limits.files,
+            attempts=self._make_attempts(),
         )
         self._sessions = Sessions(
             reactor,
@@ -185,6 +189,19 @@ class KernelService(Service):
             bounds=self._config.limits.agents,
             listen=self._listen_for,
             gateways=self._gateways,
+        )
+
+    def _make_attempts(self) -> Attempts:
+        return Attempts(
+            self._reactor,
+            self._launcher,
+            self._gateways,
+            self._config.limits.attempts,
+            library=os.path.dirname(os.path.realpath(clove.__file__)),
+            new_id=self._registry.new_id,
+            places=self._places.throwaway,
+            forget=self._places.remove,
+            report=report,
         )
 
     def _connection(self) -> KernelConnection:
@@ -341,6 +358,7 @@ class KernelService(Service):
             await _stopped(port)
         if self._sweep is not None and self._sweep.running:
             self._sweep.stop()
+        await self.kernel.attempts.stop()
         await self.kernel.agents.stop()
         while self._tasks:
             await next(iter(self._tasks))
@@ -368,10 +386,13 @@ class KernelService(Service):
         return Deferred.fromCoroutine(self._stop())
 
 
-def _find_cgroups(log: Logger) -> CgroupTree | None:
-    """The kernel's cgroup subtree, or None where it can have none."""
+def _find_cgroups(log: Logger, spawner_uid: int | None) -> CgroupTree | None:
+    """The kernel's cgroup subtree, or None where it can have none.
+
+    @param spawner_uid: who else makes agents' processes.
+    """
     try:
-        return CgroupTree.find()
+        return CgroupTree.find(spawner_uid=spawner_uid)
     except CgroupsUnavailable as error:
         log.info("agents get no cgroups: {reason}", reason=str(error))
         return None

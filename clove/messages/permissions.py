@@ -53,25 +53,37 @@ class SetPermsReply(Reply, frozen=True, kw_only=True):
 
 
 class WhyRequest(Request, frozen=True, kw_only=True):
-    """Ask what policy would say.
+    """Ask what policy says to a syscall, and what would happen.
 
-    @ivar syscall: name or opcode.
+    @ivar syscall: name or opcode; CONNECT, with host and port, is a connection that a
+        program makes itself.
     @ivar arguments: as the syscall's own request has them.
+    @ivar agent_id: whose; without an id (or with 0) one's own.
+    @ivar attempt: try it in a throw-away sandbox with the same profile.
     """
 
     syscall: str | int
     arguments: dict[str, Any] = {}
+    agent_id: int | None = None
+    attempt: bool = True
 
 
 class WhyReply(Reply, frozen=True, kw_only=True):
-    """What policy would say to these words.
+    """What policy says to these words, and what happened.
 
     @ivar rule: the rule that decides.
-    @ivar note: what the answer does not cover.
+    @ivar note: why the two differ; without an attempt, what the answer does not cover.
+    @ivar attempt: tried, happened (succeeded, failed or not tried), error, errno_name,
+        detail, sandbox (its isolation); empty if none was asked for.
+    @ivar agrees: whether what happened is what policy says; None: nothing was tried.
     """
+
+    agent_id: int = 0
 
     syscall: str = ""
     allowed: bool = False
     rule: str = ""
     hint: str = ""
     note: str = ""
+    attempt: dict[str, Any] = {}
+    agrees: bool | None = None

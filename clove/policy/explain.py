@@ -9,7 +9,8 @@ from clove.errors import InvalidRequest
 from clove.policy.commands import check_command
 from clove.policy.decision import Decision
 from clove.policy.delegation import excesses
-from clove.policy.domains import check_address, check_url
+from clove.policy.domains import check_address, check_connection, check_url
+from clove.policy.hosts import as_address, normalise_host
 from clove.policy.levels import Level
 from clove.policy.parsing import parse
 from clove.policy.paths import check_read, check_write
@@ -25,7 +26,8 @@ def explain(
 ) -> Decision:
     """The decision for a syscall with these arguments.
 
-    @param syscall: its name in upper case, such as `READ`.
+    @param syscall: its name in upper case, such as `READ`; or CONNECT, with host and port,
+        for a connection that a program makes itself.
     @param cwd: what a relative path starts from; None if that is not known.
     @raise InvalidRequest: the arguments make no sense for it.
     """
@@ -42,6 +44,8 @@ def explain(
         return check_command(permissions, _text(arguments, "command"))
     if syscall == "HTTP":
         return _http(permissions, arguments)
+    if syscall == "CONNECT":
+        return _connect(permissions, arguments)
     if syscall == "THINK":
         return check_flag(permissions, "can_think")
     if syscall == "SPAWN":
@@ -61,6 +65,17 @@ def _http(permissions: Permissions, arguments: Mapping[str, Any]) -> Decision:
     decision, target = check_url(permissions, method, _text(arguments, "url"))
     if decision.allowed and target.address is not None:
         by_address = check_address(permissions, target.host, target.port, target.host)
+        return decision if by_address.allowed else by_address
+    return decision
+
+
+def _connect(permissions: Permissions, arguments: Mapping[str, Any]) -> Decision:
+    host, port = normalise_host(_text(arguments, "host")), arguments.get("port")
+    if not isinstance(port, int) or isinstance(port, bool) or not 0 < port < 1 << 16:
+        raise InvalidRequest("arguments need 'port', a whole number from 1 to 65535")
+    decision = check_connection(permissions, host, port)
+    if decision.allowed and as_address(host) is not None:
+        by_address = check_address(permissions, host, port, host)
         return decision if by_address.allowed else by_address
     return decision
 

@@ -158,6 +158,23 @@ class AgentCgroup:
         """The file that a process writes 0 to, to join."""
         return f"{self.path}/cgroup.procs"
 
+    def add(self, pid: int) -> None:
+        """Put a process into it. What the process has used until now stays where it was.
+
+        @raise OSError: ESRCH: it has ended; else as the kernel refuses it.
+        """
+        put(self.procs_path, str(pid))
+
+    def open(self) -> int:
+        """A descriptor of its directory for clone3(2)'s CLONE_INTO_CGROUP; the caller closes it.
+
+        It is an O_PATH one: nothing can be read or written through it. Files below it can be
+        opened by whoever may by their own rights.
+
+        @raise OSError: it is gone.
+        """
+        return os.open(self.path, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+
     def pids(self) -> list[int]:
         """Its processes, as this process sees their ids; 0 for those it cannot see."""
         return [int(line) for line in get(self.procs_path).split()]

@@ -5,12 +5,19 @@ Standard library only; blocking, so the kernel calls it in threads::
     BASE/                a cgroup that is ours to divide
         clove-kernel/    the kernel itself, when BASE may hold no processes
         clove-PID/       this kernel's agents, locked while it lives
+            nursery/     the process from which agents are forked (docs/nursery.md)
             agent-ID/
 
 Controllers can only be given on by a cgroup without processes of its own (the
 no-internal-process rule), but for the root of the hierarchy. `clove-PID` is
 locked by flock(2); a kernel that finds an unlocked one knows that its owner is
 dead, kills what is in it and takes it away.
+
+A process of another user can be allowed to fork into agents' cgroups, by clone3(2) with
+CLONE_INTO_CGROUP: Linux asks of it that it may write cgroup.procs of the target and of
+what is the nearest above both (`cgroup_procs_write_permission` in kernel/cgroup/cgroup.c).
+So these files, and nothing else, are given to it; it can start and move processes
+among the cgroups of this subtree, and neither change a limit nor reach a cgroup outside.
 """
 
 from __future__ import annotations
@@ -46,6 +53,7 @@ __all__ = [
 
 WANTED: Final = frozenset({"cpu", "memory", "pids"})
 LEAF: Final = "clove-kernel"
+NURSERY: Final = "nursery"
 
 _TREE = re.compile(r"clove-\d+(-\d+)?")
 _DELEGATE = (
@@ -168,20 +176,36 @@ class CgroupTree:
 
     @ivar path: the directory that holds the agents' cgroups.
     @ivar controllers: those of cpu, memory and pids that agents have here.
+    @ivar nursery: a cgroup for the process from which agents are forked.
+    @ivar spawner_uid: who else may fork into agents' cgroups; None: nobody.
     """
 
-    def __init__(self, path: str, controllers: frozenset[str], lock: int, site: Site) -> None:
+    def __init__(
+        self,
+        path: str,
+        controllers: frozenset[str],
+        lock: int,
+        site: Site,
+        spawner_uid: int | None = None,
+    ) -> None:
         self.path = path
         self.controllers = controllers
+        self.nursery = AgentCgroup(f"{path}/{NURSERY}")
+        self.spawner_uid = spawner_uid
         self._lock = lock
         self._site = site
 
     @classmethod
     def find(
-        cls, mountinfo: str = "/proc/self/mountinfo", own: str = "/proc/self/cgroup"
+        cls,
+        mountinfo: str = "/proc/self/mountinfo",
+        own: str = "/proc/self/cgroup",
+        spawner_uid: int | None = None,
     ) -> CgroupTree:
         """Take a base, clean up after dead kernels, and make this kernel's own subtree.
 
+        @param spawner_uid: a user, other than the kernel's own, that shall be able to fork
+            into agents' cgroups. Where that cannot be given, the tree's is None.
         @raise CgroupsUnavailable: there is no base, or it refuses.
         """
         site = survey(mountinfo, own)
@@ -192,8 +216,14 @@ class CgroupTree:
             path, lock = _own_tree(site.path)
         except OSError as error:
             raise CgroupsUnavailable(f"{site.path}: {error.strerror}") from None
-        given = _give(site.path, site.controllers)
-        return cls(path, _give(path, given), lock, site)
+        given = _give(path, _give(site.path, site.controllers))
+        tree = cls(path, given, lock, site, _spawner(path, spawner_uid))
+        try:
+            _make(tree.nursery.path)
+        except OSError as error:
+            tree.close()
+            raise CgroupsUnavailable(f"{tree.nursery.path}: {error.strerror}") from None
+        return tree
 
     def create(self, agent_id: int, limits: CgroupLimits) -> AgentCgroup:
         """An agent's cgroup with as much of its limits as can be had.
@@ -204,12 +234,12 @@ class CgroupTree:
         """
         path = f"{self.path}/agent-{agent_id}"
         try:
-            os.mkdir(path, 0o755)
+            _make(path)
         except FileExistsError:
             AgentCgroup(path).remove()
-            os.mkdir(path, 0o755)
-        with contextlib.suppress(OSError):
-            put(f"{path}/cgroup.max.descendants", "0")
+            _make(path)
+        if self.spawner_uid is not None:
+            _give_procs(path, self.spawner_uid)
         return AgentCgroup(path, *apply(path, limits, self.controllers))
 
     def close(self) -> None:
@@ -282,6 +312,28 @@ def _own_tree(base: str) -> tuple[str, int]:
         if lock is not None:
             return path, lock
     raise OSError(17, "no free name for a subtree", base)
+
+
+def _make(path: str) -> None:
+    """Make a cgroup that has none below it."""
+    os.mkdir(path, 0o755)
+    with contextlib.suppress(OSError):
+        put(f"{path}/cgroup.max.descendants", "0")
+
+
+def _give_procs(path: str, uid: int) -> None:
+    """Let a user put processes into a cgroup; its group and all other files stay as they are."""
+    os.chown(f"{path}/cgroup.procs", uid, -1, follow_symlinks=False)
+
+
+def _spawner(path: str, uid: int | None) -> int | None:
+    """Who may fork into the cgroups below a subtree now, if that could be given."""
+    if uid is not None:
+        try:
+            _give_procs(path, uid)
+        except OSError:  # not root, or a user namespace without this user
+            return None
+    return uid
 
 
 def _move(source: str, target: str) -> None:

@@ -1,57 +1,65 @@
-"""Run inside a sandbox: tries what must not work, prints what happened as JSON.
-
-Each attempt runs in a process of its own; its result is what it returns, or the
-name of the errno that stopped it.
-"""
+"""Run as an agent: tries to get out of its sandbox (rows 1, 7, 8, 9, 10 and 27)."""
 
 import ctypes
-import errno
 import fcntl
 import glob
-import json
 import os
 import resource
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
 
-Attempt = Callable[[], object]
-
-facts = json.loads(sys.argv[1])
-libc = ctypes.CDLL(None, use_errno=True)
-attempts: dict[str, Attempt] = {}
-facts_pipe = -1
-
-
-def attempt(function: Attempt) -> Attempt:
-    attempts[function.__name__] = function
-    return function
-
-
-def check(result: int) -> str:
-    if result < 0:
-        raise OSError(ctypes.get_errno(), "")
-    return "done"
-
-
-def syscall(number: int, *args: int | bytes | None) -> str:
-    words = [ctypes.c_long(arg) if isinstance(arg, int) else arg for arg in args]
-    return check(libc.syscall(ctypes.c_long(number), *words))
-
-
-def opened(path: str, flags: int = os.O_RDONLY) -> str:
-    descriptor = os.open(path, flags)
-    data = os.read(descriptor, 64) if flags == os.O_RDONLY else b""
-    os.close(descriptor)
-    return f"opened, {len(data)} bytes"
+from tests.adversary.attempting import (
+    attempt,
+    check,
+    descriptors_held,
+    facts,
+    libc,
+    opened,
+    report,
+    status_of,
+    syscall,
+)
 
 
 @attempt
 def descriptors() -> object:
-    own = os.open("/proc/self/fd", os.O_RDONLY)
-    names = {int(name) for name in os.listdir(own)} - {own, facts_pipe}
-    return sorted(name for name in names if os.path.exists(f"/proc/self/fd/{name}"))
+    return descriptors_held()
+
+
+@attempt
+def cwd() -> object:
+    return [os.getcwd(), os.readlink("/proc/self/cwd"), os.readlink("/proc/self/root")]
+
+
+@attempt
+def cwd_leads_out() -> object:
+    """CVE-2024-21626: a descriptor or directory of the host's, to walk up from."""
+    found = []
+    for number in range(1024):
+        try:
+            os.chdir(f"/proc/self/fd/{number}")
+        except OSError:
+            continue
+        found.append(number)
+    os.chdir("/workspace")
+    os.chdir("../../../../../..")
+    return [found, os.stat(".").st_ino == os.stat("/").st_ino]
+
+
+@attempt
+def write_own_interpreter_by_another_name() -> object:
+    return opened(os.path.realpath(sys.executable), os.O_WRONLY)
+
+
+@attempt
+def descriptors_of_the_program() -> object:
+    """The main program's own, as its parent's parent sees them: what was inherited."""
+    return sorted(
+        int(name)
+        for name in os.listdir(f"/proc/{os.getppid()}/fd")
+        if not os.readlink(f"/proc/{os.getppid()}/fd/{name}").startswith("pipe:") or int(name) <= 2
+    )
 
 
 @attempt
@@ -262,7 +270,18 @@ def kernel_facts() -> object:
 
 @attempt
 def sys_and_host_directories() -> object:
-    paths = ("/sys", "/root", "/home", "/var/lib", "/run", "/boot", "/mnt", "/work")
+    paths = (
+        "/sys",
+        "/root",
+        "/home",
+        "/var/lib",
+        "/var/run",
+        "/run",
+        "/boot",
+        "/mnt",
+        "/srv",
+        "/media",
+    )
     return [path for path in paths if os.path.exists(path)]
 
 
@@ -330,8 +349,7 @@ def core_limit() -> object:
 
 @attempt
 def capabilities() -> object:
-    with open("/proc/self/status") as status:
-        rows = dict(line.rstrip("\n").split(":\t", 1) for line in status if ":\t" in line)
+    rows = status_of()
     return [int(rows[name], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")]
 
 
@@ -342,8 +360,7 @@ def no_new_privileges() -> object:
 
 @attempt
 def masked_signals() -> object:
-    with open("/proc/self/status") as status:
-        rows = dict(line.rstrip("\n").split(":\t", 1) for line in status if ":\t" in line)
+    rows = status_of()
     return rows["SigBlk"]
 
 
@@ -351,12 +368,6 @@ def masked_signals() -> object:
 def set_uid_programs_of_the_host() -> object:
     ran = subprocess.run(["/usr/bin/mount", "-t", "tmpfs", "none", "/tmp"], capture_output=True)
     return ran.returncode != 0
-
-
-@attempt
-def set_uid_copy() -> object:
-    ran = subprocess.run(["/workspace/id", "-u"], capture_output=True, text=True)
-    return ran.stdout.strip()
 
 
 @attempt
@@ -374,27 +385,4 @@ def environment() -> object:
     return sorted(os.environ)
 
 
-def perform(function: Attempt) -> object:
-    global facts_pipe
-    reader, facts_pipe = os.pipe()
-    if os.fork() == 0:
-        os.close(reader)
-        result: object
-        try:
-            result = function()
-        except OSError as error:
-            result = errno.errorcode.get(error.errno or 0, str(error))
-        except BaseException as error:
-            result = repr(error)
-        os.write(facts_pipe, json.dumps(result).encode())
-        os._exit(0)
-    os.close(facts_pipe)
-    text = b""
-    while piece := os.read(reader, 65536):
-        text += piece
-    os.close(reader)
-    os.wait()
-    return json.loads(text or "null")
-
-
-print(json.dumps({name: perform(function) for name, function in attempts.items()}))
+report()

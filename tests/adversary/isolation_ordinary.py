@@ -1,4 +1,4 @@
-"""Run inside a sandbox: ordinary work, which must go on working. Prints JSON."""
+"""Run as an agent: ordinary work, which must go on working. Prints JSON."""
 
 import asyncio
 import concurrent.futures

@@ -1,4 +1,4 @@
-"""Run inside a sandbox: work that a filter of system calls or Landlock might break. Prints JSON."""
+"""Run as an agent: work that a filter of system calls or Landlock might break. Prints JSON."""
 
 import asyncio
 import concurrent.futures
@@ -42,9 +42,9 @@ def count(lock: object, total: object) -> None:
 
 def pools() -> object:
     found = []
-    for method in ("fork", "forkserver"):
+    for method in ("fork", "spawn", "forkserver"):
         with multiprocessing.get_context(method).Pool(2) as workers:
-            found.append(workers.map(abs, [-1, 2]))
+            found.append(workers.map(square, [-1, 2]))
     return found
 
 

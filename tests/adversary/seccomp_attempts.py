@@ -1,4 +1,4 @@
-"""Run inside a sandbox: system calls that must not work. Prints what happened as JSON.
+"""Run as an agent: system calls that must not work (row 9). Prints what happened as JSON.
 
 Calls are made by number. Each attempt runs in a process of its own; its result
 is what it returns, the name of the errno that stopped it, or of the signal.
@@ -15,12 +15,13 @@ import signal
 import socket
 import sys
 import termios
+import time
 from collections.abc import Callable
 
 from clove.sandbox.syscall_lists import ALLOWED, CHECKED, REFUSED
 from clove.sandbox.syscall_numbers import NUMBERS
 
-facts = json.loads(sys.argv[1])
+facts = json.loads(sys.argv[-1])
 libc = ctypes.CDLL(None, use_errno=True)
 libc.syscall.restype = ctypes.c_long
 machine = os.uname().machine
@@ -136,7 +137,12 @@ def changed_mode(name: str, mode: int) -> object:
 def on_terminal(function: Callable[[int], object]) -> object:
     """Do something with a terminal of one's own, got from an accomplice outside."""
     with socket.socket(socket.AF_UNIX) as accomplice:
-        accomplice.connect("/accomplice")
+        while True:
+            try:
+                accomplice.connect(facts["terminals"])
+                break
+            except (FileNotFoundError, ConnectionRefusedError, PermissionError):
+                time.sleep(0.01)  # it is bound when the agent runs
         _, ancillary, _, _ = accomplice.recvmsg(1, socket.CMSG_SPACE(4))
     held = array.array("i", ancillary[0][2])
     os.setsid()

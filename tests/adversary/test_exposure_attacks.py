@@ -1,6 +1,6 @@
 """Paths of the host that were granted, and agents that try to get more through them.
 
-Rows 2, 3, 4, 6, 8 and 19 of the attacks, under a root kernel and an ordinary user's.
+Rows 2, 3, 4, 6, 8 and 19 of the attacks, of agents of whole kernels.
 """
 
 from __future__ import annotations
@@ -17,29 +17,10 @@ import pytest
 
 from clove.errors import InvalidRequest, IsolationUnavailable
 from clove.sandbox import syscalls
-from clove.sandbox.probe import probe
-from tests.integration.exposed import ROOT, ROOTLESS, Agent, Host, host
+from tests.adversary.arena import Arena
+from tests.integration.exposed import ROOT, Agent
 
-pytestmark = pytest.mark.skipif(
-    not probe().sandbox, reason="no sandbox here; `clove doctor` says why"
-)
 BOTH = ["allowed_read_paths", "allowed_paths"]
-
-
-@pytest.fixture(scope="module", params=[ROOT, ROOTLESS])
-def kernel_host(request: pytest.FixtureRequest) -> Iterator[Host]:
-    with host(str(request.param)) as running:
-        yield running
-
-
-@pytest.fixture
-def here(kernel_host: Host) -> Iterator[Host]:
-    """The host with an empty directory of files."""
-    kernel_host.directory()
-    yield kernel_host
-    for agent in kernel_host.client.list_agents():
-        kernel_host.client.kill(agent["id"])
-    shutil.rmtree(kernel_host.files)
 
 
 def attempt(agent: Agent, code: str) -> object:
@@ -48,7 +29,7 @@ def attempt(agent: Agent, code: str) -> object:
 
 
 @pytest.mark.parametrize("field", BOTH)
-def test_the_kernels_own_places_are_covered(here: Host, field: str) -> None:
+def test_the_kernels_own_places_are_covered(here: Arena, field: str) -> None:
     directory = here.kernel.directory
     agent = here.spawn({"level": "unrestricted", field: [directory]})
     assert agent.ask("direct", "read", here.script).startswith("yes:")
@@ -60,19 +41,19 @@ def test_the_kernels_own_places_are_covered(here: Host, field: str) -> None:
         assert attempt(agent, f"os.stat('{path}')") == "ENOENT"
 
 
-def test_a_home_is_not_granted_for_writing_where_credentials_could_be_planted(here: Host) -> None:
+def test_a_home_is_not_granted_for_writing_where_credentials_could_be_planted(here: Arena) -> None:
     with pytest.raises(IsolationUnavailable) as caught:
         here.spawn({"allowed_paths": ["~/**"]})
     assert f"{here.kernel.directory}/.ssh is blocked but not there" in str(caught.value)
 
 
-def test_the_kernels_own_places_are_not_granted(here: Host) -> None:
+def test_the_kernels_own_places_are_not_granted(here: Arena) -> None:
     for path in (here.kernel.state_dir, f"{here.kernel.state_dir}/agents/**"):
         with pytest.raises(InvalidRequest):
             here.spawn({"allowed_read_paths": [path]})
 
 
-def test_sockets_of_the_host_are_out_of_reach(here: Host) -> None:
+def test_sockets_of_the_host_are_out_of_reach(here: Arena) -> None:
     here.file("a")
     path = f"{here.files}/service"
     with socket.socket(socket.AF_UNIX) as service:
@@ -86,7 +67,7 @@ def test_sockets_of_the_host_are_out_of_reach(here: Host) -> None:
             here.spawn({"allowed_paths": [path]})
 
 
-def test_a_cover_cannot_be_taken_off(here: Host) -> None:
+def test_a_cover_cannot_be_taken_off(here: Arena) -> None:
     secret, key = here.file("deep/er/secret/x"), here.file("deep/er/key")
     agent = here.spawn(
         {
@@ -113,7 +94,7 @@ def test_a_cover_cannot_be_taken_off(here: Host) -> None:
     assert attempt(agent, f"open('{base}/er/new', 'w').close(); found = 1") == 1
 
 
-def test_other_names_of_a_covered_file_are_covered(here: Host) -> None:
+def test_other_names_of_a_covered_file_are_covered(here: Arena) -> None:
     key = here.file("sub/key")
     agent = here.spawn(
         {"allowed_read_paths": [f"{here.files}/**"], "blocked_paths": [f"{here.files}/**/key"]}
@@ -129,7 +110,7 @@ def test_other_names_of_a_covered_file_are_covered(here: Host) -> None:
         assert agent.ask("syscall", "read", path) == "permission_denied", path
 
 
-def test_links_in_a_granted_directory_lead_to_the_sandboxs_own(here: Host) -> None:
+def test_links_in_a_granted_directory_lead_to_the_sandboxs_own(here: Arena) -> None:
     outside = Path(here.kernel.directory, "outside")
     outside.write_text("host")
     here.directory("granted")
@@ -147,7 +128,7 @@ def test_links_in_a_granted_directory_lead_to_the_sandboxs_own(here: Host) -> No
 
 
 @pytest.fixture
-def swapping(here: Host) -> Iterator[str]:
+def swapping(here: Arena) -> Iterator[str]:
     """A path that is a directory and a link to a secret one in turn, as fast as can be."""
     here.file("path/inside")
     here.file("secret/key")
@@ -169,7 +150,7 @@ def swapping(here: Host) -> Iterator[str]:
 
 
 @pytest.mark.skipif(os.uname().machine != "x86_64", reason="the number of renameat2 is another one")
-def test_a_path_that_is_exchanged_for_a_link_shows_nothing_else(here: Host, swapping: str) -> None:
+def test_a_path_that_is_exchanged_for_a_link_shows_nothing_else(here: Arena, swapping: str) -> None:
     outcomes = set()
     for _ in range(12):
         try:
@@ -183,7 +164,7 @@ def test_a_path_that_is_exchanged_for_a_link_shows_nothing_else(here: Host, swap
     assert outcomes
 
 
-def test_a_host_that_changes_its_files_meanwhile_only_makes_the_spawn_fail(here: Host) -> None:
+def test_a_host_that_changes_its_files_meanwhile_only_makes_the_spawn_fail(here: Arena) -> None:
     """Covers are looked for and then mounted; what has gone by then is no way in."""
     for number in range(40):
         here.file(f"many/{number}.key")
@@ -207,7 +188,7 @@ def test_a_host_that_changes_its_files_meanwhile_only_makes_the_spawn_fail(here:
         thread.join()
 
 
-def test_more_than_can_be_covered_refuses_the_spawn(here: Host) -> None:
+def test_more_than_can_be_covered_refuses_the_spawn(here: Arena) -> None:
     for number in range(300):
         here.file(f"many/{number}.key")
     with pytest.raises(IsolationUnavailable) as caught:
@@ -215,7 +196,7 @@ def test_more_than_can_be_covered_refuses_the_spawn(here: Host) -> None:
     assert "exposed_mounts" in caught.value.hint
 
 
-def test_devices_and_set_user_id_files_have_no_power(here: Host) -> None:
+def test_devices_and_set_user_id_files_have_no_power(here: Arena) -> None:
     here.file("a")
     if here.who == ROOT:
         os.mknod(here.files / "null", 0o20666, os.makedev(1, 3))
@@ -232,7 +213,7 @@ def test_devices_and_set_user_id_files_have_no_power(here: Host) -> None:
     assert attempt(agent, code) == "1000\n"
 
 
-def test_procfs_mounted_in_a_granted_directory_is_covered(here: Host) -> None:
+def test_procfs_mounted_in_a_granted_directory_is_covered(here: Arena) -> None:
     if here.who != ROOT:
         pytest.skip("only root can mount")
     here.file("a")

@@ -1,20 +1,21 @@
-"""From inside a default sandbox, as a root and as an ordinary user's kernel makes it."""
+"""Ways out of the sandbox: rows 1, 7, 8, 9 and 10 of the attacks, from inside an agent."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import secrets
 import socket
+import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-HERE = Path(__file__).parent
+from tests.adversary.arena import Arena
+
 REFUSED = ("EPERM", "EACCES", "EROFS")
 SECRET = "not for agents"
 
@@ -46,35 +47,11 @@ def host_belongings() -> Iterator[dict[str, Any]]:
         }
 
 
-@pytest.fixture(scope="module", params=["root", "rootless"])
-def who(request: pytest.FixtureRequest) -> str:
-    """Whose kernel it is."""
-    return str(request.param)
-
-
 @pytest.fixture(scope="module")
-def inside(who: str, run_isolated: Callable[..., Any]) -> dict[str, Any]:
+def inside(arena: Arena) -> dict[str, Any]:
     """What every attempt came to."""
     with host_belongings() as facts:
-        result = run_isolated(
-            who,
-            {
-                "code": (HERE / "isolation_attempts.py").read_text(),
-                "args": [json.dumps(facts)],
-                "setuid": {"/usr/bin/id": "id"},
-            },
-        )
-    assert result.get("code") == 0, result
-    found: dict[str, Any] = json.loads(result["out"])
-    return found
-
-
-@pytest.fixture(scope="module")
-def ordinary(who: str, run_isolated: Callable[..., Any]) -> dict[str, Any]:
-    """What ordinary work came to."""
-    result = run_isolated(who, {"code": (HERE / "isolation_ordinary.py").read_text()})
-    assert result.get("code") == 0, result
-    found: dict[str, Any] = json.loads(result["out"])
+        found: dict[str, Any] = arena.attempts("isolation_attempts.py", facts)
     return found
 
 
@@ -127,6 +104,7 @@ def test_no_user_namespace_can_be_nested(inside: dict[str, Any], attempt: str) -
     "attempt",
     [
         "write_own_interpreter",
+        "write_own_interpreter_by_another_name",
         "write_usr",
         "write_root",
         "write_dev",
@@ -147,7 +125,13 @@ def test_the_machine_cannot_be_restarted(inside: dict[str, Any]) -> None:
 
 def test_only_the_three_streams_are_open(inside: dict[str, Any]) -> None:
     assert inside["descriptors"] == [0, 1, 2]
+    assert inside["descriptors_of_the_program"] == [0, 1, 2]
     assert inside["stdin_is"] == "/dev/null"
+
+
+def test_the_working_directory_lies_in_the_private_root(inside: dict[str, Any]) -> None:
+    assert inside["cwd"] == ["/workspace", "/workspace", "/"]
+    assert inside["cwd_leads_out"] == [[], True]
 
 
 def test_init_survives_being_killed_from_inside(inside: dict[str, Any]) -> None:
@@ -167,8 +151,8 @@ def test_root_cannot_be_become(inside: dict[str, Any]) -> None:
 
 
 def test_set_uid_files_give_nothing(inside: dict[str, Any]) -> None:
+    """Of files in a granted directory see test_exposure_attacks.py."""
     assert inside["set_uid_programs_of_the_host"] is True
-    assert inside["set_uid_copy"] == "1000"
 
 
 def test_facts_about_the_kernels_memory_are_masked(inside: dict[str, Any]) -> None:
@@ -178,7 +162,8 @@ def test_facts_about_the_kernels_memory_are_masked(inside: dict[str, Any]) -> No
 def test_the_hosts_files_are_not_there(inside: dict[str, Any]) -> None:
     assert inside["shadow"] == "ENOENT"
     assert inside["host_file"] == "ENOENT"
-    assert set(inside["sys_and_host_directories"]) <= {"/root"}  # where this Python may lie
+    python = {f"/{prefix.split('/')[1]}" for prefix in (sys.prefix, sys.base_prefix)}
+    assert set(inside["sys_and_host_directories"]) <= python
 
 
 def test_the_hosts_sockets_are_out_of_reach(inside: dict[str, Any]) -> None:
@@ -203,37 +188,15 @@ def test_it_leaves_no_core_file_and_starts_clean(inside: dict[str, Any]) -> None
     assert inside["core_limit"] == [0, 0]
     assert int(inside["masked_signals"], 16) == 0
     assert inside["umask"] == 0o077
-    expected = {"HOME", "LANG", "PATH", "PYTHONDONTWRITEBYTECODE", "PYTHONPATH"}
-    assert set(inside["environment"]) - {"LC_CTYPE"} == expected
-
-
-@pytest.mark.parametrize(
-    ("work", "expected"),
-    [
-        ("pipeline", 19),
-        ("pool", [0, 1, 4, 9, 16]),
-        ("threads", 30),
-        ("database", 7),
-        ("proc_self", True),
-        ("time_zone", "+0200"),
-        ("local_time", True),
-        ("locales", "C.UTF-8"),
-        ("library", ["clove", "CloveClient"]),
-        ("temporary_file", 100_000),
-        ("home", ["/workspace", "/workspace", "agent", "/workspace"]),
-        ("loopback", "HELLO\n"),
-        ("own_socket", True),
-        ("certificates", True),
-        ("processors", True),
-        ("random_numbers", 16),
-        ("shared_memory", True),
-        ("devices", True),
-        ("signals", -15),
-        ("background_thread", True),
-        ("git", 0),
-        ("scripts", "42\n"),
-        ("standard_error", True),
-    ],
-)
-def test_ordinary_work_goes_on(ordinary: dict[str, Any], work: str, expected: Any) -> None:
-    assert ordinary[work] == expected
+    assert set(inside["environment"]) - {"LC_CTYPE", "TZ"} == {
+        "CLOVE_AGENT_ID",
+        "CLOVE_SOCKET",
+        "HOME",
+        "LANG",
+        "PATH",
+        "PYTHONDONTWRITEBYTECODE",
+        "PYTHONPATH",
+        "PYTHONUNBUFFERED",
+        "TMPDIR",
+        "USER",
+    }

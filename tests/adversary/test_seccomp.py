@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import pty
 import socket
@@ -11,16 +10,15 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from clove.sandbox.syscall_lists import REFUSED
 from clove.sandbox.syscall_numbers import NUMBERS
+from tests.adversary.arena import Arena
 
-HERE = Path(__file__).parent
 MACHINE = os.uname().machine
 NAMESPACES = {
     "user": 0x10000000,
@@ -52,62 +50,54 @@ pytestmark = pytest.mark.skipif(MACHINE not in NUMBERS, reason=f"no filter for {
 
 
 @contextlib.contextmanager
-def accomplice() -> Iterator[str]:
+def accomplice(path: str) -> Iterator[None]:
     """Hands a pseudo-terminal to everybody who connects to a socket."""
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(path)
+    os.chmod(path, 0o666)
+    server.listen()
+
+    def hand_out() -> None:
+        terminals = []
+        while True:
+            client, _ = server.accept()
+            with client:
+                if stop.is_set():
+                    break
+                terminals += [pair := pty.openpty()]
+                socket.send_fds(client, [b"t"], [pair[1]])
+        for pair in terminals:
+            for end in pair:
+                os.close(end)
+
+    stop = threading.Event()
+    thread = threading.Thread(target=hand_out)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        with socket.socket(socket.AF_UNIX) as last:
+            last.connect(path)
+        thread.join()
+        server.close()
+
+
+@pytest.fixture(scope="module", params=["main", "command"])
+def inside(request: pytest.FixtureRequest, arena: Arena) -> dict[str, Any]:
+    """What every attempt came to, of an agent's main program and of a command."""
     with tempfile.TemporaryDirectory(dir="/tmp", prefix="c") as directory:
         os.chmod(directory, 0o755)
-        path = f"{directory}/s"
-        server = socket.socket(socket.AF_UNIX)
-        server.bind(path)
-        server.listen()
-        os.chmod(path, 0o666)
-
-        def hand_out() -> None:
-            terminals = []
-            while True:
-                client, _ = server.accept()
-                with client:
-                    if stop.is_set():
-                        break
-                    terminals += [pair := pty.openpty()]
-                    socket.send_fds(client, [b"t"], [pair[1]])
-            for pair in terminals:
-                for end in pair:
-                    os.close(end)
-
-        stop = threading.Event()
-        thread = threading.Thread(target=hand_out)
-        thread.start()
-        try:
-            yield path
-        finally:
-            stop.set()
-            with socket.socket(socket.AF_UNIX) as last:
-                last.connect(path)
-            thread.join()
-            server.close()
-
-
-@pytest.fixture(
-    scope="module",
-    params=[("root", False), ("root", True), ("rootless", False), ("rootless", True)],
-    ids=["root-main", "root-command", "rootless-main", "rootless-command"],
-)
-def inside(request: pytest.FixtureRequest, run_isolated: Callable[..., Any]) -> dict[str, Any]:
-    """What every attempt came to, and what the launcher reported."""
-    who, as_command = request.param
-    with accomplice() as path:
-        result = run_isolated(
-            who,
-            {
-                "code": (HERE / "seccomp_attempts.py").read_text(),
-                "args": [json.dumps({"namespaces": NAMESPACES, "sockets": SOCKETS})],
-                "binds": [{"source": path, "target": "/accomplice", "writable": True}],
-                "as_command": as_command,
-            },
+        path = f"{directory}/s"  # a socket that is there when the agent starts is covered
+        reply = arena.begin_attempts(
+            "seccomp_attempts.py",
+            {"namespaces": NAMESPACES, "sockets": SOCKETS, "terminals": path},
+            as_command=request.param == "command",
+            permissions={"allowed_read_paths": [directory, "/workspace/**"]},
         )
-    assert result.get("code") == 0, result
-    return {**json.loads(result["out"]), "isolation": result["isolation"]}
+        with accomplice(path):
+            found: dict[str, Any] = arena.printed(reply["id"])
+    return {**found, "isolation": reply["isolation"]}
 
 
 def test_the_filter_is_there_and_reported(inside: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from clove import CloveClient
-from tests.adversary.conftest import PATHS, unprivileged_python
+from tests.adversary.isolated import PATHS, unprivileged_python
 from tests.integration.conftest import KernelProcess
 
 ROOT, ROOTLESS = "root", "rootless"

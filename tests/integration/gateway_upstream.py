@@ -100,11 +100,15 @@ class Upstream:
     @ivar plain: HTTP.
     @ivar secure: HTTP with TLS.
     @ivar lines: text.
+    @ivar certificate: what clients have to trust, in PEM.
     """
 
     def __init__(self, directory: str) -> None:
         self.plain, self.secure, self.lines = Server(Http), Server(Secure), Server(Lines)
-        self.secure.context.load_cert_chain(_certificate(directory))
+        path = _certificate(directory)
+        self.secure.context.load_cert_chain(path)
+        text = Path(path).read_text()
+        self.certificate = text[text.index("-----BEGIN CERTIFICATE") :]
         self._threads = [
             threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
             for server in self.servers
@@ -149,6 +153,7 @@ def _certificate(directory: str) -> str:
         .serial_number(1)
         .not_valid_before(now - datetime.timedelta(days=1))
         .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("api.test")]), critical=False)
         .sign(key, hashes.SHA256())
     )
     path = Path(directory, "upstream.pem")

@@ -173,15 +173,27 @@ def set_permissions(
     return Call(Opcode.SET_PERMS, optional(permissions=permissions, agent_id=agent_id, level=level))
 
 
-def why(syscall: str | int, arguments: Mapping[str, Any] | None = None) -> Call[Reply]:
-    """Would a syscall be allowed, and which rule decides?
+def why(
+    syscall: str | int,
+    arguments: Mapping[str, Any] | None = None,
+    agent_id: int | None = None,
+    *,
+    attempt: bool | None = None,
+) -> Call[Reply]:
+    """Would a syscall be allowed, which rule decides, and what happens when it is tried?
 
-    @param syscall: its name (`READ`) or opcode.
+    @param syscall: its name (`READ`) or opcode; `CONNECT` with host and port is a
+        connection that a program makes itself.
     @param arguments: its request, as it would be sent.
-    @return: success, allowed, rule, hint.
+    @param agent_id: a descendant (the operator: anyone) instead of oneself.
+    @param attempt: False asks policy alone; else it is tried in a throw-away sandbox
+        with the same profile, to no lasting effect.
+    @return: success, allowed, rule, hint, note, attempt {tried, happened, error,
+        errno_name, detail, sandbox}, agrees.
     """
     fields = {"syscall": syscall, "arguments": dict(arguments or {})}
-    return Call(Opcode.WHY, fields, idempotent=True)
+    fields |= optional(agent_id=agent_id, attempt=attempt)
+    return Call(Opcode.WHY, fields, patience=30.0, idempotent=True)
 
 
 def _agent(name: str | int | None, agent_id: int | None) -> dict[str, Any]:

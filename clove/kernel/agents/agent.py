@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.defer import CancelledError, Deferred, DeferredLock
 from twisted.logger import Logger
 
-from clove.errors import CloveError, InvalidRequest
+from clove.errors import CloveError, InvalidRequest, Unavailable
 from clove.kernel.agents.lifecycle import NOT_STARTED, Lifecycle, State
 from clove.kernel.threads import to_the_end
 from clove.sandbox.interface import ExitStatus
@@ -176,7 +176,10 @@ class Agent:
         self._finish()
 
     def _finish(self) -> None:
+        """Let go of all that running it took: an ended agent may be remembered for long."""
         self.logbook.close()
+        self._launch = _never_again
+        self.principal.view = None
         self._over(self)
         waiters, self._waiters = self._waiters, set()
         for waiter in waiters:
@@ -253,3 +256,11 @@ class Agent:
         if self.sandbox is None:
             raise InvalidRequest("the agent has no process now")
         return self.sandbox
+
+
+async def _never_again(agent: Agent) -> ISandbox:
+    """How an ended agent is launched.
+
+    @raise Unavailable: always.
+    """
+    raise Unavailable(f"agent {agent.agent_id} has ended")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from clove.errors import LimitExceeded, NotFound, PermissionDenied, Unavailable
 from clove.kernel.agents.agent import Agent
 from clove.kernel.agents.exposure import NOTHING
 from clove.kernel.agents.lifecycle import Lifecycle
+from clove.kernel.agents.remembered import Remembered
 from clove.kernel.agents.restart import Restart
 from clove.kernel.principal import Kind, Principal
 from clove.kernel.threads import to_the_end
@@ -67,7 +67,7 @@ class Agents:
         self._closed = closed
         self._live: dict[int, Agent] = {}
         self._spawning: dict[int, Deferred[Agent]] = {}
-        self._ended: OrderedDict[int, Agent] = OrderedDict()
+        self._ended = Remembered(limits.remembered, limits.remembered_output)
         self._slots = DeferredSemaphore(limits.spawns_at_once)
         self._stopping = False
         self.script_limit = limits.script
@@ -170,9 +170,7 @@ class Agents:
         self._registry.remove(agent.principal)
         self._closed(agent.principal)
         self._later(self._forget(agent.agent_id))
-        self._ended[agent.agent_id] = agent
-        while len(self._ended) > self._limits.remembered:
-            self._ended.popitem(last=False)
+        self._ended.add(agent)
 
     # finding
 
@@ -199,11 +197,7 @@ class Agents:
         for agent in self._live.values():
             if agent.name == name:
                 return agent
-        if ended:
-            for agent in reversed(self._ended.values()):
-                if agent.name == name:
-                    return agent
-        return None
+        return self._ended.named(name) if ended else None
 
     def is_above(self, ancestor_id: int, agent_id: int) -> bool:
         """True if one spawned the other, or one of those that did, at any remove."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import os
-import shutil
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -18,9 +17,10 @@ import msgspec
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from clove.errors import CloveError, InvalidRequest, NotFound, Unavailable
+from clove.errors import CloveError, Unavailable
 from clove.kernel.agents.exhaustion import Watch
 from clove.kernel.agents.exposure import NOTHING, Exposure, Wish, wish
+from clove.kernel.agents.interpreter import find_python
 from clove.kernel.agents.plan import (
     Host,
     Limits,
@@ -30,7 +30,9 @@ from clove.kernel.agents.plan import (
     plan,
     settle_limits,
 )
+from clove.kernel.agents.profile import Profile, Throwaway, on_host
 from clove.kernel.agents.survey import Keepsakes, expose
+from clove.kernel.principal import Kind
 from clove.kernel.threads import to_the_end
 from clove.policy import ports_named
 from clove.sandbox.cgroups import CgroupLimits
@@ -49,68 +51,7 @@ if TYPE_CHECKING:
     from clove.sandbox.launcher import Launcher
     from clove.sandbox.spec import SandboxSpec
 
-__all__ = ["Places", "find_python"]
-
-
-def find_python(asked: str | None) -> tuple[str, list[str]]:
-    """An interpreter's absolute path, and the directories that it needs to run.
-
-    Blocking.
-
-    @raise NotFound: there is no such program.
-    @raise InvalidRequest: it is not an interpreter in a usual place.
-    """
-    program = shutil.which(asked) if asked else sys.executable
-    if program is None or not os.path.isabs(program):
-        raise NotFound(
-            f"no such interpreter: {asked!r}", hint="give an absolute path, or leave python out"
-        )
-    prefixes = {_prefix(program), _prefix(os.path.realpath(program))}
-    if program == sys.executable:
-        prefixes |= {sys.prefix, sys.base_prefix}
-    else:
-        prefixes |= _base_prefixes(program)
-    wanted = sorted(os.path.realpath(prefix) for prefix in prefixes)
-    return program, [path for path in wanted if not _in_system(path)]
-
-
-def _prefix(program: str) -> str:
-    """The directory above `bin`, which must hold nothing but an installation.
-
-    @raise InvalidRequest: there is no such directory.
-    """
-    directory = os.path.dirname(program)
-    prefix = os.path.dirname(directory)
-    library = os.path.join(prefix, "lib")
-    venv = os.path.exists(os.path.join(prefix, "pyvenv.cfg"))
-    if _in_system(prefix) or venv:
-        return prefix
-    if os.path.basename(directory) == "bin" and os.path.isdir(library):
-        names = os.listdir(library)
-        if any(name.startswith("python") for name in names):
-            return prefix
-    raise InvalidRequest(
-        f"{program} does not lie in the bin directory of a Python installation",
-        hint="use the interpreter of a virtual environment or of the system",
-    )
-
-
-def _base_prefixes(program: str) -> set[str]:
-    """For a virtual environment: where its base installation lies."""
-    config = os.path.join(os.path.dirname(os.path.dirname(program)), "pyvenv.cfg")
-    try:
-        with open(config, encoding="utf-8") as file:
-            for line in file:
-                key, _, value = line.partition("=")
-                if key.strip() == "home":
-                    return {_prefix(os.path.join(value.strip(), "python"))}
-    except FileNotFoundError:
-        pass
-    return set()
-
-
-def _in_system(path: str) -> bool:
-    return path == "/" or path == "/usr" or path.startswith("/usr/")
+__all__ = ["Places", "report"]
 
 
 class Places:
@@ -141,6 +82,7 @@ class Places:
         self._workspaces: dict[int, Workspace] = {}
         self._cgroup_of: dict[int, AgentCgroup] = {}
         self._closers: dict[int, Callable[[], Deferred[Any]]] = {}
+        self._profiles: dict[int, Profile] = {}
 
     def common(self) -> SandboxSpec:
         """What all agents under the kernel's own interpreter have in common. Blocking."""
@@ -225,9 +167,10 @@ class Places:
             sandbox.done.addCallback(ended)
             principal.view = sandbox
             principal.shown = wished
+            self._profiles[agent_id] = Profile(spec, fallback, limits, exposure)
             inside = cgroup is not None and sandbox.isolation.cgroup
             agent.cgroup = cgroup.path if cgroup is not None and inside else None
-            agent.isolation = _report(sandbox, cgroup)
+            agent.isolation = report(sandbox, cgroup)
             agent.warm = sandbox.warm
             if wished != Wish() and sandbox.isolation.namespaces.get("mnt"):
                 agent.isolation["exposed"] = exposure.to_wire()
@@ -238,6 +181,20 @@ class Places:
             return sandbox
 
         return launch
+
+    async def throwaway(self, principal: Principal, number: int) -> Throwaway:
+        """Places like a principal's, for another program.
+
+        @param number: an id that nobody has; L{remove} takes what belongs to it away.
+        @raise Unavailable: it does not run, or there is no room.
+        """
+        if principal.kind is not Kind.AGENT:
+            return on_host(self._host, principal.cwd)
+        profile = self._profiles.get(principal.agent_id)
+        if profile is None:
+            raise Unavailable("the agent has no sandbox now", hint="try again when it runs")
+        cgroup = await self._make_cgroup(number, profile.limits)
+        return await self._threads.run(profile.again, cgroup)
 
     async def _expose(self, wished: Wish, spec: SandboxSpec) -> Exposure:
         """What of the host to mount, as it is now.
@@ -275,6 +232,7 @@ class Places:
         closer = self._closers.pop(agent_id, None)
         cgroup = self._cgroup_of.pop(agent_id, None)
         workspace = self._workspaces.pop(agent_id, None)
+        self._profiles.pop(agent_id, None)
         try:
             if closer is not None:
                 await closer()
@@ -301,7 +259,7 @@ def _cgroup_limits(limits: Limits) -> CgroupLimits:
     )
 
 
-def _report(sandbox: Any, cgroup: AgentCgroup | None) -> dict[str, Any]:
+def report(sandbox: Any, cgroup: AgentCgroup | None) -> dict[str, Any]:
     """The truth about isolation: the launcher's, with the cgroup's added."""
     isolation = sandbox.isolation
     if cgroup is not None and isolation.cgroup:

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import os
 import stat
-from collections import deque
+import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
 import msgspec
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from clove.kernel.threads import Threads
-from clove.messages.agents import LogLine
+from clove.kernel.agents.tail import Tail
+
+if TYPE_CHECKING:
+    from clove.kernel.threads import Threads
+    from clove.messages.agents import LogLine
 
 __all__ = ["LogFile", "LogLimits", "Logbook"]
-
-_STREAMS = {1: "stdout", 2: "stderr"}
 
 
 class LogLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -27,7 +27,8 @@ class LogLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     lines: int = 4096
     """Lines held in memory; the oldest go first and count as `lost`."""
     held: int = 256 << 10
-    """Bytes of lines held in memory; the oldest go first."""
+    """Bytes of lines held in memory, as the agent wrote them; the oldest go first and count
+    as `lost`."""
     line: int = 8 << 10
     """Bytes of one line; a longer one is cut into several."""
     file: int = 4 << 20
@@ -75,34 +76,8 @@ class LogFile:
             os.truncate(self._path, 0)
 
 
-class _Raw(NamedTuple):
-    """Whole lines as they came.
-
-    @ivar body: each line ends with a newline.
-    @ivar lines: how many, long ones cut.
-    @ivar first: offset of the first one.
-    @ivar size: bytes without the newlines.
-    """
-
-    stream: int
-    body: bytes
-    lines: int
-    first: int
-    stamp: str
-    size: int
-
-
-def _pieces_more(body: bytes, limit: int) -> int:
-    """How many more lines than newlines there are when long lines are cut."""
-    more = at = 0
-    end = len(body)
-    while end - at > limit:
-        newline = body.rfind(b"\n", at, at + limit + 1)
-        if newline < 0:
-            newline = body.find(b"\n", at)
-            more += (newline - at - 1) // limit
-        at = newline + 1
-    return more
+def _nothing_to_hold(_: bool) -> None:
+    """There is no output to stop reading."""
 
 
 class Logbook:
@@ -121,24 +96,24 @@ class Logbook:
         self._threads = threads
         self._limits = limits
         self._now = now
-        self._lines: deque[LogLine] = deque()
-        self._size = 0
-        self._raw: deque[_Raw] = deque()
-        self._raw_lines = 0
-        self._raw_size = 0
-        self._next = 0
+        self._tail = Tail(limits.lines, limits.held, limits.line)
         self._partial: dict[int, bytes] = {1: b"", 2: b""}
         self._unwritten: list[bytes] = []
         self._waiting = 0
         self._writing: Deferred[None] | None = None
         self._holding = False
         self._watchers: set[Callable[[], None]] = set()
-        self.hold: Callable[[bool], None] = lambda _: None
+        self.hold: Callable[[bool], None] = _nothing_to_hold
 
     @property
     def next_offset(self) -> int:
         """The offset that the next line will have."""
-        return self._next
+        return self._tail.following
+
+    @property
+    def memory(self) -> int:
+        """Bytes of memory that its lines take, about."""
+        return self._tail.memory
 
     def take(self, stream: int, data: bytes) -> None:
         """Bytes of output arrived. They become lines when somebody asks for them."""
@@ -151,67 +126,30 @@ class Logbook:
             rest = rest[limit:]
         self._partial[stream] = rest
         if body:
-            self._keep(stream, body)
+            self._tail.add(stream, body, self._now())
         self._write(data)
         if body:
             self._wake()
-
-    def _keep(self, stream: int, body: bytes) -> None:
-        """Hold whole lines; drop what they push out, read or not."""
-        newlines = body.count(b"\n")
-        count = newlines + _pieces_more(body, self._limits.line)
-        stamp = datetime.fromtimestamp(self._now(), UTC).isoformat(timespec="milliseconds")
-        raw = self._raw
-        raw.append(_Raw(stream, body, count, self._next, stamp, len(body) - newlines))
-        self._next += count
-        self._raw_lines += count
-        self._raw_size += len(body) - newlines
-        while (
-            self._raw_lines - raw[0].lines >= self._limits.lines
-            or self._raw_size - raw[0].size > self._limits.held
-        ):
-            self._take_raw()
-            self._lines.clear()
-            self._size = 0
-
-    def _take_raw(self) -> _Raw:
-        raw = self._raw.popleft()
-        self._raw_lines -= raw.lines
-        self._raw_size -= raw.size
-        return raw
-
-    def _read(self) -> None:
-        """Make lines of all that is held."""
-        while self._raw:
-            raw = self._take_raw()
-            limit = self._limits.line
-            lines = raw.body[:-1].split(b"\n")
-            if len(lines) != raw.lines:
-                lines = [
-                    line[start : start + limit]
-                    for line in lines
-                    for start in range(0, len(line) or 1, limit)
-                ]
-            skip = max(0, len(lines) - self._limits.lines)
-            for offset, line in enumerate(lines[skip:], raw.first + skip):
-                self._add(raw.stream, line, raw.stamp, offset)
 
     def close(self) -> None:
         """The output has ended: an unfinished last line counts, watchers are told."""
         for stream, rest in self._partial.items():
             if rest:
                 self.take(stream, b"\n")
+        self.hold = _nothing_to_hold
         self._wake()
 
-    def since(self, offset: int) -> tuple[list[LogLine], int]:
-        """Lines from an offset on, and how many were asked for but are lost."""
-        self._read()
-        first = self._lines[0].offset if self._lines else self._next
-        if offset >= self._next:
-            return [], 0
-        skip = max(0, offset - first)
-        lines = [line for index, line in enumerate(self._lines) if index >= skip]
-        return lines, max(0, first - offset)
+    def since(self, offset: int, most: int = sys.maxsize) -> tuple[list[LogLine], int]:
+        """Lines from an offset on, and how many before them were asked for but are lost.
+
+        @param most: lines given at most.
+        """
+        return self._tail.since(offset, most)
+
+    def forget(self) -> None:
+        """Hold no lines any more: they count as lost. The file stays."""
+        self._tail.clear()
+        self._wake()
 
     def watch(self, watcher: Callable[[], None]) -> Callable[[], None]:
         """Have a function called when there are new lines; gives the way to stop that."""
@@ -221,15 +159,6 @@ class Logbook:
     def _wake(self) -> None:
         for watcher in list(self._watchers):
             watcher()
-
-    def _add(self, stream: int, line: bytes, stamp: str, offset: int) -> None:
-        text = line.decode("utf-8", "replace")
-        self._lines.append(
-            LogLine(offset=offset, stream=_STREAMS[stream], text=text, timestamp=stamp)
-        )
-        self._size += len(text)
-        while len(self._lines) > self._limits.lines or self._size > self._limits.held:
-            self._size -= len(self._lines.popleft().text)
 
     def _write(self, data: bytes) -> None:
         self._unwritten.append(data)

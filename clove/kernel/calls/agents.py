@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from clove.kernel.agents.exposure import Grants
     from clove.kernel.context import Context
     from clove.kernel.principal import Principal
+    from clove.kernel.stream import Stream
     from clove.messages import Request
     from clove.messages.agents import LogsRequest, SpawnRequest, TargetRequest, WaitRequest
     from clove.policy import Permissions
@@ -163,8 +164,7 @@ async def resume(ctx: Context, request: TargetRequest) -> ResumeReply:
 
 
 def _page(agent: Agent, since: int) -> LogsReply:
-    lines, lost = agent.logbook.since(since)
-    lines = lines[:LINES_AT_ONCE]
+    lines, lost = agent.logbook.since(since, LINES_AT_ONCE)
     following = lines[-1].offset + 1 if lines else max(since, agent.logbook.next_offset)
     return LogsReply(agent_id=agent.agent_id, lines=lines, next=following, lost=lost)
 
@@ -172,24 +172,28 @@ def _page(agent: Agent, since: int) -> LogsReply:
 async def logs(ctx: Context, request: LogsRequest) -> LogsReply:
     """An agent's output; with `follow`, until it has ended."""
     agent = _target(ctx, request, "LOGS", ended=True)
-    page = _page(agent, request.since)
     if not request.follow:
-        return page
+        return _page(agent, request.since)
     if ctx.stream is None:
         raise InvalidRequest("follow needs protocol version 2", hint="send HELLO first")
-    return await _follow(agent, page, ctx)
+    return await _follow(agent, request.since, ctx.stream)
 
 
-async def _follow(agent: Agent, page: LogsReply, ctx: Context) -> LogsReply:
-    assert ctx.stream is not None
+async def _follow(agent: Agent, since: int, stream: Stream) -> LogsReply:
+    """Send pages until the agent has ended, at the client's pace.
+
+    Lines that it does not come to read while they are held count as `lost` in the next page.
+    """
     while True:
-        while page.lines:
-            ctx.stream(page)
-            page = _page(agent, page.next)
-        if agent.lifecycle.over:
+        await stream.clear()
+        page = _page(agent, since)
+        since = page.next
+        if page.lines or page.lost:
+            stream(page)
+        elif agent.lifecycle.over:
             return page
-        await _next_line(agent)
-        page = _page(agent, page.next)
+        else:
+            await _next_line(agent)
 
 
 async def _next_line(agent: Agent) -> None:

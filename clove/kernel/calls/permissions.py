@@ -7,11 +7,15 @@ narrowed with it, so that no child ever has more than its parent.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from clove.errors import InvalidRequest, NotFound, PermissionDenied
 from clove.framing import Opcode
 from clove.kernel.agents.exposure import NOTHING, grants_of, wish
+from clove.kernel.attempts.differences import Place, note
 from clove.messages.permissions import (
     GetPermsReply,
     GetPermsRequest,
@@ -27,6 +31,11 @@ if TYPE_CHECKING:
     from clove.kernel.principal import Principal
 
 __all__ = ["get_perms", "set_perms", "why"]
+
+UNTRIED = (
+    "judged by the words alone: links, resolved addresses, quotas, limits and the system's own "
+    "permissions can still refuse it"
+)
 
 
 def get_perms(ctx: Context, request: GetPermsRequest) -> GetPermsReply:
@@ -68,22 +77,38 @@ def _is_shown_otherwise(principal: Principal) -> bool:
     return wish(principal.permissions, principal.grants or NOTHING) != principal.shown
 
 
-def why(ctx: Context, request: WhyRequest) -> WhyReply:
-    """What policy would say to the caller's syscall."""
+async def why(ctx: Context, request: WhyRequest) -> WhyReply:
+    """What policy says to a syscall, and what happens when it is tried."""
     name = _name(request.syscall)
-    principal = ctx.principal
+    principal = _target(ctx, request.agent_id, "WHY")
     decision = explain(principal.permissions, name, request.arguments, principal.cwd)
-    return WhyReply(
+    reply = WhyReply(
+        agent_id=principal.agent_id,
         syscall=name,
         allowed=decision.allowed,
         rule=decision.rule,
         hint=decision.hint,
-        note="judged by the words alone: links, resolved addresses, quotas, limits and the "
-        "system's own permissions can still refuse it",
+        note=UNTRIED,
+    )
+    if not request.attempt:
+        return reply
+    attempts = ctx.kernel.attempts
+    outcome = await attempts.make(ctx.principal.agent_id, principal, name, request.arguments)
+    found = outcome.succeeded
+    place = Place(principal.sandboxed, principal.network, _is_shown_otherwise(principal))
+    path = os.path.join(principal.cwd or "/workspace", str(request.arguments.get("path", "")))
+    said = note(name, path, decision, outcome, principal.permissions, place)
+    return msgspec.structs.replace(
+        reply,
+        note=UNTRIED if found is None else said,
+        attempt=outcome.to_wire(),
+        agrees=None if found is None else found == decision.allowed,
     )
 
 
 def _name(syscall: str | int) -> str:
+    if isinstance(syscall, str) and syscall.upper() == "CONNECT":
+        return "CONNECT"
     try:
         if isinstance(syscall, int):
             return Opcode(syscall).name

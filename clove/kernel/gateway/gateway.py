@@ -25,12 +25,14 @@ if TYPE_CHECKING:
     from clove.kernel.gateway.limits import GatewayLimits
     from clove.kernel.principal import Principal
 
-__all__ = ["Carried", "Gateway", "Refused", "Traffic"]
+__all__ = ["Carried", "Gateway", "Opened", "Refused", "Traffic"]
 
 Refused = Callable[["Principal", str, int, str, str], None]
 """Told (principal, host, port or 0 for a name, rule, reason)."""
 Carried = Callable[["Principal", str, int, int, int], None]
 """Told (principal, host, port, bytes sent, bytes received) when a connection has ended."""
+Opened = Callable[[str, int], None]
+"""Told (host, port) when a connection stands, before a byte of it is carried."""
 
 DNS_IDLE = 30.0
 
@@ -71,6 +73,7 @@ class Gateway:
         log: Callable[[bytes], None],
         refused: Refused,
         carried: Carried,
+        opened: Opened | None = None,
     ) -> None:
         self._reactor = reactor
         self._principal = principal
@@ -80,6 +83,7 @@ class Gateway:
         self._log = log
         self._refused = refused
         self._carried = carried
+        self._opened = opened
         self._names = Names(limits.names)
         self._resolver = Resolver(self._address_for, limits.ttl, limits.lookups)
         self._parts: list[UdpResolver | Listener] = []
@@ -269,6 +273,8 @@ class Gateway:
 
         relay = Relay(self._reactor, client, server, inspection, self._limits.idle, refused, ended)
         self._relays.add(relay)
+        if self._opened is not None:
+            self._opened(host, port)
 
     # words
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from clove.kernel.egress.lookup import Lookups
-from clove.kernel.gateway.gateway import Carried, Gateway, Refused, Traffic
+from clove.kernel.gateway.gateway import Carried, Gateway, Opened, Refused, Traffic
 from clove.kernel.gateway.limits import GatewayLimits
 
 if TYPE_CHECKING:
@@ -40,8 +40,20 @@ class Gateways:
         self._carried = carried
         self.traffic = Traffic()
 
-    def open(self, principal: Principal, log: Callable[[bytes], None]) -> Gateway:
-        """A gateway for one agent, which its caller closes when the agent has ended."""
+    def open(
+        self,
+        principal: Principal,
+        log: Callable[[bytes], None],
+        *,
+        refused: Refused | None = None,
+        carried: Carried | None = None,
+        opened: Opened | None = None,
+    ) -> Gateway:
+        """A gateway for one sandbox, which its caller closes when that has ended.
+
+        @param refused, carried: told instead of the one who is told for agents.
+        @param opened: told when a connection stands.
+        """
         return Gateway(
             self._reactor,
             principal,
@@ -49,6 +61,7 @@ class Gateways:
             self._lookups,
             self.traffic,
             log=log,
-            refused=self._refused,
-            carried=self._carried,
+            refused=refused or self._refused,
+            carried=carried or self._carried,
+            opened=opened,
         )

@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from clove.sandbox import mounts
-from clove.sandbox.spec import Bind, SandboxSpec
+from clove.sandbox.agent_cgroup import AgentCgroup
+from clove.sandbox.spec import Bind
 
 __all__ = ["Handover"]
 
@@ -29,15 +30,15 @@ class Handover:
         self.cgroup: list[int] = []
         self._numbers: dict[Bind, int] = {}
 
-    def take(self, spec: SandboxSpec, binds: Iterable[Bind]) -> None:
+    def take(self, procs: Iterable[str], binds: Iterable[Bind]) -> None:
         """Open them. Blocking.
 
+        @param procs: the `cgroup.procs` file of the cgroup to be born in, if any.
         @param binds: those whose mounts are to be opened here.
         @raise OSError: its filename names what cannot be had.
         """
-        for path in spec.cgroup_procs:
-            flags = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
-            self.cgroup.append(os.open(os.path.dirname(path), flags))
+        for path in procs:
+            self.cgroup.append(AgentCgroup(os.path.dirname(path)).open())
         for bind in binds:
             attributes = mounts.NOSUID | mounts.NODEV | (0 if bind.writable else mounts.RDONLY)
             try:

@@ -13,6 +13,7 @@ from twisted.python.failure import Failure
 
 from clove.errors import Unavailable
 from clove.kernel.threads import Threads
+from clove.sandbox.agent_cgroup import AgentCgroup
 from clove.sandbox.channel import socket_pair
 from clove.sandbox.forked import ForkedProcess
 from clove.sandbox.layout import with_system
@@ -43,9 +44,14 @@ class IdRange:
 
     base: int
 
+    @property
+    def nursery(self) -> int:
+        """The nursery's own user and group."""
+        return self.base + USERS
+
     def to_map(self) -> list[list[int]]:
         """For the nursery's user namespace: [inside, outside, count]."""
-        return [[0, self.base + USERS, 1], [1, self.base, USERS]]
+        return [[0, self.nursery, 1], [1, self.base, USERS]]
 
     def inside(self, uid: int) -> int:
         """An agent's user, as the nursery's namespace has it."""
@@ -58,6 +64,7 @@ class Nursery:
     @param base: makes the spec that all agents have in common; blocking. Its
         first argument is the interpreter.
     @param ids: None for a kernel without root.
+    @param cgroup: where it shall be; None where there are none.
     """
 
     log = Logger()
@@ -70,6 +77,7 @@ class Nursery:
         base: Callable[[], SandboxSpec],
         python: str,
         ids: IdRange | None,
+        cgroup: AgentCgroup | None,
     ) -> None:
         self._reactor = reactor
         self._threads = threads
@@ -77,6 +85,7 @@ class Nursery:
         self._make_base = base
         self._python = python
         self._ids = ids
+        self._cgroup = cgroup
         self._base: SandboxSpec | None = None
         self._current: NurseryProcess | None = None
         self._next: NurseryProcess | None = None
@@ -113,10 +122,12 @@ class Nursery:
         held = Handover()
         try:
             if self._ids is not None:
-                await self._threads.run(held.take, base, base.binds)
+                await self._threads.run(held.take, (), base.binds)
             process.start(self._python)
             self._all.add(process)
             self._timeout = self._reactor.callLater(self._settings.start_timeout, process.kill)
+            if self._cgroup is not None:  # before it has used anything
+                await self._threads.run(self._cgroup.add, process.pid)
             process.begin({**plan, "binds": held.describe(base.binds)}, held.trees)
         finally:
             held.close()
@@ -211,7 +222,7 @@ class Nursery:
         held = Handover()
         try:
             if self._ids is not None or spec.cgroup_procs:
-                await self._threads.run(held.take, spec, binds if self._ids else ())
+                await self._threads.run(held.take, spec.cgroup_procs, binds if self._ids else ())
             if self._current is None or not self._current.serving:
                 raise Unavailable("the nursery has ended")
             facts: dict[str, Any] = {"inside_uid": 0, "beyond": None}

@@ -117,7 +117,7 @@ def _report(error: BaseException, module: types.ModuleType) -> None:
     while trace is not None and trace.tb_frame.f_globals is not module.__dict__:
         trace = trace.tb_next
     sys.last_type, sys.last_value, sys.last_traceback = type(error), error, trace
-    sys.excepthook(type(error), error, trace)
+    sys.excepthook(type(error), error.with_traceback(trace), trace)
     if isinstance(error, KeyboardInterrupt):  # then python dies of the signal
         atexit._run_exitfuncs()
         for stream in (sys.stdout, sys.stderr):

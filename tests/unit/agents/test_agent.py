@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import Any
 
 import pytest
@@ -41,6 +43,9 @@ class Box:
         self.told.append("kill")
         if not self.done.called:
             self.done.callback(ExitStatus(signal=9))
+
+    def hold_output(self, hold: bool) -> None:
+        self.told.append("hold" if hold else "go on")
 
     def pause(self) -> Deferred[None]:
         self.told.append("pause")
@@ -295,3 +300,16 @@ def test_uptime_stops_with_it(status: ExitStatus) -> None:
     scene.box.done.callback(status)
     scene.clock.advance(5)
     assert scene.agent.uptime_ms == 2000
+
+
+async def test_an_ended_agent_holds_nothing_of_what_ran() -> None:
+    scene = Scene()
+    await scene.agent.start()
+    box = scene.boxes.pop()
+    scene.agent.principal.view = box
+    scene.agent.logbook.hold = box.hold_output
+    box.done.callback(ExitStatus(code=0))
+    ref = weakref.ref(box)
+    del box
+    gc.collect()
+    assert ref() is None

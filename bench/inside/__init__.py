@@ -1,0 +1,1 @@
+"""Scripts that the bench runs as agents."""

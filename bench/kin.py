@@ -1,0 +1,188 @@
+"""What the processes that the bench started hold: counted before and after, and in bytes.
+
+The bench takes in orphans (PR_SET_CHILD_SUBREAPER), so whatever a kernel leaves
+behind is still found below it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from bench.servers import Unavailable
+
+__all__ = ["Holdings", "adopt_orphans", "leaks", "pss_bytes", "settled"]
+
+PR_SET_CHILD_SUBREAPER = 36
+SLACK_KB = 4096
+"""Growth of the kernel's memory, in the second half of many spawns, that is no leak."""
+
+
+@dataclass(frozen=True)
+class Holdings:
+    """What there is of everything.
+
+    @ivar descriptors: of the kernel.
+    @ivar processes: the kernel's, it included.
+    @ivar mounts: in all their mount namespaces, the host's included.
+    @ivar network_namespaces: that they are in.
+    @ivar cgroups: below the kernel's own.
+    @ivar files: in the state directory.
+    @ivar rss_kb: the kernel's resident memory.
+    """
+
+    descriptors: int
+    processes: int
+    mounts: int
+    network_namespaces: int
+    cgroups: int
+    files: int
+    rss_kb: int
+
+
+def adopt_orphans() -> None:
+    """Become the parent of every orphan among our descendants."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _holdings(kernel: int, state: Path) -> Holdings:
+    """Count now.
+
+    @param kernel: its pid.
+    """
+    kin = [pid for pid, zombie in _descendants() if not zombie]
+    own = f"/proc/{kernel}"
+    return Holdings(
+        descriptors=len(os.listdir(f"{own}/fd")),
+        processes=len(kin),
+        mounts=_mounts(kin),
+        network_namespaces=len({_namespace(pid, "net") for pid in kin} - {""}),
+        cgroups=_cgroups(kernel),
+        files=sum(len(names) + len(files) for _, names, files in os.walk(state)),
+        rss_kb=_kilobytes(f"{own}/status", "VmRSS:"),
+    )
+
+
+def leaks(before: Holdings, middle: Holdings, after: Holdings) -> list[str]:
+    """What has become more and should not, in words. Pure.
+
+    Memory may grow while the kernel fills what it keeps of ended agents; what it
+    still grows by in the second half of the spawns is leaked.
+    """
+    was, now = asdict(before), asdict(after)
+    words = [
+        f"{name.replace('_', ' ')}: {was[name]} before, {now[name]} after"
+        for name in was
+        if name != "rss_kb" and now[name] > was[name]
+    ]
+    grown = after.rss_kb - middle.rss_kb
+    if grown > SLACK_KB:
+        words.append(f"memory: {grown} kB more in the second half")
+    return words
+
+
+def settled(kernel: int, state: Path, before: Holdings | None, seconds: float = 10.0) -> Holdings:
+    """Count when what is on its way out is gone.
+
+    @param before: wait until there is no more than this, at most so long; None:
+        until two counts are the same.
+    """
+    end = time.monotonic() + seconds
+    last = None
+    while True:
+        now = _holdings(kernel, state)
+        quiet = now == last if before is None else not leaks(before, now, now)
+        if quiet or time.monotonic() > end:
+            return now
+        last = now
+        time.sleep(0.2)
+
+
+def pss_bytes() -> int:
+    """Proportional set sizes of all our descendants: shared pages count once in all.
+
+    @raise Unavailable: we may not look at one (it is not ours, or not dumpable).
+    """
+    total = 0
+    for pid, zombie in _descendants():
+        try:
+            total += 0 if zombie else _kilobytes(f"/proc/{pid}/smaps_rollup", "Pss:")
+        except PermissionError:
+            raise Unavailable("only root sees how much memory agents hold") from None
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return total * 1024
+
+
+def _descendants() -> Iterator[tuple[int, bool]]:
+    """Pids of all below us, and whether they are dead. What orphans leave is taken away."""
+    children: dict[int, list[tuple[int, bool]]] = {}
+    for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
+        try:
+            _, _, fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        parent, zombie = int(fields.split()[1]), fields.split()[0] == "Z"
+        if zombie and parent == os.getpid():
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
+            continue
+        children.setdefault(parent, []).append((pid, zombie))
+    waiting = [os.getpid()]
+    while waiting:
+        for child in children.get(waiting.pop(), []):
+            waiting.append(child[0])
+            yield child
+
+
+def _namespace(pid: int, kind: str) -> str:
+    try:
+        return os.readlink(f"/proc/{pid}/ns/{kind}")
+    except OSError:  # gone, or not ours to see
+        return ""
+
+
+def _mounts(kin: list[int]) -> int:
+    found: dict[str, int] = {_namespace(os.getpid(), "mnt"): _lines("/proc/self/mountinfo")}
+    for pid in kin:
+        place = _namespace(pid, "mnt")
+        if place and place not in found:
+            with contextlib.suppress(OSError):
+                found[place] = _lines(f"/proc/{pid}/mountinfo")
+    return sum(found.values())
+
+
+def _lines(path: str) -> int:
+    return Path(path).read_text().count("\n")
+
+
+def _cgroups(pid: int) -> int:
+    """Directories below a process's cgroup of version 2, where one is mounted."""
+    own = next(
+        (
+            line.partition("::")[2]
+            for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines()
+            if line.startswith("0::")
+        ),
+        "",
+    )
+    roots = [
+        line.split()[4]
+        for line in Path("/proc/self/mountinfo").read_text().splitlines()
+        if " - cgroup2 " in line
+    ]
+    if not own or not roots:
+        return 0
+    return sum(len(names) for _, names, _ in os.walk(roots[0] + own))
+
+
+def _kilobytes(path: str, key: str) -> int:
+    for line in Path(path).read_text().splitlines():
+        if line.startswith(key):
+            return int(line.split()[1])
+    return 0

@@ -1,0 +1,193 @@
+"""A kernel, its operator, and the ways to start a measured agent."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from bench.bubblewrap import command_line
+from bench.servers import kernel
+from bench.wire import Client
+from clove.framing import Opcode
+
+__all__ = ["Bubblewrap", "Clove", "Failed", "Scene", "Way", "scene"]
+
+SCRIPT = Path(__file__).parent / "inside" / "first_reply.py"
+PATIENCE = 30
+"""Seconds until an agent must have said something."""
+UNTIL_WARM = 10.0
+"""Seconds that a nursery has to become ready."""
+
+
+class Failed(Exception):
+    """The kernel refused, or an agent said nothing."""
+
+
+class Way(Protocol):
+    """How agents are started.
+
+    @ivar name: as the table has it.
+    """
+
+    name: str
+
+    def start(self, number: int, then: str) -> None:
+        """Start one that reports this number, then stays or goes."""
+
+    def end(self, number: int) -> None:
+        """Away with one that stays; returns when it is gone."""
+
+
+@dataclass
+class Scene:
+    """A kernel and the bench's own connections to it.
+
+    @ivar operator: asks for agents.
+    @ivar mailbox: takes their reports.
+    @ivar warm: whether this kernel starts agents warm.
+    """
+
+    path: str
+    pid: int
+    state: Path
+    operator: Client
+    mailbox: Client
+    numbers: Iterator[int]
+    warm: bool = False
+
+    def report(self) -> tuple[int, int]:
+        """The next agent's number, and when (CLOCK_MONOTONIC, ns) it had its first reply.
+
+        Sandboxes have no time namespace: the clock inside is the one outside, which
+        is checked here.
+        """
+        mail = self.mailbox.request(Opcode.RECV, wait=PATIENCE, max=1)["messages"]
+        if not mail:
+            raise Failed("an agent did not report")
+        report = mail[0]["message"]
+        if report["clock"] != os.readlink("/proc/self/ns/time"):
+            raise Failed("an agent's clock is not the bench's")
+        return report["number"], report["at"]
+
+    def first_reply(self, way: Way, then: str = "stay") -> tuple[int, float]:
+        """Start one agent; its number, and milliseconds to its first reply."""
+        number = next(self.numbers)
+        started = time.monotonic_ns()
+        way.start(number, then)
+        told, at = self.report()
+        if told != number or not started < at < time.monotonic_ns():
+            raise Failed("an agent's report makes no sense")
+        return number, (at - started) / 1e6
+
+    def ask(self, opcode: Opcode, **fields: Any) -> Any:
+        """The kernel's reply.
+
+        @raise Failed: it refused.
+        """
+        reply = self.operator.request(opcode, **fields)
+        if reply.get("success") is False:
+            raise Failed(f"{opcode.name}: {reply.get('error')}")
+        return reply
+
+
+class Clove:
+    """SPAWN and KILL.
+
+    @ivar started_cold: agents that should have been warm.
+    """
+
+    def __init__(self, scene: Scene, warm: bool) -> None:
+        self.name = "warm" if warm else "cold"
+        self._scene = scene
+        self._warm = warm
+        self.started_cold = 0
+
+    @property
+    def note(self) -> str:
+        """What is to be said of the figures."""
+        return f"{self.started_cold} started cold" if self.started_cold else ""
+
+    def request(self, number: int, then: str) -> dict[str, Any]:
+        """The fields of a SPAWN."""
+        fields = {"name": f"bench{number % 100}", "script": str(SCRIPT)}
+        return {**fields, "args": [str(number), then], "warm": self._warm}
+
+    def start(self, number: int, then: str) -> None:
+        self.check(self._scene.ask(Opcode.SPAWN, **self.request(number, then)))
+
+    def check(self, reply: Any) -> None:
+        """Count what started otherwise than it should."""
+        if not reply["success"]:
+            raise Failed(f"SPAWN: {reply['error']}")
+        if self._warm and not reply.get("warm"):
+            self.started_cold += 1
+
+    def end(self, number: int) -> None:
+        self._scene.ask(Opcode.KILL, name=f"bench{number % 100}")
+
+
+class Bubblewrap:
+    """The same script with the same Python in the same root, made by bubblewrap.
+
+    @raise Unavailable: it is not installed.
+    """
+
+    name = "bubblewrap"
+
+    def __init__(self, scene: Scene, place: Path) -> None:
+        self._words = command_line(place / "bubblewrap", SCRIPT, scene.path)
+        self._running: dict[int, subprocess.Popen[bytes]] = {}
+
+    def start(self, number: int, then: str) -> None:
+        words = [*self._words, str(number), then]
+        streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
+        self._running[number] = subprocess.Popen(words, **streams)  # type: ignore[call-overload]
+
+    def end(self, number: int) -> None:
+        process = self._running.pop(number)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+
+
+@contextmanager
+def scene(place: Path, settings: str = "") -> Iterator[Scene]:
+    """Start a kernel, and end what is left of its agents."""
+    with kernel(place, settings) as (path, pid):
+        operator, mailbox = Client(path), Client(path)
+        try:
+            mailbox.request(Opcode.REGISTER, name="bench")
+            numbers = iter(range(1 << 30))
+            here = Scene(path, pid, place / "state", operator, mailbox, numbers)
+            here.warm = _until_warm(here)
+            yield here
+            for agent in json.loads(operator.call(Opcode.LIST)):
+                here.ask(Opcode.KILL, id=agent["id"])
+        finally:
+            operator.close()
+            mailbox.close()
+
+
+def _until_warm(here: Scene) -> bool:
+    """Start agents until one is warm; False if this kernel knows of no such thing."""
+    end = time.monotonic() + UNTIL_WARM
+    way = Clove(here, True)
+    while True:
+        number = next(here.numbers)
+        reply = here.ask(Opcode.SPAWN, **way.request(number, "stay"))
+        here.report()
+        way.end(number)
+        if "warm" not in reply:
+            return False
+        if reply["warm"]:
+            return True
+        if time.monotonic() > end:
+            raise Failed(f"no agent starts warm within {UNTIL_WARM:g} s")
+        time.sleep(0.2)

@@ -1,0 +1,187 @@
+"""Makes attempts, each in a sandbox of its own, so many at once and no longer than allowed.
+
+A throw-away sandbox has the profile of the one who is asked about, and neither its
+socket nor its id, environment, cgroup or gateway: what happens in it is nobody's.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import TimeoutError as DeferredTimeout
+
+from clove.errors import CloveError, LimitExceeded, TimedOut, Unavailable
+from clove.kernel.attempts.outcome import Outcome
+from clove.kernel.attempts.question import Question, question
+from clove.kernel.attempts.trial import Trial
+from clove.kernel.threads import to_the_end
+from clove.sandbox.exec_filter import exec_filter
+
+if TYPE_CHECKING:
+    from clove.kernel.agents.profile import Throwaway
+    from clove.kernel.attempts.limits import AttemptLimits
+    from clove.kernel.gateway import Gateways
+    from clove.kernel.gateway.gateway import Gateway
+    from clove.kernel.principal import Principal
+    from clove.sandbox.launcher import Launcher
+
+__all__ = ["Attempts"]
+
+WORDS_ALONE = "`attempt: false` asks policy alone"
+
+
+class Attempts:
+    """The attempts of a kernel.
+
+    @param library: directory of the `clove` package.
+    @param new_id: a number that names nobody.
+    @param places: gives places like a principal's, under a number.
+    @param forget: takes away what belongs to a number.
+    @param report: the isolation of a sandbox and its cgroup, as SPAWN reports it.
+    """
+
+    def __init__(
+        self,
+        clock: Any,
+        launcher: Launcher,
+        gateways: Gateways,
+        limits: AttemptLimits,
+        *,
+        library: str,
+        new_id: Callable[[], int],
+        places: Callable[[Principal, int], Awaitable[Throwaway]],
+        forget: Callable[[int], Awaitable[None]],
+        report: Callable[[Any, Any], Mapping[str, Any]],
+    ) -> None:
+        self._clock = clock
+        self._launcher = launcher
+        self._gateways = gateways
+        self._limits = limits
+        self._library = library
+        self._new_id = new_id
+        self._places = places
+        self._forget = forget
+        self._report = report
+        self._callers: Counter[int] = Counter()
+        self._running: set[Deferred[Outcome]] = set()
+        self._stopping = False
+
+    async def make(
+        self, caller_id: int, principal: Principal, syscall: str, arguments: Mapping[str, Any]
+    ) -> Outcome:
+        """Try what a syscall would do for a principal.
+
+        @param caller_id: whom it counts for.
+        @raise LimitExceeded: too many are made now.
+        @raise TimedOut: it took too long.
+        @raise Unavailable: the principal has no sandbox now.
+        """
+        asked = question(syscall, arguments)
+        if asked.reason:
+            return Outcome(detail=asked.reason)
+        if principal.view is None:
+            return Outcome(detail="it has no files, commands or network of this host")
+        self._check_room(caller_id)
+        self._callers[caller_id] += 1
+        running = Deferred.fromCoroutine(self._make(principal, asked))
+        self._running.add(running)
+        try:
+            return await running
+        finally:
+            self._running.discard(running)
+            self._callers[caller_id] -= 1
+            if not self._callers[caller_id]:
+                del self._callers[caller_id]
+
+    def _check_room(self, caller_id: int) -> None:
+        limits = self._limits
+        if self._stopping:
+            raise Unavailable("the kernel is stopping")
+        if self._callers[caller_id] >= limits.per_caller:
+            raise LimitExceeded(
+                f"at most {limits.per_caller} attempts of one caller at once", hint=WORDS_ALONE
+            )
+        if len(self._running) >= limits.at_once:
+            raise LimitExceeded(
+                f"{limits.at_once} attempts are made already",
+                hint=f"try again later; {WORDS_ALONE}",
+            )
+
+    async def _make(self, principal: Principal, asked: Question) -> Outcome:
+        number = self._new_id()
+        trial = Trial(asked.tried, self._limits.output_bytes)
+        try:
+            places = await self._places(principal, number)
+            gateway = self._gateway(principal, trial) if asked.host else None
+            try:
+                return await self._run(places, asked, trial, gateway)
+            finally:
+                if gateway is not None:
+                    gateway.close()
+        finally:
+            await to_the_end(Deferred.fromCoroutine(self._forget(number)))  # type: ignore[arg-type]
+
+    def _gateway(self, principal: Principal, trial: Trial) -> Gateway:
+        return self._gateways.open(
+            principal,
+            trial.log,
+            refused=trial.refused,
+            carried=trial.carried,
+            opened=trial.opened,
+        )
+
+    async def _run(
+        self, places: Throwaway, asked: Question, trial: Trial, gateway: Gateway | None
+    ) -> Outcome:
+        """Start it, wait until all is known, and until nothing is left."""
+        words = self._words(places, asked)
+        made = places.running(self._library, json.dumps(words))
+        take = _close_all if gateway is None else gateway.adopt
+        try:
+            sandbox = await self._launcher.launch(made.spec, trial.take, made.fallback, take)
+        except (CloveError, OSError) as error:
+            text = getattr(error, "message", str(error))
+            return Outcome(tried=asked.tried, detail=f"no such sandbox could be made: {text}")
+        isolation = self._report(sandbox, places.cgroup) if sandbox.spec.namespaces else {}
+        sandbox.done.addCallback(trial.ended)
+        try:
+            await trial.over.addTimeout(self._limits.timeout, self._clock)
+        except DeferredTimeout:
+            raise TimedOut(
+                f"the attempt was not over within {self._limits.timeout:g} seconds",
+                hint=WORDS_ALONE,
+            ) from None
+        finally:
+            sandbox.kill()
+            await to_the_end(trial.gone)
+        return replace(trial.outcome(), sandbox=isolation)
+
+    def _words(self, places: Throwaway, asked: Question) -> dict[str, Any]:
+        """What the program is told."""
+        words = dict(asked.words)
+        if asked.host:
+            words["gateway"] = places.spec.egress is not None
+            words["seconds"] = self._limits.connect_timeout
+        if words["what"] == "EXEC":
+            words["filter"] = exec_filter(os.uname().machine)
+        return words
+
+    async def stop(self) -> None:
+        """End what is being made, and make no more."""
+        self._stopping = True
+        running = list(self._running)
+        for each in running:
+            each.cancel()
+        await DeferredList(running, consumeErrors=True)
+
+
+def _close_all(descriptors: list[int]) -> None:
+    """A way to the network that nobody needs."""
+    for descriptor in descriptors:
+        os.close(descriptor)

@@ -1,0 +1,87 @@
+"""What an attempt came to, read from what it said. Pure.
+
+A throw-away sandbox holds what its agent's does; an interpreter that the agent can
+write is one of these. So its form is believed and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+__all__ = ["FAILED", "NOT_TRIED", "SUCCEEDED", "Outcome", "read_outcome"]
+
+SUCCEEDED: Final = "succeeded"
+FAILED: Final = "failed"
+NOT_TRIED: Final = "not tried"
+MOST_CHARACTERS: Final = 400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What happened.
+
+    @ivar tried: what was tried, in words; empty if nothing was.
+    @ivar happened: L{SUCCEEDED}, L{FAILED} or L{NOT_TRIED}.
+    @ivar error: the operating system's words for a failure.
+    @ivar errno_name: such as EACCES; of a look-up, such as EAI_NONAME.
+    @ivar sandbox: the isolation of the throw-away sandbox; empty without one.
+    """
+
+    tried: str = ""
+    happened: str = NOT_TRIED
+    error: str = ""
+    errno_name: str = ""
+    detail: str = ""
+    sandbox: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def succeeded(self) -> bool | None:
+        """Whether it did; None: nothing was tried."""
+        return None if self.happened == NOT_TRIED else self.happened == SUCCEEDED
+
+    def with_detail(self, *parts: str) -> Outcome:
+        """The same with more said."""
+        return replace(self, detail="; ".join(part for part in (self.detail, *parts) if part))
+
+    def to_wire(self) -> dict[str, Any]:
+        """The `attempt` of WHY's reply."""
+        return {
+            "tried": self.tried,
+            "happened": self.happened,
+            "error": self.error,
+            "errno_name": self.errno_name,
+            "detail": self.detail,
+            "sandbox": dict(self.sandbox),
+        }
+
+
+def read_outcome(tried: str, said: bytes, ending: str) -> Outcome:
+    """The outcome that the last line of an attempt's output tells.
+
+    @param ending: how its process ended, for one that told none.
+    """
+    nothing = Outcome(tried=tried, detail=f"the attempt gave no result: {ending}")
+    try:
+        last = json.loads(said.strip().rpartition(b"\n")[2])
+    except (ValueError, RecursionError):
+        return nothing
+    if not isinstance(last, dict) or last.get("happened") not in (SUCCEEDED, FAILED, NOT_TRIED):
+        return nothing
+    return Outcome(
+        tried=tried,
+        happened=last["happened"],
+        error=_text(last.get("error")),
+        errno_name=_text(last.get("errno_name")),
+        detail=_text(last.get("detail")),
+    )
+
+
+def _text(value: object) -> str:
+    """A text that can be shown, encoded and kept."""
+    if not isinstance(value, str):
+        return ""
+    short = value[:MOST_CHARACTERS].encode(errors="backslashreplace").decode()
+    return "".join(one if one.isprintable() else "?" for one in short)
