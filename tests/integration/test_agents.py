@@ -257,15 +257,16 @@ def test_two_spawns_of_one_name_at_once_give_one_agent(
 
 
 def test_a_missing_script_is_an_error_of_spawn_and_leaves_nothing(
-    kernel: KernelProcess, client: CloveClient
+    own_kernel: KernelProcess,
 ) -> None:
-    with pytest.raises(NotFound):
-        client.spawn("ghost", "/no/such/script.py")
-    with pytest.raises(InvalidRequest, match="directory"):
-        client.spawn("ghost", kernel.directory)
-    assert client.list_agents() == []
-    assert os.listdir(f"{kernel.state_dir}/agents") == []
-    assert os.listdir(f"{kernel.state_dir}/run") == []
+    with CloveClient(own_kernel.socket) as client:
+        with pytest.raises(NotFound):
+            client.spawn("ghost", "/no/such/script.py")
+        with pytest.raises(InvalidRequest, match="directory"):
+            client.spawn("ghost", own_kernel.directory)
+        assert client.list_agents() == []
+    assert os.listdir(f"{own_kernel.state_dir}/agents") == []
+    assert os.listdir(f"{own_kernel.state_dir}/run") == []
 
 
 def test_ended_agents_leave_no_places_behind(

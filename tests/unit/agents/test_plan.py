@@ -48,7 +48,7 @@ def check(asked: SpawnRequest, on: Host) -> None:
 
 def test_a_sandboxed_agent_gets_every_namespace_and_a_user_of_its_own() -> None:
     spec = planned(request(), host())
-    assert spec.namespaces == {"user", "pid", "mnt", "net", "ipc", "uts", "cgroup"}
+    assert spec.namespaces == {"user", "pid", "mnt", "net", "ipc", "uts", "cgroup", "time"}
     assert spec.uid == BOUNDS.uid_base + 7
     assert spec.argv == ("/usr/bin/python3", "/app/a.py", "/tmp/clove.sock")
 
