@@ -15,7 +15,7 @@ from pathlib import Path
 
 import clove
 from bench.servers import Unavailable
-from clove.kernel.agents.launch import find_python
+from clove.kernel.agents.interpreter import find_python
 from clove.kernel.agents.plan import Host, plan, settle_limits
 from clove.kernel.agents.settings import AgentLimits
 from clove.messages.agents import SpawnRequest
