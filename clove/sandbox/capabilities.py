@@ -12,15 +12,18 @@ __all__ = [
     "drop_current",
     "forbid_new_privileges",
     "hide_memory",
+    "keep_through_exec",
     "show_memory",
 ]
 
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
+PR_CAPBSET_READ = 23
 PR_CAPBSET_DROP = 24
 PR_SET_SECUREBITS = 28
 PR_SET_NO_NEW_PRIVS = 38
 PR_CAP_AMBIENT = 47
+PR_CAP_AMBIENT_RAISE = 2
 PR_CAP_AMBIENT_CLEAR_ALL = 4
 
 SECUREBITS = 0xEF
@@ -41,6 +44,25 @@ def drop_bounding() -> None:
             if error.errno != errno.EINVAL:  # EINVAL: past the kernel's last capability
                 raise
             break
+
+
+def keep_through_exec() -> None:
+    """Let a program that is no root keep what this process may (ambient capabilities)."""
+    count = 0
+    while _known(count):
+        count += 1
+    everything = (1 << count) - 1
+    syscalls.capset(everything, everything, everything)
+    for number in range(count):
+        syscalls.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, number)
+
+
+def _known(number: int) -> bool:
+    try:
+        syscalls.prctl(PR_CAPBSET_READ, number)
+    except OSError:
+        return False
+    return True
 
 
 def drop_current() -> None:

@@ -76,16 +76,16 @@ def identities() -> dict[str, str]:
     return found
 
 
-def write_id_map(process: str, outside_uid: int, outside_gid: int, inside: int = INSIDE_ID) -> None:
-    """Let one outside user and group be one inside in a process's user namespace.
+def write_id_map(process: str, outside_uid: int, outside_gid: int) -> None:
+    """Let one outside user and group be L{INSIDE_ID} in a process's user namespace.
 
     @param process: a pid, or `self`.
     @raise OSError: not the right privileges, or it has a map already.
     """
     if process == "self":  # an unprivileged writer must give up setgroups first
         _write(f"/proc/{process}/setgroups", "deny")
-    _write(f"/proc/{process}/uid_map", f"{inside} {outside_uid} 1")
-    _write(f"/proc/{process}/gid_map", f"{inside} {outside_gid} 1")
+    _write(f"/proc/{process}/uid_map", f"{INSIDE_ID} {outside_uid} 1")
+    _write(f"/proc/{process}/gid_map", f"{INSIDE_ID} {outside_gid} 1")
 
 
 def enter_mapped(ids: Sequence[Sequence[int]]) -> None:

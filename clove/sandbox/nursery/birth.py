@@ -63,7 +63,7 @@ class WarmStart(Confinement):
     def _drop_to_user(self) -> None:
         """Give up the nursery's user namespace; its mounts are out of reach from now on."""
         uid = self.spec["inside_uid"]
-        if uid:
+        if uid != os.geteuid():
             os.setgroups([])
             os.setresgid(uid, uid, uid)
             os.setresuid(uid, uid, uid)

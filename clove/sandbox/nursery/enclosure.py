@@ -63,20 +63,24 @@ class Enclosure(Confinement):
         ]
 
     def _become_nobody(self) -> None:
-        """Be root in a new user namespace, and somebody without rights outside."""
+        """Have every right in a new user namespace, and none outside.
+
+        There is no root in it: Linux gives it the entries in /proc of processes that
+        hide theirs, and under an ordinary user's kernel agents would be the same user.
+        """
         uid, gid = os.geteuid(), os.getegid()
         ids = self.spec["ids"]
         if ids is None:
             namespaces.enter({"user"})
-            namespaces.write_id_map("self", uid, gid, inside=0)
+            namespaces.write_id_map("self", uid, gid)
             return
         os.setgroups([])
         namespaces.enter_mapped(ids)
-        os.setresgid(0, 0, 0)
-        os.setresuid(0, 0, 0)
+        namespaces.become_inside_user()
 
     def _become_server(self) -> None:
         os.set_inheritable(CONTROL, True)
+        capabilities.keep_through_exec()
         facts = {"outside": self._outside, "preload": self.spec["preload"]}
         words = [self.spec["argv"][0], SERVER, json.dumps(facts)]
         os.execve(words[0], words, self.spec["env"])  # noqa: S606

@@ -18,6 +18,7 @@ from clove.sandbox.channel import socket_pair
 from clove.sandbox.forked import ForkedProcess
 from clove.sandbox.layout import with_system
 from clove.sandbox.mount_watch import MountWatch
+from clove.sandbox.namespaces import INSIDE_ID
 from clove.sandbox.nursery.base import beyond, suits
 from clove.sandbox.nursery.handover import Handover
 from clove.sandbox.nursery.process import NurseryProcess
@@ -33,6 +34,8 @@ LONGEST_WAIT = 60.0
 HEALTHY_AFTER = 60.0
 """Seconds that a nursery must have served for its end to be no sign of trouble."""
 USERS = 65536
+AGENTS_INSIDE = 2000
+"""The first agent's user, as the nursery's user namespace has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +54,11 @@ class IdRange:
 
     def to_map(self) -> list[list[int]]:
         """For the nursery's user namespace: [inside, outside, count]."""
-        return [[0, self.nursery, 1], [1, self.base, USERS]]
+        return [[INSIDE_ID, self.nursery, 1], [AGENTS_INSIDE, self.base, USERS]]
 
     def inside(self, uid: int) -> int:
         """An agent's user, as the nursery's namespace has it."""
-        return uid - self.base + 1
+        return uid - self.base + AGENTS_INSIDE
 
 
 class Nursery:
@@ -225,7 +228,7 @@ class Nursery:
                 await self._threads.run(held.take, spec.cgroup_procs, binds if self._ids else ())
             if self._current is None or not self._current.serving:
                 raise Unavailable("the nursery has ended")
-            facts: dict[str, Any] = {"inside_uid": 0, "beyond": None}
+            facts: dict[str, Any] = {"inside_uid": INSIDE_ID, "beyond": None}
             if self._ids is not None and spec.uid is not None:
                 facts["inside_uid"] = self._ids.inside(spec.uid)
             if more.whole:
