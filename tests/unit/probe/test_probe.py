@@ -33,7 +33,7 @@ def test_every_mechanism_has_an_entry_and_every_missing_one_a_reason() -> None:
     assert len(set(names)) == len(names)
     assert {f"namespace.{name}" for name in NAMESPACES} < set(names)
     assert {"openat2", "seccomp", "landlock", "cgroup"} < set(names)
-    assert {"cgroup.cpu", "cgroup.memory", "cgroup.pids"} < set(names)
+    assert {"cgroup.cpu", "cgroup.io", "cgroup.memory", "cgroup.pids"} < set(names)
     for feature in found.features:
         assert feature.detail
         assert feature.available or feature.remedy
