@@ -23,17 +23,19 @@ import pytest
 from clove.client import vocabulary
 from clove.sandbox.probe import probe
 from tests.integration.exposed import ROOT, ROOTLESS, Agent, Host, host
+from tests.integration.gateway_upstream import WEB
 
 __all__ = ["CONFIG", "WAYS", "Arena", "Kernels"]
 
 WAYS = [(who, start) for who in (ROOT, ROOTLESS) for start in ("warm", "cold")]
-CONFIG = """
+CONFIG = f"""
 [egress.hosts]
 "api.test" = "127.0.0.1"
 "evil.test" = "127.0.0.1"
 "open.test" = "127.0.0.1"
 "far.test" = "198.51.100.7"
 "local.test" = "127.0.0.1"
+"web.test" = "{WEB}"
 """
 SERVING_SECONDS = 20.0
 """What a kernel that has a nursery gets until it serves."""
