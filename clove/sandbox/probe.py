@@ -73,9 +73,19 @@ class Report:
 
     @property
     def missing(self) -> tuple[Feature, ...]:
-        """What the default sandbox needs and this host does not give."""
+        """What the default sandbox needs and this host does not give.
+
+        What a whole one said of itself (`sandbox` and all below it) counts too, but
+        for Landlock, without which agents are sandboxed as well.
+        """
         needed = (*(f"namespace.{name}" for name in NAMESPACES), "seccomp")
-        return tuple(self[name] for name in needed if not self[name].available)
+        whole = (
+            feature
+            for feature in self.features
+            if feature.name.partition(".")[0] == "sandbox" and feature.name != "sandbox.landlock"
+        )
+        found = (*(self[name] for name in needed), *whole)
+        return tuple(feature for feature in found if not feature.available)
 
     @property
     def sandbox(self) -> bool:
