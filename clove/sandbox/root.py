@@ -81,8 +81,7 @@ class PrivateRoot:
         proc = _new_proc() if own_proc else mounts.copy("/proc", NOSUID | NODEV | NOEXEC)
         self._place_root()
         self._add_tmpfs("/dev", 1 << 20, mode="0755")
-        for path, size in sorted({"/dev/shm": SHM_BYTES, **spec["tmpfs"]}.items()):  # noqa: S108
-            self._add_tmpfs(path, size)
+        self._add_scratch(spec)
         for name, tree in devices:
             self._attach(tree, f"/dev/{name}")
         for target, tree in binds:
@@ -122,8 +121,15 @@ class PrivateRoot:
             os.close(target)
             return
 
-    def _add_tmpfs(self, path: str, size: int, mode: str = "1777") -> None:
-        tree = mounts.tmpfs(size, NOSUID | NODEV, mode)
+    def _add_scratch(self, spec: Mapping[str, Any]) -> None:
+        """Room for files that go with the sandbox."""
+        alone = spec["executables"]
+        for path, size in sorted({"/dev/shm": SHM_BYTES, **spec["tmpfs"]}.items()):  # noqa: S108
+            noexec = alone is not None and path not in alone
+            self._add_tmpfs(path, size, attributes=NOEXEC if noexec else 0)
+
+    def _add_tmpfs(self, path: str, size: int, mode: str = "1777", *, attributes: int = 0) -> None:
+        tree = mounts.tmpfs(size, NOSUID | NODEV | attributes, mode)
         self._own.add(os.fstat(tree).st_dev)
         self._attach(tree, path)
 
@@ -189,6 +195,7 @@ class PrivateRoot:
 def _bound(bind: Mapping[str, Any]) -> int:
     """The detached mount of a bind, or -1 for an optional one that the host lacks."""
     attributes = NOSUID | NODEV | (0 if bind["writable"] else RDONLY)
+    attributes |= NOEXEC if bind["noexec"] else 0
     try:
         return mounts.copy(bind["source"], attributes)
     except FileNotFoundError:
