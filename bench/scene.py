@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import time
@@ -64,26 +63,23 @@ class Scene:
     warm: bool = False
 
     def report(self) -> tuple[int, int]:
-        """The next agent's number, and when (CLOCK_MONOTONIC, ns) it had its first reply.
+        """The next agent's number, and when (CLOCK_REALTIME, ns) it had its first reply.
 
-        Sandboxes have no time namespace: the clock inside is the one outside, which
-        is checked here.
+        The other clocks are a sandbox's own (time_namespaces(7)).
         """
         mail = self.mailbox.request(Opcode.RECV, wait=PATIENCE, max=1)["messages"]
         if not mail:
             raise Failed("an agent did not report")
         report = mail[0]["message"]
-        if report["clock"] != os.readlink("/proc/self/ns/time"):
-            raise Failed("an agent's clock is not the bench's")
         return report["number"], report["at"]
 
     def first_reply(self, way: Way, then: str = "stay") -> tuple[int, float]:
         """Start one agent; its number, and milliseconds to its first reply."""
         number = next(self.numbers)
-        started = time.monotonic_ns()
+        started = time.time_ns()
         way.start(number, then)
         told, at = self.report()
-        if told != number or not started < at < time.monotonic_ns():
+        if told != number or not started < at < time.time_ns():
             raise Failed("an agent's report makes no sense")
         return number, (at - started) / 1e6
 

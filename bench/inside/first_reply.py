@@ -5,7 +5,6 @@ Arguments: the socket, a number to report, `stay` (until it is ended) or `go`.
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 
@@ -13,8 +12,7 @@ from clove.client.blocking import CloveClient
 
 client = CloveClient(sys.argv[1])
 client.noop()
-at = time.monotonic_ns()
-report = {"number": int(sys.argv[2]), "at": at, "clock": os.readlink("/proc/self/ns/time")}
+report = {"number": int(sys.argv[2]), "at": time.time_ns()}
 client.send_message(report, to_name="bench")
 if sys.argv[3] == "stay":
     client.recv_messages(wait=3600)
