@@ -44,6 +44,8 @@ ALLOWED, REFUSED = "allowed.doctor.test", "refused.doctor.test"
 """Names that are nobody's (RFC 6761)."""
 SECONDS: Final = 20.0
 OUTPUT: Final = 64 << 10
+UNNAMED: Final = "a name that no rule has is refused"
+NAMED: Final = "a name that a rule has is reached"
 REPORT_IT: Final = "please report this with the output of `clove doctor`"
 NO_NETWORK: Final = "agents with `network: true` are refused; others are sandboxed all the same"
 
@@ -106,8 +108,8 @@ class Checkup:
         allowed, refused = outcomes[len(INSIDE) :]
         return [
             *self._sandbox(isolation, outcomes),
-            _told("egress.refused", refused.succeeded is False, "names that no rule has", refused),
-            _told("egress.allowed", _happened(allowed), "a name that a rule has", allowed),
+            _told("egress.refused", refused.succeeded is False, UNNAMED, refused),
+            _told("egress.allowed", _happened(allowed), NAMED, allowed),
         ]
 
     async def _without_network(self) -> list[Finding]:
@@ -222,7 +224,7 @@ def _told(name: str, well: bool, what: str, outcome: Outcome) -> Finding:
         return finding(name, True, what)
     said = "; ".join(part for part in (outcome.error, outcome.detail) if part)
     happened = f"{outcome.happened}: {said}" if said else outcome.happened
-    return finding(name, False, f"not {what}, but {happened}", REPORT_IT)
+    return finding(name, False, f"expected: {what}; {happened}", REPORT_IT)
 
 
 def _not_started(error: CloveError) -> list[Finding]:
