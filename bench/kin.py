@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -31,7 +32,7 @@ class Holdings:
     @ivar processes: the kernel's, it included.
     @ivar mounts: in all their mount namespaces, the host's included.
     @ivar network_namespaces: that they are in.
-    @ivar cgroups: below the kernel's own.
+    @ivar cgroups: of the kernel's own subtree.
     @ivar files: in the state directory.
     @ivar rss_kb: the kernel's resident memory.
     """
@@ -54,11 +55,16 @@ def _holdings(kernel: int, state: Path) -> Holdings:
     """Count now.
 
     @param kernel: its pid.
+    @raise Unavailable: we may not look at it.
     """
     kin = [pid for pid, zombie in _descendants() if not zombie]
     own = f"/proc/{kernel}"
+    try:
+        descriptors = len(os.listdir(f"{own}/fd"))
+    except PermissionError:
+        raise Unavailable("only root sees what a kernel holds") from None
     return Holdings(
-        descriptors=len(os.listdir(f"{own}/fd")),
+        descriptors=descriptors,
         processes=len(kin),
         mounts=_mounts(kin),
         network_namespaces=len({_namespace(pid, "net") for pid in kin} - {""}),
@@ -161,24 +167,12 @@ def _lines(path: str) -> int:
     return Path(path).read_text().count("\n")
 
 
-def _cgroups(pid: int) -> int:
-    """Directories below a process's cgroup of version 2, where one is mounted."""
-    own = next(
-        (
-            line.partition("::")[2]
-            for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines()
-            if line.startswith("0::")
-        ),
-        "",
-    )
-    roots = [
-        line.split()[4]
-        for line in Path("/proc/self/mountinfo").read_text().splitlines()
-        if " - cgroup2 " in line
-    ]
-    if not own or not roots:
-        return 0
-    return sum(len(names) for _, names, _ in os.walk(roots[0] + own))
+def _cgroups(kernel: int) -> int:
+    """Directories in a kernel's own subtree of cgroup version 2, if it has one."""
+    tree = re.compile(rf"/clove-{kernel}(-\d+)?(/|$)")
+    mounted = Path("/proc/self/mountinfo").read_text().splitlines()
+    roots = [line.split()[4] for line in mounted if " - cgroup2 " in line]
+    return sum(bool(tree.search(place)) for root in roots for place, _, _ in os.walk(root))
 
 
 def _kilobytes(path: str, key: str) -> int:

@@ -10,11 +10,11 @@ from bench.figures import Figure, Spread
 from bench.scene import Failed, Scene
 from clove.framing import Opcode
 
-__all__ = ["SETTINGS", "egress"]
+__all__ = ["HOSTS", "egress"]
 
 SCRIPT = Path(__file__).parent / "inside" / "outward.py"
 NAME = "upstream.test"
-SETTINGS = f'[egress.hosts]\n"{NAME}" = "127.0.0.1"\n'
+HOSTS = f'[egress.hosts]\n"{NAME}" = "127.0.0.1"\n'
 """The kernel's configuration that lets agents reach the server by a name."""
 CONNECT_BAR = 1.0
 CARRY_BAR = 4.0

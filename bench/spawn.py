@@ -26,13 +26,20 @@ from rich.table import Table
 from bench.figures import Figure
 from bench.kin import adopt_orphans
 from bench.life import ends, first_replies, many, memory, starts_at_once
-from bench.outward import SETTINGS, egress
+from bench.outward import HOSTS, egress
 from bench.scene import Bubblewrap, Clove, Failed, Scene, Way, scene
 from bench.servers import Unavailable, workplace
 from bench.upstream import upstream
 
 __all__ = ["main"]
 
+SETTINGS = f"""
+[limits.agents]
+remembered = 50
+[limits.audit]
+max_entries = 100
+{HOSTS}"""
+"""What the kernel keeps of ended agents is full after a few, so that leaks can be seen."""
 NO_WARM = "this kernel has no warm start"
 
 

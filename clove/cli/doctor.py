@@ -3,13 +3,41 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 
 import click
 
-from clove.sandbox.probe import Report, probe
+from clove.sandbox.probe import Feature, Report, probe
 
-__all__ = ["doctor"]
+__all__ = ["checkup", "doctor"]
+
+CHECKUP = "clove.kernel.checkup"
+"""Run as a program, so that no part of the kernel is imported here."""
+SECONDS = 60
+
+
+def checkup(python: str) -> tuple[Feature, ...]:
+    """Start a whole default sandbox, in a process of its own; what was found.
+
+    @param python: the interpreter that runs what is inside.
+    """
+    command = [sys.executable, "-P", "-m", CHECKUP, python]
+    try:
+        child = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=SECONDS, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return _failed(str(error))
+    try:
+        return tuple(Feature(**found) for found in json.loads(child.stdout))
+    except (ValueError, TypeError):
+        last = child.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        return _failed(last or f"exit code {child.returncode}")
+
+
+def _failed(why: str) -> tuple[Feature, ...]:
+    return (Feature("sandbox", False, f"the check-up failed: {why}", "please report this"),)
 
 
 @click.command(
@@ -32,9 +60,11 @@ def doctor(context: click.Context, as_json: bool, python: str) -> None:
     """Say what this host can isolate, and how to get what it cannot.
 
     Each mechanism is really tried, as the current user, in a process that is
-    thrown away. Exit code 1: the default sandbox cannot be had.
+    thrown away; then a whole sandbox is started as an agent gets it, and asked
+    what it is like. Exit code 1: the default sandbox cannot be had.
     """
     report = probe(python)
+    report = Report((*report.features, *checkup(python)))
     if as_json:
         click.echo(json.dumps(report.to_dict()))
     else:

@@ -20,6 +20,7 @@ COMMANDS = {
     "ps": "List the agents.",
     "logs": "Show an agent's output.",
     "kill": "End agents.",
+    "why": "Say what an agent may do, and try it.",
     "doctor": "Say what this host can isolate.",
 }
 """Subcommands and what they do; the module and its command bear the same name."""
@@ -32,6 +33,7 @@ Examples:
   clove ps                               which agents are there?
   clove logs -f agent                    follow one's output
   clove kill agent                       end it
+  clove why agent READ /etc/passwd       may it, and what happens when it tries?
 
 The kernel's socket is --socket, else $CLOVE_SOCKET, else /tmp/clove.sock.
 'clove COMMAND --help' says more about each."""

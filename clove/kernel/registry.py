@@ -17,7 +17,7 @@ __all__ = ["NAME_LIMIT", "Registry", "check_name"]
 NAME_LIMIT = 128
 """Characters in a name."""
 
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@:+ -]*", re.ASCII)
+_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.@:+ -]*[A-Za-z0-9_.@:+-])?", re.ASCII)
 
 
 def check_name(name: str) -> str:
@@ -30,7 +30,8 @@ def check_name(name: str) -> str:
         raise InvalidRequest(f"a name has at most {NAME_LIMIT} characters, this one {len(name)}")
     if not _NAME.fullmatch(name) or ".." in name:
         raise InvalidRequest(
-            "a name begins with a letter, digit or _ and goes on with these, space or . @ : + -",
+            "a name begins with a letter, digit or _, goes on with these, space or . @ : + -, "
+            "and does not end with a space",
             hint="choose a name such as researcher-1",
         )
     return name

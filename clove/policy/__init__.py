@@ -17,12 +17,15 @@ from clove.policy.levels import Level
 from clove.policy.parsing import parse, requested_fields
 from clove.policy.paths import check_read, check_write, normalise_path
 from clove.policy.permissions import FLAGS, Permissions, check_flag, for_level
+from clove.policy.programs import EVERY_PROGRAM, Programs, programs_of
 
 __all__ = [
+    "EVERY_PROGRAM",
     "FLAGS",
     "Decision",
     "Level",
     "Permissions",
+    "Programs",
     "Target",
     "check_address",
     "check_command",
@@ -43,5 +46,6 @@ __all__ = [
     "parse",
     "parse_url",
     "ports_named",
+    "programs_of",
     "requested_fields",
 ]

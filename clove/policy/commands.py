@@ -127,14 +127,18 @@ class CommandRule(NamedTuple):
         """The program is given by its name, or in one of the system's directories."""
         return _is_usual(self.given)
 
+    @property
+    def is_whole(self) -> bool:
+        """The program alone, whatever its arguments."""
+        return self.options == _NO_OPTIONS
+
     def matches(self, command: _Words) -> bool:
         """Does a simple command fall under the rule?"""
         if command.program != self.program:
             return False
-        mine = self.options
-        if mine == _NO_OPTIONS:
+        if self.is_whole:
             return True
-        theirs = command.options
+        mine, theirs = self.options, command.options
         return (
             mine.letters <= theirs.letters
             and mine.long <= theirs.long

@@ -17,7 +17,16 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["AgentCgroup", "CgroupEvents", "CgroupLimits", "apply", "cpu_weight", "put"]
+__all__ = [
+    "AgentCgroup",
+    "CgroupEvents",
+    "CgroupLimits",
+    "apply",
+    "bfq_weight",
+    "cpu_weight",
+    "get",
+    "put",
+]
 
 _GONE: Final = (errno.ENOENT, errno.ENODEV)
 
@@ -30,7 +39,8 @@ class CgroupLimits:
     @ivar max_pids: processes and threads. Over it fork fails with EAGAIN.
     @ivar cpu_quota: microseconds of CPU time in each period. Over it the agent waits.
     @ivar cpu_period: microseconds, 1000 to 1000000.
-    @ivar cpu_shares: weight against others, 2 to 262144, as cgroup version 1 counts.
+    @ivar cpu_shares: weight against others, 2 to 262144, as cgroup version 1 counts; of CPU
+        time, and of the time of disks that are shared by weight.
     """
 
     memory: int = 0
@@ -61,6 +71,14 @@ def cpu_weight(shares: int) -> int:
         return 10_000
     power = math.log2(shares)
     return math.ceil(10 ** ((power * power + 125 * power) / 612 - 7 / 34))
+
+
+def bfq_weight(weight: int) -> int:
+    """io.bfq.weight (1 to 1000, default 100) for io.weight (1 to 10000, default 100).
+
+    Straight from the default to the end, as systemd does it (BFQ_WEIGHT in its cgroup.c).
+    """
+    return weight if weight <= 100 else 100 + (weight - 100) * 900 // 9900
 
 
 def put(path: str, text: str) -> None:
@@ -109,12 +127,31 @@ def _files(limits: CgroupLimits) -> dict[str, list[tuple[str, str, bool]]]:
     }
 
 
+def _weigh_io(path: str, shares: int) -> bool:
+    """Set the weight for disks, on the curve of cpu.weight.
+
+    Linux has a file for each way to share a disk: io.weight (io.cost) and io.bfq.weight (the
+    scheduler BFQ), either only where it was built or loaded. Whether one counts is
+    decided for each disk by the host's administrator.
+
+    @return: whether there was one.
+    """
+    weight = cpu_weight(shares)
+    done = False
+    for name, number in (("io.weight", weight), ("io.bfq.weight", bfq_weight(weight))):
+        with contextlib.suppress(OSError):
+            put(f"{path}/{name}", f"default {number}")
+            done = True
+    return done
+
+
 def apply(
     path: str, limits: CgroupLimits, controllers: frozenset[str]
 ) -> tuple[frozenset[str], dict[str, str]]:
     """Set an agent's limits.
 
-    @return: the controllers whose limit holds now, and for the others why not.
+    @return: the controllers whose limit holds now, and for cpu, memory and pids why one does
+        not. The absence of io is no failure: it is a weight and limits nothing.
     """
     applied = set()
     missing = {}
@@ -132,6 +169,8 @@ def apply(
             missing[controller] = f"{controller}: {error.strerror}"
         else:
             applied.add(controller)
+    if "io" in controllers and _weigh_io(path, limits.cpu_shares):
+        applied.add("io")
     return frozenset(applied), missing
 
 
@@ -139,8 +178,8 @@ class AgentCgroup:
     """A cgroup that exists.
 
     @ivar path: its directory.
-    @ivar applied: controllers (cpu, memory, pids) whose limits hold.
-    @ivar missing: for every other one the reason.
+    @ivar applied: controllers (cpu, io, memory, pids) whose limits or weights hold.
+    @ivar missing: for every other one but io the reason.
     """
 
     def __init__(

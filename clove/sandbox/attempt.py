@@ -1,8 +1,8 @@
 """Makes one attempt and says what happened, in a process that is thrown away.
 
-Run as `python -I -S -B attempt.py JSON`, in a throw-away sandbox or on the host; it
-prints one JSON object a line, of which the last one counts: `happened` (succeeded,
-failed or not tried), `error` and `errno_name` for a failure, `detail`. Standard
+Run as `python -I -S -B attempt.py JSON`, in a throw-away sandbox or on the host, with
+one attempt or an array of them; it prints a JSON object a line for each: `happened`
+(succeeded, failed or not tried), `error` and `errno_name` for a failure, `detail`. Standard
 library only, and nothing of Clove's: it is run by its place in the file system.
 
 Nothing lasts: files are opened but neither read, written nor truncated; a missing
@@ -142,7 +142,7 @@ def execute(words: Mapping[str, Any]) -> dict[str, str]:
         if number == errno.ENOEXEC and words["shell"]:
             return succeeded(f"{program} was found; the shell reads it as a script")
         return failed(number, program)
-    if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGSYS:
+    if os.WIFSIGNALED(status) and os.WTERMSIG(status) in (signal.SIGSYS, signal.SIGXCPU):
         return succeeded("the program was executed, and killed at its first step")
     return not_tried("the program could not be held at its first step")
 
@@ -176,6 +176,7 @@ def _become(programs: list[str], call_filter: bytes, writer: int) -> None:
         struct.pack("@HP", len(call_filter) // 8, ctypes.addressof(instructions))
     )
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CPU, (1, 2))  # for one that makes no system call at all
     os.dup2(writer, REPORT, inheritable=False)
     one, nothing = ctypes.c_ulong(1), ctypes.c_ulong(0)
     libc.prctl(PR_SET_NO_NEW_PRIVS, one, nothing, nothing, nothing)
@@ -236,13 +237,33 @@ def connect(words: Mapping[str, Any]) -> dict[str, str]:
     return last or failed(errno.EADDRNOTAVAIL)
 
 
-ATTEMPTS = {"READ": read, "WRITE": write, "EXEC": execute, "CONNECT": connect}
+# itself
+
+
+def powers(_: Mapping[str, Any]) -> dict[str, str]:
+    """Find this process without capabilities and without a way to new ones (proc(5))."""
+    with open("/proc/self/status") as file:
+        facts = dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
+    sets = {name: facts[name] for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")}
+    held = [f"{name} {found}" for name, found in sets.items() if int(found, 16)]
+    if held or facts["NoNewPrivs"] != "1":
+        return failed(errno.EPERM, ", ".join(held) or "it can gain privileges")
+    return succeeded("none in any set, and no way to new ones")
+
+
+ATTEMPTS = {
+    "READ": read,
+    "WRITE": write,
+    "EXEC": execute,
+    "CONNECT": connect,
+    "POWERS": powers,
+}
 
 
 def attempt(words: Mapping[str, Any]) -> dict[str, str]:
     """Make one attempt.
 
-    @param words: `what` (READ, WRITE, EXEC or CONNECT) and what its function takes.
+    @param words: `what` (of L{ATTEMPTS}) and what its function takes.
     """
     try:
         return ATTEMPTS[words["what"]](words)
@@ -253,9 +274,11 @@ def attempt(words: Mapping[str, Any]) -> dict[str, str]:
 
 
 def main() -> None:
-    """Make the attempt of the command line, and print what happened."""
-    sys.stdout.write(json.dumps(attempt(json.loads(sys.argv[1]))) + "\n")
-    sys.stdout.flush()
+    """Make the attempts of the command line, and print what happened."""
+    asked = json.loads(sys.argv[1])
+    for words in asked if isinstance(asked, list) else [asked]:
+        sys.stdout.write(json.dumps(attempt(words)) + "\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

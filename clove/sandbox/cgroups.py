@@ -26,7 +26,6 @@ import contextlib
 import fcntl
 import os
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from clove.sandbox.agent_cgroup import (
@@ -38,144 +37,28 @@ from clove.sandbox.agent_cgroup import (
     get,
     put,
 )
+from clove.sandbox.cgroup_sites import CgroupsUnavailable, Site, survey
 
 __all__ = [
-    "WANTED",
     "AgentCgroup",
     "CgroupEvents",
     "CgroupLimits",
     "CgroupTree",
     "CgroupsUnavailable",
-    "Site",
     "cpu_weight",
-    "survey",
 ]
 
-WANTED: Final = frozenset({"cpu", "memory", "pids"})
 LEAF: Final = "clove-kernel"
 NURSERY: Final = "nursery"
 
 _TREE = re.compile(r"clove-\d+(-\d+)?")
-_DELEGATE = (
-    "run the kernel as a systemd service with Delegate=yes, or by "
-    "`systemd-run --user --scope -p Delegate=yes`"
-)
-
-
-class CgroupsUnavailable(Exception):
-    """There are no cgroups that this kernel could have for its own.
-
-    @ivar remedy: what would change that.
-    """
-
-    def __init__(self, reason: str, remedy: str = _DELEGATE) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.remedy = remedy
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    """A cgroup that could be the base.
-
-    @ivar path: its directory.
-    @ivar controllers: those of L{WANTED} that agents below it could have.
-    @ivar move: processes in it must move to a leaf first.
-    """
-
-    path: str
-    controllers: frozenset[str]
-    move: bool
-
-
-def survey(
-    mountinfo: str = "/proc/self/mountinfo", own: str = "/proc/self/cgroup", pid: int | None = None
-) -> Site:
-    """The best base that this process could use. Changes nothing.
-
-    @raise CgroupsUnavailable: there is none.
-    """
-    mount, here = _locate(get(mountinfo), get(own))
-    sites = []
-    path = here
-    while True:
-        site = _judge(path, mount, here, os.getpid() if pid is None else pid)
-        if site is not None:
-            sites.append(site)
-        if path == mount:
-            break
-        path = os.path.dirname(path)
-    if not sites:
-        raise CgroupsUnavailable(f"no cgroup from {here} upwards may be written and divided")
-    return max(sites, key=lambda site: len(site.controllers))  # the nearest of the best
-
-
-def _locate(mountinfo: str, own: str) -> tuple[str, str]:
-    """The v2 mount and this process's directory in it."""
-    paths = [line[3:] for line in own.splitlines() if line.startswith("0::")]
-    mounts = []
-    for line in mountinfo.splitlines():
-        fields, _, kind = line.partition(" - ")
-        if kind.startswith("cgroup2 "):
-            mounts.append([_plain(field) for field in fields.split()[3:6]])
-    if not paths or not mounts:
-        raise CgroupsUnavailable(
-            "cgroup v2 is not mounted", "boot with systemd.unified_cgroup_hierarchy=1"
-        )
-    below = f"{paths[0].rstrip('/')}/"
-    for root, mount, options in mounts:
-        if below.startswith(f"{root.rstrip('/')}/") and "/.." not in below:
-            if "ro" in options.split(","):
-                raise CgroupsUnavailable(
-                    f"{mount} is mounted read-only",
-                    "in a container, ask for a writable cgroup mount (--cgroupns=private "
-                    "--privileged, or podman)",
-                )
-            inside = below[len(root.rstrip("/")) :].strip("/")
-            return mount, os.path.join(mount, inside).rstrip("/")
-    raise CgroupsUnavailable("this process's own cgroup is outside of the cgroup v2 mount")
-
-
-def _plain(field: str) -> str:
-    """A field of mountinfo without its octal escapes (proc_pid_mountinfo(5))."""
-    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), field)
-
-
-def _judge(path: str, mount: str, here: str, pid: int) -> Site | None:
-    """What a cgroup is good for as a base; None if for nothing."""
-    files = [path, f"{path}/cgroup.procs", f"{path}/cgroup.subtree_control"]
-    if not all(os.access(file, os.W_OK) for file in files):
-        return None
-    there = frozenset(get(f"{path}/cgroup.controllers").split()) & WANTED
-    given = frozenset(get(f"{path}/cgroup.subtree_control").split()) & WANTED
-    is_root = not os.path.exists(f"{path}/cgroup.type")
-    pids = [int(line) for line in get(f"{path}/cgroup.procs").split()]
-    if is_root or not pids:
-        return Site(path, there, move=False)
-    if path == here and (path == mount or all(_is_ours(other, pid) for other in pids)):
-        return Site(path, there, move=True)
-    return Site(path, given, move=False) if given else None
-
-
-def _is_ours(other: int, pid: int) -> bool:
-    """True for a process itself and its descendants."""
-    seen = 0
-    while other > 1 and seen < 64:
-        if other == pid:
-            return True
-        status = get(f"/proc/{other}/stat")
-        if not status:
-            return True  # it has just ended
-        other = int(status.rpartition(")")[2].split()[1])
-        seen += 1
-    return other == pid
 
 
 class CgroupTree:
     """The subtree of one kernel.
 
     @ivar path: the directory that holds the agents' cgroups.
-    @ivar controllers: those of cpu, memory and pids that agents have here.
+    @ivar controllers: those of cpu, io, memory and pids that agents have here.
     @ivar nursery: a cgroup for the process from which agents are forked.
     @ivar spawner_uid: who else may fork into agents' cgroups; None: nobody.
     """

@@ -217,18 +217,30 @@ def sandbox_filter(machine: str) -> bytes | None:
 
 
 @functools.cache
-def program_filter(machine: str) -> bytes | None:
+def program_filter(machine: str, *, memfd: bool = True) -> bytes | None:
     """What is added for programs, the main one and commands: no openat2(2).
 
     Its mode lies in memory, where no filter can see set-id bits. Init needs it.
+
+    @param memfd: allow memfd_create(2), whose files can be executed and mapped
+        whatever mounts and Landlock say.
     """
     if machine not in ARCHITECTURES:
         return None
-    number = NUMBERS[machine]["openat2"]
-    return assemble([*_ours(machine), branch_if_equal(number, "unknown", "allow"), *_ENDS])
+    numbers = NUMBERS[machine]
+    items = [*_ours(machine), branch_if_equal(numbers["openat2"], "unknown")]
+    if not memfd:
+        items.append(branch_if_equal(numbers["memfd_create"], "refuse"))
+    return assemble([*items, go("allow"), *_ENDS])
 
 
-def encoded(machine: str) -> dict[str, str]:
-    """Both filters as the helper takes them; empty where there are none for a machine."""
-    programs = {"sandbox": sandbox_filter(machine), "programs": program_filter(machine)}
+def encoded(machine: str, *, memfd: bool = True) -> dict[str, str]:
+    """Both filters as the helper takes them; empty where there are none for a machine.
+
+    @param memfd: see L{program_filter}.
+    """
+    programs = {
+        "sandbox": sandbox_filter(machine),
+        "programs": program_filter(machine, memfd=memfd),
+    }
     return {name: base64.b64encode(each).decode() for name, each in programs.items() if each}

@@ -94,13 +94,21 @@ def rules(spec: Mapping[str, Any], devices: Iterable[str]) -> list[tuple[str, in
 
     @param spec: the fields of C{SandboxSpec}.
     @param devices: names in /dev.
+
+    With C{executables} nothing else can be executed. What an interpreter or the
+    dynamic loader only reads and maps is beyond Landlock.
     """
     everything = handled(max(LATER)) & ~DEVICES
     targets = [bind["target"] for bind in spec["binds"] if bind["writable"]]
+    executables = spec["executables"]
     found = [("/", READ), ("/proc", USE_PROC)]
     found += [(f"/dev/{name}", USE_DEVICE) for name in devices]
     found += [(path, everything) for path in sorted({"/dev/shm", *spec["tmpfs"], *targets})]  # noqa: S108
-    return found
+    if executables is None:
+        return found
+    return [(path, rights & ~EXECUTE) for path, rights in found] + [
+        (path, EXECUTE) for path in executables
+    ]
 
 
 def restrict(wanted: Iterable[tuple[str, int]]) -> int:

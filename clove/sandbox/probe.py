@@ -73,9 +73,19 @@ class Report:
 
     @property
     def missing(self) -> tuple[Feature, ...]:
-        """What the default sandbox needs and this host does not give."""
+        """What the default sandbox needs and this host does not give.
+
+        What a whole one said of itself (`sandbox` and all below it) counts too, but
+        for Landlock, without which agents are sandboxed as well.
+        """
         needed = (*(f"namespace.{name}" for name in NAMESPACES), "seccomp")
-        return tuple(self[name] for name in needed if not self[name].available)
+        whole = (
+            feature
+            for feature in self.features
+            if feature.name.partition(".")[0] == "sandbox" and feature.name != "sandbox.landlock"
+        )
+        found = (*(self[name] for name in needed), *whole)
+        return tuple(feature for feature in found if not feature.available)
 
     @property
     def sandbox(self) -> bool:
@@ -159,19 +169,31 @@ def _openat2() -> Feature:
 
 
 def _cgroups() -> Iterable[Feature]:
-    from clove.sandbox.cgroups import WANTED, CgroupsUnavailable, survey
+    from clove.sandbox.cgroup_sites import (
+        WANTED,
+        WELCOME,
+        CgroupsUnavailable,
+        disks_by_weight,
+        survey,
+    )
+
+    names = sorted(WANTED | WELCOME)
 
     try:
         site = survey()
     except CgroupsUnavailable as error:
         yield Feature("cgroup", False, error.reason, error.remedy)
-        for name in sorted(WANTED):
+        for name in names:
             yield Feature(f"cgroup.{name}", False, "no cgroup to put it in", error.remedy)
         return
     yield Feature("cgroup", True, site.path)
-    for name in sorted(WANTED):
+    for name in names:
         if name in site.controllers:
-            yield Feature(f"cgroup.{name}", True, site.path)
+            detail = site.path
+            if name == "io":
+                disks = ", ".join(disks_by_weight()) or "no disk (neither BFQ nor io.cost is on)"
+                detail = f"weights, which count on {disks}"
+            yield Feature(f"cgroup.{name}", True, detail)
             continue
         yield Feature(f"cgroup.{name}", False, f"not given to {site.path}", _controller(name))
 

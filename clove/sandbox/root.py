@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-__all__ = ["DEVICES", "DEVICE_LINKS", "SHM_BYTES", "PrivateRoot", "bound", "new_proc"]
+__all__ = ["DEVICES", "DEVICE_LINKS", "SHM_BYTES", "PrivateRoot", "attributes", "bound", "new_proc"]
 
 MNT_DETACH = 2
 
@@ -81,8 +81,7 @@ class PrivateRoot:
         proc = new_proc() if own_proc else mounts.copy("/proc", NOSUID | NODEV | NOEXEC)
         self._place_root()
         self._add_tmpfs("/dev", 1 << 20, mode="0755")
-        for path, size in sorted({"/dev/shm": SHM_BYTES, **spec["tmpfs"]}.items()):  # noqa: S108
-            self._add_tmpfs(path, size)
+        self._add_scratch(spec)
         for name, tree in devices:
             self._attach(tree, f"/dev/{name}")
         for target, tree in binds:
@@ -126,8 +125,15 @@ class PrivateRoot:
             os.close(target)
             return
 
-    def _add_tmpfs(self, path: str, size: int, mode: str = "1777") -> None:
-        tree = mounts.tmpfs(size, NOSUID | NODEV, mode)
+    def _add_scratch(self, spec: Mapping[str, Any]) -> None:
+        """Room for files that go with the sandbox."""
+        alone = spec["executables"]
+        for path, size in sorted({"/dev/shm": SHM_BYTES, **spec["tmpfs"]}.items()):  # noqa: S108
+            noexec = alone is not None and path not in alone
+            self._add_tmpfs(path, size, attributes=NOEXEC if noexec else 0)
+
+    def _add_tmpfs(self, path: str, size: int, mode: str = "1777", *, attributes: int = 0) -> None:
+        tree = mounts.tmpfs(size, NOSUID | NODEV | attributes, mode)
         self._own.add(os.fstat(tree).st_dev)
         self._attach(tree, path)
 
@@ -186,6 +192,15 @@ class PrivateRoot:
             os.close(descriptor)
 
 
+def attributes(bind: Mapping[str, Any]) -> int:
+    """The mount attributes of a bind.
+
+    @param bind: the fields of C{Bind}.
+    """
+    flags = NOSUID | NODEV | (0 if bind["writable"] else RDONLY)
+    return flags | (NOEXEC if bind["noexec"] else 0)
+
+
 def bound(bind: Mapping[str, Any]) -> int:
     """The detached mount of a bind, or -1 for an optional one that the host lacks.
 
@@ -193,9 +208,8 @@ def bound(bind: Mapping[str, Any]) -> int:
     """
     if "tree" in bind:
         return int(bind["tree"])
-    attributes = NOSUID | NODEV | (0 if bind["writable"] else RDONLY)
     try:
-        return mounts.copy(bind["source"], attributes)
+        return mounts.copy(bind["source"], attributes(bind))
     except FileNotFoundError:
         if bind["optional"]:
             return -1

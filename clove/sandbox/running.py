@@ -141,7 +141,7 @@ class Sandbox:
         facts = {**self.spec.to_json(), **(more or {})}
         if self.spec.namespaces and self.spec.seccomp:
             machine = os.uname().machine if sys.maxsize > 1 << 32 else ""
-            facts["filters"] = filters.encoded(machine)
+            facts["filters"] = filters.encoded(machine, memfd=self.spec.executables is None)
         self._control.send(facts, trees)
 
     # everybody

@@ -27,12 +27,14 @@ class Bind:
     @ivar source: absolute host path, without any symbolic link in it.
     @ivar target: absolute path inside.
     @ivar optional: leave it out when the host has no such path.
+    @ivar noexec: nothing in it can be executed, nor mapped to be (mount(8)).
     """
 
     source: str
     target: str
     writable: bool = False
     optional: bool = False
+    noexec: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +48,8 @@ class SandboxSpec:
     @ivar links: path inside to the text of a symbolic link.
     @ivar files: path inside to the text of a read-only file.
     @ivar tmpfs: path inside to its size in bytes.
+    @ivar executables: real paths inside that alone can be executed, directories with
+        all beneath; every other tmpfs is mounted noexec. None: everything.
     @ivar rlimits: name such as `nofile` (getrlimit(2)) to soft and hard limit.
     @ivar cgroup_procs: `cgroup.procs` files to join before anything else.
     @ivar umask: None keeps the kernel's.
@@ -68,6 +72,7 @@ class SandboxSpec:
     links: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     tmpfs: Mapping[str, int] = field(default_factory=dict)
+    executables: tuple[str, ...] | None = None
     rlimits: Mapping[str, int] = field(default_factory=dict)
     cgroup_procs: tuple[str, ...] = ()
     nice: int = 0
@@ -123,6 +128,8 @@ class SandboxSpec:
         known["binds"] = tuple(Bind(**bind) for bind in known.get("binds", ()))
         if known.get("egress") is not None:
             known["egress"] = tuple(known["egress"])
+        if known.get("executables") is not None:
+            known["executables"] = tuple(known["executables"])
         known["cgroup_procs"] = tuple(known.get("cgroup_procs", ()))
         return cls(**known)
 

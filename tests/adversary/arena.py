@@ -23,17 +23,19 @@ import pytest
 from clove.client import vocabulary
 from clove.sandbox.probe import probe
 from tests.integration.exposed import ROOT, ROOTLESS, Agent, Host, host
+from tests.integration.gateway_upstream import WEB
 
 __all__ = ["CONFIG", "WAYS", "Arena", "Kernels"]
 
 WAYS = [(who, start) for who in (ROOT, ROOTLESS) for start in ("warm", "cold")]
-CONFIG = """
+CONFIG = f"""
 [egress.hosts]
 "api.test" = "127.0.0.1"
 "evil.test" = "127.0.0.1"
 "open.test" = "127.0.0.1"
 "far.test" = "198.51.100.7"
 "local.test" = "127.0.0.1"
+"web.test" = "{WEB}"
 """
 SERVING_SECONDS = 20.0
 """What a kernel that has a nursery gets until it serves."""
@@ -80,13 +82,17 @@ class Arena(Host):
         return self.begin_file(str(path), *args, **fields)
 
     def begin_file(self, script: str, *args: str, **fields: Any) -> dict[str, Any]:
-        """Spawn a script that lies in a file; the reply."""
+        """Spawn a script that lies in a file; the reply.
+
+        @param either: it may start the other way, too: what it needs changes meanwhile.
+        """
+        either = fields.pop("either", False)
         name = fields.pop("name", f"attacker-{next(_numbers)}")
         call = vocabulary.spawn(name, script, args=list(args), **fields)
         assert isinstance(call.payload, dict)
         call.payload["warm"] = self.start == "warm"
         reply = self.client.ask(call)
-        if fields.get("sandboxed", True) and not fields.get("python"):
+        if not either and fields.get("sandboxed", True) and not fields.get("python"):
             assert reply.get("warm", False) is (self.start == "warm"), reply
         return reply
 

@@ -23,11 +23,15 @@ READY_SECONDS = 20
 
 @dataclass
 class KernelProcess:
-    """A running kernel."""
+    """A running kernel.
+
+    @ivar prefix: a command that runs its command.
+    """
 
     directory: str
     config: str = ""
     environ: dict[str, str] = field(default_factory=dict)
+    prefix: tuple[str, ...] = ()
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -60,7 +64,7 @@ class KernelProcess:
         """Start it and wait until it answers."""
         with open(os.path.join(self.directory, "log"), "ab") as log:
             self.process = subprocess.Popen(
-                self.command(),
+                [*self.prefix, *self.command()],
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,

@@ -152,8 +152,11 @@ class Host:
 
 
 @contextlib.contextmanager
-def host(who: str, config: str = "") -> Iterator[Host]:
-    """A running kernel of root or of an ordinary user, with all that belongs to it; gone later."""
+def host(who: str, config: str = "", prefix: tuple[str, ...] = ()) -> Iterator[Host]:
+    """A running kernel of root or of an ordinary user, with all that belongs to it; gone later.
+
+    @param prefix: a command that runs the kernel's.
+    """
     if who == ROOT and os.getuid() != 0:
         pytest.skip("only root can run a root kernel")
     other = who == ROOTLESS and os.getuid() == 0
@@ -163,7 +166,7 @@ def host(who: str, config: str = "") -> Iterator[Host]:
     environ = {"HOME": directory}
     if other:
         environ["PYTHONPATH"] = os.pathsep.join(PATHS)
-    kernel = (OrdinaryKernel if other else KernelProcess)(directory, config, environ)
+    kernel = (OrdinaryKernel if other else KernelProcess)(directory, config, environ, prefix=prefix)
     script, files = Path(directory, "agent.py"), Path(directory, "files")
     script.write_text(AGENT)
     os.chmod(directory, 0o755)

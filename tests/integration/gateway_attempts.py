@@ -5,7 +5,6 @@ Arguments: the socket, the ports of the upstream servers (plain, TLS, lines).
 
 from __future__ import annotations
 
-import contextlib
 import os
 import socket
 import ssl
@@ -65,38 +64,6 @@ def query(name: str, server: str, kind: int = 1, tcp: bool = False) -> list[int]
         reply = reply[2:] if tcp else reply
         _, flags, _, answers, _, _ = struct.unpack_from("!6H", reply)
         return [flags & 15, answers]
-
-
-def relayed() -> str:
-    """A second process forwards what comes to a port of its own to an unlisted host."""
-    listening = socket.create_server(("127.0.0.1", 0))
-    child = os.fork()
-    if child == 0:
-        with contextlib.suppress(OSError):
-            taken, _ = listening.accept()
-            onward = socket.create_connection(("198.51.100.7", 80), timeout=10)
-            onward.sendall(taken.recv(1000))
-            taken.sendall(onward.recv(1000))
-        os._exit(0)
-    try:
-        port = listening.getsockname()[1]
-        listening.close()
-        with socket.create_connection(("127.0.0.1", port)) as connection:
-            connection.sendall(f"GET / HTTP/1.1\r\nHost: {NAME}\r\n\r\n".encode())
-            return connection.recv(100).decode()
-    except ConnectionResetError:  # it ended before it had read all
-        return ""
-    finally:
-        os.waitpid(child, 0)
-
-
-def datagram(address: str, port: int) -> str:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM) as connection:
-        connection.settimeout(10)
-        connection.connect((address, port))
-        connection.send(b"x")
-        return connection.recv(10).decode()
 
 
 def own_server() -> str:

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import os
 import socket
 import socketserver
 import ssl
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import unquote_to_bytes
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 BLOCK = bytes(1 << 20)
+WEB = f"127.77.{os.getpid() >> 8 & 255}.{os.getpid() & 255 or 1}"
+"""A loopback address of this process's tests alone."""
 
 
 class Http(socketserver.BaseRequestHandler):
-    """Answers each request's head; keeps what it saw."""
+    """Answers each request's head; keeps what it saw. /to/URL leads there, URL being quoted."""
 
     def handle(self) -> None:
         data = b""
@@ -30,7 +34,13 @@ class Http(socketserver.BaseRequestHandler):
                     return
                 self.server.seen.append(piece)  # type: ignore[attr-defined]
                 data += piece
-            self.request.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
+            target = data.split(b" ")[1] if data.count(b" ") > 1 else b"/"
+            if target.startswith(b"/to/"):
+                location = unquote_to_bytes(target[4:])
+                self.request.sendall(b"HTTP/1.1 302 Found\r\nLocation: " + location + b"\r\n")
+                self.request.sendall(b"Content-Length: 0\r\n\r\n")
+            else:
+                self.request.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")
 
 
 class Secure(Http):
@@ -81,8 +91,12 @@ class Server(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     request_queue_size = 64
 
-    def __init__(self, handler: type[socketserver.BaseRequestHandler]) -> None:
-        super().__init__(("127.0.0.1", 0), handler)
+    def __init__(
+        self,
+        handler: type[socketserver.BaseRequestHandler],
+        address: tuple[str, int] = ("127.0.0.1", 0),
+    ) -> None:
+        super().__init__(address, handler)
         self.seen: list[bytes] = []
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 
@@ -95,7 +109,9 @@ class Server(socketserver.ThreadingTCPServer):
 
 
 class Upstream:
-    """All three.
+    """All three; and on the ports of the web, where the test may have them, HTTP and TLS again.
+
+    @ivar web: on ports 80 and 443 of L{WEB}; empty where an ordinary user cannot have them.
 
     @ivar plain: HTTP.
     @ivar secure: HTTP with TLS.
@@ -109,9 +125,13 @@ class Upstream:
         self.secure.context.load_cert_chain(path)
         text = Path(path).read_text()
         self.certificate = text[text.index("-----BEGIN CERTIFICATE") :]
+        self.web: tuple[Server, ...] = ()
+        with contextlib.suppress(PermissionError):
+            self.web = Server(Http, (WEB, 80)), Server(Secure, (WEB, 443))
+            self.web[1].context.load_cert_chain(path)
         self._threads = [
             threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-            for server in self.servers
+            for server in (*self.servers, *self.web)
         ]
         for thread in self._threads:
             thread.start()
@@ -125,7 +145,7 @@ class Upstream:
         return ",".join(str(server.port) for server in self.servers)
 
     def stop(self) -> None:
-        for server in self.servers:
+        for server in (*self.servers, *self.web):
             server.shutdown()
             server.server_close()
         for thread in self._threads:

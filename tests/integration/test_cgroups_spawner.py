@@ -13,12 +13,11 @@ from typing import Any
 
 import pytest
 
+from clove.sandbox.cgroup_sites import CgroupsUnavailable, survey
 from clove.sandbox.cgroups import (
     AgentCgroup,
     CgroupLimits,
-    CgroupsUnavailable,
     CgroupTree,
-    survey,
     sweep,
 )
 

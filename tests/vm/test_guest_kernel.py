@@ -30,6 +30,7 @@ from tests.vm.conftest import (
 from tests.vm.test_guest_limits import SLEEP
 
 CONTROLLERS = {"cpu", "memory", "pids"}
+"""Those that each of the units has been given; the systems' own have io as well."""
 
 
 def test_the_kernel_moves_to_a_leaf_so_that_its_cgroup_can_be_divided(unit: Unit) -> None:
@@ -119,19 +120,38 @@ def test_without_delegation_a_user_gets_rlimits_and_is_told_so() -> None:
             assert "Delegate=yes" in refused.value.hint
 
 
-def diagnosis(*prefix: str) -> dict[str, bool]:
-    """Feature to whether `clove doctor` calls it available."""
+DELEGATED = (
+    *("systemd-run", "--quiet", "--wait", "--pipe"),
+    *("-p", "Delegate=yes", "-p", "User=tester"),
+)
+
+
+def diagnosis(*prefix: str) -> dict[str, dict[str, str | bool]]:
+    """What `clove doctor` says of each feature."""
     report = json.loads(output(*prefix, str(PROGRAMS / "clove"), "doctor", "--json"))
-    return {feature["name"]: feature["available"] for feature in report["features"]}
+    return {feature["name"]: feature for feature in report["features"]}
 
 
 def test_doctor_finds_everything_here() -> None:
+    """All but io, perhaps: without delegation it is what other units happen to need."""
     found = diagnosis()
-    assert [name for name, available in found.items() if not available] == []
+    missing = {name for name, feature in found.items() if not feature["available"]}
+    assert missing <= {"cgroup.io"}
     assert len(found) > 8
 
 
 def test_doctor_finds_everything_for_a_user_with_a_delegated_cgroup() -> None:
-    wait = ("systemd-run", "--quiet", "--wait", "--pipe", "-p", "Delegate=yes", "-p", "User=tester")
-    found = diagnosis(*wait)
-    assert [name for name, available in found.items() if not available] == []
+    found = diagnosis(*DELEGATED)
+    assert [name for name, feature in found.items() if not feature["available"]] == []
+
+
+def test_doctor_says_on_which_disks_weights_count() -> None:
+    assert "no disk" in str(diagnosis(*DELEGATED)["cgroup.io"]["detail"])
+    switch = ROOT / "io.cost.qos"
+    disk = Path("/sys/block/vda/dev").read_text().strip()
+    switch.write_text(f"{disk} enable=1\n")
+    try:
+        found = diagnosis(*DELEGATED)["cgroup.io"]["detail"]
+        assert found == "weights, which count on vda"
+    finally:
+        switch.write_text(f"{disk} enable=0\n")

@@ -90,6 +90,24 @@ def test_limits_asked_for_by_name_hold_and_the_reply_says_so(
     assert int(words(place / "cpu.weight")[0]) > 100
 
 
+def test_disks_are_shared_by_the_same_weight_where_io_is_given(
+    client: CloveClient, unit: Unit
+) -> None:
+    """A user's own systemd has not been given it; there the rest holds and nobody complains."""
+    given = "io" in words(unit.base / "cgroup.controllers")
+    assert given == (unit.name != "kown")
+    for name, shares in (("usual", 1024), ("heavy", 262_144)):
+        agent = client.spawn(name, unit.script(SLEEP), limits={"cpu_shares": shares})
+        assert agent["isolation"]["fully_isolated"] is True
+        place = cgroup_of(agent["pid"])
+        weights = [place / file for file in ("io.weight", "io.bfq.weight")]
+        there = [words(file)[:2] for file in weights if file.exists()]
+        expected = [["default", "10000"], ["default", "1000"]]
+        if name == "usual":
+            expected = [["default", "100"]] * 2
+        assert there == (expected if given else [])
+
+
 def test_an_unsandboxed_agent_is_limited_too_and_not_called_isolated(
     client: CloveClient, unit: Unit
 ) -> None:

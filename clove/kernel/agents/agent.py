@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
     from clove.kernel.agents.logbook import Logbook
+    from clove.kernel.agents.pace import Pace, Turn
     from clove.kernel.principal import Principal
     from clove.sandbox.interface import ISandbox
 
@@ -51,6 +52,7 @@ class Agent:
         notify: Notify,
         over: Callable[[Agent], None],
         grace: float,
+        pace: Pace,
     ) -> None:
         self.principal = principal
         self.agent_id = principal.agent_id
@@ -67,6 +69,8 @@ class Agent:
         self._notify = notify
         self._over = over
         self._grace = grace
+        self._pace = pace
+        self._turn: Turn | None = None
         self._started_at = clock.seconds()
         self._ended_at: float | None = None
         self._restart_call: IDelayedCall | None = None
@@ -147,6 +151,9 @@ class Agent:
     def _exited(self, status: ExitStatus) -> None:
         self.sandbox = None
         self._ended_at = self._clock.seconds()
+        if self._turn is not None:
+            self._turn.over()
+            self._turn = None
         if self._kill_call is not None:
             self._kill_call.cancel()
             self._kill_call = None
@@ -195,7 +202,7 @@ class Agent:
         return deferred
 
     def stop(self) -> None:
-        """End it for good: SIGTERM, then SIGKILL after the grace period."""
+        """End it for good, in its turn: SIGTERM, then SIGKILL after the grace period."""
         if self._restart_call is not None:
             self._restart_call.cancel()
             self._restart_call = None
@@ -205,15 +212,28 @@ class Agent:
         elif not self.lifecycle.stop():
             return
         elif self.sandbox is not None:
-            self.sandbox.terminate()
-            self._kill_call = self._clock.callLater(self._grace, self._force)
+            self._take_turn(self._terminate)
         elif self._restarting is not None:
             self._restarting.cancel()
 
+    def _take_turn(self, act: Callable[[ISandbox], None]) -> None:
+        def begin() -> None:
+            if self.sandbox is not None:
+                act(self.sandbox)
+
+        turn = self._pace.turn(begin)
+        if self.sandbox is None:  # it has ended at once
+            turn.over()
+        else:
+            self._turn = turn
+
+    def _terminate(self, sandbox: ISandbox) -> None:
+        self._kill_call = self._clock.callLater(self._grace, self._force)
+        sandbox.terminate()
+
     def _force(self) -> None:
         self._kill_call = None
-        if self.sandbox is not None:
-            self.sandbox.kill()
+        self._take_turn(lambda sandbox: sandbox.kill())
 
     async def pause(self) -> None:
         """Stop all its processes.

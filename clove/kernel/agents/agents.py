@@ -11,6 +11,7 @@ from clove.errors import LimitExceeded, NotFound, PermissionDenied, Unavailable
 from clove.kernel.agents.agent import Agent
 from clove.kernel.agents.exposure import NOTHING
 from clove.kernel.agents.lifecycle import Lifecycle
+from clove.kernel.agents.pace import Pace
 from clove.kernel.agents.remembered import Remembered
 from clove.kernel.agents.restart import Restart
 from clove.kernel.principal import Kind, Principal
@@ -68,6 +69,7 @@ class Agents:
         self._live: dict[int, Agent] = {}
         self._spawning: dict[int, Deferred[Agent]] = {}
         self._ended = Remembered(limits.remembered, limits.remembered_output)
+        self._pace = Pace(clock, limits.ends_at_once, limits.end_turn)
         self._slots = DeferredSemaphore(limits.spawns_at_once)
         self._stopping = False
         self.script_limit = limits.script
@@ -158,6 +160,7 @@ class Agents:
             notify=self._notify,
             over=self._over,
             grace=self._limits.grace,
+            pace=self._pace,
         )
         self._live[agent.agent_id] = agent
         await agent.start()

@@ -9,12 +9,13 @@ granted by name are mounted, and what is blocked beneath them is covered.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
 
 from clove.errors import InvalidRequest
 from clove.kernel.agents.descent import prefix_of
-from clove.policy import Permissions
+from clove.kernel.agents.guard import Guard, printable
+from clove.policy import EVERY_PROGRAM, Permissions, Programs, programs_of
 from clove.policy.paths import within
 from clove.sandbox.spec import Bind, SandboxSpec
 
@@ -53,7 +54,7 @@ NOTHING: Final = Grants()
 
 
 class Wish(NamedTuple):
-    """What a sandbox is to show: patterns.
+    """What a sandbox is to show, as patterns, and what of its programs can be executed.
 
     @ivar blocked: what stays covered beneath; empty when nothing is shown.
     """
@@ -61,6 +62,7 @@ class Wish(NamedTuple):
     read: tuple[str, ...] = ()
     write: tuple[str, ...] = ()
     blocked: tuple[str, ...] = ()
+    programs: Programs = EVERY_PROGRAM
 
 
 def grants_of(named: Iterable[str], wanted: Permissions, earlier: Grants = NOTHING) -> Grants:
@@ -79,11 +81,12 @@ def grants_of(named: Iterable[str], wanted: Permissions, earlier: Grants = NOTHI
 
 def wish(permissions: Permissions, grants: Grants) -> Wish:
     """What of the grants the permissions still allow, without what is the sandbox's own."""
+    programs = programs_of(permissions)
     read = _granted(permissions.allowed_read_paths, grants.read) if permissions.can_read else ()
     write = _granted(permissions.allowed_write_paths, grants.write) if permissions.can_write else ()
     if not (read or write):
-        return Wish()
-    return Wish(read, write, permissions.blocked_paths)
+        return Wish(programs=programs)
+    return Wish(read, write, permissions.blocked_paths, programs)
 
 
 def _granted(allowed: tuple[str, ...], granted: tuple[str, ...]) -> tuple[str, ...]:
@@ -185,15 +188,20 @@ class Exposure:
     @ivar unguarded: blocked patterns that, beneath these paths, are covered as far
         as they matched when the agent started; a name that comes up later is
         blocked for syscalls alone.
+    @ivar guard: what keeps programs from being executed.
     """
 
     binds: tuple[Bind, ...] = ()
     read: tuple[str, ...] = ()
     write: tuple[str, ...] = ()
     unguarded: tuple[str, ...] = ()
+    guard: Guard = field(default_factory=Guard)
 
     def apply(self, spec: SandboxSpec) -> SandboxSpec:
         """The spec with these mounts among those that have the same path on both sides."""
+        return self.guard.apply(self._mounted(spec))
+
+    def _mounted(self, spec: SandboxSpec) -> SandboxSpec:
         if not self.binds:
             return spec
         same = [bind for bind in spec.binds if bind.source == bind.target]
@@ -201,18 +209,26 @@ class Exposure:
         ordered = sorted([*self.binds, *same], key=lambda bind: _depth(bind.target))
         return replace(spec, binds=(*ordered, *rest))
 
+    def report(self, wished: Wish, *, landlock: bool) -> dict[str, Any]:
+        """What it adds to SPAWN's `isolation`: `exposed` and `commands`, where there are any.
+
+        @param wished: what was to be shown.
+        @param landlock: it holds in this sandbox.
+        """
+        found: dict[str, Any] = {}
+        if wished.read or wished.write:
+            found["exposed"] = self.to_wire()
+        if wished.programs != EVERY_PROGRAM:
+            found["commands"] = self.guard.to_wire(landlock=landlock)
+        return found
+
     def to_wire(self) -> dict[str, Any]:
         """The `exposed` object of SPAWN's `isolation`."""
         return {
-            "read": [_printable(path) for path in self.read],
-            "write": [_printable(path) for path in self.write],
+            "read": [printable(path) for path in self.read],
+            "write": [printable(path) for path in self.write],
             "unguarded": list(self.unguarded),
         }
-
-
-def _printable(path: str) -> str:
-    """File names are bytes; a reply is Unicode."""
-    return path.encode(errors="backslashreplace").decode()
 
 
 def arrange(

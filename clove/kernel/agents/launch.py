@@ -172,8 +172,9 @@ class Places:
             agent.cgroup = cgroup.path if cgroup is not None and inside else None
             agent.isolation = report(sandbox, cgroup)
             agent.warm = sandbox.warm
-            if wished != Wish() and sandbox.isolation.namespaces.get("mnt"):
-                agent.isolation["exposed"] = exposure.to_wire()
+            if sandbox.isolation.namespaces.get("mnt"):
+                landlock = sandbox.isolation.landlock
+                agent.isolation |= exposure.report(wished, landlock=landlock)
             agent.logbook.hold = sandbox.hold_output
             if watch is not None:
                 take, end = agent.logbook.take, watch.end

@@ -29,6 +29,11 @@ class AgentLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Bytes of arguments and environment together."""
     grace: float = 5.0
     """Seconds between SIGTERM and SIGKILL on KILL."""
+    ends_at_once: int = 4
+    """Agents told to end at the same time; the others wait for their turn, so that the kernel
+    goes on answering while hundreds end."""
+    end_turn: float = 0.02
+    """Seconds after which an agent that has been told to end holds up the others no longer."""
     uid_base: int = 0x70000000
     """A root kernel runs each sandboxed agent under the user id uid_base + id % 65536."""
     memory: int = 256 << 20

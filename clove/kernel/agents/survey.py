@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from clove.errors import InvalidRequest, IsolationUnavailable
 from clove.kernel.agents.descent import (
@@ -39,6 +39,7 @@ from clove.kernel.agents.hostfiles import (
     pseudo_mounts,
     real_kind,
 )
+from clove.kernel.agents.programs import guard_programs
 from clove.policy.globs import HOMES, expand_home, kernel_home
 from clove.policy.paths import blocked_set
 from clove.sandbox import syscalls
@@ -118,7 +119,10 @@ def expose(
             "most",
             hint="grant or block whole directories, or raise limits.agents.exposed_mounts",
         )
-    return exposure
+    whole = with_system(exposure.apply(spec))
+    left = mounts - len(exposure.binds)
+    guard = guard_programs(wished.programs, whole, keepsakes.blank_file, mounts=left)
+    return replace(exposure, guard=guard)
 
 
 class Survey:

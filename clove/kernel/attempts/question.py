@@ -38,6 +38,8 @@ class Question(NamedTuple):
 
 def question(syscall: str, arguments: Mapping[str, Any]) -> Question:
     """What to try for a syscall, whose arguments L{explain} has found to make sense."""
+    if any("\0" in text for text in _texts(arguments)):
+        return Question(reason="a NUL ends every name: there is nothing to try")
     if syscall in ("READ", "WRITE"):
         path = str(arguments["path"])
         what = "reading" if syscall == "READ" else "writing"
@@ -54,6 +56,14 @@ def question(syscall: str, arguments: Mapping[str, Any]) -> Question:
             return Question(reason=f"no host is reached by {target.scheme[:32]}")
         return _host(target.host, target.port)
     return Question(reason=f"{syscall} is the kernel's own business: there is nothing to try")
+
+
+def _texts(arguments: Mapping[str, Any]) -> list[str]:
+    """The texts that name something."""
+    command = arguments.get("command")
+    words = command if isinstance(command, list) else [command]
+    named = (*words, arguments.get("path"), arguments.get("cwd"))
+    return [each for each in named if isinstance(each, str)]
 
 
 def _host(host: str, port: int) -> Question:

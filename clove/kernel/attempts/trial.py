@@ -79,6 +79,12 @@ class Trial:
         if not self.over.called:
             self.over.callback(None)
 
+    def outcomes(self, count: int) -> list[Outcome]:
+        """What happened to each of several attempts of one program."""
+        lines = bytes(self._said).splitlines()
+        lines += [b""] * (count - len(lines))
+        return [read_outcome(self._tried, line, self._ending) for line in lines[:count]]
+
     def outcome(self) -> Outcome:
         """What happened."""
         if self._reached:

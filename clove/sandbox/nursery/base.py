@@ -55,11 +55,16 @@ def beyond(base: SandboxSpec, spec: SandboxSpec) -> Beyond:
         or spec.files.keys() != base.files.keys()
         or not shared.issubset(spec.binds)
         or not OWN_TMPFS.issuperset(spec.tmpfs)
-        or any(not _has_place(bind.target) for bind in binds)
+        or any(not _has_place(bind.target, base) for bind in binds)
     )
     return Beyond(whole, binds, files)
 
 
-def _has_place(target: str) -> bool:
-    """The nursery's root has something to mount upon there, or a child makes it."""
-    return target in OWN_PLACES or target.startswith("/tmp/")  # noqa: S108
+def _has_place(target: str, base: SandboxSpec) -> bool:
+    """The nursery's root has something to mount upon there, or a child makes it.
+
+    Beneath what both have from the host a target is there, or the spec would not name it.
+    """
+    if target in OWN_PLACES or target.startswith("/tmp/"):  # noqa: S108
+        return True
+    return any(target.startswith(f"{bind.target}/") for bind in base.binds)

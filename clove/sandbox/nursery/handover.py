@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
 from clove.sandbox import mounts
 from clove.sandbox.agent_cgroup import AgentCgroup
+from clove.sandbox.root import attributes
 from clove.sandbox.spec import Bind
 
 __all__ = ["Handover"]
@@ -40,9 +42,8 @@ class Handover:
         for path in procs:
             self.cgroup.append(AgentCgroup(os.path.dirname(path)).open())
         for bind in binds:
-            attributes = mounts.NOSUID | mounts.NODEV | (0 if bind.writable else mounts.RDONLY)
             try:
-                tree = mounts.copy(bind.source, attributes)
+                tree = mounts.copy(bind.source, attributes(asdict(bind)))
             except FileNotFoundError:
                 if not bind.optional:
                     raise
@@ -57,12 +58,7 @@ class Handover:
         return [fields for fields in described if fields is not None]
 
     def _describe(self, bind: Bind) -> dict[str, Any] | None:
-        fields: dict[str, Any] = {
-            "source": bind.source,
-            "target": bind.target,
-            "writable": bind.writable,
-            "optional": bind.optional,
-        }
+        fields = asdict(bind)
         number = self._numbers.get(bind)
         if number is None:
             return fields

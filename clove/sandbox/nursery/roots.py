@@ -11,7 +11,7 @@ import os
 
 from clove.sandbox import mounts, syscalls
 from clove.sandbox.mounts import NOEXEC, NOSUID
-from clove.sandbox.root import DEVICE_LINKS, DEVICES, SHM_BYTES, PrivateRoot, bound, new_proc
+from clove.sandbox.root import DEVICE_LINKS, DEVICES, PrivateRoot, bound, new_proc
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -89,8 +89,7 @@ class RootOnBase(PrivateRoot):
         beyond = spec["beyond"]
         binds = [(bind["target"], tree) for bind in beyond["binds"] if (tree := bound(bind)) >= 0]
         proc = new_proc()
-        for path, size in sorted({"/dev/shm": SHM_BYTES, **spec["tmpfs"]}.items()):  # noqa: S108
-            self._add_tmpfs(path, size)
+        self._add_scratch(spec)
         for target, tree in binds:
             self._attach(tree, target)
         if beyond["files"]:

@@ -15,6 +15,7 @@ from clove.errors import InvalidRequest, Unavailable
 from clove.kernel.agents.agent import Agent
 from clove.kernel.agents.lifecycle import Lifecycle
 from clove.kernel.agents.logbook import Logbook, LogLimits
+from clove.kernel.agents.pace import Pace
 from clove.kernel.agents.restart import Restart
 from clove.kernel.principal import Kind, Principal
 from clove.policy import Level, for_level
@@ -75,6 +76,7 @@ class Scene:
             notify=lambda agent, event, data: self.events.append(event),
             over=self.ended,
             grace=5,
+            pace=Pace(self.clock, 1, 0.5),
         )
         self.agent.logbook.take = lambda stream, data: None  # type: ignore[method-assign]
 
@@ -313,3 +315,28 @@ async def test_an_ended_agent_holds_nothing_of_what_ran() -> None:
     del box
     gc.collect()
     assert ref() is None
+
+
+def test_who_waits_for_its_turn_to_end_may_end_by_itself() -> None:
+    scene = Scene().start()
+    busy = scene.agent._pace.turn(lambda: None)
+    scene.agent.stop()
+    assert (scene.agent.state, scene.box.told) == ("stopping", [])
+    scene.box.done.callback(ExitStatus(code=0))
+    assert scene.agent.state == "exited"
+    busy.over()
+    assert not scene.clock.getDelayedCalls()
+
+
+def test_the_grace_period_begins_when_its_turn_comes() -> None:
+    scene = Scene().start()
+    busy = scene.agent._pace.turn(lambda: None)
+    scene.agent.stop()
+    scene.clock.advance(0.4)
+    busy.over()
+    assert scene.box.told == ["terminate"]
+    scene.clock.advance(4.9)
+    assert scene.box.told == ["terminate"]
+    scene.clock.advance(0.1)
+    assert scene.box.told == ["terminate", "kill"]
+    assert not scene.clock.getDelayedCalls()

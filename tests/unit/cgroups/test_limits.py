@@ -4,7 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from clove.sandbox.agent_cgroup import AgentCgroup, CgroupEvents, CgroupLimits, apply, cpu_weight
+from clove.sandbox.agent_cgroup import (
+    AgentCgroup,
+    CgroupEvents,
+    CgroupLimits,
+    apply,
+    bfq_weight,
+    cpu_weight,
+)
 
 FILES = (
     "memory.max",
@@ -76,6 +83,36 @@ def test_weights_grow_with_shares() -> None:
     weights = [cpu_weight(shares) for shares in range(2, 262144, 97)]
     assert weights == sorted(weights)
     assert all(1 <= weight <= 10000 for weight in weights)
+
+
+def test_disks_are_shared_as_the_cpu_is(directory: Path) -> None:
+    for name in ("io.weight", "io.bfq.weight"):
+        (directory / name).touch()
+    applied, missing = apply(str(directory), CgroupLimits(cpu_shares=262144), ALL | {"io"})
+    assert (applied, missing) == (ALL | {"io"}, {})
+    assert (directory / "cpu.weight").read_text() == "10000"
+    assert (directory / "io.weight").read_text() == "default 10000"
+    assert (directory / "io.bfq.weight").read_text() == "default 1000"
+
+
+@pytest.mark.parametrize("name", ["io.weight", "io.bfq.weight"])
+def test_one_way_to_share_disks_is_enough(directory: Path, name: str) -> None:
+    (directory / name).touch()
+    assert apply(str(directory), CgroupLimits(), ALL | {"io"}) == (ALL | {"io"}, {})
+    assert (directory / name).read_text() == "default 100"
+
+
+def test_a_host_that_shares_no_disk_by_weight_misses_nothing(directory: Path) -> None:
+    assert apply(str(directory), CgroupLimits(), ALL | {"io"}) == (ALL, {})
+    (directory / "io.weight").touch()
+    assert apply(str(directory), CgroupLimits(), ALL) == (ALL, {})
+    assert (directory / "io.weight").read_text() == ""
+
+
+def test_the_weight_for_bfq_goes_through_both_ends_and_the_default() -> None:
+    assert [bfq_weight(weight) for weight in (1, 100, 10000)] == [1, 100, 1000]
+    weights = [bfq_weight(weight) for weight in range(1, 10001)]
+    assert weights == sorted(weights)
 
 
 def test_events_are_counted(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from clove.sandbox.cgroups import CgroupsUnavailable, Site, survey
+from clove.sandbox.cgroup_sites import CgroupsUnavailable, Site, disks_by_weight, survey
 
 
 class Tree:
@@ -50,7 +50,7 @@ class Tree:
         return survey(str(self.mountinfo), str(self.own))
 
 
-ALL = frozenset({"cpu", "memory", "pids"})
+ALL = frozenset({"cpu", "io", "memory", "pids"})
 
 
 @pytest.fixture
@@ -83,6 +83,29 @@ def test_the_nearest_of_the_best_is_taken(tree: Tree) -> None:
     tree.cgroup("/a/b/c", pids="1\n", given="")
     tree.here("/a/b/c")
     assert tree.survey() == Site(nearest, ALL, move=False)
+
+
+def test_no_base_is_chosen_for_io(tree: Tree) -> None:
+    tree.cgroup("", root=True)
+    nearest = tree.cgroup("/a", controllers="cpu memory pids")
+    tree.cgroup("/a/b", pids="1\n", given="io")
+    tree.here("/a/b")
+    assert tree.survey() == Site(nearest, ALL - {"io"}, move=False)
+
+
+def test_disks_shared_by_weight_are_named(tmp_path: Path) -> None:
+    schedulers = {"sda": "none [bfq]", "sdb": "[none] bfq", "vda": "[mq-deadline] bfq none"}
+    for number, (disk, text) in enumerate(schedulers.items()):
+        queue = tmp_path / "block" / disk / "queue"
+        queue.mkdir(parents=True)
+        (queue / "scheduler").write_text(f"{text}\n")
+        (queue.parent / "dev").write_text(f"8:{number}\n")
+    (tmp_path / "fs" / "cgroup").mkdir(parents=True)
+    assert disks_by_weight(str(tmp_path)) == ("sda",)
+    (tmp_path / "fs" / "cgroup" / "io.cost.qos").write_text(
+        "8:1 enable=0 ctrl=auto rpct=0.00\n8:2 enable=1 ctrl=user rpct=95.00\n"
+    )
+    assert disks_by_weight(str(tmp_path)) == ("sda", "vda")
 
 
 def test_a_container_whose_root_is_full_moves_everybody(tree: Tree) -> None:

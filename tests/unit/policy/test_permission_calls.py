@@ -197,23 +197,43 @@ def test_a_bad_request_changes_nothing(family: Family) -> None:
         ("SEND", {"to": 1}, True, "no rule"),
     ],
 )
-def test_why(
+async def test_why(
     family: Family, syscall: str | int, arguments: dict[str, Any], allowed: bool, rule: str
 ) -> None:
-    reply = why(family.context(family.child), WhyRequest(syscall=syscall, arguments=arguments))
+    request = WhyRequest(syscall=syscall, arguments=arguments, attempt=False)
+    reply = await why(family.context(family.child), request)
     assert reply.success
     assert (reply.allowed, reply.rule) == (allowed, rule)
     assert "words alone" in reply.note
+    assert (reply.attempt, reply.agrees) == ({}, None)
 
 
-def test_why_about_private_addresses_and_children(family: Family) -> None:
+async def test_why_about_others_is_for_ancestors_and_the_operator(family: Family) -> None:
+    fields: dict[str, Any] = {"syscall": "THINK", "attempt": False}
+    request = WhyRequest(agent_id=family.grandchild.agent_id, **fields)
+    for who in (family.operator, family.parent, family.grandchild):
+        reply = await why(family.context(who), request)
+        assert reply.agent_id == family.grandchild.agent_id
+    for who in (family.guest, family.stranger):
+        with pytest.raises(PermissionDenied):
+            await why(family.context(who), request)
+
+
+async def test_why_about_private_addresses_and_children(family: Family) -> None:
     ctx = family.context(family.operator)
-    reply = why(ctx, WhyRequest(syscall="HTTP", arguments={"url": "http://127.0.0.1/"}))
-    assert not reply.allowed
-    assert reply.rule == "address: loopback"
+    private: dict[str, dict[str, Any]] = {
+        "HTTP": {"url": "http://127.0.0.1/"},
+        "CONNECT": {"host": "127.0.0.1", "port": 80},
+    }
+    for syscall, arguments in private.items():
+        request = WhyRequest(syscall=syscall, arguments=arguments, attempt=False)
+        reply = await why(ctx, request)
+        assert not reply.allowed
+        assert reply.rule == "address: loopback"
     family.child.permissions = parse("standard", {"can_spawn": True})
-    request = WhyRequest(syscall="SPAWN", arguments={"permissions": "unrestricted"})
-    reply = why(family.context(family.child), request)
+    arguments = {"permissions": "unrestricted"}
+    request = WhyRequest(syscall="SPAWN", arguments=arguments, attempt=False)
+    reply = await why(family.context(family.child), request)
     assert reply.allowed
     assert "can_http" in reply.hint
 
@@ -226,8 +246,13 @@ def test_why_about_private_addresses_and_children(family: Family) -> None:
         {"syscall": "READ"},
         {"syscall": "READ", "arguments": {"path": 1}},
         {"syscall": "SPAWN", "arguments": {"permissions": 1}},
+        {"syscall": "CONNECT", "arguments": {"host": "example.com"}},
+        {"syscall": "CONNECT", "arguments": {"host": "example.com", "port": True}},
+        {"syscall": "CONNECT", "arguments": {"host": "example.com", "port": 1 << 16}},
     ],
 )
-def test_why_about_nonsense_is_an_error(family: Family, request_fields: dict[str, Any]) -> None:
+async def test_why_about_nonsense_is_an_error(
+    family: Family, request_fields: dict[str, Any]
+) -> None:
     with pytest.raises(CloveError):
-        why(family.context(family.operator), WhyRequest(**request_fields))
+        await why(family.context(family.operator), WhyRequest(**request_fields))

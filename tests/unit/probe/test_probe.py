@@ -33,7 +33,7 @@ def test_every_mechanism_has_an_entry_and_every_missing_one_a_reason() -> None:
     assert len(set(names)) == len(names)
     assert {f"namespace.{name}" for name in NAMESPACES} < set(names)
     assert {"openat2", "seccomp", "landlock", "cgroup"} < set(names)
-    assert {"cgroup.cpu", "cgroup.memory", "cgroup.pids"} < set(names)
+    assert {"cgroup.cpu", "cgroup.io", "cgroup.memory", "cgroup.pids"} < set(names)
     for feature in found.features:
         assert feature.detail
         assert feature.available or feature.remedy
@@ -129,6 +129,7 @@ def test_doctor_prints_a_table_and_the_remedies(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(
         "clove.cli.doctor.probe", lambda python: report("cgroup.memory", remedy="do that")
     )
+    monkeypatch.setattr("clove.cli.doctor.checkup", lambda python: ())
     result = CliRunner().invoke(doctor)
     assert result.exit_code == 0
     assert "namespace.user" in result.output
@@ -140,10 +141,26 @@ def test_doctor_fails_when_there_is_no_sandbox(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(
         "clove.cli.doctor.probe", lambda python: report("namespace.net", remedy="do this")
     )
+    monkeypatch.setattr("clove.cli.doctor.checkup", lambda python: ())
     result = CliRunner().invoke(doctor)
     assert result.exit_code == 1
     assert "cannot be had: no namespace.net" in result.output
     assert CliRunner().invoke(doctor, ["--json"]).exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "fails"),
+    [("sandbox", True), ("sandbox.root", True), ("sandbox.landlock", False), ("egress.x", False)],
+)
+def test_doctor_fails_when_a_whole_sandbox_is_not_one(
+    monkeypatch: pytest.MonkeyPatch, name: str, fails: bool
+) -> None:
+    monkeypatch.setattr("clove.cli.doctor.probe", lambda python: report())
+    missing = Feature(name, False, "why", "do so")
+    monkeypatch.setattr("clove.cli.doctor.checkup", lambda python: (missing,))
+    result = CliRunner().invoke(doctor)
+    assert result.exit_code == fails
+    assert f"{name}: do so" in result.output
 
 
 def test_doctor_speaks_json() -> None:

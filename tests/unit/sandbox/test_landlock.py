@@ -34,6 +34,7 @@ SPEC = {
         {"source": "/x", "target": "/workspace", "writable": True},
     ],
     "tmpfs": {"/tmp": 1},
+    "executables": None,
 }
 
 

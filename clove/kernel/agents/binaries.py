@@ -1,0 +1,60 @@
+"""What the operating system loads besides a program's own file: a loader or an interpreter."""
+
+from __future__ import annotations
+
+import os
+import struct
+from typing import Final
+
+__all__ = ["needed_by"]
+
+MAX_LINE: Final = 256
+"""Bytes of a script's first line that Linux reads (BINPRM_BUF_SIZE)."""
+MAX_NAME: Final = 4096
+PT_INTERP: Final = 3
+MAX_HEADERS: Final = 128
+"""Program headers that are looked at; ordinary programs have a dozen."""
+
+
+def needed_by(path: str) -> tuple[str, ...]:
+    """The words with which Linux starts a program's interpreter (execve(2)). Blocking.
+
+    @return: the loader of a dynamic ELF program; of a script, the interpreter and
+        perhaps its argument; empty for neither, and where it cannot be read.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        return ()
+    try:
+        head = os.pread(descriptor, MAX_LINE, 0)
+        if head.startswith(b"#!"):
+            line = head[2:].partition(b"\n")[0].strip(b" \t\0")
+            return tuple(os.fsdecode(word) for word in line.split(None, 1))
+        if head.startswith(b"\x7fELF"):
+            return _loader(descriptor, head)
+    except (OSError, struct.error):
+        return ()
+    finally:
+        os.close(descriptor)
+    return ()
+
+
+def _loader(descriptor: int, head: bytes) -> tuple[str, ...]:
+    """The PT_INTERP of a program (elf(5))."""
+    wide, order = head[4] == 2, "<" if head[5] == 1 else ">"
+    if wide:
+        (start,) = struct.unpack_from(f"{order}Q", head, 32)
+        size, count = struct.unpack_from(f"{order}2H", head, 54)
+        segment = struct.Struct(f"{order}2I6Q")
+    else:
+        (start,) = struct.unpack_from(f"{order}I", head, 28)
+        size, count = struct.unpack_from(f"{order}2H", head, 42)
+        segment = struct.Struct(f"{order}8I")
+    for number in range(min(count, MAX_HEADERS)):
+        fields = segment.unpack(os.pread(descriptor, segment.size, start + number * size))
+        if fields[0] == PT_INTERP:
+            offset, length = (fields[2], fields[5]) if wide else (fields[1], fields[4])
+            name = os.pread(descriptor, min(length, MAX_NAME), offset)
+            return (os.fsdecode(name.rstrip(b"\0")),)
+    return ()

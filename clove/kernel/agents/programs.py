@@ -1,0 +1,227 @@
+"""Looking for the programs that command rules name, among those that a sandbox shows.
+
+Blocking; it runs in a thread. What is looked at lies in directories that are
+mounted read-only at their own path, so that a program's path on the host is its
+path inside.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from typing import Final, NamedTuple
+
+from clove.errors import IsolationUnavailable
+from clove.kernel.agents.binaries import needed_by
+from clove.kernel.agents.guard import Guard
+from clove.policy import EVERY_PROGRAM, Programs
+from clove.policy.commands import SYSTEM_DIRECTORIES
+from clove.sandbox.spec import Bind, SandboxSpec
+
+__all__ = ["guard_programs"]
+
+SHELL: Final = "/bin/sh"
+"""EXEC gives it the lines that it runs."""
+PRIVATE_PROGRAMS: Final = ("/usr/lib", "/usr/libexec", "/lib")
+"""Where programs keep those that they alone run, such as git's and the compiler's."""
+MAX_CHAIN: Final = 5
+"""Interpreters of interpreters that are followed, as in execve(2)."""
+
+
+class _Found(NamedTuple):
+    """A program's file.
+
+    @ivar path: its real path.
+    """
+
+    path: str
+    identity: tuple[int, int]
+    links: int
+
+
+def guard_programs(programs: Programs, spec: SandboxSpec, blank_file: str, *, mounts: int) -> Guard:
+    """What is to be covered and what stays executable, as the host is now.
+
+    @param spec: the whole sandbox without it.
+    @param mounts: limit of covers.
+    @raise IsolationUnavailable: more would have to be covered.
+    """
+    if programs == EVERY_PROGRAM or "mnt" not in spec.namespaces:
+        return Guard()
+    survey = _Survey(spec, can_exec=programs.allowed != ())
+    return survey.guard(programs, blank_file, mounts)
+
+
+class _Survey:
+    """One look at the programs of one sandbox."""
+
+    def __init__(self, spec: SandboxSpec, *, can_exec: bool) -> None:
+        self._spec = spec
+        self._can_exec = can_exec
+        self._binds = sorted(spec.binds, key=lambda bind: len(bind.target), reverse=True)
+        interpreter = spec.argv[0]
+        places = [
+            *spec.env.get("PATH", "").split(":"),
+            *sorted(SYSTEM_DIRECTORIES),
+            os.path.dirname(interpreter),
+            os.path.dirname(os.path.realpath(interpreter)),
+        ]
+        real = dict.fromkeys(os.path.realpath(place) for place in places if place[:1] == "/")
+        self._directories = [place for place in real if self._is_fixed(place)]
+        self._essential = dict.fromkeys(self._chain(interpreter))
+        if can_exec:
+            self._essential.update(dict.fromkeys(self._chain(SHELL)))
+
+    def guard(self, programs: Programs, blank_file: str, mounts: int) -> Guard:
+        """All of it; see L{guard_programs}."""
+        unguarded = dict.fromkeys(programs.worded, "it is about words, not about a program")
+        covers = self._covers(programs.blocked, unguarded)
+        if len(covers) > mounts:
+            raise IsolationUnavailable(
+                f"blocked_commands covers {len(covers)} programs; {mounts} are the most",
+                hint="block fewer commands, or raise limits.agents.exposed_mounts",
+            )
+        executables = None
+        if programs.allowed is not None:
+            executables = self._executables(programs.allowed, covers, unguarded)
+        return Guard(
+            covers=tuple(Bind(blank_file, path) for path in sorted(covers)),
+            executables=executables,
+            limit="allowed_commands" if self._can_exec else "can_exec",
+            unguarded=unguarded,
+        )
+
+    # what is blocked
+
+    def _covers(self, blocked: Iterable[str], unguarded: dict[str, str]) -> set[str]:
+        """Paths to cover; what of the rules is left open goes to `unguarded`."""
+        names = frozenset(blocked)
+        found = {name: list(self._programs(name)) for name in sorted(names)}
+        if not any(found.values()):
+            return set()
+        aliases = self._aliases()
+        covered: dict[str, _Found] = {}
+        for name, programs in found.items():
+            for program in programs:
+                others = aliases.get(program.identity, set()) | self._own_name(program.path)
+                if program.path in self._essential:
+                    unguarded[name] = f"{program.path} is needed to start programs"
+                elif others - names:
+                    other = min(others - names)
+                    unguarded[name] = f"{program.path} is also {other}, which is not blocked"
+                else:
+                    covered[program.path] = program
+        for name, programs in found.items():
+            for program in programs:
+                same = [one for one in covered.values() if one.identity == program.identity]
+                if program.path in covered and program.links > len(same):
+                    unguarded[name] = f"{program.path} has other names by hard links"
+        return set(covered)
+
+    def _programs(self, name: str) -> Iterator[_Found]:
+        """The files that a name means in the directories, each once."""
+        seen = set()
+        for directory in self._directories:
+            path = os.path.realpath(f"{directory}/{name}")
+            if path in seen or not self._is_fixed(path):
+                continue
+            seen.add(path)
+            try:
+                facts = os.stat(path, follow_symlinks=False)
+            except OSError:
+                continue
+            if stat.S_ISREG(facts.st_mode):
+                yield _Found(path, (facts.st_dev, facts.st_ino), facts.st_nlink)
+
+    def _aliases(self) -> dict[tuple[int, int], set[str]]:
+        """The names of the links in the directories, by the file that each leads to."""
+        found: dict[tuple[int, int], set[str]] = {}
+        for directory in self._directories:
+            try:
+                with os.scandir(directory) as listing:
+                    links = [entry for entry in listing if entry.is_symlink()]
+            except OSError:
+                continue
+            for entry in links:
+                try:
+                    facts = entry.stat()
+                except OSError:  # it leads nowhere
+                    continue
+                found.setdefault((facts.st_dev, facts.st_ino), set()).add(entry.name)
+        return found
+
+    def _own_name(self, path: str) -> set[str]:
+        directory, _, name = path.rpartition("/")
+        return {name} if directory in self._directories else set()
+
+    # what is allowed
+
+    def _executables(
+        self, allowed: Iterable[str], covers: set[str], unguarded: dict[str, str]
+    ) -> tuple[str, ...]:
+        found = dict(self._essential)
+        if self._can_exec:
+            private = dict.fromkeys(map(os.path.realpath, PRIVATE_PROGRAMS))
+            found.update((path, None) for path in private if os.path.isdir(path))
+        for name in allowed:
+            if "/" in name:
+                path = os.path.normpath(os.path.join(self._spec.cwd, name))
+                place = self._writable(path)
+                if place is not None:
+                    unguarded[name] = f"everything in {place}, which is writable, can be executed"
+                    found[place] = None
+                else:
+                    found.update(dict.fromkeys(self._chain(path)))
+            else:
+                for program in self._programs(name):
+                    if program.path not in covers:
+                        found.update(dict.fromkeys(self._chain(program.path)))
+        return tuple(sorted(path for path in found if not set(_above(path)) & found.keys()))
+
+    def _chain(self, program: str) -> list[str]:
+        """The real paths that Linux executes for a program: itself, interpreter, loader."""
+        found: list[str] = []
+        todo = [program]
+        while todo and len(found) < 2 * MAX_CHAIN:
+            path = os.path.realpath(todo.pop())
+            if path in found or not self._is_fixed(path) or not os.path.isfile(path):
+                continue
+            found.append(path)
+            words = needed_by(path)
+            todo += words[:1]
+            if words and os.path.basename(words[0]) == "env":  # it looks for the next itself
+                names = [word for word in " ".join(words[1:]).split() if "=" not in word]
+                name = next((word for word in names if not word.startswith("-")), None)
+                todo += [one.path for one in self._programs(name)] if name else []
+        return found
+
+    # where it is
+
+    def _is_fixed(self, path: str) -> bool:
+        """It is shown at its own path, and cannot be written."""
+        bind = self._bind(path)
+        return bind is not None and not bind.writable and bind.source == bind.target
+
+    def _writable(self, path: str) -> str | None:
+        """The writable place that a path inside lies in."""
+        bind = self._bind(path)
+        if bind is not None:
+            return bind.target if bind.writable else None
+        places = ["/dev/shm", *self._spec.tmpfs]  # noqa: S108
+        return next((one for one in places if path.startswith(f"{one}/")), None)
+
+    def _bind(self, path: str) -> Bind | None:
+        return next(
+            (
+                bind
+                for bind in self._binds
+                if path == bind.target or path.startswith(f"{bind.target}/")
+            ),
+            None,
+        )
+
+
+def _above(path: str) -> Iterator[str]:
+    while (path := os.path.dirname(path)) != "/":
+        yield path
