@@ -33,6 +33,8 @@ SHORTEST_WAIT = 0.1
 LONGEST_WAIT = 60.0
 HEALTHY_AFTER = 60.0
 """Seconds that a nursery must have served for its end to be no sign of trouble."""
+CLIENT = "clove.client.blocking"
+"""What every agent needs; always loaded."""
 USERS = 65536
 AGENTS_INSIDE = 2000
 """The first agent's user, as the nursery's user namespace has it."""
@@ -120,7 +122,7 @@ class Nursery:
             return
         self._base = base
         self._mounts.renew()
-        plan: dict[str, Any] = {**base.to_json(), "preload": self._settings.preload}
+        plan: dict[str, Any] = {**base.to_json(), "preload": [CLIENT, *self._settings.preload]}
         plan["ids"] = None if self._ids is None else self._ids.to_map()
         held = Handover()
         try:

@@ -15,7 +15,6 @@ import signal
 import sys
 import threading
 
-from clove.client import blocking  # noqa: F401 what every agent has loaded
 from clove.sandbox import capabilities, program, syscalls
 from clove.sandbox.confinement import perform
 from clove.sandbox.control import Channel
