@@ -21,7 +21,6 @@ from twisted.internet.task import react
 
 import clove
 from clove.errors import CloveError, IsolationUnavailable
-from clove.kernel.agents.exposure import Exposure
 from clove.kernel.agents.launch import find_python
 from clove.kernel.agents.plan import Host, own_uid, plan, settle_limits
 from clove.kernel.agents.profile import Profile, Throwaway
@@ -188,7 +187,7 @@ class Checkup:
             cgroup_procs=None,
             egress=(port,) if port is not None else (),
         )
-        return Profile(spec, None, limits, Exposure()).again(None)
+        return Profile(spec, spec.binds, None, limits).again(None)
 
 
 LIBRARY: Final = os.path.dirname(os.path.realpath(clove.__file__))
