@@ -141,7 +141,7 @@ class Checkup:
         @raise CloveError: there is no such sandbox here.
         """
         rules = [f"{host}:{port}" for host in (ALLOWED, "127.0.0.1")] if port else []
-        permissions = parse("standard", {"can_http": True, "allowed_domains": rules})
+        permissions = parse("unrestricted", {"allowed_domains": rules})
         principal = Principal(1, Kind.AGENT, permissions)
         trial = Trial("", OUTPUT)
         hosts = KnownHosts({ALLOWED: "127.0.0.1", REFUSED: "127.0.0.1"}, self._reactor.nameResolver)
