@@ -20,7 +20,7 @@ from bench.servers import Unavailable
 __all__ = ["Holdings", "adopt_orphans", "leaks", "pss_bytes", "settled"]
 
 PR_SET_CHILD_SUBREAPER = 36
-SLACK_KB = 4096
+SLACK_KB = 2048
 """Growth of the kernel's memory, in the second half of many spawns, that is no leak."""
 
 

@@ -21,7 +21,6 @@ from twisted.internet.task import react
 
 import clove
 from clove.errors import CloveError, IsolationUnavailable
-from clove.kernel.agents.exposure import Exposure
 from clove.kernel.agents.interpreter import find_python
 from clove.kernel.agents.plan import Host, own_uid, plan, settle_limits
 from clove.kernel.agents.profile import Profile, Throwaway
@@ -142,7 +141,7 @@ class Checkup:
         @raise CloveError: there is no such sandbox here.
         """
         rules = [f"{host}:{port}" for host in (ALLOWED, "127.0.0.1")] if port else []
-        permissions = parse("standard", {"can_http": True, "allowed_domains": rules})
+        permissions = parse("unrestricted", {"allowed_domains": rules})
         principal = Principal(1, Kind.AGENT, permissions)
         trial = Trial("", OUTPUT)
         hosts = KnownHosts({ALLOWED: "127.0.0.1", REFUSED: "127.0.0.1"}, self._reactor.nameResolver)
@@ -188,7 +187,7 @@ class Checkup:
             cgroup_procs=None,
             egress=(port,) if port is not None else (),
         )
-        return Profile(spec, None, limits, Exposure()).again(None)
+        return Profile(spec, spec.binds, None, limits).again(None)
 
 
 LIBRARY: Final = os.path.dirname(os.path.realpath(clove.__file__))

@@ -6,6 +6,7 @@ Reads the host's file system, so the launcher calls it in a thread.
 from __future__ import annotations
 
 import os
+import stat
 from dataclasses import replace
 
 from clove.sandbox.namespaces import INSIDE_ID
@@ -78,8 +79,9 @@ def with_system(spec: SandboxSpec) -> SandboxSpec:
     outlet = spec.egress is not None
     binds = [Bind("/usr", "/usr")]
     links: dict[str, str] = {}
+    parents: dict[str, str] = {}
     for path in (*TOP, *SHARED_ETC, *(NETWORK_ETC if network else ())):
-        _add(path, binds, links)
+        _add(path, parents, binds, links)
     files = {
         "/etc/passwd": USERS.format(id=INSIDE_ID),
         "/etc/group": GROUP.format(id=INSIDE_ID),
@@ -98,12 +100,23 @@ def with_system(spec: SandboxSpec) -> SandboxSpec:
     )
 
 
-def _add(path: str, binds: list[Bind], links: dict[str, str]) -> None:
-    """A link into /usr is made again; anything else is bound from where it really is."""
-    if os.path.islink(path):
-        text = os.readlink(path)
-        if os.path.normpath(os.path.join(os.path.dirname(path), text)).startswith("/usr/"):
-            links[path] = text
-            return
-    if os.path.exists(path):
+def _add(path: str, parents: dict[str, str], binds: list[Bind], links: dict[str, str]) -> None:
+    """A link into /usr is made again; anything else is bound from where it really is.
+
+    @param parents: real paths of directories, as far as they are known; more are added.
+    """
+    directory, name = os.path.split(path)
+    try:
+        is_link = stat.S_ISLNK(os.lstat(path).st_mode)
+    except OSError:
+        return
+    if not is_link:
+        if directory not in parents:
+            parents[directory] = os.path.realpath(directory)
+        binds.append(Bind(os.path.join(parents[directory], name), path, optional=True))
+        return
+    text = os.readlink(path)
+    if os.path.normpath(os.path.join(directory, text)).startswith("/usr/"):
+        links[path] = text
+    elif os.path.exists(path):
         binds.append(Bind(os.path.realpath(path), path, optional=True))

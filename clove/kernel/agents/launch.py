@@ -143,14 +143,10 @@ class Places:
             if cgroup is not None:
                 watch = await Watch.begin(self._threads, cgroup, _cgroup_limits(limits))
             gateway = self._gateways.open(principal, lambda line: agent.logbook.take(2, line))
-            sandbox = None
+            sandbox, made = None, exposure.apply(spec)
             try:
                 sandbox = await self._launcher.launch(
-                    exposure.apply(spec),
-                    agent.logbook.take,
-                    fallback,
-                    gateway.adopt,
-                    warm=warm,
+                    made, agent.logbook.take, fallback, gateway.adopt, warm=warm
                 )
             except OSError as error:  # no descriptors, no memory, no processes left
                 raise Unavailable(f"no process can be started: {error.strerror}") from None
@@ -167,7 +163,7 @@ class Places:
             sandbox.done.addCallback(ended)
             principal.view = sandbox
             principal.shown = wished
-            self._profiles[agent_id] = Profile(spec, fallback, limits, exposure)
+            self._profiles[agent_id] = Profile(made, spec.binds, fallback, limits)
             inside = cgroup is not None and sandbox.isolation.cgroup
             agent.cgroup = cgroup.path if cgroup is not None and inside else None
             agent.isolation = report(sandbox, cgroup)

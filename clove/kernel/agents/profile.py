@@ -9,10 +9,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from clove.kernel.agents.plan import LIBRARY_INSIDE, SOCKET_INSIDE
-from clove.sandbox.spec import SandboxSpec
+from clove.sandbox.spec import Bind, SandboxSpec
 
 if TYPE_CHECKING:
-    from clove.kernel.agents.exposure import Exposure
     from clove.kernel.agents.plan import Host, Limits
     from clove.sandbox.cgroups import AgentCgroup
 
@@ -62,25 +61,25 @@ def on_host(host: Host, cwd: str | None) -> Throwaway:
 class Profile:
     """How an agent's sandbox was made at its last start.
 
-    @ivar spec: without the paths of the host that were granted.
-    @ivar exposure: these.
+    @ivar spec: as it was launched.
+    @ivar own: what of its mounts is every agent's; the rest is of the host, at its path.
     """
 
     spec: SandboxSpec
+    own: tuple[Bind, ...]
     fallback: SandboxSpec | None
     limits: Limits
-    exposure: Exposure
 
     def again(self, cgroup: AgentCgroup | None) -> Throwaway:
         """Places of the same kind, but with neither its socket nor what names it.
 
-        A granted path that is gone is left out. Blocking.
+        A path of the host that is gone is left out. Blocking.
         """
-        there = tuple(bind for bind in self.exposure.binds if os.path.lexists(bind.target))
-        exposed = replace(self.exposure, binds=there).apply(self.spec)
+        own = frozenset(self.own)
+        binds = (b for b in self.spec.binds if b in own or os.path.lexists(b.target))
         procs = (cgroup.procs_path,) if cgroup is not None else ()
         return Throwaway(
-            _anonymous(exposed, procs),
+            _anonymous(replace(self.spec, binds=tuple(binds)), procs),
             self.fallback and _anonymous(self.fallback, procs),
             cgroup,
         )

@@ -15,11 +15,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import stat
 from dataclasses import dataclass
 
 from clove.errors import InvalidRequest, Unavailable
+from clove.kernel.agents.removal import remove_tree
 
 __all__ = ["SOCKET_PATH_LIMIT", "StateDir", "Workspace"]
 
@@ -74,10 +74,13 @@ class Workspace:
             os.chown(self.home, uid, uid, follow_symlinks=False)
 
     def remove(self) -> None:
-        """Remove everything, links not followed. Idempotent."""
-        shutil.rmtree(self.root, ignore_errors=True)
+        """Remove everything, links not followed. Idempotent.
+
+        @raise OSError: something is still there.
+        """
         with contextlib.suppress(OSError):
             os.unlink(self.socket)
+        remove_tree(self.root)
 
 
 class StateDir:
@@ -113,7 +116,8 @@ class StateDir:
     def clear(self) -> None:
         """Remove what does not outlive the kernel; logs stay."""
         for name in ("run", "agents", "blank"):
-            shutil.rmtree(os.path.join(self.path, name), ignore_errors=True)
+            with contextlib.suppress(OSError):
+                remove_tree(os.path.join(self.path, name))
 
     @property
     def blank_directory(self) -> str:

@@ -57,7 +57,8 @@ def note(
     if not place.sandboxed:
         return NO_WALL
     if syscall == "EXEC":
-        return KNOWN % ("own-commands", "rules about commands bind EXEC alone")
+        what = "a sandbox knows files, no command lines"
+        return KNOWN % ("command-words, command-names or a row near them", what)
     if syscall in ("HTTP", "CONNECT"):
         return KNOWN % ("own-requests", "a connection is judged by its name, port and bytes")
     return _possible_all_the_same(syscall, path, decision, permissions, place)
@@ -105,11 +106,12 @@ def _possible_all_the_same(
     if place.stale:
         return KNOWN % ("until-restart", "the mounts are those of its permissions at its start")
     writable = permissions.allowed_write_paths
+    named = (*permissions.allowed_read_paths, *writable)
+    if decision.rule.startswith("blocked_paths") and named and within(path, named):
+        what = "what a pattern matched at the start is covered, later files are not"
+        return KNOWN % ("later-names or replaced-files", what)
     if syscall == "READ" and writable and within(path, writable):
         return KNOWN % ("writable-is-readable", "no mount can be written and not read")
     if _beneath(path, OWN_PLACES):
         return KNOWN % ("own-places", "it is the sandbox's own or a public part of the system")
-    if decision.rule.startswith("blocked_paths"):
-        what = "what a pattern matched at the start is covered, later files are not"
-        return KNOWN % ("later-names or replaced-files", what)
     return TELL_US

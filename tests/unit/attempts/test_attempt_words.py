@@ -109,7 +109,7 @@ def refused(name: str) -> Outcome:
         ("READ", "/data/x.key", BLOCKED, WELL, INSIDE, "later-names"),
         ("READ", "/data/x", NO, WELL, Place(True, stale=True), "until-restart"),
         ("READ", "/data/x", YES, refused("ENOENT"), Place(True, stale=True), "until-restart"),
-        ("EXEC", "", NO, WELL, INSIDE, "own-commands"),
+        ("EXEC", "", NO, WELL, INSIDE, "command-words"),
         ("HTTP", "", NO, WELL, INSIDE, "own-requests"),
         ("HTTP", "", YES, refused("EAI_AGAIN"), Place(True, network=False), "own-network"),
         ("HTTP", "", YES, refused("ETIMEDOUT"), INSIDE, UNHEARD),
@@ -126,7 +126,8 @@ def refused(name: str) -> Outcome:
 def test_differences_have_names(
     syscall: str, path: str, decision: Decision, outcome: Outcome, place: Place, said: str
 ) -> None:
-    permissions = parse(None, {"level": "standard", "allowed_write_paths": ["/data/out/**"]})
+    paths = {"allowed_read_paths": ["/data/**"], "allowed_write_paths": ["/data/out/**"]}
+    permissions = parse("standard", paths)
     assert said in note(syscall, path, decision, outcome, permissions, place)
 
 

@@ -1,0 +1,78 @@
+"""Trees that somebody hostile has made, and their removal."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from clove.kernel.agents.removal import remove_tree
+
+
+@pytest.fixture
+def tree(short_dir: str) -> Path:
+    """The directory to be removed; beside it lies what must stay."""
+    path = Path(short_dir, "tree")
+    path.mkdir()
+    Path(short_dir, "precious").mkdir()
+    Path(short_dir, "precious", "file").write_text("x")
+    return path
+
+
+def test_everything_goes_and_links_are_not_followed(tree: Path) -> None:
+    (tree / "a/b/c").mkdir(parents=True)
+    (tree / "a/b/file").write_text("x")
+    (tree / "a/link").symlink_to(tree.parent / "precious")
+    (tree / "to-file").symlink_to(tree.parent / "precious/file")
+    os.link(tree.parent / "precious/file", tree / "a/hard")
+    os.mkfifo(tree / "fifo")
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(str(tree / "socket"))
+    remove_tree(str(tree))
+    assert os.listdir(tree.parent) == ["precious"]
+    assert (tree.parent / "precious/file").read_text() == "x"
+    remove_tree(str(tree))
+
+
+def test_a_tree_deeper_than_any_path_goes(tree: Path) -> None:
+    """3000 levels: shutil.rmtree ends with a RecursionError, and every path is too long."""
+    directory = os.open(tree, os.O_RDONLY)
+    for _ in range(3000):
+        os.mkdir("d", dir_fd=directory)
+        below = os.open("d", os.O_RDONLY, dir_fd=directory)
+        os.close(directory)
+        directory = below
+    os.close(directory)
+    remove_tree(str(tree))
+    assert not tree.exists()
+
+
+def test_directories_that_nobody_may_enter_go(tree: Path) -> None:
+    """For root this is no obstacle, and a walk that asks for rights is not noticed."""
+    (tree / "shut/inner").mkdir(parents=True)
+    (tree / "shut/inner/file").write_text("x")
+    (tree / "readable").mkdir()
+    (tree / "readable/file").write_text("x")
+    (tree / "shut/inner").chmod(0)
+    (tree / "shut").chmod(0)
+    (tree / "readable").chmod(0o500)
+    remove_tree(str(tree))
+    assert not tree.exists()
+
+
+def test_what_a_crash_left_half_removed_goes(tree: Path) -> None:
+    for name in (".removing-0/x", ".removing-1", "a/b/c", "a/.removing-0/d"):
+        (tree / name).mkdir(parents=True)
+    (tree / ".removing-2").write_text("x")
+    remove_tree(str(tree))
+    assert not tree.exists()
+
+
+def test_a_link_in_place_of_the_tree_is_refused(tree: Path) -> None:
+    tree.rmdir()
+    tree.symlink_to(tree.parent / "precious")
+    with pytest.raises(OSError, match="Not a directory"):
+        remove_tree(str(tree))
+    assert (tree.parent / "precious/file").read_text() == "x"
