@@ -185,7 +185,6 @@ class KernelService(Service):
             self._gateways,
             self._config.limits.attempts,
             library=os.path.dirname(os.path.realpath(clove.__file__)),
-            new_id=self._registry.new_id,
             places=self._places.throwaway,
             forget=self._places.remove,
             report=report,
