@@ -282,7 +282,7 @@ class KernelService(Service):
 
     def _claim(self) -> None:
         try:
-            os.makedirs(self._state_dir.path, mode=0o700, exist_ok=True)
+            self._state_dir.claim()
             self._lock.take()
             claim_socket(self._socket)
             self._state_dir.prepare()
