@@ -44,10 +44,15 @@ class ProcessHandle:
 
     def doRead(self) -> None:
         """It has ended."""
-        self._reactor.removeReader(self)
-        os.close(self._fd)
-        self._fd = -1
+        self.close()
         self._gone()
+
+    def close(self) -> None:
+        """Watch it no longer."""
+        if self._fd >= 0:
+            self._reactor.removeReader(self)
+            os.close(self._fd)
+            self._fd = -1
 
     def connectionLost(self, reason: object) -> None:
         """The reactor's word that the descriptor is of no use."""
