@@ -16,6 +16,7 @@ import json
 import os
 import platform
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -99,7 +100,7 @@ def run(amounts: Amounts) -> tuple[list[Figure], list[str]]:
             step()
         words: list[str] = []
         if amounts.row:
-            found, words = many(here, usual, amounts.row, step)
+            found, words = _many(here, usual, amounts.row, step)
             figures += found
         with upstream() as port:
             figures += egress(here, port, amounts.carries, amounts.carried)
@@ -120,6 +121,15 @@ def _memory(here: Scene, way: Clove, more: int) -> list[Figure]:
         return memory(here, way, more)
     except Unavailable as error:
         return [Figure(f"one more idle agent, {way.name}, PSS", None, "MB", note=str(error))]
+
+
+def _many(
+    here: Scene, way: Clove, count: int, step: Callable[[], None]
+) -> tuple[list[Figure], list[str]]:
+    try:
+        return many(here, way, count, step)
+    except Unavailable as error:
+        return [Figure(f"{count} in a row, {way.name}: leaks", None, "", note=str(error))], []
 
 
 def show(figures: list[Figure], load: float) -> None:
