@@ -149,7 +149,7 @@ class Attempts:
         except (CloveError, OSError) as error:
             text = getattr(error, "message", str(error))
             return Outcome(tried=asked.tried, detail=f"no such sandbox could be made: {text}")
-        isolation = self._report(sandbox, places.cgroup) if sandbox.spec.namespaces else {}
+        isolation = self._report(sandbox, places.cgroup) if made.spec.namespaces else {}
         sandbox.done.addCallback(trial.ended)
         try:
             await trial.over.addTimeout(self._limits.timeout, self._clock)
