@@ -16,6 +16,7 @@ import json
 import os
 import platform
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -99,7 +100,7 @@ def run(amounts: Amounts) -> tuple[list[Figure], list[str]]:
             step()
         words: list[str] = []
         if amounts.row:
-            found, words = many(here, usual, amounts.row, step)
+            found, words = _many(here, usual, amounts.row, step)
             figures += found
         with upstream() as port:
             figures += egress(here, port, amounts.carries, amounts.carried)
@@ -122,9 +123,22 @@ def _memory(here: Scene, way: Clove, more: int) -> list[Figure]:
         return [Figure(f"one more idle agent, {way.name}, PSS", None, "MB", note=str(error))]
 
 
-def show(figures: list[Figure]) -> None:
-    """The table."""
-    table = Table(title="Sandboxes: starts, ends, memory, the way out")
+def _many(
+    here: Scene, way: Clove, count: int, step: Callable[[], None]
+) -> tuple[list[Figure], list[str]]:
+    try:
+        return many(here, way, count, step)
+    except Unavailable as error:
+        return [Figure(f"{count} in a row, {way.name}: leaks", None, "", note=str(error))], []
+
+
+def show(figures: list[Figure], load: float) -> None:
+    """The table.
+
+    @param load: of the machine beforehand; the figures mean little if it was busy.
+    """
+    caption = f"{os.cpu_count()} processors, load {load:.2f} before it began"
+    table = Table(title="Sandboxes: starts, ends, memory, the way out", caption=caption)
     for heading in ("what", "measured", "bar", "", "note"):
         justify = "right" if heading in ("measured", "bar") else "left"
         table.add_column(heading, justify=justify)  # type: ignore[arg-type]
@@ -150,6 +164,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--thousand", action="store_true", help="also a thousand in a row: leaks?")
     parser.add_argument("--smoke", action="store_true", help="few of everything")
     options = parser.parse_args(arguments)
+    load = os.getloadavg()[0]
     amounts = SMOKE if options.smoke else Amounts(rounds=options.rounds)
     try:
         figures, words = run(replace(amounts, row=1000 if options.thousand else 0))
@@ -157,11 +172,11 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"cannot measure: {error}", file=sys.stderr)
         return 1
     if options.json:
-        machine = {"cpus": os.cpu_count(), "python": platform.python_version()}
+        machine = {"cpus": os.cpu_count(), "python": platform.python_version(), "load": load}
         records = [figure.record() for figure in figures]
         print(json.dumps({"machine": machine, "records": records}, indent=2))
     else:
-        show(figures)
+        show(figures, load)
     for leak in words:
         print(f"left behind: {leak}", file=sys.stderr)
     return 1 if words else 0

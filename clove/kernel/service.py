@@ -198,7 +198,6 @@ class KernelService(Service):
             self._gateways,
             self._config.limits.attempts,
             library=os.path.dirname(os.path.realpath(clove.__file__)),
-            new_id=self._registry.new_id,
             places=self._places.throwaway,
             forget=self._places.remove,
             report=report,
@@ -296,7 +295,7 @@ class KernelService(Service):
 
     def _claim(self) -> None:
         try:
-            os.makedirs(self._state_dir.path, mode=0o700, exist_ok=True)
+            self._state_dir.claim()
             self._lock.take()
             claim_socket(self._socket)
             self._state_dir.prepare()

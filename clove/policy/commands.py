@@ -12,7 +12,8 @@ This stops mistakes and the plain forms of what a rule names. It cannot stop
 somebody who means to get round it: a copy of the program under another name, an
 interpreter (`python -c`), a script file or the dynamic loader runs anything.
 What an agent truly cannot do is what its sandbox keeps from it: the file,
-network and exec rules of the system (`docs/security.md`).
+network and exec rules of the system (`docs/security.md`). The sandbox takes of
+these rules what it can enforce: see L{clove.policy.programs}.
 """
 
 from __future__ import annotations

@@ -44,12 +44,17 @@ class ProcessHandle:
 
     def doRead(self) -> None:
         """It has ended."""
-        self._reactor.removeReader(self)
         with contextlib.suppress(ChildProcessError):  # nearly always somebody else's child
             os.waitid(os.P_PIDFD, self._fd, os.WEXITED | os.WNOHANG)
-        os.close(self._fd)
-        self._fd = -1
+        self.close()
         self._gone()
+
+    def close(self) -> None:
+        """Watch it no longer."""
+        if self._fd >= 0:
+            self._reactor.removeReader(self)
+            os.close(self._fd)
+            self._fd = -1
 
     def connectionLost(self, reason: object) -> None:
         """The reactor's word that the descriptor is of no use."""

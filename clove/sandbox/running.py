@@ -116,6 +116,7 @@ class Sandbox:
         self._helper_ended = False
         self._over = False
         self._paused = False
+        self._frozen_main: ProcessHandle | None = None  # its end, while init cannot tell it
         self._commands: dict[int, RemoteCommand] = {}
         self._handles: set[int] = set()
 
@@ -188,9 +189,22 @@ class Sandbox:
         if self._cgroup is not None:
             if not await self._in_thread(self._cgroup.freeze if paused else self._cgroup.thaw):
                 raise Unavailable("not every process could be stopped; try again, or RESUME")
+            self._watch_frozen(paused)
             return
         number = signal.SIGSTOP if paused else signal.SIGCONT
         await self._requests.ask({"op": "signal", "signal": int(number)})
+
+    def _watch_frozen(self, frozen: bool) -> None:
+        """Notice the end of a frozen main program, whose init is frozen with it."""
+        watch, self._frozen_main = self._frozen_main, None
+        if watch is not None:
+            watch.close()
+        if frozen and not self._over:
+            try:
+                held = os.pidfd_open(self.pid)
+                self._frozen_main = ProcessHandle(self._reactor, held, self.kill)
+            except ProcessLookupError:  # init has reaped it just before
+                self.kill()
 
     def hold_output(self, hold: bool) -> None:
         """Stop reading the main program's output, or go on; a flood waits in its pipes."""
@@ -341,6 +355,7 @@ class Sandbox:
 
     def _finish(self) -> None:
         self._over = True
+        self._watch_frozen(False)
         self._control.doRead()  # the last words of init may still wait there
         self._control.close()
         killed = ExitStatus(signal=int(signal.SIGKILL))

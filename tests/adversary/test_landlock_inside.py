@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -112,3 +113,39 @@ def test_a_writable_bind_of_a_file_can_be_written_and_nothing_beside_it(
     assert tried(run_isolated, who, write.format("one"), binds=binds) == "1"
     assert tried(run_isolated, who, write.format("two"), binds=binds) in ("EROFS", "EACCES")
     assert tried(run_isolated, who, "open('/data/new', 'w')", binds=binds) in ("EROFS", "EACCES")
+
+
+EXECUTE = """
+import errno, os, subprocess
+for path in ("/tmp/x", "/dev/shm/x", "/data/x", "/workspace/x"):
+    with open(path, "w") as file:
+        file.write("#!/bin/sh\\n")
+    os.chmod(path, 0o700)
+for path in ("/tmp/x", "/dev/shm/x", "/data/x", "/workspace/x", "/usr/bin/true"):
+    try:
+        print(subprocess.run([path]).returncode)
+    except OSError as error:
+        print(errno.errorcode[error.errno])
+"""
+
+
+@pytest.mark.parametrize("lacking", ["", "landlock"])
+def test_what_is_not_named_as_executable_cannot_be_executed(
+    run_isolated: Run, who: str, short_dir: str, lacking: str
+) -> None:
+    """Without Landlock the mounts still say so of what can be written."""
+    os.chmod(short_dir, 0o777)
+    names = (sys.executable, "/usr/bin/python3", "/bin/sh", "/lib", "/lib64")
+    alone = sorted({os.path.realpath(name) for name in names})
+    result = run_isolated(
+        who,
+        {
+            "code": EXECUTE,
+            "spec": {"executables": [*alone, "/workspace"]},
+            "binds": [{"source": short_dir, "target": "/data", "writable": True, "noexec": True}],
+            "lacking": lacking,
+        },
+    )
+    assert result.get("code") == 0, result
+    held = ABI >= landlock.LEAST_ABI and not lacking
+    assert result["out"].split() == [*["EACCES"] * 3, "0", "EACCES" if held else "0"]

@@ -14,11 +14,22 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from clove import CloveClient
+from clove.errors import NotFound
+
 TWISTD = Path(sys.executable).with_name("twistd")
 READY_SECONDS = 20
+
+BOTH = pytest.mark.parametrize("sandboxed", [True, False], ids=["sandboxed", "unsandboxed"])
+SLEEP = "import time\nprint('up', flush=True)\ntime.sleep(100)\n"
+STUBBORN = (
+    "import signal, time\nsignal.signal(15, signal.SIG_IGN)\n"
+    "print('up', flush=True)\ntime.sleep(100)\n"
+)
 
 
 @dataclass
@@ -121,3 +132,33 @@ def own_kernel() -> Iterator[KernelProcess]:
     """A kernel for one test alone."""
     with running_kernel() as process:
         yield process
+
+
+@pytest.fixture
+def client(kernel: KernelProcess) -> Iterator[CloveClient]:
+    """An operator's connection to the module's kernel; the agents end with it."""
+    with CloveClient(kernel.socket) as connected:
+        yield connected
+        for agent in connected.list_agents():
+            with contextlib.suppress(NotFound):  # it ended by itself meanwhile
+                connected.kill(agent["id"])
+
+
+@pytest.fixture
+def script(kernel: KernelProcess) -> Any:
+    """Writes a script into the kernel's directory and gives its path."""
+    numbers = iter(range(100))
+
+    def write(text: str) -> str:
+        path = Path(kernel.directory, f"agent{next(numbers)}.py")
+        path.write_text(text)
+        return str(path)
+
+    return write
+
+
+def until_up(client: CloveClient, name: str) -> None:
+    """Wait until an agent has printed `up`."""
+    for line in client.follow_logs(name):
+        if line["text"] == "up":
+            return

@@ -76,7 +76,7 @@ class OrdinaryKernel(KernelProcess):
         identity = ["--reuid", str(ORDINARY), "--regid", str(ORDINARY), "--clear-groups"]
         twistd = "import sys; from twisted.scripts.twistd import run; sys.argv[0] = 'twistd'; run()"
         _, *words = super().command()
-        return ["setpriv", *identity, unprivileged_python(), "-c", twistd, *words]
+        return ["setpriv", *identity, unprivileged_python(), "-P", "-c", twistd, *words]
 
 
 @dataclass
@@ -152,7 +152,12 @@ class Host:
 
 
 @contextlib.contextmanager
-def host(who: str, config: str = "", prefix: tuple[str, ...] = ()) -> Iterator[Host]:
+def host(
+    who: str,
+    config: str = "",
+    prefix: tuple[str, ...] = (),
+    extra_environ: dict[str, str] | None = None,
+) -> Iterator[Host]:
     """A running kernel of root or of an ordinary user, with all that belongs to it; gone later.
 
     @param prefix: a command that runs the kernel's.
@@ -163,7 +168,7 @@ def host(who: str, config: str = "", prefix: tuple[str, ...] = ()) -> Iterator[H
     if other and not unprivileged_python():
         pytest.skip("no interpreter that an ordinary user can run")
     directory = tempfile.mkdtemp(dir="/tmp", prefix="c")
-    environ = {"HOME": directory}
+    environ = {"HOME": directory, **(extra_environ or {})}
     if other:
         environ["PYTHONPATH"] = os.pathsep.join(PATHS)
     kernel = (OrdinaryKernel if other else KernelProcess)(directory, config, environ, prefix=prefix)

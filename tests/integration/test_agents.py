@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,43 +22,14 @@ from clove.errors import (
     PermissionDenied,
     TimedOut,
 )
-from tests.integration.conftest import KernelProcess, running_kernel
-
-
-@pytest.fixture
-def client(kernel: KernelProcess) -> Iterator[CloveClient]:
-    with CloveClient(kernel.socket) as connected:
-        yield connected
-        for agent in connected.list_agents():
-            with contextlib.suppress(NotFound):  # it ended by itself meanwhile
-                connected.kill(agent["id"])
-
-
-@pytest.fixture
-def script(kernel: KernelProcess) -> Any:
-    """Writes a script into the kernel's directory and gives its path."""
-    numbers = iter(range(100))
-
-    def write(text: str) -> str:
-        path = Path(kernel.directory, f"agent{next(numbers)}.py")
-        path.write_text(text)
-        return str(path)
-
-    return write
-
-
-BOTH = pytest.mark.parametrize("sandboxed", [True, False], ids=["sandboxed", "unsandboxed"])
-SLEEP = "import time\nprint('up', flush=True)\ntime.sleep(100)\n"
-STUBBORN = (
-    "import signal, time\nsignal.signal(15, signal.SIG_IGN)\n"
-    "print('up', flush=True)\ntime.sleep(100)\n"
+from tests.integration.conftest import (
+    BOTH,
+    SLEEP,
+    STUBBORN,
+    KernelProcess,
+    running_kernel,
+    until_up,
 )
-
-
-def until_up(client: CloveClient, name: str) -> None:
-    for line in client.follow_logs(name):
-        if line["text"] == "up":
-            return
 
 
 @BOTH
@@ -152,31 +121,6 @@ def test_a_stubborn_agent_is_killed_after_the_grace_period(sandboxed: bool) -> N
         client.kill("stubborn")
         ended = client.wait(agent["id"], timeout=5)
         assert (ended["signal"], ended["reason"]) == (9, "killed")
-
-
-@BOTH
-def test_a_paused_agent_stands_still_and_can_be_killed(
-    client: CloveClient, script: Any, sandboxed: bool
-) -> None:
-    path = script(
-        "import time\nprint('up', flush=True)\n"
-        "while True:\n    print(time.time(), flush=True)\n    time.sleep(0.001)\n"
-    )
-    client.spawn("ticker", path, sandboxed=sandboxed)
-    until_up(client, "ticker")
-    assert client.pause("ticker")["paused"] is True
-    [entry] = client.list_agents()
-    assert (entry["state"], entry["running"]) == ("paused", False)
-    time.sleep(0.05)  # what was in the pipe arrives
-    first = client.logs("ticker")["next"]
-    time.sleep(0.1)
-    assert client.logs("ticker")["next"] == first
-    assert client.resume("ticker")["resumed"] is True
-    while client.logs("ticker")["next"] == first:
-        time.sleep(0.005)
-    client.pause("ticker")
-    assert client.kill("ticker")["killed"] is True
-    assert client.list_agents() == []
 
 
 @BOTH

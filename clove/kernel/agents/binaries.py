@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import struct
 from typing import Final
 
@@ -29,11 +30,11 @@ def needed_by(path: str) -> tuple[str, ...]:
     try:
         head = os.pread(descriptor, MAX_LINE, 0)
         if head.startswith(b"#!"):
-            line = head[2:].partition(b"\n")[0].strip(b" \t\0")
+            line = re.split(rb"[\n\0]", head[2:], maxsplit=1)[0].strip(b" \t")
             return tuple(os.fsdecode(word) for word in line.split(None, 1))
         if head.startswith(b"\x7fELF"):
             return _loader(descriptor, head)
-    except (OSError, struct.error):
+    except (OSError, OverflowError, struct.error):  # no program that Linux would start
         return ()
     finally:
         os.close(descriptor)
@@ -42,7 +43,7 @@ def needed_by(path: str) -> tuple[str, ...]:
 
 def _loader(descriptor: int, head: bytes) -> tuple[str, ...]:
     """The PT_INTERP of a program (elf(5))."""
-    wide, order = head[4] == 2, "<" if head[5] == 1 else ">"
+    wide, order = head[4:5] == b"\2", "<" if head[5:6] == b"\1" else ">"
     if wide:
         (start,) = struct.unpack_from(f"{order}Q", head, 32)
         size, count = struct.unpack_from(f"{order}2H", head, 54)
@@ -56,5 +57,5 @@ def _loader(descriptor: int, head: bytes) -> tuple[str, ...]:
         if fields[0] == PT_INTERP:
             offset, length = (fields[2], fields[5]) if wide else (fields[1], fields[4])
             name = os.pread(descriptor, min(length, MAX_NAME), offset)
-            return (os.fsdecode(name.rstrip(b"\0")),)
+            return (os.fsdecode(name.partition(b"\0")[0]),)
     return ()

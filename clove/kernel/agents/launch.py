@@ -141,6 +141,8 @@ class Places:
             exposure = await self._expose(wished, spec)
             watch = None
             if cgroup is not None:
+                if agent.restarts:  # it may have been paused when it ended
+                    await self._threads.run(cgroup.thaw)
                 watch = await Watch.begin(self._threads, cgroup, _cgroup_limits(limits))
             gateway = self._gateways.open(principal, lambda line: agent.logbook.take(2, line))
             sandbox, made = None, exposure.apply(spec)

@@ -92,10 +92,10 @@ class StateDir:
     def __init__(self, path: str) -> None:
         self.path = os.path.abspath(path)
 
-    def prepare(self) -> None:
-        """Make it, and clear what a dead kernel left in it.
+    def claim(self) -> None:
+        """Make the directory itself, or check the one there; nothing is made in it yet.
 
-        @raise Unavailable: a directory belongs to somebody else.
+        @raise Unavailable: it belongs to somebody else, or is a link.
         @raise InvalidRequest: the path is too long for sockets in it.
         """
         if len(os.fsencode(os.path.join(self.path, "run", "4294967295.sock"))) > SOCKET_PATH_LIMIT:
@@ -105,6 +105,13 @@ class StateDir:
             )
         os.makedirs(os.path.dirname(self.path), mode=0o755, exist_ok=True)
         _private_directory(self.path)
+
+    def prepare(self) -> None:
+        """Make what belongs into it, and clear what a dead kernel left there.
+
+        @raise Unavailable, InvalidRequest: see L{claim}; or so is a directory in it.
+        """
+        self.claim()
         self.clear()
         for name in ("run", "agents", "logs", "blank"):
             _private_directory(os.path.join(self.path, name))

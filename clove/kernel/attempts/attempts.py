@@ -6,12 +6,13 @@ socket nor its id, environment, cgroup or gateway: what happens in it is nobody'
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.defer import TimeoutError as DeferredTimeout
@@ -33,14 +34,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Attempts"]
 
-WORDS_ALONE = "`attempt: false` asks policy alone"
+FIRST_NUMBER: Final = 1 << 40
+"""Attempts are counted from here, apart from the ids, which users of the host go by."""
+WORDS_ALONE: Final = "`attempt: false` asks policy alone"
 
 
 class Attempts:
     """The attempts of a kernel.
 
     @param library: directory of the `clove` package.
-    @param new_id: a number that names nobody.
     @param places: gives places like a principal's, under a number.
     @param forget: takes away what belongs to a number.
     @param report: the isolation of a sandbox and its cgroup, as SPAWN reports it.
@@ -54,7 +56,6 @@ class Attempts:
         limits: AttemptLimits,
         *,
         library: str,
-        new_id: Callable[[], int],
         places: Callable[[Principal, int], Awaitable[Throwaway]],
         forget: Callable[[int], Awaitable[None]],
         report: Callable[[Any, Any], Mapping[str, Any]],
@@ -64,7 +65,7 @@ class Attempts:
         self._gateways = gateways
         self._limits = limits
         self._library = library
-        self._new_id = new_id
+        self._numbers = itertools.count(FIRST_NUMBER)
         self._places = places
         self._forget = forget
         self._report = report
@@ -114,7 +115,7 @@ class Attempts:
             )
 
     async def _make(self, principal: Principal, asked: Question) -> Outcome:
-        number = self._new_id()
+        number = next(self._numbers)
         trial = Trial(asked.tried, self._limits.output_bytes)
         try:
             places = await self._places(principal, number)
@@ -148,7 +149,7 @@ class Attempts:
         except (CloveError, OSError) as error:
             text = getattr(error, "message", str(error))
             return Outcome(tried=asked.tried, detail=f"no such sandbox could be made: {text}")
-        isolation = self._report(sandbox, places.cgroup) if sandbox.spec.namespaces else {}
+        isolation = self._report(sandbox, places.cgroup) if made.spec.namespaces else {}
         sandbox.done.addCallback(trial.ended)
         try:
             await trial.over.addTimeout(self._limits.timeout, self._clock)

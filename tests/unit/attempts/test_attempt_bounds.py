@@ -12,6 +12,7 @@ from twisted.internet.task import Clock
 from clove.errors import IsolationUnavailable, LimitExceeded, TimedOut, Unavailable
 from clove.kernel.agents.profile import Throwaway
 from clove.kernel.attempts import AttemptLimits, Attempts
+from clove.kernel.attempts.attempts import FIRST_NUMBER
 from clove.kernel.principal import Kind, Principal
 from clove.policy import parse
 from clove.sandbox.interface import ExitStatus
@@ -42,14 +43,12 @@ class Scene:
         self.forgotten: list[int] = []
         self.failure: Exception | None = None
         self.output: Any = None
-        numbers = iter(range(100, 200))
         self.attempts = Attempts(
             self.clock,
             self,  # type: ignore[arg-type]
             SimpleNamespace(),  # type: ignore[arg-type]
             AttemptLimits(**limits),
             library="/clove",
-            new_id=lambda: next(numbers),
             places=self._place,
             forget=self._forget,
             report=lambda sandbox, cgroup: {},
@@ -91,7 +90,7 @@ async def test_one_of_each_caller_and_so_many_of_all() -> None:
     with pytest.raises(CancelledError):
         await first
     third = scene.make(1)
-    assert scene.forgotten == [100]
+    assert scene.forgotten == [FIRST_NUMBER]
     await scene.attempts.stop()
     for each in (second, third):
         with pytest.raises(CancelledError):
@@ -104,7 +103,7 @@ async def test_a_result_ends_the_sandbox_and_takes_its_places_away() -> None:
     scene.output(1, b'{"happened": "succeeded"}\n')
     scene.sandboxes[0].kill()
     assert (await made).happened == "succeeded"
-    assert scene.forgotten == [100]
+    assert scene.forgotten == [FIRST_NUMBER]
 
 
 async def test_time_is_bounded() -> None:
@@ -114,7 +113,7 @@ async def test_time_is_bounded() -> None:
     with pytest.raises(TimedOut):
         await made
     assert scene.sandboxes[0].done.called
-    assert scene.forgotten == [100]
+    assert scene.forgotten == [FIRST_NUMBER]
 
 
 async def test_what_it_says_is_bounded() -> None:
@@ -133,7 +132,7 @@ async def test_a_caller_that_leaves_leaves_nothing() -> None:
     with pytest.raises(CancelledError):
         await made
     assert scene.sandboxes[0].done.called
-    assert scene.forgotten == [100]
+    assert scene.forgotten == [FIRST_NUMBER]
 
 
 async def test_a_sandbox_that_cannot_be_had_is_told() -> None:
@@ -142,7 +141,7 @@ async def test_a_sandbox_that_cannot_be_had_is_told() -> None:
     found = await scene.start()
     assert found.happened == "not tried"
     assert "a pid namespace cannot be had" in found.detail
-    assert scene.forgotten == [100]
+    assert scene.forgotten == [FIRST_NUMBER]
 
 
 async def test_who_has_no_view_of_this_host_has_nothing_to_try() -> None:

@@ -15,6 +15,7 @@ import pytest
 
 from clove.sandbox import landlock
 from clove.sandbox.landlock import (
+    EXECUTE,
     IOCTL_DEV,
     MAKE_BLOCK,
     MAKE_CHAR,
@@ -43,6 +44,14 @@ def test_only_what_is_mounted_writable_can_be_written() -> None:
     writable = {path for path, rights in found.items() if rights & WRITE_FILE}
     assert writable == {"/workspace", "/tmp", "/dev/shm", "/dev/null", "/proc"}
     assert found["/"] == READ
+
+
+def test_what_alone_can_be_executed_is_all_that_can() -> None:
+    found = dict(rules(SPEC, ("null",)))
+    assert all(found[path] & EXECUTE for path in ("/", "/workspace", "/tmp"))
+    found = dict(rules({**SPEC, "executables": ["/usr/bin/x"]}, ("null",)))
+    assert [path for path, rights in found.items() if rights & EXECUTE] == ["/usr/bin/x"]
+    assert found["/"] == READ & ~EXECUTE
 
 
 def test_devices_can_be_made_nowhere() -> None:

@@ -230,6 +230,18 @@ def test_programs_are_told_that_there_is_no_openat2(machine: str) -> None:
         assert verdict(number, machine=machine, program=added) == ALLOW
 
 
+@machines
+def test_programs_that_may_execute_little_make_no_files_in_memory(machine: str) -> None:
+    number = NUMBERS[machine]["memfd_create"]
+    added = program_filter(machine, memfd=False)
+    assert added
+    assert verdict(number, machine=machine, program=added) == EPERM
+    assert verdict(437, machine=machine, program=added) == ENOSYS
+    for other in (number - 1, number + 1):
+        assert verdict(other, machine=machine, program=added) == ALLOW
+    assert verdict(number, machine=machine, program=program_filter(machine)) == ALLOW
+
+
 def test_there_is_no_filter_for_a_machine_that_is_not_known() -> None:
     assert sandbox_filter("riscv64") is None
     assert program_filter("") is None

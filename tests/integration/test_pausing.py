@@ -1,0 +1,87 @@
+"""PAUSE and RESUME, and what becomes of paused agents."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clove import CloveClient
+from tests.integration.conftest import BOTH, SLEEP, until_up
+
+
+@BOTH
+def test_a_paused_agent_stands_still_and_can_be_killed(
+    client: CloveClient, script: Any, sandboxed: bool
+) -> None:
+    path = script(
+        "import time\nprint('up', flush=True)\n"
+        "while True:\n    print(time.time(), flush=True)\n    time.sleep(0.001)\n"
+    )
+    client.spawn("ticker", path, sandboxed=sandboxed)
+    until_up(client, "ticker")
+    assert client.pause("ticker")["paused"] is True
+    [entry] = client.list_agents()
+    assert (entry["state"], entry["running"]) == ("paused", False)
+    time.sleep(0.05)  # what was in the pipe arrives
+    first = client.logs("ticker")["next"]
+    time.sleep(0.1)
+    assert client.logs("ticker")["next"] == first
+    assert client.resume("ticker")["resumed"] is True
+    while client.logs("ticker")["next"] == first:
+        time.sleep(0.005)
+    client.pause("ticker")
+    assert client.kill("ticker")["killed"] is True
+    assert client.list_agents() == []
+
+
+@BOTH
+@pytest.mark.parametrize("which", ["main", "init"])
+def test_a_paused_agent_that_somebody_kills_has_ended(
+    client: CloveClient, script: Any, sandboxed: bool, which: str
+) -> None:
+    agent = client.spawn("victim", script(SLEEP), sandboxed=sandboxed)
+    until_up(client, "victim")
+    client.pause("victim")
+    os.kill(agent["pid"] if which == "main" else parent_of(agent["pid"]), signal.SIGKILL)
+    ended = client.wait(agent["id"], timeout=10)
+    assert (ended["signal"], ended["reason"]) == (9, "exited")
+    assert client.list_agents() == []
+
+
+def parent_of(pid: int) -> int:
+    """Of an agent's main program: its init, or its helper on the host."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+
+
+@BOTH
+def test_a_paused_agent_that_somebody_kills_is_restarted_if_it_asked_for_that(
+    client: CloveClient, script: Any, sandboxed: bool
+) -> None:
+    agent = client.spawn("phoenix", script(SLEEP), sandboxed=sandboxed, restart_policy="on-failure")
+    until_up(client, "phoenix")
+    client.pause("phoenix")
+    os.kill(agent["pid"], signal.SIGKILL)
+    deadline = time.monotonic() + 30
+    [entry] = client.list_agents()
+    while not entry["restarts"] or entry["state"] != "running":
+        assert time.monotonic() < deadline, entry
+        time.sleep(0.01)
+        [entry] = client.list_agents()
+    assert entry["pid"] not in (0, agent["pid"])
+
+
+@BOTH
+def test_one_that_was_paused_and_runs_on_ends_as_any_other(
+    client: CloveClient, script: Any, sandboxed: bool
+) -> None:
+    agent = client.spawn("sleeper", script(SLEEP), sandboxed=sandboxed)
+    until_up(client, "sleeper")
+    client.pause("sleeper")
+    client.resume("sleeper")
+    os.kill(agent["pid"], signal.SIGUSR1)
+    assert client.wait(agent["id"], timeout=10)["signal"] == signal.SIGUSR1
