@@ -7,6 +7,7 @@ path inside.
 
 from __future__ import annotations
 
+import functools
 import os
 import stat
 from collections.abc import Iterable, Iterator
@@ -25,6 +26,8 @@ SHELL: Final = "/bin/sh"
 """EXEC gives it the lines that it runs."""
 PRIVATE_PROGRAMS: Final = ("/usr/lib", "/usr/libexec", "/lib")
 """Where programs keep those that they alone run, such as git's and the compiler's."""
+ALTERNATIVES: Final = "/etc/alternatives"
+"""Debian's links in between (update-alternatives(1))."""
 MAX_CHAIN: Final = 5
 """Interpreters of interpreters that are followed, as in execve(2)."""
 
@@ -104,7 +107,7 @@ class _Survey:
         covered: dict[str, _Found] = {}
         for name, programs in found.items():
             for program in programs:
-                others = aliases.get(program.identity, set()) | self._own_name(program.path)
+                others = aliases.get(program.path, set()) | self._own_name(program.path)
                 if program.path in self._essential:
                     unguarded[name] = f"{program.path} is needed to start programs"
                 elif others - names:
@@ -134,21 +137,13 @@ class _Survey:
             if stat.S_ISREG(facts.st_mode):
                 yield _Found(path, (facts.st_dev, facts.st_ino), facts.st_nlink)
 
-    def _aliases(self) -> dict[tuple[int, int], set[str]]:
-        """The names of the links in the directories, by the file that each leads to."""
-        found: dict[tuple[int, int], set[str]] = {}
+    def _aliases(self) -> dict[str, set[str]]:
+        """The names of the links in the directories, by the real path that each leads to."""
+        found: dict[str, set[str]] = {}
         for directory in self._directories:
-            try:
-                with os.scandir(directory) as listing:
-                    links = [entry for entry in listing if entry.is_symlink()]
-            except OSError:
-                continue
-            for entry in links:
-                try:
-                    facts = entry.stat()
-                except OSError:  # it leads nowhere
-                    continue
-                found.setdefault((facts.st_dev, facts.st_ino), set()).add(entry.name)
+            stamp = (_changed(directory), _changed(ALTERNATIVES))
+            for name, path in _links(directory, stamp):
+                found.setdefault(path, set()).add(name)
         return found
 
     def _own_name(self, path: str) -> set[str]:
@@ -220,6 +215,27 @@ class _Survey:
             ),
             None,
         )
+
+
+def _changed(directory: str) -> int:
+    try:
+        return os.stat(directory).st_mtime_ns
+    except OSError:
+        return 0
+
+
+@functools.lru_cache(maxsize=32)
+def _links(directory: str, stamp: tuple[int, int]) -> tuple[tuple[str, str], ...]:
+    """Each link in a directory and the real path that it leads to.
+
+    @param stamp: when the links were last changed; looking anew takes 10 ms.
+    """
+    try:
+        with os.scandir(directory) as listing:
+            names = [entry.name for entry in listing if entry.is_symlink()]
+    except OSError:
+        return ()
+    return tuple((name, os.path.realpath(f"{directory}/{name}")) for name in names)
 
 
 def _above(path: str) -> Iterator[str]:
