@@ -3,7 +3,8 @@
 The same namespaces, the same binds, links and made-up files, by the kernel's own
 plan; the main socket of the kernel instead of an agent's own. What bubblewrap
 does less is to its advantage: no masks over /proc, no filter, no Landlock, no
-limits, no user of its own on the host, nobody who takes output and orders.
+limits, no niceness, no user of its own on the host, nobody who takes output and
+orders.
 """
 
 from __future__ import annotations

@@ -76,9 +76,12 @@ class KernelService(Service):
 
     log = Logger()
 
-    def __init__(self, reactor: Any, config: Config, socket: str, state_dir: str) -> None:
+    def __init__(
+        self, reactor: Any, config: Config, socket: str, state_dir: str, config_file: str | None
+    ) -> None:
         self._reactor = reactor
         self._config = config
+        self._kept = (os.path.abspath(config_file),) if config_file else ()
         self._socket = socket
         self._state_dir = StateDir(state_dir)
         self._lock = Lock(os.path.join(self._state_dir.path, "kernel.lock"))
@@ -189,6 +192,7 @@ class KernelService(Service):
             bounds=self._config.limits.agents,
             listen=self._listen_for,
             gateways=self._gateways,
+            kept=self._kept,
         )
 
     def _make_attempts(self) -> Attempts:
@@ -404,10 +408,15 @@ async def _stopped(port: Any) -> None:
 
 
 def make_service(
-    config: Config, *, socket: str | None = None, state_dir: str | None = None
+    config: Config,
+    *,
+    socket: str | None = None,
+    state_dir: str | None = None,
+    config_file: str | None = None,
 ) -> KernelService:
     """The service for a configuration; arguments win over it.
 
+    @param config_file: where the configuration came from.
     @raise InvalidRequest: the socket's path cannot be one.
     """
     from twisted.internet import reactor
@@ -417,6 +426,7 @@ def make_service(
         config,
         check_path(config.socket if socket is None else socket),
         state_dir or config.state_dir or default_state_dir(),
+        config_file,
     )
 
 

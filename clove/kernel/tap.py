@@ -40,7 +40,11 @@ def makeService(options: Options) -> IService:
     from clove.kernel.service import make_service, refusal
 
     try:
-        config = load(options["config"])
-        return make_service(config, socket=options["socket"], state_dir=options["state-dir"])
+        return make_service(
+            load(options["config"]),
+            socket=options["socket"],
+            state_dir=options["state-dir"],
+            config_file=options["config"],
+        )
     except CloveError as error:
         raise SystemExit(refusal(error)) from None

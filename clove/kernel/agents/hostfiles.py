@@ -12,7 +12,7 @@ from clove.sandbox.faults import fault
 from clove.sandbox.mounts import NO_LINKS
 from clove.sandbox.openat2 import BadPath, resolve
 
-__all__ = ["bound_sockets", "entry_kind", "look_up", "pseudo_mounts", "real_kind"]
+__all__ = ["bound_sockets", "entry_kind", "links_on", "look_up", "pseudo_mounts", "real_kind"]
 
 PSEUDO = frozenset(
     (
@@ -39,6 +39,8 @@ PSEUDO = frozenset(
     )
 )
 """File systems that show the machine, not files: never shown, wherever they are mounted."""
+MOST_LINKS = 40
+"""Links that Linux follows in one path (path_resolution(7))."""
 _OCTAL = re.compile(r"\\([0-7]{3})")
 
 
@@ -82,6 +84,22 @@ def look_up(path: str) -> str | None:
         return "directory" if stat.S_ISDIR(os.fstat(place).st_mode) else "file"
     finally:
         os.close(place)
+
+
+def links_on(path: str) -> list[str]:
+    """The links that a path leads through, each by its real path."""
+    found: list[str] = []
+    place, todo = "/", os.path.abspath(path).split("/")
+    while todo and len(found) <= MOST_LINKS:
+        there = os.path.normpath(os.path.join(place, todo.pop(0)))
+        if not os.path.islink(there):
+            place = there
+            continue
+        found.append(there)
+        target = os.readlink(there)
+        place = "/" if target.startswith("/") else place
+        todo = target.split("/") + todo
+    return found
 
 
 def entry_kind(entry: os.DirEntry[str]) -> str:

@@ -70,6 +70,7 @@ class Places:
         bounds: AgentLimits,
         listen: Callable[[Principal, str], Awaitable[Callable[[], Deferred[Any]]]],
         gateways: Gateways,
+        kept: tuple[str, ...] = (),
     ) -> None:
         self._threads = threads
         self._state_dir = state_dir
@@ -79,6 +80,7 @@ class Places:
         self._bounds = bounds
         self._listen = listen
         self._gateways = gateways
+        self._kept = kept  # files that no agent may change
         self._workspaces: dict[int, Workspace] = {}
         self._cgroup_of: dict[int, AgentCgroup] = {}
         self._closers: dict[int, Callable[[], Deferred[Any]]] = {}
@@ -205,7 +207,7 @@ class Places:
         bounds, state_dir = self._bounds, self._state_dir
         keepsakes = Keepsakes(
             secret=(state_dir.path,),
-            fixed=(self._host.library, sys.prefix, sys.base_prefix),
+            fixed=(self._host.library, sys.prefix, sys.base_prefix, *self._kept),
             blank_directory=state_dir.blank_directory,
             blank_file=state_dir.blank_file,
         )

@@ -35,6 +35,7 @@ from clove.kernel.agents.exposure import (
 from clove.kernel.agents.hostfiles import (
     bound_sockets,
     entry_kind,
+    links_on,
     look_up,
     pseudo_mounts,
     real_kind,
@@ -55,7 +56,8 @@ class Keepsakes:
     """What the kernel keeps from every sandbox.
 
     @ivar secret: places that vanish: its state directory.
-    @ivar fixed: places that stay read-only: its own code and interpreter.
+    @ivar fixed: places that stay read-only: its own code, interpreter and
+        configuration.
     @ivar blank_directory, blank_file: empty ones, to mount over what vanishes.
     """
 
@@ -156,14 +158,15 @@ class Survey:
             raise InvalidRequest(f"{prefix} is the kernel's or the machine's and shown to nobody")
         if writable and beneath(prefix, self._fixed):
             raise InvalidRequest(
-                f"{prefix} belongs to the program of the kernel and stays read-only",
+                f"{prefix} is a part of the kernel and stays read-only",
                 hint="grant it for reading alone",
             )
         descent = Descent([allowed_pattern(pattern)])
         states = descent.walk(descent.start(), prefix)
         for path, is_directory in self._matches(descent, states, prefix, kind == "directory"):
             self._room.mount(f"allowed path {pattern!r}")
-            self._roots.append(Root(path, writable, is_directory))
+            kept = beneath(path, self._fixed)
+            self._roots.append(Root(path, writable and not kept, is_directory))
 
     def _matches(
         self, descent: Descent, states: States, path: str, is_directory: bool
@@ -201,6 +204,7 @@ class Survey:
         for path in (*self._pseudo, *bound_sockets(), *self._secret):
             if beneath(path, tops) and (kind := look_up(path)) is not None:
                 self._hide(path, kind == "directory")
+        self._check_fixed(writable)
         descent = Descent(_blocked_patterns(self._blocked_texts))
         for top in tops:
             states = descent.walk(descent.start(), top)
@@ -212,6 +216,27 @@ class Survey:
                 self._cover_named(f"{top.rstrip('/')}/{rest}", pattern, writable)
             if wild:
                 self._cover_matches(descent, wild, top)
+
+    def _check_fixed(self, writable: list[str]) -> None:
+        """What stays read-only must be there to be mounted, and by no link that can be changed.
+
+        @raise IsolationUnavailable: it is not.
+        """
+        for path in self._keepsakes.fixed:
+            for link in links_on(path):
+                if beneath(link, writable):
+                    raise IsolationUnavailable(
+                        f"{link} is a link, by which the kernel finds {path}, in a directory that "
+                        "the agent may write: nothing could keep it from changing the link",
+                        hint="start the kernel with the real path, or grant a narrower path",
+                    )
+        for path in self._fixed:
+            if beneath(path, writable) and look_up(path) is None:
+                raise IsolationUnavailable(
+                    f"{path} is the kernel's, but not there, in a directory that the agent may "
+                    "write: nothing could keep it from making it",
+                    hint="put it back, or grant a narrower path for writing",
+                )
 
     def _hide(self, path: str, is_directory: bool) -> None:
         self._room.mount(f"what is blocked in {path}")

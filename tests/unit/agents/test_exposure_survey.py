@@ -23,6 +23,8 @@ def tree(tmp_path: Path) -> Path:
     for name in ("a.csv", "b.txt", "one/out/x", "two/out/x", "sub/.env", "sub/deep/.env"):
         (tmp_path / "t" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "t" / name).touch()
+    (tmp_path / "t" / "code").mkdir()
+    (tmp_path / "t" / "own.toml").touch()
     return tmp_path.resolve() / "t"
 
 
@@ -30,7 +32,7 @@ def tree(tmp_path: Path) -> Path:
 def found(tmp_path: Path) -> Found:
     keepsakes = Keepsakes(
         secret=(str(tmp_path / "t" / "state"),),
-        fixed=(str(tmp_path / "t" / "code"),),
+        fixed=(str(tmp_path / "t" / "code"), str(tmp_path / "t" / "own.toml")),
         blank_directory="/blank/directory",
         blank_file="/blank/file",
     )
@@ -98,7 +100,6 @@ def test_what_is_blocked_as_a_whole_is_not_shown(tree: Path, found: Found) -> No
 
 def test_the_kernels_own_is_kept(tree: Path, found: Found) -> None:
     (tree / "state").mkdir()
-    (tree / "code").mkdir()
     exposure = found(Wish(write=(str(tree),)))
     assert covered(exposure, tree) == {"state": "directory"}
     assert [bind.writable for bind in exposure.binds if bind.target == f"{tree}/code"] == [False]
@@ -106,6 +107,36 @@ def test_the_kernels_own_is_kept(tree: Path, found: Found) -> None:
         with pytest.raises(InvalidRequest):
             found(wished)
     assert found(Wish(read=(f"{tree}/code",))).read == (f"{tree}/code",)
+
+
+def test_what_a_wildcard_finds_of_the_kernels_own_is_not_writable(tree: Path, found: Found) -> None:
+    (tree / "other.toml").touch()
+    exposure = found(Wish(write=(f"{tree}/*.toml", f"{tree}/c*/**")))
+    assert set(exposure.write) == {f"{tree}/other.toml"}
+    assert set(exposure.read) == {f"{tree}/own.toml", f"{tree}/code"}
+
+
+def test_a_file_of_the_kernels_own_stays_and_cannot_be_made_by_others(
+    tree: Path, found: Found
+) -> None:
+    kept = [bind for bind in found(Wish(write=(str(tree),))).binds if bind.target.endswith(".toml")]
+    assert [(bind.source, bind.target, bind.writable) for bind in kept] == [
+        (f"{tree}/own.toml", f"{tree}/own.toml", False)
+    ]
+    (tree / "own.toml").unlink()
+    with pytest.raises(IsolationUnavailable, match="not there"):
+        found(Wish(write=(str(tree),)))
+
+
+def test_a_link_to_the_kernels_own_is_not_left_to_those_who_could_change_it(
+    tree: Path, found: Found, tmp_path: Path
+) -> None:
+    (tmp_path / "real.toml").touch()
+    (tree / "own.toml").unlink()
+    (tree / "own.toml").symlink_to(tmp_path / "real.toml")
+    with pytest.raises(IsolationUnavailable, match="is a link"):
+        found(Wish(write=(str(tree),)))
+    assert found(Wish(read=(str(tree),), write=(f"{tree}/sub",))).write == (f"{tree}/sub",)
 
 
 def test_limits_refuse(tree: Path, found: Found) -> None:
