@@ -51,7 +51,7 @@ class Gateways:
     ) -> Gateway:
         """A gateway for one sandbox, which its caller closes when that has ended.
 
-        @param refused, carried: told instead of the one who is told for agents.
+        @param refused: told instead of the one who is told for agents; so is C{carried}.
         @param opened: told when a connection stands.
         """
         return Gateway(
