@@ -13,7 +13,6 @@ import inspect
 import os
 import re
 import sys
-import tempfile
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
@@ -25,6 +24,10 @@ from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
+
+from tests.places import short_dir
+
+__all__ = ["LoggedFailures", "logged_failures", "short_dir"]
 
 TIME_LIMIT = 60.0
 """Seconds that an asynchronous test may take."""
@@ -198,10 +201,3 @@ def _quick_collections() -> None:
     """Leave what was imported out of every later collection."""
     gc.collect()
     gc.freeze()
-
-
-@pytest.fixture
-def short_dir() -> Iterator[str]:
-    """A private directory whose path leaves room for a Unix socket's name."""
-    with tempfile.TemporaryDirectory(dir="/tmp", prefix="c") as path:
-        yield path
