@@ -122,3 +122,18 @@ def test_every_known_difference_of_commands_is_described() -> None:
     text = AGREEMENT.read_text()
     for name in {name for differences in KNOWN.values() for name in differences.values()}:
         assert f"| `{name}` |" in text
+
+
+def test_why_tries_commands_under_the_same_rules(here: Host) -> None:
+    def tried(agent: Agent, *words: str) -> tuple[bool, str]:
+        reply = here.client.why("EXEC", {"command": list(words)}, agent.id)
+        return reply["allowed"], reply["attempt"]["errno_name"] or reply["attempt"]["happened"]
+
+    agent = here.spawn({"allowed_commands": ["ls", "dd"], "blocked_commands": ["dd"]})
+    agent.ask("run", PREPARE)
+    assert tried(agent, "ls", "/") == (True, "succeeded")
+    assert tried(agent, "dd", "if=/dev/null") == (False, "EACCES")
+    assert tried(agent, "/workspace/script") == (False, "EACCES")
+    if not without_landlock(agent):
+        assert tried(agent, "cat", "/dev/null") == (False, "EACCES")
+    here.client.kill(agent.id)

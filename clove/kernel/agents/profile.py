@@ -75,8 +75,8 @@ class Profile:
 
         A path of the host that is gone is left out. Blocking.
         """
-        own = frozenset(self.own)
-        binds = (b for b in self.spec.binds if b in own or os.path.lexists(b.target))
+        own = frozenset(bind.target for bind in self.own)
+        binds = (b for b in self.spec.binds if b.target in own or os.path.lexists(b.target))
         procs = (cgroup.procs_path,) if cgroup is not None else ()
         return Throwaway(
             _anonymous(replace(self.spec, binds=tuple(binds)), procs),
