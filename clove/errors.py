@@ -43,6 +43,10 @@ class CloveError(Exception):
         self.message = message
         self.rule = rule
         self.hint = hint
+        if rule:
+            self.add_note(f"rule: {rule}")  # what a traceback shows below the message
+        if hint:
+            self.add_note(f"hint: {hint}")
 
     def fields(self) -> dict[str, object]:
         """The error's part of a reply, as `docs/wire.md` gives it."""

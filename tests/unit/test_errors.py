@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import traceback
+
 import pytest
 
 from clove import errors
@@ -43,3 +45,14 @@ def test_a_denial_always_begins_as_the_contract_says() -> None:
 @pytest.mark.parametrize("reply", [{}, {"error": "odd"}, {"code": "from_the_future"}])
 def test_an_unknown_code_is_still_an_error_of_ours(reply: dict[str, object]) -> None:
     assert type(error_from_reply(reply)) is CloveError
+
+
+def test_a_traceback_says_which_rule_it_was_and_what_to_do() -> None:
+    sent = PermissionDenied("not here", rule="allowed_paths", hint="ask for less")
+    shown = "".join(traceback.format_exception(error_from_reply(sent.fields())))
+    assert shown.endswith("Permission denied: not here\nrule: allowed_paths\nhint: ask for less\n")
+
+
+def test_the_text_of_an_error_is_its_message_alone() -> None:
+    assert str(errors.NotFound("no such key", hint="see KEYS")) == "no such key"
+    assert "\n" not in "".join(traceback.format_exception(errors.NotFound("no such key"))).strip()
