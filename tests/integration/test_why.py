@@ -191,6 +191,16 @@ def test_programs_are_found_and_never_run(here: Host) -> None:
     assert agent.ask("run", "import os; found = os.listdir('/workspace')") == ["tool"]
 
 
+def test_rules_about_programs_are_tried_as_the_sandbox_holds_them(here: Host) -> None:
+    agent = here.spawn({"level": "unrestricted", "blocked_commands": ["ls"]})
+    assert answer(why(here, agent, "EXEC", command="ls -l")) == (False, "EACCES", True)
+    assert answer(why(here, agent, "EXEC", command="cat")) == (True, "succeeded", True)
+    agent = here.spawn("readonly")
+    if not agent.isolation["landlock"]:
+        pytest.skip("no Landlock here, by which programs are refused")
+    assert answer(why(here, agent, "EXEC", command="ls")) == (False, "EACCES", True)
+
+
 def test_what_the_interpreter_is_told_by_the_agents_environment_does_not_count(here: Host) -> None:
     here.file("lib/json.py", "raise SystemExit('ours')")
     path = here.file("a")
