@@ -9,6 +9,7 @@ from typing import Any
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
+from clove.sandbox.channel import socket_pair
 from clove.sandbox.pidfd import ProcessHandle
 from clove.sandbox.pipes import OutputPipe
 
@@ -18,22 +19,41 @@ __all__ = ["ForkedProcess"]
 class ForkedProcess:
     """What a process transport is for the kernel's own children.
 
-    @param streams: is told of output, and of the end once both streams are read.
-    @ivar inner_ends: stdout and stderr for the child, to be closed by the caller.
+    It is made before anybody knows what will run in it; see L{adopt}.
+
+    @ivar control: the kernel's end of its control socket, to be taken over.
+    @ivar inner_ends: control socket, stdout and stderr for the child; see
+        L{close_inner_ends}.
     """
 
-    def __init__(self, reactor: Any, streams: ProcessProtocol) -> None:
+    def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
-        self._streams = streams
+        self._streams: ProcessProtocol | None = None
         self._handle: ProcessHandle | None = None
         self._killed = False
         self._ended = False
         self._told = False
+        self.control, self._theirs = socket_pair()
         self._pipes = (
-            OutputPipe(reactor, streams.outReceived, self._closed),
-            OutputPipe(reactor, streams.errReceived, self._closed),
+            OutputPipe(reactor, self._out, self._closed),
+            OutputPipe(reactor, self._err, self._closed),
         )
-        self.inner_ends = tuple(pipe.writer for pipe in self._pipes)
+        self.inner_ends = (self._theirs.fileno(), *(pipe.writer for pipe in self._pipes))
+
+    def close_inner_ends(self) -> None:
+        """The nursery has its own copies."""
+        self._theirs.close()
+        for pipe in self._pipes:
+            os.close(pipe.writer)
+
+    def adopt(self, streams: ProcessProtocol) -> None:
+        """Tell somebody of output, and of the end once both streams are read."""
+        self._streams = streams
+        self._closed()
+
+    def abandon(self) -> None:
+        """Nobody wants it: without a control socket it ends by itself."""
+        self.control.close()
 
     def born(self, pidfd: int) -> None:
         """The nursery has made it; the descriptor is this object's own from now on."""
@@ -48,8 +68,17 @@ class ForkedProcess:
             pipe.finish()
         self._closed()
 
+    def _out(self, data: bytes) -> None:
+        if self._streams is not None:
+            self._streams.outReceived(data)
+
+    def _err(self, data: bytes) -> None:
+        if self._streams is not None:
+            self._streams.errReceived(data)
+
     def _closed(self) -> None:
-        if self._ended and not self._told and all(pipe.fileno() < 0 for pipe in self._pipes):
+        over = self._ended and all(pipe.fileno() < 0 for pipe in self._pipes)
+        if over and self._streams is not None and not self._told:
             self._told = True
             self._streams.processEnded(Failure(EOFError("ended")))
 
@@ -73,8 +102,3 @@ class ForkedProcess:
             pipe.hold(hold)
             if not hold and self._ended:
                 pipe.finish()
-
-    def close_inner_ends(self) -> None:
-        """The nursery has its own copies."""
-        for descriptor in self.inner_ends:
-            os.close(descriptor)

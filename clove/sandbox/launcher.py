@@ -19,7 +19,9 @@ from zope.interface import implementer
 
 from clove.errors import CloveError, IsolationUnavailable, TimedOut
 from clove.kernel.threads import Threads
+from clove.sandbox.agent_cgroup import AgentCgroup
 from clove.sandbox.channel import socket_pair
+from clove.sandbox.forked import ForkedProcess
 from clove.sandbox.host import HostView
 from clove.sandbox.interface import Command, ExitStatus, IRunning, Output
 from clove.sandbox.layout import with_system
@@ -62,8 +64,7 @@ class Launcher:
         output: Output,
         fallback: SandboxSpec | None = None,
         egress: Egress | None = None,
-        *,
-        warm: bool = False,
+        child: ForkedProcess | None = None,
     ) -> Deferred[Sandbox]:
         """Start a program; fires when it runs.
 
@@ -71,14 +72,14 @@ class Launcher:
         @param fallback: with allow_degraded, what to start where nothing of a
             sandbox can be had: the same program on the host.
         @param egress: takes the sockets of the spec's `egress`, before this fires.
-        @param warm: the program is a Python script that may be forked from the
-            nursery. What fails there is tried again without it.
+        @param child: of the nursery, for a Python script. What fails there is tried
+            again without it.
         @raise IsolationUnavailable: the host does not give what the spec asks;
             with its remedy. With allow_degraded only if there is no less to ask.
         @raise NotFound, PermissionDenied: no such program or directory, or not for it.
         @raise TimedOut: it took too long.
         """
-        return Deferred.fromCoroutine(self._launch(spec, output, fallback, egress, warm))
+        return Deferred.fromCoroutine(self._launch(spec, output, fallback, egress, child))
 
     async def _launch(
         self,
@@ -86,14 +87,13 @@ class Launcher:
         output: Output,
         fallback: SandboxSpec | None,
         egress: Egress | None,
-        warm: bool,
+        child: ForkedProcess | None,
     ) -> Sandbox:
+        if child is not None:
+            sandbox = await self._start_warm(child, spec, output, egress)
+            if sandbox is not None:
+                return sandbox
         whole = await self._threads.run(with_system, spec)
-        if warm and self.nursery is not None and self.nursery.suits(whole):
-            try:
-                return await self._start_warm(self.nursery, whole, output, egress)
-            except (CloveError, OSError) as error:
-                self.log.info("an agent starts cold: {error}", error=error)
         reasons: list[str] = []
         while True:
             sandbox = self._start(whole, output, egress=egress)
@@ -113,17 +113,52 @@ class Launcher:
             return sandbox
 
     async def _start_warm(
-        self, nursery: Nursery, spec: SandboxSpec, output: Output, egress: Egress | None
-    ) -> Sandbox:
-        """Have it forked.
-
-        @raise CloveError, OSError: that cannot be done; nothing of it is left.
-        """
-        sandbox = Sandbox(self._reactor, self._threads, spec, output, self._limits, egress)
+        self, child: ForkedProcess, spec: SandboxSpec, output: Output, egress: Egress | None
+    ) -> Sandbox | None:
+        """Start it in a child of the nursery; None: that cannot be done, nothing of it is left."""
+        whole = self.nursery.completed(spec) if self.nursery is not None else None
+        if self.nursery is None or whole is None:
+            child.abandon()
+            return None
+        sandbox = Sandbox(self._reactor, self._threads, whole, output, self._limits, egress)
         sandbox.warm = True
-        await nursery.populate(sandbox)
-        await self._until_ready(sandbox)
+        try:
+            await self.nursery.settle(child, sandbox)
+        except (CloveError, OSError) as error:
+            self.log.info("an agent starts cold: {error}", error=error)
+            child.abandon()
+            return None
+        except BaseException:
+            child.abandon()
+            raise
+        try:
+            await self._until_ready(sandbox)
+        except CloveError as error:
+            self.log.info("an agent starts cold: {error}", error=error)
+            return None
         return sandbox
+
+    def fork(self, cgroup: AgentCgroup | None) -> Deferred[ForkedProcess | None]:
+        """A child of the nursery, for a later L{launch}, or to be abandoned.
+
+        @param cgroup: to be born in.
+        @return: Deferred of None where there is no nursery.
+        """
+        return Deferred.fromCoroutine(self._fork(cgroup))
+
+    async def _fork(self, cgroup: AgentCgroup | None) -> ForkedProcess | None:
+        if self.nursery is None:
+            return None
+        if cgroup is None:
+            return self.nursery.fork(None)
+        try:
+            descriptor = await self._threads.run(cgroup.open)
+        except OSError:
+            return None
+        try:
+            return self.nursery.fork(descriptor)
+        finally:
+            os.close(descriptor)
 
     def _start(
         self,

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from clove.sandbox.namespaces import INSIDE_ID
 from clove.sandbox.outlet import RESOLVER
 from clove.sandbox.spec import Bind, SandboxSpec
 
-__all__ = ["with_system"]
+__all__ = ["System", "with_system"]
 
 TOP = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 """Beside /usr; links into it on most systems, directories on others."""
@@ -71,33 +72,59 @@ services: files
 """
 
 
+@dataclass(frozen=True, slots=True)
+class System:
+    """What of the host's system a private root has, as it was when it was looked at.
+
+    @ivar binds: files and directories that all roots have.
+    @ivar network: those of roots with the host's network alone.
+    @ivar links: paths that are links into /usr here.
+    """
+
+    binds: tuple[Bind, ...]
+    network: tuple[Bind, ...]
+    links: Mapping[str, str]
+
+    @classmethod
+    def survey(cls) -> System:
+        """Look. Blocking."""
+        binds = [Bind("/usr", "/usr")]
+        network: list[Bind] = []
+        links: dict[str, str] = {}
+        parents: dict[str, str] = {}
+        for path in (*TOP, *SHARED_ETC):
+            _add(path, parents, binds, links)
+        for path in NETWORK_ETC:
+            _add(path, parents, network, links)
+        return cls(tuple(binds), tuple(network), links)
+
+    def apply(self, spec: SandboxSpec) -> SandboxSpec:
+        """The spec with the system's parts before its own; unchanged without a private root."""
+        if "mnt" not in spec.namespaces:
+            return spec
+        network = "net" not in spec.namespaces  # the host's
+        outlet = spec.egress is not None
+        files = {
+            "/etc/passwd": USERS.format(id=INSIDE_ID),
+            "/etc/group": GROUP.format(id=INSIDE_ID),
+            "/etc/nsswitch.conf": NSSWITCH.format(dns=" dns" if network or outlet else ""),
+            "/etc/hostname": f"{spec.hostname}\n",
+        }
+        if not network:
+            files["/etc/hosts"] = HOSTS.format(hostname=spec.hostname)
+            files["/etc/resolv.conf"] = RESOLV if outlet else ""
+        return replace(
+            spec,
+            binds=(*self.binds, *(self.network if network else ()), *spec.binds),
+            links={"/var/tmp": "/tmp", **self.links, **spec.links},  # noqa: S108 both private
+            files={**files, **spec.files},
+            tmpfs={"/tmp": TMP_BYTES, **spec.tmpfs},  # noqa: S108 a private one
+        )
+
+
 def with_system(spec: SandboxSpec) -> SandboxSpec:
-    """The spec with the system's parts before its own; unchanged without a private root."""
-    if "mnt" not in spec.namespaces:
-        return spec
-    network = "net" not in spec.namespaces  # the host's
-    outlet = spec.egress is not None
-    binds = [Bind("/usr", "/usr")]
-    links: dict[str, str] = {}
-    parents: dict[str, str] = {}
-    for path in (*TOP, *SHARED_ETC, *(NETWORK_ETC if network else ())):
-        _add(path, parents, binds, links)
-    files = {
-        "/etc/passwd": USERS.format(id=INSIDE_ID),
-        "/etc/group": GROUP.format(id=INSIDE_ID),
-        "/etc/nsswitch.conf": NSSWITCH.format(dns=" dns" if network or outlet else ""),
-        "/etc/hostname": f"{spec.hostname}\n",
-    }
-    if not network:
-        files["/etc/hosts"] = HOSTS.format(hostname=spec.hostname)
-        files["/etc/resolv.conf"] = RESOLV if outlet else ""
-    return replace(
-        spec,
-        binds=(*binds, *spec.binds),
-        links={"/var/tmp": "/tmp", **links, **spec.links},  # noqa: S108 both private
-        files={**files, **spec.files},
-        tmpfs={"/tmp": TMP_BYTES, **spec.tmpfs},  # noqa: S108 a private one
-    )
+    """The spec with the system's parts as they are now. Blocking."""
+    return System.survey().apply(spec) if "mnt" in spec.namespaces else spec
 
 
 def _add(path: str, parents: dict[str, str], binds: list[Bind], links: dict[str, str]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 __all__ = ["NAMESPACES", "Bind", "Isolation", "SandboxSpec"]
@@ -35,6 +35,10 @@ class Bind:
     writable: bool = False
     optional: bool = False
     noexec: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """The mapping that is read inside."""
+        return {name: getattr(self, name) for name in self.__slots__}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,8 +116,9 @@ class SandboxSpec:
 
     def to_json(self) -> dict[str, Any]:
         """The mapping that the helper reads and L{from_json} takes."""
-        fields = asdict(self)
+        fields = {name: getattr(self, name) for name in self.__slots__}
         fields["namespaces"] = sorted(self.namespaces)
+        fields["binds"] = [bind.to_json() for bind in self.binds]
         return fields
 
     @classmethod

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from clove.kernel.threads import Threads
     from clove.messages.agents import SpawnRequest
     from clove.sandbox.cgroups import AgentCgroup, CgroupTree
+    from clove.sandbox.forked import ForkedProcess
     from clove.sandbox.interface import ExitStatus, ISandbox
     from clove.sandbox.launcher import Launcher
     from clove.sandbox.spec import SandboxSpec
@@ -84,6 +85,7 @@ class Places:
         self._workspaces: dict[int, Workspace] = {}
         self._cgroup_of: dict[int, AgentCgroup] = {}
         self._closers: dict[int, Callable[[], Deferred[Any]]] = {}
+        self._unborn: dict[int, ForkedProcess | None] = {}
         self._profiles: dict[int, Profile] = {}
 
     def common(self) -> SandboxSpec:
@@ -105,17 +107,24 @@ class Places:
         """
         agent_id = principal.agent_id
         limits = self.check(request)
-        python, prefixes = await self._threads.run(find_python, request.python)
-        name = os.path.basename(script)
-        workspace = self._state_dir.workspace(agent_id, name)
+        warm = request.warm and request.sandboxed and _is_text(source)
+        cgroup = await self._make_cgroup(agent_id, limits)
+        if warm:  # it gets ready while we do
+            self._unborn[agent_id] = await self._launcher.fork(cgroup)
+        workspace = self._state_dir.workspace(agent_id, os.path.basename(script))
         self._workspaces[agent_id] = workspace
         uid = own_uid(agent_id, self._host, self._bounds)
+
+        def furnish() -> tuple[str, list[str]]:
+            found = find_python(request.python)
+            workspace.create(source, uid)
+            return found
+
         try:
-            await to_the_end(self._threads.run(workspace.create, source, uid))
+            python, prefixes = await to_the_end(self._threads.run(furnish))
         except OSError as error:
             raise Unavailable(f"the agent's directories cannot be made: {error.strerror}") from None
         self._closers[agent_id] = await self._listen(principal, workspace.socket)
-        cgroup = await self._make_cgroup(agent_id, limits)
         drawn = functools.partial(
             plan,
             agent_id=agent_id,
@@ -136,8 +145,6 @@ class Places:
         if request.sandboxed and request.allow_degraded:
             fallback = drawn(msgspec.structs.replace(request, sandboxed=False))
 
-        warm = request.warm and request.sandboxed and _is_text(source)
-
         async def launch(agent: Agent) -> ISandbox:
             wished = wish(principal.permissions, principal.grants or NOTHING)
             exposure = await self._expose(wished, spec)
@@ -148,9 +155,12 @@ class Places:
                 watch = await Watch.begin(self._threads, cgroup, _cgroup_limits(limits))
             gateway = self._gateways.open(principal, lambda line: agent.logbook.take(2, line))
             sandbox, made = None, exposure.apply(spec)
+            child = self._unborn.pop(agent_id, None)
+            if child is None and warm and agent.restarts:
+                child = await self._launcher.fork(cgroup)
             try:
                 sandbox = await self._launcher.launch(
-                    made, agent.logbook.take, fallback, gateway.adopt, warm=warm
+                    made, agent.logbook.take, fallback, gateway.adopt, child
                 )
             except OSError as error:  # no descriptors, no memory, no processes left
                 raise Unavailable(f"no process can be started: {error.strerror}") from None
@@ -230,6 +240,9 @@ class Places:
 
     async def remove(self, agent_id: int) -> None:
         """Take an agent's places away. Logs what could not be removed."""
+        child = self._unborn.pop(agent_id, None)
+        if child is not None:
+            child.abandon()
         closer = self._closers.pop(agent_id, None)
         cgroup = self._cgroup_of.pop(agent_id, None)
         workspace = self._workspaces.pop(agent_id, None)

@@ -21,7 +21,7 @@ TOLD_AT_START: Final = ("PYTHON", "LD_", "LC_", "GLIBC_", "MALLOC_", "LANG")
 class Beyond:
     """What a root adds to the nursery's.
 
-    @ivar whole: it is not built on the nursery's, but by itself.
+    @ivar whole: it is not built on the nursery's, but by itself, and this is all of it.
     """
 
     whole: bool
@@ -57,7 +57,7 @@ def beyond(base: SandboxSpec, spec: SandboxSpec) -> Beyond:
         or not OWN_TMPFS.issuperset(spec.tmpfs)
         or any(not _has_place(bind.target, base) for bind in binds)
     )
-    return Beyond(whole, binds, files)
+    return Beyond(True, spec.binds, spec.files) if whole else Beyond(False, binds, files)
 
 
 def _has_place(target: str, base: SandboxSpec) -> bool:

@@ -33,11 +33,13 @@ BORN_INTO = ("pid", "mnt", "net", "ipc", "uts")
 class WarmStart(Confinement):
     """The steps that are left for a forked child.
 
-    @param spec: the fields of C{SandboxSpec}; `beyond` is what its root has beyond
-        the nursery's, or None if it is another one altogether; `inside_uid`
-        is its outside uid as the nursery's user namespace has it.
+    @param spec: the fields of C{SandboxSpec}; `beyond` are the files in which its root
+        differs from the nursery's, or None if it is another one altogether; else
+        `binds` are those that the nursery's lacks. `inside_uid` is its outside
+        uid as the nursery's user namespace has it.
     @param trees: detached mounts from the kernel, for the binds that name them
         by their number in `tree`.
+    @param proc: a detached procfs of the new pid namespace.
     """
 
     def __init__(
@@ -46,17 +48,23 @@ class WarmStart(Confinement):
         spec: Mapping[str, Any],
         outside: Mapping[str, str],
         trees: list[int],
+        proc: int,
     ) -> None:
         super().__init__(channel, spec, outside)
-        receive_trees((spec if spec["beyond"] is None else spec["beyond"])["binds"], trees)
+        receive_trees(spec["binds"], trees)
         if spec["beyond"] is not None:
-            self._root = RootOnBase()
+            self._root = RootOnBase(proc)
+        self._proc = proc
 
     def _steps(self) -> list[Step]:
         return self._inside()
 
+    def _set_up_network(self) -> None:
+        """The loopback is up already: it needed no spec."""
+
     def _build_root(self) -> None:
         if self.spec["beyond"] is None:
+            os.close(self._proc)
             return_to_host()
         super()._build_root()
 

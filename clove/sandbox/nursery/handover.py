@@ -1,4 +1,4 @@
-"""Descriptors that the kernel opens for its nursery: cgroups, and under root mounts.
+"""Mounts that a root kernel opens for its nursery.
 
 An unprivileged nursery cannot reach what lies in root's directories, so a root
 kernel opens each mount of the host itself. The nursery gets the mount alone,
@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import asdict
 from typing import Any
 
 from clove.sandbox import mounts
-from clove.sandbox.agent_cgroup import AgentCgroup
 from clove.sandbox.root import attributes
 from clove.sandbox.spec import Bind
 
@@ -24,26 +22,20 @@ class Handover:
     """Descriptors on their way; the object has them until L{close}.
 
     @ivar trees: mounts.
-    @ivar cgroup: a cgroup's directory, or none.
     """
 
     def __init__(self) -> None:
         self.trees: list[int] = []
-        self.cgroup: list[int] = []
         self._numbers: dict[Bind, int] = {}
 
-    def take(self, procs: Iterable[str], binds: Iterable[Bind]) -> None:
-        """Open them. Blocking.
+    def take(self, binds: Iterable[Bind]) -> None:
+        """Open their mounts. Blocking.
 
-        @param procs: the `cgroup.procs` file of the cgroup to be born in, if any.
-        @param binds: those whose mounts are to be opened here.
         @raise OSError: its filename names what cannot be had.
         """
-        for path in procs:
-            self.cgroup.append(AgentCgroup(os.path.dirname(path)).open())
         for bind in binds:
             try:
-                tree = mounts.copy(bind.source, attributes(asdict(bind)))
+                tree = mounts.copy(bind.source, attributes(bind.to_json()))
             except FileNotFoundError:
                 if not bind.optional:
                     raise
@@ -58,7 +50,7 @@ class Handover:
         return [fields for fields in described if fields is not None]
 
     def _describe(self, bind: Bind) -> dict[str, Any] | None:
-        fields = asdict(bind)
+        fields = bind.to_json()
         number = self._numbers.get(bind)
         if number is None:
             return fields
@@ -66,6 +58,5 @@ class Handover:
 
     def close(self) -> None:
         """The messages have their own copies."""
-        for descriptor in (*self.trees, *self.cgroup):
-            os.close(descriptor)
-        self.trees, self.cgroup = [], []
+        while self.trees:
+            os.close(self.trees.pop())

@@ -11,12 +11,11 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from clove.errors import Unavailable
+from clove.errors import CloveError
 from clove.kernel.threads import Threads
 from clove.sandbox.agent_cgroup import AgentCgroup
-from clove.sandbox.channel import socket_pair
 from clove.sandbox.forked import ForkedProcess
-from clove.sandbox.layout import with_system
+from clove.sandbox.layout import System
 from clove.sandbox.mount_watch import MountWatch
 from clove.sandbox.namespaces import INSIDE_ID
 from clove.sandbox.nursery.base import beyond, suits
@@ -92,6 +91,7 @@ class Nursery:
         self._ids = ids
         self._cgroup = cgroup
         self._base: SandboxSpec | None = None
+        self._system: System | None = None
         self._current: NurseryProcess | None = None
         self._next: NurseryProcess | None = None
         self._all: set[NurseryProcess] = set()
@@ -117,17 +117,18 @@ class Nursery:
 
     async def _start_next(self) -> None:
         self._next = process = NurseryProcess(self._reactor, self._ready, self._gone)
-        base = await self._threads.run(lambda: with_system(self._make_base()))
+        system = await self._threads.run(System.survey)
+        base = system.apply(await self._threads.run(self._make_base))
         if self._stopping:
             return
-        self._base = base
+        self._base, self._system = base, system
         self._mounts.renew()
         plan: dict[str, Any] = {**base.to_json(), "preload": [CLIENT, *self._settings.preload]}
         plan["ids"] = None if self._ids is None else self._ids.to_map()
         held = Handover()
         try:
             if self._ids is not None:
-                await self._threads.run(held.take, (), base.binds)
+                await self._threads.run(held.take, base.binds)
             process.start(self._python)
             self._all.add(process)
             self._timeout = self._reactor.callLater(self._settings.start_timeout, process.kill)
@@ -198,60 +199,63 @@ class Nursery:
 
     # its children
 
-    def suits(self, spec: SandboxSpec) -> bool:
-        """Could an agent with this spec be forked now?
+    def fork(self, cgroup: int | None) -> ForkedProcess | None:
+        """Ask for a child, before it is known what will run in it.
 
-        @param spec: with the system's parts.
+        @param cgroup: descriptor of the cgroup to be born in; the caller keeps it.
+        @return: None: there can be none now.
         """
-        if self._current is None or not self._current.serving or self._base is None:
-            return False
-        if not suits(self._base, spec):
-            return False
-        more = beyond(self._base, spec)
+        if self._current is None or not self._current.serving:
+            return None
+        child = ForkedProcess(self._reactor)
+        try:
+            given = child.inner_ends if cgroup is None else (*child.inner_ends, cgroup)
+            self._current.fork(child, given)
+        except CloveError as error:
+            self.log.info("no child of the nursery: {error}", error=error)
+            child.abandon()
+            return None
+        finally:
+            child.close_inner_ends()
+        self._renew_in_time()
+        return child
+
+    def completed(self, spec: SandboxSpec) -> SandboxSpec | None:
+        """A spec with the system's parts, if a child can be what it says; else None."""
+        if self._base is None or self._system is None:
+            return None
+        whole = self._system.apply(spec)
+        if not suits(self._base, whole):
+            return None
+        more = beyond(self._base, whole)
         if self._ids is not None:
-            return len(spec.binds if more.whole else more.binds) <= MOST_TREES
+            return whole if len(more.binds) <= MOST_TREES else None
         if more.whole and self._mounts.changed():
             self._begin()  # it may not see what the kernel sees
-            return False
-        return True
+            return None
+        return whole
 
-    async def populate(self, sandbox: Sandbox) -> None:
-        """Fork a child for a sandbox that L{suits}.
+    async def settle(self, child: ForkedProcess, sandbox: Sandbox) -> None:
+        """Let a child be what the sandbox's spec says, which is a L{completed} one.
 
-        @raise Unavailable: the nursery has ended meanwhile.
         @raise OSError: something of the spec cannot be had.
         """
         assert self._base is not None
         spec, more = sandbox.spec, beyond(self._base, sandbox.spec)
-        binds = spec.binds if more.whole else more.binds
         held = Handover()
         try:
-            if self._ids is not None or spec.cgroup_procs:
-                await self._threads.run(held.take, spec.cgroup_procs, binds if self._ids else ())
-            if self._current is None or not self._current.serving:
-                raise Unavailable("the nursery has ended")
-            facts: dict[str, Any] = {"inside_uid": INSIDE_ID, "beyond": None}
+            if self._ids is not None:
+                await self._threads.run(held.take, more.binds)
+            facts: dict[str, Any] = {"binds": held.describe(more.binds), "beyond": None}
+            facts["inside_uid"] = INSIDE_ID
             if self._ids is not None and spec.uid is not None:
                 facts["inside_uid"] = self._ids.inside(spec.uid)
-            if more.whole:
-                facts["binds"] = held.describe(binds)
-            else:
-                facts["beyond"] = {"binds": held.describe(binds), "files": dict(more.files)}
-            process = ForkedProcess(self._reactor, sandbox.streams)
-            ours, theirs = socket_pair()
-            try:
-                given = [theirs.fileno(), *process.inner_ends, *held.cgroup]
-                self._current.fork(process, given)
-            except BaseException:
-                ours.close()
-                raise
-            finally:
-                theirs.close()
-                process.close_inner_ends()
-            sandbox.attach(process, ours, facts, held.trees)
+            if not more.whole:
+                facts |= {"beyond": dict(more.files), "links": {}, "files": {}}
+            child.adopt(sandbox.streams)
+            sandbox.attach(child, child.control, facts, held.trees)
         finally:
             held.close()
-        self._renew_in_time()
 
     def _renew_in_time(self) -> None:
         if self._current is not None and self._current.forks >= self._settings.renew_after:

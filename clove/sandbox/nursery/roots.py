@@ -11,7 +11,7 @@ import os
 
 from clove.sandbox import mounts, syscalls
 from clove.sandbox.mounts import NOEXEC, NOSUID
-from clove.sandbox.root import DEVICE_LINKS, DEVICES, PrivateRoot, bound, new_proc
+from clove.sandbox.root import DEVICE_LINKS, DEVICES, PrivateRoot, bound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,25 +76,31 @@ class BaseRoot(PrivateRoot):
 
 
 class RootOnBase(PrivateRoot):
-    """A child's root: its copy of the nursery's, with its own mounts."""
+    """A child's root: its copy of the nursery's, with its own mounts.
+
+    @param proc: a detached procfs of its pid namespace.
+    """
+
+    def __init__(self, proc: int) -> None:
+        super().__init__()
+        self._new_proc = proc
 
     def build(self, spec: Mapping[str, Any], *, own_proc: bool) -> None:
         """Add what the spec has beyond the base. @see: L{PrivateRoot.build}.
 
-        @param spec: its `beyond` has the binds and files that the base lacks.
+        @param spec: `binds` are those that the base lacks, `beyond` the files in
+            which this root differs.
         """
         self._root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         return_to_host()
         mounts.make_private()
-        beyond = spec["beyond"]
-        binds = [(bind["target"], tree) for bind in beyond["binds"] if (tree := bound(bind)) >= 0]
-        proc = new_proc()
+        binds = [(bind["target"], tree) for bind in spec["binds"] if (tree := bound(bind)) >= 0]
         self._add_scratch(spec)
         for target, tree in binds:
             self._attach(tree, target)
-        if beyond["files"]:
-            self._cover_files(beyond["files"])
-        self._mount_proc(proc)
+        if spec["beyond"]:
+            self._cover_files(spec["beyond"])
+        self._mount_proc(self._new_proc)
 
     def _cover_files(self, files: Mapping[str, str]) -> None:
         """Mount files over those of the base. Their own mount is hidden below /proc."""

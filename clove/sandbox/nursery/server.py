@@ -18,11 +18,12 @@ import threading
 from clove.sandbox import capabilities, program, syscalls
 from clove.sandbox.confinement import perform
 from clove.sandbox.control import Channel
-from clove.sandbox.namespaces import FLAGS
+from clove.sandbox.namespaces import FLAGS, raise_loopback
 from clove.sandbox.nursery.birth import BORN_INTO, WarmStart
 from clove.sandbox.nursery.cloning import clone
 from clove.sandbox.nursery.roots import MOST_TREES
 from clove.sandbox.nursery.script import Script
+from clove.sandbox.root import new_proc
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -122,10 +123,13 @@ def _grow_up(outside: Mapping[str, str], path: Sequence[str]) -> Script:
     try:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         channel = Channel(CONTROL, most_fds=MOST_TREES)
+        # While the kernel finds out what is to run here:
+        raise_loopback()
+        proc = new_proc()
         received = channel.receive()
         if received is not None:
             spec, trees = received
-            perform(WarmStart(channel, spec, outside, trees), channel)
+            perform(WarmStart(channel, spec, outside, trees, proc), channel)
         os._exit(0)
     except program.Forked:
         channel.detach()
