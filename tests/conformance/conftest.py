@@ -125,3 +125,19 @@ def make_kernel() -> Iterator[Callable[..., Kernel]]:
     yield make
     for kernel in made:
         kernel.stop()
+
+
+@pytest.fixture(scope="module", params=[1, 2], ids=["v1", "v2"])
+def version(request: pytest.FixtureRequest) -> int:
+    """Both versions of the protocol are held to the same table."""
+    number: int = request.param
+    return number
+
+
+@pytest.fixture
+def peer(kernel: Kernel, version: int) -> Iterator[Peer]:
+    """A fresh connection that speaks this version."""
+    with kernel.peer() as peer:
+        if version == 2:
+            peer.hello2()
+        yield peer

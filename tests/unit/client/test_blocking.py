@@ -1,6 +1,7 @@
+"""The blocking client: calls, errors, time-outs and threads."""
+
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,12 +22,7 @@ from clove.errors import (
     TimedOut,
 )
 from clove.framing import MAX_REPLY, Opcode
-
-QUICK = ClientLimits(reconnects=2, first_pause=0.0)
-
-
-def echo(ask: Any) -> Any:
-    return ask.body if ask.opcode == Opcode.NOOP else {"success": True, "asked": ask.fields}
+from tests.unit.client.echoing import QUICK, echo
 
 
 @pytest.fixture
@@ -249,97 +245,6 @@ def test_a_reply_that_is_not_json_is_an_error_of_its_own(peer: Any) -> None:
         client.fetch("k")
 
 
-def test_streams_give_pieces_and_then_the_whole(peer: Any) -> None:
-    def answer(ask: Any) -> Any:
-        assert ask.fields["stream"] is True
-        ask.reply({"success": True, "content": "one "}, more=True)
-        ask.reply({"success": True, "content": "two"}, more=True)
-        return {"success": True, "content": "one two", "tokens": 2}
-
-    peer.answer = answer
-    with CloveClient(peer.path) as client:
-        stream = client.think_stream("count")
-        assert list(stream) == ["one ", "two"]
-        assert stream.result is not None
-        assert stream.result["tokens"] == 2
-        assert client.think_stream("again").finish()["content"] == "one two"
-
-
-def test_a_stream_on_version_1_comes_in_one_piece(peer: Any) -> None:
-    peer.version = 1
-    peer.answer = lambda ask: {"success": True, "stdout": "out", "stderr": "err", "exit_code": 0}
-    with CloveClient(peer.path) as client:
-        stream = client.exec_stream("x")
-        assert list(stream) == [("stdout", "out"), ("stderr", "err")]
-
-
-def test_other_calls_work_while_a_stream_is_open(peer: Any) -> None:
-    def answer(ask: Any) -> Any:
-        if ask.opcode == Opcode.LOGS:
-            for number in range(3):
-                ask.reply({"success": True, "lines": [{"offset": number}]}, more=True)
-            return {"success": True, "lines": []}
-        return echo(ask)
-
-    peer.answer = answer
-    with CloveClient(peer.path) as client:
-        seen = []
-        for line in client.follow_logs("a"):
-            assert client.noop(b"x") == b"x"
-            seen.append(line["offset"])
-        assert seen == [0, 1, 2]
-
-
-def test_leaving_a_stream_cancels_it(peer: Any) -> None:
-    def answer(ask: Any) -> Any:
-        if ask.opcode == Opcode.THINK:
-            ask.reply({"success": True, "content": "first"}, more=True)
-            return None
-        return echo(ask)
-
-    peer.answer = answer
-    with CloveClient(peer.path) as client:
-        with client.think_stream("x") as stream:
-            assert next(stream) == "first"
-        assert client.noop() == b""
-        assert peer.opcodes()[-2:] == ["CANCEL", "NOOP"]
-        for piece in client.think_stream("y"):
-            assert piece == "first"
-            break
-        client.noop()
-        assert peer.opcodes()[-2:] == ["CANCEL", "NOOP"]
-
-
-def test_a_stream_that_nobody_takes_is_bounded(peer: Any) -> None:
-    def answer(ask: Any) -> Any:
-        if ask.opcode == Opcode.EXEC:
-            for _ in range(40):
-                ask.reply({"success": True, "stdout": "x" * 1000}, more=True)
-            return {"success": True, "stdout": ""}
-        return echo(ask)
-
-    peer.answer = answer
-    with CloveClient(peer.path, limits=ClientLimits(stream_bytes=10_000)) as client:
-        stream = client.exec_stream("flood")
-        client.noop()
-        with pytest.raises(LimitExceeded):
-            stream.finish()
-
-
-def test_pushed_events_are_kept_and_bounded(peer: Any) -> None:
-    def answer(ask: Any) -> Any:
-        for number in range(5):
-            ask.link.push({"type": "CUSTOM", "data": {"n": number}})
-        return {"success": True, "subscribed": ["CUSTOM"]}
-
-    peer.answer = answer
-    with CloveClient(peer.path, limits=ClientLimits(events=3)) as client:
-        client.subscribe("CUSTOM", push=True)
-        events = [client.next_event(10) for _ in range(3)]
-        assert [event["data"]["n"] for event in events if event] == [2, 3, 4]
-        assert client.next_event(0.0) is None
-
-
 def test_too_many_calls_in_flight_are_refused(peer: Any) -> None:
     peer.answer = lambda ask: None
     with CloveClient(peer.path, limits=ClientLimits(outstanding=2)) as client:
@@ -348,87 +253,6 @@ def test_too_many_calls_in_flight_are_refused(peer: Any) -> None:
             client.follow_logs("a")
         streams[0].close()
         streams[0] = client.follow_logs("a")
-
-
-def test_a_lost_connection_is_resumed_and_reads_are_repeated(peer: Any) -> None:
-    peer.answer = echo
-    with CloveClient(peer.path, limits=QUICK) as client:
-        assert client.agent_id == 1
-
-        def cut_once(ask: Any) -> None:
-            peer.answer = echo
-            ask.link.cut()
-
-        peer.answer = cut_once
-        assert client.fetch("k")["asked"] == {"key": "k"}
-        assert client.agent_id == 1
-        assert len(peer.links) == 2
-
-
-def test_a_call_that_may_have_been_served_is_not_repeated(peer: Any) -> None:
-    peer.answer = lambda ask: ask.link.cut()
-    with CloveClient(peer.path, limits=QUICK) as client:
-        with pytest.raises(ConnectionLost):
-            client.store("k", 1)
-        assert peer.opcodes().count("STORE") == 1
-        peer.answer = echo
-        assert client.store("k", 2)["success"] is True
-
-
-def test_a_call_on_a_connection_that_died_meanwhile_is_sent_on_a_new_one(peer: Any) -> None:
-    peer.answer = echo
-    with CloveClient(peer.path, limits=QUICK) as client:
-        peer.stop()
-        peer.start()
-        peer.tokens.clear()
-        assert client.store("k", 2)["success"] is True
-        assert client.agent_id == 3  # the old token was refused, so this is somebody new
-
-
-def test_a_kernel_that_stays_away_is_an_error_after_the_last_attempt(peer: Any) -> None:
-    with CloveClient(peer.path, limits=QUICK) as client:
-        peer.stop()
-        with pytest.raises(ConnectionLost, match="no kernel listens"):
-            client.noop()
-
-
-def test_closing_wakes_a_thread_that_waits(peer: Any) -> None:
-    asked = threading.Event()
-    peer.answer = lambda ask: asked.set()
-    client = CloveClient(peer.path)
-    caught: list[BaseException] = []
-
-    def ask() -> None:
-        try:
-            client.store("k", 1)
-        except ConnectionLost as error:
-            caught.append(error)
-
-    thread = threading.Thread(target=ask)
-    thread.start()
-    assert asked.wait(30)
-    client.close()
-    thread.join(30)
-    assert len(caught) == 1
-
-
-def test_a_forked_child_gets_a_connection_of_its_own(peer: Any) -> None:
-    peer.answer = echo
-    with CloveClient(peer.path) as client:
-        read, write = os.pipe()
-        child = os.fork()
-        if child == 0:
-            try:
-                client.noop()
-                os.write(write, b"%d" % client.agent_id)
-            finally:
-                os._exit(0)
-        os.waitpid(child, 0)
-        assert os.read(read, 10) == b"2"
-        os.close(read)
-        os.close(write)
-        assert client.noop(b"still here") == b"still here"
-        assert client.agent_id == 1
 
 
 def test_exit_gives_the_goodbye(peer: Any) -> None:

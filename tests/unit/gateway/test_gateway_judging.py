@@ -8,10 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from twisted.internet.address import IPv4Address
-from twisted.internet.interfaces import IHostnameResolver
 from twisted.internet.testing import MemoryReactorClock
-from zope.interface import implementer
 
 from clove.errors import PermissionDenied, Unavailable
 from clove.kernel.egress import KnownHosts
@@ -21,32 +18,9 @@ from clove.kernel.gateway.limits import GatewayLimits
 from clove.kernel.gateway.listening import Listener
 from clove.kernel.principal import Kind, Principal
 from clove.policy import parse
+from tests.scripted_names import ScriptedNames
 
 PUBLIC, PRIVATE = "93.184.216.34", "10.0.0.1"
-
-
-@implementer(IHostnameResolver)
-class Scripted:
-    """Gives one list of addresses after another."""
-
-    def __init__(self, *answers: list[str]) -> None:
-        self.answers = list(answers)
-        self.asked: list[str] = []
-
-    def resolveHostName(
-        self,
-        resolutionReceiver: Any,
-        hostName: str,
-        portNumber: int = 0,
-        addressTypes: Any = None,
-        transportSemantics: str = "TCP",
-    ) -> Any:
-        self.asked.append(hostName)
-        resolutionReceiver.resolutionBegan(None)
-        for address in self.answers.pop(0):
-            resolutionReceiver.addressResolved(IPv4Address("TCP", address, portNumber))
-        resolutionReceiver.resolutionComplete()
-        return resolutionReceiver
 
 
 class Judged:
@@ -54,7 +28,7 @@ class Judged:
 
     def __init__(self, *answers: list[str], rules: tuple[str, ...] = ("api.test",)) -> None:
         self.reactor: Any = MemoryReactorClock()
-        self.resolver = Scripted(*answers)
+        self.resolver = ScriptedNames(*answers)
         self.limits = GatewayLimits()
         self.log: list[bytes] = []
         permissions = parse(None, {"can_http": True, "allowed_domains": list(rules)})
@@ -120,7 +94,7 @@ async def test_addresses_of_the_inside_that_stand_for_nothing_are_not_dialled(ad
 
 
 async def test_known_hosts_are_not_asked_for() -> None:
-    others = Scripted([PUBLIC])
+    others = ScriptedNames([PUBLIC])
     lookups = Lookups(KnownHosts({"Known.test": PRIVATE}, others), 8, 8)
     assert await lookups.resolve("known.test", 80) == [PRIVATE]
     assert await lookups.resolve("other.test", 80) == [PUBLIC]

@@ -1,0 +1,14 @@
+"""What the tests of the blocking client share: a kernel that says back what it is asked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from clove.client.limits import ClientLimits
+from clove.framing import Opcode
+
+QUICK = ClientLimits(reconnects=2, first_pause=0.0)
+
+
+def echo(ask: Any) -> Any:
+    return ask.body if ask.opcode == Opcode.NOOP else {"success": True, "asked": ask.fields}

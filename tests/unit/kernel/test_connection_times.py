@@ -1,0 +1,87 @@
+"""Time-outs of a connection: frames that trickle in, silence, turns."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from twisted.internet.task import Clock
+
+from clove.framing import encode
+from clove.kernel.connection_limits import ConnectionLimits
+from tests.unit.kernel.connection_peer import Peer
+
+
+def test_a_frame_that_trickles_in_is_given_up() -> None:
+    peer = Peer(ConnectionLimits(frame_timeout=10))
+    whole = encode(0, 2, b"x" * 50)
+    for second, byte in enumerate(whole[:40]):
+        if peer.transport.disconnecting:
+            break
+        peer.connection.dataReceived(bytes([byte]))
+        peer.connection.check(second)
+    assert peer.transport.disconnecting
+    assert "in time" in json.loads(peer.hears()[0][1])["error"]
+
+
+def test_the_time_for_a_frame_begins_with_its_first_byte() -> None:
+    peer = Peer(ConnectionLimits(frame_timeout=10))
+    frame = encode(0, 2, b"x")
+    peer.connection.check(0)
+    peer.connection.check(100)
+    peer.connection.dataReceived(frame[:5])
+    peer.connection.check(101)
+    peer.connection.check(110)
+    peer.connection.dataReceived(frame[5:])
+    assert peer.hears() == [(2, b"x")]
+
+
+def test_an_idle_connection_lives_unless_configured_otherwise() -> None:
+    peer = Peer()
+    peer.connection.check(0)
+    peer.connection.check(10**6)
+    assert not peer.transport.disconnecting
+    short = Peer(ConnectionLimits(idle_timeout=5))
+    short.connection.check(0)
+    short.connection.check(6)
+    assert short.transport.disconnecting
+
+
+def next_turn(clock: Clock) -> None:
+    """What a reactor does in one turn: calls made meanwhile wait for the next."""
+    due, clock.calls = clock.calls, []
+    for call in due:
+        call.func()
+
+
+def test_others_have_their_turn_between_requests_that_each_take_a_while() -> None:
+    peer = Peer()
+    answer = peer.answers.answer
+
+    def slowly(*arguments: Any) -> Any:
+        peer.clock.rightNow += 0.004
+        return answer(*arguments)
+
+    peer.answers.answer = slowly  # type: ignore[method-assign,assignment]
+    peer.connection.dataReceived(b"".join(encode(0, 2, b"%d" % n) for n in range(5)))
+    assert [payload for _, payload in peer.hears()] == [b"0", b"1"]
+    peer.say(2, b"5")
+    assert peer.hears() == []
+    next_turn(peer.clock)
+    assert [payload for _, payload in peer.hears()] == [b"2", b"3"]
+    next_turn(peer.clock)
+    assert [payload for _, payload in peer.hears()] == [b"4", b"5"]
+    assert not peer.clock.getDelayedCalls()
+
+
+def test_a_connection_that_is_lost_between_two_turns_serves_no_more() -> None:
+    peer = Peer()
+
+    def slowly(*arguments: Any) -> Any:
+        peer.clock.rightNow += 1
+        return b""
+
+    peer.answers.answer = slowly  # type: ignore[method-assign,assignment]
+    peer.connection.dataReceived(encode(0, 2, b"") * 3)
+    peer.lose()
+    assert not peer.clock.getDelayedCalls()

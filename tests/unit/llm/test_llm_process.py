@@ -1,0 +1,123 @@
+"""The process of the LLM service: its death, its restarts, its end."""
+
+from __future__ import annotations
+
+import pytest
+
+from clove.errors import (
+    Cancelled,
+    Unavailable,
+)
+from tests.unit.llm.llm_house import House, error, quota, result
+
+
+def test_service_that_confirms_no_cancel_is_killed_and_replaced() -> None:
+    house = House(limits={"cancel_timeout": 3, "max_concurrent": 1})
+    first, second = house.think(), house.think()
+    first.cancel()
+    assert isinstance(error(first), Cancelled)
+    house.clock.advance(3)
+    assert house.service.signals == ["KILL"]
+    house.service.die()
+    house.clock.advance(1)
+    house.service.ready()
+    house.service.done(2)
+    assert result(second).success
+
+
+def test_death_loses_what_was_sent_and_keeps_what_waits() -> None:
+    house = House(limits={"max_concurrent": 1})
+    first, second = house.think(permissions=quota(calls=2)), house.think(permissions=quota(calls=2))
+    house.service.die()
+    failed = error(first)
+    assert isinstance(failed, Unavailable)
+    assert failed.hint
+    house.clock.advance(1)
+    house.service.ready()
+    house.service.done(2)
+    assert result(second).success
+    assert house.llm.usage(1)["calls"] == 1
+
+
+def test_restarts_back_off_to_thirty_seconds_and_begin_anew_after_a_healthy_minute() -> None:
+    house = House()
+    for delay in (1, 2, 4, 8, 16, 30, 30):
+        count = len(house.clock.services)
+        house.service.die()
+        house.clock.advance(delay - 0.01)
+        assert len(house.clock.services) == count
+        house.clock.advance(0.01)
+        assert len(house.clock.services) == count + 1
+        house.service.ready()
+    house.clock.advance(60)
+    house.service.die()
+    house.clock.advance(1)
+    house.service.ready()
+
+
+def test_service_that_never_gets_ready_is_said_to_be_broken_until_it_does() -> None:
+    house = House(ready=False)
+    waiting = house.think()
+    for delay in (1, 2, 4):
+        house.service.protocol.errReceived(b"cannot \x1b[31mread the key\n")
+        house.service.die(None)
+        house.clock.advance(delay)
+    for failed in (error(waiting), error(house.think())):
+        assert isinstance(failed, Unavailable)
+        assert "read the key" in failed.hint
+        assert "\x1b" not in failed.hint
+    house.service.ready()
+    asked = house.think()
+    house.service.done(house.numbers()[-1])
+    assert result(asked).success
+
+
+def test_process_that_cannot_be_started_is_tried_again() -> None:
+    house = House()
+    house.clock.refuse = True
+    house.service.die()
+    house.clock.advance(1)
+    house.clock.refuse = False
+    house.clock.advance(2)
+    house.service.ready()
+    asked = house.think()
+    house.service.done(1)
+    assert result(asked).success
+
+
+@pytest.mark.parametrize("noise", [b"not json\n", b'{"type":"done","id":1}\n', b"x" * (5 << 20)])
+def test_service_that_breaks_the_exchange_is_killed(noise: bytes) -> None:
+    house = House()
+    house.service.protocol.outReceived(noise)
+    assert house.service.signals == ["KILL"]
+    house.service.die()
+
+
+def test_answers_to_nobody_are_ignored() -> None:
+    house = House()
+    house.service.done(99)
+    house.service.say(type="text", id=99, text="x")
+    house.service.fail(None)
+    assert house.service.signals == []
+
+
+def test_stop_abandons_everything_and_waits_for_the_service() -> None:
+    house = House(limits={"max_concurrent": 1})
+    asked = [house.think(), house.think()]
+    stopped = house.llm.stop()
+    assert all(isinstance(error(one), Unavailable) for one in asked)
+    assert house.service.stdin_closed
+    assert not stopped.called
+    house.clock.advance(2)
+    assert house.service.signals == ["KILL"]
+    house.service.die()
+    assert stopped.called
+    assert house.clock.getDelayedCalls() == []
+    assert isinstance(error(house.think()), Unavailable)
+
+
+def test_stop_between_two_services_is_done_at_once() -> None:
+    house = House()
+    house.service.die()
+    assert house.llm.stop().called
+    assert house.clock.getDelayedCalls() == []
