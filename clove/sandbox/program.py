@@ -65,8 +65,8 @@ def start(
         if call_filter:
             seccomp.load(call_filter)
         step = "exec"
-        reset_signals()
         if argv is not None:
+            reset_signals()
             execute(argv, env)
     except OSError as error:
         reason = {"step": step, "errno": error.errno, "text": os.strerror(error.errno or 0)}

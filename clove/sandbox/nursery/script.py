@@ -10,7 +10,6 @@ from __future__ import annotations
 import atexit
 import builtins
 import gc
-import importlib
 import importlib.machinery
 import os
 import signal
@@ -60,7 +59,6 @@ class Script:
 
     def _become(self, file: str) -> types.ModuleType:
         """Set the process up; gives the module that the script is."""
-        signal.set_wakeup_fd(-1)
         _python_signals()
         syscalls.close_from(3)  # the kernel takes it as the word that the program runs
         capabilities.show_memory()
@@ -89,12 +87,14 @@ class Script:
         sys.path[:] = [os.path.dirname(file), *named, *self._path]
         if site.ENABLE_USER_SITE:  # the workspace may have one from an earlier run
             site.addusersitepackages(set(sys.path))
-        sys.path_importer_cache.clear()
-        importlib.invalidate_caches()
+        for place in {*sys.path} - {*self._path}:  # what the nursery found there was not ours
+            sys.path_importer_cache.pop(place, None)
 
 
 def _python_signals() -> None:
-    """What the interpreter sets when it starts; everything else is at its default."""
+    """What the interpreter sets when it starts; init has set all others to their defaults."""
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
