@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import sys
@@ -14,11 +15,20 @@ __all__ = ["find_python"]
 def find_python(asked: str | None) -> tuple[str, list[str]]:
     """An interpreter's absolute path, and the directories that it needs to run.
 
-    Blocking.
+    Blocking. The kernel's own does not change while it runs.
 
     @raise NotFound: there is no such program.
     @raise InvalidRequest: it is not an interpreter in a usual place.
     """
+    return _examined(asked) if asked else _own()
+
+
+@functools.cache
+def _own() -> tuple[str, list[str]]:
+    return _examined(None)
+
+
+def _examined(asked: str | None) -> tuple[str, list[str]]:
     program = shutil.which(asked) if asked else sys.executable
     if program is None or not os.path.isabs(program):
         raise NotFound(

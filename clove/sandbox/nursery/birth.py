@@ -13,7 +13,7 @@ import os
 from clove.sandbox import capabilities, namespaces
 from clove.sandbox.confinement import Confinement
 from clove.sandbox.init import Init
-from clove.sandbox.nursery.roots import RootOnBase, receive_trees, return_to_host
+from clove.sandbox.nursery.roots import RootOnBase, receive_trees
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class WarmStart(Confinement):
         uid as the nursery's user namespace has it.
     @param trees: detached mounts from the kernel, for the binds that name them
         by their number in `tree`.
-    @param proc: a detached procfs of the new pid namespace.
+    @param root: has begun.
     """
 
     def __init__(
@@ -48,13 +48,14 @@ class WarmStart(Confinement):
         spec: Mapping[str, Any],
         outside: Mapping[str, str],
         trees: list[int],
-        proc: int,
+        root: RootOnBase,
     ) -> None:
         super().__init__(channel, spec, outside)
         receive_trees(spec["binds"], trees)
-        if spec["beyond"] is not None:
-            self._root = RootOnBase(proc)
-        self._proc = proc
+        if spec["beyond"] is None:
+            root.close()
+        else:
+            self._root = root
 
     def _steps(self) -> list[Step]:
         return self._inside()
@@ -62,11 +63,8 @@ class WarmStart(Confinement):
     def _set_up_network(self) -> None:
         """The loopback is up already: it needed no spec."""
 
-    def _build_root(self) -> None:
-        if self.spec["beyond"] is None:
-            os.close(self._proc)
-            return_to_host()
-        super()._build_root()
+    def _set_hostname(self) -> None:
+        """It is the nursery's."""
 
     def _drop_to_user(self) -> None:
         """Give up the nursery's user namespace; its mounts are out of reach from now on."""

@@ -11,19 +11,21 @@ import os
 
 from clove.sandbox import mounts, syscalls
 from clove.sandbox.mounts import NOEXEC, NOSUID
-from clove.sandbox.root import DEVICE_LINKS, DEVICES, PrivateRoot, bound
+from clove.sandbox.root import DEVICE_LINKS, DEVICES, PrivateRoot, bound, new_proc
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-__all__ = ["MOST_TREES", "PLACES", "BaseRoot", "RootOnBase", "receive_trees", "return_to_host"]
+__all__ = ["MOST_TREES", "PLACES", "BaseRoot", "RootOnBase", "receive_trees"]
 
 PLACES = ("/proc", "/tmp", "/dev/shm", "/workspace", "/app")  # noqa: S108 private ones
 """Where a child mounts its own."""
 MOST_TREES = 128
 """Mounts that the kernel may hand over with one message."""
+HIDING = "/app"
+"""The place whose own mount, which every spec has, hides a child's scratch."""
 SCRATCH_BYTES = 64 << 10
 """Room for files of a child's own in /etc."""
 
@@ -33,11 +35,6 @@ def receive_trees(binds: Sequence[dict[str, Any]], trees: Sequence[int]) -> None
     for bind in binds:
         if "tree" in bind:
             bind["tree"] = trees[bind["tree"]]
-
-
-def return_to_host() -> None:
-    """In a child: the host's root is the root again, as the nursery knew it."""
-    os.chroot(".")
 
 
 class BaseRoot(PrivateRoot):
@@ -76,14 +73,19 @@ class BaseRoot(PrivateRoot):
 
 
 class RootOnBase(PrivateRoot):
-    """A child's root: its copy of the nursery's, with its own mounts.
+    """A child's root: its copy of the nursery's, with its own mounts."""
 
-    @param proc: a detached procfs of its pid namespace.
-    """
+    def begin(self) -> None:
+        """Do what needs no spec, in the namespaces that the child was made in."""
+        self._root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        os.chroot(".")  # the host's, as the nursery knew it
+        mounts.make_private()
+        self._mount_proc(new_proc())
 
-    def __init__(self, proc: int) -> None:
-        super().__init__()
-        self._new_proc = proc
+    def close(self) -> None:
+        """The spec asks for another root."""
+        os.close(self._root)
+        os.close(self.proc)
 
     def build(self, spec: Mapping[str, Any], *, own_proc: bool) -> None:
         """Add what the spec has beyond the base. @see: L{PrivateRoot.build}.
@@ -91,24 +93,20 @@ class RootOnBase(PrivateRoot):
         @param spec: `binds` are those that the base lacks, `beyond` the files in
             which this root differs.
         """
-        self._root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        return_to_host()
-        mounts.make_private()
         binds = [(bind["target"], tree) for bind in spec["binds"] if (tree := bound(bind)) >= 0]
         self._add_scratch(spec)
-        for target, tree in binds:
-            self._attach(tree, target)
         if spec["beyond"]:
             self._cover_files(spec["beyond"])
-        self._mount_proc(self._new_proc)
+        for target, tree in binds:
+            self._attach(tree, target)
 
     def _cover_files(self, files: Mapping[str, str]) -> None:
-        """Mount files over those of the base. Their own mount is hidden below /proc."""
+        """Mount files over those of the base. Their own mount is hidden below the next one."""
         tree = mounts.tmpfs(SCRATCH_BYTES, NOSUID | NOEXEC | mounts.NODEV, mode="0755")
         for number, text in enumerate(files.values()):
             mounts.write_file(tree, str(number), text)
         syscalls.mount_setattr(tree, mounts.RDONLY, recursive=False)
-        target = mounts.reach(self._root, "proc")
+        target = mounts.reach(self._root, HIDING.lstrip("/"))
         syscalls.move_mount(tree, target)
         os.close(target)
         for number, path in enumerate(files):

@@ -21,9 +21,8 @@ from clove.sandbox.control import Channel
 from clove.sandbox.namespaces import FLAGS, raise_loopback
 from clove.sandbox.nursery.birth import BORN_INTO, WarmStart
 from clove.sandbox.nursery.cloning import clone
-from clove.sandbox.nursery.roots import MOST_TREES
+from clove.sandbox.nursery.roots import MOST_TREES, RootOnBase
 from clove.sandbox.nursery.script import Script
-from clove.sandbox.root import new_proc
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -125,11 +124,12 @@ def _grow_up(outside: Mapping[str, str], path: Sequence[str]) -> Script:
         channel = Channel(CONTROL, most_fds=MOST_TREES)
         # While the kernel finds out what is to run here:
         raise_loopback()
-        proc = new_proc()
+        root = RootOnBase()
+        root.begin()
         received = channel.receive()
         if received is not None:
             spec, trees = received
-            perform(WarmStart(channel, spec, outside, trees, proc), channel)
+            perform(WarmStart(channel, spec, outside, trees, root), channel)
         os._exit(0)
     except program.Forked:
         channel.detach()
