@@ -70,7 +70,7 @@ print(json.dumps({
     "timers": [signal.getitimer(w) for w in (signal.ITIMER_REAL, signal.ITIMER_PROF)],
     "threads": [rows["Threads"], threading.active_count(), len(os.listdir("/proc/self/task"))],
     "main": threading.current_thread() is threading.main_thread(),
-    "native": threading.main_thread().native_id == os.getpid(),
+    "native": threading.get_native_id() == os.getpid(),
     "locks": free, "import lock": importlib._bootstrap._blocking_on == {}
         if isinstance(getattr(importlib._bootstrap, "_blocking_on", None), dict) else True,
     "tracing": [str(sys.gettrace()), str(sys.getprofile())],

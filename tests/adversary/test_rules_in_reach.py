@@ -194,6 +194,8 @@ SECRETS = {
     "PLAIN": "not-for-agents-4",
     "SSH_AUTH_SOCK": "/tmp/not-for-agents-5",
 }
+AN_AGENTS = ["PATH", "HOME", "LANG", "TMPDIR", "TZ", "USER", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED"]
+AN_AGENTS += ["PYTHONPATH", "CLOVE_SOCKET", "CLOVE_AGENT_ID"]
 ENVIRONMENT = """
 import glob, json, os
 from clove import CloveClient
@@ -221,24 +223,26 @@ def test_the_agents_environment_is_not_the_kernels(who: str) -> None:
             assert arena.run(ENVIRONMENT) is False
 
 
-def test_the_helper_is_an_isolated_interpreter(here: Arena) -> None:
-    """Without site, so that no .pth is run; without the environment, so that nothing is preloaded."""
+def test_what_starts_agents_has_nothing_of_the_kernels_environment(here: Arena) -> None:
+    """A cold agent's helper is an isolated interpreter without site, so that no .pth is run; the
+    nursery has what an agent has, and is as an agent is in a sandbox of its own.
+    """
     if os.getuid() != 0:
         pytest.skip("only root sees the processes of a sandbox")
     agent = here.spawn()
     [entry] = [one for one in here.client.list_agents() if one["id"] == agent.id]
-    pid = entry["pid"]
-    seen = []
+    pid = int(Path(f"/proc/{entry['pid']}/stat").read_text().rpartition(")")[2].split()[1])
     while pid != here.kernel.pid:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
         environ = Path(f"/proc/{pid}/environ").read_bytes()
-        seen.append((words, environ))
-        pid = int(fields[1])
-    for words, environ in seen[1:]:  # all above the main program
-        assert words[1:3] == [b"-I", b"-S"] or here.start == "warm", words
-        assert b"PYTHON" not in environ
-        assert b"LD_" not in environ
+        names = {row.split(b"=")[0].decode() for row in environ.split(b"\0") if row}
+        if here.start == "cold":
+            assert words[1:3] == [b"-I", b"-S"]
+            assert names == set()
+        else:
+            assert names <= {*AN_AGENTS, "PYTHONHASHSEED"}, names
+            assert os.readlink(f"/proc/{pid}/ns/mnt") != os.readlink("/proc/self/ns/mnt")
+        pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 def test_what_is_installed_is_asked_for_by_hash() -> None:
