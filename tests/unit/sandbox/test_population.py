@@ -38,4 +38,5 @@ def test_orphans_in_other_sessions_are_found_and_killed() -> None:
 
 
 def test_a_process_without_children_has_no_descendants() -> None:
-    assert descendants(os.getpid()) == set()
+    with subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE) as childless:
+        assert descendants(childless.pid) == set()
