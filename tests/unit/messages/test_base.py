@@ -62,6 +62,7 @@ def test_an_error_reply_has_the_usual_fields_with_empty_values() -> None:
         "pid": 0,
         "status": "",
         "restart_policy": "",
+        "warm": False,
         "isolation": {},
         "success": False,
         "error": "Permission denied: no",

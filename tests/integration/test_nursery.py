@@ -1,0 +1,224 @@
+"""The nursery's life beside a real kernel, and who is forked from it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clove import CloveClient
+from clove.errors import InvalidRequest
+from tests.integration.conftest import SLEEP, KernelProcess, running_kernel, until_up
+from tests.integration.nurseries import PATIENCE, children, nursery_of, until_warm
+
+TELL = "import json, os, sys\nprint(json.dumps({}))\n"
+LOADED = TELL.format("sorted(sys.modules)")
+HASH = TELL.format("hash('clove')")
+
+
+@pytest.fixture
+def client(kernel: KernelProcess, script: Any) -> Iterator[CloveClient]:
+    """The operator of a kernel whose nursery serves."""
+    with CloveClient(kernel.socket) as connected:
+        first = until_warm(connected, script("pass"))
+        connected.wait(first["id"])
+        yield connected
+
+
+def printed(client: CloveClient, reply: Any) -> Any:
+    """What an agent has printed, as JSON, once it has ended."""
+    ended = client.wait(reply["id"], timeout=PATIENCE)
+    lines = client.logs(reply["id"])["lines"]
+    assert ended["exit_code"] == 0, lines
+    return json.loads(lines[-1]["text"])
+
+
+@pytest.mark.parametrize(
+    ("fields", "warm"),
+    [
+        ({}, True),
+        ({"warm": True}, True),
+        ({"network": True}, True),
+        ({"env": {"NAME": "value", "TZ": "UTC"}}, True),
+        ({"permissions": "minimal"}, True),
+        ({"warm": False}, False),
+        ({"sandboxed": False}, False),
+        ({"env": {"PYTHONHASHSEED": "7"}}, False),
+        ({"env": {"PYTHONPATH": "/workspace"}}, False),
+        ({"env": {"LD_PRELOAD": "/workspace/none.so"}}, False),
+        ({"env": {"LANG": "C"}}, False),
+    ],
+    ids=str,
+)
+def test_who_starts_warm(client: CloveClient, script: Any, fields: Any, warm: bool) -> None:
+    reply = client.spawn("one", script(TELL.format("os.environ.copy()")), **fields)
+    assert reply["warm"] is warm
+    environ = printed(client, reply)
+    for name, text in fields.get("env", {}).items():
+        assert environ[name].startswith(text)
+
+
+def test_another_interpreter_starts_cold(client: CloveClient, script: Any) -> None:
+    reply = client.spawn("one", script(TELL.format("sys.executable")), python="/usr/bin/python3")
+    assert reply["warm"] is False
+    assert printed(client, reply) == "/usr/bin/python3"
+
+
+def test_an_archive_starts_cold(client: CloveClient, kernel: KernelProcess) -> None:
+    path = Path(kernel.directory, "archive.py")
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("__main__.py", TELL.format("__name__"))
+    reply = client.spawn("one", str(path))
+    assert reply["warm"] is False
+    assert printed(client, reply) == "__main__"
+
+
+def test_a_restart_is_warm_too_and_keeps_the_workspace(client: CloveClient, script: Any) -> None:
+    path = script(
+        "import os, sys\n"
+        "again = os.path.exists('mark')\n"
+        "open('mark', 'a').close()\n"
+        "print('again' if again else 'first', len(os.listdir('/proc/self/fd')), flush=True)\n"
+        "sys.exit(0 if again else 1)\n"
+    )
+    reply = client.spawn("one", path, restart_policy="on-failure", max_restarts=1)
+    assert reply["warm"]
+    ended = client.wait(reply["id"], timeout=PATIENCE)
+    assert (ended["exit_code"], ended["restarts"]) == (0, 1)
+    texts = [line["text"] for line in client.logs(reply["id"])["lines"]]
+    assert texts == ["first 4", "again 4"]
+
+
+def test_the_nursery_is_nobody_and_knows_nothing(
+    client: CloveClient, kernel: KernelProcess
+) -> None:
+    pid = nursery_of(kernel)
+    status = Path(f"/proc/{pid}/status").read_text()
+    rows = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+    assert rows["Uid"].split()[0] != "0"
+    for kind in ("user", "mnt", "net", "ipc", "uts"):
+        assert os.stat(f"/proc/{pid}/ns/{kind}").st_ino != os.stat(f"/proc/self/ns/{kind}").st_ino
+    assert not os.path.exists(f"/proc/{pid}/root/{kernel.directory}")
+
+
+def test_a_spawn_that_is_refused_leaves_no_child(
+    client: CloveClient, kernel: KernelProcess, script: Any
+) -> None:
+    granted = {"allowed_read_paths": [f"{kernel.directory}/no-such-file"]}
+    with pytest.raises(InvalidRequest):
+        client.spawn("one", script(SLEEP), permissions=granted)
+    end = time.monotonic() + PATIENCE
+    while children(nursery_of(kernel)):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_agents_outlive_the_nursery_and_the_next_ones_start_cold_until_there_is_another(
+    own_kernel: KernelProcess,
+) -> None:
+    path = Path(own_kernel.directory, "agent.py")
+    path.write_text(SLEEP)
+    with CloveClient(own_kernel.socket) as client:
+        first = until_warm(client, str(path))
+        until_up(client, first["name"])
+        nursery = nursery_of(own_kernel)
+        os.kill(nursery, signal.SIGKILL)
+        assert client.spawn("next", str(path))["id"]
+        again = until_warm(client, str(path), unlike=nursery)
+        assert nursery_of(own_kernel) not in (0, nursery)
+        states = {agent["id"]: agent["state"] for agent in client.list_agents()}
+        assert states[first["id"]] == states[again["id"]] == "running"
+        client.kill(first["id"])
+        assert "no nursery" in own_kernel.log
+
+
+def test_nobody_outlives_a_kernel_that_is_killed(own_kernel: KernelProcess) -> None:
+    path = Path(own_kernel.directory, "agent.py")
+    path.write_text(SLEEP)
+    with CloveClient(own_kernel.socket) as client:
+        reply = until_warm(client, str(path))
+        pids = [nursery_of(own_kernel), reply["pid"]]
+    own_kernel.stop(signal.SIGKILL)
+    end = time.monotonic() + PATIENCE
+    while any(os.path.exists(f"/proc/{pid}") for pid in pids):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_preloaded_modules_are_there_and_one_that_cannot_be_is_named() -> None:
+    config = '[nursery]\npreload = ["decimal", "no_such_module"]\n'
+    with running_kernel(config) as kernel, CloveClient(kernel.socket) as client:
+        path = Path(kernel.directory, "agent.py")
+        path.write_text(LOADED)
+        loaded = printed(client, until_warm(client, str(path)))
+        assert {"decimal", "clove.client.blocking"} <= set(loaded)
+        assert "no_such_module cannot be imported: ModuleNotFoundError" in kernel.log
+        cold = printed(client, client.spawn("cold", str(path), warm=False))
+        assert "decimal" not in cold
+
+
+@pytest.mark.parametrize(
+    ("module", "text", "said"),
+    [
+        (
+            "starts",
+            "import threading, time\n"
+            "threading.Thread(target=time.sleep, args=(1e6,), daemon=True, name='busy').start()\n",
+            "has started threads: busy",
+        ),
+        ("holds", "held = open('/etc/passwd')\n", "holds descriptors"),
+    ],
+)
+def test_a_module_that_would_break_in_a_fork_is_told_and_agents_start_cold(
+    module: str, text: str, said: str
+) -> None:
+    """It comes from a directory of the interpreter's module path, as installed ones do."""
+    name = f"clove_test_{module}"
+    place = Path(os.path.dirname(os.__file__), f"{name}.py")
+    if not os.access(place.parent, os.W_OK):
+        pytest.skip("the interpreter's modules are not ours to add to")
+    place.write_text(text)
+    try:
+        config = f'[nursery]\npreload = ["{name}"]\n'
+        with running_kernel(config) as kernel, CloveClient(kernel.socket) as client:
+            path = Path(kernel.directory, "agent.py")
+            path.write_text(TELL.format("'ran'"))
+            end = time.monotonic() + PATIENCE
+            while said not in kernel.log:
+                assert time.monotonic() < end, kernel.log
+                time.sleep(0.02)
+            reply = client.spawn("one", str(path))
+            assert reply["warm"] is False
+            assert printed(client, reply) == "ran"
+    finally:
+        place.unlink()
+
+
+def test_after_so_many_forks_there_is_another_one_with_another_hash_seed() -> None:
+    with running_kernel("[nursery]\nrenew_after = 3\n") as kernel:
+        path = Path(kernel.directory, "agent.py")
+        path.write_text(HASH)
+        with CloveClient(kernel.socket) as client:
+            first = printed(client, until_warm(client, str(path)))
+            nursery = nursery_of(kernel)
+            end = time.monotonic() + PATIENCE
+            while nursery_of(kernel) in (0, nursery) or os.path.exists(f"/proc/{nursery}"):
+                printed(client, client.spawn("another", str(path)))
+                assert time.monotonic() < end
+            assert printed(client, until_warm(client, str(path))) != first
+
+
+def test_it_can_be_switched_off() -> None:
+    with running_kernel("[nursery]\nenabled = false\n") as kernel:
+        path = Path(kernel.directory, "agent.py")
+        path.write_text(HASH)
+        with CloveClient(kernel.socket) as client:
+            assert client.spawn("one", str(path))["warm"] is False
+        assert nursery_of(kernel) == 0
