@@ -194,7 +194,16 @@ SECRETS = {
     "PLAIN": "not-for-agents-4",
     "SSH_AUTH_SOCK": "/tmp/not-for-agents-5",
 }
-AN_AGENTS = ["PATH", "HOME", "LANG", "TMPDIR", "TZ", "USER", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED"]
+AN_AGENTS = [
+    "PATH",
+    "HOME",
+    "LANG",
+    "TMPDIR",
+    "TZ",
+    "USER",
+    "PYTHONDONTWRITEBYTECODE",
+    "PYTHONUNBUFFERED",
+]
 AN_AGENTS += ["PYTHONPATH", "CLOVE_SOCKET", "CLOVE_AGENT_ID"]
 ENVIRONMENT = """
 import glob, json, os
