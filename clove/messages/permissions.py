@@ -44,7 +44,8 @@ class SetPermsReply(Reply, frozen=True, kw_only=True):
     """Whose were set, and to what.
 
     @ivar restart_needed: syscalls are judged by them from now on, but the mounts of
-        a sandbox, whose or a descendant's, are still as they were.
+        a sandbox, whose or a descendant's, and what can be executed in it are still as
+        they were.
     """
 
     agent_id: int = 0

@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 import pytest
 
 from clove.sandbox.probe import probe
+from tests.adversary.arena import WAYS, Arena, Kernels
 from tests.adversary.command_ways import CODE, INSIDE, WORDS
 from tests.integration.agreement_commands import LOADER
-from tests.integration.exposed import ROOT, ROOTLESS, Agent, Host, host
+from tests.integration.exposed import Agent
 
 pytestmark = pytest.mark.skipif(
     not probe().sandbox, reason="no sandbox here; `clove doctor` says why"
@@ -82,14 +83,17 @@ TRUTH: dict[str, Truth] = {
 }
 
 
-@pytest.fixture(scope="module", params=[ROOT, ROOTLESS])
-def here(request: pytest.FixtureRequest) -> Iterator[Host]:
-    with host(str(request.param)) as running:
-        yield running
+@pytest.fixture(scope="module", params=WAYS, ids="-".join)
+def here(request: pytest.FixtureRequest, kernels: Kernels) -> Iterator[Arena]:
+    """Under both kernels, warm and cold."""
+    arena = kernels.arena(*request.param)
+    yield arena
+    for agent in arena.client.list_agents():
+        arena.client.kill(agent["id"])
 
 
 @pytest.fixture(scope="module")
-def outcomes(here: Host) -> dict[str, dict[str, tuple[str, str]]]:
+def outcomes(here: Arena) -> dict[str, dict[str, tuple[str, str]]]:
     """For each policy and way: what EXEC says, and what the operating system says."""
     found = {}
     code = f"WORDS = {WORDS!r}\nCODE = {CODE!r}\nLOADER = {LOADER!r}\n{INSIDE}"
@@ -126,7 +130,7 @@ def test_every_way_is_described() -> None:
         assert f"| {way} |" in text
 
 
-def test_a_program_of_many_names_runs_what_is_blocked(here: Host) -> None:
+def test_a_program_of_many_names_runs_what_is_blocked(here: Arena) -> None:
     """Not covered: the rule does not name it. Named itself, it is."""
     path = shutil.which("busybox", path="/usr/local/bin:/usr/bin:/bin")
     if path is None:

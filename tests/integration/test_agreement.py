@@ -159,6 +159,20 @@ def test_every_known_difference_is_described(here: Host) -> None:
         assert f"| `{name}` |" in text
 
 
+def test_known_differences_of_what_is_the_agents_own_show(here: Host, place: Path) -> None:
+    agent = here.spawn(filled(POLICIES["write alone"], place))
+    syscall, direct = agent.both("read", "/proc/self/status")
+    assert (syscall, direct[:4]) == ("permission_denied", "yes:")
+    assert agent.both("write", "/workspace/mine") == ("permission_denied", "yes:")
+    here.client.kill(agent.id)
+
+
+def test_known_difference_writable_is_readable(here: Host, place: Path) -> None:
+    agent = here.spawn(filled(POLICIES["no reading"], place))
+    assert agent.both("read", f"{place}/out/old") == ("permission_denied", "yes:host")
+    here.client.kill(agent.id)
+
+
 def test_known_difference_later_names(here: Host, place: Path) -> None:
     agent = here.spawn(filled(POLICIES["but keys"], place))
     later = here.file("sub/later.key", "later")

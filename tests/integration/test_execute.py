@@ -5,7 +5,7 @@ import signal
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -17,6 +17,7 @@ from clove.kernel.calls.execute import execute
 from clove.kernel.context import Context
 from clove.kernel.files import Commands, ExecLimits, FileLimits
 from clove.kernel.principal import Kind, Principal
+from clove.kernel.stream import Stream
 from clove.kernel.threads import Threads
 from clove.messages.execute import ExecReply, ExecRequest
 from clove.policy import for_level
@@ -141,7 +142,7 @@ async def test_cancelling_kills_it(caller: Caller) -> None:
         if not started.called:
             started.callback(None)
 
-    caller.context.stream = said
+    caller.context.stream = cast("Stream", said)
     waiting = Deferred.fromCoroutine(
         execute(caller.context, request(f"echo $$ > {mark}; echo up; exec sleep 1000"))
     )
@@ -172,7 +173,7 @@ async def test_output_that_is_no_text_is_replaced(caller: Caller) -> None:
 
 async def test_output_is_streamed_and_given_whole_at_the_end(caller: Caller) -> None:
     parts: list[Any] = []
-    caller.context.stream = parts.append
+    caller.context.stream = cast("Stream", parts.append)
     reply = await caller.run("printf ä; printf e >&2; printf b", stream=True)
     assert "".join(part.stdout for part in parts) == reply.stdout == "äb"
     assert "".join(part.stderr for part in parts) == reply.stderr == "e"

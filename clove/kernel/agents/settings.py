@@ -49,7 +49,8 @@ class AgentLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     descriptors: int = 1024
     """Open files of each of an agent's processes (RLIMIT_NOFILE)."""
     exposed_mounts: int = 256
-    """Mounts that an agent's allowed and blocked paths may need; more: the spawn is refused."""
+    """Mounts that an agent's allowed and blocked paths and its blocked commands may need; more:
+    the spawn is refused."""
     exposed_entries: int = 50_000
     """Directory entries looked at to find what wildcards in its paths mean; more: it is refused."""
     nice: int = 5

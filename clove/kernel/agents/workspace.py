@@ -14,11 +14,12 @@ agent can write.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 from dataclasses import dataclass
 
-from clove.errors import InvalidRequest, Unavailable
+from clove.errors import InvalidRequest, IsolationUnavailable, Unavailable
 from clove.kernel.agents.removal import remove_tree
 
 __all__ = ["SOCKET_PATH_LIMIT", "StateDir", "Workspace"]
@@ -44,6 +45,24 @@ def _private_directory(path: str) -> None:
         os.chmod(path, 0o700)
 
 
+def _give(path: str, uid: int) -> None:
+    """Make it a user's own.
+
+    @raise IsolationUnavailable: no such user id is mapped here (user_namespaces(7)).
+    """
+    try:
+        os.chown(path, uid, uid, follow_symlinks=False)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        raise IsolationUnavailable(
+            f"agents of a root kernel have users of their own, and user id {uid} is not mapped "
+            "in this container",
+            hint="set limits.agents.uid_base to where 65536 user ids are mapped (see "
+            "/proc/self/uid_map), or run the kernel as an ordinary user; clove doctor says more",
+        ) from None
+
+
 @dataclass(frozen=True, slots=True)
 class Workspace:
     """One agent's places.
@@ -62,6 +81,7 @@ class Workspace:
         """Make the directories and the script's copy.
 
         @param uid: the user id that the agent runs under if it is not ours.
+        @raise IsolationUnavailable: there is no such user id in this user namespace.
         """
         os.mkdir(self.root, 0o700)
         os.mkdir(self.home, 0o700)
@@ -71,7 +91,7 @@ class Workspace:
             file.write(source)
             os.fchmod(file.fileno(), 0o444)
         if uid is not None:
-            os.chown(self.home, uid, uid, follow_symlinks=False)
+            _give(self.home, uid)
 
     def remove(self) -> None:
         """Remove everything, links not followed. Idempotent.
