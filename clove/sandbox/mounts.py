@@ -60,6 +60,10 @@ def follow_host() -> None:
 def copy(source: str, attributes: int) -> int:
     """A detached copy of everything mounted at a host path.
 
+    It is private also where the host's mounts are shared: what is mounted upon it
+    would else show on the host, and what the host mounts later, without these
+    attributes, in the copy.
+
     @raise OSError: ELOOP where a part of the path is a symbolic link.
     """
     try:
@@ -68,7 +72,7 @@ def copy(source: str, attributes: int) -> int:
             tree = syscalls.open_tree("", dir_fd=place)
         finally:
             os.close(place)
-        syscalls.mount_setattr(tree, attributes)
+        syscalls.mount_setattr(tree, attributes, propagation=MS_PRIVATE)
     except OSError as error:
         raise OSError(error.errno, os.strerror(error.errno or 0), source) from None
     return tree

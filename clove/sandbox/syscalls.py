@@ -128,9 +128,14 @@ def fsmount(context: int, attributes: int) -> int:
     return call(FSMOUNT, context, 1, attributes)  # FSMOUNT_CLOEXEC
 
 
-def mount_setattr(tree: int, attributes: int, *, recursive: bool = True) -> None:
-    """Set attributes on a mount and all mounts below it (mount_setattr(2))."""
-    data = (ctypes.c_uint64 * 4)(attributes, 0, 0, 0)
+def mount_setattr(
+    tree: int, attributes: int, *, recursive: bool = True, propagation: int = 0
+) -> None:
+    """Set attributes on a mount and all mounts below it (mount_setattr(2)).
+
+    @param propagation: MS_PRIVATE or its like; 0 leaves it.
+    """
+    data = (ctypes.c_uint64 * 4)(attributes, 0, propagation, 0)
     flags = AT_EMPTY_PATH | (AT_RECURSIVE if recursive else 0)
     call(MOUNT_SETATTR, tree, b"", flags, bytes(data), 32)
 
