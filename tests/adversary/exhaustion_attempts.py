@@ -141,7 +141,7 @@ def passed_descriptors() -> object:
 
 def forks() -> object:
     """A fork bomb whose children wait to be killed."""
-    children = []
+    children: list[int] = []
     try:
         while len(children) < 2000:
             pid = os.fork()

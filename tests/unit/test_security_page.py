@@ -1,0 +1,21 @@
+"""docs/security.md names tests; each must be there, or a promise stands without one."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+NAMED = sorted(set(re.findall(r"test_\w+\.py", (ROOT / "docs" / "security.md").read_text())))
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_a_test_that_the_page_names_is_there(name: str) -> None:
+    assert len(list((ROOT / "tests").rglob(name))) >= 1
+
+
+def test_every_file_of_attacks_is_named() -> None:
+    files = {path.name for path in (ROOT / "tests" / "adversary").glob("test_*.py")}
+    assert files <= set(NAMED)
