@@ -21,11 +21,10 @@ from clove.errors import CloveError, IsolationUnavailable, TimedOut
 from clove.kernel.threads import Threads
 from clove.sandbox.agent_cgroup import AgentCgroup
 from clove.sandbox.channel import socket_pair
-from clove.sandbox.forked import ForkedProcess
 from clove.sandbox.host import HostView
 from clove.sandbox.interface import Command, ExitStatus, IRunning, Output
 from clove.sandbox.layout import with_system
-from clove.sandbox.nursery.nursery import Nursery
+from clove.sandbox.nursery.nursery import NewChild, Nursery
 from clove.sandbox.pipes import InputPipe
 from clove.sandbox.remedies import weaker
 from clove.sandbox.running import Egress, LaunchLimits, Process, Sandbox
@@ -64,7 +63,7 @@ class Launcher:
         output: Output,
         fallback: SandboxSpec | None = None,
         egress: Egress | None = None,
-        child: ForkedProcess | None = None,
+        child: NewChild | None = None,
     ) -> Deferred[Sandbox]:
         """Start a program; fires when it runs.
 
@@ -87,7 +86,7 @@ class Launcher:
         output: Output,
         fallback: SandboxSpec | None,
         egress: Egress | None,
-        child: ForkedProcess | None,
+        child: NewChild | None,
     ) -> Sandbox:
         if child is not None:
             sandbox = await self._start_warm(child, spec, output, egress)
@@ -113,10 +112,10 @@ class Launcher:
             return sandbox
 
     async def _start_warm(
-        self, child: ForkedProcess, spec: SandboxSpec, output: Output, egress: Egress | None
+        self, child: NewChild, spec: SandboxSpec, output: Output, egress: Egress | None
     ) -> Sandbox | None:
         """Start it in a child of the nursery; None: that cannot be done, nothing of it is left."""
-        whole = self.nursery.completed(spec) if self.nursery is not None else None
+        whole = self.nursery.completed(child, spec) if self.nursery is not None else None
         if self.nursery is None or whole is None:
             child.abandon()
             return None
@@ -138,7 +137,7 @@ class Launcher:
             return None
         return sandbox
 
-    def fork(self, cgroup: AgentCgroup | None) -> Deferred[ForkedProcess | None]:
+    def fork(self, cgroup: AgentCgroup | None) -> Deferred[NewChild | None]:
         """A child of the nursery, for a later L{launch}, or to be abandoned.
 
         @param cgroup: to be born in.
@@ -146,7 +145,7 @@ class Launcher:
         """
         return Deferred.fromCoroutine(self._fork(cgroup))
 
-    async def _fork(self, cgroup: AgentCgroup | None) -> ForkedProcess | None:
+    async def _fork(self, cgroup: AgentCgroup | None) -> NewChild | None:
         if self.nursery is None:
             return None
         if cgroup is None:

@@ -10,15 +10,12 @@ __all__ = ["MountWatch"]
 
 
 class MountWatch:
-    """Asks the operating system without waiting (proc_pid_mounts(5): poll(2))."""
+    """Looks from its making on, without waiting (proc_pid_mounts(5): poll(2))."""
 
     def __init__(self) -> None:
         self._fd = -1
+        self._changed = False
         self._poll = select.poll()
-
-    def renew(self) -> None:
-        """Count from now on."""
-        self.close()
         with contextlib.suppress(OSError):
             self._fd = os.open("/proc/self/mountinfo", os.O_RDONLY | os.O_CLOEXEC)
             self._poll.register(self._fd, select.POLLPRI)
@@ -26,7 +23,9 @@ class MountWatch:
 
     def changed(self) -> bool:
         """Something was mounted, moved or unmounted since; true if that is not known."""
-        return self._fd < 0 or bool(self._poll.poll(0))
+        if not self._changed:  # the operating system says it once
+            self._changed = self._fd < 0 or bool(self._poll.poll(0))
+        return self._changed
 
     def close(self) -> None:
         """Idempotent."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred, DeferredList, DeferredSemaphore
@@ -31,13 +31,15 @@ if TYPE_CHECKING:
 __all__ = ["Agents"]
 
 Launch = Callable[[Agent], Awaitable["ISandbox"]]
+Read = Callable[[], Coroutine[Any, Any, tuple[str, bytes]]]
+"""Reads a script: its absolute path, as its parent sees it, and its bytes."""
 
 
 class Agents:
     """The spawned agents of this kernel.
 
-    @ivar prepare: given an agent's principal, its request and its script's
-        bytes, makes its places and gives the way to launch it.
+    @ivar prepare: given an agent's principal, its request and what reads its
+        script, makes its places and gives the way to launch it.
     @ivar forget: takes an agent's places away.
     @ivar later: does background work.
     """
@@ -48,7 +50,7 @@ class Agents:
         registry: Registry,
         limits: AgentLimits,
         *,
-        prepare: Callable[[Principal, SpawnRequest, str, bytes], Awaitable[Launch]],
+        prepare: Callable[[Principal, SpawnRequest, Read], Awaitable[Launch]],
         forget: Callable[[int], Awaitable[None]],
         later: Callable[[Awaitable[None]], None],
         logbook: Callable[[str], Logbook],
@@ -79,19 +81,18 @@ class Agents:
         parent: Principal,
         request: SpawnRequest,
         permissions: Permissions,
-        script: str,
-        source: bytes,
+        read: Read,
         grants: Grants = NOTHING,
     ) -> Agent:
         """Start an agent.
 
         @param permissions: what it may do; already no more than its parent may.
-        @param script: absolute path of its script, as its parent sees it.
-        @param source: the script's bytes.
+        @param read: reads its script, in its turn.
         @param grants: paths of the host that its parent grants by name.
         @raise AlreadyExists: the name is in use by a live agent.
         @raise LimitExceeded: too many agents live, or too many spawns wait.
         @raise IsolationUnavailable: what was asked for cannot be had here.
+        @raise CloveError: the script cannot be read.
         """
         self._check_room()
         principal = Principal(
@@ -106,7 +107,7 @@ class Agents:
         )
         self._registry.add(principal)
         self._opened(principal)
-        spawning = Deferred.fromCoroutine(self._spawn(principal, request, script, source))
+        spawning = Deferred.fromCoroutine(self._spawn(principal, request, read))
         self._spawning[principal.agent_id] = spawning
         try:
             return await spawning
@@ -125,13 +126,11 @@ class Agents:
         if len(self._slots.waiting) >= self._limits.spawns_waiting:
             raise LimitExceeded("too many spawns wait; try again later")
 
-    async def _spawn(
-        self, principal: Principal, request: SpawnRequest, script: str, source: bytes
-    ) -> Agent:
+    async def _spawn(self, principal: Principal, request: SpawnRequest, read: Read) -> Agent:
         """Start it in its turn; whatever goes wrong, or is cancelled, leaves nothing."""
         try:
             async with self._slots:
-                return await self._start(principal, request, script, source)
+                return await self._start(principal, request, read)
         except BaseException:
             await to_the_end(Deferred.fromCoroutine(self._undo(principal)))
             raise
@@ -146,10 +145,8 @@ class Agents:
             self._registry.remove(principal)
             self._closed(principal)
 
-    async def _start(
-        self, principal: Principal, request: SpawnRequest, script: str, source: bytes
-    ) -> Agent:
-        launch = await self._prepare(principal, request, script, source)
+    async def _start(self, principal: Principal, request: SpawnRequest, read: Read) -> Agent:
+        launch = await self._prepare(principal, request, read)
         restart = Restart(request.restart_policy, request.max_restarts, request.restart_window)
         agent = Agent(
             principal,

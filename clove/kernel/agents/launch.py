@@ -39,7 +39,7 @@ from clove.sandbox.cgroups import CgroupLimits
 
 if TYPE_CHECKING:
     from clove.kernel.agents.agent import Agent
-    from clove.kernel.agents.agents import Launch
+    from clove.kernel.agents.agents import Launch, Read
     from clove.kernel.agents.settings import AgentLimits
     from clove.kernel.agents.workspace import StateDir, Workspace
     from clove.kernel.gateway import Gateways
@@ -47,9 +47,9 @@ if TYPE_CHECKING:
     from clove.kernel.threads import Threads
     from clove.messages.agents import SpawnRequest
     from clove.sandbox.cgroups import AgentCgroup, CgroupTree
-    from clove.sandbox.forked import ForkedProcess
     from clove.sandbox.interface import ExitStatus, ISandbox
     from clove.sandbox.launcher import Launcher
+    from clove.sandbox.nursery.nursery import NewChild
     from clove.sandbox.spec import SandboxSpec
 
 __all__ = ["Places", "report"]
@@ -85,7 +85,7 @@ class Places:
         self._workspaces: dict[int, Workspace] = {}
         self._cgroup_of: dict[int, AgentCgroup] = {}
         self._closers: dict[int, Callable[[], Deferred[Any]]] = {}
-        self._unborn: dict[int, ForkedProcess | None] = {}
+        self._unborn: dict[int, NewChild | None] = {}
         self._profiles: dict[int, Profile] = {}
 
     def common(self) -> SandboxSpec:
@@ -98,19 +98,24 @@ class Places:
         check_request(request, self._host, limits, self._bounds)
         return limits
 
-    async def prepare(
-        self, principal: Principal, request: SpawnRequest, script: str, source: bytes
-    ) -> Launch:
+    async def prepare(self, principal: Principal, request: SpawnRequest, read: Read) -> Launch:
         """Make an agent's places; gives the way to launch it, again and again.
 
         @raise CloveError: something is missing; L{remove} takes the rest away.
         """
         agent_id = principal.agent_id
         limits = self.check(request)
-        warm = request.warm and request.sandboxed and _is_text(source)
-        cgroup = await self._make_cgroup(agent_id, limits)
-        if warm:  # it gets ready while we do
-            self._unborn[agent_id] = await self._launcher.fork(cgroup)
+        warm = request.warm and request.sandboxed
+        reading = Deferred.fromCoroutine(read())
+        try:
+            cgroup = await self._make_cgroup(agent_id, limits)
+            if warm:  # it gets ready while we do
+                self._unborn[agent_id] = await self._launcher.fork(cgroup)
+        except BaseException:
+            reading.addErrback(lambda _: None).cancel()
+            raise
+        script, source = await reading
+        warm = warm and _is_text(source)
         workspace = self._state_dir.workspace(agent_id, os.path.basename(script))
         self._workspaces[agent_id] = workspace
         uid = own_uid(agent_id, self._host, self._bounds)
@@ -158,6 +163,9 @@ class Places:
             child = self._unborn.pop(agent_id, None)
             if child is None and warm and agent.restarts:
                 child = await self._launcher.fork(cgroup)
+            elif child is not None and not warm:
+                child.abandon()
+                child = None
             try:
                 sandbox = await self._launcher.launch(
                     made, agent.logbook.take, fallback, gateway.adopt, child

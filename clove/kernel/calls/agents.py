@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -62,9 +63,10 @@ async def spawn(ctx: Context, request: SpawnRequest) -> SpawnReply:
         raise PermissionDenied(
             "an agent without the network cannot give it to another", rule="network"
         )
-    path, source = await read_script(ctx, request.script, ctx.kernel.agents.script_limit)
+    agents = ctx.kernel.agents
+    read = functools.partial(read_script, ctx, request.script, agents.script_limit)
     grants = _grants(principal, request, wanted)
-    agent = await ctx.kernel.agents.spawn(principal, request, permissions, path, source, grants)
+    agent = await agents.spawn(principal, request, permissions, read, grants)
     return SpawnReply(
         id=agent.agent_id,
         agent_id=agent.agent_id,

@@ -16,7 +16,6 @@ from clove.kernel.threads import Threads
 from clove.sandbox.agent_cgroup import AgentCgroup
 from clove.sandbox.forked import ForkedProcess
 from clove.sandbox.layout import System
-from clove.sandbox.mount_watch import MountWatch
 from clove.sandbox.namespaces import INSIDE_ID
 from clove.sandbox.nursery.base import beyond, suits
 from clove.sandbox.nursery.handover import Handover
@@ -26,7 +25,7 @@ from clove.sandbox.nursery.settings import NurserySettings
 from clove.sandbox.running import Sandbox
 from clove.sandbox.spec import SandboxSpec
 
-__all__ = ["IdRange", "Nursery"]
+__all__ = ["IdRange", "NewChild", "Nursery"]
 
 SHORTEST_WAIT = 0.1
 LONGEST_WAIT = 60.0
@@ -62,6 +61,21 @@ class IdRange:
         return uid - self.base + AGENTS_INSIDE
 
 
+@dataclass(frozen=True, slots=True)
+class NewChild:
+    """A child that waits to be told what it is.
+
+    @ivar nursery: whose root it has.
+    """
+
+    process: ForkedProcess
+    nursery: NurseryProcess
+
+    def abandon(self) -> None:
+        """Nobody wants it."""
+        self.process.abandon()
+
+
 class Nursery:
     """Forks agents, if it can.
 
@@ -90,8 +104,6 @@ class Nursery:
         self._python = python
         self._ids = ids
         self._cgroup = cgroup
-        self._base: SandboxSpec | None = None
-        self._system: System | None = None
         self._current: NurseryProcess | None = None
         self._next: NurseryProcess | None = None
         self._all: set[NurseryProcess] = set()
@@ -99,9 +111,9 @@ class Nursery:
         self._since = 0.0
         self._later: IDelayedCall | None = None
         self._timeout: IDelayedCall | None = None
+        self._beginning = False
         self._stopping = False
         self._stopped: Deferred[None] = Deferred()
-        self._mounts = MountWatch()
 
     # its life
 
@@ -112,17 +124,20 @@ class Nursery:
 
     def _begin(self) -> None:
         self._later = None
-        if self._next is None and not self._stopping:
-            Deferred.fromCoroutine(self._start_next()).addErrback(self._cannot)
+        if self._next is None and not self._beginning and not self._stopping:
+            self._beginning = True
+            Deferred.fromCoroutine(self._start_next()).addCallbacks(self._begun, self._cannot)
+
+    def _begun(self, _: None) -> None:
+        self._beginning = False
 
     async def _start_next(self) -> None:
-        self._next = process = NurseryProcess(self._reactor, self._ready, self._gone)
         system = await self._threads.run(System.survey)
         base = system.apply(await self._threads.run(self._make_base))
         if self._stopping:
             return
-        self._base, self._system = base, system
-        self._mounts.renew()
+        process = NurseryProcess(self._reactor, system, base, self._ready, self._gone)
+        self._next = process
         plan: dict[str, Any] = {**base.to_json(), "preload": [CLIENT, *self._settings.preload]}
         plan["ids"] = None if self._ids is None else self._ids.to_map()
         held = Handover()
@@ -139,6 +154,7 @@ class Nursery:
             held.close()
 
     def _cannot(self, failure: Failure) -> None:
+        self._beginning = False
         self._next = None
         self._try_later(failure.getErrorMessage())
 
@@ -185,7 +201,6 @@ class Nursery:
             self._later.cancel()
             self._later = None
         self._no_timeout()
-        self._mounts.close()
         for process in list(self._all):
             process.kill()
         if not self._all and not self._stopped.called:
@@ -199,7 +214,7 @@ class Nursery:
 
     # its children
 
-    def fork(self, cgroup: int | None) -> ForkedProcess | None:
+    def fork(self, cgroup: int | None) -> NewChild | None:
         """Ask for a child, before it is known what will run in it.
 
         @param cgroup: descriptor of the cgroup to be born in; the caller keeps it.
@@ -217,31 +232,30 @@ class Nursery:
             return None
         finally:
             child.close_inner_ends()
+        born = NewChild(child, self._current)
         self._renew_in_time()
-        return child
+        return born
 
-    def completed(self, spec: SandboxSpec) -> SandboxSpec | None:
+    def completed(self, child: NewChild, spec: SandboxSpec) -> SandboxSpec | None:
         """A spec with the system's parts, if a child can be what it says; else None."""
-        if self._base is None or self._system is None:
+        nursery = child.nursery
+        whole = nursery.system.apply(spec)
+        if not suits(nursery.base, whole):
             return None
-        whole = self._system.apply(spec)
-        if not suits(self._base, whole):
-            return None
-        more = beyond(self._base, whole)
+        more = beyond(nursery.base, whole)
         if self._ids is not None:
             return whole if len(more.binds) <= MOST_TREES else None
-        if more.whole and self._mounts.changed():
+        if more.whole and nursery.mounts.changed():
             self._begin()  # it may not see what the kernel sees
             return None
         return whole
 
-    async def settle(self, child: ForkedProcess, sandbox: Sandbox) -> None:
+    async def settle(self, child: NewChild, sandbox: Sandbox) -> None:
         """Let a child be what the sandbox's spec says, which is a L{completed} one.
 
         @raise OSError: something of the spec cannot be had.
         """
-        assert self._base is not None
-        spec, more = sandbox.spec, beyond(self._base, sandbox.spec)
+        spec, more = sandbox.spec, beyond(child.nursery.base, sandbox.spec)
         held = Handover()
         try:
             if self._ids is not None:
@@ -252,8 +266,8 @@ class Nursery:
                 facts["inside_uid"] = self._ids.inside(spec.uid)
             if not more.whole:
                 facts |= {"beyond": dict(more.files), "links": {}, "files": {}}
-            child.adopt(sandbox.streams)
-            sandbox.attach(child, child.control, facts, held.trees)
+            sandbox.attach(child.process, child.process.control, facts, held.trees)
+            child.process.adopt(sandbox.streams)  # which may hear of its end at once
         finally:
             held.close()
 

@@ -14,6 +14,9 @@ from twisted.logger import Logger
 
 from clove.sandbox.channel import ControlSocket, socket_pair
 from clove.sandbox.forked import ForkedProcess
+from clove.sandbox.layout import System
+from clove.sandbox.mount_watch import MountWatch
+from clove.sandbox.spec import SandboxSpec
 
 __all__ = ["NurseryProcess"]
 
@@ -28,9 +31,11 @@ class NurseryProcess(ProcessProtocol):
 
     @param ready: called once, when it can fork.
     @param gone: called once, when it has ended, with the reason.
+    @ivar system, base: what its root was made of.
     @ivar serving: it can fork now.
     @ivar forks: how often it was asked to.
     @ivar pid: its process id.
+    @ivar mounts: whether the host's are still as it knows them.
     """
 
     log = Logger()
@@ -38,17 +43,22 @@ class NurseryProcess(ProcessProtocol):
     def __init__(
         self,
         reactor: Any,
+        system: System,
+        base: SandboxSpec,
         ready: Callable[[NurseryProcess], None],
         gone: Callable[[NurseryProcess, str], None],
     ) -> None:
         self.serving = False
         self.forks = 0
         self.pid = 0
+        self.system = system
+        self.base = base
         self._reactor = reactor
         self._ready = ready
         self._gone = gone
         self._reason = "it ended"
         self._retiring = False
+        self.mounts = MountWatch()  # before it has any
         self._expected: dict[int, ForkedProcess] = {}
 
     def start(self, python: str) -> None:
@@ -153,6 +163,7 @@ class NurseryProcess(ProcessProtocol):
     def processEnded(self, reason: object) -> None:
         """It is gone."""
         self.serving = False
+        self.mounts.close()
         self._control.close()
         lost, self._expected = list(self._expected.values()), {}
         for process in lost:

@@ -61,9 +61,7 @@ class Scene:
             closed=lambda principal: self.closed.append(principal.agent_id),
         )
 
-    async def prepare(
-        self, principal: Principal, request: SpawnRequest, script: str, source: bytes
-    ) -> Any:
+    async def prepare(self, principal: Principal, request: SpawnRequest, read: Any) -> Any:
         self.preparing.append(Deferred())
         await self.preparing[-1]
 
@@ -88,9 +86,11 @@ class Scene:
     def spawn(self, name: str = "a") -> Deferred[Any]:
         request = SpawnRequest(name=name, script="/s")
         permissions = for_level(Level.STANDARD)
-        return Deferred.fromCoroutine(
-            self.agents.spawn(OPERATOR, request, permissions, "/s", b"pass")
-        )
+
+        async def read() -> tuple[str, bytes]:
+            return "/s", b"pass"
+
+        return Deferred.fromCoroutine(self.agents.spawn(OPERATOR, request, permissions, read))
 
     def left(self) -> list[object]:
         """What there is of agents."""
