@@ -119,7 +119,7 @@ class KernelService(Service):
             self._places.common,
             sys.executable,
             ids,
-            self._cgroups.nursery if self._cgroups is not None else None,
+            self._cgroups,
         )
         self._launcher.nursery = self._nursery
         agents = Agents(

@@ -6,7 +6,8 @@ Standard library only; blocking, so the kernel calls it in threads::
         clove-kernel/    the kernel itself, when BASE may hold no processes
         clove-PID/       this kernel's agents, locked while it lives
             nursery/     the process from which agents are forked (docs/nursery.md)
-            agent-ID/
+            agent-ID/        an agent that started cold, or whose process was restarted
+            warm-N/          one that was forked before it was known whose it would be
 
 Controllers can only be given on by a cgroup without processes of its own (the
 no-internal-process rule), but for the root of the hierarchy. `clove-PID` is
@@ -115,7 +116,14 @@ class CgroupTree:
 
         @raise OSError: cgroupfs refuses.
         """
-        path = f"{self.path}/agent-{agent_id}"
+        return self.limit(self.make(f"agent-{agent_id}"), limits)
+
+    def make(self, name: str) -> AgentCgroup:
+        """A cgroup without limits, for an agent that is not known yet.
+
+        @raise OSError: cgroupfs refuses.
+        """
+        path = f"{self.path}/{name}"
         try:
             _make(path)
         except FileExistsError:
@@ -123,7 +131,11 @@ class CgroupTree:
             _make(path)
         if self.spawner_uid is not None:
             _give_procs(path, self.spawner_uid)
-        return AgentCgroup(path, *apply(path, limits, self.controllers))
+        return AgentCgroup(path)
+
+    def limit(self, cgroup: AgentCgroup, limits: CgroupLimits) -> AgentCgroup:
+        """The cgroup with as much of an agent's limits as can be had."""
+        return AgentCgroup(cgroup.path, *apply(cgroup.path, limits, self.controllers))
 
     def close(self) -> None:
         """Kill all agents' processes and take everything away. Idempotent.

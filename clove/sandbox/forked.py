@@ -21,6 +21,7 @@ class ForkedProcess:
 
     It is made before anybody knows what will run in it; see L{adopt}.
 
+    @ivar ended: it is gone, or will never be.
     @ivar control: the kernel's end of its control socket, to be taken over.
     @ivar inner_ends: control socket, stdout and stderr for the child; see
         L{close_inner_ends}.
@@ -31,7 +32,7 @@ class ForkedProcess:
         self._streams: ProcessProtocol | None = None
         self._handle: ProcessHandle | None = None
         self._killed = False
-        self._ended = False
+        self.ended = False
         self._told = False
         self.control, self._theirs = socket_pair()
         self._pipes = (
@@ -63,7 +64,7 @@ class ForkedProcess:
 
     def lost(self) -> None:
         """It has ended, or will never be. Idempotent."""
-        self._ended = True
+        self.ended = True
         for pipe in self._pipes:
             pipe.finish()
         self._closed()
@@ -77,7 +78,7 @@ class ForkedProcess:
             self._streams.errReceived(data)
 
     def _closed(self) -> None:
-        over = self._ended and all(pipe.fileno() < 0 for pipe in self._pipes)
+        over = self.ended and all(pipe.fileno() < 0 for pipe in self._pipes)
         if over and self._streams is not None and not self._told:
             self._told = True
             self._streams.processEnded(Failure(EOFError("ended")))
@@ -100,5 +101,5 @@ class ForkedProcess:
     def _hold(self, hold: bool) -> None:
         for pipe in self._pipes:
             pipe.hold(hold)
-            if not hold and self._ended:
+            if not hold and self.ended:
                 pipe.finish()

@@ -137,6 +137,10 @@ class Launcher:
             return None
         return sandbox
 
+    def spare(self) -> NewChild | None:
+        """A child of the nursery that waits already, in a cgroup of its own; None: there is none."""
+        return self.nursery.spare() if self.nursery is not None else None
+
     def fork(self, cgroup: AgentCgroup | None) -> Deferred[NewChild | None]:
         """A child of the nursery, for a later L{launch}, or to be abandoned.
 
@@ -146,18 +150,7 @@ class Launcher:
         return Deferred.fromCoroutine(self._fork(cgroup))
 
     async def _fork(self, cgroup: AgentCgroup | None) -> NewChild | None:
-        if self.nursery is None:
-            return None
-        if cgroup is None:
-            return self.nursery.fork(None)
-        try:
-            descriptor = await self._threads.run(cgroup.open)
-        except OSError:
-            return None
-        try:
-            return self.nursery.fork(descriptor)
-        finally:
-            os.close(descriptor)
+        return await self.nursery.fork_into(cgroup) if self.nursery is not None else None
 
     def _start(
         self,

@@ -108,9 +108,7 @@ class Places:
         warm = request.warm and request.sandboxed
         reading = Deferred.fromCoroutine(read())
         try:
-            cgroup = await self._make_cgroup(agent_id, limits)
-            if warm:  # it gets ready while we do
-                self._unborn[agent_id] = await self._launcher.fork(cgroup)
+            cgroup = await self._seat(agent_id, limits, warm=warm)
         except BaseException:
             reading.addErrback(lambda _: None).cancel()
             raise
@@ -232,14 +230,31 @@ class Places:
         limits = {"mounts": bounds.exposed_mounts, "entries": bounds.exposed_entries}
         return await self._threads.run(expose, wished, spec, keepsakes, **limits)
 
-    async def _make_cgroup(self, agent_id: int, limits: Limits) -> AgentCgroup | None:
+    async def _seat(self, agent_id: int, limits: Limits, *, warm: bool) -> AgentCgroup | None:
+        """An agent's cgroup, and where it starts warm the process that is to become it."""
+        child = self._launcher.spare() if warm else None
+        if child is not None:
+            self._unborn[agent_id] = child
+            return await self._make_cgroup(agent_id, limits, child.cgroup)
+        cgroup = await self._make_cgroup(agent_id, limits)
+        if warm:
+            self._unborn[agent_id] = await self._launcher.fork(cgroup)
+        return cgroup
+
+    async def _make_cgroup(
+        self, agent_id: int, limits: Limits, there: AgentCgroup | None = None
+    ) -> AgentCgroup | None:
+        """Make a cgroup, or give limits to the one that is there."""
         if self._cgroups is None:
             return None
         wanted = _cgroup_limits(limits)
+        if there is not None:
+            self._cgroup_of[agent_id] = there
 
         def create(cgroups: CgroupTree) -> AgentCgroup:
-            cgroup = self._cgroup_of[agent_id] = cgroups.create(agent_id, wanted)
-            return cgroup
+            made = cgroups.limit(there, wanted) if there else cgroups.create(agent_id, wanted)
+            self._cgroup_of[agent_id] = made
+            return made
 
         try:
             return await to_the_end(self._threads.run(create, self._cgroups))

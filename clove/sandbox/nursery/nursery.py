@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +16,7 @@ from twisted.python.failure import Failure
 from clove.errors import CloveError
 from clove.kernel.threads import Threads
 from clove.sandbox.agent_cgroup import AgentCgroup
+from clove.sandbox.cgroups import CgroupTree
 from clove.sandbox.forked import ForkedProcess
 from clove.sandbox.layout import System
 from clove.sandbox.namespaces import INSIDE_ID
@@ -29,6 +32,8 @@ __all__ = ["IdRange", "NewChild", "Nursery"]
 
 SHORTEST_WAIT = 0.1
 LONGEST_WAIT = 60.0
+REFILL_SECONDS = 0.005
+"""From taking a spare to making the next one: by then its taker needs the processors less."""
 HEALTHY_AFTER = 60.0
 """Seconds that a nursery must have served for its end to be no sign of trouble."""
 CLIENT = "clove.client.blocking"
@@ -66,10 +71,12 @@ class NewChild:
     """A child that waits to be told what it is.
 
     @ivar nursery: whose root it has.
+    @ivar cgroup: it was born in it.
     """
 
     process: ForkedProcess
     nursery: NurseryProcess
+    cgroup: AgentCgroup | None = None
 
     def abandon(self) -> None:
         """Nobody wants it."""
@@ -82,7 +89,7 @@ class Nursery:
     @param base: makes the spec that all agents have in common; blocking. Its
         first argument is the interpreter.
     @param ids: None for a kernel without root.
-    @param cgroup: where it shall be; None where there are none.
+    @param cgroups: where it and its children shall be; None where there are none.
     """
 
     log = Logger()
@@ -95,7 +102,7 @@ class Nursery:
         base: Callable[[], SandboxSpec],
         python: str,
         ids: IdRange | None,
-        cgroup: AgentCgroup | None,
+        cgroups: CgroupTree | None,
     ) -> None:
         self._reactor = reactor
         self._threads = threads
@@ -103,7 +110,7 @@ class Nursery:
         self._make_base = base
         self._python = python
         self._ids = ids
-        self._cgroup = cgroup
+        self._cgroups = cgroups
         self._current: NurseryProcess | None = None
         self._next: NurseryProcess | None = None
         self._all: set[NurseryProcess] = set()
@@ -114,6 +121,10 @@ class Nursery:
         self._beginning = False
         self._stopping = False
         self._stopped: Deferred[None] = Deferred()
+        self._spares: deque[NewChild] = deque()
+        self._expected = 0  # spares in the making
+        self._named = 0
+        self._refill: IDelayedCall | None = None
 
     # its life
 
@@ -147,8 +158,8 @@ class Nursery:
             process.start(self._python)
             self._all.add(process)
             self._timeout = self._reactor.callLater(self._settings.start_timeout, process.kill)
-            if self._cgroup is not None:  # before it has used anything
-                await self._threads.run(self._cgroup.add, process.pid)
+            if self._cgroups is not None:  # before it has used anything
+                await self._threads.run(self._cgroups.nursery.add, process.pid)
             process.begin({**plan, "binds": held.describe(base.binds)}, held.trees)
         finally:
             held.close()
@@ -164,6 +175,9 @@ class Nursery:
         self._since = self._reactor.seconds()
         if retired is not None:
             retired.retire()
+        while self._spares:  # they share what the retired one had
+            self._discard(self._spares.popleft())
+        self._fill()
 
     def _gone(self, process: NurseryProcess, reason: str) -> None:
         self._all.discard(process)
@@ -201,6 +215,11 @@ class Nursery:
             self._later.cancel()
             self._later = None
         self._no_timeout()
+        if self._refill is not None:
+            self._refill.cancel()
+            self._refill = None
+        while self._spares:
+            self._discard(self._spares.popleft())
         for process in list(self._all):
             process.kill()
         if not self._all and not self._stopped.called:
@@ -214,25 +233,83 @@ class Nursery:
 
     # its children
 
-    def fork(self, cgroup: int | None) -> NewChild | None:
+    def spare(self) -> NewChild | None:
+        """A child that waits for its spec since before it was wanted; None: there is none."""
+        while self._spares:
+            child = self._spares.popleft()
+            if not child.process.ended:
+                self._refill_soon()
+                return child
+            self._discard(child)
+        return None
+
+    def _refill_soon(self) -> None:
+        if self._refill is None and not self._stopping:
+            self._refill = self._reactor.callLater(REFILL_SECONDS, self._fill)
+
+    def _fill(self) -> None:
+        """Have as many spares as there shall be."""
+        self._refill = None
+        missing = self._settings.spares - len(self._spares) - self._expected
+        for _ in range(missing):
+            self._expected += 1
+            Deferred.fromCoroutine(self._add_spare()).addBoth(self._added)
+
+    async def _add_spare(self) -> None:
+        cgroup = None
+        if self._cgroups is not None:
+            self._named += 1
+            cgroup = await self._threads.run(self._cgroups.make, f"warm-{self._named}")
+        child = None if self._stopping else await self.fork_into(cgroup)
+        if child is not None:
+            self._spares.append(child)
+        elif cgroup is not None:
+            await self._threads.run(cgroup.remove)
+
+    def _added(self, result: object) -> None:
+        self._expected -= 1
+        if isinstance(result, Failure):
+            self.log.info("no spare child: {error}", error=result.getErrorMessage())
+
+    def _discard(self, child: NewChild) -> None:
+        child.abandon()
+        if child.cgroup is not None and not self._stopping:
+            self._threads.run(child.cgroup.remove).addErrback(
+                lambda failure: self.log.info(
+                    "a spare's cgroup stays: {error}", error=failure.getErrorMessage()
+                )
+            )
+
+    async def fork_into(self, cgroup: AgentCgroup | None) -> NewChild | None:
         """Ask for a child, before it is known what will run in it.
 
-        @param cgroup: descriptor of the cgroup to be born in; the caller keeps it.
+        @param cgroup: to be born in.
         @return: None: there can be none now.
         """
+        if cgroup is None:
+            return self._fork((), None)
+        try:
+            descriptor = await self._threads.run(cgroup.open)
+        except OSError:
+            return None
+        try:
+            return self._fork((descriptor,), cgroup)
+        finally:
+            os.close(descriptor)
+
+    def _fork(self, place: tuple[int, ...], cgroup: AgentCgroup | None) -> NewChild | None:
         if self._current is None or not self._current.serving:
             return None
         child = ForkedProcess(self._reactor)
         try:
-            given = child.inner_ends if cgroup is None else (*child.inner_ends, cgroup)
-            self._current.fork(child, given)
+            self._current.fork(child, (*child.inner_ends, *place))
         except CloveError as error:
             self.log.info("no child of the nursery: {error}", error=error)
             child.abandon()
             return None
         finally:
             child.close_inner_ends()
-        born = NewChild(child, self._current)
+        born = NewChild(child, self._current, cgroup)
         self._renew_in_time()
         return born
 

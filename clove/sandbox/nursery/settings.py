@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
 __all__ = ["NurserySettings"]
@@ -15,8 +17,11 @@ class NurserySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     preload: list[str] = []
     """Modules that a warm agent finds loaded. They are imported in a sandbox without
     network, and must start no threads and hold no files."""
-    renew_after: int = 1000
+    spares: Annotated[int, msgspec.Meta(ge=0, le=64)] = 1
+    """Processes forked ahead, which wait for what they are to run. 0: each is forked when
+    it is wanted."""
+    renew_after: Annotated[int, msgspec.Meta(ge=1)] = 1000
     """Agents forked from one nursery; then a new one, with a hash seed and address
     layout of its own, takes its place."""
-    start_timeout: float = 30.0
+    start_timeout: Annotated[float, msgspec.Meta(gt=0, le=3600)] = 30.0
     """Seconds until a nursery must be ready; then it is ended and tried again later."""
