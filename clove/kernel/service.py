@@ -56,7 +56,8 @@ from clove.sandbox.cgroups import CgroupsUnavailable, CgroupTree
 from clove.sandbox.environment import public_environment
 from clove.sandbox.host import HostView
 from clove.sandbox.launcher import Launcher
-from clove.sandbox.nursery.nursery import IdRange, Nursery
+from clove.sandbox.nursery.ids import IdRange
+from clove.sandbox.nursery.nursery import Nursery
 
 if TYPE_CHECKING:
     from clove.kernel.agents import Agent

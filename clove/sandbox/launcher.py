@@ -24,7 +24,8 @@ from clove.sandbox.channel import socket_pair
 from clove.sandbox.host import HostView
 from clove.sandbox.interface import Command, ExitStatus, IRunning, Output
 from clove.sandbox.layout import with_system
-from clove.sandbox.nursery.nursery import NewChild, Nursery
+from clove.sandbox.nursery.child import NewChild
+from clove.sandbox.nursery.nursery import Nursery
 from clove.sandbox.pipes import InputPipe
 from clove.sandbox.remedies import weaker
 from clove.sandbox.running import Egress, LaunchLimits, Process, Sandbox
@@ -115,14 +116,16 @@ class Launcher:
         self, child: NewChild, spec: SandboxSpec, output: Output, egress: Egress | None
     ) -> Sandbox | None:
         """Start it in a child of the nursery; None: that cannot be done, nothing of it is left."""
-        whole = self.nursery.completed(child, spec) if self.nursery is not None else None
-        if self.nursery is None or whole is None:
+        whole = child.completed(spec)
+        if whole is None:
             child.abandon()
+            if child.stale and self.nursery is not None:
+                self.nursery.renew()
             return None
         sandbox = Sandbox(self._reactor, self._threads, whole, output, self._limits, egress)
         sandbox.warm = True
         try:
-            await self.nursery.settle(child, sandbox)
+            await child.settle(sandbox, self._threads)
         except (CloveError, OSError) as error:
             self.log.info("an agent starts cold: {error}", error=error)
             child.abandon()
@@ -139,7 +142,7 @@ class Launcher:
 
     def spare(self) -> NewChild | None:
         """A child of the nursery that waits already, in a cgroup of its own; None: there is none."""
-        return self.nursery.spare() if self.nursery is not None else None
+        return self.nursery.spares.take() if self.nursery is not None else None
 
     def fork(self, cgroup: AgentCgroup | None) -> Deferred[NewChild | None]:
         """A child of the nursery, for a later L{launch}, or to be abandoned.
@@ -150,7 +153,7 @@ class Launcher:
         return Deferred.fromCoroutine(self._fork(cgroup))
 
     async def _fork(self, cgroup: AgentCgroup | None) -> NewChild | None:
-        return await self.nursery.fork_into(cgroup) if self.nursery is not None else None
+        return await self.nursery.fork(cgroup) if self.nursery is not None else None
 
     def _start(
         self,

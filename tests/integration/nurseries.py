@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import time
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from clove import CloveClient
+from clove.errors import NotFound
 from tests.integration.conftest import KernelProcess
 
 __all__ = ["PATIENCE", "children", "nursery_of", "until_warm"]
@@ -48,7 +50,8 @@ def until_warm(client: CloveClient, script: str, unlike: int = 0) -> dict[str, A
         reply = client.spawn(f"warm-{number}", script)
         if reply["warm"] and (not unlike or not os.path.exists(f"/proc/{unlike}")):
             return dict(reply)
-        client.kill(reply["id"])
+        with contextlib.suppress(NotFound):  # it has ended by itself
+            client.kill(reply["id"])
         assert time.monotonic() < end, "no agent starts warm"
         time.sleep(0.05)
     raise AssertionError

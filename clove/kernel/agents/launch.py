@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from clove.sandbox.cgroups import AgentCgroup, CgroupTree
     from clove.sandbox.interface import ExitStatus, ISandbox
     from clove.sandbox.launcher import Launcher
-    from clove.sandbox.nursery.nursery import NewChild
+    from clove.sandbox.nursery.child import NewChild
     from clove.sandbox.spec import SandboxSpec
 
 __all__ = ["Places", "report"]

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -19,75 +17,29 @@ from clove.sandbox.agent_cgroup import AgentCgroup
 from clove.sandbox.cgroups import CgroupTree
 from clove.sandbox.forked import ForkedProcess
 from clove.sandbox.layout import System
-from clove.sandbox.namespaces import INSIDE_ID
-from clove.sandbox.nursery.base import beyond, suits
+from clove.sandbox.nursery.child import NewChild
 from clove.sandbox.nursery.handover import Handover
+from clove.sandbox.nursery.ids import IdRange
 from clove.sandbox.nursery.process import NurseryProcess
-from clove.sandbox.nursery.roots import MOST_TREES
 from clove.sandbox.nursery.settings import NurserySettings
-from clove.sandbox.running import Sandbox
+from clove.sandbox.nursery.spares import Spares
 from clove.sandbox.spec import SandboxSpec
 
-__all__ = ["IdRange", "NewChild", "Nursery"]
+__all__ = ["Nursery"]
 
 SHORTEST_WAIT = 0.1
 LONGEST_WAIT = 60.0
-REFILL_SECONDS = 0.005
-"""From taking a spare to making the next one: by then its taker needs the processors less."""
 HEALTHY_AFTER = 60.0
 """Seconds that a nursery must have served for its end to be no sign of trouble."""
 CLIENT = "clove.client.blocking"
 """What every agent needs; always loaded."""
-USERS = 65536
-AGENTS_INSIDE = 2000
-"""The first agent's user, as the nursery's user namespace has it."""
-
-
-@dataclass(frozen=True, slots=True)
-class IdRange:
-    """Under a root kernel: the users of agents, and the nursery's own after them.
-
-    @ivar base: the first one; there are 65536.
-    """
-
-    base: int
-
-    @property
-    def nursery(self) -> int:
-        """The nursery's own user and group."""
-        return self.base + USERS
-
-    def to_map(self) -> list[list[int]]:
-        """For the nursery's user namespace: [inside, outside, count]."""
-        return [[INSIDE_ID, self.nursery, 1], [AGENTS_INSIDE, self.base, USERS]]
-
-    def inside(self, uid: int) -> int:
-        """An agent's user, as the nursery's namespace has it."""
-        return uid - self.base + AGENTS_INSIDE
-
-
-@dataclass(frozen=True, slots=True)
-class NewChild:
-    """A child that waits to be told what it is.
-
-    @ivar nursery: whose root it has.
-    @ivar cgroup: it was born in it.
-    """
-
-    process: ForkedProcess
-    nursery: NurseryProcess
-    cgroup: AgentCgroup | None = None
-
-    def abandon(self) -> None:
-        """Nobody wants it."""
-        self.process.abandon()
 
 
 class Nursery:
     """Forks agents, if it can.
 
-    @param base: makes the spec that all agents have in common; blocking. Its
-        first argument is the interpreter.
+    @param base: makes the spec that all agents have in common; blocking.
+    @param python: the interpreter that runs it.
     @param ids: None for a kernel without root.
     @param cgroups: where it and its children shall be; None where there are none.
     """
@@ -112,21 +64,16 @@ class Nursery:
         self._ids = ids
         self._cgroups = cgroups
         self._current: NurseryProcess | None = None
-        self._next: NurseryProcess | None = None
         self._all: set[NurseryProcess] = set()
+        self._beginning: Deferred[None] | None = None
+        self._next: NurseryProcess | None = None
         self._wait = SHORTEST_WAIT
         self._since = 0.0
         self._later: IDelayedCall | None = None
         self._timeout: IDelayedCall | None = None
-        self._beginning = False
         self._stopping = False
         self._stopped: Deferred[None] = Deferred()
-        self._spares: deque[NewChild] = deque()
-        self._expected = 0  # spares in the making
-        self._named = 0
-        self._refill: IDelayedCall | None = None
-
-    # its life
+        self.spares = Spares(reactor, threads, settings.spares, cgroups, self.fork)
 
     def start(self) -> None:
         """Begin, if the configuration says so; agents start cold until it is ready."""
@@ -135,38 +82,44 @@ class Nursery:
 
     def _begin(self) -> None:
         self._later = None
-        if self._next is None and not self._beginning and not self._stopping:
-            self._beginning = True
-            Deferred.fromCoroutine(self._start_next()).addCallbacks(self._begun, self._cannot)
-
-    def _begun(self, _: None) -> None:
-        self._beginning = False
+        if self._next is None and self._beginning is None and not self._stopping:
+            self._beginning = Deferred.fromCoroutine(self._start_next())
+            self._beginning.addErrback(self._cannot)
 
     async def _start_next(self) -> None:
-        system = await self._threads.run(System.survey)
-        base = system.apply(await self._threads.run(self._make_base))
-        if self._stopping:
-            return
-        process = NurseryProcess(self._reactor, system, base, self._ready, self._gone)
-        self._next = process
-        plan: dict[str, Any] = {**base.to_json(), "preload": [CLIENT, *self._settings.preload]}
-        plan["ids"] = None if self._ids is None else self._ids.to_map()
+        """Start the next one; it says itself when it is ready."""
         held = Handover()
         try:
+            system = await self._threads.run(System.survey)
+            base = system.apply(await self._threads.run(self._make_base))
             if self._ids is not None:
                 await self._threads.run(held.take, base.binds)
+            if self._stopping:
+                return
+            process = NurseryProcess(self._reactor, system, base, self._ready, self._gone)
             process.start(self._python)
+            self._next = process
             self._all.add(process)
             self._timeout = self._reactor.callLater(self._settings.start_timeout, process.kill)
-            if self._cgroups is not None:  # before it has used anything
-                await self._threads.run(self._cgroups.nursery.add, process.pid)
-            process.begin({**plan, "binds": held.describe(base.binds)}, held.trees)
+            try:
+                if self._cgroups is not None:  # before it has used anything
+                    await self._threads.run(self._cgroups.nursery.add, process.pid)
+                process.begin(self._plan(base, held), held.trees)
+            except (CloveError, OSError) as error:
+                process.fail(str(error))
         finally:
             held.close()
+            self._beginning = None
+
+    def _plan(self, base: SandboxSpec, held: Handover) -> dict[str, Any]:
+        return {
+            **base.to_json(),
+            "binds": held.describe(base.binds),
+            "ids": None if self._ids is None else self._ids.to_map(),
+            "preload": [CLIENT, *self._settings.preload],
+        }
 
     def _cannot(self, failure: Failure) -> None:
-        self._beginning = False
-        self._next = None
         self._try_later(failure.getErrorMessage())
 
     def _ready(self, process: NurseryProcess) -> None:
@@ -175,9 +128,7 @@ class Nursery:
         self._since = self._reactor.seconds()
         if retired is not None:
             retired.retire()
-        while self._spares:  # they share what the retired one had
-            self._discard(self._spares.popleft())
-        self._fill()
+        self.spares.renew()
 
     def _gone(self, process: NurseryProcess, reason: str) -> None:
         self._all.discard(process)
@@ -215,72 +166,14 @@ class Nursery:
             self._later.cancel()
             self._later = None
         self._no_timeout()
-        if self._refill is not None:
-            self._refill.cancel()
-            self._refill = None
-        while self._spares:
-            self._discard(self._spares.popleft())
+        self.spares.stop()
         for process in list(self._all):
             process.kill()
         if not self._all and not self._stopped.called:
             self._stopped.callback(None)
         return self._stopped
 
-    @property
-    def pid(self) -> int:
-        """The process that serves; 0: none does."""
-        return self._current.pid if self._current is not None else 0
-
-    # its children
-
-    def spare(self) -> NewChild | None:
-        """A child that waits for its spec since before it was wanted; None: there is none."""
-        while self._spares:
-            child = self._spares.popleft()
-            if not child.process.ended:
-                self._refill_soon()
-                return child
-            self._discard(child)
-        return None
-
-    def _refill_soon(self) -> None:
-        if self._refill is None and not self._stopping:
-            self._refill = self._reactor.callLater(REFILL_SECONDS, self._fill)
-
-    def _fill(self) -> None:
-        """Have as many spares as there shall be."""
-        self._refill = None
-        missing = self._settings.spares - len(self._spares) - self._expected
-        for _ in range(missing):
-            self._expected += 1
-            Deferred.fromCoroutine(self._add_spare()).addBoth(self._added)
-
-    async def _add_spare(self) -> None:
-        cgroup = None
-        if self._cgroups is not None:
-            self._named += 1
-            cgroup = await self._threads.run(self._cgroups.make, f"warm-{self._named}")
-        child = None if self._stopping else await self.fork_into(cgroup)
-        if child is not None:
-            self._spares.append(child)
-        elif cgroup is not None:
-            await self._threads.run(cgroup.remove)
-
-    def _added(self, result: object) -> None:
-        self._expected -= 1
-        if isinstance(result, Failure):
-            self.log.info("no spare child: {error}", error=result.getErrorMessage())
-
-    def _discard(self, child: NewChild) -> None:
-        child.abandon()
-        if child.cgroup is not None and not self._stopping:
-            self._threads.run(child.cgroup.remove).addErrback(
-                lambda failure: self.log.info(
-                    "a spare's cgroup stays: {error}", error=failure.getErrorMessage()
-                )
-            )
-
-    async def fork_into(self, cgroup: AgentCgroup | None) -> NewChild | None:
+    async def fork(self, cgroup: AgentCgroup | None) -> NewChild | None:
         """Ask for a child, before it is known what will run in it.
 
         @param cgroup: to be born in.
@@ -306,48 +199,15 @@ class Nursery:
         except CloveError as error:
             self.log.info("no child of the nursery: {error}", error=error)
             child.abandon()
+            child.lost()
             return None
         finally:
             child.close_inner_ends()
-        born = NewChild(child, self._current, cgroup)
-        self._renew_in_time()
-        return born
+        if self._current.forks >= self._settings.renew_after:
+            self._begin()
+        return NewChild(child, self._current, self._ids, cgroup)
 
-    def completed(self, child: NewChild, spec: SandboxSpec) -> SandboxSpec | None:
-        """A spec with the system's parts, if a child can be what it says; else None."""
-        nursery = child.nursery
-        whole = nursery.system.apply(spec)
-        if not suits(nursery.base, whole):
-            return None
-        more = beyond(nursery.base, whole)
-        if self._ids is not None:
-            return whole if len(more.binds) <= MOST_TREES else None
-        if more.whole and nursery.mounts.changed():
-            self._begin()  # it may not see what the kernel sees
-            return None
-        return whole
-
-    async def settle(self, child: NewChild, sandbox: Sandbox) -> None:
-        """Let a child be what the sandbox's spec says, which is a L{completed} one.
-
-        @raise OSError: something of the spec cannot be had.
-        """
-        spec, more = sandbox.spec, beyond(child.nursery.base, sandbox.spec)
-        held = Handover()
-        try:
-            if self._ids is not None:
-                await self._threads.run(held.take, more.binds)
-            facts: dict[str, Any] = {"binds": held.describe(more.binds), "beyond": None}
-            facts["inside_uid"] = INSIDE_ID
-            if self._ids is not None and spec.uid is not None:
-                facts["inside_uid"] = self._ids.inside(spec.uid)
-            if not more.whole:
-                facts |= {"beyond": dict(more.files), "links": {}, "files": {}}
-            sandbox.attach(child.process, child.process.control, facts, held.trees)
-            child.process.adopt(sandbox.streams)  # which may hear of its end at once
-        finally:
-            held.close()
-
-    def _renew_in_time(self) -> None:
-        if self._current is not None and self._current.forks >= self._settings.renew_after:
+    def renew(self) -> None:
+        """The one that serves is out of date: let another one take its place."""
+        if self._current is not None:
             self._begin()

@@ -108,6 +108,11 @@ class NurseryProcess(ProcessProtocol):
             del self._expected[self.forks]
             raise
 
+    def fail(self, reason: str) -> None:
+        """It cannot be set up."""
+        self._reason = reason
+        self.kill()
+
     def retire(self) -> None:
         """End it once everybody that it was asked for is born."""
         self.serving = False
@@ -145,8 +150,7 @@ class NurseryProcess(ProcessProtocol):
         elif message.get("op") == "failed":
             step, text = _printable(message.get("step")), _printable(message.get("text"))
             path = _printable(message.get("path", ""))
-            self._reason = f"{step}: {text}" + (f" ({path})" if path else "")
-            self.kill()
+            self.fail(f"{step}: {text}" + (f" ({path})" if path else ""))
         for descriptor in fds:
             os.close(descriptor)
         if self._retiring and not self._expected:

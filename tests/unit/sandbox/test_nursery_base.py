@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from clove.sandbox.nursery.base import beyond, suits
-from clove.sandbox.nursery.nursery import IdRange
+from clove.sandbox.nursery.ids import IdRange
 from clove.sandbox.spec import NAMESPACES, Bind, SandboxSpec
 
 ALL = frozenset(NAMESPACES)
@@ -54,7 +55,7 @@ def test_an_ordinary_agent_suits() -> None:
     ],
 )
 def test_what_an_interpreter_is_told_when_it_starts_needs_one_of_its_own(
-    changes: dict[str, object],
+    changes: dict[str, Any],
 ) -> None:
     assert not suits(BASE, replace(AGENT, **changes))
 
@@ -89,7 +90,7 @@ def test_covers_over_what_both_have_are_put_on_the_base() -> None:
         {"tmpfs": {"/tmp": 1 << 20, "/scratch": 1 << 20}},
     ],
 )
-def test_what_the_base_has_no_place_for_makes_another_root(changes: dict[str, object]) -> None:
+def test_what_the_base_has_no_place_for_makes_another_root(changes: dict[str, Any]) -> None:
     spec = replace(AGENT, **changes)
     more = beyond(BASE, spec)
     assert (more.whole, more.binds, more.files) == (True, spec.binds, spec.files)
