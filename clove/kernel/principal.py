@@ -10,6 +10,8 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING
 
+from twisted.internet.defer import Deferred
+
 if TYPE_CHECKING:
     from clove.kernel.agents.exposure import Grants, Wish
     from clove.policy import Permissions
@@ -33,7 +35,8 @@ class Principal:
     @ivar name: registered name, or "" if it has none.
     @ivar permissions: what it may do now; replaced as a whole.
     @ivar parent_id: who spawned it; 0 for connections from outside.
-    @ivar view: where READ, WRITE and EXEC happen; None if it has no right to any.
+    @ivar view: where READ, WRITE and EXEC happen; None if it has no right to any, and for an
+        agent until its launch is complete.
     @ivar cwd: directory that relative paths start from, or None for the view's own.
     @ivar syscalls: how many it has made.
     @ivar sandboxed: it runs inside namespaces; its children must too.
@@ -43,6 +46,8 @@ class Principal:
     """
 
     __slots__ = (
+        "_view",
+        "_waiting",
         "agent_id",
         "connections",
         "cwd",
@@ -55,7 +60,6 @@ class Principal:
         "sandboxed",
         "shown",
         "syscalls",
-        "view",
     )
 
     def __init__(
@@ -77,7 +81,8 @@ class Principal:
         self.permissions = permissions
         self.name = name
         self.parent_id = parent_id
-        self.view = view
+        self._view = view
+        self._waiting: list[Deferred[IView]] = []
         self.cwd = cwd
         self.sandboxed = sandboxed
         self.network = network
@@ -85,6 +90,31 @@ class Principal:
         self.shown: Wish | None = None
         self.syscalls = 0
         self.connections = 0
+
+    @property
+    def view(self) -> IView | None:
+        """See the class."""
+        return self._view
+
+    @view.setter
+    def view(self, view: IView | None) -> None:
+        self._view = view
+        if view is not None:
+            waiting, self._waiting = self._waiting, []
+            for each in waiting:
+                each.callback(view)
+
+    async def own_view(self) -> IView | None:
+        """The view; of an agent the one that it has or will have when its launch is complete.
+
+        A program that starts warm may ask before the kernel knows that it runs. One that ends
+        before takes its connections, and so these waits, with it.
+        """
+        if self._view is not None or self.kind is not Kind.AGENT:
+            return self._view
+        waiting: Deferred[IView] = Deferred(self._waiting.remove)
+        self._waiting.append(waiting)
+        return await waiting
 
     @property
     def is_operator(self) -> bool:

@@ -143,7 +143,7 @@ def test_a_killed_kernel_leaves_nothing_that_its_successor_does_not_clear(
     for number in range(3):
         arena.begin_file(str(script), "survivor-marker", own, name=f"stubborn-{number}")
         arena.client.recv_messages(wait=20, max=1)
-    assert len(marked("survivor-marker")) >= 9
+    assert len(marked("survivor-marker")) >= 6  # each and its child, at least
     arena.client.close()
     arena.kernel.stop(signal.SIGKILL)
     deadline = time.monotonic() + 20

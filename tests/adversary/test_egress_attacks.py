@@ -164,29 +164,29 @@ def test_addresses_of_no_rule_are_refused(inside: dict[str, Any]) -> None:
     assert "clove: network: 169.254.169.254:80 refused (allowed_domains)" in inside["log"]
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_odd_names_have_no_address(inside: dict[str, Any], name: str) -> None:
+def test_odd_names_have_no_address(inside: dict[str, Any]) -> None:
     """Row 12. Numbers are addresses to libc, and judged as such."""
-    found = inside[f"name {NAMES.index(name)}"]
-    if name in ("2130706433", "0x7f000001"):
-        assert found in ("gaierror", ["127.0.0.1"])  # its own loopback
-    else:
-        assert found in ("gaierror", "UnicodeError")
+    for index, name in enumerate(NAMES):
+        found = inside[f"name {index}"]
+        if name in ("2130706433", "0x7f000001"):
+            assert found in ("gaierror", ["127.0.0.1"]), name  # its own loopback
+        else:
+            assert found in ("gaierror", "UnicodeError"), name
 
 
-@pytest.mark.parametrize("label", LABELS)
-def test_odd_labels_have_no_address(inside: dict[str, Any], label: bytes) -> None:
-    found = inside[f"label {LABELS.index(label)}"]
-    assert found[0] != 0
-    assert found[1] == 0
+def test_odd_labels_have_no_address(inside: dict[str, Any]) -> None:
+    for index, label in enumerate(LABELS):
+        code, answers = inside[f"label {index}"]
+        assert code != 0, label
+        assert answers == 0, label
 
 
 @needs_web
-@pytest.mark.parametrize("index", range(len(HEADS)))
 def test_requests_that_name_another_or_can_be_read_twice_are_refused(
-    inside: dict[str, Any], index: int
+    inside: dict[str, Any],
 ) -> None:
-    assert inside[f"head {index}"] in (RESET, ""), HEADS[index]
+    for index, head in enumerate(HEADS):
+        assert inside[f"head {index}"] in (RESET, ""), head
 
 
 @needs_web

@@ -55,9 +55,8 @@ def inside(arena: Arena) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize(
-    "attempt",
-    [
+def test_init_cannot_be_read_or_used(inside: dict[str, Any]) -> None:
+    attempts = [
         "write_init_interpreter",
         "root_of_init",
         "cwd_of_init",
@@ -67,15 +66,13 @@ def inside(arena: Arena) -> dict[str, Any]:
         "trace_init",
         "steal_descriptor_of_init",
         "enter_namespace_of_init",
-    ],
-)
-def test_init_cannot_be_read_or_used(inside: dict[str, Any], attempt: str) -> None:
-    assert inside[attempt] in REFUSED
+    ]
+    found = {name: inside[name] for name in attempts}
+    assert set(found.values()) <= set(REFUSED), found
 
 
-@pytest.mark.parametrize(
-    "attempt",
-    [
+def test_privileged_calls_are_refused(inside: dict[str, Any]) -> None:
+    attempts = [
         "mount_tmpfs",
         "remount_writable",
         "unmount_proc_mask",
@@ -89,20 +86,19 @@ def test_init_cannot_be_read_or_used(inside: dict[str, Any], attempt: str) -> No
         "rename_host",
         "change_groups",
         "lower_nice",
-    ],
-)
-def test_privileged_calls_are_refused(inside: dict[str, Any], attempt: str) -> None:
-    assert inside[attempt] in REFUSED
+    ]
+    found = {name: inside[name] for name in attempts}
+    assert set(found.values()) <= set(REFUSED), found
 
 
-@pytest.mark.parametrize("attempt", ["new_user_namespace", "clone3_user_namespace"])
-def test_no_user_namespace_can_be_nested(inside: dict[str, Any], attempt: str) -> None:
-    assert inside[attempt] in ("ENOSPC", "EPERM", "ENOSYS")
+def test_no_user_namespace_can_be_nested(inside: dict[str, Any]) -> None:
+    attempts = ["new_user_namespace", "clone3_user_namespace"]
+    found = {name: inside[name] for name in attempts}
+    assert set(found.values()) <= {"ENOSPC", "EPERM", "ENOSYS"}, found
 
 
-@pytest.mark.parametrize(
-    "attempt",
-    [
+def test_nothing_of_the_system_can_be_written(inside: dict[str, Any]) -> None:
+    attempts = [
         "write_own_interpreter",
         "write_own_interpreter_by_another_name",
         "write_usr",
@@ -112,10 +108,9 @@ def test_no_user_namespace_can_be_nested(inside: dict[str, Any], attempt: str) -
         "write_library",
         "write_sysctl",
         "raise_namespace_limit",
-    ],
-)
-def test_nothing_of_the_system_can_be_written(inside: dict[str, Any], attempt: str) -> None:
-    assert inside[attempt] in REFUSED
+    ]
+    found = {name: inside[name] for name in attempts}
+    assert set(found.values()) <= set(REFUSED), found
 
 
 def test_the_machine_cannot_be_restarted(inside: dict[str, Any]) -> None:

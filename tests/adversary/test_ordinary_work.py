@@ -103,71 +103,69 @@ def calls(arena: Arena, how: str) -> dict[str, Any]:
     return done(arena, how, "ordinary_calls.py")
 
 
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("pipeline", 19),
-        ("pool", [0, 1, 4, 9, 16]),
-        ("threads", 30),
-        ("database", 7),
-        ("proc_self", True),
-        ("time_zone", "+0200"),
-        ("local_time", True),
-        ("locales", "C.UTF-8"),
-        ("library", ["clove", "CloveClient"]),
-        ("temporary_file", 100_000),
-        ("home", ["/workspace", "/workspace", "agent", "/workspace"]),
-        ("loopback", "HELLO\n"),
-        ("own_socket", True),
-        ("certificates", True),
-        ("processors", True),
-        ("random_numbers", 16),
-        ("shared_memory", True),
-        ("devices", True),
-        ("signals", -15),
-        ("background_thread", True),
-        ("git", 0),
-        ("scripts", "42\n"),
-        ("standard_error", True),
-    ],
-)
-def test_everyday_work_goes_on(work: dict[str, Any], name: str, expected: Any) -> None:
-    assert work[name] == expected
+EVERYDAY: dict[str, Any] = {
+    "pipeline": 19,
+    "pool": [0, 1, 4, 9, 16],
+    "threads": 30,
+    "database": 7,
+    "proc_self": True,
+    "time_zone": "+0200",
+    "local_time": True,
+    "locales": "C.UTF-8",
+    "library": ["clove", "CloveClient"],
+    "temporary_file": 100_000,
+    "home": ["/workspace", "/workspace", "agent", "/workspace"],
+    "loopback": "HELLO\n",
+    "own_socket": True,
+    "certificates": True,
+    "processors": True,
+    "random_numbers": 16,
+    "shared_memory": True,
+    "devices": True,
+    "signals": -15,
+    "background_thread": True,
+    "git": 0,
+    "scripts": "42\n",
+    "standard_error": True,
+}
 
 
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("pools", [[1, 4]] * 3),
-        ("semaphores", 200),
-        ("process_executor", [0, 1, 4]),
-        ("asyncio_subprocess", "hello"),
-        ("asyncio_thread", 9),
-        ("names", True),
-        ("numeric_name", 80),
-        ("tls", True),
-        ("datagrams", "x"),
-        ("passed_descriptor", 1),
-        ("abstract_socket", True),
-        ("moves_between_directories", "xxx"),
-        ("archive", "0o100755"),
-        ("sticky_directory", True),
-        ("fifo", True),
-        ("locks", True),
-        ("own_proc", "worker"),
-        ("shell_redirections", ["two\ntwo\nthree\n", 0]),
-        ("unnamed_file", True),
-        ("program_in_memory", "ran\n"),
-        ("process_descriptor", 15),
-        ("timers", True),
-        ("priorities", True),
-        ("executable_memory", 25),
-        ("git_history", "1\n"),
-        ("arrays", 6.0),
-    ],
-)
-def test_less_common_calls_work(calls: dict[str, Any], name: str, expected: Any) -> None:
-    assert calls[name] == expected
+def test_everyday_work_goes_on(work: dict[str, Any]) -> None:
+    assert work == EVERYDAY
+
+
+LESS_COMMON: dict[str, Any] = {
+    "pools": [[1, 4]] * 3,
+    "semaphores": 200,
+    "process_executor": [0, 1, 4],
+    "asyncio_subprocess": "hello",
+    "asyncio_thread": 9,
+    "names": True,
+    "numeric_name": 80,
+    "tls": True,
+    "datagrams": "x",
+    "passed_descriptor": 1,
+    "abstract_socket": True,
+    "moves_between_directories": "xxx",
+    "archive": "0o100755",
+    "sticky_directory": True,
+    "fifo": True,
+    "locks": True,
+    "own_proc": "worker",
+    "shell_redirections": ["two\ntwo\nthree\n", 0],
+    "unnamed_file": True,
+    "program_in_memory": "ran\n",
+    "process_descriptor": 15,
+    "timers": True,
+    "priorities": True,
+    "executable_memory": 25,
+    "git_history": "1\n",
+    "arrays": 6.0,
+}
+
+
+def test_less_common_calls_work(calls: dict[str, Any]) -> None:
+    assert calls == LESS_COMMON
 
 
 def test_installed_packages_import(arena: Arena) -> None:

@@ -149,6 +149,7 @@ class Places:
             fallback = drawn(msgspec.structs.replace(request, sandboxed=False))
 
         async def launch(agent: Agent) -> ISandbox:
+            principal.view = None  # of the run before: what the next one asks waits for its own
             wished = wish(principal.permissions, principal.grants or NOTHING)
             exposure = await self._expose(wished, spec)
             watch = None

@@ -28,7 +28,7 @@ _SMALL = 1 << 16
 
 async def execute(ctx: Context, request: ExecRequest) -> ExecReply | bytes:
     """Run a command in the caller's view and wait for its end."""
-    view = require_view(ctx)
+    view = await require_view(ctx)
     permissions = ctx.principal.permissions
     commands = ctx.kernel.commands
     argv = _argv(request, commands.limits)

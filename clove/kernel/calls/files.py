@@ -28,24 +28,25 @@ __all__ = ["read", "require_view", "write"]
 _TRIES = 3
 
 
-def require_view(ctx: Context) -> IView:
+async def require_view(ctx: Context) -> IView:
     """Where the caller's files and commands are.
 
     @raise PermissionDenied: nowhere: it came from another uid.
     """
-    if ctx.principal.view is None:
+    view = await ctx.principal.own_view()
+    if view is None:
         raise PermissionDenied(
             "this connection has no files and commands",
             rule="peer-uid",
             hint="connect as the kernel's user, or let the operator grant this uid",
         )
-    return ctx.principal.view
+    return view
 
 
 async def read(ctx: Context, request: ReadRequest) -> bytes:
     """Read a file. Replies with a L{clove.messages.files.ReadReply} as JSON."""
     held = await find(
-        require_view(ctx),
+        await require_view(ctx),
         ctx.principal.permissions,
         request.path,
         cwd=ctx.principal.cwd,
@@ -75,7 +76,7 @@ async def write(ctx: Context, request: WriteRequest) -> WriteReply:
     flags = os.O_WRONLY | os.O_CREAT | (os.O_APPEND if append else 0)
     for left in reversed(range(_TRIES)):
         held = await find(
-            require_view(ctx),
+            await require_view(ctx),
             ctx.principal.permissions,
             request.path,
             cwd=ctx.principal.cwd,

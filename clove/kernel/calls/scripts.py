@@ -29,7 +29,7 @@ async def read_script(ctx: Context, path: str, limit: int) -> tuple[str, bytes]:
     """
     principal = ctx.principal
     held = await find(
-        require_view(ctx),
+        await require_view(ctx),
         principal.permissions,
         path,
         cwd=principal.cwd,
