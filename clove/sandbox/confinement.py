@@ -66,14 +66,13 @@ class Confinement:
 
     def _inside(self) -> list[Step]:
         """The steps of process 1, in its new namespaces but for cgroup, user and time."""
-        kinds = self._kinds
         return [
-            ("cgroupns", lambda: namespaces.enter(kinds & {"cgroup"})),
+            ("cgroupns", self._enter_cgroup_namespace),
             ("net", self._set_up_network),
             ("egress", self._hand_out_sockets),
             ("uts", self._set_hostname),
             ("root", self._build_root),
-            ("keyring", namespaces.new_session_keyring),
+            ("keyring", self._leave_keyring),
             ("user", self._drop_to_user),
             ("time", self._start_clocks),
             ("nesting", self._forbid_nesting),
@@ -83,6 +82,9 @@ class Confinement:
             ("seccomp", self._filter_calls),
             ("serve", self._serve),
         ]
+
+    def _enter_cgroup_namespace(self) -> None:
+        namespaces.enter(self._kinds & {"cgroup"})
 
     def _set_up_network(self) -> None:
         if "net" in self._kinds:
@@ -108,6 +110,9 @@ class Confinement:
         if "mnt" in self._kinds:
             self._root.build(self.spec, own_proc="pid" in self._kinds)
             self._root.enter(self.spec["cwd"])
+
+    def _leave_keyring(self) -> None:
+        namespaces.new_session_keyring()
 
     def _drop_to_user(self) -> None:
         """Become the agent's own user, in a user namespace below that of the mounts."""

@@ -55,21 +55,18 @@ def sentence(reason: str, limits: CgroupLimits) -> str:
 class Watch:
     """What an agent runs into in its cgroup, from the start of one process to its end."""
 
-    def __init__(
-        self, threads: Threads, cgroup: AgentCgroup, limits: CgroupLimits, before: CgroupEvents
-    ) -> None:
+    def __init__(self, threads: Threads, cgroup: AgentCgroup, limits: CgroupLimits) -> None:
         self._threads = threads
         self._cgroup = cgroup
         self._limits = limits
-        self._before = before
+        self._before = CgroupEvents()
 
-    @classmethod
-    async def begin(cls, threads: Threads, cgroup: AgentCgroup, limits: CgroupLimits) -> Watch:
-        """Before the process starts.
+    async def begin(self) -> None:
+        """Before a process starts that is not the cgroup's first.
 
         @raise LimitExceeded: too many calls wait for a thread.
         """
-        return cls(threads, cgroup, limits, await threads.run(_events, cgroup))
+        self._before = await self._threads.run(_events, self._cgroup)
 
     async def refuse(self, error: CloveError) -> CloveError:
         """What to tell of a program that never ran: its own limits, if they were the cause."""

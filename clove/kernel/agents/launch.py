@@ -108,7 +108,10 @@ class Places:
         warm = request.warm and request.sandboxed
         reading = Deferred.fromCoroutine(read())
         try:
-            cgroup = await self._seat(agent_id, limits, warm=warm)
+            seating = Deferred.fromCoroutine(self._seat(agent_id, limits, warm=warm))
+            socket = self._state_dir.socket(agent_id)
+            self._closers[agent_id] = await self._listen(principal, socket)
+            cgroup = await seating
         except BaseException:
             reading.addErrback(lambda _: None).cancel()
             raise
@@ -120,14 +123,13 @@ class Places:
 
         def furnish() -> tuple[str, list[str]]:
             found = find_python(request.python)
-            workspace.create(source, uid)
+            workspace.create(source, uid, self._state_dir.take_spare())
             return found
 
         try:
             python, prefixes = await to_the_end(self._threads.run(furnish))
         except OSError as error:
             raise Unavailable(f"the agent's directories cannot be made: {error.strerror}") from None
-        self._closers[agent_id] = await self._listen(principal, workspace.socket)
         drawn = functools.partial(
             plan,
             agent_id=agent_id,
@@ -156,7 +158,9 @@ class Places:
             if cgroup is not None:
                 if agent.restarts:  # it may have been paused when it ended
                     await self._threads.run(cgroup.thaw)
-                watch = await Watch.begin(self._threads, cgroup, _cgroup_limits(limits))
+                watch = Watch(self._threads, cgroup, _cgroup_limits(limits))
+                if agent.restarts:
+                    await watch.begin()
             gateway = self._gateways.open(principal, lambda line: agent.logbook.take(2, line))
             sandbox, made = None, exposure.apply(spec)
             child = self._unborn.pop(agent_id, None)
@@ -182,6 +186,7 @@ class Places:
                 return status
 
             sandbox.done.addCallback(ended)
+            self._threads.run(self._state_dir.make_spare).addErrback(lambda _: None)
             principal.view = sandbox
             principal.shown = wished
             self._profiles[agent_id] = Profile(made, spec.binds, fallback, limits)

@@ -5,6 +5,7 @@
     STATE_DIR/agents/ID/app/NAME  a read-only copy of its script
     STATE_DIR/logs/NAME.log       its output, rotated
     STATE_DIR/blank/              an empty directory and file, mounted over what is blocked
+    STATE_DIR/spare/N             directories for an agent to come
 
 All directories are 0700 and ours; whatever else lies at these paths is refused
 (attacks.md, rows 5 and 6). Nothing is created or chowned through a path that an
@@ -15,7 +16,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
+import queue
 import stat
 from dataclasses import dataclass
 
@@ -63,6 +66,13 @@ def _give(path: str, uid: int) -> None:
         ) from None
 
 
+def _make_directories(root: str) -> None:
+    """What every workspace begins with."""
+    os.mkdir(root, 0o700)
+    os.mkdir(os.path.join(root, "workspace"), 0o700)
+    os.mkdir(os.path.join(root, "app"), 0o755)
+
+
 @dataclass(frozen=True, slots=True)
 class Workspace:
     """One agent's places.
@@ -77,15 +87,17 @@ class Workspace:
     script: str
     socket: str
 
-    def create(self, source: bytes, uid: int | None) -> None:
+    def create(self, source: bytes, uid: int | None, spare: str | None = None) -> None:
         """Make the directories and the script's copy.
 
         @param uid: the user id that the agent runs under if it is not ours.
+        @param spare: directories made ahead (L{StateDir.make_spare}).
         @raise IsolationUnavailable: there is no such user id in this user namespace.
         """
-        os.mkdir(self.root, 0o700)
-        os.mkdir(self.home, 0o700)
-        os.mkdir(os.path.dirname(self.script), 0o755)
+        if spare is not None:
+            os.rename(spare, self.root)
+        else:
+            _make_directories(self.root)
         handle = os.open(self.script, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o444)
         with open(handle, "wb") as file:
             file.write(source)
@@ -111,6 +123,8 @@ class StateDir:
 
     def __init__(self, path: str) -> None:
         self.path = os.path.abspath(path)
+        self._spares: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._numbers = itertools.count()
 
     def claim(self) -> None:
         """Make the directory itself, or check the one there; nothing is made in it yet.
@@ -133,7 +147,7 @@ class StateDir:
         """
         self.claim()
         self.clear()
-        for name in ("run", "agents", "logs", "blank"):
+        for name in ("run", "agents", "logs", "blank", "spare"):
             _private_directory(os.path.join(self.path, name))
         os.mkdir(self.blank_directory)
         os.chmod(self.blank_directory, 0o555)  # noqa: S103 empty, below a private one
@@ -142,7 +156,7 @@ class StateDir:
 
     def clear(self) -> None:
         """Remove what does not outlive the kernel; logs stay."""
-        for name in ("run", "agents", "blank"):
+        for name in ("run", "agents", "blank", "spare"):
             with contextlib.suppress(OSError):
                 remove_tree(os.path.join(self.path, name))
 
@@ -156,6 +170,26 @@ class StateDir:
         """An empty file that can not be opened."""
         return os.path.join(self.path, "blank", "file")
 
+    def make_spare(self) -> None:
+        """Make directories for an agent to come, if there are none yet. For a thread.
+
+        Making files is what disks are slow at, and somebody waits for an agent.
+        """
+        if self._spares.empty():
+            root = os.path.join(self.path, "spare", str(next(self._numbers)))
+            _make_directories(root)
+            self._spares.put(root)
+
+    def take_spare(self) -> str | None:
+        """Such directories, if there are any. For a thread."""
+        with contextlib.suppress(queue.Empty):
+            return self._spares.get_nowait()
+        return None
+
+    def socket(self, agent_id: int) -> str:
+        """Where an agent's own socket is."""
+        return os.path.join(self.path, "run", f"{agent_id}.sock")
+
     def workspace(self, agent_id: int, script_name: str) -> Workspace:
         """The places of one agent."""
         root = os.path.join(self.path, "agents", str(agent_id))
@@ -163,7 +197,7 @@ class StateDir:
             root=root,
             home=os.path.join(root, "workspace"),
             script=os.path.join(root, "app", script_name),
-            socket=os.path.join(self.path, "run", f"{agent_id}.sock"),
+            socket=self.socket(agent_id),
         )
 
     def log(self, name: str) -> str:

@@ -60,11 +60,17 @@ class WarmStart(Confinement):
     def _steps(self) -> list[Step]:
         return self._inside()
 
+    def _enter_cgroup_namespace(self) -> None:
+        """It has been: the child is in its cgroup since its birth."""
+
     def _set_up_network(self) -> None:
         """The loopback is up already: it needed no spec."""
 
     def _set_hostname(self) -> None:
         """It is the nursery's."""
+
+    def _leave_keyring(self) -> None:
+        """It has been left."""
 
     def _drop_to_user(self) -> None:
         """Give up the nursery's user namespace; its mounts are out of reach from now on."""

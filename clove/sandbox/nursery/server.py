@@ -18,7 +18,7 @@ import threading
 from clove.sandbox import capabilities, program, syscalls
 from clove.sandbox.confinement import perform
 from clove.sandbox.control import Channel
-from clove.sandbox.namespaces import FLAGS, raise_loopback
+from clove.sandbox.namespaces import FLAGS, enter, new_session_keyring, raise_loopback
 from clove.sandbox.nursery.birth import BORN_INTO, WarmStart
 from clove.sandbox.nursery.cloning import clone
 from clove.sandbox.nursery.roots import MOST_TREES, RootOnBase
@@ -123,6 +123,8 @@ def _grow_up(outside: Mapping[str, str], path: Sequence[str]) -> Script:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         channel = Channel(CONTROL, most_fds=MOST_TREES)
         # While the kernel finds out what is to run here:
+        enter({"cgroup"})
+        new_session_keyring()
         raise_loopback()
         root = RootOnBase()
         root.begin()

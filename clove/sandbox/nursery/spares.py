@@ -18,7 +18,7 @@ from clove.sandbox.nursery.child import NewChild
 
 __all__ = ["Spares"]
 
-REFILL_SECONDS = 0.005
+REFILL_SECONDS = 0.02
 """From taking a spare to making the next one: by then its taker needs the processors less."""
 
 

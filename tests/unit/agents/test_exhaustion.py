@@ -73,7 +73,8 @@ async def test_what_happened_during_a_run_reaches_its_status_and_its_log(
     threads: Threads, tmp_path: Path
 ) -> None:
     cgroup = put(tmp_path, 1)
-    watch = await Watch.begin(threads, cgroup, CgroupLimits(memory=1024))
+    watch = Watch(threads, cgroup, CgroupLimits(memory=1024))
+    await watch.begin()
     lines: list[tuple[int, bytes]] = []
     assert await watch.end(KILLED, lambda *line: lines.append(line)) is KILLED
     assert lines == []
@@ -84,7 +85,8 @@ async def test_what_happened_during_a_run_reaches_its_status_and_its_log(
 
 
 async def test_without_its_cgroup_an_end_is_told_as_it_is(threads: Threads, tmp_path: Path) -> None:
-    watch = await Watch.begin(threads, AgentCgroup(str(tmp_path / "gone")), CgroupLimits())
+    watch = Watch(threads, AgentCgroup(str(tmp_path / "gone")), CgroupLimits())
+    await watch.begin()
     assert await watch.end(KILLED, lambda *_: None) is KILLED
 
 
@@ -92,7 +94,8 @@ async def test_a_launch_that_its_limits_forbade_is_told_as_that(
     threads: Threads, tmp_path: Path
 ) -> None:
     cgroup = put(tmp_path, 0)
-    watch = await Watch.begin(threads, cgroup, CgroupLimits(memory=1024, max_pids=1))
+    watch = Watch(threads, cgroup, CgroupLimits(memory=1024, max_pids=1))
+    await watch.begin()
     problem = Unavailable("it ended")
     assert await watch.refuse(problem) is problem
     put(tmp_path, 0, 1)
