@@ -45,7 +45,7 @@ __all__ = [
     "within_descriptors",
 ]
 
-KEPT = 64
+KEPT = 80
 """Descriptors that connections leave to everything else, at least; else a quarter."""
 BACKLOG = 1024
 """Connections that wait to be accepted; more get EAGAIN (listen(2))."""

@@ -23,6 +23,15 @@ from clove.errors import InvalidRequest, QuotaExceeded, Unavailable
 KEY = "test-key-91d4e7"
 
 
+def services_of(kernel: int) -> list[int]:
+    """The processes below a kernel that are LLM services."""
+    return [
+        pid
+        for pid in descendants(kernel)
+        if b"clove.llm.service" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    ]
+
+
 @pytest.fixture
 def gemini() -> Iterator[str]:
     """The address of a fake Gemini in a process of its own."""
@@ -121,11 +130,7 @@ def test_key_is_used_and_in_no_other_process_s_reach(thinking_kernel: Any, gemin
 def test_killed_service_does_not_take_the_kernel_along(thinking_kernel: Any) -> None:
     with CloveClient(thinking_kernel.socket) as client:
         client.think("hello there")
-        services = [
-            pid
-            for pid in descendants(thinking_kernel.pid)
-            if b"clove.llm.service" in Path(f"/proc/{pid}/cmdline").read_bytes()
-        ]
+        services = services_of(thinking_kernel.pid)
         assert len(services) == 1
         os.kill(services[0], signal.SIGKILL)
         with contextlib.suppress(Unavailable):  # it may have been sent to the dying one
@@ -137,7 +142,7 @@ def test_stopped_or_killed_kernel_leaves_no_service(own_kernel: Any) -> None:
     for number in (signal.SIGTERM, signal.SIGKILL):
         with CloveClient(own_kernel.socket) as client:
             client.think("x")
-        (service,) = descendants(own_kernel.pid) - {own_kernel.pid}
+        (service,) = services_of(own_kernel.pid)
         watch = os.pidfd_open(service)
         own_kernel.stop(number)
         assert select.select([watch], [], [], 10)[0]

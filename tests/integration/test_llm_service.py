@@ -71,6 +71,9 @@ def service(*arguments: str, **environ: str) -> Iterator[Peer]:
             yield peer
         finally:
             process.kill()
+            assert process.stdin is not None
+            with contextlib.suppress(BrokenPipeError):  # what was not sent cannot be any more
+                process.stdin.close()
 
 
 def test_introduces_itself_and_answers() -> None:
