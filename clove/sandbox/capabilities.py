@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 
 from clove.sandbox import syscalls
 
@@ -38,12 +39,11 @@ def drop_bounding() -> None:
     syscalls.prctl(PR_SET_SECUREBITS, SECUREBITS)
     syscalls.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
     for number in range(64):
-        try:
-            syscalls.prctl(PR_CAPBSET_DROP, number)
-        except OSError as error:
-            if error.errno != errno.EINVAL:  # EINVAL: past the kernel's last capability
-                raise
+        refused = syscalls.quick_prctl(PR_CAPBSET_DROP, number)
+        if refused == errno.EINVAL:  # past the kernel's last capability
             break
+        if refused:
+            raise OSError(refused, os.strerror(refused), "prctl")
 
 
 def keep_through_exec() -> None:

@@ -167,20 +167,22 @@ class Confinement:
 
     def _serve(self) -> None:
         everybody: Population = Namespace() if "pid" in self._kinds else Descendants()
+        self._init(everybody).serve()
+
+    def _init(self, everybody: Population) -> Init:
         program.reset_signals()
+        sys.path.clear()  # nothing is ever imported from inside
+        return Init(self._channel, self.spec, everybody, self._report, self._program_filter)
+
+    def _report(self) -> dict[str, Any]:
+        """What has come of it all, once the main program runs."""
         now = namespaces.identities()
-        entered = {kind: now[kind] != self._outside.get(kind) for kind in now}
-        ready = {
+        return {
             "op": "ready",
-            "namespaces": entered,
+            "namespaces": {kind: now[kind] != self._outside.get(kind) for kind in now},
             "seccomp": bool(self._program_filter) and seccomp.is_filtered(),
             "landlock": self._landlock,
         }
-        self._init(everybody, ready).serve()
-
-    def _init(self, everybody: Population, ready: Mapping[str, Any]) -> Init:
-        sys.path.clear()  # nothing is ever imported from inside
-        return Init(self._channel, self.spec, everybody, ready, self._program_filter)
 
 
 def perform(confinement: Confinement, channel: Channel) -> None:

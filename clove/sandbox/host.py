@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import ParamSpec, Protocol, TypeVar
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
 from clove.errors import NotFound
@@ -77,15 +77,17 @@ class HostFile:
 
         @raise AlreadyExists: it was missing when it was resolved, but no longer is.
         """
-        held, asked = self._held, self._asked
+        return kept(self._threads.run(self._open, flags), _close)
 
-        def call() -> int:
-            try:
-                return held.open(flags)
-            except OSError as error:
-                raise fault(error, asked) from None
+    def _open(self, flags: int) -> int:
+        try:
+            return self._held.open(flags)
+        except OSError as error:
+            raise fault(error, self._asked) from None
 
-        return kept(self._threads.run(call), _close)
+    def opener(self, flags: int) -> Deferred[Callable[[], int]]:
+        """What opens it in a thread. @see: L{IFile.opener}."""
+        return succeed(lambda: self._open(flags))
 
     def close(self) -> None:
         """Release it. Idempotent."""

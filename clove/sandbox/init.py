@@ -17,7 +17,7 @@ from clove.sandbox.control import BadMessage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from clove.sandbox.control import Channel
@@ -32,6 +32,7 @@ MAIN = 0
 class Init:
     """Serves one sandbox until its main program has ended.
 
+    @param report: makes the message that the main program runs.
     @param warm: the main program runs in the interpreter that there is; the
         process that is to run it comes back from L{serve} by L{program.Forked}.
     """
@@ -41,7 +42,7 @@ class Init:
         channel: Channel,
         spec: Mapping[str, Any],
         population: Population,
-        ready: Mapping[str, Any],
+        report: Callable[[], dict[str, Any]],
         program_filter: bytes,
         *,
         warm: bool = False,
@@ -49,7 +50,7 @@ class Init:
         self._channel = channel
         self._spec = spec
         self._population = population
-        self._ready = ready
+        self._report = report
         self._program_filter = program_filter
         self._warm = warm
         self._jobs: dict[int, int] = {}  # pid here to job number
@@ -105,8 +106,8 @@ class Init:
         job = self._jobs[pid]
         reason = program.result(reader)
         if reason is None:
-            message = self._ready if job == MAIN else {"op": "started", "id": job}
-            self._channel.send(dict(message))
+            message = self._report() if job == MAIN else {"op": "started", "id": job}
+            self._channel.send(message)
             return
         self._channel.send({"op": "failed" if job == MAIN else "refused", "id": job, **reason})
         if job != MAIN:

@@ -72,6 +72,13 @@ class IFile(Interface):
         @raise NotFound, PermissionDenied (the OS's own, rule `os`), InvalidRequest.
         """
 
+    def opener(flags: int) -> Deferred[Callable[[], int]]:
+        """What opens it later, once, in a thread; for who has more to do there.
+
+        @return: Deferred of a blocking function that gives a descriptor, which its
+            caller closes. It must be called before L{close}; it raises as L{open} does.
+        """
+
     def close() -> None:
         """Release it. Idempotent."""
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from clove.sandbox.namespaces import INSIDE_ID
 from clove.sandbox.outlet import RESOLVER
+from clove.sandbox.root import TMP_BYTES
 from clove.sandbox.spec import Bind, SandboxSpec
 
 __all__ = ["System", "with_system"]
@@ -42,9 +43,6 @@ SHARED_ETC = (
 
 NETWORK_ETC = ("/etc/hosts", "/etc/resolv.conf", "/etc/gai.conf", "/etc/host.conf")
 """Of use only to those who have the host's network."""
-
-TMP_BYTES = 256 << 20
-"""Room in /tmp unless the spec names another; writes beyond it fail with ENOSPC."""
 
 USERS = """\
 root:x:0:0:root:/root:/usr/sbin/nologin

@@ -98,6 +98,7 @@ class RemoteFile:
         self.kind = str(facts["kind"])
         self.size = int(facts["size"])
         self.links = int(facts["links"])
+        self._opened = -1
         self._opener = opener
         self._release = release
 
@@ -109,6 +110,21 @@ class RemoteFile:
 
         return Deferred.fromCoroutine(call())
 
+    def opener(self, flags: int) -> Deferred[Callable[[], int]]:
+        """It is opened now, and given later. @see: L{IFile.opener}."""
+
+        async def call() -> Callable[[], int]:
+            self._opened = await self._opener(flags)
+            return self._give
+
+        return Deferred.fromCoroutine(call())
+
+    def _give(self) -> int:
+        opened, self._opened = self._opened, -1
+        return opened
+
     def close(self) -> None:
         """Release it. Idempotent."""
+        if self._opened >= 0:
+            os.close(self._give())
         self._release()

@@ -12,12 +12,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-__all__ = ["DEVICES", "DEVICE_LINKS", "SHM_BYTES", "PrivateRoot", "attributes", "bound", "new_proc"]
+__all__ = [
+    "DEVICES",
+    "DEVICE_LINKS",
+    "SHM_BYTES",
+    "TMP_BYTES",
+    "PrivateRoot",
+    "attributes",
+    "bound",
+    "new_proc",
+]
 
 MNT_DETACH = 2
 
 ROOT_BYTES = 4 << 20
 """Room in the root's own tmpfs: places to mount upon and the made-up files."""
+TMP_BYTES = 256 << 20
+"""Room in /tmp unless the spec names another; writes beyond it fail with ENOSPC."""
 SHM_BYTES = 64 << 20
 """Room in /dev/shm unless the spec names another."""
 

@@ -23,6 +23,7 @@ __all__ = [
     "openat2",
     "pivot_root",
     "prctl",
+    "quick_prctl",
     "umount2",
     "unshare",
 ]
@@ -66,6 +67,11 @@ def prctl(option: int, a: int = 0, b: int = 0, c: int = 0, d: int = 0) -> int:
     """prctl(2)."""
     args = (ctypes.c_ulong(arg) for arg in (a, b, c, d))
     return _check(_libc.prctl(option, *args), f"prctl {option}")
+
+
+def quick_prctl(option: int, argument: int) -> int:
+    """prctl(2) with one argument, for loops; gives the error number, 0 for none."""
+    return ctypes.get_errno() if _libc.prctl(option, ctypes.c_ulong(argument), 0, 0, 0) < 0 else 0
 
 
 def mount(source: str, target: str, kind: str, flags: int, data: str = "") -> None:

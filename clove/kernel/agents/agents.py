@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.internet.defer import Deferred, DeferredList, DeferredSemaphore
 
@@ -31,14 +31,34 @@ if TYPE_CHECKING:
 __all__ = ["Agents"]
 
 Launch = Callable[[Agent], Awaitable["ISandbox"]]
-Read = Callable[[], Coroutine[Any, Any, tuple[str, bytes]]]
-"""Reads a script: its absolute path, as its parent sees it, and its bytes."""
+
+
+class Script(Protocol):
+    """A script that was found.
+
+    @ivar path: absolute, as its parent sees it.
+    """
+
+    path: str
+
+    def load(self) -> bytes:
+        """Its bytes. Blocking.
+
+        @raise CloveError: it cannot be read.
+        """
+
+    def close(self) -> None:
+        """Let go of it."""
+
+
+Find = Callable[[], Coroutine[Any, Any, Script]]
+"""Finds an agent's script."""
 
 
 class Agents:
     """The spawned agents of this kernel.
 
-    @ivar prepare: given an agent's principal, its request and what reads its
+    @ivar prepare: given an agent's principal, its request and what finds its
         script, makes its places and gives the way to launch it.
     @ivar forget: takes an agent's places away.
     @ivar later: does background work.
@@ -50,7 +70,7 @@ class Agents:
         registry: Registry,
         limits: AgentLimits,
         *,
-        prepare: Callable[[Principal, SpawnRequest, Read], Awaitable[Launch]],
+        prepare: Callable[[Principal, SpawnRequest, Find], Awaitable[Launch]],
         forget: Callable[[int], Awaitable[None]],
         later: Callable[[Awaitable[None]], None],
         logbook: Callable[[str], Logbook],
@@ -81,13 +101,13 @@ class Agents:
         parent: Principal,
         request: SpawnRequest,
         permissions: Permissions,
-        read: Read,
+        find: Find,
         grants: Grants = NOTHING,
     ) -> Agent:
         """Start an agent.
 
         @param permissions: what it may do; already no more than its parent may.
-        @param read: reads its script, in its turn.
+        @param find: finds its script, in its turn.
         @param grants: paths of the host that its parent grants by name.
         @raise AlreadyExists: the name is in use by a live agent.
         @raise LimitExceeded: too many agents live, or too many spawns wait.
@@ -107,7 +127,7 @@ class Agents:
         )
         self._registry.add(principal)
         self._opened(principal)
-        spawning = Deferred.fromCoroutine(self._spawn(principal, request, read))
+        spawning = Deferred.fromCoroutine(self._spawn(principal, request, find))
         self._spawning[principal.agent_id] = spawning
         try:
             return await spawning
@@ -126,11 +146,11 @@ class Agents:
         if len(self._slots.waiting) >= self._limits.spawns_waiting:
             raise LimitExceeded("too many spawns wait; try again later")
 
-    async def _spawn(self, principal: Principal, request: SpawnRequest, read: Read) -> Agent:
+    async def _spawn(self, principal: Principal, request: SpawnRequest, find: Find) -> Agent:
         """Start it in its turn; whatever goes wrong, or is cancelled, leaves nothing."""
         try:
             async with self._slots:
-                return await self._start(principal, request, read)
+                return await self._start(principal, request, find)
         except BaseException:
             await to_the_end(Deferred.fromCoroutine(self._undo(principal)))
             raise
@@ -145,8 +165,8 @@ class Agents:
             self._registry.remove(principal)
             self._closed(principal)
 
-    async def _start(self, principal: Principal, request: SpawnRequest, read: Read) -> Agent:
-        launch = await self._prepare(principal, request, read)
+    async def _start(self, principal: Principal, request: SpawnRequest, find: Find) -> Agent:
+        launch = await self._prepare(principal, request, find)
         restart = Restart(request.restart_policy, request.max_restarts, request.restart_window)
         agent = Agent(
             principal,

@@ -26,6 +26,7 @@ from clove.kernel.agents.plan import (
     Limits,
     check_request,
     common_spec,
+    own_binds,
     own_uid,
     plan,
     settle_limits,
@@ -39,7 +40,7 @@ from clove.sandbox.cgroups import CgroupLimits
 
 if TYPE_CHECKING:
     from clove.kernel.agents.agent import Agent
-    from clove.kernel.agents.agents import Launch, Read
+    from clove.kernel.agents.agents import Find, Launch
     from clove.kernel.agents.settings import AgentLimits
     from clove.kernel.agents.workspace import StateDir, Workspace
     from clove.kernel.gateway import Gateways
@@ -98,7 +99,7 @@ class Places:
         check_request(request, self._host, limits, self._bounds)
         return limits
 
-    async def prepare(self, principal: Principal, request: SpawnRequest, read: Read) -> Launch:
+    async def prepare(self, principal: Principal, request: SpawnRequest, find: Find) -> Launch:
         """Make an agent's places; gives the way to launch it, again and again.
 
         @raise CloveError: something is missing; L{remove} takes the rest away.
@@ -106,30 +107,36 @@ class Places:
         agent_id = principal.agent_id
         limits = self.check(request)
         warm = request.warm and request.sandboxed
-        reading = Deferred.fromCoroutine(read())
+        finding = Deferred.fromCoroutine(find())
         try:
             seating = Deferred.fromCoroutine(self._seat(agent_id, limits, warm=warm))
             socket = self._state_dir.socket(agent_id)
             self._closers[agent_id] = await self._listen(principal, socket)
             cgroup = await seating
         except BaseException:
-            reading.addErrback(lambda _: None).cancel()
+            finding.addCallbacks(lambda found: found.close(), lambda _: None).cancel()
             raise
-        script, source = await reading
-        warm = warm and _is_text(source)
-        workspace = self._state_dir.workspace(agent_id, os.path.basename(script))
+        script = await finding
+        workspace = self._state_dir.workspace(agent_id, os.path.basename(script.path))
         self._workspaces[agent_id] = workspace
         uid = own_uid(agent_id, self._host, self._bounds)
+        child = self._unborn.get(agent_id)
 
-        def furnish() -> tuple[str, list[str]]:
+        def furnish() -> tuple[str, list[str], bool]:
             found = find_python(request.python)
+            source = script.load()
             workspace.create(source, uid, self._state_dir.take_spare())
-            return found
+            if child is not None:
+                child.open_ahead(own_binds(workspace.script, workspace.home, workspace.socket))
+            return *found, _is_text(source)
 
         try:
-            python, prefixes = await to_the_end(self._threads.run(furnish))
+            python, prefixes, is_text = await to_the_end(self._threads.run(furnish))
         except OSError as error:
             raise Unavailable(f"the agent's directories cannot be made: {error.strerror}") from None
+        finally:
+            script.close()
+        warm = warm and is_text
         drawn = functools.partial(
             plan,
             agent_id=agent_id,
@@ -138,7 +145,7 @@ class Places:
             bounds=self._bounds,
             python=python,
             prefixes=prefixes,
-            script=script,
+            script=script.path,
             script_copy=workspace.script,
             home=workspace.home,
             socket=workspace.socket,

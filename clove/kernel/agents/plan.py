@@ -17,6 +17,7 @@ __all__ = [
     "check_request",
     "common_spec",
     "environment",
+    "own_binds",
     "own_uid",
     "plan",
     "settle_limits",
@@ -164,6 +165,15 @@ def _common_binds(host: Host, prefixes: Iterable[str]) -> tuple[Bind, ...]:
     return (*(Bind(prefix, prefix) for prefix in prefixes), library)
 
 
+def own_binds(script_copy: str, home: str, socket: str) -> tuple[Bind, ...]:
+    """What of the host is a sandboxed agent's own; see L{plan}."""
+    return (
+        Bind(os.path.dirname(script_copy), "/app"),
+        Bind(home, "/workspace", writable=True),
+        Bind(socket, SOCKET_INSIDE, writable=True),
+    )
+
+
 def own_uid(agent_id: int, host: Host, bounds: AgentLimits) -> int | None:
     """The user id that a sandboxed agent of a root kernel runs under; None: the kernel's own."""
     return bounds.uid_base + agent_id % 65536 if host.root else None
@@ -213,9 +223,7 @@ def plan(
         )
     binds = [
         *_common_binds(host, prefixes),
-        Bind(os.path.dirname(script_copy), "/app"),
-        Bind(home, "/workspace", writable=True),
-        Bind(socket, SOCKET_INSIDE, writable=True),
+        *own_binds(script_copy, home, socket),
     ]
     uid = own_uid(agent_id, host, bounds)
     return SandboxSpec(

@@ -11,7 +11,7 @@ from twisted.internet.defer import TimeoutError as NotInTime
 
 from clove.errors import InvalidRequest, PermissionDenied, TimedOut
 from clove.kernel.agents.exposure import NOTHING, grants_of
-from clove.kernel.calls.scripts import read_script
+from clove.kernel.calls.scripts import find_script
 from clove.kernel.principal import Kind
 from clove.kernel.registry import check_name
 from clove.messages.agents import (
@@ -64,9 +64,9 @@ async def spawn(ctx: Context, request: SpawnRequest) -> SpawnReply:
             "an agent without the network cannot give it to another", rule="network"
         )
     agents = ctx.kernel.agents
-    read = functools.partial(read_script, ctx, request.script, agents.script_limit)
+    find = functools.partial(find_script, ctx, request.script, agents.script_limit)
     grants = _grants(principal, request, wanted)
-    agent = await agents.spawn(principal, request, permissions, read, grants)
+    agent = await agents.spawn(principal, request, permissions, find, grants)
     return SpawnReply(
         id=agent.agent_id,
         agent_id=agent.agent_id,

@@ -1,4 +1,4 @@
-"""Reading the script of a SPAWN as its caller sees it."""
+"""Finding the script of a SPAWN as its caller sees it."""
 
 from __future__ import annotations
 
@@ -9,23 +9,56 @@ from typing import TYPE_CHECKING
 from clove.errors import InvalidRequest, LimitExceeded, NotFound
 from clove.kernel.calls.files import require_view
 from clove.kernel.files.lookup import find
-from clove.kernel.threads import to_the_end
 from clove.policy import check_read
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from clove.kernel.context import Context
+    from clove.sandbox.interface import IFile
 
-__all__ = ["read_script"]
+__all__ = ["ScriptFile", "find_script"]
 
 
-async def read_script(ctx: Context, path: str, limit: int) -> tuple[str, bytes]:
-    """The script's real path and its bytes; the caller must be allowed to read it.
+class ScriptFile:
+    """A script that was found and may be read.
 
-    @param limit: bytes that a script may have.
+    @ivar path: its real path.
+    @param opener: opens it, in a thread.
+    @param limit: bytes that it may have.
+    """
+
+    def __init__(self, held: IFile, opener: Callable[[], int], limit: int) -> None:
+        self.path = held.path
+        self._held = held
+        self._opener = opener
+        self._limit = limit
+
+    def load(self) -> bytes:
+        """Its bytes. Blocking.
+
+        @raise CloveError: it cannot be read, is not a regular file, or too long.
+        """
+        with open(self._opener(), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise InvalidRequest("the script is not a regular file")
+            source = file.read(self._limit + 1)
+        if len(source) > self._limit:
+            raise LimitExceeded(f"a script has at most {self._limit} bytes")
+        return source
+
+    def close(self) -> None:
+        """Let go of it. Idempotent."""
+        self._held.close()
+
+
+async def find_script(ctx: Context, path: str, limit: int) -> ScriptFile:
+    """Where a script really is; the caller must be allowed to read it.
+
+    @param limit: bytes that it may have.
     @raise NotFound: there is no such file.
     @raise InvalidRequest: it is not a regular file.
     @raise PermissionDenied: the caller may not read it.
-    @raise LimitExceeded: it is too long.
     """
     principal = ctx.principal
     held = await find(
@@ -39,21 +72,7 @@ async def read_script(ctx: Context, path: str, limit: int) -> tuple[str, bytes]:
     try:
         if held.kind == "missing":
             raise NotFound(f"no such script: {path!r}", hint="give the script's absolute path")
-        descriptor = await held.open(os.O_RDONLY)
-    finally:
+        return ScriptFile(held, await held.opener(os.O_RDONLY), limit)
+    except BaseException:
         held.close()
-    try:
-        source = await to_the_end(ctx.kernel.threads.run(_read, descriptor, limit))
-    finally:
-        os.close(descriptor)
-    return held.path, source
-
-
-def _read(descriptor: int, limit: int) -> bytes:
-    with open(descriptor, "rb", closefd=False) as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise InvalidRequest("the script is not a regular file")
-        source = file.read(limit + 1)
-    if len(source) > limit:
-        raise LimitExceeded(f"a script has at most {limit} bytes")
-    return source
+        raise

@@ -83,5 +83,7 @@ class WarmStart(Confinement):
         namespaces.enter({"user"})
         namespaces.write_id_map("self", uid, uid)
 
-    def _init(self, everybody: Population, ready: Mapping[str, Any]) -> Init:
-        return Init(self._channel, self.spec, everybody, ready, self._program_filter, warm=True)
+    def _init(self, everybody: Population) -> Init:
+        """Signals are at their defaults already."""
+        report = self._report
+        return Init(self._channel, self.spec, everybody, report, self._program_filter, warm=True)

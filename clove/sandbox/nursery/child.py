@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import contextlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 from clove.kernel.threads import Threads
@@ -15,7 +17,7 @@ from clove.sandbox.nursery.ids import IdRange
 from clove.sandbox.nursery.process import NurseryProcess
 from clove.sandbox.nursery.roots import MOST_TREES
 from clove.sandbox.running import Sandbox
-from clove.sandbox.spec import SandboxSpec
+from clove.sandbox.spec import Bind, SandboxSpec
 
 __all__ = ["NewChild"]
 
@@ -27,12 +29,20 @@ class NewChild:
     @ivar nursery: whose root it has.
     @ivar ids: None for a kernel without root.
     @ivar cgroup: it was born in it.
+    @ivar held: mounts for it that are open already.
     """
 
     process: ForkedProcess
     nursery: NurseryProcess
     ids: IdRange | None
     cgroup: AgentCgroup | None = None
+    held: Handover = field(default_factory=Handover)
+
+    def open_ahead(self, binds: Iterable[Bind]) -> None:
+        """Open what it will have for sure, so that L{settle} need not. Blocking."""
+        if self.ids is not None:
+            with contextlib.suppress(OSError):  # L{settle} meets it again
+                self.held.take(binds)
 
     def completed(self, spec: SandboxSpec) -> SandboxSpec | None:
         """A spec with the system's parts, if this child can be what it says; else None."""
@@ -62,16 +72,17 @@ class NewChild:
             facts["inside_uid"] = self.ids.inside(spec.uid)
         if not more.whole:
             facts |= {"beyond": dict(more.files), "links": {}, "files": {}}
-        held = Handover()
         try:
-            if self.ids is not None:
-                await threads.run(held.take, more.binds)
-            facts["binds"] = held.describe(more.binds)
-            sandbox.attach(self.process, self.process.control, facts, held.trees)
+            missing = self.held.missing(more.binds) if self.ids is not None else ()
+            if missing:
+                await threads.run(self.held.take, missing)
+            facts["binds"] = self.held.describe(more.binds)
+            sandbox.attach(self.process, self.process.control, facts, self.held.trees)
             self.process.adopt(sandbox.streams)  # which may hear of its end at once
         finally:
-            held.close()
+            self.held.close()
 
     def abandon(self) -> None:
         """Nobody wants it: it ends."""
+        self.held.close()
         self.process.abandon()

@@ -44,6 +44,10 @@ class Handover:
             self._numbers[bind] = len(self.trees)
             self.trees.append(tree)
 
+    def missing(self, binds: Iterable[Bind]) -> list[Bind]:
+        """Those that have not been opened."""
+        return [bind for bind in binds if bind not in self._numbers]
+
     def describe(self, binds: Iterable[Bind]) -> list[dict[str, Any]]:
         """Binds as they are read on the other side, without those that the host lacks."""
         described = (self._describe(bind) for bind in binds)

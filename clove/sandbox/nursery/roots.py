@@ -11,7 +11,7 @@ import os
 
 from clove.sandbox import mounts, syscalls
 from clove.sandbox.mounts import NOEXEC, NOSUID
-from clove.sandbox.root import DEVICE_LINKS, DEVICES, PrivateRoot, bound, new_proc
+from clove.sandbox.root import DEVICE_LINKS, DEVICES, TMP_BYTES, PrivateRoot, bound, new_proc
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,10 +31,14 @@ SCRATCH_BYTES = 64 << 10
 
 
 def receive_trees(binds: Sequence[dict[str, Any]], trees: Sequence[int]) -> None:
-    """Let binds that the kernel has opened name their descriptor."""
+    """Let binds that the kernel has opened name their descriptor; the others are closed."""
+    unused = set(trees)
     for bind in binds:
         if "tree" in bind:
             bind["tree"] = trees[bind["tree"]]
+            unused.discard(bind["tree"])
+    for descriptor in unused:
+        os.close(descriptor)
 
 
 class BaseRoot(PrivateRoot):
@@ -75,12 +79,16 @@ class BaseRoot(PrivateRoot):
 class RootOnBase(PrivateRoot):
     """A child's root: its copy of the nursery's, with its own mounts."""
 
+    _scratch: Mapping[str, Any] = {}
+
     def begin(self) -> None:
         """Do what needs no spec, in the namespaces that the child was made in."""
         self._root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         os.chroot(".")  # the host's, as the nursery knew it
         mounts.make_private()
         self._mount_proc(new_proc())
+        self._scratch = {"tmpfs": {"/tmp": TMP_BYTES}, "executables": None}  # noqa: S108
+        self._add_scratch(self._scratch)
 
     def close(self) -> None:
         """The spec asks for another root."""
@@ -94,7 +102,8 @@ class RootOnBase(PrivateRoot):
             which this root differs.
         """
         binds = [(bind["target"], tree) for bind in spec["binds"] if (tree := bound(bind)) >= 0]
-        self._add_scratch(spec)
+        if any(spec[name] != usual for name, usual in self._scratch.items()):
+            self._add_scratch(spec)  # on top
         if spec["beyond"]:
             self._cover_files(spec["beyond"])
         for target, tree in binds:

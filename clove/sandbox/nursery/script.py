@@ -62,9 +62,7 @@ class Script:
         _python_signals()
         syscalls.close_from(3)  # the kernel takes it as the word that the program runs
         capabilities.show_memory()
-        os.environ.clear()
-        os.environ.update(self._env)
-        time.tzset()
+        self._set_environment()
         sys.argv = self._argv[1:]
         sys.orig_argv = self._argv
         process_title.change(self._argv, self._env)
@@ -81,6 +79,17 @@ class Script:
         sys.modules["__main__"] = module
         gc.enable()
         return module
+
+    def _set_environment(self) -> None:
+        """Most of it is the nursery's already."""
+        zone = os.environ.get("TZ")
+        for name in os.environ.keys() - self._env.keys():
+            del os.environ[name]
+        for name, value in self._env.items():
+            if os.environ.get(name) != value:
+                os.environ[name] = value
+        if os.environ.get("TZ") != zone:
+            time.tzset()
 
     def _set_path(self, file: str) -> None:
         named = [part for part in self._env.get("PYTHONPATH", "").split(":") if part]

@@ -61,7 +61,7 @@ class Scene:
             closed=lambda principal: self.closed.append(principal.agent_id),
         )
 
-    async def prepare(self, principal: Principal, request: SpawnRequest, read: Any) -> Any:
+    async def prepare(self, principal: Principal, request: SpawnRequest, find: Any) -> Any:
         self.preparing.append(Deferred())
         await self.preparing[-1]
 
@@ -87,10 +87,10 @@ class Scene:
         request = SpawnRequest(name=name, script="/s")
         permissions = for_level(Level.STANDARD)
 
-        async def read() -> tuple[str, bytes]:
-            return "/s", b"pass"
+        async def find() -> Any:
+            raise AssertionError("this preparation needs no script")
 
-        return Deferred.fromCoroutine(self.agents.spawn(OPERATOR, request, permissions, read))
+        return Deferred.fromCoroutine(self.agents.spawn(OPERATOR, request, permissions, find))
 
     def left(self) -> list[object]:
         """What there is of agents."""
