@@ -10,11 +10,11 @@ import functools
 import os
 import sys
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 
 from clove.errors import CloveError, Unavailable
@@ -54,6 +54,23 @@ if TYPE_CHECKING:
     from clove.sandbox.spec import SandboxSpec
 
 __all__ = ["Places", "report"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Furnished:
+    """An agent's directories, and what is in them.
+
+    @ivar python: its interpreter.
+    @ivar prefixes: directories that the interpreter needs.
+    @ivar script: where its script came from.
+    @ivar is_text: the script is not an archive or compiled code, which python runs as well.
+    """
+
+    python: str
+    prefixes: list[str]
+    script: str
+    workspace: Workspace
+    is_text: bool
 
 
 class Places:
@@ -107,45 +124,27 @@ class Places:
         agent_id = principal.agent_id
         limits = self.check(request)
         warm = request.warm and request.sandboxed
-        finding = Deferred.fromCoroutine(find())
+        seating = Deferred.fromCoroutine(self._seat(agent_id, limits, warm=warm))
         try:
-            seating = Deferred.fromCoroutine(self._seat(agent_id, limits, warm=warm))
-            socket = self._state_dir.socket(agent_id)
-            self._closers[agent_id] = await self._listen(principal, socket)
-            cgroup = await seating
+            furnished = await self._furnish(principal, request, find)
         except BaseException:
-            finding.addCallbacks(lambda found: found.close(), lambda _: None).cancel()
+            await to_the_end(DeferredList([seating], consumeErrors=True))
             raise
-        script = await finding
-        workspace = self._state_dir.workspace(agent_id, os.path.basename(script.path))
-        self._workspaces[agent_id] = workspace
-        uid = own_uid(agent_id, self._host, self._bounds)
-        child = self._unborn.get(agent_id)
-
-        def furnish() -> tuple[str, list[str], bool]:
-            found = find_python(request.python)
-            source = script.load()
-            workspace.create(source, uid, self._state_dir.take_spare())
-            if child is not None:
-                child.open_ahead(own_binds(workspace.script, workspace.home, workspace.socket))
-            return *found, _is_text(source)
-
-        try:
-            python, prefixes, is_text = await to_the_end(self._threads.run(furnish))
-        except OSError as error:
-            raise Unavailable(f"the agent's directories cannot be made: {error.strerror}") from None
-        finally:
-            script.close()
-        warm = warm and is_text
+        cgroup = await seating
+        workspace = furnished.workspace
+        child = None if furnished.is_text else self._unborn.pop(agent_id, None)
+        if child is not None:
+            child.abandon()
+        warm = warm and furnished.is_text
         drawn = functools.partial(
             plan,
             agent_id=agent_id,
             host=self._host,
             limits=limits,
             bounds=self._bounds,
-            python=python,
-            prefixes=prefixes,
-            script=script.path,
+            python=furnished.python,
+            prefixes=furnished.prefixes,
+            script=furnished.script,
             script_copy=workspace.script,
             home=workspace.home,
             socket=workspace.socket,
@@ -173,9 +172,6 @@ class Places:
             child = self._unborn.pop(agent_id, None)
             if child is None and warm and agent.restarts:
                 child = await self._launcher.fork(cgroup)
-            elif child is not None and not warm:
-                child.abandon()
-                child = None
             try:
                 sandbox = await self._launcher.launch(
                     made, agent.logbook.take, fallback, gateway.adopt, child
@@ -211,6 +207,39 @@ class Places:
             return sandbox
 
         return launch
+
+    async def _furnish(self, principal: Principal, request: SpawnRequest, find: Find) -> _Furnished:
+        """An agent's socket, and its directories with its script."""
+        agent_id = principal.agent_id
+        finding = Deferred.fromCoroutine(find())
+        try:
+            self._closers[agent_id] = await self._listen(
+                principal, self._state_dir.socket(agent_id)
+            )
+        except BaseException:
+            finding.addCallbacks(lambda found: found.close(), lambda _: None).cancel()
+            raise
+        script = await finding
+        workspace = self._state_dir.workspace(agent_id, os.path.basename(script.path))
+        self._workspaces[agent_id] = workspace
+        uid = own_uid(agent_id, self._host, self._bounds)
+        child = self._unborn.get(agent_id)
+
+        def furnish() -> _Furnished:
+            python, prefixes = find_python(request.python)
+            source = script.load()
+            workspace.create(source, uid, self._state_dir.take_spare())
+            if child is not None:
+                child.open_ahead(own_binds(workspace.script, workspace.home, workspace.socket))
+            is_text = b"\0" not in source
+            return _Furnished(python, prefixes, script.path, workspace, is_text)
+
+        try:
+            return await to_the_end(self._threads.run(furnish))
+        except OSError as error:
+            raise Unavailable(f"the agent's directories cannot be made: {error.strerror}") from None
+        finally:
+            script.close()
 
     async def throwaway(self, principal: Principal, number: int) -> Throwaway:
         """Places like a principal's, for another program.
@@ -292,11 +321,6 @@ class Places:
                 await self._threads.run(workspace.remove)
         except (OSError, CloveError) as error:
             self.log.warn("agent {id} left something behind: {error}", id=agent_id, error=error)
-
-
-def _is_text(source: bytes) -> bool:
-    """A script, not an archive or compiled code that python runs as well."""
-    return b"\0" not in source
 
 
 def _cgroup_limits(limits: Limits) -> CgroupLimits:
