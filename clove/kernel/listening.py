@@ -16,7 +16,7 @@ import resource
 import socket
 import stat
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from twisted.internet.endpoints import UNIXServerEndpoint
@@ -42,6 +42,7 @@ __all__ = [
     "claim_socket",
     "listen",
     "raise_descriptors",
+    "stopped",
     "within_descriptors",
 ]
 
@@ -205,3 +206,10 @@ async def listen(
             reason = getattr(error, "socketError", error)
             raise Unavailable(f"cannot listen on {path}: {reason}") from None
         return port
+
+
+async def stopped(port: Any) -> None:
+    """Close a port; returns when it is closed."""
+    stopping = port.stopListening()
+    if stopping is not None:
+        await stopping

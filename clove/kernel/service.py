@@ -40,6 +40,7 @@ from clove.kernel.listening import (
     claim_socket,
     listen,
     raise_descriptors,
+    stopped,
     within_descriptors,
 )
 from clove.kernel.llm import LLM
@@ -47,6 +48,7 @@ from clove.kernel.mail import Mailboxes
 from clove.kernel.metrics import Metrics
 from clove.kernel.pending import AsyncResults
 from clove.kernel.registry import Registry
+from clove.kernel.reports import Reports
 from clove.kernel.sessions import Sessions
 from clove.kernel.state import StateStore
 from clove.kernel.table import TABLE
@@ -102,15 +104,15 @@ class KernelService(Service):
         self._cgroups = _find_cgroups(self.log, ids.nursery if ids is not None else None)
         host_view = HostView(self._threads, self._launcher, os.getcwd())
         audit = AuditLog(reactor, limits.audit)
-        self._events = EventBus(reactor, limits.events)
-        self._audit = audit
+        events = EventBus(reactor, limits.events)
+        self._reports = Reports(events, audit)
         self._resolver = KnownHosts(config.egress.hosts, reactor.nameResolver)
         self._gateways = Gateways(
             reactor,
             limits.gateway,
             self._resolver,
             refused=self._connection_refused,
-            carried=self._connection_carried,
+            carried=self._reports.connection_carried,
         )
         self._places = self._make_places()
         self._nursery = Nursery(
@@ -141,9 +143,9 @@ class KernelService(Service):
             clock=reactor,
             registry=self._registry,
             agents=agents,
-            mail=Mailboxes(reactor, limits.mail, self._mail_event),
-            state=StateStore(reactor, limits.state, self._state_event),
-            events=self._events,
+            mail=Mailboxes(reactor, limits.mail, self._reports.mail),
+            state=StateStore(reactor, limits.state, self._reports.state),
+            events=events,
             audit=audit,
             metrics=Metrics(
                 reactor,
@@ -222,7 +224,7 @@ class KernelService(Service):
 
         def close() -> Deferred[Any]:
             self._sessions.close_all(principal)
-            return Deferred.fromCoroutine(_stopped(port))
+            return Deferred.fromCoroutine(stopped(port))
 
         return close
 
@@ -242,46 +244,15 @@ class KernelService(Service):
             part.close(agent_id)
 
     def _agent_event(self, agent: Agent, event: str, data: dict[str, Any]) -> None:
-        facts = {"agent_id": agent.agent_id, "agent_name": agent.name, **data}
-        self._events.publish(event, facts, agent.agent_id)
-        good = event not in ("AGENT_ESCALATED",)
-        self._audit.record("AGENT_LIFECYCLE", event, agent.agent_id, agent.name, good, data)
+        self._reports.agent(agent, event, data)
         if event == "AGENT_EXITED":
             self.kernel.mail.release(agent.agent_id)
-
-    def _mail_event(self, to: int, sender: int, sender_name: str, message_id: int) -> None:
-        if self._events.wanted("MESSAGE_RECEIVED"):
-            data = {"message_id": message_id, "from": sender, "from_name": sender_name}
-            self._events.publish("MESSAGE_RECEIVED", data, sender, lambda seen: seen == to)
-
-    def _state_event(self, agent_id: int, key: str, scope: str, action: str) -> None:
-        if self._events.wanted("STATE_CHANGED"):
-            data = {"key": key, "scope": scope, "action": action}
-            private = scope == "agent"
-            self._events.publish(
-                "STATE_CHANGED",
-                data,
-                agent_id,
-                (lambda seen: seen == agent_id) if private else None,
-            )
 
     def _connection_refused(
         self, principal: Principal, host: str, port: int, rule: str, reason: str
     ) -> None:
-        agent_id = principal.agent_id
-        details = {"host": host, "port": port, "rule": rule, "error": reason}
-        self._audit.record(
-            "NETWORK", "CONNECTION_REFUSED", agent_id, principal.name, False, details
-        )
+        self._reports.connection_refused(principal, host, port, rule, reason)
         self._dispatcher.publish_blocked(principal, "CONNECT", rule)
-
-    def _connection_carried(
-        self, principal: Principal, host: str, port: int, sent: int, received: int
-    ) -> None:
-        details = {"host": host, "port": port, "sent": sent, "received": received}
-        self._audit.record(
-            "NETWORK", "CONNECTION_ENDED", principal.agent_id, principal.name, True, details
-        )
 
     def _later(self, work: Awaitable[Any]) -> None:
         """Background work: tracked, its failure logged."""
@@ -359,7 +330,7 @@ class KernelService(Service):
     async def _stop(self) -> None:
         """Drain: no new connections, agents end, replies go out, then the rest."""
         for port in self._ports:
-            await _stopped(port)
+            await stopped(port)
         if self._sweep is not None and self._sweep.running:
             self._sweep.stop()
         await self.kernel.attempts.stop()
@@ -400,12 +371,6 @@ def _find_cgroups(log: Logger, spawner_uid: int | None) -> CgroupTree | None:
     except CgroupsUnavailable as error:
         log.info("agents get no cgroups: {reason}", reason=str(error))
         return None
-
-
-async def _stopped(port: Any) -> None:
-    stopping = port.stopListening()
-    if stopping is not None:
-        await stopping
 
 
 def make_service(

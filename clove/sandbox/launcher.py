@@ -23,12 +23,13 @@ from clove.sandbox.agent_cgroup import AgentCgroup
 from clove.sandbox.channel import socket_pair
 from clove.sandbox.host import HostView
 from clove.sandbox.interface import Command, ExitStatus, IRunning, Output
+from clove.sandbox.launch_limits import LaunchLimits
 from clove.sandbox.layout import with_system
 from clove.sandbox.nursery.child import NewChild
 from clove.sandbox.nursery.nursery import Nursery
 from clove.sandbox.pipes import InputPipe
 from clove.sandbox.remedies import weaker
-from clove.sandbox.running import Egress, LaunchLimits, Process, Sandbox
+from clove.sandbox.running import Egress, Process, Sandbox
 from clove.sandbox.spec import SandboxSpec
 
 __all__ = ["HostCommand", "LaunchLimits", "Launcher"]

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
-import msgspec
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ProcessExitedAlready
 from twisted.internet.interfaces import IProcessTransport
@@ -25,34 +24,20 @@ from clove.sandbox.agent_cgroup import AgentCgroup
 from clove.sandbox.channel import ControlSocket
 from clove.sandbox.forked import ForkedProcess
 from clove.sandbox.interface import Command, ExitStatus, IFile, IRunning, ISandbox, IView, Output
+from clove.sandbox.launch_limits import LaunchLimits
 from clove.sandbox.pidfd import ProcessHandle
 from clove.sandbox.refusals import path_refused, program_refused
 from clove.sandbox.remote import RemoteCommand, RemoteFile
 from clove.sandbox.requests import Requests
 from clove.sandbox.spec import Isolation, SandboxSpec
 
-__all__ = ["LaunchLimits", "Process", "Sandbox"]
+__all__ = ["Process", "Sandbox"]
 
 Egress = Callable[[list[int]], None]
 """Takes sockets made inside (L{clove.sandbox.outlet}), to be closed by the taker."""
 
 MAIN = 0
 """The main program's number in the messages of init."""
-
-
-class LaunchLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Bounds of every sandbox."""
-
-    launch_timeout: float = 10.0
-    """Seconds until the program must run; then the launch fails and nothing is left."""
-    request_timeout: float = 10.0
-    """Seconds for init to answer a request; then the request fails with `timeout`."""
-    commands: int = 64
-    """Commands at once in one sandbox; one more is refused with `limit_exceeded`."""
-    handles: int = 64
-    """Resolved paths held at once in one sandbox; one more is refused likewise."""
-    requests: int = 256
-    """Requests to one init under way at once; one more is refused likewise."""
 
 
 class Streams(ProcessProtocol):

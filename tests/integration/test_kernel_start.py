@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from clove import CloveClient
 from tests.conformance.peer import Peer
 from tests.integration.conftest import KernelProcess
+from tests.integration.nurseries import until_warm
 
 
 def refused(kernel: KernelProcess, *options: str) -> str:
@@ -68,6 +70,10 @@ def test_connections_do_not_use_up_the_descriptors(own_kernel: KernelProcess) ->
     own_kernel.start()
     path = Path(own_kernel.directory, "a")
     path.write_text("content")
+    script = Path(own_kernel.directory, "agent.py")
+    script.write_text("pass")
+    with CloveClient(own_kernel.socket) as client:  # its own beginnings take some, too
+        client.wait(until_warm(client, str(script))["id"])
     with contextlib.ExitStack() as stack:
         peers = [stack.enter_context(Peer(own_kernel.socket)) for _ in range(100)]
         for peer in peers:

@@ -47,7 +47,7 @@ def _told(env: Mapping[str, str]) -> dict[str, str]:
 
 def beyond(base: SandboxSpec, spec: SandboxSpec) -> Beyond:
     """What is left to do for a root that is to be as the spec says."""
-    shared = set(base.binds)
+    shared = {bind for bind in base.binds if not _is_hidden(bind.target)}
     binds = tuple(bind for bind in spec.binds if bind not in shared)
     files = {path: text for path, text in spec.files.items() if base.files.get(path) != text}
     whole = (
@@ -58,6 +58,11 @@ def beyond(base: SandboxSpec, spec: SandboxSpec) -> Beyond:
         or any(not _has_place(bind.target, base) for bind in binds)
     )
     return Beyond(True, spec.binds, spec.files) if whole else Beyond(False, binds, files)
+
+
+def _is_hidden(target: str) -> bool:
+    """A child's own mounts hide what the nursery has there, as an interpreter below /tmp."""
+    return any(target.startswith(f"{place}/") for place in (*OWN_TMPFS, *OWN_PLACES))
 
 
 def _has_place(target: str, base: SandboxSpec) -> bool:

@@ -78,6 +78,13 @@ def test_covers_over_what_both_have_are_put_on_the_base() -> None:
     assert (more.whole, more.binds) == (False, (*OWN, cover))
 
 
+def test_what_a_childs_tmpfs_hides_is_mounted_once_more() -> None:
+    prefix = Bind("/tmp/checkout/.venv", "/tmp/checkout/.venv")
+    base = replace(BASE, binds=(*BASE.binds, prefix))
+    more = beyond(base, replace(AGENT, binds=(*base.binds, *OWN)))
+    assert (more.whole, more.binds) == (False, (prefix, *OWN))
+
+
 @pytest.mark.parametrize(
     "changes",
     [
