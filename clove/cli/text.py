@@ -72,5 +72,5 @@ def duration(since: str, now: datetime) -> timedelta:
 
 def default_name(stem: str) -> str:
     """An agent's name from its script's file name without the ending."""
-    name = _NAME_CHARACTERS.sub("_", stem).replace("..", "__")[:100]
+    name = _NAME_CHARACTERS.sub("_", stem).replace("..", "__")[:100].rstrip(" ")
     return name if name[:1].isalnum() or name[:1] == "_" else f"_{name}"

@@ -46,7 +46,7 @@ __all__ = [
     "within_descriptors",
 ]
 
-KEPT = 80
+KEPT = 64
 """Descriptors that connections leave to everything else, at least; else a quarter."""
 BACKLOG = 1024
 """Connections that wait to be accepted; more get EAGAIN (listen(2))."""

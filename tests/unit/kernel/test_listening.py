@@ -92,7 +92,7 @@ async def test_an_agents_socket_does_not_change_the_umask_under_the_threads(
 
 
 @pytest.mark.parametrize(
-    ("descriptors", "connections"), [(1 << 20, 4096), (1024, 768), (128, 48), (10, 1)]
+    ("descriptors", "connections"), [(1 << 20, 4096), (1024, 768), (128, 64), (10, 1)]
 )
 def test_connections_leave_descriptors_for_everything_else(
     descriptors: int, connections: int
