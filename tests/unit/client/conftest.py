@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import socket
@@ -61,6 +62,10 @@ class Link:
         with self.sock:
             if self.peer.refusal is not None:
                 self.send(Opcode.HELLO, 0, self.peer.refusal)
+                self.sock.shutdown(socket.SHUT_WR)
+                with contextlib.suppress(OSError):  # closed unread, it would take its word along
+                    while self.sock.recv(1 << 16):
+                        pass
                 return
             try:
                 while data := self.sock.recv(1 << 16):
