@@ -151,8 +151,14 @@ def test_modules_in_the_kernels_directory_are_not_loaded(arena: Arena) -> None:
         marker.touch()
         marker.chmod(0o666)
         assert arena.run("print(1)") == 1
-        unsandboxed = arena.client.spawn("outside", arena.script, sandboxed=False)
-        arena.client.kill(unsandboxed["id"])
+        # Python itself looks beside a script; so this one lies elsewhere.
+        elsewhere = Path(arena.kernel.directory, "elsewhere")
+        elsewhere.mkdir()
+        planted.append(elsewhere)
+        script = Path(elsewhere, "agent.py")
+        script.write_text("import json\n")
+        unsandboxed = arena.client.spawn("outside", str(script), sandboxed=False)
+        arena.client.wait(unsandboxed["id"])
         assert marker.read_text() == ""
     finally:
         marker.unlink(missing_ok=True)
