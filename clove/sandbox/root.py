@@ -9,12 +9,11 @@ from clove.sandbox.mounts import NODEV, NOEXEC, NOSUID, RDONLY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
 __all__ = [
     "DEVICES",
-    "DEVICE_LINKS",
     "SHM_BYTES",
     "TMP_BYTES",
     "PrivateRoot",
@@ -93,6 +92,16 @@ class PrivateRoot:
         self._place_root()
         self._add_tmpfs("/dev", 1 << 20, mode="0755")
         self._add_scratch(spec)
+        self._furnish(spec, devices, binds)
+        self._mount_proc(proc)
+
+    def _furnish(
+        self,
+        spec: Mapping[str, Any],
+        devices: Sequence[tuple[str, int]],
+        binds: Sequence[tuple[str, int]],
+    ) -> None:
+        """Attach what is held, later binds inside earlier ones, and make links and files."""
         for name, tree in devices:
             self._attach(tree, f"/dev/{name}")
         for target, tree in binds:
@@ -101,7 +110,6 @@ class PrivateRoot:
             self._link(path, text)
         for path, text in spec["files"].items():
             self._write(path, text)
-        self._mount_proc(proc)
 
     def enter(self, cwd: str) -> None:
         """Make it the root of this process, read-only, and let go of the old one.

@@ -11,7 +11,7 @@ import os
 
 from clove.sandbox import mounts, syscalls
 from clove.sandbox.mounts import NOEXEC, NOSUID
-from clove.sandbox.root import DEVICE_LINKS, DEVICES, TMP_BYTES, PrivateRoot, bound, new_proc
+from clove.sandbox.root import DEVICES, TMP_BYTES, PrivateRoot, bound, new_proc
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,14 +56,7 @@ class BaseRoot(PrivateRoot):
         devices = [(name, mounts.copy(f"/dev/{name}", NOSUID | NOEXEC)) for name in DEVICES]
         self._place_root("/")  # on top of everything, so that it hides nothing
         self._add_tmpfs("/dev", 1 << 20, mode="0755")
-        for name, tree in devices:
-            self._attach(tree, f"/dev/{name}")
-        for target, tree in binds:
-            self._attach(tree, target)
-        for path, text in {**DEVICE_LINKS, **spec["links"]}.items():
-            self._link(path, text)
-        for path, text in spec["files"].items():
-            self._write(path, text)
+        self._furnish(spec, devices, binds)
         for path in PLACES:
             parent, name = self._parent(path)
             mounts.make(parent, name, is_a_directory=True)
