@@ -79,6 +79,7 @@ class NurseryProcess(ProcessProtocol):
             )
         except BaseException:
             ours.close()
+            self.mounts.close()  # it will never be told of an end
             raise
         finally:
             theirs.close()
