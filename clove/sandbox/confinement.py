@@ -13,7 +13,7 @@ import errno
 import os
 import sys
 
-from clove.sandbox import capabilities, landlock, namespaces, program, rlimits, seccomp
+from clove.sandbox import capabilities, landlock, namespaces, rlimits, seccomp
 from clove.sandbox.control import MAX_FDS
 from clove.sandbox.init import Init
 from clove.sandbox.outlet import make_outlet
@@ -52,6 +52,7 @@ class Confinement:
         self._is_root = os.geteuid() == 0
         self._outside = outside
         self._landlock = 0
+        self._scoped = True
         self._program_filter = b""
 
     def run(self) -> None:
@@ -144,16 +145,15 @@ class Confinement:
         rlimits.apply({**self.spec["rlimits"], "core": 0})
         if self.spec["nice"]:
             os.nice(self.spec["nice"])
-        # Waking many inits at once must not push the kernel aside (sched(7));
-        # the programs that init starts are scheduled as usual.
-        policy = os.SCHED_BATCH | os.SCHED_RESET_ON_FORK
-        os.sched_setscheduler(0, policy, os.sched_param(0))
+        # Many that wake at once must not push the kernel aside (sched(7)).
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
         if self.spec["umask"] is not None:
             os.umask(self.spec["umask"])
 
     def _confine_files(self) -> None:
         if self.spec["landlock"] and "mnt" in self._kinds:
-            self._landlock = landlock.restrict(landlock.rules(self.spec, DEVICES))
+            rules = landlock.rules(self.spec, DEVICES)
+            self._landlock = landlock.restrict(rules, scoped=self._scoped)
 
     def _filter_calls(self) -> None:
         """Filter everything from here on; the filter for programs is kept for them."""
@@ -167,12 +167,13 @@ class Confinement:
 
     def _serve(self) -> None:
         everybody: Population = Namespace() if "pid" in self._kinds else Descendants()
-        self._init(everybody).serve()
-
-    def _init(self, everybody: Population) -> Init:
-        program.reset_signals()
         sys.path.clear()  # nothing is ever imported from inside
-        return Init(self._channel, self.spec, everybody, self._report, self._program_filter)
+        init = Init(self._channel, self.spec, everybody, self._report, self._program_filter)
+        init.serve(self._started())
+
+    def _started(self) -> tuple[int, int] | None:
+        """The main program, if it is there already; see L{Init.serve}."""
+        return None
 
     def _report(self) -> dict[str, Any]:
         """What has come of it all, once the main program runs."""

@@ -95,9 +95,10 @@ class Channel:
         rights = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
         self._socket.sendmsg([packet], rights, _socket.MSG_NOSIGNAL)
 
-    def receive(self) -> tuple[dict[str, Any], list[int]] | None:
+    def receive(self, onward: Channel | None = None) -> tuple[dict[str, Any], list[int]] | None:
         """Wait for a message and its descriptors (close-on-exec); None at the end.
 
+        @param onward: gets a copy of the message, without the descriptors.
         @raise BadMessage: the kernel sent nonsense.
         """
         while True:
@@ -106,6 +107,8 @@ class Channel:
             )
             if not packet:
                 return None
+            if onward is not None:
+                onward._socket.send(packet, _socket.MSG_NOSIGNAL)
             message = self._assembler.feed(packet)
             if message is not None:
                 return message, _descriptors(ancillary)

@@ -19,7 +19,7 @@ if __name__ == "__main__":
         _package.__path__ = [_path]
         sys.modules[_name] = _package
 
-from clove.sandbox import capabilities, namespaces, syscalls
+from clove.sandbox import capabilities, namespaces, program, syscalls
 from clove.sandbox.confinement import Confinement, perform
 from clove.sandbox.control import Channel
 
@@ -139,6 +139,7 @@ class ColdStart(Confinement):
 def main() -> None:
     """Read the spec from the control socket and carry it out."""
     os.setsid()  # signals of the kernel's terminal are the kernel's
+    program.reset_signals()
     syscalls.close_from(CONTROL + 1)
     channel = Channel(CONTROL)
     received = channel.receive()

@@ -33,8 +33,6 @@ class Init:
     """Serves one sandbox until its main program has ended.
 
     @param report: makes the message that the main program runs.
-    @param warm: the main program runs in the interpreter that there is; the
-        process that is to run it comes back from L{serve} by L{program.Forked}.
     """
 
     def __init__(
@@ -44,15 +42,12 @@ class Init:
         population: Population,
         report: Callable[[], dict[str, Any]],
         program_filter: bytes,
-        *,
-        warm: bool = False,
     ) -> None:
         self._channel = channel
         self._spec = spec
         self._population = population
         self._report = report
         self._program_filter = program_filter
-        self._warm = warm
         self._jobs: dict[int, int] = {}  # pid here to job number
         self._starting: dict[int, int] = {}  # descriptor of program.start to pid
         self._held: dict[int, openat2.Held] = {}
@@ -61,13 +56,18 @@ class Init:
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
 
-    def serve(self) -> None:
-        """Start the main program and serve until it, and then everything, is gone."""
+    def serve(self, started: tuple[int, int] | None = None) -> None:
+        """Start the main program and serve until it, and then everything, is gone.
+
+        @param started: what L{program.start} gives, of one that is there already.
+        """
         null = program.open_null()
         if self._spec["namespaces"]:  # nothing opened outside is handed on
             os.dup2(null, 0)
-        argv = None if self._warm else self._spec["argv"]
-        self._start(MAIN, argv, self._spec["env"], self._spec["cwd"], (0, 1, 2))
+        if started is None:
+            self._start(MAIN, self._spec["argv"], self._spec["env"], self._spec["cwd"], (0, 1, 2))
+        else:
+            self._watch(MAIN, *started)
         for stream in (0, 1, 2):  # the agent's pipes are its own from now on
             os.dup2(null, stream)
         os.close(null)
@@ -87,14 +87,15 @@ class Init:
     def _start(
         self,
         job: int,
-        argv: list[str] | None,
+        argv: list[str],
         env: Mapping[str, str],
         cwd: str,
         streams: tuple[int, ...],
     ) -> None:
-        pid, reader = program.start(
-            self._channel, job, argv, env, cwd, streams, self._program_filter
-        )
+        call_filter = self._program_filter
+        self._watch(job, *program.start(self._channel, job, argv, env, cwd, streams, call_filter))
+
+    def _watch(self, job: int, pid: int, reader: int) -> None:
         self._jobs[pid] = job
         self._starting[reader] = pid
         self._poll.register(reader, select.POLLIN)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _socket
+import contextlib
 import errno
 import fcntl
 import os
@@ -19,11 +20,14 @@ __all__ = [
     "FLAGS",
     "INSIDE_ID",
     "become_inside_user",
+    "become_user",
     "enter",
     "enter_mapped",
     "forbid_nesting",
     "identities",
+    "join",
     "new_session_keyring",
+    "open_own",
     "raise_loopback",
     "start_clocks",
     "write_id_map",
@@ -64,16 +68,40 @@ def enter(kinds: Collection[str]) -> None:
         syscalls.unshare(flags)
 
 
+def open_own(kinds: Collection[str]) -> list[int]:
+    """Descriptors of the namespaces that this process is in, or its children will be.
+
+    Kinds that the kernel is built without are left out.
+    """
+    found = []
+    for kind in kinds:
+        with contextlib.suppress(FileNotFoundError):
+            found.append(os.open(f"/proc/self/ns/{_entry(kind)}", os.O_RDONLY | os.O_CLOEXEC))
+    return found
+
+
+def join(namespace: int) -> None:
+    """Move into a namespace that is there.
+
+    @param namespace: a descriptor of it.
+    @raise OSError: not the right to, and others of setns(2).
+    """
+    syscalls.setns(namespace)
+
+
 def identities() -> dict[str, str]:
     """Kind to the name of the namespace that this process is in, or its children will be."""
     found = {}
     for kind in FLAGS:
-        name = "time_for_children" if kind == "time" else kind
         try:
-            found[kind] = os.readlink(f"/proc/self/ns/{name}")
+            found[kind] = os.readlink(f"/proc/self/ns/{_entry(kind)}")
         except FileNotFoundError:  # the kernel is built without this kind
             continue
     return found
+
+
+def _entry(kind: str) -> str:
+    return "time_for_children" if kind == "time" else kind
 
 
 def write_id_map(process: str, outside_uid: int, outside_gid: int) -> None:
@@ -128,6 +156,14 @@ def become_inside_user() -> None:
     """Take on the inside user; real, effective and saved."""
     os.setresgid(INSIDE_ID, INSIDE_ID, INSIDE_ID)
     os.setresuid(INSIDE_ID, INSIDE_ID, INSIDE_ID)
+
+
+def become_user(uid: int) -> None:
+    """Be one user and group alone; capabilities stay if neither it nor the caller is root."""
+    if uid != os.geteuid():
+        os.setgroups([])
+        os.setresgid(uid, uid, uid)
+        os.setresuid(uid, uid, uid)
 
 
 def start_clocks() -> None:

@@ -12,21 +12,17 @@ from clove.sandbox import capabilities, seccomp
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from typing import Any
+    from typing import Any, NoReturn
 
     from clove.sandbox.control import Channel
 
-__all__ = ["Forked", "execute", "open_null", "reset_signals", "result", "start"]
-
-
-class Forked(BaseException):
-    """Unwinds a process that is to go on as the program, without an exec."""
+__all__ = ["execute", "fail", "open_null", "reset_signals", "result", "start"]
 
 
 def start(
     channel: Channel,
     job: int,
-    argv: Sequence[str] | None,
+    argv: Sequence[str],
     env: Mapping[str, str],
     cwd: str,
     streams: Sequence[int],
@@ -37,8 +33,6 @@ def start(
     It tells the kernel its job number itself: so the kernel learns its host pid
     from the socket's credentials.
 
-    @param argv: None: the process raises L{Forked}, and runs the program itself;
-        it does so once it closes its descriptors.
     @param streams: descriptors for stdin, stdout and stderr.
     @param call_filter: for seccomp(2), on top of the caller's own; empty: none.
     @return: its pid here, and a descriptor that ends when the program runs or
@@ -65,25 +59,27 @@ def start(
         if call_filter:
             seccomp.load(call_filter)
         step = "exec"
-        if argv is not None:
-            reset_signals()
-            execute(argv, env)
-    except OSError as error:
-        reason = {"step": step, "errno": error.errno, "text": os.strerror(error.errno or 0)}
-        _fail(writer, reason)
+        reset_signals()
+        execute(argv, env)
     except Exception as error:
-        _fail(writer, {"step": step, "errno": errno.EINVAL, "text": str(error)})
-    raise Forked
+        fail(writer, step, error)
 
 
-def _fail(writer: int, reason: dict[str, Any]) -> None:
+def fail(writer: int, step: str, error: Exception) -> NoReturn:
+    """Say why a program does not run, and end.
+
+    @param writer: the other end of what L{result} reads.
+    """
+    number, text = errno.EINVAL, str(error)
+    if isinstance(error, OSError):
+        number, text = error.errno or 0, os.strerror(error.errno or 0)
     try:
-        os.write(writer, json.dumps(reason).encode())
+        os.write(writer, json.dumps({"step": step, "errno": number, "text": text}).encode())
     finally:
         os._exit(127)
 
 
-def execute(argv: Sequence[str], env: Mapping[str, str]) -> None:
+def execute(argv: Sequence[str], env: Mapping[str, str]) -> NoReturn:
     """Become a program, looked up in the PATH that it is given, like execvpe(3).
 
     @raise OSError: EACCES if a file on the PATH may not be run, else the last one.

@@ -24,6 +24,7 @@ __all__ = [
     "pivot_root",
     "prctl",
     "quick_prctl",
+    "setns",
     "umount2",
     "unshare",
 ]
@@ -61,6 +62,11 @@ def call(number: int, *args: int | bytes | None) -> int:
 def unshare(flags: int) -> None:
     """unshare(2)."""
     _check(_libc.unshare(flags), "unshare")
+
+
+def setns(namespace: int) -> None:
+    """setns(2), into a namespace of any kind."""
+    _check(_libc.setns(namespace, 0), "setns")
 
 
 def prctl(option: int, a: int = 0, b: int = 0, c: int = 0, d: int = 0) -> int:

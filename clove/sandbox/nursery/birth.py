@@ -8,11 +8,8 @@ of its own and the rights are gone.
 
 from __future__ import annotations
 
-import os
-
 from clove.sandbox import capabilities, namespaces
 from clove.sandbox.confinement import Confinement
-from clove.sandbox.init import Init
 from clove.sandbox.nursery.roots import RootOnBase, receive_trees
 
 TYPE_CHECKING = False
@@ -22,7 +19,7 @@ if TYPE_CHECKING:
 
     from clove.sandbox.confinement import Step
     from clove.sandbox.control import Channel
-    from clove.sandbox.population import Population
+    from clove.sandbox.nursery.main_program import MainProgram
 
 __all__ = ["BORN_INTO", "WarmStart"]
 
@@ -40,6 +37,7 @@ class WarmStart(Confinement):
     @param trees: detached mounts from the kernel, for the binds that name them
         by their number in `tree`.
     @param root: has begun.
+    @param main: has the spec already.
     """
 
     def __init__(
@@ -49,8 +47,11 @@ class WarmStart(Confinement):
         outside: Mapping[str, str],
         trees: list[int],
         root: RootOnBase,
+        main: MainProgram,
     ) -> None:
         super().__init__(channel, spec, outside)
+        self._main = main
+        self._scoped = False  # it is so since before there was a main program
         receive_trees(spec["binds"], trees)
         if spec["beyond"] is None:
             root.close()
@@ -75,15 +76,15 @@ class WarmStart(Confinement):
     def _drop_to_user(self) -> None:
         """Give up the nursery's user namespace; its mounts are out of reach from now on."""
         uid = self.spec["inside_uid"]
-        if uid != os.geteuid():
-            os.setgroups([])
-            os.setresgid(uid, uid, uid)
-            os.setresuid(uid, uid, uid)
+        namespaces.become_user(uid)
         capabilities.show_memory()  # its own entries in /proc must be writable to it
         namespaces.enter({"user"})
         namespaces.write_id_map("self", uid, uid)
 
-    def _init(self, everybody: Population) -> Init:
-        """Signals are at their defaults already."""
-        report = self._report
-        return Init(self._channel, self.spec, everybody, report, self._program_filter, warm=True)
+    def _start_clocks(self) -> None:
+        super()._start_clocks()
+        self._main.let_in()
+
+    def _started(self) -> tuple[int, int]:
+        self._main.run(self._landlock)
+        return self._main.started

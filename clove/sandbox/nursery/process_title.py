@@ -9,7 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["change"]
+__all__ = ["change", "learn"]
 
 PR_SET_MM = 35
 PR_SET_MM_MAP = 14
@@ -18,6 +18,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _libc.sbrk.restype = ctypes.c_void_p
 _kept: list[ctypes.Array[ctypes.c_char]] = []
 """The texts that the kernel reads from this process's memory from now on."""
+_layout: list[int] = []
 
 
 class _Map(ctypes.Structure):
@@ -46,19 +47,28 @@ class _Map(ctypes.Structure):
     ]
 
 
+def learn(proc: str) -> None:
+    """Read where this process, and every fork of it, has code, stack, data and heap.
+
+    @param proc: a procfs.
+    """
+    with open(f"{proc}/self/stat", "rb") as file:
+        fields = file.read().rpartition(b")")[2].split()
+    # proc_pid_stat(5) counts from 1 and calls the one after the name the third.
+    _layout[:] = [int(fields[number - 3]) for number in (26, 27, 28, 45, 46, 47)]
+
+
 def change(argv: Sequence[str], env: Mapping[str, str]) -> bool:
     """Let this process be seen with these arguments and this environment.
+
+    L{learn} has been called, perhaps before the fork.
 
     @return: False where Linux cannot do it (PR_SET_MM in prctl(2) needs
         CONFIG_CHECKPOINT_RESTORE); then those of the nursery are seen.
     """
     arguments = _strings(argv)
     environment = _strings(f"{name}={value}" for name, value in env.items())
-    with open("/proc/self/stat", "rb") as file:
-        fields = file.read().rpartition(b")")[2].split()
-    # proc_pid_stat(5) counts from 1 and calls the one after the name the third.
-    code, end_code, stack = (int(fields[number - 3]) for number in (26, 27, 28))
-    data, end_data, heap = (int(fields[number - 3]) for number in (45, 46, 47))
+    code, end_code, stack, data, end_data, heap = _layout
     wanted = _Map(
         start_code=code,
         end_code=end_code,

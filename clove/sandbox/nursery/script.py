@@ -43,8 +43,18 @@ class Script:
         self._env = dict(env)
         self._path = list(path)
 
+    def introduce(self) -> None:
+        """Take on environment, arguments and title. It needs nothing of the file system."""
+        self._set_environment()
+        sys.argv = self._argv[1:]
+        sys.orig_argv = self._argv
+        process_title.change(self._argv, self._env)
+
     def run(self) -> None:
-        """Run it in this process. Returns when it has; raises SystemExit as a script does."""
+        """Run it in this process, which has been L{introduce}d as it.
+
+        Returns when it has run; raises SystemExit as a script does.
+        """
         file = self._argv[1]
         module = self._become(file)
         try:
@@ -62,10 +72,6 @@ class Script:
         _python_signals()
         syscalls.close_from(3)  # the kernel takes it as the word that the program runs
         capabilities.show_memory()
-        self._set_environment()
-        sys.argv = self._argv[1:]
-        sys.orig_argv = self._argv
-        process_title.change(self._argv, self._env)
         self._set_path(file)
         _seed()
         module = types.ModuleType("__main__")

@@ -15,12 +15,14 @@ import signal
 import sys
 import threading
 
-from clove.sandbox import capabilities, program, syscalls
+from clove.sandbox import capabilities, landlock, program, syscalls
 from clove.sandbox.confinement import perform
 from clove.sandbox.control import Channel
 from clove.sandbox.namespaces import FLAGS, enter, new_session_keyring, raise_loopback
+from clove.sandbox.nursery import process_title
 from clove.sandbox.nursery.birth import BORN_INTO, WarmStart
 from clove.sandbox.nursery.cloning import clone
+from clove.sandbox.nursery.main_program import fork
 from clove.sandbox.nursery.roots import MOST_TREES, RootOnBase
 from clove.sandbox.nursery.script import Script
 
@@ -49,6 +51,7 @@ def serve(facts: Mapping[str, Any]) -> Script:
     capabilities.hide_memory()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children need no burial
     path = list(sys.path)
+    process_title.learn("proc")
     gc.collect()
     gc.freeze()  # what is shared stays shared
     channel.send({"op": "ready", "left_out": left_out})
@@ -128,16 +131,17 @@ def _grow_up(outside: Mapping[str, str], path: Sequence[str]) -> Script:
         raise_loopback()
         root = RootOnBase()
         root.begin()
-        received = channel.receive()
+        landlock.keep_inside()
+        main = fork(channel, path)
+        if isinstance(main, Script):
+            return main
+        received = channel.receive(main.link)
         if received is not None:
             spec, trees = received
-            perform(WarmStart(channel, spec, outside, trees, root), channel)
+            perform(WarmStart(channel, spec, outside, trees, root, main), channel)
         os._exit(0)
-    except program.Forked:
-        channel.detach()
     except BaseException:
         os._exit(1)
-    return Script(spec["argv"], spec["env"], path)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,146 @@
+"""The process of an agent's main program, made before it is known what will run in it.
+
+A child of the nursery forks it while it waits to be wanted. It follows process 1
+into what that enters, and confines itself as that does, beside it: so a start
+waits for no fork, and for no pages that a fork leaves to be copied.
+"""
+
+from __future__ import annotations
+
+import _socket
+import errno
+import os
+
+from clove.sandbox import namespaces, program, seccomp
+from clove.sandbox.confinement import Confinement
+from clove.sandbox.control import Channel
+from clove.sandbox.init import MAIN
+from clove.sandbox.nursery.rehearsal import rehearse
+from clove.sandbox.nursery.script import Script
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from clove.sandbox.confinement import Step
+
+__all__ = ["MainProgram", "fork"]
+
+
+class MainProgram:
+    """It, as process 1 has it.
+
+    @ivar link: takes what process 1 has to say: the kernel's spec first.
+    @ivar started: pid, and a descriptor that ends when the program runs; see
+        L{program.result}.
+    """
+
+    def __init__(self, link: Channel, started: tuple[int, int]) -> None:
+        self.link = link
+        self.started = started
+
+    def let_in(self) -> None:
+        """Let it follow into the user and time namespaces that this process has made."""
+        opened = namespaces.open_own(("user", "time"))
+        self.link.send({}, opened)
+        for descriptor in opened:
+            os.close(descriptor)
+
+    def run(self, landlock: int) -> None:
+        """Process 1 is confined: let the program run as soon as it is so as well.
+
+        @param landlock: the ABI that holds process 1.
+        """
+        self.link.send({"landlock": landlock})
+        self.link.close()
+
+
+def fork(kernel: Channel, path: Sequence[str]) -> MainProgram | Script:
+    """Fork it; gives the script in it, when that is to be run.
+
+    @param kernel: is told its pid; see L{program.start}.
+    @param path: @see: L{Script}.
+    """
+    ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+    reader, writer = os.pipe2(os.O_CLOEXEC)
+    pid = os.fork()
+    if pid:
+        theirs.close()
+        os.close(writer)
+        return MainProgram(Channel(ours.detach()), (pid, reader))
+    try:
+        kernel.send({"op": "pid", "id": MAIN})
+        kernel.detach()
+        ours.close()
+        link = Channel(theirs.detach())
+        rehearse()
+        received = link.receive()
+        if received is None:  # nobody ever wanted it
+            os._exit(0)
+        spec, _ = received
+        start = Start(link, spec)
+        script = Script(spec["argv"], spec["env"], path)
+        script.introduce()
+        try:
+            start.run()
+        except Exception as error:
+            program.fail(writer, start.step, error)
+        link.detach()
+    except BaseException:
+        os._exit(1)
+    return script
+
+
+class Start(Confinement):
+    """The steps that process 1 has not taken for it already.
+
+    @param link: to process 1.
+    @param spec: as process 1 has it.
+    """
+
+    def __init__(self, link: Channel, spec: Mapping[str, Any]) -> None:
+        super().__init__(link, spec, {})
+        self._scoped = False  # it is so since process 1 was
+
+    def _steps(self) -> list[Step]:
+        return [
+            ("user", self._follow),
+            ("capabilities", self._drop_privileges),
+            ("rlimits", self._set_limits),
+            ("landlock", self._confine_files),
+            ("streams", self._open_streams),
+            ("seccomp", self._filter_calls),
+            ("start", self._await_word),
+        ]
+
+    def _follow(self) -> None:
+        """Wait for process 1 to have its namespaces, and join them."""
+        received = self._channel.receive()
+        if received is None:  # it has failed, and said why
+            os._exit(1)
+        _, opened = received
+        namespaces.become_user(self.spec["inside_uid"])
+        for descriptor in opened:
+            namespaces.join(descriptor)
+            os.close(descriptor)
+
+    def _open_streams(self) -> None:
+        """Stdin is the sandbox's own null, the others are the agent's pipes since birth."""
+        null = program.open_null()
+        os.dup2(null, 0)
+        os.close(null)
+        os.chdir(self.spec["cwd"])
+
+    def _filter_calls(self) -> None:
+        super()._filter_calls()
+        seccomp.load(self._program_filter)
+
+    def _await_word(self) -> None:
+        """Not a line of the agent's runs before process 1 is confined as well."""
+        received = self._channel.receive()
+        if received is None:
+            os._exit(1)
+        word, _ = received
+        if self._landlock < word["landlock"]:
+            raise OSError(errno.EPERM, "Landlock")
