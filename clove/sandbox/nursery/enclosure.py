@@ -82,6 +82,7 @@ class Enclosure(Confinement):
         os.set_inheritable(CONTROL, True)
         capabilities.keep_through_exec()
         facts = {"outside": self._outside, "preload": self.spec["preload"]}
+        facts["rehearsal"] = self.spec["rehearsal"]
         words = [self.spec["argv"][0], SERVER, json.dumps(facts)]
         os.execve(words[0], words, self.spec["env"])  # noqa: S606
 

@@ -20,7 +20,7 @@ from clove.sandbox.nursery.script import Script
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from clove.sandbox.confinement import Step
@@ -56,11 +56,11 @@ class MainProgram:
         self.link.close()
 
 
-def fork(kernel: Channel, path: Sequence[str]) -> MainProgram | Script:
+def fork(kernel: Channel, path: Sequence[str], others: Callable[[], None]) -> MainProgram | Script:
     """Fork it; gives the script in it, when that is to be run.
 
     @param kernel: is told its pid; see L{program.start}.
-    @param path: @see: L{Script}.
+    @param path, others: see L{rehearse}.
     """
     ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
     reader, writer = os.pipe2(os.O_CLOEXEC)
@@ -70,11 +70,12 @@ def fork(kernel: Channel, path: Sequence[str]) -> MainProgram | Script:
         os.close(writer)
         return MainProgram(Channel(ours.detach()), (pid, reader))
     try:
+        os.chroot(".")  # as process 1 does, whose pivot_root(2) takes along who is there
         kernel.send({"op": "pid", "id": MAIN})
         kernel.detach()
         ours.close()
         link = Channel(theirs.detach())
-        rehearse()
+        rehearse(path, others)
         received = link.receive()
         if received is None:  # nobody ever wanted it
             os._exit(0)

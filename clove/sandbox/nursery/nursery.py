@@ -33,6 +33,7 @@ HEALTHY_AFTER = 60.0
 """Seconds that a nursery must have served for its end to be no sign of trouble."""
 CLIENT = "clove.client.blocking"
 """What every agent needs; always loaded."""
+REHEARSAL = "clove.client.rehearsal"
 
 
 class Nursery:
@@ -117,6 +118,7 @@ class Nursery:
             "binds": held.describe(base.binds),
             "ids": None if self._ids is None else self._ids.to_map(),
             "preload": [CLIENT, *self._settings.preload],
+            "rehearsal": REHEARSAL,
         }
 
     def _cannot(self, failure: Failure) -> None:

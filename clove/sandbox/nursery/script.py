@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import atexit
 import builtins
-import gc
 import importlib.machinery
 import os
 import signal
@@ -44,11 +43,13 @@ class Script:
         self._path = list(path)
 
     def introduce(self) -> None:
-        """Take on environment, arguments and title. It needs nothing of the file system."""
+        """Take on what a script has from the start and that needs no file system."""
         self._set_environment()
         sys.argv = self._argv[1:]
         sys.orig_argv = self._argv
         process_title.change(self._argv, self._env)
+        _python_signals()
+        _seed()
 
     def run(self) -> None:
         """Run it in this process, which has been L{introduce}d as it.
@@ -69,11 +70,9 @@ class Script:
 
     def _become(self, file: str) -> types.ModuleType:
         """Set the process up; gives the module that the script is."""
-        _python_signals()
         syscalls.close_from(3)  # the kernel takes it as the word that the program runs
         capabilities.show_memory()
         self._set_path(file)
-        _seed()
         module = types.ModuleType("__main__")
         module.__dict__.update(
             __annotations__={},
@@ -83,7 +82,6 @@ class Script:
             __loader__=importlib.machinery.SourceFileLoader("__main__", file),
         )
         sys.modules["__main__"] = module
-        gc.enable()
         return module
 
     def _set_environment(self) -> None:

@@ -22,13 +22,14 @@ from clove.sandbox.namespaces import FLAGS, enter, new_session_keyring, raise_lo
 from clove.sandbox.nursery import process_title
 from clove.sandbox.nursery.birth import BORN_INTO, WarmStart
 from clove.sandbox.nursery.cloning import clone
+from clove.sandbox.nursery.gaps import close_gaps
 from clove.sandbox.nursery.main_program import fork
 from clove.sandbox.nursery.roots import MOST_TREES, RootOnBase
 from clove.sandbox.nursery.script import Script
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
 __all__ = ["serve"]
@@ -40,7 +41,8 @@ NAMESPACES = sum(FLAGS[kind] for kind in BORN_INTO)
 def serve(facts: Mapping[str, Any]) -> Script:
     """Fork children until the kernel hangs up; returns in them alone, never here.
 
-    @param facts: `outside`, the kernel's own namespaces; `preload`, modules to import.
+    @param facts: `outside`, the kernel's own namespaces; `preload`, modules to import;
+        `rehearsal`, one whose `rehearse` does what main programs often do.
     """
     channel = Channel(CONTROL)
     left_out = _preload(facts["preload"])
@@ -49,11 +51,14 @@ def serve(facts: Mapping[str, Any]) -> Script:
         channel.send({"op": "failed", "step": "preload", "errno": 0, "text": problem})
         os._exit(1)
     capabilities.hide_memory()
+    program.reset_signals()  # here once, and not in each child
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children need no burial
+    rehearse = importlib.import_module(facts["rehearsal"]).rehearse
     path = list(sys.path)
     process_title.learn("proc")
     gc.collect()
     gc.freeze()  # what is shared stays shared
+    close_gaps()
     channel.send({"op": "ready", "left_out": left_out})
     while True:
         try:
@@ -64,7 +69,7 @@ def serve(facts: Mapping[str, Any]) -> Script:
             os._exit(0)
         message, given = received
         if _forked(channel, message["id"], given):
-            return _grow_up(facts["outside"], path)
+            return _grow_up(facts["outside"], path, rehearse)
 
 
 def _preload(modules: Sequence[str]) -> dict[str, str]:
@@ -120,21 +125,20 @@ def _forked(channel: Channel, number: int, given: list[int]) -> bool:
     return False
 
 
-def _grow_up(outside: Mapping[str, str], path: Sequence[str]) -> Script:
+def _grow_up(outside: Mapping[str, str], path: Sequence[str], others: Callable[[], None]) -> Script:
     """Be process 1 of a sandbox to the end; returns in its child, the main program."""
     try:
-        program.reset_signals()
         channel = Channel(CONTROL, most_fds=MOST_TREES)
         # While the kernel finds out what is to run here:
         enter({"cgroup"})
         new_session_keyring()
+        landlock.keep_inside()
+        main = fork(channel, path, others)
+        if isinstance(main, Script):
+            return main
         raise_loopback()
         root = RootOnBase()
         root.begin()
-        landlock.keep_inside()
-        main = fork(channel, path)
-        if isinstance(main, Script):
-            return main
         received = channel.receive(main.link)
         if received is not None:
             spec, trees = received
