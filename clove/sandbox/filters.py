@@ -39,6 +39,7 @@ _ERRNO: Final = 0x00050000
 REFUSE: Final = _ERRNO | errno.EPERM
 UNKNOWN: Final = _ERRNO | errno.ENOSYS
 NO_PROTOCOL: Final = _ERRNO | errno.EPROTONOSUPPORT
+NO_OPTION: Final = _ERRNO | errno.ENOPROTOOPT
 
 NUMBER_OFFSET: Final = 0
 ARCHITECTURE_OFFSET: Final = 4
@@ -55,6 +56,9 @@ IPPROTO_TCP, IPPROTO_UDP = 6, 17
 TCP_ULP, UDP_ENCAP = 31, 100
 """Options that put other protocols (TLS, SMC, ESP, L2TP) on top of a socket: more code
 of the Linux kernel that an unprivileged program reaches, and that none needs."""
+
+SOL_SOCKET, SO_PASSPIDFD, SO_PEERPIDFD = 1, 76, 77
+"""Options that give a pidfd of who is at the other end, the kernel's process for one."""
 
 TERMINAL_REQUESTS: Final = (0x5412, 0x541C, 0x541D, 0x5423)
 """TIOCSTI and TIOCLINUX type into terminals; TIOCCONS takes over the console's
@@ -123,13 +127,24 @@ CHECKS: Final[Mapping[str, list[Item]]] = {
     "setsockopt": [
         _argument(1),
         branch_if_equal(IPPROTO_TCP, "tcp option"),
-        branch_if_equal(IPPROTO_UDP, "udp option", "allow"),
+        branch_if_equal(IPPROTO_UDP, "udp option"),
+        branch_if_equal(SOL_SOCKET, "socket option", "allow"),
         Label("tcp option"),
         _argument(2),
         branch_if_equal(TCP_ULP, "refuse", "allow"),
         Label("udp option"),
         _argument(2),
         branch_if_equal(UDP_ENCAP, "refuse", "allow"),
+    ],
+    "getsockopt": [
+        _argument(1),
+        branch_if_equal(SOL_SOCKET, "socket option", "allow"),
+        Label("socket option"),
+        _argument(2),
+        branch_if_equal(SO_PASSPIDFD, "no option"),
+        branch_if_equal(SO_PEERPIDFD, "no option", "allow"),
+        Label("no option"),
+        result(NO_OPTION),
     ],
     "ioctl": [
         _argument(1),

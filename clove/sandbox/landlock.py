@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Any
 
-__all__ = ["abi", "handled", "keep_inside", "restrict", "rules", "scopes"]
+__all__ = ["abi", "handled", "restrict", "rules", "scopes"]
 
 CREATE_RULESET = 444
 ADD_RULE = 445
@@ -89,21 +89,6 @@ def scopes(version: int) -> int:
     return ABSTRACT_UNIX_SOCKET | SIGNAL if version >= SCOPES_ABI else 0
 
 
-def keep_inside() -> None:
-    """Confine this process and all that it makes from now on to each other, where Linux can.
-
-    They stay so together, whatever L{restrict} says to each of them later.
-    """
-    version = abi()
-    if scopes(version):
-        attributes = struct.pack("@QQQ", 0, 0, scopes(version))
-        ruleset = syscalls.call(CREATE_RULESET, attributes, len(attributes), 0)
-        try:
-            syscalls.call(RESTRICT_SELF, ruleset, 0)
-        finally:
-            os.close(ruleset)
-
-
 def rules(spec: Mapping[str, Any], devices: Iterable[str]) -> list[tuple[str, int]]:
     """Paths inside to the rights below them, from what a spec mounts.
 
@@ -129,7 +114,8 @@ def rules(spec: Mapping[str, Any], devices: Iterable[str]) -> list[tuple[str, in
 def restrict(wanted: Iterable[tuple[str, int]], *, scoped: bool = True) -> int:
     """Confine this process and all that it makes to some rules. Needs no_new_privs.
 
-    @param scoped: confine them to each other as well.
+    @param scoped: keep their signals and abstract sockets among them, and so apart
+        from processes of the same sandbox with rules of their own.
     @return: the ABI that holds it now; 0: it is not confined, because this
         Linux has no Landlock that would do.
     @raise OSError: it has, but it refuses.

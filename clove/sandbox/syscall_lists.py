@@ -28,7 +28,7 @@ _DESCRIPTORS: Final = """
     timerfd_gettime timerfd_settime
 """
 _SOCKETS: Final = """
-    accept accept4 bind connect getpeername getsockname getsockopt listen recvfrom recvmmsg recvmsg
+    accept accept4 bind connect getpeername getsockname listen recvfrom recvmmsg recvmsg
     sendmmsg sendmsg sendto shutdown
 """
 _MEMORY: Final = """
@@ -88,6 +88,7 @@ CHECKED: Final = {
     "unshare": "unshare",
     "socket": "socket",
     "socketpair": "socket",
+    "getsockopt": "getsockopt",
     "setsockopt": "setsockopt",
     "ioctl": "ioctl",
     "personality": "personality",

@@ -209,6 +209,11 @@ with socket.socket() as stream, socket.socket(type=socket.SOCK_DGRAM) as datagra
     attempt("UDP_ENCAP", datagram.setsockopt, 17, 100, 2)
     attempt("TCP_NODELAY", stream.setsockopt, 6, 1, 1)
 
+connection, _ = socket.socketpair()
+attempt("pidfd of the peer", connection.getsockopt, 1, 77)
+attempt("pidfds with messages", connection.setsockopt, 1, 76, 1)
+attempt("credentials of the peer", lambda: len(connection.getsockopt(1, 17, 12)))
+
 attempt("no random addresses", syscall, numbers["personality"], 0x0040000)
 attempt("everything executable", syscall, numbers["personality"], 0x0400000 | HIGH_BITS)
 attempt("personality asked", syscall, numbers["personality"], 0xFFFFFFFF)

@@ -178,6 +178,12 @@ def test_no_other_protocol_is_put_on_a_socket(inside: dict[str, Any]) -> None:
     assert inside["TCP_NODELAY"] is None
 
 
+def test_nobody_gets_a_descriptor_of_the_process_at_the_other_end(inside: dict[str, Any]) -> None:
+    assert inside["pidfd of the peer"] == "ENOPROTOOPT"
+    assert inside["pidfds with messages"] == "ENOPROTOOPT"
+    assert inside["credentials of the peer"] == 12
+
+
 def test_the_execution_domain_stays(inside: dict[str, Any]) -> None:
     assert inside["no random addresses"] == "EPERM"
     assert inside["everything executable"] == "EPERM"

@@ -51,7 +51,7 @@ class WarmStart(Confinement):
     ) -> None:
         super().__init__(channel, spec, outside)
         self._main = main
-        self._scoped = False  # it is so since before there was a main program
+        self._scoped = False  # the main program's rules are its own, see MainStart
         receive_trees(spec["binds"], trees)
         if spec["beyond"] is None:
             root.close()

@@ -80,7 +80,7 @@ def fork(kernel: Channel, path: Sequence[str], others: Callable[[], None]) -> Ma
         if received is None:  # nobody ever wanted it
             os._exit(0)
         spec, _ = received
-        start = Start(link, spec)
+        start = MainStart(link, spec)
         script = Script(spec["argv"], spec["env"], path)
         script.introduce()
         try:
@@ -93,8 +93,12 @@ def fork(kernel: Channel, path: Sequence[str], others: Callable[[], None]) -> Ma
     return script
 
 
-class Start(Confinement):
+class MainStart(Confinement):
     """The steps that process 1 has not taken for it already.
+
+    Landlock's rules are the same for both, but in two domains: with scopes, neither
+    of them (and so no command) could signal the other. The namespaces keep signals
+    and abstract sockets inside.
 
     @param link: to process 1.
     @param spec: as process 1 has it.
@@ -102,7 +106,7 @@ class Start(Confinement):
 
     def __init__(self, link: Channel, spec: Mapping[str, Any]) -> None:
         super().__init__(link, spec, {})
-        self._scoped = False  # it is so since process 1 was
+        self._scoped = False
 
     def _steps(self) -> list[Step]:
         return [

@@ -15,7 +15,7 @@ import signal
 import sys
 import threading
 
-from clove.sandbox import capabilities, landlock, program, syscalls
+from clove.sandbox import capabilities, program, syscalls
 from clove.sandbox.confinement import perform
 from clove.sandbox.control import Channel
 from clove.sandbox.namespaces import FLAGS, enter, new_session_keyring, raise_loopback
@@ -132,7 +132,6 @@ def _grow_up(outside: Mapping[str, str], path: Sequence[str], others: Callable[[
         # While the kernel finds out what is to run here:
         enter({"cgroup"})
         new_session_keyring()
-        landlock.keep_inside()
         main = fork(channel, path, others)
         if isinstance(main, Script):
             return main

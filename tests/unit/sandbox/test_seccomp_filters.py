@@ -16,6 +16,7 @@ from clove.sandbox.syscall_numbers import NUMBERS
 
 ALLOW, KILL = "allow", "kill"
 EPERM, ENOSYS, EPROTONOSUPPORT = "EPERM", "ENOSYS", "EPROTONOSUPPORT"
+ENOPROTOOPT = "ENOPROTOOPT"
 ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7, "i386": 0x40000003, "arm": 0x40000028}
 HIGH_BITS = 0xDEADBEEF << 32
 
@@ -162,6 +163,11 @@ def test_numbers_beyond_all_calls_are_unknown(number: int) -> None:
         ("socketpair", (1, 1, 0), ALLOW),
         ("socketpair", (30, 1, 0), EPERM),  # TIPC
         ("setsockopt", (0, 1, 31), ALLOW),
+        ("setsockopt", (0, 1, 76), ENOPROTOOPT),  # SO_PASSPIDFD
+        ("setsockopt", (0, 6, 76), ALLOW),
+        ("getsockopt", (0, 1, 77), ENOPROTOOPT),  # SO_PEERPIDFD
+        ("getsockopt", (0, 1, 17), ALLOW),  # SO_PEERCRED
+        ("getsockopt", (0, 6, 77), ALLOW),
         ("setsockopt", (0, 6, 1), ALLOW),  # TCP_NODELAY
         ("setsockopt", (0, 6, 31), EPERM),  # TCP_ULP
         ("setsockopt", (0, 6, 100), ALLOW),
