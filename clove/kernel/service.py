@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
@@ -47,6 +46,12 @@ from clove.kernel.llm import LLM
 from clove.kernel.mail import Mailboxes
 from clove.kernel.metrics import Metrics
 from clove.kernel.pending import AsyncResults
+from clove.kernel.process_one import (
+    bury_orphans,
+    hold_signals,
+    is_process_one,
+    release_signals,
+)
 from clove.kernel.registry import Registry
 from clove.kernel.reports import Reports
 from clove.kernel.sessions import Sessions
@@ -68,7 +73,6 @@ if TYPE_CHECKING:
 __all__ = ["KernelService", "make_service", "refusal"]
 
 SWEEP_SECONDS = 1.0
-ENDING = frozenset({signal.SIGTERM, signal.SIGINT})
 
 
 class KernelService(Service):
@@ -286,7 +290,7 @@ class KernelService(Service):
         """
         Service.startService(self)
         # A client that connects may end us at once, before the reactor has its handlers.
-        signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+        hold_signals()
         self._build()
         failures: list[Failure] = []
         Deferred.fromCoroutine(self._listen()).addErrback(failures.append)
@@ -294,17 +298,17 @@ class KernelService(Service):
             failure.trap(CloveError, CannotListenError, OSError)
             self._clear()
             self._lock.release()
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+            release_signals()
             raise SystemExit(refusal(failure.value)) from None
         self._reactor.callWhenRunning(self._serve)
 
     def _serve(self) -> None:
         """The reactor runs, and takes the signals that end it."""
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+        release_signals()
         self._threads.start()
         self._nursery.start()
         self._llm.start()
-        self._sweep = LoopingCall(self._check_connections)
+        self._sweep = LoopingCall(self._look_round)
         self._sweep.clock = self._reactor
         self._sweep.start(SWEEP_SECONDS, now=False)
         self.log.info("clove-kernel answers on {socket}", socket=self._socket)
@@ -322,7 +326,9 @@ class KernelService(Service):
         port = await listen(self._reactor, factory, self._socket, mode, exposed=True)
         self._ports.append(port)
 
-    def _check_connections(self) -> None:
+    def _look_round(self) -> None:
+        if is_process_one():
+            bury_orphans()
         now = self._reactor.seconds()
         for connection in list(self._sessions.connections):
             connection.check(now)
