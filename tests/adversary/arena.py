@@ -22,6 +22,7 @@ import pytest
 
 from clove.client import vocabulary
 from clove.sandbox.probe import probe
+from tests.integration.conftest import READY_SECONDS
 from tests.integration.exposed import ROOT, ROOTLESS, Agent, Host, host
 from tests.integration.gateway_upstream import WEB
 
@@ -37,9 +38,6 @@ CONFIG = f"""
 "local.test" = "127.0.0.1"
 "web.test" = "{WEB}"
 """
-SERVING_SECONDS = 20.0
-"""What a kernel that has a nursery gets until it serves."""
-
 _numbers = itertools.count()
 
 
@@ -129,7 +127,7 @@ class Arena(Host):
         self.start = before
         if "warm" not in reply:
             return False
-        deadline = time.monotonic() + SERVING_SECONDS
+        deadline = time.monotonic() + READY_SECONDS
         while not self._starts_warm() and time.monotonic() < deadline:
             time.sleep(0.05)
         return True
