@@ -13,6 +13,7 @@ from twisted.internet import reactor
 
 from clove.client.deferred import DeferredClient
 from clove.errors import LimitExceeded, PermissionDenied
+from clove.kernel.attempts import AttemptLimits
 from clove.sandbox.probe import probe
 from tests.integration.exposed import ROOT, ROOTLESS, Agent, Host, host
 from tests.integration.gateway_upstream import Upstream, upstream
@@ -25,6 +26,20 @@ CONFIG = """
 [egress.hosts]
 "api.test" = "127.0.0.1"
 "dead.test" = "127.0.0.1"
+"""
+
+
+FIRST_WORD = """
+import json, socket, struct, sys
+
+head = struct.Struct("<IIBQ")
+with socket.socket(socket.AF_UNIX) as kernel:
+    kernel.connect(sys.argv[1])
+    asked = json.dumps({"syscall": "READ", "arguments": {"path": "/etc/passwd"}}).encode()
+    kernel.sendall(head.pack(0x41474E54, 0, 0x42, len(asked)) + asked)
+    size = head.unpack(kernel.recv(head.size, socket.MSG_WAITALL))[3]
+    attempt = json.loads(kernel.recv(size, socket.MSG_WAITALL))["attempt"]
+print(attempt["happened"], attempt["detail"])
 """
 
 
@@ -303,16 +318,27 @@ def test_an_agent_asks_about_itself_and_its_descendants(here: Host) -> None:
     assert PermissionDenied.code == "permission_denied"
 
 
-async def test_a_caller_has_one_attempt_at_a_time(here: Host) -> None:
+async def test_attempts_of_one_caller_are_made_in_turn_and_are_so_many(here: Host) -> None:
     client = await DeferredClient(reactor, here.kernel.socket).connect()
+    most = AttemptLimits().per_caller
     try:
-        first = client.why("READ", {"path": "/etc/passwd"})
-        second = client.why("READ", {"path": "/etc/passwd"})
+        asked = [client.why("READ", {"path": "/etc/passwd"}) for _ in range(most)]
         with pytest.raises(LimitExceeded):
-            await second
-        assert (await first)["attempt"]["happened"] == "succeeded"
+            await client.why("READ", {"path": "/etc/passwd"})
+        found = [(await each)["attempt"]["happened"] for each in asked]
+        assert found == ["succeeded"] * most
     finally:
         await client.close()
+
+
+def test_an_agents_first_word_may_be_why(here: Host) -> None:
+    script = Path(here.kernel.directory, "first.py")
+    script.write_text(FIRST_WORD)
+    for number in range(5):
+        reply = here.client.spawn(f"first-{number}", str(script))
+        assert here.client.wait(reply["id"], timeout=30)["exit_code"] == 0
+        lines = [line["text"] for line in here.client.logs(reply["id"])["lines"]]
+        assert lines == ["succeeded the file could be opened"]
 
 
 def test_nothing_is_left(here: Host) -> None:

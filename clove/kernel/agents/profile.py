@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from clove.kernel.agents.plan import LIBRARY_INSIDE, SOCKET_INSIDE
+from clove.kernel.agents.teller import teller
 from clove.sandbox.spec import Bind, SandboxSpec
 
 if TYPE_CHECKING:
@@ -31,11 +32,14 @@ class Throwaway:
     @ivar spec: where it shall run.
     @ivar fallback: with allow_degraded, where else; see L{Launcher.launch}.
     @ivar cgroup: of its own, if there are any.
+    @ivar word_of: the agent's interpreter, where it runs the program because the kernel's is
+        not there: then it is this that says what happened, whatever it is.
     """
 
     spec: SandboxSpec
     fallback: SandboxSpec | None = None
     cgroup: AgentCgroup | None = None
+    word_of: str = ""
 
     def running(self, library: str, *words: str) -> Throwaway:
         """The same, with the program that makes attempts.
@@ -43,12 +47,15 @@ class Throwaway:
         @param library: directory of the `clove` package on the host.
         """
         fallback = self.fallback and _running(self.fallback, library, words)
-        return replace(self, spec=_running(self.spec, library, words), fallback=fallback)
+        word_of = "" if teller(self.spec) else self.spec.argv[0]
+        spec = _running(self.spec, library, words)
+        return replace(self, spec=spec, fallback=fallback, word_of=word_of)
 
 
 def _running(spec: SandboxSpec, library: str, words: tuple[str, ...]) -> SandboxSpec:
     where = f"{LIBRARY_INSIDE}/clove" if spec.namespaces else library
-    return replace(spec, argv=(spec.argv[0], "-I", "-S", "-B", f"{where}/{ATTEMPT}", *words))
+    python = teller(spec) or spec.argv[0]
+    return replace(spec, argv=(python, "-I", "-S", "-B", f"{where}/{ATTEMPT}", *words))
 
 
 def on_host(host: Host, cwd: str | None) -> Throwaway:

@@ -22,6 +22,10 @@ KNOWN: Final = "a known difference, %s of docs/agreement.md: %s"
 TELL_US: Final = "a difference that docs/agreement.md does not know: please report it"
 NO_WALL: Final = "an unsandboxed program is not contained (docs/security.md): policy binds syscalls"
 UNHEARD: Final = "policy allows it, but the operating system or the host refuses"
+UNRELIABLE: Final = (
+    "policy alone is sure: the sandbox does not have the kernel's interpreter, so the agent's own "
+    "made the attempt. Spawned without `python`, the agent has the kernel's"
+)
 GRANTS: Final = "name it in the agent's permissions"
 
 
@@ -48,8 +52,12 @@ def note(
 ) -> str:
     """Why they differ, as far as can be told; empty where they agree or nothing was tried.
 
+    Of an attempt that cannot be relied on it says so.
+
     @param path: the file's, absolute; empty where it is about none.
     """
+    if not outcome.reliable:
+        return UNRELIABLE
     if outcome.succeeded is None or outcome.succeeded == decision.allowed:
         return ""
     if decision.allowed:

@@ -92,15 +92,14 @@ async def why(ctx: Context, request: WhyRequest) -> WhyReply:
     )
     if not request.attempt:
         return reply
-    attempts = ctx.kernel.attempts
-    outcome = await attempts.make(ctx.principal.agent_id, principal, name, request.arguments)
+    outcome = await ctx.kernel.attempts.make(ctx.principal, principal, name, request.arguments)
     found = outcome.succeeded
     place = Place(principal.sandboxed, principal.network, _is_shown_otherwise(principal))
     path = os.path.join(principal.cwd or "/workspace", str(request.arguments.get("path", "")))
     said = note(name, path, decision, outcome, principal.permissions, place)
     return msgspec.structs.replace(
         reply,
-        note=UNTRIED if found is None else said,
+        note=UNTRIED if found is None and outcome.reliable else said,
         attempt=outcome.to_wire(),
         agrees=None if found is None else found == decision.allowed,
     )
