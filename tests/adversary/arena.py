@@ -155,10 +155,14 @@ sys.exit(done["exit_code"])
 
 
 class Kernels:
-    """One kernel for each user, started when first asked for, and kept for a test session."""
+    """One kernel for each user, started when first asked for, and kept as long as the stack.
 
-    def __init__(self, stack: contextlib.ExitStack) -> None:
+    @param prefix: a command that runs the kernels'.
+    """
+
+    def __init__(self, stack: contextlib.ExitStack, prefix: tuple[str, ...] = ()) -> None:
         self._stack = stack
+        self._prefix = prefix
         self._hosts: dict[str, Host] = {}
         self._warm: dict[str, bool] = {}
 
@@ -167,7 +171,7 @@ class Kernels:
         if not probe().sandbox:
             pytest.skip("no sandbox here; `clove doctor` says why")
         if who not in self._hosts:
-            self._hosts[who] = self._stack.enter_context(host(who, CONFIG))
+            self._hosts[who] = self._stack.enter_context(host(who, CONFIG, self._prefix))
         arena = Arena(**vars(self._hosts[who]), start=start)
         if who not in self._warm:
             self._warm[who] = arena.warm_is_known
