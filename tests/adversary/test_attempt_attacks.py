@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -65,3 +67,77 @@ def test_who_can_write_an_interpreter_cannot_answer_for_it(kernel_host: Host) ->
         assert reply["agrees"] is None
         assert "which may be any program" in attempt["detail"]
         assert "policy alone is sure" in reply["note"]
+
+
+def test_agents_that_hold_all_attempts_hold_up_neither_the_operator_nor_other_families(
+    slow_host: Host, stuck_port: int
+) -> None:
+    rules = [f"{name}:{stuck_port}" for name in ("slow.test", "127.0.0.1")]
+    permissions = {"level": "unrestricted", "allowed_domains": rules}
+    for _ in range(2):
+        hog = slow_host.spawn(permissions, network=True)
+        assert hog.ask("run", HOG.format(port=stuck_port)) == "timeout"
+    victim = slow_host.spawn("unrestricted")
+    for _ in range(2):
+        reply = slow_host.client.why("READ", {"path": "/etc/passwd"}, victim.id)
+        assert reply["attempt"]["happened"] == "succeeded"
+        assert victim.ask("run", VICTIM) == "succeeded"
+
+
+HOG = """
+import threading
+from clove import CloveClient
+from clove.errors import CloveError
+
+held = threading.Event()
+codes = []
+
+def ask():
+    with CloveClient() as client:
+        while True:
+            try:
+                client.why("CONNECT", {{"host": "slow.test", "port": {port}}})
+            except CloveError as error:
+                codes.append(error.code)
+                held.set()
+
+for _ in range(4):
+    threading.Thread(target=ask, daemon=True).start()
+assert held.wait(60)
+found = codes[0]
+"""
+VICTIM = """
+from clove import CloveClient
+with CloveClient() as client:
+    found = client.why("READ", {"path": "/etc/passwd"})["attempt"]["happened"]
+"""
+SLOW = """
+[egress.hosts]
+"slow.test" = "127.0.0.1"
+
+[limits.attempts]
+at_once = 2
+per_family = 1
+timeout = 2.0
+connect_timeout = 60.0
+"""
+
+
+@pytest.fixture(params=[ROOT, ROOTLESS])
+def slow_host(request: pytest.FixtureRequest) -> Iterator[Host]:
+    """A kernel that makes two attempts at once."""
+    with host(str(request.param), SLOW) as running:
+        yield running
+
+
+@pytest.fixture
+def stuck_port() -> Iterator[int]:
+    """Where connections are neither made nor refused: nobody takes those that wait."""
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        port = server.getsockname()[1]
+        for _ in range(8):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(("127.0.0.1", port))
+        yield int(port)
