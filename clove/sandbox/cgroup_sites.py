@@ -174,7 +174,8 @@ class _Company:
             return True  # whoever is in here was moved here by a kernel
         if not self.own([pid for pid in _pids(path) if pid not in self._starters]):
             return False
-        for events in glob.glob(f"{glob.escape(path)}/*/cgroup.events"):
+        children = f"{glob.escape(path)}/*/cgroup.events"
+        for events in glob.glob(children, include_hidden=True):
             name = events.split("/")[-2]
             known = name in (below, LEAF) or is_tree(name)
             if not known and "populated 1" in get(events):

@@ -96,10 +96,11 @@ def test_a_cgroup_shared_with_others_is_left_alone(tree: Tree, other: int) -> No
     assert tree.survey() == Site(root, ALL, move=False)
 
 
-def test_nor_is_one_in_which_others_are_further_down(tree: Tree) -> None:
+@pytest.mark.parametrize("name", ["service", ".hidden"])
+def test_nor_is_one_in_which_others_are_further_down(tree: Tree, name: str) -> None:
     root = tree.cgroup("", root=True)
     tree.cgroup("/a")
-    tree.cgroup("/a/service", populated=True)
+    tree.cgroup(f"/a/{name}", populated=True)
     tree.cgroup("/a/mine", pids=f"{os.getppid()}\n{os.getpid()}\n", populated=True)
     tree.here("/a/mine")
     assert tree.survey() == Site(root, ALL, move=False)
