@@ -5,21 +5,25 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from clove.kernel.agents.teller import SYSTEMS
 from clove.sandbox.probe import probe
-from tests.adversary.isolated import unprivileged_python
 from tests.integration.exposed import ROOT, ROOTLESS, Agent, Host, host
 
 pytestmark = pytest.mark.skipif(
     not probe().sandbox, reason="no sandbox here; `clove doctor` says why"
 )
 
+PYTHON = "/usr/bin/python3"
+needs_python = pytest.mark.skipif(not SYSTEMS, reason="the system has no Python of its own")
 LIE = json.dumps({"happened": "succeeded", "detail": "trust me"})
 
 
@@ -30,43 +34,55 @@ def kernel_host(request: pytest.FixtureRequest) -> Iterator[Host]:
 
 
 def installation(here: Host, name: str) -> str:
-    """An interpreter that runs the system's, in a directory like one of Python's."""
-    here.file(f"{name}/lib/python3/os.py", "")
-    path = here.file(f"{name}/bin/python", '#!/bin/sh\nexec /usr/bin/python3 "$@"\n')
-    Path(path).chmod(0o777)
-    return path
+    """A copy of the system's interpreter, in a virtual environment that is not read-only."""
+    here.file(f"{name}/pyvenv.cfg", "home = /usr/bin\n")
+    here.directory(f"{name}/lib")
+    python = here.file(f"{name}/bin/python", "")
+    shutil.copyfile("/usr/bin/python3", python)
+    Path(python).chmod(0o777)
+    return python
 
 
-def liars(here: Host, name: str, text: str, count: int = 1) -> list[Agent]:
-    """Agents in whose interpreter's place another agent has put a program of its own."""
+def names_of_python() -> list[str]:
+    """All names that the interpreters of the kernel and the system have in /usr."""
+    programs = {os.path.realpath(path) for path in (sys.executable, PYTHON)}
+    found = [path for where in ("bin", "local/bin") for path in Path("/usr", where).iterdir()]
+    return sorted({path.name for path in found if os.path.realpath(path) in programs})
+
+
+def liar(here: Host, name: str, **permissions: Any) -> Agent:
+    """An agent in whose interpreter's place another agent has put a program of its own."""
     python = installation(here, name)
-    agents = [here.spawn("unrestricted", python=python) for _ in range(count)]
+    agent = here.spawn({"level": "unrestricted", **permissions}, python=python)
     paths = {"allowed_write_paths": [os.path.dirname(python)]}
     friend = here.spawn({"level": "unrestricted", **paths})
-    friend.ask("run", f"open({python!r}, 'w').write({text!r})")
-    assert Path(python).read_text() == text
-    return agents
+    program = f"#!/bin/sh\necho '{LIE}'\n"
+    made = (
+        f"import os; open({python!r} + '2', 'w').write({program!r}); os.chmod({python!r}+'2', 511)"
+    )
+    friend.ask("run", f"{made}; os.replace({python!r} + '2', {python!r})")
+    assert Path(python).read_text() == program
+    return agent
 
 
-def kernels_python_is_everywhere(here: Host) -> bool:
-    """Does every sandbox have the interpreter of this kernel?"""
-    other = here.who == ROOTLESS and os.getuid() == 0
-    python = (unprivileged_python() or "") if other else sys.executable
-    return os.path.realpath(python).startswith("/usr/")
-
-
+@needs_python
 def test_who_can_write_an_interpreter_cannot_answer_for_it(kernel_host: Host) -> None:
-    [agent] = liars(kernel_host, "py", f"#!/bin/sh\necho '{LIE}'\n")
+    agent = liar(kernel_host, "first")
     reply = kernel_host.client.why("READ", {"path": "/etc/shadow"}, agent.id)
     attempt = reply["attempt"]
-    if kernels_python_is_everywhere(kernel_host):
-        assert (attempt["happened"], attempt["errno_name"]) == ("failed", "ENOENT")
-        assert (attempt["reliable"], reply["agrees"]) == (True, False)
-    else:
-        assert (attempt["happened"], attempt["reliable"]) == ("succeeded", False)
-        assert reply["agrees"] is None
-        assert "which may be any program" in attempt["detail"]
-        assert "policy alone is sure" in reply["note"]
+    assert (attempt["happened"], attempt["errno_name"]) == ("failed", "ENOENT")
+    assert (attempt["reliable"], reply["agrees"]) == (True, False)
+
+
+@needs_python
+def test_where_only_that_interpreter_is_left_the_answer_is_not_relied_on(kernel_host: Host) -> None:
+    agent = liar(kernel_host, "second", blocked_commands=names_of_python())
+    reply = kernel_host.client.why("READ", {"path": "/etc/shadow"}, agent.id)
+    attempt = reply["attempt"]
+    assert (attempt["happened"], attempt["reliable"]) == ("succeeded", False)
+    assert "which may be any program" in attempt["detail"]
+    assert reply["agrees"] is None
+    assert "policy alone is sure" in reply["note"]
 
 
 def test_agents_that_hold_all_attempts_hold_up_neither_the_operator_nor_other_families(

@@ -32,8 +32,8 @@ class Throwaway:
     @ivar spec: where it shall run.
     @ivar fallback: with allow_degraded, where else; see L{Launcher.launch}.
     @ivar cgroup: of its own, if there are any.
-    @ivar word_of: the agent's interpreter, where it runs the program because the kernel's is
-        not there: then it is this that says what happened, whatever it is.
+    @ivar word_of: the agent's interpreter, if it runs the program because there is none that
+        can be relied on: then it is this that says what happened, whatever it is.
     """
 
     spec: SandboxSpec
@@ -47,15 +47,20 @@ class Throwaway:
         @param library: directory of the `clove` package on the host.
         """
         fallback = self.fallback and _running(self.fallback, library, words)
-        word_of = "" if teller(self.spec) else self.spec.argv[0]
-        spec = _running(self.spec, library, words)
-        return replace(self, spec=spec, fallback=fallback, word_of=word_of)
+        return replace(self, spec=_running(self.spec, library, words), fallback=fallback)
+
+    def reliably(self) -> Throwaway:
+        """The same for an interpreter that no agent can have exchanged, if there is one."""
+        python = teller(self.spec)
+        if python is None:
+            return replace(self, word_of=self.spec.argv[0])
+        fallback = self.fallback and replace(self.fallback, argv=(sys.executable,))
+        return replace(self, spec=replace(self.spec, argv=(python,)), fallback=fallback)
 
 
 def _running(spec: SandboxSpec, library: str, words: tuple[str, ...]) -> SandboxSpec:
     where = f"{LIBRARY_INSIDE}/clove" if spec.namespaces else library
-    python = teller(spec) or spec.argv[0]
-    return replace(spec, argv=(python, "-I", "-S", "-B", f"{where}/{ATTEMPT}", *words))
+    return replace(spec, argv=(spec.argv[0], "-I", "-S", "-B", f"{where}/{ATTEMPT}", *words))
 
 
 def on_host(host: Host, cwd: str | None) -> Throwaway:

@@ -174,7 +174,7 @@ class Attempts:
     ) -> Outcome:
         """Start it, wait until all is known, and until nothing is left."""
         words = self._words(places, asked)
-        made = places.running(self._library, json.dumps(words))
+        made = places.reliably().running(self._library, json.dumps(words))
         take = _close_all if gateway is None else gateway.adopt
         try:
             sandbox = await self._launcher.launch(made.spec, trial.take, made.fallback, take)

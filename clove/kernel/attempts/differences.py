@@ -25,8 +25,8 @@ NO_WALL: Final = "an unsandboxed program is not contained (docs/security.md): po
 UNHEARD: Final = "policy allows it, but the operating system refuses"
 UNREACHED: Final = "policy allows it, but the host is not reached"
 UNRELIABLE: Final = (
-    "policy alone is sure: the sandbox does not have the kernel's interpreter, so the agent's own "
-    "made the attempt. Spawned without `python`, the agent has the kernel's"
+    "policy alone is sure: the agent's own interpreter made the attempt, because its sandbox has "
+    "no other that can be executed. Spawned without `python`, it has the kernel's"
 )
 GRANTS: Final = "name it in the agent's permissions"
 UNTIL_RESTART: Final = KNOWN % (

@@ -1,7 +1,7 @@
 """What an attempt came to, read from what it said. Pure.
 
-The kernel's own interpreter says it, where the sandbox has that. An agent's may be any
-program: so its form is believed and nothing else, and the outcome is not L{reliable<Outcome>}.
+An interpreter that no agent can have exchanged says it, where the sandbox has one. An agent's
+may be any program: so its form is believed and nothing else, and the outcome not reliable.
 """
 
 from __future__ import annotations
