@@ -326,14 +326,19 @@ async def test_attempts_of_one_caller_are_made_in_turn_and_are_so_many(here: Hos
         await client.close()
 
 
-def test_an_agents_first_word_may_be_why(here: Host) -> None:
+async def test_an_agents_first_word_may_be_why(here: Host) -> None:
     script = Path(here.kernel.directory, "first.py")
     script.write_text(FIRST_WORD)
-    for number in range(5):
-        reply = here.client.spawn(f"first-{number}", str(script))
-        assert here.client.wait(reply["id"], timeout=30)["exit_code"] == 0
-        lines = [line["text"] for line in here.client.logs(reply["id"])["lines"]]
-        assert lines == ["succeeded the file could be opened"]
+    client = await DeferredClient(reactor, here.kernel.socket).connect()
+    try:
+        for number in range(4):
+            spawned = [client.spawn(f"first-{number}-{each}", str(script)) for each in range(8)]
+            for reply in [await each for each in spawned]:
+                assert (await client.wait(reply["id"], timeout=30))["exit_code"] == 0
+                lines = [line["text"] for line in (await client.logs(reply["id"]))["lines"]]
+                assert lines == ["succeeded the file could be opened"]
+    finally:
+        await client.close()
 
 
 def test_nothing_is_left(here: Host) -> None:
