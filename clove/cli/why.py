@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["arguments", "why"]
 
+WHERE: Final = "CONNECT takes HOST:PORT, the port from 1 to 65535"
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
@@ -27,10 +28,18 @@ Examples:
   clove why agent READ /data/notes        ... an agent, by name or id?
   clove why agent WRITE /data/out/new
   clove why agent EXEC 'git push'         a line for the shell
+  clove why agent EXEC git push           a program and its arguments
   clove why agent HTTP https://api.example.com/
   clove why agent CONNECT api.example.com:5432
+
+Options stand before the first word; what follows is the question. The answer has
+  policy   what the permissions say, and the rule that decides
+  attempt  what happened when it was tried
+  agree    whether the two do, and if not, why and what to do
+Exit codes: 0 for an answer, whatever it is (`allowed` and `agrees` of --json); 1 for
+an error; 2 for a wrong command line.
 """,
-    context_settings={"ignore_unknown_options": True},
+    context_settings={"allow_interspersed_args": False},
 )
 @click.option("--words", is_flag=True, help="Ask policy alone; try nothing.")
 @click.argument("asked", metavar="[AGENT] SYSCALL [ARGUMENT]...", nargs=-1, required=True)
@@ -58,16 +67,16 @@ def _is_syscall(word: str) -> bool:
     return word.upper() in Opcode.__members__ or word.upper() == "CONNECT"
 
 
-def _parted(asked: Sequence[str]) -> tuple[str | None, str, Sequence[str]]:
-    """Agent, syscall and the rest.
+def _parted(asked: tuple[str, ...]) -> tuple[str | None, str, tuple[str, ...]]:
+    """Agent, syscall and the rest, which may begin with two dashes.
 
     @raise UsageError: there is no syscall.
     """
-    if _is_syscall(asked[0]):
-        return None, asked[0].upper(), asked[1:]
-    if len(asked) > 1 and _is_syscall(asked[1]):
-        return asked[0], asked[1].upper(), asked[2:]
-    raise click.UsageError("which syscall? READ, WRITE, EXEC, HTTP, CONNECT, THINK, SPAWN ...")
+    agent, words = (None, asked) if _is_syscall(asked[0]) else (asked[0], asked[1:])
+    if not words or not _is_syscall(words[0]):
+        raise click.UsageError("which syscall? READ, WRITE, EXEC, HTTP, CONNECT, THINK, SPAWN ...")
+    rest = words[2:] if words[1:2] == ("--",) else words[1:]
+    return agent, words[0].upper(), rest
 
 
 def arguments(syscall: str, words: Sequence[str]) -> dict[str, Any]:
@@ -76,8 +85,8 @@ def arguments(syscall: str, words: Sequence[str]) -> dict[str, Any]:
     @raise UsageError: there are too many or too few of them.
     """
     known: dict[str, Callable[[Sequence[str]], dict[str, Any]]] = {
-        "READ": lambda given: {"path": _only(given, "a path")},
-        "WRITE": lambda given: {"path": _only(given, "a path")},
+        "READ": lambda given: {"path": _only(given, "READ takes a path")},
+        "WRITE": lambda given: {"path": _only(given, "WRITE takes a path")},
         "EXEC": _command,
         "HTTP": _request,
         "CONNECT": _connection,
@@ -91,26 +100,26 @@ def arguments(syscall: str, words: Sequence[str]) -> dict[str, Any]:
 
 def _only(words: Sequence[str], what: str) -> str:
     if len(words) != 1:
-        raise click.UsageError(f"it takes {what}")
+        raise click.UsageError(what)
     return words[0]
 
 
 def _command(words: Sequence[str]) -> dict[str, Any]:
     if not words:
-        raise click.UsageError("it takes a command")
+        raise click.UsageError("EXEC takes a command")
     return {"command": words[0] if len(words) == 1 else list(words)}
 
 
 def _request(words: Sequence[str]) -> dict[str, Any]:
     if len(words) == 2 and words[0].upper() in METHODS:
         return {"method": words[0].upper(), "url": words[1]}
-    return {"url": _only(words, "a URL, perhaps after a method")}
+    return {"url": _only(words, "HTTP takes a URL, perhaps after a method")}
 
 
 def _connection(words: Sequence[str]) -> dict[str, Any]:
-    host, _, port = _only(words, "HOST:PORT").rpartition(":")
-    if not host or not (port.isascii() and port.isdigit()):
-        raise click.UsageError("it takes HOST:PORT")
+    host, _, port = _only(words, WHERE).rpartition(":")
+    if not host or not (port.isascii() and port.isdigit() and 0 < int(port[:9]) < 1 << 16):
+        raise click.UsageError(WHERE)
     return {"host": host.removeprefix("[").removesuffix("]"), "port": int(port)}
 
 
@@ -125,19 +134,39 @@ def _id(client: CloveClient, agent: str) -> int:
 
 
 def _show(console: Console, reply: dict[str, Any]) -> None:
-    verdict = "allowed" if reply.get("allowed") else "refused"
-    lines = [f"policy   {verdict} ({reply.get('rule', '')})"]
-    if reply.get("hint"):
-        lines.append(f"         {reply['hint']}")
-    attempt = reply.get("attempt") or {}
-    if attempt:
-        what = f": {attempt['tried']}" if attempt.get("tried") else ""
-        lines.append(f"attempt  {attempt.get('happened', '')}{what}")
-        error = attempt.get("error", "")
-        if attempt.get("errno_name"):
-            error = f"{error} ({attempt['errno_name']})"
-        lines += [f"         {text}" for text in (error, attempt.get("detail", "")) if text]
-    if reply.get("note"):
-        lines.append(f"note     {reply['note']}")
-    for line in lines:
-        console.line(clean(line))
+    parts = [
+        ("policy", [_verdict(reply), reply.get("hint", "")]),
+        ("attempt", _attempted(reply.get("attempt") or {})),
+        *_conclusion(reply.get("agrees"), reply.get("note", "")),
+    ]
+    for label, texts in parts:
+        for text in filter(None, texts):
+            console.line(clean(f"{label:<9}{text}"))
+            label = ""
+
+
+def _verdict(reply: Mapping[str, Any]) -> str:
+    """Allowed or refused, and by which rule."""
+    rule = str(reply.get("rule", ""))
+    if not reply.get("allowed"):
+        return f"refused ({rule})"
+    none_matches = ", none of which matches" if rule.startswith("blocked_") else ""
+    return f"allowed ({rule}{none_matches})"
+
+
+def _attempted(attempt: Mapping[str, Any]) -> list[str]:
+    """What was tried and what happened; nothing without an attempt."""
+    if not attempt:
+        return []
+    tried = f": {attempt['tried']}" if attempt.get("tried") else ""
+    error = str(attempt.get("error", ""))
+    if attempt.get("errno_name"):
+        error = f"{error} ({attempt['errno_name']})"
+    return [f"{attempt.get('happened', '')}{tried}", error, str(attempt.get("detail", ""))]
+
+
+def _conclusion(agrees: bool | None, note: str) -> list[tuple[str, list[str]]]:
+    """Whether the two agree, where that is known."""
+    if agrees is None:
+        return [("note", [note])]
+    return [("agree", ["yes" if agrees else "no" + (f": {note}" if note else "")])]

@@ -31,7 +31,7 @@ __all__ = ["Context", "Kernel"]
 
 @dataclass(slots=True)
 class Kernel:
-    """The kernel's parts. `service.py` builds it; calls only read it."""
+    """The kernel's parts. `wiring.py` builds it; calls only read it."""
 
     clock: IReactorTime
     registry: Registry

@@ -35,6 +35,7 @@ class Principal:
     @ivar name: registered name, or "" if it has none.
     @ivar permissions: what it may do now; replaced as a whole.
     @ivar parent_id: who spawned it; 0 for connections from outside.
+    @ivar family: the id of its first ancestor that is no operator; its own if it has none.
     @ivar view: where READ, WRITE and EXEC happen; None if it has no right to any, and for an
         agent until its launch is complete.
     @ivar cwd: directory that relative paths start from, or None for the view's own.
@@ -51,6 +52,7 @@ class Principal:
         "agent_id",
         "connections",
         "cwd",
+        "family",
         "grants",
         "kind",
         "name",
@@ -70,6 +72,7 @@ class Principal:
         *,
         name: str = "",
         parent_id: int = 0,
+        family: int = 0,
         view: IView | None = None,
         cwd: str | None = None,
         sandboxed: bool = False,
@@ -81,6 +84,7 @@ class Principal:
         self.permissions = permissions
         self.name = name
         self.parent_id = parent_id
+        self.family = family or agent_id
         self._view = view
         self._waiting: list[Deferred[IView]] = []
         self.cwd = cwd

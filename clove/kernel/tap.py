@@ -6,6 +6,7 @@ from twisted.application.service import IService
 from twisted.python import usage
 
 from clove.errors import CloveError
+from clove.kernel.process_one import hold_signals, is_process_one
 
 __all__ = ["Options", "makeService"]
 
@@ -36,6 +37,8 @@ def makeService(options: Options) -> IService:
 
     @raise SystemExit: the configuration is wrong; in one line.
     """
+    if is_process_one():  # a signal from now on waits until the service has started
+        hold_signals()
     from clove.kernel.config import load
     from clove.kernel.service import make_service, refusal
 

@@ -75,8 +75,10 @@ class WhyReply(Reply, frozen=True, kw_only=True):
     @ivar rule: the rule that decides.
     @ivar note: why the two differ; without an attempt, what the answer does not cover.
     @ivar attempt: tried, happened (succeeded, failed or not tried), error, errno_name,
-        detail, sandbox (its isolation); empty if none was asked for.
-    @ivar agrees: whether what happened is what policy says; None: nothing was tried.
+        detail, sandbox (its isolation), reliable (False: a program that is not the kernel's
+        says so); empty if none was asked for.
+    @ivar agrees: whether what happened is what policy says; None: nothing was tried, or it
+        is not reliable.
     """
 
     agent_id: int = 0

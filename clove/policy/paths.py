@@ -48,7 +48,7 @@ def normalise_path(path: str) -> str:
 
 def _parts(path: str) -> list[str]:
     if not path.startswith("/"):
-        raise InvalidRequest(f"not an absolute path: {path[:80]!r}")
+        raise InvalidRequest(f"not an absolute path: {path[:80]!r}", hint="it begins with /")
     if len(path) > MAX_PATH:
         raise InvalidRequest(f"a path has at most {MAX_PATH} characters")
     if "\0" in path:

@@ -141,6 +141,8 @@ def execute(words: Mapping[str, Any]) -> dict[str, str]:
         number, program = json.loads(said)
         if number == errno.ENOEXEC and words["shell"]:
             return succeeded(f"{program} was found; the shell reads it as a script")
+        if number == errno.ENOENT and "/" not in words["program"]:
+            return failed(number, f"in none of {_path()}")
         return failed(number, program)
     if os.WIFSIGNALED(status) and os.WTERMSIG(status) in (signal.SIGSYS, signal.SIGXCPU):
         return succeeded("the program was executed, and killed at its first step")
@@ -151,8 +153,11 @@ def _places(program: str) -> list[str]:
     """Where a program may be, as execvp(3) looks for it."""
     if "/" in program:
         return [program]
-    path = os.environ.get("PATH", os.defpath)
-    return [os.path.join(directory, program) for directory in path.split(":")]
+    return [os.path.join(directory, program) for directory in _path().split(":")]
+
+
+def _path() -> str:
+    return os.environ.get("PATH", os.defpath)
 
 
 def _become(programs: list[str], call_filter: bytes, writer: int) -> None:
@@ -216,7 +221,7 @@ def connect(words: Mapping[str, Any]) -> dict[str, str]:
     for family, kind, protocol, _, address in found[:4]:
         with socket.socket(family, kind, protocol) as one:
             one.settimeout(words["seconds"] / 4)
-            where = str(address[0])
+            where = "" if words["gateway"] else str(address[0])
             try:
                 one.connect(address)
             except OSError as error:
@@ -269,7 +274,8 @@ def attempt(words: Mapping[str, Any]) -> dict[str, str]:
         return ATTEMPTS[words["what"]](words)
     except OSError as error:
         where = error.filename if isinstance(error.filename, str) else ""
-        shown = "" if where.startswith("/proc/self/fd/") else where
+        known = where.startswith("/proc/self/fd/") or where == words.get("path")
+        shown = "" if known else where
         return failed(error.errno or errno.EIO, shown)
 
 

@@ -9,20 +9,33 @@ from __future__ import annotations
 import glob
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from clove.sandbox.agent_cgroup import get
 
-__all__ = ["WANTED", "WELCOME", "CgroupsUnavailable", "Site", "disks_by_weight", "survey"]
+__all__ = [
+    "LEAF",
+    "WANTED",
+    "WELCOME",
+    "CgroupsUnavailable",
+    "Site",
+    "disks_by_weight",
+    "is_tree",
+    "survey",
+]
 
+LEAF: Final = "clove-kernel"
+"""Where a kernel moves to when its base may hold no processes."""
 WANTED: Final = frozenset({"cpu", "memory", "pids"})
 WELCOME: Final = frozenset({"io"})
 """Used where it is given; no base is chosen or refused for it."""
 
+_TREE: Final = re.compile(r"clove-\d+(-\d+)?")
+_SCOPE: Final = "systemd-run --scope" if os.geteuid() == 0 else "systemd-run --user --scope"
 _DELEGATE: Final = (
-    "run the kernel as a systemd service with Delegate=yes, or by "
-    "`systemd-run --user --scope -p Delegate=yes`"
+    f"run the kernel as a systemd service with Delegate=yes, or by `{_SCOPE} -p Delegate=yes`"
 )
 
 
@@ -55,23 +68,35 @@ class Site:
 def survey(
     mountinfo: str = "/proc/self/mountinfo", own: str = "/proc/self/cgroup", pid: int | None = None
 ) -> Site:
-    """The best base that this process could use. Changes nothing.
+    """The best base that this process could use: the nearest of those that give the most.
+
+    A cgroup in which others live is none. In the root of the hierarchy everybody lives, but
+    there a subtree stands beside what others have. Changes nothing.
 
     @raise CgroupsUnavailable: there is none.
     """
     mount, here = _locate(get(mountinfo), get(own))
+    company = _Company(os.getpid() if pid is None else pid)
     sites = []
-    path = here
+    alone, path, below = True, here, ""
     while True:
-        site = _judge(path, mount, here, os.getpid() if pid is None else pid)
+        alone = alone and company.alone(path, below)
+        site = _judge(path, mount, here, company, alone)
         if site is not None:
             sites.append(site)
         if path == mount:
             break
-        path = os.path.dirname(path)
+        path, below = os.path.dirname(path), os.path.basename(path)
     if not sites:
-        raise CgroupsUnavailable(f"no cgroup from {here} upwards may be written and divided")
-    return max(sites, key=lambda site: len(site.controllers & WANTED))  # the nearest of the best
+        raise CgroupsUnavailable(
+            f"from {here} upwards, no cgroup may be written in which nobody else lives"
+        )
+    return max(sites, key=lambda site: len(site.controllers & WANTED))
+
+
+def is_tree(name: str) -> bool:
+    """Whether a cgroup's name is that of a kernel's subtree."""
+    return _TREE.fullmatch(name) is not None
 
 
 def disks_by_weight(root: str = "/sys") -> tuple[str, ...]:
@@ -120,31 +145,72 @@ def _plain(field: str) -> str:
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), field)
 
 
-def _judge(path: str, mount: str, here: str, pid: int) -> Site | None:
+class _Company:
+    """Who else lives in a cgroup.
+
+    @param pid: the kernel's.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._starters = frozenset(_ancestors(pid)) - {0}
+
+    def own(self, pids: list[int]) -> bool:
+        """Whether all are the kernel or its descendants, which it may move."""
+        return all(other == self._pid or self._descends(other) for other in pids)
+
+    def _descends(self, other: int) -> bool:
+        if other == 0:
+            return False
+        line = list(_ancestors(other))
+        return self._pid in line or not line  # without a line it has just ended
+
+    def alone(self, path: str, below: str) -> bool:
+        """Whether nobody is in a cgroup but kernels, their programs and who started this one.
+
+        @param below: the name of the one in it of which that is known.
+        """
+        if os.path.basename(path) == LEAF:
+            return True  # whoever is in here was moved here by a kernel
+        if not self.own([pid for pid in _pids(path) if pid not in self._starters]):
+            return False
+        children = f"{glob.escape(path)}/*/cgroup.events"
+        for events in glob.glob(children, include_hidden=True):
+            name = events.split("/")[-2]
+            known = name in (below, LEAF) or is_tree(name)
+            if not known and "populated 1" in get(events):
+                return False
+        return True
+
+
+def _judge(path: str, mount: str, here: str, company: _Company, alone: bool) -> Site | None:
     """What a cgroup is good for as a base; None if for nothing."""
     files = [path, f"{path}/cgroup.procs", f"{path}/cgroup.subtree_control"]
     if not all(os.access(file, os.W_OK) for file in files):
         return None
     there = frozenset(get(f"{path}/cgroup.controllers").split()) & (WANTED | WELCOME)
-    given = frozenset(get(f"{path}/cgroup.subtree_control").split()) & (WANTED | WELCOME)
-    is_root = not os.path.exists(f"{path}/cgroup.type")
-    pids = [int(line) for line in get(f"{path}/cgroup.procs").split()]
-    if is_root or not pids:
+    if not os.path.exists(f"{path}/cgroup.type"):  # the root of the hierarchy
         return Site(path, there, move=False)
-    if path == here and (path == mount or all(_is_ours(other, pid) for other in pids)):
-        return Site(path, there, move=True)
-    return Site(path, given, move=False) if given & WANTED else None
+    pids = _pids(path)
+    if path == here == mount and 0 not in pids:  # a container's: all in it belongs together
+        return Site(path, there, move=bool(pids))
+    if not alone or path.endswith(".slice"):  # systemd hands on no slice (systemd.slice(5))
+        return None
+    if not pids:
+        return Site(path, there, move=False)
+    return Site(path, there, move=True) if path == here and company.own(pids) else None
 
 
-def _is_ours(other: int, pid: int) -> bool:
-    """True for a process itself and its descendants."""
-    seen = 0
-    while other > 1 and seen < 64:
-        if other == pid:
-            return True
-        status = get(f"/proc/{other}/stat")
-        if not status:
-            return True  # it has just ended
-        other = int(status.rpartition(")")[2].split()[1])
-        seen += 1
-    return other == pid
+def _pids(path: str) -> list[int]:
+    """Processes in a cgroup; 0 is one outside of this pid namespace."""
+    return [int(line) for line in get(f"{path}/cgroup.procs").split()]
+
+
+def _ancestors(pid: int) -> Iterator[int]:
+    """The parent of a process, its parent, and so on; ends with 0, or with who has just ended."""
+    for _ in range(64):
+        status = get(f"/proc/{pid}/stat")
+        if not status or pid == 0:
+            return
+        pid = int(status.rpartition(")")[2].split()[1])
+        yield pid

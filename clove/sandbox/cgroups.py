@@ -26,7 +26,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import re
 from typing import Final
 
 from clove.sandbox.agent_cgroup import (
@@ -38,9 +37,10 @@ from clove.sandbox.agent_cgroup import (
     get,
     put,
 )
-from clove.sandbox.cgroup_sites import CgroupsUnavailable, Site, survey
+from clove.sandbox.cgroup_sites import LEAF, CgroupsUnavailable, Site, is_tree, survey
 
 __all__ = [
+    "LEAF",
     "AgentCgroup",
     "CgroupEvents",
     "CgroupLimits",
@@ -49,10 +49,7 @@ __all__ = [
     "cpu_weight",
 ]
 
-LEAF: Final = "clove-kernel"
 NURSERY: Final = "nursery"
-
-_TREE = re.compile(r"clove-\d+(-\d+)?")
 
 
 class CgroupTree:
@@ -164,7 +161,7 @@ def sweep(base: str) -> list[str]:
     swept = []
     for name in os.listdir(base):
         path = f"{base}/{name}"
-        if not _TREE.fullmatch(name):
+        if not is_tree(name):
             continue
         lock = _try_lock(path)
         if lock is None:

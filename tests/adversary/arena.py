@@ -22,6 +22,7 @@ import pytest
 
 from clove.client import vocabulary
 from clove.sandbox.probe import probe
+from tests.integration.conftest import READY_SECONDS
 from tests.integration.exposed import ROOT, ROOTLESS, Agent, Host, host
 from tests.integration.gateway_upstream import WEB
 
@@ -37,9 +38,6 @@ CONFIG = f"""
 "local.test" = "127.0.0.1"
 "web.test" = "{WEB}"
 """
-SERVING_SECONDS = 20.0
-"""What a kernel that has a nursery gets until it serves."""
-
 _numbers = itertools.count()
 
 
@@ -129,7 +127,7 @@ class Arena(Host):
         self.start = before
         if "warm" not in reply:
             return False
-        deadline = time.monotonic() + SERVING_SECONDS
+        deadline = time.monotonic() + READY_SECONDS
         while not self._starts_warm() and time.monotonic() < deadline:
             time.sleep(0.05)
         return True
@@ -157,10 +155,14 @@ sys.exit(done["exit_code"])
 
 
 class Kernels:
-    """One kernel for each user, started when first asked for, and kept for a test session."""
+    """One kernel for each user, started when first asked for, and kept as long as the stack.
 
-    def __init__(self, stack: contextlib.ExitStack) -> None:
+    @param prefix: a command that runs the kernels'.
+    """
+
+    def __init__(self, stack: contextlib.ExitStack, prefix: tuple[str, ...] = ()) -> None:
         self._stack = stack
+        self._prefix = prefix
         self._hosts: dict[str, Host] = {}
         self._warm: dict[str, bool] = {}
 
@@ -169,7 +171,7 @@ class Kernels:
         if not probe().sandbox:
             pytest.skip("no sandbox here; `clove doctor` says why")
         if who not in self._hosts:
-            self._hosts[who] = self._stack.enter_context(host(who, CONFIG))
+            self._hosts[who] = self._stack.enter_context(host(who, CONFIG, self._prefix))
         arena = Arena(**vars(self._hosts[who]), start=start)
         if who not in self._warm:
             self._warm[who] = arena.warm_is_known

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,37 +46,67 @@ def _start(
     who: str,
     text: str,
     prefix: tuple[str, ...] = (),
-    limit: float = 50,
     **options: Any,
 ) -> subprocess.CompletedProcess[str]:
-    if who == ROOTLESS and os.getuid() == 0:
-        uid = NOBODY_IN_PARTICULAR
-        options |= {"user": uid, "group": uid, "extra_groups": []}
     return subprocess.run(
         [*prefix, python, *words],
         input=text,
         capture_output=True,
-        text=True,
-        cwd="/",
-        timeout=limit,
-        env={
-            "PATH": os.environ["PATH"],
-            "PYTHONPATH": os.pathsep.join(PATHS),
-            "PYTHONDONTWRITEBYTECODE": "1",
-        },
+        timeout=50,
+        **_surroundings(who),
         **options,
     )
 
 
-def run(who: str, asked: dict[str, Any], prefix: tuple[str, ...] = (), **options: Any) -> Any:
-    """What the driver says; skips where this machine or user cannot do it."""
-    python = sys.executable
+def _surroundings(who: str) -> dict[str, Any]:
+    """What a process of this user gets."""
+    options: dict[str, Any] = {
+        "text": True,
+        "cwd": "/",
+        "env": {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": os.pathsep.join(PATHS),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        },
+    }
+    if who == ROOTLESS and os.getuid() == 0:
+        uid = NOBODY_IN_PARTICULAR
+        options |= {"user": uid, "group": uid, "extra_groups": []}
+    return options
+
+
+def _python(who: str) -> str:
+    """The interpreter for the driver; skips where this machine or user cannot do it."""
     if who == ROOT and os.getuid() != 0:
         pytest.skip("only root can act as a root kernel")
     if who == ROOTLESS and os.getuid() == 0:
-        python = unprivileged_python()
-        if not python:
+        if not unprivileged_python():
             pytest.skip("no interpreter that an unprivileged user can run")
-    ran = _start(python, [DRIVER], who, json.dumps(asked), prefix, **options)
+        return unprivileged_python()
+    return sys.executable
+
+
+@contextlib.contextmanager
+def started(who: str, asked: dict[str, Any]) -> Iterator[subprocess.Popen[str]]:
+    """A driver at work, to be killed; killed afterwards at the latest."""
+    process = subprocess.Popen(
+        [_python(who), DRIVER],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        **_surroundings(who),
+    )
+    with process:
+        assert process.stdin is not None
+        process.stdin.write(json.dumps(asked))
+        process.stdin.close()
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def run(who: str, asked: dict[str, Any], prefix: tuple[str, ...] = (), **options: Any) -> Any:
+    """What the driver says; skips where this machine or user cannot do it."""
+    ran = _start(_python(who), [DRIVER], who, json.dumps(asked), prefix, **options)
     assert ran.stdout, ran.stderr
     return json.loads(ran.stdout)

@@ -12,13 +12,15 @@ from pathlib import Path
 import pytest
 
 from clove.errors import InvalidRequest
+from tests.integration.conftest import PATIENT
 from tests.integration.exposed import ROOT, ROOTLESS, Host, host
 
 CONFIG = "threads = 3\n"
+TEXT = CONFIG + PATIENT
 REFUSED = ("EBUSY", "EROFS", "EACCES", "EPERM", "EXDEV")
 
 
-@pytest.fixture(params=[ROOT, ROOTLESS])
+@pytest.fixture(scope="module", params=[ROOT, ROOTLESS])
 def open_host(request: pytest.FixtureRequest) -> Iterator[Host]:
     """A kernel whose configuration's modes let everybody change it."""
     with host(request.param, CONFIG) as here:
@@ -51,8 +53,8 @@ def test_it_stays_as_it_is_in_a_directory_granted_for_writing(open_host: Host) -
     ):
         assert agent.ask("run", code) in REFUSED, code
     assert agent.ask("syscall", "write", str(path)) == "permission_denied"
-    assert agent.ask("syscall", "read", str(path)) == f"yes:{CONFIG}"
-    assert path.read_text() == CONFIG
+    assert agent.ask("syscall", "read", str(path)) == f"yes:{TEXT}"
+    assert path.read_text() == TEXT
 
 
 def test_a_wildcard_that_it_matches_gives_it_for_reading_alone(open_host: Host) -> None:
@@ -62,7 +64,7 @@ def test_a_wildcard_that_it_matches_gives_it_for_reading_alone(open_host: Host) 
     agent = open_host.spawn({"allowed_paths": [f"{directory}/*.toml"]})
     assert agent.ask("direct", "write", f"{directory}/other.toml") == "yes:"
     assert agent.ask("direct", "write", str(path)) in REFUSED
-    assert agent.ask("direct", "read", str(path)) == f"yes:{CONFIG}"
+    assert agent.ask("direct", "read", str(path)) == f"yes:{TEXT}"
 
 
 def test_it_is_not_granted_for_writing_by_name(open_host: Host) -> None:

@@ -6,8 +6,8 @@ import fcntl
 import json
 import os
 import pty
+import select
 import shutil
-import subprocess
 import termios
 import threading
 from collections.abc import Callable, Iterator
@@ -15,6 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.adversary.isolated import started
+from tests.integration.conftest import READY_SECONDS
 
 Run = Callable[..., Any]
 LIST = "import json, os, sys; print(json.dumps(sorted(os.listdir(sys.argv[1]))))"
@@ -183,9 +186,7 @@ except OSError as error:
     assert int(number) == 11
 
 
-def test_processes_on_the_host_do_not_outlive_a_killed_kernel(
-    who: str, run_isolated: Run, open_dir: str
-) -> None:
+def test_processes_on_the_host_do_not_outlive_a_killed_kernel(who: str, open_dir: str) -> None:
     """Those in sandboxes are in test_cgroup_attacks.py."""
     fifo = f"{open_dir}/alive"
     os.mkfifo(fifo)
@@ -204,12 +205,15 @@ while True:
     asked = {"code": code, "args": [fifo], "directory": open_dir, "namespaces": []}
     reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
     try:
-        with pytest.raises(subprocess.TimeoutExpired):
-            run_isolated(who, asked, limit=2)
-        os.set_blocking(reader, True)
-        heard = b""
-        while piece := os.read(reader, 2):  # ends when nobody holds the other end any more
-            heard += piece
-        assert heard == b"xx"
+        writer = os.open(fifo, os.O_WRONLY)  # there is somebody to wait for from the beginning
+        try:
+            with started(who, asked):
+                for _ in range(2):
+                    assert select.select([reader], [], [], READY_SECONDS)[0], "it did not start"
+                    assert os.read(reader, 1) == b"x"
+        finally:
+            os.close(writer)
+        assert select.select([reader], [], [], READY_SECONDS)[0], "somebody lives on"
+        assert os.read(reader, 1) == b""  # nobody holds the other end any more
     finally:
         os.close(reader)

@@ -16,7 +16,7 @@ import pytest
 
 from tests.adversary.arena import Arena
 from tests.adversary.isolated import PATHS, unprivileged_python
-from tests.integration.conftest import KernelProcess
+from tests.integration.conftest import READY_SECONDS, KernelProcess
 from tests.integration.exposed import ORDINARY, ROOT, ROOTLESS, OrdinaryKernel
 
 STRANGER = 54321
@@ -141,7 +141,7 @@ def test_what_others_have_planted_is_not_used(who: str, what: str) -> None:
             env={**os.environ, "PYTHONPATH": os.pathsep.join(PATHS), "HOME": directory},
             capture_output=True,
             text=True,
-            timeout=20,
+            timeout=READY_SECONDS,
             cwd="/",
         )
         assert ran.returncode != 0

@@ -231,7 +231,7 @@ print(json.dumps("not-for-agents" in "".join(texts)))
 @pytest.mark.parametrize("who", [ROOT, ROOTLESS])
 def test_the_agents_environment_is_not_the_kernels(who: str) -> None:
     with host(who, extra_environ=SECRETS) as here:
-        for start in ("warm", "cold"):
+        for start in ("cold", "warm"):  # the nursery gets ready meanwhile
             arena = Arena(**vars(here), start=start)
             if start == "warm" and not arena.warm_is_known:
                 continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 from collections.abc import Iterator
@@ -9,30 +10,26 @@ from pathlib import Path
 
 import pytest
 
-from tests.adversary.arena import CONFIG, WAYS, Arena, emptied
-from tests.integration.exposed import ROOT, host
+from tests.adversary.arena import WAYS, Arena, Kernels
+from tests.integration.exposed import ROOT
 
 SHARED = ("unshare", "--mount", "sh", "-c", 'mount --make-rshared / && exec "$@"', "sh")
 """As systemd leaves them, in a namespace whose mounts end with the kernel."""
 
 
-@pytest.fixture(scope="module", params=WAYS, ids="-".join)
-def shared(request: pytest.FixtureRequest) -> Iterator[Arena]:
-    """A kernel to which mounts are shared."""
+@pytest.fixture(scope="module")
+def sharing() -> Iterator[Kernels]:
+    """Kernels to which mounts are shared."""
     if os.getuid() != 0:
         pytest.skip("only root can share mounts")
-    who, start = request.param
-    with host(who, CONFIG, SHARED) as kernel:
-        arena = Arena(**vars(kernel), start=start)
-        if not arena.warm_is_known and start == "warm":
-            pytest.skip("this kernel has no warm start")
-        yield arena
+    with contextlib.ExitStack() as stack:
+        yield Kernels(stack, SHARED)
 
 
-@pytest.fixture
-def here(shared: Arena) -> Iterator[Arena]:
-    with emptied(shared) as arena:
-        yield arena
+@pytest.fixture(scope="module", params=WAYS, ids="-".join)
+def arena(request: pytest.FixtureRequest, sharing: Kernels) -> Arena:
+    """In each way that their agents can start."""
+    return sharing.arena(*request.param)
 
 
 def mounts(arena: Arena) -> set[str]:

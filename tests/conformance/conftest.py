@@ -17,8 +17,9 @@ from pathlib import Path
 import pytest
 
 from tests.conformance.peer import Peer
+from tests.integration.conftest import PATIENT, READY_SECONDS
 
-READY = 30.0
+READY = max(30.0, READY_SECONDS)
 """Seconds that a kernel gets to answer; a loaded machine may need some."""
 
 
@@ -33,7 +34,7 @@ class Kernel:
         self.place = Path(tempfile.mkdtemp(dir="/tmp", prefix="cf"))
         self.socket = str(self.place / "k.sock")
         self.log = self.place / "log"
-        (self.place / "clove.toml").write_text(config)
+        (self.place / "clove.toml").write_text(config + PATIENT)
         twistd = Path(sys.executable).parent / "twistd"
         command = [str(twistd), "-n", "--pidfile=", "clove-kernel", "--socket", self.socket]
         command += ["--state-dir", str(self.place / "state"), "--config"]

@@ -7,6 +7,7 @@ together.
 from __future__ import annotations
 
 import json
+import os
 import socket
 import struct
 from types import TracebackType
@@ -15,8 +16,8 @@ from typing import Any, NamedTuple
 HEADER = struct.Struct("<IIBQ")
 MAGIC = 0x41474E54
 MORE = 1 << 63
-PATIENCE = 20.0
-"""Seconds to wait for a reply. Nothing here takes one; a loaded machine may."""
+PATIENCE = 90.0 if "CLOVE_GUEST" in os.environ else 20.0
+"""Seconds to wait for a reply. Nothing here takes one; a loaded or an emulated machine may."""
 
 
 class Reply(NamedTuple):

@@ -141,6 +141,15 @@ class Host:
         reply = self.client.spawn(name, self.script, permissions=permissions, **fields)
         return Agent(self.client, reply["id"], reply["isolation"])
 
+    @contextlib.contextmanager
+    def emptied(self) -> Iterator[Host]:
+        """With an empty directory of files; agents and files go afterwards."""
+        self.directory()
+        yield self
+        for agent in self.client.list_agents():
+            self.client.kill(agent["id"])
+        shutil.rmtree(self.files)
+
     def until_restarted(self, agent: Agent) -> bool:
         """Wait until an agent runs for the second time."""
         for _ in range(400):

@@ -2,8 +2,10 @@
 
 import os
 import select
+import shlex
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -165,3 +167,59 @@ def test_two_kernels_of_one_process_have_two_subtrees(tree: CgroupTree) -> None:
     other.close()
     other.close()
     assert os.path.isdir(tree.path)
+
+
+SURVEY = (
+    "from clove.sandbox.cgroup_sites import survey; site = survey(); print(site.path, site.move)"
+)
+CONTAINER = """
+import os
+from clove.sandbox.cgroup_sites import survey
+from clove.sandbox.cgroups import CgroupTree
+
+base = survey().path
+tree = CgroupTree.find()
+print(tree.path == f"{base}/clove-{os.getpid()}")
+print(open("/proc/self/cgroup").read().split("0::")[1].strip())
+print(open(f"{base}/cgroup.procs").read().split())
+tree.close()
+print(open("/proc/self/cgroup").read().split("0::")[1].strip())
+"""
+
+
+@pytest.fixture
+def apart(tree: CgroupTree) -> Iterator[AgentCgroup]:
+    """A cgroup beside the kernel's subtree, for who is to be somewhere of his own."""
+    path = tempfile.mkdtemp(dir=os.path.dirname(tree.path), prefix="test-")
+    yield AgentCgroup(path)
+    AgentCgroup(path).remove()
+
+
+def said(cgroup: AgentCgroup, program: str, *prefix: str) -> list[str]:
+    """What a Python program prints that is started in a cgroup."""
+    join = f'echo 0 > {cgroup.procs_path}; exec {shlex.join([*prefix, sys.executable])} -c "$0"'
+    ran = subprocess.run(
+        ["/bin/sh", "-c", join, program], stdout=subprocess.PIPE, text=True, check=True
+    )
+    return ran.stdout.splitlines()
+
+
+def test_a_cgroup_of_ones_own_is_a_base(apart: AgentCgroup) -> None:
+    assert said(apart, SURVEY) == [f"{apart.path} True"]
+
+
+def test_one_in_which_others_live_is_none(tree: CgroupTree, apart: AgentCgroup) -> None:
+    other = join(apart, "exec cat")
+    assert said(apart, SURVEY) == [f"{os.path.dirname(tree.path)} False"]
+    assert finish(other) == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a container's cgroups needs root")
+def test_in_a_container_everybody_moves_to_a_leaf_and_back(apart: AgentCgroup) -> None:
+    other = join(apart, "exec cat")
+    with tempfile.TemporaryDirectory(dir="/tmp") as mount:
+        script = f'mount -t cgroup2 none {mount} && exec "$0" "$@"'
+        contained = ("unshare", "--cgroup", "--mount", "/bin/sh", "-c", script)
+        assert said(apart, CONTAINER, *contained) == ["True", "/clove-kernel", "[]", "/"]
+    assert other.pid in apart.pids()
+    assert finish(other) == 0

@@ -53,7 +53,28 @@ def test_it_says_what_policy_decides_and_what_happened(kernel: KernelProcess) ->
         "policy   allowed (level: unrestricted)",
         "attempt  succeeded: open /etc/passwd for reading",
         "         the file could be opened",
+        "agree    yes",
     ]
+
+
+def test_options_after_the_question_are_the_commands(kernel: KernelProcess) -> None:
+    for words in (["ls", "--json"], ["--", "ls", "--help"]):
+        found = why(kernel, "EXEC", *words)
+        assert "attempt  succeeded: execute ls" in found.stdout
+
+
+def test_what_differs_says_why_and_what_is_not_there(kernel: KernelProcess) -> None:
+    found = why(kernel, "EXEC", "no-such-program")
+    assert (found.returncode, found.stderr) == (0, "")
+    assert "         in none of " in found.stdout
+    assert "agree    no: policy allows it" in found.stdout
+
+
+@needs_sandbox
+def test_a_relative_path_starts_in_the_agents_workspace(kernel: KernelProcess, agent: str) -> None:
+    text = why(kernel, agent, "WRITE", "notes").stdout
+    assert "attempt  succeeded: open notes for writing" in text
+    assert "agree    yes" in text
 
 
 @needs_sandbox
@@ -77,7 +98,18 @@ def test_policy_alone(kernel: KernelProcess) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["FLY"], ["bee", "FLY"], ["READ"], ["CONNECT", "host"], ["THINK", "hard"], ["EXEC"]]
+    "words",
+    [
+        ["FLY"],
+        ["bee", "FLY"],
+        ["READ"],
+        ["CONNECT", "host"],
+        ["CONNECT", "host:65536"],
+        ["THINK", "hard"],
+        ["EXEC"],
+        ["READ", "/x", "--json"],
+        ["--loud", "READ", "/x"],
+    ],
 )
 def test_a_wrong_command_line(kernel: KernelProcess, words: list[str]) -> None:
     assert why(kernel, *words).returncode == 2

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,12 +25,8 @@ def kernel_host(request: pytest.FixtureRequest) -> Iterator[Host]:
 
 @pytest.fixture
 def here(kernel_host: Host) -> Iterator[Host]:
-    """The host with an empty directory of files."""
-    kernel_host.directory()
-    yield kernel_host
-    for agent in kernel_host.client.list_agents():
-        kernel_host.client.kill(agent["id"])
-    shutil.rmtree(kernel_host.files)
+    with kernel_host.emptied() as emptied:
+        yield emptied
 
 
 def test_a_granted_path_is_there_for_both(here: Host) -> None:

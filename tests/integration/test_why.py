@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from twisted.internet import reactor
 
 from clove.client.deferred import DeferredClient
 from clove.errors import LimitExceeded, PermissionDenied
+from clove.kernel.attempts import AttemptLimits
 from clove.sandbox.probe import probe
 from tests.integration.exposed import ROOT, ROOTLESS, Agent, Host, host
 from tests.integration.gateway_upstream import Upstream, upstream
@@ -28,6 +28,20 @@ CONFIG = """
 """
 
 
+FIRST_WORD = """
+import json, socket, struct, sys
+
+head = struct.Struct("<IIBQ")
+with socket.socket(socket.AF_UNIX) as kernel:
+    kernel.connect(sys.argv[1])
+    asked = json.dumps({"syscall": "READ", "arguments": {"path": "/etc/passwd"}}).encode()
+    kernel.sendall(head.pack(0x41474E54, 0, 0x42, len(asked)) + asked)
+    size = head.unpack(kernel.recv(head.size, socket.MSG_WAITALL))[3]
+    attempt = json.loads(kernel.recv(size, socket.MSG_WAITALL))["attempt"]
+print(attempt["happened"], attempt["detail"])
+"""
+
+
 @pytest.fixture(scope="module", params=[ROOT, ROOTLESS])
 def kernel_host(request: pytest.FixtureRequest) -> Iterator[Host]:
     with host(str(request.param), CONFIG) as running:
@@ -36,12 +50,8 @@ def kernel_host(request: pytest.FixtureRequest) -> Iterator[Host]:
 
 @pytest.fixture
 def here(kernel_host: Host) -> Iterator[Host]:
-    """The host with an empty directory of files."""
-    kernel_host.directory()
-    yield kernel_host
-    for agent in kernel_host.client.list_agents():
-        kernel_host.client.kill(agent["id"])
-    shutil.rmtree(kernel_host.files)
+    with kernel_host.emptied() as emptied:
+        yield emptied
 
 
 @pytest.fixture(scope="module")
@@ -303,14 +313,30 @@ def test_an_agent_asks_about_itself_and_its_descendants(here: Host) -> None:
     assert PermissionDenied.code == "permission_denied"
 
 
-async def test_a_caller_has_one_attempt_at_a_time(here: Host) -> None:
+async def test_attempts_of_one_caller_are_made_in_turn_and_are_so_many(here: Host) -> None:
+    client = await DeferredClient(reactor, here.kernel.socket).connect()
+    most = AttemptLimits().per_caller
+    try:
+        asked = [client.why("READ", {"path": "/etc/passwd"}) for _ in range(most)]
+        with pytest.raises(LimitExceeded):
+            await client.why("READ", {"path": "/etc/passwd"})
+        found = [(await each)["attempt"]["happened"] for each in asked]
+        assert found == ["succeeded"] * most
+    finally:
+        await client.close()
+
+
+async def test_an_agents_first_word_may_be_why(here: Host) -> None:
+    script = Path(here.kernel.directory, "first.py")
+    script.write_text(FIRST_WORD)
     client = await DeferredClient(reactor, here.kernel.socket).connect()
     try:
-        first = client.why("READ", {"path": "/etc/passwd"})
-        second = client.why("READ", {"path": "/etc/passwd"})
-        with pytest.raises(LimitExceeded):
-            await second
-        assert (await first)["attempt"]["happened"] == "succeeded"
+        for number in range(4):
+            spawned = [client.spawn(f"first-{number}-{each}", str(script)) for each in range(8)]
+            for reply in [await each for each in spawned]:
+                assert (await client.wait(reply["id"], timeout=30))["exit_code"] == 0
+                lines = [line["text"] for line in (await client.logs(reply["id"]))["lines"]]
+                assert lines == ["succeeded the file could be opened"]
     finally:
         await client.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,14 @@ NAMED = sorted(set(re.findall(r"test_\w+\.py", (ROOT / "docs" / "security.md").r
 
 @pytest.mark.parametrize("name", NAMED)
 def test_a_test_that_the_page_names_is_there(name: str) -> None:
-    assert len(list((ROOT / "tests").rglob(name))) >= 1
+    assert len(list((ROOT / "tests").rglob(name))) == 1
 
 
 def test_every_file_of_attacks_is_named() -> None:
     files = {path.name for path in (ROOT / "tests" / "adversary").glob("test_*.py")}
     assert files <= set(NAMED)
+
+
+def test_every_file_of_tests_has_a_name_of_its_own() -> None:
+    names = Counter(path.name for path in (ROOT / "tests").rglob("test_*.py"))
+    assert [name for name, count in names.items() if count > 1] == []

@@ -189,7 +189,8 @@ def why(
     @param attempt: False asks policy alone; else it is tried in a throw-away sandbox
         with the same profile, to no lasting effect.
     @return: success, allowed, rule, hint, note, attempt {tried, happened, error,
-        errno_name, detail, sandbox}, agrees.
+        errno_name, detail, sandbox, reliable}, agrees.
+    @raise LimitExceeded: too many attempts. @raise Unavailable: the agent is not running.
     """
     fields = {"syscall": syscall, "arguments": dict(arguments or {})}
     fields |= optional(agent_id=agent_id, attempt=attempt)

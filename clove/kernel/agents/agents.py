@@ -121,6 +121,7 @@ class Agents:
             permissions,
             name=request.name,
             parent_id=parent.agent_id,
+            family=0 if parent.is_operator else parent.family,
             sandboxed=request.sandboxed,
             network=bool(request.network) or not request.sandboxed,
             grants=grants if request.sandboxed else None,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from clove.kernel.agents.plan import LIBRARY_INSIDE, SOCKET_INSIDE
+from clove.kernel.agents.teller import teller
 from clove.sandbox.spec import Bind, SandboxSpec
 
 if TYPE_CHECKING:
@@ -31,11 +32,14 @@ class Throwaway:
     @ivar spec: where it shall run.
     @ivar fallback: with allow_degraded, where else; see L{Launcher.launch}.
     @ivar cgroup: of its own, if there are any.
+    @ivar word_of: the agent's interpreter, if it runs the program because there is none that
+        can be relied on: then it is this that says what happened, whatever it is.
     """
 
     spec: SandboxSpec
     fallback: SandboxSpec | None = None
     cgroup: AgentCgroup | None = None
+    word_of: str = ""
 
     def running(self, library: str, *words: str) -> Throwaway:
         """The same, with the program that makes attempts.
@@ -44,6 +48,14 @@ class Throwaway:
         """
         fallback = self.fallback and _running(self.fallback, library, words)
         return replace(self, spec=_running(self.spec, library, words), fallback=fallback)
+
+    def reliably(self) -> Throwaway:
+        """The same for an interpreter that no agent can have exchanged, if there is one."""
+        python = teller(self.spec)
+        if python is None:
+            return replace(self, word_of=self.spec.argv[0])
+        fallback = self.fallback and replace(self.fallback, argv=(sys.executable,))
+        return replace(self, spec=replace(self.spec, argv=(python,)), fallback=fallback)
 
 
 def _running(spec: SandboxSpec, library: str, words: tuple[str, ...]) -> SandboxSpec:

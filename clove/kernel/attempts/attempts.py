@@ -1,4 +1,4 @@
-"""Makes attempts, each in a sandbox of its own, so many at once and no longer than allowed.
+"""Makes attempts, each in a sandbox of its own, in turn and no longer than allowed.
 
 A throw-away sandbox has the profile of the one who is asked about, and neither its
 socket nor its id, environment, cgroup or gateway: what happens in it is nobody's.
@@ -16,11 +16,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.defer import TimeoutError as DeferredTimeout
+from twisted.internet.task import deferLater
 
 from clove.errors import CloveError, LimitExceeded, TimedOut, Unavailable
-from clove.kernel.attempts.outcome import Outcome
+from clove.kernel.attempts.lane import WORDS_ALONE, Lane
+from clove.kernel.attempts.outcome import Outcome, shown
 from clove.kernel.attempts.question import Question, question
 from clove.kernel.attempts.trial import Trial
+from clove.kernel.attempts.turns import Turn, Turns
+from clove.kernel.principal import Kind
 from clove.kernel.threads import to_the_end
 from clove.sandbox.exec_filter import exec_filter
 
@@ -36,7 +40,7 @@ __all__ = ["Attempts"]
 
 FIRST_NUMBER: Final = 1 << 40
 """Attempts are counted from here, apart from the ids, which users of the host go by."""
-WORDS_ALONE: Final = "`attempt: false` asks policy alone"
+NOWHERE: Final = "it has no files, commands or network of this host"
 
 
 class Attempts:
@@ -69,50 +73,78 @@ class Attempts:
         self._places = places
         self._forget = forget
         self._report = report
+        self._agents = Lane(clock, Turns(limits.at_once, limits.per_family), limits.turn_timeout)
+        operators = Turns(limits.for_operators, limits.for_operators)
+        self._operators = Lane(clock, operators, limits.turn_timeout)
         self._callers: Counter[int] = Counter()
         self._running: set[Deferred[Outcome]] = set()
         self._stopping = False
 
     async def make(
-        self, caller_id: int, principal: Principal, syscall: str, arguments: Mapping[str, Any]
+        self, caller: Principal, principal: Principal, syscall: str, arguments: Mapping[str, Any]
     ) -> Outcome:
         """Try what a syscall would do for a principal.
 
-        @param caller_id: whom it counts for.
-        @raise LimitExceeded: too many are made now.
+        @param caller: whom it counts for, with its family.
+        @raise LimitExceeded: the caller, or all of them, ask for too many now.
         @raise TimedOut: it took too long.
         @raise Unavailable: the principal has no sandbox now.
         """
         asked = question(syscall, arguments)
         if asked.reason:
             return Outcome(detail=asked.reason)
-        if principal.view is None:
-            return Outcome(detail="it has no files, commands or network of this host")
-        self._check_room(caller_id)
-        self._callers[caller_id] += 1
-        running = Deferred.fromCoroutine(self._make(principal, asked))
+        if principal.view is None and principal.kind is not Kind.AGENT:
+            return Outcome(detail=NOWHERE)
+        self._check_room(caller.agent_id)
+        lane = self._operators if caller.is_operator else self._agents
+        turn = Turn(caller.family, caller.agent_id)
+        self._callers[turn.caller] += 1
+        running = Deferred.fromCoroutine(self._in_turn(lane, turn, principal, asked))
         self._running.add(running)
         try:
             return await running
         finally:
             self._running.discard(running)
-            self._callers[caller_id] -= 1
-            if not self._callers[caller_id]:
-                del self._callers[caller_id]
+            self._callers[turn.caller] -= 1
+            if not self._callers[turn.caller]:
+                del self._callers[turn.caller]
 
     def _check_room(self, caller_id: int) -> None:
-        limits = self._limits
+        most = self._limits.per_caller
         if self._stopping:
             raise Unavailable("the kernel is stopping")
-        if self._callers[caller_id] >= limits.per_caller:
+        if self._callers[caller_id] >= most:
             raise LimitExceeded(
-                f"at most {limits.per_caller} attempts of one caller at once", hint=WORDS_ALONE
+                f"at most {most} attempts of one caller at a time",
+                hint=f"await an answer before asking more; {WORDS_ALONE}",
             )
-        if len(self._running) >= limits.at_once:
-            raise LimitExceeded(
-                f"{limits.at_once} attempts are made already",
-                hint=f"try again later; {WORDS_ALONE}",
-            )
+
+    async def _in_turn(
+        self, lane: Lane, turn: Turn, principal: Principal, asked: Question
+    ) -> Outcome:
+        await self._started(turn.caller, principal)
+        try:
+            await lane.reach(turn)
+            return await self._make(principal, asked)
+        finally:
+            lane.leave(turn)
+
+    async def _started(self, caller_id: int, principal: Principal) -> None:
+        """Wait until an agent has its first sandbox; for its own question, that of this run.
+
+        Others learn of one that waits to be restarted what held in its last run.
+        """
+        own = caller_id == principal.agent_id
+        if principal.view is not None or not (own or principal.shown is None):
+            return
+        waiting = Deferred.fromCoroutine(principal.own_view())
+        try:
+            await waiting.addTimeout(self._limits.start_timeout, self._clock)
+        except DeferredTimeout:
+            raise Unavailable(
+                "the agent is not running yet", hint=f"try again when it is; {WORDS_ALONE}"
+            ) from None
+        await deferLater(self._clock, 0)  # who launches it notes the profile after the view
 
     async def _make(self, principal: Principal, asked: Question) -> Outcome:
         number = next(self._numbers)
@@ -142,7 +174,7 @@ class Attempts:
     ) -> Outcome:
         """Start it, wait until all is known, and until nothing is left."""
         words = self._words(places, asked)
-        made = places.running(self._library, json.dumps(words))
+        made = places.reliably().running(self._library, json.dumps(words))
         take = _close_all if gateway is None else gateway.adopt
         try:
             sandbox = await self._launcher.launch(made.spec, trial.take, made.fallback, take)
@@ -161,7 +193,7 @@ class Attempts:
         finally:
             sandbox.kill()
             await to_the_end(trial.gone)
-        return replace(trial.outcome(), sandbox=isolation)
+        return _weighed(replace(trial.outcome(), sandbox=isolation), made.word_of)
 
     def _words(self, places: Throwaway, asked: Question) -> dict[str, Any]:
         """What the program is told."""
@@ -180,6 +212,17 @@ class Attempts:
         for each in running:
             each.cancel()
         await DeferredList(running, consumeErrors=True)
+
+
+def _weighed(outcome: Outcome, word_of: str) -> Outcome:
+    """How far it can be relied on.
+
+    @param word_of: see L{Throwaway}.
+    """
+    if not word_of:
+        return outcome
+    said = f"so says the agent's own interpreter, {shown(word_of)}, which may be any program"
+    return replace(outcome, reliable=False).with_detail(said)
 
 
 def _close_all(descriptors: list[int]) -> None:

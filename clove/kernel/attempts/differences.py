@@ -15,14 +15,32 @@ if TYPE_CHECKING:
 
 __all__ = ["Place", "note"]
 
+OF_ITS_OWN: Final = ("/workspace", "/app", "/usr", "/opt/clove")
 OWN_PLACES: Final = ("/workspace", "/tmp", "/usr", "/etc", "/proc", "/dev", "/app", "/opt/clove")  # noqa: S108
 ALONE: Final = ("/tmp", "/dev/shm", "/proc")  # noqa: S108
 """Of each sandbox alone, so that a throw-away one has others."""
 KNOWN: Final = "a known difference, %s of docs/agreement.md: %s"
 TELL_US: Final = "a difference that docs/agreement.md does not know: please report it"
 NO_WALL: Final = "an unsandboxed program is not contained (docs/security.md): policy binds syscalls"
-UNHEARD: Final = "policy allows it, but the operating system or the host refuses"
+UNHEARD: Final = "policy allows it, but the operating system refuses"
+UNREACHED: Final = "policy allows it, but the host is not reached"
+UNRELIABLE: Final = (
+    "policy alone is sure: the agent's own interpreter made the attempt, because its sandbox has "
+    "no other that can be executed. Spawned without `python`, it has the kernel's"
+)
 GRANTS: Final = "name it in the agent's permissions"
+UNTIL_RESTART: Final = KNOWN % (
+    "until-restart",
+    "what its sandbox has is that of its permissions at its start",
+)
+ONE_PROGRAM: Final = (
+    "the attempt executes the first program of a line alone; ask about the others by themselves. "
+    "A blocked program is covered by that name (docs/agreement.md, What can be executed)"
+)
+NO_LANDLOCK: Final = (
+    "this Linux has no Landlock, so that rules about what may be executed bind the EXEC syscall "
+    "alone (docs/agreement.md, What can be executed)"
+)
 
 
 class Place(NamedTuple):
@@ -48,48 +66,99 @@ def note(
 ) -> str:
     """Why they differ, as far as can be told; empty where they agree or nothing was tried.
 
+    Of an attempt that cannot be relied on it says so.
+
     @param path: the file's, absolute; empty where it is about none.
     """
+    if not outcome.reliable:
+        return UNRELIABLE
     if outcome.succeeded is None or outcome.succeeded == decision.allowed:
         return ""
     if decision.allowed:
-        return _refused_all_the_same(syscall, path, outcome, place)
+        return _refused_all_the_same(syscall, path, outcome, permissions, place)
     if not place.sandboxed:
         return NO_WALL
     if syscall == "EXEC":
-        what = "a sandbox knows files, no command lines"
-        return KNOWN % ("command-words, command-names or a row near them", what)
+        return _executed_all_the_same(decision, outcome, place)
     if syscall in ("HTTP", "CONNECT"):
         return KNOWN % ("own-requests", "a connection is judged by its name, port and bytes")
     return _possible_all_the_same(syscall, path, decision, permissions, place)
 
 
-def _refused_all_the_same(syscall: str, path: str, outcome: Outcome, place: Place) -> str:
+def _refused_all_the_same(
+    syscall: str, path: str, outcome: Outcome, permissions: Permissions, place: Place
+) -> str:
     """Policy allows it, and it failed."""
     if syscall in ("HTTP", "CONNECT"):
         if place.sandboxed and not place.network:
             what = "HTTP goes by the kernel; the agent itself has no network (`network` in SPAWN)"
             return KNOWN % ("own-network", what)
-        return UNHEARD
+        return UNREACHED
     if not place.sandboxed:
         return UNHEARD
-    if outcome.errno_name in ("ENOENT", "EROFS") and place.stale:
-        return KNOWN % ("until-restart", "the mounts are those of its permissions at its start")
-    if outcome.errno_name == "ENOENT" and _beneath(path, ALONE):
-        return "what the agent has there is its own sandbox's; the attempt was made in another one"
-    if syscall in ("READ", "WRITE") and outcome.errno_name == "ENOENT":
-        return (
-            f"its sandbox has no such path. A path of the host is there when granted: {GRANTS} "
-            "and restart it"
-        )
+    if outcome.errno_name in ("ENOENT", "EROFS", "EACCES") and place.stale:
+        return UNTIL_RESTART
+    if syscall == "EXEC":
+        return _not_executed(outcome.errno_name)
+    if outcome.errno_name == "ENOENT":
+        return _missing(syscall, path, permissions)
     if outcome.errno_name == "EROFS":
         return f"its sandbox has this path read-only. To mount it writable, {GRANTS} for writing"
     if outcome.errno_name in ("EACCES", "EPERM"):
         return (
-            "owner and mode of the file decide, or what is blocked covers it "
-            "(docs/agreement.md, Whose files they are)"
+            "owner and mode of the file decide, which `chmod` changes, or what is blocked covers "
+            "it (docs/agreement.md, Whose files they are)"
         )
     return UNHEARD
+
+
+def _missing(syscall: str, path: str, permissions: Permissions) -> str:
+    """Policy allows a path, and the sandbox does not have it."""
+    named = (*permissions.allowed_read_paths, *permissions.allowed_write_paths)
+    granted = bool(named) and within(path, named)
+    if not granted and _beneath(path, ALONE):
+        return "what the agent has there is its own sandbox's; the attempt was made in another one"
+    if granted or _beneath(path, OF_ITS_OWN):
+        if syscall == "WRITE":
+            return "the directory is not there: WRITE makes a file, and no directories"
+        later = "; a file that came after the agent's start, to match a pattern, needs a restart"
+        return f"there is no such file{later if granted else ''}"
+    return (
+        f"its sandbox has no such path. A path of the host is there when granted: {GRANTS} "
+        "and restart it"
+    )
+
+
+def _not_executed(errno_name: str) -> str:
+    """Policy allows a command, and its program cannot be executed."""
+    if errno_name == "ENOENT":
+        return (
+            "its sandbox has no such program: it has those of the host's /usr, and what the agent "
+            "has in its workspace or was granted"
+        )
+    if errno_name in ("EACCES", "EPERM"):
+        return (
+            "the file has no mode to be executed, or `commands` in SPAWN's isolation leaves it out "
+            "(docs/agreement.md, What can be executed)"
+        )
+    return UNHEARD
+
+
+def _executed_all_the_same(decision: Decision, outcome: Outcome, place: Place) -> str:
+    """Policy refuses a command, and its first program can be executed."""
+    which, _, pattern = decision.rule.partition(": ")
+    if which == "blocked_commands":
+        if " " in pattern.strip():
+            return KNOWN % ("command-words", "a sandbox knows programs, not their words")
+        return UNTIL_RESTART if place.stale else ONE_PROGRAM
+    if place.stale:
+        return UNTIL_RESTART
+    if outcome.sandbox.get("landlock") is False:
+        return NO_LANDLOCK
+    if which == "allowed_commands":
+        rows = "command-names, start-programs or private-programs"
+        return KNOWN % (rows, "a sandbox knows files, by whatever name")
+    return KNOWN % ("start-programs", "the agent is started with it")
 
 
 def _beneath(path: str, places: tuple[str, ...]) -> bool:
@@ -104,7 +173,7 @@ def _possible_all_the_same(
     if path.startswith("/proc/") and rest and (first.isdigit() or first.endswith("self")):
         return KNOWN % ("own-process", "an agent reads its own entries in /proc")
     if place.stale:
-        return KNOWN % ("until-restart", "the mounts are those of its permissions at its start")
+        return UNTIL_RESTART
     writable = permissions.allowed_write_paths
     named = (*permissions.allowed_read_paths, *writable)
     if decision.rule.startswith("blocked_paths") and named and within(path, named):

@@ -1,7 +1,7 @@
 """What an attempt came to, read from what it said. Pure.
 
-A throw-away sandbox holds what its agent's does; an interpreter that the agent can
-write is one of these. So its form is believed and nothing else.
+An interpreter that no agent can have exchanged says it, where the sandbox has one. An agent's
+may be any program: so its form is believed and nothing else, and the outcome not reliable.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-__all__ = ["FAILED", "NOT_TRIED", "SUCCEEDED", "Outcome", "read_outcome"]
+__all__ = ["FAILED", "NOT_TRIED", "SUCCEEDED", "Outcome", "read_outcome", "shown"]
 
 SUCCEEDED: Final = "succeeded"
 FAILED: Final = "failed"
@@ -28,6 +28,8 @@ class Outcome:
     @ivar error: the operating system's words for a failure.
     @ivar errno_name: such as EACCES; of a look-up, such as EAI_NONAME.
     @ivar sandbox: the isolation of the throw-away sandbox; empty without one.
+    @ivar reliable: the kernel knows that it happened. False: a program that is not the
+        kernel's says so.
     """
 
     tried: str = ""
@@ -36,11 +38,13 @@ class Outcome:
     errno_name: str = ""
     detail: str = ""
     sandbox: Mapping[str, Any] = field(default_factory=dict)
+    reliable: bool = True
 
     @property
     def succeeded(self) -> bool | None:
-        """Whether it did; None: nothing was tried."""
-        return None if self.happened == NOT_TRIED else self.happened == SUCCEEDED
+        """Whether it did; None: nothing was tried, or nobody knows."""
+        known = self.reliable and self.happened != NOT_TRIED
+        return self.happened == SUCCEEDED if known else None
 
     def with_detail(self, *parts: str) -> Outcome:
         """The same with more said."""
@@ -55,6 +59,7 @@ class Outcome:
             "errno_name": self.errno_name,
             "detail": self.detail,
             "sandbox": dict(self.sandbox),
+            "reliable": self.reliable,
         }
 
 
@@ -73,13 +78,13 @@ def read_outcome(tried: str, said: bytes, ending: str) -> Outcome:
     return Outcome(
         tried=tried,
         happened=last["happened"],
-        error=_text(last.get("error")),
-        errno_name=_text(last.get("errno_name")),
-        detail=_text(last.get("detail")),
+        error=shown(last.get("error")),
+        errno_name=shown(last.get("errno_name")),
+        detail=shown(last.get("detail")),
     )
 
 
-def _text(value: object) -> str:
+def shown(value: object) -> str:
     """A text that can be shown, encoded and kept."""
     if not isinstance(value, str):
         return ""

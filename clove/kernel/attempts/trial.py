@@ -60,7 +60,8 @@ class Trial:
     def log(self, line: bytes) -> None:
         """What its gateway says for people."""
         if len(self._remarks) < REMARKS:
-            self._remarks.append(line.decode("ascii", "replace").strip().removeprefix("clove: "))
+            text = line.decode("ascii", "replace").strip()
+            self._remarks.append(text.removeprefix("clove: network: "))
 
     def refused(self, principal: Principal, host: str, port: int, rule: str, reason: str) -> None:
         """A name or a connection was refused; L{log} has it in words. Audited nowhere."""

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 __all__ = ["get_perms", "set_perms", "why"]
 
+WORKSPACE = "/workspace"
+"""Where the relative paths of one in a sandbox start."""
 UNTRIED = (
     "judged by the words alone: links, resolved addresses, quotas, limits and the system's own "
     "permissions can still refuse it"
@@ -81,26 +83,26 @@ async def why(ctx: Context, request: WhyRequest) -> WhyReply:
     """What policy says to a syscall, and what happens when it is tried."""
     name = _name(request.syscall)
     principal = _target(ctx, request.agent_id, "WHY")
-    decision = explain(principal.permissions, name, request.arguments, principal.cwd)
+    cwd = WORKSPACE if principal.sandboxed else principal.cwd
+    decision = explain(principal.permissions, name, request.arguments, cwd)
     reply = WhyReply(
         agent_id=principal.agent_id,
         syscall=name,
         allowed=decision.allowed,
         rule=decision.rule,
         hint=decision.hint,
-        note=UNTRIED,
+        note=UNTRIED if decision.allowed else "",
     )
     if not request.attempt:
         return reply
-    attempts = ctx.kernel.attempts
-    outcome = await attempts.make(ctx.principal.agent_id, principal, name, request.arguments)
+    outcome = await ctx.kernel.attempts.make(ctx.principal, principal, name, request.arguments)
     found = outcome.succeeded
     place = Place(principal.sandboxed, principal.network, _is_shown_otherwise(principal))
-    path = os.path.join(principal.cwd or "/workspace", str(request.arguments.get("path", "")))
+    path = os.path.normpath(os.path.join(cwd or "/", str(request.arguments.get("path", ""))))
     said = note(name, path, decision, outcome, principal.permissions, place)
     return msgspec.structs.replace(
         reply,
-        note=UNTRIED if found is None else said,
+        note=said or (reply.note if found is None else ""),
         attempt=outcome.to_wire(),
         agrees=None if found is None else found == decision.allowed,
     )

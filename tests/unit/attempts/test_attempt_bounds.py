@@ -10,6 +10,7 @@ from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.task import Clock
 
 from clove.errors import IsolationUnavailable, LimitExceeded, TimedOut, Unavailable
+from clove.kernel.agents.exposure import Wish
 from clove.kernel.agents.profile import Throwaway
 from clove.kernel.attempts import AttemptLimits, Attempts
 from clove.kernel.attempts.attempts import FIRST_NUMBER
@@ -18,7 +19,12 @@ from clove.policy import parse
 from clove.sandbox.interface import ExitStatus
 from clove.sandbox.spec import SandboxSpec
 
+VIEW: Any = object()
 READ = ("READ", {"path": "/x"})
+
+
+def agent(agent_id: int, **fields: Any) -> Principal:
+    return Principal(agent_id, Kind.AGENT, parse("standard"), **fields)
 
 
 class Standing:
@@ -68,33 +74,120 @@ class Scene:
         self.sandboxes.append(Standing())
         return succeed(self.sandboxes[-1])
 
-    def make(self, caller: int = 1, view: Any = True) -> Deferred[Any]:
-        principal = Principal(7, Kind.AGENT, parse("standard"), view=view)
-        return Deferred.fromCoroutine(self.attempts.make(caller, principal, *READ))
+    def make(self, caller: Principal | None = None, of: Principal | None = None) -> Deferred[Any]:
+        principal = agent(7, view=True) if of is None else of
+        asking = agent(1) if caller is None else caller
+        return Deferred.fromCoroutine(self.attempts.make(asking, principal, *READ))
 
-    def start(self, caller: int = 1) -> Deferred[Any]:
+    def start(self, caller: Principal | None = None) -> Deferred[Any]:
         """An attempt that has come to its sandbox."""
         made = self.make(caller)
         self.places[-1].callback(Throwaway(SandboxSpec(argv=("python",))))
         return made
 
 
-async def test_one_of_each_caller_and_so_many_of_all() -> None:
-    scene = Scene(at_once=2)
-    first, second = scene.make(1), scene.make(2)
-    for caller in (1, 3):
-        with pytest.raises(LimitExceeded) as caught:
-            await scene.make(caller)
-        assert "attempt: false" in caught.value.hint
-    first.cancel()
-    with pytest.raises(CancelledError):
-        await first
-    third = scene.make(1)
-    assert scene.forgotten == [FIRST_NUMBER]
-    await scene.attempts.stop()
-    for each in (second, third):
+async def ended(*attempts: Deferred[Any]) -> None:
+    """Nothing of these attempts goes on."""
+    for each in attempts:
+        each.cancel()
         with pytest.raises(CancelledError):
             await each
+
+
+async def test_a_caller_has_so_many_and_is_told_what_to_do() -> None:
+    scene = Scene(per_caller=2)
+    caller = agent(1)
+    made = [scene.make(caller), scene.make(caller)]
+    with pytest.raises(LimitExceeded) as caught:
+        await scene.make(caller)
+    assert "attempt: false" in caught.value.hint
+    await ended(*made)
+    await ended(scene.make(caller))
+    assert scene.forgotten == [FIRST_NUMBER, FIRST_NUMBER + 1, FIRST_NUMBER + 2]
+
+
+async def test_one_too_many_waits_until_another_is_over() -> None:
+    scene = Scene(at_once=2)
+    made = [scene.make(agent(number)) for number in (1, 2, 3)]
+    assert len(scene.places) == 2
+    await ended(made[0])
+    assert len(scene.places) == 3
+    await ended(*made[1:])
+
+
+async def test_a_family_leaves_room_for_others() -> None:
+    scene = Scene(at_once=4, per_family=2)
+    made = [scene.make(agent(number, family=1)) for number in (1, 2, 3, 4, 5)]
+    assert len(scene.places) == 2
+    made.append(scene.make(agent(9)))
+    assert len(scene.places) == 3
+    await ended(*made)
+
+
+async def test_an_operator_never_waits_for_agents() -> None:
+    scene = Scene(at_once=1, for_operators=1)
+    operator = Principal(8, Kind.OPERATOR, parse("unrestricted"))
+    made = [scene.make(agent(number)) for number in range(10, 50)]
+    assert len(scene.places) == 1
+    made.append(scene.make(operator))
+    assert len(scene.places) == 2
+    made.append(scene.make(operator))
+    assert len(scene.places) == 2
+    await ended(*made)
+
+
+async def test_a_turn_is_not_waited_for_for_ever() -> None:
+    scene = Scene(at_once=1, turn_timeout=5.0, timeout=99.0)
+    first, second = scene.start(agent(1)), scene.make(agent(2))
+    scene.clock.advance(5)
+    with pytest.raises(LimitExceeded) as caught:
+        await second
+    assert "no turn within 5 seconds" in caught.value.message
+    await ended(first)
+    assert len(scene.places) == 1
+
+
+async def test_what_an_agent_asks_before_its_spawn_is_over_waits_for_its_sandbox() -> None:
+    scene = Scene()
+    new = agent(1)
+    made = scene.make(new, new)
+    assert (made.called, scene.places) == (False, [])
+    new.view = VIEW
+    scene.clock.advance(0)
+    assert len(scene.places) == 1
+    await ended(made)
+
+
+async def test_a_question_of_a_new_run_is_not_about_the_run_before() -> None:
+    scene = Scene()
+    again = agent(1)
+    again.shown = Wish()
+    made = scene.make(again, again)
+    assert scene.places == []
+    again.view = VIEW
+    scene.clock.advance(0)
+    assert len(scene.places) == 1
+    await ended(made)
+
+
+async def test_others_may_ask_about_an_agent_that_waits_for_its_restart() -> None:
+    scene = Scene()
+    resting = agent(2)
+    resting.shown = Wish()
+    made = scene.make(agent(1), resting)
+    assert len(scene.places) == 1
+    await ended(made)
+
+
+async def test_a_start_is_not_waited_for_for_ever_and_takes_no_turn() -> None:
+    scene = Scene(at_once=1, start_timeout=3.0)
+    new = agent(1)
+    made, other = scene.make(new, new), scene.make(agent(2))
+    assert len(scene.places) == 1
+    scene.clock.advance(3)
+    with pytest.raises(Unavailable):
+        await made
+    await ended(other)
 
 
 async def test_a_result_ends_the_sandbox_and_takes_its_places_away() -> None:
@@ -146,7 +239,8 @@ async def test_a_sandbox_that_cannot_be_had_is_told() -> None:
 
 async def test_who_has_no_view_of_this_host_has_nothing_to_try() -> None:
     scene = Scene()
-    found = await scene.make(view=None)
+    guest = Principal(7, Kind.GUEST, parse("standard"))
+    found = await scene.make(guest, guest)
     assert found.happened == "not tried"
     assert scene.places == []
 

@@ -7,7 +7,16 @@ from typing import Any
 
 import pytest
 
-from clove.kernel.attempts.differences import TELL_US, UNHEARD, Place, note
+from clove.kernel.attempts.differences import (
+    NO_LANDLOCK,
+    ONE_PROGRAM,
+    TELL_US,
+    UNHEARD,
+    UNREACHED,
+    UNRELIABLE,
+    Place,
+    note,
+)
 from clove.kernel.attempts.outcome import FAILED, NOT_TRIED, SUCCEEDED, Outcome, read_outcome
 from clove.kernel.attempts.question import question
 from clove.policy import Decision, parse
@@ -93,7 +102,12 @@ YES = Decision(True, "level: standard")
 NO = Decision(False, "allowed_read_paths")
 BLOCKED = Decision(False, "blocked_paths: **/*.key")
 WELL = Outcome(happened=SUCCEEDED)
-INSIDE = Place(sandboxed=True)
+WITHOUT_LANDLOCK = Outcome(happened=SUCCEEDED, sandbox={"landlock": False})
+INSIDE, STALE = Place(sandboxed=True), Place(sandboxed=True, stale=True)
+
+
+def rule(text: str) -> Decision:
+    return Decision(False, text)
 
 
 def refused(name: str) -> Outcome:
@@ -109,15 +123,31 @@ def refused(name: str) -> Outcome:
         ("READ", "/data/x.key", BLOCKED, WELL, INSIDE, "later-names"),
         ("READ", "/data/x", NO, WELL, Place(True, stale=True), "until-restart"),
         ("READ", "/data/x", YES, refused("ENOENT"), Place(True, stale=True), "until-restart"),
-        ("EXEC", "", NO, WELL, INSIDE, "command-words"),
+        ("EXEC", "", rule("blocked_commands: git push"), WELL, INSIDE, "command-words"),
+        ("EXEC", "", rule("blocked_commands: git push"), WELL, STALE, "command-words"),
+        ("EXEC", "", rule("blocked_commands: git"), WELL, INSIDE, ONE_PROGRAM),
+        ("EXEC", "", rule("blocked_commands: git"), WELL, STALE, "until-restart"),
+        ("EXEC", "", rule("allowed_commands"), WELL, INSIDE, "command-names"),
+        ("EXEC", "", rule("allowed_commands"), WELL, STALE, "until-restart"),
+        ("EXEC", "", rule("allowed_commands"), WITHOUT_LANDLOCK, INSIDE, NO_LANDLOCK),
+        ("EXEC", "", rule("level: readonly"), WITHOUT_LANDLOCK, INSIDE, NO_LANDLOCK),
+        ("EXEC", "", rule("level: readonly"), WELL, INSIDE, "start-programs"),
         ("HTTP", "", NO, WELL, INSIDE, "own-requests"),
         ("HTTP", "", YES, refused("EAI_AGAIN"), Place(True, network=False), "own-network"),
-        ("HTTP", "", YES, refused("ETIMEDOUT"), INSIDE, UNHEARD),
-        ("READ", "/data/x", YES, refused("ENOENT"), INSIDE, "no such path"),
+        ("HTTP", "", YES, refused("ETIMEDOUT"), INSIDE, UNREACHED),
+        ("READ", "/srv/x", YES, refused("ENOENT"), INSIDE, "no such path"),
+        ("READ", "/data/x", YES, refused("ENOENT"), INSIDE, "needs a restart"),
+        ("WRITE", "/data/out/y/x", YES, refused("ENOENT"), INSIDE, "directory is not there"),
         ("READ", "/tmp/x", YES, refused("ENOENT"), INSIDE, "its own sandbox's"),
+        ("WRITE", "/tmp/granted/y/x", YES, refused("ENOENT"), INSIDE, "directory is not there"),
+        ("READ", "/workspace/x", YES, refused("ENOENT"), INSIDE, "there is no such file"),
+        ("WRITE", "/workspace/y/x", YES, refused("ENOENT"), INSIDE, "directory is not there"),
         ("WRITE", "/data/x", YES, refused("EROFS"), INSIDE, "read-only"),
         ("READ", "/data/x", YES, refused("EACCES"), INSIDE, "owner and mode"),
-        ("EXEC", "", YES, refused("ENOENT"), INSIDE, UNHEARD),
+        ("EXEC", "", YES, refused("ENOENT"), INSIDE, "no such program"),
+        ("EXEC", "", YES, refused("EACCES"), INSIDE, "What can be executed"),
+        ("EXEC", "", YES, refused("EACCES"), STALE, "until-restart"),
+        ("EXEC", "", YES, refused("ENOEXEC"), INSIDE, UNHEARD),
         ("READ", "/data/x", YES, refused("EACCES"), Place(sandboxed=False), UNHEARD),
         ("READ", "/data/x", NO, WELL, Place(sandboxed=False), "not contained"),
         ("READ", "/data/x", NO, WELL, INSIDE, TELL_US),
@@ -126,7 +156,8 @@ def refused(name: str) -> Outcome:
 def test_differences_have_names(
     syscall: str, path: str, decision: Decision, outcome: Outcome, place: Place, said: str
 ) -> None:
-    paths = {"allowed_read_paths": ["/data/**"], "allowed_write_paths": ["/data/out/**"]}
+    writable = ["/data/out/**", "/tmp/granted/**"]
+    paths = {"allowed_read_paths": ["/data/**"], "allowed_write_paths": writable}
     permissions = parse("standard", paths)
     assert said in note(syscall, path, decision, outcome, permissions, place)
 
@@ -136,3 +167,10 @@ def test_no_note_where_they_agree_or_nothing_was_tried() -> None:
     assert note("READ", "/x", YES, WELL, permissions, INSIDE) == ""
     assert note("READ", "/x", NO, refused("ENOENT"), permissions, INSIDE) == ""
     assert note("READ", "/x", NO, Outcome(), permissions, INSIDE) == ""
+
+
+@pytest.mark.parametrize("decision", [YES, NO])
+def test_where_nobody_knows_it_neither_agrees_nor_differs(decision: Decision) -> None:
+    told = Outcome(happened=SUCCEEDED, reliable=False)
+    assert told.succeeded is None
+    assert note("READ", "/x", decision, told, parse("standard"), INSIDE) == UNRELIABLE

@@ -1,6 +1,9 @@
 """Where a subtree of cgroup v2 can be: decided on trees of ordinary files."""
 
+import contextlib
 import os
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,7 @@ class Tree:
         self.mount = root / "cgroup"
         self.mountinfo = root / "mountinfo"
         self.own = root / "own"
+        self.kernel = os.getpid()
         self.mounted()
         self.here("/")
 
@@ -35,6 +39,7 @@ class Tree:
         pids: str = "",
         controllers: str = "cpu io memory pids",
         given: str = "",
+        populated: bool = False,
         root: bool = False,
     ) -> str:
         directory = Path(f"{self.mount}{path}")
@@ -43,11 +48,12 @@ class Tree:
         (directory / "cgroup.controllers").write_text(controllers)
         (directory / "cgroup.subtree_control").write_text(given)
         if not root:
+            (directory / "cgroup.events").write_text(f"populated {populated:d}\nfrozen 0\n")
             (directory / "cgroup.type").write_text("domain\n")
         return str(directory).rstrip("/")
 
     def survey(self) -> Site:
-        return survey(str(self.mountinfo), str(self.own))
+        return survey(str(self.mountinfo), str(self.own), self.kernel)
 
 
 ALL = frozenset({"cpu", "io", "memory", "pids"})
@@ -60,6 +66,19 @@ def tree(tmp_path: Path) -> Tree:
     return Tree(root)
 
 
+@pytest.fixture
+def other(tree: Tree) -> Iterator[int]:
+    """A process beside the kernel, which is another one than this then."""
+    with contextlib.ExitStack() as stack:
+        pids = []
+        for _ in range(2):
+            child = subprocess.Popen(["cat"], stdin=subprocess.PIPE)
+            stack.callback(child.communicate)
+            pids.append(child.pid)
+        tree.kernel = pids[0]
+        yield pids[1]
+
+
 def test_a_delegated_service_divides_its_own_cgroup(tree: Tree) -> None:
     tree.cgroup("", pids="1\n", root=True)
     tree.cgroup("/system.slice", controllers="memory pids")
@@ -68,19 +87,75 @@ def test_a_delegated_service_divides_its_own_cgroup(tree: Tree) -> None:
     assert tree.survey() == Site(own, ALL, move=True)
 
 
-def test_a_cgroup_shared_with_others_is_left_alone(tree: Tree) -> None:
-    root = tree.cgroup("", pids="1\n", root=True)
-    tree.cgroup("/user.slice/session.scope", pids=f"{os.getpid()}\n{os.getppid()}\n")
-    tree.cgroup("/user.slice", controllers="memory pids", given="memory pids")
+def test_a_cgroup_shared_with_others_is_left_alone(tree: Tree, other: int) -> None:
+    """A root kernel by hand: its subtree stands beside system.slice and user.slice."""
+    root = tree.cgroup("", pids="2\n", root=True)
+    tree.cgroup("/user.slice")
+    tree.cgroup("/user.slice/session.scope", pids=f"{tree.kernel}\n{other}\n")
     tree.here("/user.slice/session.scope")
     assert tree.survey() == Site(root, ALL, move=False)
+
+
+@pytest.mark.parametrize("name", ["service", ".hidden"])
+def test_nor_is_one_in_which_others_are_further_down(tree: Tree, name: str) -> None:
+    root = tree.cgroup("", root=True)
+    tree.cgroup("/a")
+    tree.cgroup(f"/a/{name}", populated=True)
+    tree.cgroup("/a/mine", pids=f"{os.getppid()}\n{os.getpid()}\n", populated=True)
+    tree.here("/a/mine")
+    assert tree.survey() == Site(root, ALL, move=False)
+
+
+def test_nor_one_whose_processes_cannot_be_seen(tree: Tree) -> None:
+    """Those outside of the pid namespace have the number 0 (cgroups(7))."""
+    tree.cgroup("", pids=f"0\n{os.getpid()}\n")
+    with pytest.raises(CgroupsUnavailable):
+        tree.survey()
+
+
+def test_nor_a_slice_of_systemd(tree: Tree) -> None:
+    root = tree.cgroup("", root=True)
+    tree.cgroup("/user.slice")
+    tree.cgroup("/user.slice/session.scope", pids=f"{os.getppid()}\n{os.getpid()}\n")
+    tree.here("/user.slice/session.scope")
+    assert tree.survey() == Site(root, ALL, move=False)
+
+
+def test_where_others_live_everywhere_the_remedy_is_a_scope(tree: Tree, other: int) -> None:
+    """An ordinary user's terminal: the user's own systemd looks after the cgroups above."""
+    tree.mounted(root="/user.slice/user@1000.service")
+    tree.cgroup("")
+    tree.cgroup("/init.scope", populated=True)
+    tree.cgroup("/app.slice")
+    tree.cgroup("/app.slice/terminal.scope", pids=f"{tree.kernel}\n{other}\n", populated=True)
+    tree.here("/user.slice/user@1000.service/app.slice/terminal.scope")
+    with pytest.raises(CgroupsUnavailable, match="nobody else lives") as caught:
+        tree.survey()
+    assert "--scope -p Delegate=yes" in caught.value.remedy
+
+
+def test_who_has_started_the_kernel_may_stay_in_a_leaf(tree: Tree) -> None:
+    """As below a cgroup that was handed to a user, whose shell is in a leaf of it."""
+    base = tree.cgroup("")
+    tree.cgroup("/shell", pids=f"{os.getppid()}\n{os.getpid()}\n", populated=True)
+    tree.here("/shell")
+    assert tree.survey() == Site(base, ALL, move=False)
+
+
+def test_kernels_share_a_base(tree: Tree, other: int) -> None:
+    """The leaf that the first has moved to holds the second as well."""
+    base = tree.cgroup("")
+    tree.cgroup("/clove-kernel", pids=f"{other}\n{tree.kernel}\n", populated=True)
+    tree.cgroup(f"/clove-{other}", populated=True)
+    tree.here("/clove-kernel")
+    assert tree.survey() == Site(base, ALL, move=False)
 
 
 def test_the_nearest_of_the_best_is_taken(tree: Tree) -> None:
     tree.cgroup("", root=True)
     tree.cgroup("/a")
     nearest = tree.cgroup("/a/b")
-    tree.cgroup("/a/b/c", pids="1\n", given="")
+    tree.cgroup("/a/b/c", pids=f"{os.getpid()}\n", controllers="memory pids")
     tree.here("/a/b/c")
     assert tree.survey() == Site(nearest, ALL, move=False)
 
@@ -88,7 +163,7 @@ def test_the_nearest_of_the_best_is_taken(tree: Tree) -> None:
 def test_no_base_is_chosen_for_io(tree: Tree) -> None:
     tree.cgroup("", root=True)
     nearest = tree.cgroup("/a", controllers="cpu memory pids")
-    tree.cgroup("/a/b", pids="1\n", given="io")
+    tree.cgroup("/a/b", pids=f"{os.getpid()}\n", controllers="io")
     tree.here("/a/b")
     assert tree.survey() == Site(nearest, ALL - {"io"}, move=False)
 

@@ -1,0 +1,294 @@
+"""The one place where the kernel's parts are made and wired together."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+import clove
+from clove.kernel.agents import Agents
+from clove.kernel.agents.ancestry import AgentFinder
+from clove.kernel.agents.launch import Places, report
+from clove.kernel.agents.logbook import Logbook, LogFile
+from clove.kernel.agents.plan import Host
+from clove.kernel.agents.workspace import StateDir
+from clove.kernel.attempts import Attempts
+from clove.kernel.audit import AuditLog
+from clove.kernel.connection import KernelConnection
+from clove.kernel.context import Kernel
+from clove.kernel.dispatch import Dispatcher
+from clove.kernel.egress import Egress, KnownHosts
+from clove.kernel.events import EventBus
+from clove.kernel.files import Commands
+from clove.kernel.gateway import Gateways
+from clove.kernel.listening import (
+    ConnectionFactory,
+    listen,
+    raise_descriptors,
+    stopped,
+    within_descriptors,
+)
+from clove.kernel.llm import LLM
+from clove.kernel.mail import Mailboxes
+from clove.kernel.metrics import Metrics
+from clove.kernel.pending import AsyncResults
+from clove.kernel.registry import Registry
+from clove.kernel.reports import Reports
+from clove.kernel.sessions import Sessions
+from clove.kernel.state import StateStore
+from clove.kernel.table import TABLE
+from clove.kernel.threads import Threads
+from clove.sandbox.cgroups import CgroupsUnavailable, CgroupTree
+from clove.sandbox.environment import public_environment
+from clove.sandbox.host import HostView
+from clove.sandbox.launcher import Launcher
+from clove.sandbox.nursery.ids import IdRange
+from clove.sandbox.nursery.nursery import Nursery
+
+if TYPE_CHECKING:
+    from clove.kernel.agents import Agent
+    from clove.kernel.config import Config
+    from clove.kernel.principal import Principal
+
+__all__ = ["Parts"]
+
+
+class Parts:
+    """What a kernel is made of; what one part has to tell another goes through here.
+
+    Making them takes the kernel's cgroups, and starts nothing.
+
+    @ivar kernel: those that calls use.
+    @ivar sessions: all connections.
+    @ivar threads: for what blocks.
+    @param kept: files that no agent may be given.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self, reactor: Any, config: Config, state_dir: StateDir, kept: tuple[str, ...]
+    ) -> None:
+        self._reactor = reactor
+        self._config = config
+        self._state_dir = state_dir
+        self._kept = kept
+        self._tasks: set[Deferred[Any]] = set()
+        limits = config.limits
+        wanted = 2 * limits.connection.max_connections
+        self._per_connection = within_descriptors(limits.connection, raise_descriptors(wanted))
+        self._registry = Registry()
+        self.threads = Threads(reactor, config.threads)
+        self._launcher = Launcher(reactor, self.threads, limits=limits.launch)
+        ids = IdRange(limits.agents.uid_base) if os.geteuid() == 0 else None
+        self._cgroups = _find_cgroups(self.log, ids.nursery if ids is not None else None)
+        audit = AuditLog(reactor, limits.audit)
+        events = EventBus(reactor, limits.events)
+        self._reports = Reports(events, audit)
+        self._resolver = KnownHosts(config.egress.hosts, reactor.nameResolver)
+        self._gateways = Gateways(
+            reactor,
+            limits.gateway,
+            self._resolver,
+            refused=self._connection_refused,
+            carried=self._reports.connection_carried,
+        )
+        self._places = self._make_places()
+        self._nursery = Nursery(
+            reactor,
+            self.threads,
+            config.nursery,
+            self._places.common,
+            sys.executable,
+            ids,
+            self._cgroups,
+        )
+        self._launcher.nursery = self._nursery
+        agents = Agents(
+            reactor,
+            self._registry,
+            limits.agents,
+            prepare=self._places.prepare,
+            forget=self._places.remove,
+            later=self._later,
+            logbook=self._logbook,
+            notify=self._agent_event,
+            opened=self._opened,
+            closed=self._closed,
+        )
+        self._llm = LLM(reactor, config.llm, os.environ)
+        self._finder = AgentFinder(agents.records)
+        self.kernel = Kernel(
+            clock=reactor,
+            registry=self._registry,
+            agents=agents,
+            mail=Mailboxes(reactor, limits.mail, self._reports.mail),
+            state=StateStore(reactor, limits.state, self._reports.state),
+            events=events,
+            audit=audit,
+            metrics=Metrics(
+                reactor,
+                self.threads,
+                agents,
+                self._registry,
+                llm_usage=self._llm.usage,
+                traffic=self._gateways.traffic.figures,
+                limits=limits.metrics,
+            ),
+            llm=self._llm,
+            egress=Egress(reactor, limits.http, resolver=self._resolver),
+            results=AsyncResults(limits.results),
+            threads=self.threads,
+            commands=Commands(reactor, limits.exec),
+            file_limits=limits.files,
+            attempts=self._make_attempts(),
+        )
+        self.sessions = Sessions(
+            reactor,
+            self._registry,
+            self._per_connection,
+            host=HostView(self.threads, self._launcher, os.getcwd()),
+            grants=config.access.uids,
+            agent_of=self._finder.of_process,
+            opened=self._opened,
+            closed=self._closed,
+        )
+        self._dispatcher = Dispatcher(self.kernel, TABLE)
+
+    def _make_places(self) -> Places:
+        library = os.path.dirname(os.path.realpath(clove.__file__))
+        host = Host(
+            library=library,
+            controllers=frozenset(self._cgroups.controllers if self._cgroups else ()),
+            root=os.geteuid() == 0,
+            environ=public_environment(os.environ),
+            cwd=os.getcwd(),
+        )
+        return Places(
+            threads=self.threads,
+            state_dir=self._state_dir,
+            cgroups=self._cgroups,
+            launcher=self._launcher,
+            host=host,
+            bounds=self._config.limits.agents,
+            listen=self._listen_for,
+            gateways=self._gateways,
+            kept=self._kept,
+        )
+
+    def _make_attempts(self) -> Attempts:
+        return Attempts(
+            self._reactor,
+            self._launcher,
+            self._gateways,
+            self._config.limits.attempts,
+            library=os.path.dirname(os.path.realpath(clove.__file__)),
+            places=self._places.throwaway,
+            forget=self._places.remove,
+            report=report,
+        )
+
+    # starting and stopping
+
+    def start(self) -> None:
+        """Begin to work, in a reactor that runs."""
+        self.threads.start()
+        self._nursery.start()
+        self._llm.start()
+
+    async def stop(self) -> None:
+        """Agents end, replies go out, connections close, then the rest; but for the threads."""
+        await self.kernel.attempts.stop()
+        await self.kernel.agents.stop()
+        while self._tasks:
+            await next(iter(self._tasks))
+        for connection in list(self.sessions.connections):
+            connection.close()
+        self.sessions.stop()
+        self.kernel.state.stop()
+        await self._llm.stop()
+        await self._nursery.stop()
+
+    def clear(self) -> None:
+        """Remove what they have on the host. Blocking.
+
+        @raise OSError: something cannot be removed.
+        """
+        self._state_dir.clear()
+        if self._cgroups is not None:
+            self._cgroups.close()
+
+    # what the parts ask for
+
+    def connection(self) -> KernelConnection:
+        """The kernel's end of a new connection."""
+        return KernelConnection(self._dispatcher, self.sessions, self._per_connection)
+
+    async def _listen_for(self, principal: Principal, path: str) -> Callable[[], Deferred[Any]]:
+        """An agent's own socket; gives the way to close it.
+
+        Mode 0666: the directory above is 0700, and in a sandbox the agent's own
+        user must be able to connect.
+        """
+        factory = ConnectionFactory(self.connection, principal)
+        port = await listen(self._reactor, factory, path, 0o666)
+
+        def close() -> Deferred[Any]:
+            self.sessions.close_all(principal)
+            return Deferred.fromCoroutine(stopped(port))
+
+        return close
+
+    def _logbook(self, name: str) -> Logbook:
+        limits = self._config.limits.logs
+        file = LogFile(self._state_dir.log(name), limits)
+        return Logbook(file, self.threads, limits, self._reactor.seconds)
+
+    # what the parts tell each other
+
+    def _opened(self, principal: Principal) -> None:
+        self.kernel.mail.open(principal.agent_id)
+
+    def _closed(self, principal: Principal) -> None:
+        kernel, agent_id = self.kernel, principal.agent_id
+        for part in (kernel.results, kernel.mail, kernel.state, kernel.events, kernel.llm):
+            part.close(agent_id)
+
+    def _agent_event(self, agent: Agent, event: str, data: dict[str, Any]) -> None:
+        self._reports.agent(agent, event, data)
+        if event == "AGENT_EXITED":
+            self.kernel.mail.release(agent.agent_id)
+
+    def _connection_refused(
+        self, principal: Principal, host: str, port: int, rule: str, reason: str
+    ) -> None:
+        self._reports.connection_refused(principal, host, port, rule, reason)
+        self._dispatcher.publish_blocked(principal, "CONNECT", rule)
+
+    def _later(self, work: Awaitable[Any]) -> None:
+        """Background work: tracked, its failure logged."""
+        task: Deferred[Any] = Deferred.fromCoroutine(work)  # type: ignore[arg-type]
+        self._tasks.add(task)
+        task.addErrback(lambda failure: self.log.failure("background work failed", failure=failure))
+        task.addCallback(lambda _: self._tasks.discard(task))
+
+
+def _find_cgroups(log: Logger, spawner_uid: int | None) -> CgroupTree | None:
+    """The kernel's cgroup subtree, or None where it can have none.
+
+    @param spawner_uid: who else makes agents' processes.
+    """
+    try:
+        return CgroupTree.find(spawner_uid=spawner_uid)
+    except CgroupsUnavailable as error:
+        log.info(
+            "agents get no cgroups: {reason} ({remedy})",
+            reason=error.reason,
+            remedy=error.remedy,
+        )
+        return None

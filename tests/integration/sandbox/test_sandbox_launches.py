@@ -1,0 +1,101 @@
+"""What a launch gives its program, and what is told and left when it fails."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+
+import pytest
+from twisted.internet.defer import CancelledError
+
+from clove.errors import (
+    IsolationUnavailable,
+    NotFound,
+    TimedOut,
+    Unavailable,
+)
+from clove.kernel.threads import Threads
+from clove.sandbox.interface import ExitStatus
+from clove.sandbox.launcher import Launcher, LaunchLimits
+from clove.sandbox.spec import Bind, SandboxSpec
+from tests.integration.sandbox.launching import (
+    PATH,
+    Heard,
+    Spec,
+    inside,
+    reactor,
+)
+
+
+async def test_a_missing_main_program_leaves_nothing(launcher: Launcher, place: Spec) -> None:
+    with pytest.raises(NotFound, match="no such program"):
+        await launcher.launch(place("", argv=("/no/such/program",)), Heard())
+
+
+async def test_a_launch_that_takes_too_long_leaves_nothing(threads: Threads, place: Spec) -> None:
+    launcher = Launcher(reactor, threads, limits=LaunchLimits(launch_timeout=0.001))
+    with pytest.raises(TimedOut):
+        await launcher.launch(place("sleep 1000"), Heard())
+
+
+async def test_a_cancelled_launch_leaves_nothing(launcher: Launcher, place: Spec) -> None:
+    launch = launcher.launch(place("sleep 1000"), Heard())
+    reactor.callLater(0.005, launch.cancel)
+    with contextlib.suppress(CancelledError):
+        (await launch).kill()
+
+
+async def test_a_helper_that_is_no_python_fails_cleanly(threads: Threads, place: Spec) -> None:
+    with pytest.raises(Unavailable):
+        await Launcher(reactor, threads, python="/bin/false").launch(place("true"), Heard())
+
+
+async def test_a_missing_cgroup_is_named(launcher: Launcher, place: Spec) -> None:
+    with pytest.raises(IsolationUnavailable, match="a cgroup of its own cannot be had"):
+        await launcher.launch(place("true", cgroup_procs=("/no/such/cgroup.procs",)), Heard())
+
+
+async def test_a_missing_bind_is_named(launcher: Launcher, workspace: str) -> None:
+    spec = inside(workspace, argv=("true",), binds=(Bind("/no/such/file", "/x"),))
+    with pytest.raises(IsolationUnavailable, match="/no/such/file"):
+        await launcher.launch(spec, Heard())
+    spec = inside(workspace, argv=("true",), cwd="/", binds=(Bind("/no", "/x", optional=True),))
+    sandbox = await launcher.launch(spec, Heard())
+    assert await sandbox.done == ExitStatus(code=0)
+
+
+async def test_the_fallback_is_taken_only_where_less_is_allowed(
+    launcher: Launcher, workspace: str
+) -> None:
+    impossible = inside(workspace, argv=("true",), binds=(Bind("/no/such", "/x"),))
+    on_host = SandboxSpec(argv=("sh", "-c", "echo host"), env=PATH)
+    with pytest.raises(IsolationUnavailable):
+        await launcher.launch(impossible, Heard(), on_host)
+    heard = Heard()
+    sandbox = await launcher.launch(replace(impossible, allow_degraded=True), heard, on_host)
+    await sandbox.done
+    assert heard.text[1] == b"host\n"
+    assert "/no/such" in sandbox.isolation.degraded_reason
+    assert not any(sandbox.isolation.namespaces.values())
+
+
+async def test_the_report_tells_what_was_set_up(launcher: Launcher, place: Spec) -> None:
+    sandbox = await launcher.launch(place("true"), Heard())
+    await sandbox.done
+    own = sandbox.isolation.to_wire()["namespaces"]
+    assert set(own.values()) == {"user" in sandbox.spec.namespaces}
+
+
+async def test_limits_of_resources_hold(launcher: Launcher, place: Spec) -> None:
+    heard = Heard()
+    spec = place("ulimit -n; ulimit -c; nice", rlimits={"nofile": 123}, nice=5)
+    await (await launcher.launch(spec, heard)).done
+    assert heard.text[1].split() == [b"123", b"0", b"5"]
+
+
+async def test_a_long_argument_and_environment_arrive(launcher: Launcher, place: Spec) -> None:
+    heard = Heard()
+    env = {**PATH, **{f"N{number}": "x" * 100_000 for number in range(8)}}
+    spec = place("", argv=("sh", "-c", "echo ${#N7}:${#1}", "sh", "y" * 120_000), env=env)
+    await (await launcher.launch(spec, heard)).done
+    assert heard.text[1] == b"100000:120000\n"
