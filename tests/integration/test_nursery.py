@@ -225,3 +225,30 @@ def test_it_can_be_switched_off() -> None:
         with CloveClient(kernel.socket) as client:
             assert client.spawn("one", str(path))["warm"] is False
         assert nursery_of(kernel) == 0
+
+
+BESIDE_COMMANDS = """
+import json, os, signal
+from clove import CloveClient
+
+client = CloveClient()
+heard = []
+signal.signal(signal.SIGUSR1, lambda number, frame: heard.append(number))
+names = sorted(os.listdir("/proc/self/ns"))
+ours = [os.readlink(f"/proc/self/ns/{name}") for name in names]
+listed = client.exec("for each in /proc/self/ns/*; do readlink $each; done")["stdout"].split()
+client.exec(f"kill -USR1 {os.getpid()}")
+stream = client.exec_stream("echo $$; exec sleep 600")
+os.kill(int(next(stream)[1]), signal.SIGTERM)
+list(stream)
+print(json.dumps([listed == ours, heard, stream.result["exit_code"]]))
+"""
+
+
+@pytest.mark.parametrize("warm", [True, False])
+def test_the_main_program_and_commands_live_together(
+    client: CloveClient, script: Any, warm: bool
+) -> None:
+    reply = client.spawn("one", script(BESIDE_COMMANDS), warm=warm)
+    assert reply["warm"] is warm
+    assert printed(client, reply) == [True, [signal.SIGUSR1], 128 + signal.SIGTERM]
