@@ -11,7 +11,7 @@ import pytest
 from twisted.internet import reactor
 
 from clove.client.deferred import DeferredClient
-from clove.errors import LimitExceeded, PermissionDenied
+from clove.errors import LimitExceeded, NotFound, PermissionDenied
 from clove.kernel.attempts import AttemptLimits
 from clove.sandbox.probe import probe
 from tests.integration.exposed import ROOT, ROOTLESS, Agent, Host, host
@@ -339,6 +339,22 @@ async def test_an_agents_first_word_may_be_why(here: Host) -> None:
                 assert lines == ["succeeded the file could be opened"]
     finally:
         await client.close()
+
+
+def test_what_an_agent_that_rests_before_its_restart_could_do(here: Host) -> None:
+    script = Path(here.kernel.directory, "failing.py")
+    script.write_text("raise SystemExit(1)")
+    reply = here.client.spawn("failing", str(script), restart_policy="always", max_restarts=50)
+    for _ in range(400):
+        [entry] = [each for each in here.client.list_agents() if each["id"] == reply["id"]]
+        if entry["state"] == "restarting":
+            break
+        here.client.recv_messages(wait=0.05)
+    found = here.client.why("READ", {"path": "/etc/passwd"}, reply["id"])
+    assert answer(found) == (True, "succeeded", True)
+    here.client.kill(reply["id"])
+    with pytest.raises(NotFound):
+        here.client.why("READ", {"path": "/etc/passwd"}, reply["id"])
 
 
 def test_nothing_is_left(here: Host) -> None:
