@@ -159,10 +159,13 @@ def _attempted(attempt: Mapping[str, Any]) -> list[str]:
     if not attempt:
         return []
     tried = f": {attempt['tried']}" if attempt.get("tried") else ""
+    happened = str(attempt.get("happened", ""))
+    if attempt.get("reliable") is False and happened in ("succeeded", "failed"):
+        happened = f"said to have {happened}"
     error = str(attempt.get("error", ""))
     if attempt.get("errno_name"):
         error = f"{error} ({attempt['errno_name']})"
-    return [f"{attempt.get('happened', '')}{tried}", error, str(attempt.get("detail", ""))]
+    return [f"{happened}{tried}", error, str(attempt.get("detail", ""))]
 
 
 def _conclusion(agrees: bool | None, note: str) -> list[tuple[str, list[str]]]:

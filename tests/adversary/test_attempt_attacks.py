@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from clove.cli.main import main
 from clove.kernel.agents.teller import SYSTEMS
 from clove.sandbox.probe import probe
 from tests.integration.exposed import ROOT, ROOTLESS, Agent, Host, host
@@ -80,9 +82,13 @@ def test_where_only_that_interpreter_is_left_the_answer_is_not_relied_on(kernel_
     reply = kernel_host.client.why("READ", {"path": "/etc/shadow"}, agent.id)
     attempt = reply["attempt"]
     assert (attempt["happened"], attempt["reliable"]) == ("succeeded", False)
-    assert "which may be any program" in attempt["detail"]
+    assert attempt["detail"].endswith("which may be any program: trust me")
     assert reply["agrees"] is None
     assert "policy alone is sure" in reply["note"]
+    words = ["--socket", kernel_host.kernel.socket, "why", str(agent.id), "READ", "/etc/shadow"]
+    shown = CliRunner().invoke(main, words).output
+    assert "attempt  said to have succeeded: open /etc/shadow for reading" in shown
+    assert "agree" not in shown
 
 
 def test_agents_that_hold_all_attempts_hold_up_neither_the_operator_nor_other_families(

@@ -8,11 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from twisted.internet import reactor
 
-from clove.client.deferred import DeferredClient
-from clove.errors import LimitExceeded, PermissionDenied
-from clove.kernel.attempts import AttemptLimits
+from clove.errors import PermissionDenied
 from clove.sandbox.probe import probe
 from tests.integration.exposed import ROOT, ROOTLESS, Agent, Host, host
 from tests.integration.gateway_upstream import Upstream, upstream
@@ -25,20 +22,6 @@ CONFIG = """
 [egress.hosts]
 "api.test" = "127.0.0.1"
 "dead.test" = "127.0.0.1"
-"""
-
-
-FIRST_WORD = """
-import json, socket, struct, sys
-
-head = struct.Struct("<IIBQ")
-with socket.socket(socket.AF_UNIX) as kernel:
-    kernel.connect(sys.argv[1])
-    asked = json.dumps({"syscall": "READ", "arguments": {"path": "/etc/passwd"}}).encode()
-    kernel.sendall(head.pack(0x41474E54, 0, 0x42, len(asked)) + asked)
-    size = head.unpack(kernel.recv(head.size, socket.MSG_WAITALL))[3]
-    attempt = json.loads(kernel.recv(size, socket.MSG_WAITALL))["attempt"]
-print(attempt["happened"], attempt["detail"])
 """
 
 
@@ -311,34 +294,6 @@ def test_an_agent_asks_about_itself_and_its_descendants(here: Host) -> None:
     )
     assert agent.ask("run", refused) == "descendants"
     assert PermissionDenied.code == "permission_denied"
-
-
-async def test_attempts_of_one_caller_are_made_in_turn_and_are_so_many(here: Host) -> None:
-    client = await DeferredClient(reactor, here.kernel.socket).connect()
-    most = AttemptLimits().per_caller
-    try:
-        asked = [client.why("READ", {"path": "/etc/passwd"}) for _ in range(most)]
-        with pytest.raises(LimitExceeded):
-            await client.why("READ", {"path": "/etc/passwd"})
-        found = [(await each)["attempt"]["happened"] for each in asked]
-        assert found == ["succeeded"] * most
-    finally:
-        await client.close()
-
-
-async def test_an_agents_first_word_may_be_why(here: Host) -> None:
-    script = Path(here.kernel.directory, "first.py")
-    script.write_text(FIRST_WORD)
-    client = await DeferredClient(reactor, here.kernel.socket).connect()
-    try:
-        for number in range(4):
-            spawned = [client.spawn(f"first-{number}-{each}", str(script)) for each in range(8)]
-            for reply in [await each for each in spawned]:
-                assert (await client.wait(reply["id"], timeout=30))["exit_code"] == 0
-                lines = [line["text"] for line in (await client.logs(reply["id"]))["lines"]]
-                assert lines == ["succeeded the file could be opened"]
-    finally:
-        await client.close()
 
 
 def test_nothing_is_left(here: Host) -> None:

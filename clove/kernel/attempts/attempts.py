@@ -222,7 +222,8 @@ def _weighed(outcome: Outcome, word_of: str) -> Outcome:
     if not word_of:
         return outcome
     said = f"so says the agent's own interpreter, {shown(word_of)}, which may be any program"
-    return replace(outcome, reliable=False).with_detail(said)
+    detail = f"{said}: {outcome.detail}" if outcome.detail else said
+    return replace(outcome, reliable=False, detail=detail)
 
 
 def _close_all(descriptors: list[int]) -> None:
