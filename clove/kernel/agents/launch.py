@@ -190,7 +190,6 @@ class Places:
 
             sandbox.done.addCallback(ended)
             self._threads.run(self._state_dir.make_spare).addErrback(lambda _: None)
-            principal.view = sandbox
             principal.shown = wished
             self._profiles[agent_id] = Profile(made, spec.binds, fallback, limits)
             inside = cgroup is not None and sandbox.isolation.cgroup
@@ -204,6 +203,7 @@ class Places:
             if watch is not None:
                 take, end = agent.logbook.take, watch.end
                 sandbox.done.addCallback(lambda status: Deferred.fromCoroutine(end(status, take)))
+            principal.view = sandbox  # the last: whoever waits for it goes on here
             return sandbox
 
         return launch

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.defer import TimeoutError as DeferredTimeout
-from twisted.internet.task import deferLater
 
 from clove.errors import CloveError, LimitExceeded, TimedOut, Unavailable
 from clove.kernel.attempts.lane import WORDS_ALONE, Lane
@@ -144,7 +143,6 @@ class Attempts:
             raise Unavailable(
                 "the agent is not running yet", hint=f"try again when it is; {WORDS_ALONE}"
             ) from None
-        await deferLater(self._clock, 0)  # who launches it notes the profile after the view
 
     async def _make(self, principal: Principal, asked: Question) -> Outcome:
         number = next(self._numbers)
