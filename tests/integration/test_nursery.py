@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -167,6 +168,28 @@ def test_preloaded_modules_are_there_and_one_that_cannot_be_is_named() -> None:
         assert "decimal" not in cold
 
 
+@contextlib.contextmanager
+def preloading(module: str, text: str) -> Iterator[KernelProcess]:
+    """A kernel whose nursery loads a module, which is where the interpreter has its own."""
+    name = f"clove_test_{module}"
+    place = Path(os.path.dirname(os.__file__), f"{name}.py")
+    if not os.access(place.parent, os.W_OK):
+        pytest.skip("the interpreter's modules are not ours to add to")
+    place.write_text(text)
+    try:
+        with running_kernel(f'[nursery]\npreload = ["{name}"]\n') as kernel:
+            yield kernel
+    finally:
+        place.unlink()
+
+
+def until_logged(kernel: KernelProcess, said: str) -> None:
+    end = time.monotonic() + PATIENCE
+    while said not in kernel.log:
+        assert time.monotonic() < end, kernel.log
+        time.sleep(0.02)
+
+
 @pytest.mark.parametrize(
     ("module", "text", "said"),
     [
@@ -182,26 +205,19 @@ def test_preloaded_modules_are_there_and_one_that_cannot_be_is_named() -> None:
 def test_a_module_that_would_break_in_a_fork_is_told_and_agents_start_cold(
     module: str, text: str, said: str
 ) -> None:
-    """It comes from a directory of the interpreter's module path, as installed ones do."""
-    name = f"clove_test_{module}"
-    place = Path(os.path.dirname(os.__file__), f"{name}.py")
-    if not os.access(place.parent, os.W_OK):
-        pytest.skip("the interpreter's modules are not ours to add to")
-    place.write_text(text)
-    try:
-        config = f'[nursery]\npreload = ["{name}"]\n'
-        with running_kernel(config) as kernel, CloveClient(kernel.socket) as client:
-            path = Path(kernel.directory, "agent.py")
-            path.write_text(TELL.format("'ran'"))
-            end = time.monotonic() + PATIENCE
-            while said not in kernel.log:
-                assert time.monotonic() < end, kernel.log
-                time.sleep(0.02)
-            reply = client.spawn("one", str(path))
-            assert reply["warm"] is False
-            assert printed(client, reply) == "ran"
-    finally:
-        place.unlink()
+    with preloading(module, text) as kernel, CloveClient(kernel.socket) as client:
+        path = Path(kernel.directory, "agent.py")
+        path.write_text(TELL.format("'ran'"))
+        until_logged(kernel, said)
+        reply = client.spawn("one", str(path))
+        assert reply["warm"] is False
+        assert printed(client, reply) == "ran"
+
+
+def test_what_a_module_prints_is_logged_by_lines() -> None:
+    text = "import sys\nfor letter in 'said in pieces\\nand on':\n    sys.stderr.write(letter)\n"
+    with preloading("prints", text) as kernel:
+        until_logged(kernel, "nursery: said in pieces\n")
 
 
 def test_after_so_many_forks_there_is_another_one_with_another_hash_seed() -> None:

@@ -59,6 +59,7 @@ class NurseryProcess(ProcessProtocol):
         self._reason = "it ended"
         self._retiring = False
         self.mounts = MountWatch()  # before it has any
+        self._printed = b""
         self._expected: dict[int, ForkedProcess] = {}
 
     def start(self, python: str) -> None:
@@ -158,8 +159,11 @@ class NurseryProcess(ProcessProtocol):
             self._control.close()
 
     def outReceived(self, data: bytes) -> None:
-        """What it, or a preloaded module, prints."""
-        self.log.info("nursery: {text}", text=_printable(data.decode(errors="replace")))
+        """What it, or a preloaded module, prints; of a long line the beginning."""
+        *lines, rest = (self._printed + data).split(b"\n")
+        for line in lines:
+            self.log.info("nursery: {text}", text=_printable(line.decode(errors="replace")))
+        self._printed = rest[:LOG_LINE]
 
     def errReceived(self, data: bytes) -> None:
         """The same."""
@@ -167,6 +171,8 @@ class NurseryProcess(ProcessProtocol):
 
     def processEnded(self, reason: object) -> None:
         """It is gone."""
+        if self._printed:
+            self.outReceived(b"\n")
         self.serving = False
         self.mounts.close()
         self._control.close()
