@@ -8,6 +8,7 @@ waits for no fork, and for no pages that a fork leaves to be copied.
 from __future__ import annotations
 
 import _socket
+import contextlib
 import errno
 import os
 
@@ -43,7 +44,7 @@ class MainProgram:
     def let_in(self) -> None:
         """Let it follow into the user and time namespaces that this process has made."""
         opened = namespaces.open_own(("user", "time"))
-        self.link.send({}, opened)
+        self._tell({"root": _identity("/")}, opened)
         for descriptor in opened:
             os.close(descriptor)
 
@@ -52,8 +53,12 @@ class MainProgram:
 
         @param landlock: the ABI that holds process 1.
         """
-        self.link.send({"landlock": landlock})
+        self._tell({"landlock": landlock})
         self.link.close()
+
+    def _tell(self, message: dict[str, Any], fds: Sequence[int] = ()) -> None:
+        with contextlib.suppress(ConnectionError):  # it has failed; L{program.result} says why
+            self.link.send(message, fds)
 
 
 def fork(kernel: Channel, path: Sequence[str], others: Callable[[], None]) -> MainProgram | Script:
@@ -70,7 +75,6 @@ def fork(kernel: Channel, path: Sequence[str], others: Callable[[], None]) -> Ma
         os.close(writer)
         return MainProgram(Channel(ours.detach()), (pid, reader))
     try:
-        os.chroot(".")  # as process 1 does, whose pivot_root(2) takes along who is there
         kernel.send({"op": "pid", "id": MAIN})
         kernel.detach()
         ours.close()
@@ -91,6 +95,11 @@ def fork(kernel: Channel, path: Sequence[str], others: Callable[[], None]) -> Ma
     except BaseException:
         os._exit(1)
     return script
+
+
+def _identity(path: str) -> list[int]:
+    facts = os.stat(path)
+    return [facts.st_dev, facts.st_ino]
 
 
 class MainStart(Confinement):
@@ -124,7 +133,9 @@ class MainStart(Confinement):
         received = self._channel.receive()
         if received is None:  # it has failed, and said why
             os._exit(1)
-        _, opened = received
+        message, opened = received
+        if _identity("/") != message["root"]:
+            raise OSError(errno.ESTALE, "the root of process 1")
         namespaces.become_user(self.spec["inside_uid"])
         for descriptor in opened:
             namespaces.join(descriptor)

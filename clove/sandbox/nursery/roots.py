@@ -74,10 +74,16 @@ class RootOnBase(PrivateRoot):
 
     _scratch: Mapping[str, Any] = {}
 
+    def step_out(self) -> None:
+        """Be in the host's root, as the nursery knew it, until there is another one.
+
+        pivot_root(2) takes along who is there, so the main program is forked after this.
+        """
+        self._root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        os.chroot(".")
+
     def begin(self) -> None:
         """Do what needs no spec, in the namespaces that the child was made in."""
-        self._root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        os.chroot(".")  # the host's, as the nursery knew it
         mounts.make_private()
         self._mount_proc(new_proc())
         self._scratch = {"tmpfs": {"/tmp": TMP_BYTES}, "executables": None}  # noqa: S108

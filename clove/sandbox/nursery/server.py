@@ -132,11 +132,12 @@ def _grow_up(outside: Mapping[str, str], path: Sequence[str], others: Callable[[
         # While the kernel finds out what is to run here:
         enter({"cgroup"})
         new_session_keyring()
+        root = RootOnBase()
+        root.step_out()
         main = fork(channel, path, others)
         if isinstance(main, Script):
             return main
         raise_loopback()
-        root = RootOnBase()
         root.begin()
         received = channel.receive(main.link)
         if received is not None:
