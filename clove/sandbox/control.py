@@ -11,6 +11,7 @@ import _socket
 import array
 import json
 import os
+import select
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -112,6 +113,10 @@ class Channel:
             message = self._assembler.feed(packet)
             if message is not None:
                 return message, _descriptors(ancillary)
+
+    def has_something(self) -> bool:
+        """L{receive} would not wait."""
+        return bool(select.select([self._socket], [], [], 0)[0])
 
     def close(self) -> None:
         """Close this end."""

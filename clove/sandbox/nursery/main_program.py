@@ -16,7 +16,7 @@ from clove.sandbox import namespaces, program, seccomp
 from clove.sandbox.confinement import Confinement
 from clove.sandbox.control import Channel
 from clove.sandbox.init import MAIN
-from clove.sandbox.nursery.rehearsal import rehearse
+from clove.sandbox.nursery.rehearsal import rehearsal
 from clove.sandbox.nursery.script import Script
 
 TYPE_CHECKING = False
@@ -65,7 +65,7 @@ def fork(kernel: Channel, path: Sequence[str], others: Callable[[], None]) -> Ma
     """Fork it; gives the script in it, when that is to be run.
 
     @param kernel: is told its pid; see L{program.start}.
-    @param path, others: see L{rehearse}.
+    @param path, others: see L{rehearsal}.
     """
     ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
     reader, writer = os.pipe2(os.O_CLOEXEC)
@@ -79,7 +79,10 @@ def fork(kernel: Channel, path: Sequence[str], others: Callable[[], None]) -> Ma
         kernel.detach()
         ours.close()
         link = Channel(theirs.detach())
-        rehearse(path, others)
+        for part in rehearsal(path, others):
+            if link.has_something():  # it is wanted
+                break
+            part()
         received = link.receive()
         if received is None:  # nobody ever wanted it
             os._exit(0)

@@ -18,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["rehearse"]
+__all__ = ["rehearsal"]
 
 SPEC_BYTES = 24 << 10
 """About as long as specs are, with their filters."""
@@ -53,20 +53,21 @@ main([])
 '''
 
 
-def rehearse(path: Sequence[str], others: Callable[[], None]) -> None:
-    """Read a spec, take on a script's appearance, compile and run a script.
+def rehearsal(path: Sequence[str], others: Callable[[], None]) -> tuple[Callable[[], None], ...]:
+    """What to do, in parts of about a millisecond: who is wanted leaves the rest.
 
     @param path: see L{Script}.
     @param others: what else main programs do.
     """
-    _read()
     environment = {**os.environ, "CLOVE_SOCKET": "", "CLOVE_AGENT_ID": "0"}
-    Script(sys.orig_argv, environment, path).introduce()
-    exec(compile(SCRIPT, "", "exec", dont_inherit=True), {"__name__": ""})  # noqa: S102 our own
-    others()
+    return _read_spec, Script(sys.orig_argv, environment, path).introduce, _run_script, others
 
 
-def _read() -> None:
+def _read_spec() -> None:
     words = ["x" * 40] * (SPEC_BYTES // 2 // 44)
     numbers = [{"path": str(number), "writable": False} for number in range(SPEC_BYTES // 2 // 36)]
     json.loads(json.dumps({"words": words, "numbers": numbers}))
+
+
+def _run_script() -> None:
+    exec(compile(SCRIPT, "", "exec", dont_inherit=True), {"__name__": ""})  # noqa: S102 our own

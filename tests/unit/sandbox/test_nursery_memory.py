@@ -25,12 +25,13 @@ REHEARSED = """
 import json, os, sys, threading
 from clove.client.rehearsal import rehearse as talk
 from clove.sandbox.nursery import process_title
-from clove.sandbox.nursery.rehearsal import rehearse
+from clove.sandbox.nursery.rehearsal import rehearsal
 
 process_title.learn("/proc")
 path, called = list(sys.path), []
 before = (sorted(os.listdir("/proc/self/fd")), threading.active_count(), os.getcwd())
-rehearse(path, lambda: called.append(talk()))
+for part in rehearsal(path, lambda: called.append(talk())):
+    part()
 after = (sorted(os.listdir("/proc/self/fd")), threading.active_count(), os.getcwd())
 print(json.dumps([before == after, sys.path == path, len(called)]))
 """
