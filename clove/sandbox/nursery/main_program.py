@@ -65,7 +65,8 @@ def fork(kernel: Channel, path: Sequence[str], others: Callable[[], None]) -> Ma
     """Fork it; gives the script in it, when that is to be run.
 
     @param kernel: is told its pid; see L{program.start}.
-    @param path, others: see L{rehearsal}.
+    @param path: see L{Script}.
+    @param others: see L{rehearsal}.
     """
     ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
     reader, writer = os.pipe2(os.O_CLOEXEC)
