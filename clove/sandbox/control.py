@@ -72,7 +72,7 @@ class Assembler:
 
 
 class Channel:
-    """The inner end: blocking, of the helper and of init.
+    """A blocking end: of the helper, of init, and between init and a waiting main program.
 
     @param most_fds: descriptors that one message may bring.
     """
@@ -90,7 +90,7 @@ class Channel:
     def send(self, message: dict[str, Any], fds: Sequence[int] = ()) -> None:
         """Send a message of one packet.
 
-        @raise OSError: the kernel is gone.
+        @raise OSError: the other side is gone.
         """
         (packet,) = packets(message)
         rights = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
@@ -100,7 +100,7 @@ class Channel:
         """Wait for a message and its descriptors (close-on-exec); None at the end.
 
         @param onward: gets a copy of the message, without the descriptors.
-        @raise BadMessage: the kernel sent nonsense.
+        @raise BadMessage: the other side sent nonsense.
         """
         while True:
             packet, ancillary, _, _ = self._socket.recvmsg(

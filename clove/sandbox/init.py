@@ -52,8 +52,9 @@ class Init:
         self._starting: dict[int, int] = {}  # descriptor of program.start to pid
         self._held: dict[int, openat2.Held] = {}
         self._poll = select.poll()
-        self._wake, wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+        self._warm = False
+        self._wake, self._waker = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        signal.set_wakeup_fd(self._waker, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
 
     def serve(self, started: tuple[int, int] | None = None) -> None:
@@ -67,7 +68,9 @@ class Init:
         if started is None:
             self._start(MAIN, self._spec["argv"], self._spec["env"], self._spec["cwd"], (0, 1, 2))
         else:
+            self._warm = True
             self._watch(MAIN, *started)
+            os.write(self._waker, b"\0")  # it may have ended before there was a handler
         for stream in (0, 1, 2):  # the agent's pipes are its own from now on
             os.dup2(null, stream)
         os.close(null)
@@ -81,7 +84,7 @@ class Init:
             if self._wake in ready and self._reap():
                 return
             if self._channel.fileno() in ready and not self._answer():
-                self._population.kill()
+                self._population.leave()
                 return
 
     def _start(
@@ -105,7 +108,7 @@ class Init:
         self._poll.unregister(reader)
         pid = self._starting.pop(reader)
         job = self._jobs[pid]
-        reason = program.result(reader)
+        reason = program.result(reader, warm=self._warm and job == MAIN)
         if reason is None:
             message = self._report() if job == MAIN else {"op": "started", "id": job}
             self._channel.send(message)

@@ -2,8 +2,8 @@
 
 The mounts say already what can be written; should one of them be had wrong, or
 be got around, this says it once more, by another part of the kernel. Beyond
-that it keeps signals and abstract Unix sockets inside where Linux has these
-scopes. TCP is left alone: its rules know ports, no addresses, so they would
+that it keeps signals and abstract Unix sockets of cold starts inside where Linux
+has these scopes. TCP is left alone: its rules know ports, no addresses, so they would
 forbid the sandbox's own loopback, which is all that there is without a network.
 """
 

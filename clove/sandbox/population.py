@@ -21,6 +21,9 @@ if TYPE_CHECKING:
         def kill(self) -> None:
             """Kill everybody and reap them; returns when nobody is left."""
 
+        def leave(self) -> None:
+            """Init is about to end: let nobody outlive it."""
+
 
 __all__ = ["Descendants", "Namespace"]
 
@@ -41,6 +44,9 @@ class Namespace:
         """Kill everybody; orphans are this process's children and are reaped."""
         self.signal(signal.SIGKILL)
         _reap_all()
+
+    def leave(self) -> None:
+        """Linux kills everybody when process 1 has ended, also whom it may not signal."""
 
 
 class Descendants:
@@ -80,6 +86,10 @@ class Descendants:
                     break
                 if pid == 0:
                     break
+
+    def leave(self) -> None:
+        """Kill everybody."""
+        self.kill()
 
 
 def descendants(ancestor: int) -> set[int]:

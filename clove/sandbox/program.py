@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
     from clove.sandbox.control import Channel
 
-__all__ = ["execute", "fail", "open_null", "reset_signals", "result", "start"]
+__all__ = ["RUNS", "execute", "fail", "open_null", "reset_signals", "result", "start"]
+
+
+RUNS = b"+"
+"""What a process says that runs a program without an exec; see L{result}."""
 
 
 def start(
@@ -97,14 +101,19 @@ def execute(argv: Sequence[str], env: Mapping[str, str]) -> NoReturn:
     raise refused or FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
 
 
-def result(reader: int) -> dict[str, Any] | None:
-    """Why a program does not run, or None if it does. Closes the descriptor."""
+def result(reader: int, *, warm: bool = False) -> dict[str, Any] | None:
+    """Why a program does not run, or None if it does. Closes the descriptor.
+
+    @param warm: it says L{RUNS} when it does. Otherwise an exec closes the other end.
+    """
     try:
         text = os.read(reader, 4096)
     finally:
         os.close(reader)
-    if not text:
+    if text == (RUNS if warm else b""):
         return None
+    if not text:
+        return {"step": "start", "errno": errno.ECHILD, "text": "the process has ended"}
     reason = json.loads(text)
     return reason if isinstance(reason, dict) else {"step": "exec", "errno": errno.EIO, "text": ""}
 

@@ -295,7 +295,7 @@ class Sandbox:
             self._commands[job].pid = pid
 
     def _became_ready(self, message: dict[str, Any], sender: int) -> None:
-        if "pid" in self.spec.namespaces:
+        if "pid" in self.spec.namespaces and not self._over:
             with contextlib.suppress(ProcessLookupError):  # it may be over already
                 self._init = ProcessHandle(self._reactor, os.pidfd_open(sender), self._init_ended)
         entered = {str(kind): bool(own) for kind, own in message["namespaces"].items()}
@@ -305,6 +305,10 @@ class Sandbox:
             seccomp=bool(message.get("seccomp")),
             landlock=bool(message.get("landlock")),
         )
+        if not self._over:
+            self._fire_ready()
+
+    def _fire_ready(self) -> None:
         if not self.ready.called:
             self.ready.callback(None)
 
@@ -348,6 +352,8 @@ class Sandbox:
         for running in list(self._commands.values()):
             running.ended(killed)
         self._commands.clear()
+        if self._status is not None:  # all of it was over before anybody looked
+            self._fire_ready()
         self._fail(Unavailable("the sandbox ended before its program ran"))
         self.done.callback(self._status or killed)
 

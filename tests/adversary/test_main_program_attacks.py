@@ -128,16 +128,6 @@ with open("/proc/self/status") as file:
 print(json.dumps([pick(own), pick(command)]))
 """
 KERNELS = (ROOT, ROOTLESS)
-early_opening = pytest.mark.xfail(
-    strict=False, reason="TZ is looked up while the main program still has the host's root"
-)
-silent_end = pytest.mark.xfail(
-    strict=True, reason="a main program that ends before its word is taken for one that runs"
-)
-powerless = pytest.mark.xfail(
-    strict=True, reason="process 1 may not signal a main program that is not of its user yet"
-)
-powerless_at_times = pytest.mark.xfail(strict=False, reason=powerless.kwargs["reason"])
 
 
 @pytest.fixture(scope="module", params=KERNELS)
@@ -245,7 +235,6 @@ def test_commands_may_what_it_may(waiting: Arena) -> None:
     assert {own[name] for name in own if name.startswith("Cap")} == {"0" * 16}
 
 
-@early_opening
 def test_a_time_zone_is_no_file_of_the_host(waiting: Arena) -> None:
     """The C library opens what TZ names, which the agent's parent may choose."""
     zone = str(waiting.files / "zone")
@@ -255,7 +244,6 @@ def test_a_time_zone_is_no_file_of_the_host(waiting: Arena) -> None:
     assert found == {""}
 
 
-@early_opening
 def test_nothing_of_a_host_file_that_a_time_zone_names_is_in_memory(waiting: Arena) -> None:
     text = "a-secret-of-the-host-that-no-agent-is-given\n"
     path = waiting.file("secret", text * 80)
@@ -275,7 +263,6 @@ def test_a_spare_whose_main_program_was_killed_costs_no_start(waiting: Arena) ->
     until(lambda: not alive(init), "process 1 stays")
 
 
-@silent_end
 def test_one_that_is_killed_before_it_may_begin_is_started_cold(waiting: Arena) -> None:
     """It stands still from before its spec is there, so nothing of the agent's can have run."""
     _, main = spare(waiting.kernel)
@@ -288,7 +275,6 @@ def test_one_that_is_killed_before_it_may_begin_is_started_cold(waiting: Arena) 
     assert running(waiting.client, reply["id"])
 
 
-@silent_end
 def test_no_agent_runs_without_a_main_program(waiting: Arena) -> None:
     """Whenever it is killed: the agent is started cold, or has ended."""
     for step in range(20):
@@ -341,7 +327,7 @@ def test_a_crowd_starts_while_spares_are_dropped(hasty: Arena) -> None:
     until(lambda: not any(map(alive, everybody)), "processes outlive their kernel")
 
 
-@pytest.mark.parametrize("who", [pytest.param(ROOT, marks=powerless), ROOTLESS])
+@pytest.mark.parametrize("who", [ROOT, ROOTLESS])
 def test_none_begins_when_its_kernel_has_ended(who: str) -> None:
     """It is late: process 1 serves already, and is told to end everybody."""
     with host(who) as made:
@@ -365,7 +351,6 @@ def test_none_begins_when_its_kernel_has_ended(who: str) -> None:
         assert not left
 
 
-@powerless_at_times
 def test_nothing_outlives_a_kernel_that_ends_amid_starts(hasty: Arena) -> None:
     script = str(hasty.files / "sleep.py")
     hasty.files.joinpath("sleep.py").write_text(SLEEP)

@@ -12,7 +12,7 @@ import contextlib
 import errno
 import os
 
-from clove.sandbox import namespaces, program, seccomp
+from clove.sandbox import capabilities, namespaces, program, seccomp
 from clove.sandbox.confinement import Confinement
 from clove.sandbox.control import Channel
 from clove.sandbox.init import MAIN
@@ -30,10 +30,10 @@ __all__ = ["MainProgram", "fork"]
 
 
 class MainProgram:
-    """It, as process 1 has it.
+    """The waiting process, as process 1 holds it.
 
     @ivar link: takes what process 1 has to say: the kernel's spec first.
-    @ivar started: pid, and a descriptor that ends when the program runs; see
+    @ivar started: pid, and a descriptor that tells when the program runs; see
         L{program.result}.
     """
 
@@ -79,26 +79,32 @@ def fork(kernel: Channel, path: Sequence[str], others: Callable[[], None]) -> Ma
         kernel.send({"op": "pid", "id": MAIN})
         kernel.detach()
         ours.close()
-        link = Channel(theirs.detach())
-        for part in rehearsal(path, others):
-            if link.has_something():  # it is wanted
-                break
-            part()
-        received = link.receive()
-        if received is None:  # nobody ever wanted it
-            os._exit(0)
-        spec, _ = received
-        start = MainStart(link, spec)
-        script = Script(spec["argv"], spec["env"], path)
-        script.introduce()
-        try:
-            start.run()
-        except Exception as error:
-            program.fail(writer, start.step, error)
-        link.detach()
+        return _wait(Channel(theirs.detach()), writer, path, others)
     except BaseException:
         os._exit(1)
-    return script
+
+
+def _wait(link: Channel, writer: int, path: Sequence[str], others: Callable[[], None]) -> Script:
+    """Be it, until the script is to be run; whatever is wrong is the end of it.
+
+    @param link: to process 1.
+    @param writer: see L{program.result}.
+    """
+    for part in rehearsal(path, others):
+        if link.has_something():  # it is wanted
+            break
+        part()
+    received = link.receive()
+    if received is None:  # nobody ever wanted it
+        os._exit(0)
+    start = MainStart(link, received[0], path)
+    try:
+        start.run()
+        os.write(writer, program.RUNS)
+    except Exception as error:
+        program.fail(writer, start.step, error)
+    link.detach()
+    return start.script
 
 
 def _identity(path: str) -> list[int]:
@@ -109,17 +115,23 @@ def _identity(path: str) -> list[int]:
 class MainStart(Confinement):
     """The steps that process 1 has not taken for it already.
 
+    Until it has joined process 1 it is in the host's root, with rights in the
+    nursery's user namespace: nothing that the spec says is followed before.
+
     Landlock's rules are the same for both, but in two domains: with scopes, neither
     of them (and so no command) could signal the other. The namespaces keep signals
     and abstract sockets inside.
 
     @param link: to process 1.
     @param spec: as process 1 has it.
+    @param path: see L{Script}.
+    @ivar script: what is to be run.
     """
 
-    def __init__(self, link: Channel, spec: Mapping[str, Any]) -> None:
+    def __init__(self, link: Channel, spec: Mapping[str, Any], path: Sequence[str]) -> None:
         super().__init__(link, spec, {})
         self._scoped = False
+        self.script = Script(spec["argv"], spec["env"], path)
 
     def _steps(self) -> list[Step]:
         return [
@@ -128,7 +140,9 @@ class MainStart(Confinement):
             ("rlimits", self._set_limits),
             ("landlock", self._confine_files),
             ("streams", self._open_streams),
+            ("cwd", lambda: os.chdir(self.spec["cwd"])),
             ("seccomp", self._filter_calls),
+            ("script", self.script.introduce),
             ("start", self._await_word),
         ]
 
@@ -145,12 +159,15 @@ class MainStart(Confinement):
             namespaces.join(descriptor)
             os.close(descriptor)
 
+    def _drop_privileges(self) -> None:
+        super()._drop_privileges()
+        capabilities.die_with_parent()  # the change of user has undone it
+
     def _open_streams(self) -> None:
         """Stdin is the sandbox's own null, the others are the agent's pipes since birth."""
         null = program.open_null()
         os.dup2(null, 0)
         os.close(null)
-        os.chdir(self.spec["cwd"])
 
     def _filter_calls(self) -> None:
         super()._filter_calls()

@@ -59,7 +59,7 @@ class NurseryProcess(ProcessProtocol):
         self._reason = "it ended"
         self._retiring = False
         self.mounts = MountWatch()  # before it has any
-        self._printed = b""
+        self._printed = {1: b"", 2: b""}
         self._expected: dict[int, ForkedProcess] = {}
 
     def start(self, python: str) -> None:
@@ -160,19 +160,23 @@ class NurseryProcess(ProcessProtocol):
 
     def outReceived(self, data: bytes) -> None:
         """What it, or a preloaded module, prints; of a long line the beginning."""
-        *lines, rest = (self._printed + data).split(b"\n")
+        self._print(1, data)
+
+    def _print(self, stream: int, data: bytes) -> None:
+        *lines, rest = (self._printed[stream] + data).split(b"\n")
         for line in lines:
             self.log.info("nursery: {text}", text=_printable(line.decode(errors="replace")))
-        self._printed = rest[:LOG_LINE]
+        self._printed[stream] = rest[:LOG_LINE]
 
     def errReceived(self, data: bytes) -> None:
         """The same."""
-        self.outReceived(data)
+        self._print(2, data)
 
     def processEnded(self, reason: object) -> None:
         """It is gone."""
-        if self._printed:
-            self.outReceived(b"\n")
+        for stream, text in self._printed.items():
+            if text:
+                self._print(stream, b"\n")
         self.serving = False
         self.mounts.close()
         self._control.close()

@@ -105,7 +105,7 @@ class Script:
 
 
 def _python_signals() -> None:
-    """What the interpreter sets when it starts; init has set all others to their defaults."""
+    """What the interpreter sets when it starts; the nursery has set all others to their defaults."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -128,6 +128,7 @@ def _forked(channel: Channel, number: int, given: list[int]) -> bool:
 def _grow_up(outside: Mapping[str, str], path: Sequence[str], others: Callable[[], None]) -> Script:
     """Be process 1 of a sandbox to the end; returns in its child, the main program."""
     try:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # its own child it does bury
         channel = Channel(CONTROL, most_fds=MOST_TREES)
         # While the kernel finds out what is to run here:
         enter({"cgroup"})
