@@ -74,7 +74,7 @@ def test_what_the_kernel_keeps_is_closed_to_others(here: Arena) -> None:
     for path, facts in below(here.kernel.state_dir):
         if f"/agents/{agent.id}/workspace" in str(path):
             continue  # the agent's own
-        assert facts.st_uid == owner, path
+        assert facts.st_uid == owner, (path, here.kernel.log[-4000:])
         assert not stat.S_ISLNK(facts.st_mode), path
         if stat.S_ISDIR(facts.st_mode):
             assert not stat.S_IMODE(facts.st_mode) & 0o022, path

@@ -312,15 +312,14 @@ class Places:
         cgroup = self._cgroup_of.pop(agent_id, None)
         workspace = self._workspaces.pop(agent_id, None)
         self._profiles.pop(agent_id, None)
-        try:
-            if closer is not None:
-                await closer()
-            if cgroup is not None:
-                await self._threads.run(cgroup.remove)
-            if workspace is not None:
-                await self._threads.run(workspace.remove)
-        except (OSError, CloveError) as error:
-            self.log.warn("agent {id} left something behind: {error}", id=agent_id, error=error)
+        if closer is not None:
+            await closer()
+        for place in (cgroup, workspace):
+            try:
+                if place is not None:
+                    await self._threads.run(place.remove)
+            except (OSError, CloveError) as error:
+                self.log.warn("agent {id} left something behind: {error}", id=agent_id, error=error)
 
 
 def _cgroup_limits(limits: Limits) -> CgroupLimits:

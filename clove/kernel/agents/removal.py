@@ -17,10 +17,15 @@ from collections.abc import Callable
 __all__ = ["remove_tree"]
 
 _DIRECTORY = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+ROUNDS = 3
+"""Times that a tree is gone through which is not empty afterwards."""
 
 
 def remove_tree(path: str) -> None:
     """Remove a directory and all beneath it, links not followed. Idempotent.
+
+    What somebody adds meanwhile (a WRITE that was under way) is removed as well, unless
+    it does not end.
 
     @param path: its directory and itself are ours alone to write; what lies below need not be.
     @raise OSError: something could not be removed; the rest was.
@@ -30,14 +35,18 @@ def remove_tree(path: str) -> None:
     except FileNotFoundError:
         return
     try:
-        removal = _Removal(top)
-        removal.run()
+        for attempt in reversed(range(ROUNDS)):
+            removal = _Removal(top)
+            removal.run()
+            try:
+                os.rmdir(path)
+            except OSError as error:
+                if not attempt or error.errno != errno.ENOTEMPTY:
+                    raise (removal.failure or error) from None
+            else:
+                return
     finally:
         os.close(top)
-    try:
-        os.rmdir(path)
-    except OSError as error:
-        raise (removal.failure or error) from None
 
 
 class _Removal:

@@ -76,3 +76,38 @@ def test_a_link_in_place_of_the_tree_is_refused(tree: Path) -> None:
     with pytest.raises(OSError, match="Not a directory"):
         remove_tree(str(tree))
     assert (tree.parent / "precious/file").read_text() == "x"
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_what_is_written_meanwhile_goes_as_well(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    """A command that the kernel carries out may end a moment after its agent."""
+    (tree / "workspace").mkdir()
+    left = [*range(times)]
+    remove = os.rmdir
+
+    def written_just_before(path: str, *, dir_fd: int | None = None) -> None:
+        if path == "workspace" and left:
+            flags = os.O_CREAT | os.O_WRONLY
+            os.close(os.open(f"{path}/late-{left.pop()}", flags, dir_fd=dir_fd))
+        remove(path, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "rmdir", written_just_before)
+    remove_tree(str(tree))
+    assert not tree.exists()
+    assert not left
+
+
+def test_one_that_is_written_to_for_ever_is_given_up(
+    tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remove = os.rmdir
+
+    def written_just_before(path: str, *, dir_fd: int | None = None) -> None:
+        os.close(os.open(f"{path}/late", os.O_CREAT | os.O_WRONLY, dir_fd=dir_fd))
+        remove(path, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "rmdir", written_just_before)
+    with pytest.raises(OSError, match="not empty"):
+        remove_tree(str(tree))
