@@ -55,6 +55,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Places", "report"]
 
+OWN_PROCESSES = 2
+"""Of every sandbox: process 1 and the main program."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Furnished:
@@ -123,7 +126,9 @@ class Places:
         """
         agent_id = principal.agent_id
         limits = self.check(request)
-        warm = request.warm and request.sandboxed
+        # A warm one has its processes before it has its limits: no fork would be refused.
+        fits = limits.max_pids <= 0 or limits.max_pids >= OWN_PROCESSES
+        warm = request.warm and request.sandboxed and fits
         seating = Deferred.fromCoroutine(self._seat(agent_id, limits, warm=warm))
         try:
             furnished = await self._furnish(principal, request, find)
