@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
 
+from clove.kernel.shares import OPERATORS
+
 if TYPE_CHECKING:
     from clove.kernel.agents.exposure import Grants, Wish
     from clove.policy import Permissions
@@ -35,7 +37,9 @@ class Principal:
     @ivar name: registered name, or "" if it has none.
     @ivar permissions: what it may do now; replaced as a whole.
     @ivar parent_id: who spawned it; 0 for connections from outside.
-    @ivar family: the id of its first ancestor that is no operator; its own if it has none.
+    @ivar family: with whom it shares what the kernel has (L{clove.kernel.shares}): the id of its
+        first ancestor that is no operator; its own if it has none; L{OPERATORS} for operators;
+        for guests, and what they spawn, their user id as a negative number.
     @ivar view: where READ, WRITE and EXEC happen; None if it has no right to any, and for an
         agent until its launch is complete.
     @ivar cwd: directory that relative paths start from, or None for the view's own.
@@ -84,7 +88,7 @@ class Principal:
         self.permissions = permissions
         self.name = name
         self.parent_id = parent_id
-        self.family = family or agent_id
+        self.family = OPERATORS if kind is Kind.OPERATOR else family or agent_id
         self._view = view
         self._waiting: list[Deferred[IView]] = []
         self.cwd = cwd

@@ -157,6 +157,7 @@ class Sessions:
             self._registry.new_id(),
             Kind.OPERATOR if operator else Kind.GUEST,
             for_level(Level.UNRESTRICTED if operator else self._grants[peer.uid]),
+            family=-peer.uid,
             view=self._host if operator else None,
             cwd=_working_directory(peer.pid),
         )
