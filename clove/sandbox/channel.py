@@ -8,18 +8,20 @@ the operating system's word (SCM_CREDENTIALS, unix(7)).
 from __future__ import annotations
 
 import array
+import errno
 import os
 import socket
 import struct
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor, IWriteDescriptor
 from zope.interface import implementer
 
 from clove.errors import LimitExceeded
-from clove.sandbox.control import MAX_FDS, PACKET, Assembler, BadMessage, packets
+from clove.sandbox.control import FORGET, MAX_FDS, PACKET, Assembler, BadMessage, packets
 
 __all__ = ["ControlSocket", "socket_pair"]
 
@@ -29,6 +31,21 @@ TURN: Final = 256
 """Packets read before other events of the reactor have their turn."""
 
 Receive = Callable[[dict[str, Any], list[int], int], None]
+NotSent = Callable[[OSError], None]
+
+
+@dataclass(slots=True)
+class _Outgoing:
+    """A message that is not sent yet.
+
+    @ivar pieces: its packets that are left; the descriptors ride on the last.
+    @ivar begun: some of its packets are sent.
+    """
+
+    pieces: deque[bytes]
+    fds: tuple[int, ...] = ()
+    not_sent: NotSent | None = None
+    begun: bool = False
 
 
 def socket_pair() -> tuple[socket.socket, socket.socket]:
@@ -45,7 +62,7 @@ class ControlSocket:
 
     @param receive: takes a message, its descriptors (to be closed by the taker)
         and the sender's pid as this process sees it.
-    @param lost: called once when the other end is gone or talks nonsense.
+    @param lost: called once when the other end is gone, talks nonsense, or can be told no more.
     @param waiting: packets that may wait to be sent.
     """
 
@@ -63,7 +80,8 @@ class ControlSocket:
         self._lost = lost
         self._waiting = waiting
         self._assembler = Assembler()
-        self._queue: deque[tuple[bytes, tuple[int, ...]]] = deque()
+        self._queue: deque[_Outgoing] = deque()
+        self._queued = 0  # packets
         self.open = True
         reactor.addReader(self)
 
@@ -75,9 +93,17 @@ class ControlSocket:
         """For the reactor's log."""
         return "sandbox control"
 
-    def send(self, message: dict[str, Any], fds: Sequence[int] = ()) -> None:
+    def send(
+        self,
+        message: dict[str, Any],
+        fds: Sequence[int] = (),
+        not_sent: NotSent | None = None,
+    ) -> None:
         """Send a message; the descriptors are duplicated, the caller keeps its own.
 
+        @param not_sent: called, perhaps before this returns, when the operating system
+            does not take the message; nothing of it arrives. Without it that is the end
+            of the socket: the other side must not go on as if it had been told.
         @raise LimitExceeded: too much waits to be sent, or the message is too long.
         """
         if not self.open:
@@ -86,28 +112,51 @@ class ControlSocket:
             pieces = packets(message)
         except BadMessage as error:
             raise LimitExceeded(str(error)) from None
-        if len(self._queue) + len(pieces) > self._waiting:
+        if self._queued + len(pieces) > self._waiting:
             raise LimitExceeded("too many requests wait for this sandbox; try again later")
-        last = pieces.pop()
-        self._queue.extend((piece, ()) for piece in pieces)
-        self._queue.append((last, tuple(os.dup(fd) for fd in fds)))
+        self._queue.append(_Outgoing(deque(pieces), _duplicates(fds), not_sent))
+        self._queued += len(pieces)
         self.doWrite()
 
     def doWrite(self) -> None:
         """Send what waits."""
         while self._queue:
-            packet, fds = self._queue[0]
-            rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+            first = self._queue[0]
             try:
-                self._socket.sendmsg([packet], rights, socket.MSG_NOSIGNAL)
+                self._send_piece(first)
             except BlockingIOError:
                 self._reactor.addWriter(self)
                 return
-            except OSError:  # nobody reads any more; doRead sees the end
-                pass
-            self._queue.popleft()
-            _close_all(fds)
-        self._reactor.removeWriter(self)
+            except OSError as error:
+                self._drop(first, error)
+                continue
+            first.pieces.popleft()
+            first.begun = True
+            self._queued -= 1
+            if not first.pieces:
+                self._queue.popleft()
+                _close_all(first.fds)
+        if self.open:
+            self._reactor.removeWriter(self)
+
+    def _send_piece(self, message: _Outgoing) -> None:
+        fds = message.fds if len(message.pieces) == 1 else ()
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+        self._socket.sendmsg([message.pieces[0]], rights, socket.MSG_NOSIGNAL)
+
+    def _drop(self, message: _Outgoing, error: OSError) -> None:
+        """It cannot be sent, now or later (unix(7): ETOOMANYREFS, ENOBUFS, EPIPE, EMSGSIZE)."""
+        self._queue.popleft()
+        self._queued -= len(message.pieces)
+        _close_all(message.fds)
+        if message.not_sent is None:
+            self.close()
+            self._lost()
+            return
+        if message.begun:
+            self._queued += 1
+            self._queue.appendleft(_Outgoing(deque((FORGET,))))
+        message.not_sent(error)
 
     def doRead(self) -> None:
         """Take what has come."""
@@ -134,8 +183,12 @@ class ControlSocket:
                 self.close()
                 self._lost()
                 return
-            if message is not None:
-                self._receive(message, fds, pid)
+            if message is None:
+                continue
+            if flags & socket.MSG_CTRUNC:  # this process may have no more descriptors
+                _close_all(fds)
+                message, fds = _incomplete(message), []
+            self._receive(message, fds, pid)
 
     def connectionLost(self, reason: object) -> None:
         """The reactor's word that the descriptor is of no use."""
@@ -152,7 +205,34 @@ class ControlSocket:
         self._reactor.removeWriter(self)
         self._socket.close()
         while self._queue:
-            _close_all(self._queue.popleft()[1])
+            _close_all(self._queue.popleft().fds)
+
+
+def _incomplete(message: dict[str, Any]) -> dict[str, Any]:
+    """What a message comes to whose descriptors could not be taken."""
+    number = message.get("id")
+    return {
+        "op": "failed" if number is None else "refused",
+        "id": number,
+        "step": "descriptors",
+        "errno": errno.EMFILE,
+        "text": os.strerror(errno.EMFILE),
+    }
+
+
+def _duplicates(fds: Sequence[int]) -> tuple[int, ...]:
+    """Copies of all of them.
+
+    @raise LimitExceeded: there is no room for so many.
+    """
+    copies: list[int] = []
+    try:
+        for fd in fds:
+            copies.append(os.dup(fd))  # noqa: PERF401 those before a failure must be closed
+    except OSError as error:
+        _close_all(copies)
+        raise LimitExceeded(f"the kernel has no descriptor left: {error.strerror}") from None
+    return tuple(copies)
 
 
 def _unpack(ancillary: list[tuple[int, int, bytes]]) -> tuple[list[int], int]:

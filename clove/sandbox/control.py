@@ -2,7 +2,8 @@
 
 Used at both ends. A message longer than a packet is sent in pieces: the first
 byte of a packet is `+` when more follows and `.` at the end; descriptors ride
-on the last. Only the kernel sends long ones, so pieces never interleave.
+on the last. A packet of L{FORGET} takes back the pieces of a message whose rest could
+not be sent. Only the kernel sends long ones, so pieces never interleave.
 """
 
 from __future__ import annotations
@@ -18,12 +19,23 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-__all__ = ["MAX_FDS", "MAX_MESSAGE", "PACKET", "Assembler", "BadMessage", "Channel", "packets"]
+__all__ = [
+    "FORGET",
+    "MAX_FDS",
+    "MAX_MESSAGE",
+    "PACKET",
+    "Assembler",
+    "BadMessage",
+    "Channel",
+    "packets",
+]
 
 PACKET = 32 << 10
 """Bytes of a message in one packet."""
 MAX_MESSAGE = 4 << 20
 """Bytes of a whole message, inclusive; a longer one is refused by both ends."""
+FORGET = b"!"
+"""The packet after which the pieces so far belong to no message."""
 MAX_FDS = 4
 """Descriptors with one message, at most; more are closed unseen by the kernel."""
 
@@ -55,6 +67,9 @@ class Assembler:
 
         @raise BadMessage: see the class.
         """
+        if packet == FORGET:
+            self._buffer.clear()
+            return None
         self._buffer += packet[1:]
         if len(self._buffer) > MAX_MESSAGE:
             raise BadMessage(f"a message is over the limit of {MAX_MESSAGE} bytes")
@@ -90,7 +105,8 @@ class Channel:
     def send(self, message: dict[str, Any], fds: Sequence[int] = ()) -> None:
         """Send a message of one packet.
 
-        @raise OSError: the other side is gone.
+        @raise OSError: the other side is gone; ETOOMANYREFS, ENOBUFS: this message was not
+            sent (unix(7)).
         """
         (packet,) = packets(message)
         rights = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
@@ -98,6 +114,8 @@ class Channel:
 
     def receive(self, onward: Channel | None = None) -> tuple[dict[str, Any], list[int]] | None:
         """Wait for a message and its descriptors (close-on-exec); None at the end.
+
+        Some of the descriptors are missing where this process may not have so many.
 
         @param onward: gets a copy of the message, without the descriptors.
         @raise BadMessage: the other side sent nonsense.

@@ -8,6 +8,7 @@ lists the messages); when the socket ends, everything ends.
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import signal
@@ -27,6 +28,8 @@ __all__ = ["MAIN", "Init"]
 
 MAIN = 0
 """The job number of the main program; commands have the kernel's numbers."""
+STREAMS = 3
+"""Descriptors that come with a command: stdin, stdout, stderr."""
 
 
 class Init:
@@ -175,6 +178,8 @@ class Init:
             self._population.signal(message["signal"])
             self._channel.send({"op": "done", "id": job})
         elif op == "run":
+            if len(fds) != STREAMS:
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
             env = {**self._spec["env"], **message["env"]}
             cwd = os.path.join(self._spec["cwd"], message["cwd"] or "")
             self._start(job, message["argv"], env, cwd, tuple(fds))
@@ -191,6 +196,10 @@ class Init:
             opened = self._held[message["handle"]].open(message["flags"])
             try:
                 self._channel.send({"op": "opened", "id": job}, (opened,))
+            except ConnectionError:
+                raise
+            except OSError as error:
+                self._refuse(job, "send", error)
             finally:
                 os.close(opened)
         elif op == "close":

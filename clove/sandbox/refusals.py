@@ -6,11 +6,18 @@ import errno
 import os
 from typing import Any, Final
 
-from clove.errors import CloveError, InvalidRequest, LimitExceeded, NotFound, PermissionDenied
+from clove.errors import (
+    CloveError,
+    InvalidRequest,
+    LimitExceeded,
+    NotFound,
+    PermissionDenied,
+    Unavailable,
+)
 from clove.sandbox.faults import fault
 from clove.sandbox.openat2 import BadPath, MagicLink, ProcessEntry
 
-__all__ = ["path_refused", "program_refused"]
+__all__ = ["not_sent", "path_refused", "program_refused"]
 
 _HINTS: Final = {
     errno.EACCES: "the file's owner and mode decide this, not Clove's permissions; under a root "
@@ -19,6 +26,22 @@ _HINTS: Final = {
     "it started can be written",
 }
 _KINDS: Final[dict[str, type[OSError]]] = {"magic": MagicLink, "process": ProcessEntry}
+
+
+def not_sent(error: OSError) -> CloveError:
+    """The error for a message between the kernel and a sandbox that could not be sent.
+
+    @param error: of sendmsg(2), on either side.
+    """
+    if error.errno in (errno.ETOOMANYREFS, errno.EMFILE):
+        text = os.strerror(error.errno)
+        return LimitExceeded(
+            f"no descriptor can be passed between the kernel and the sandbox: {text}",
+            hint="some agent keeps descriptors on their way (KILL it), or the kernel's own limit "
+            "of open files (RLIMIT_NOFILE) is low; docs/limits.md says more",
+        )
+    text = os.strerror(error.errno or errno.EIO)
+    return Unavailable(f"the agent's sandbox cannot be told anything: {text}")
 
 
 def _number(fields: dict[str, Any]) -> int:
@@ -32,6 +55,8 @@ def path_refused(fields: dict[str, Any], path: str) -> CloveError:
     @param path: as the caller named it.
     """
     step = fields.get("step")
+    if step in ("send", "descriptors"):
+        return not_sent(OSError(_number(fields), ""))
     if step == "path":
         return fault(BadPath(str(fields.get("text", ""))), path)
     kind = _KINDS.get(str(step), OSError)
@@ -45,6 +70,8 @@ def path_refused(fields: dict[str, Any], path: str) -> CloveError:
 def program_refused(fields: dict[str, Any], program: str, cwd: str) -> CloveError:
     """The error for a program that could not be started."""
     step, number = fields.get("step"), _number(fields)
+    if step in ("send", "descriptors"):
+        return not_sent(OSError(number, ""))
     what, name = ("directory", cwd) if step == "cwd" else ("program", program)
     text = os.strerror(number)
     if number in (errno.ENOENT, errno.ENOTDIR):

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from clove.errors import CloveError, Internal, IsolationUnavailable
-from clove.sandbox.refusals import program_refused
+from clove.sandbox.refusals import not_sent, program_refused
 from clove.sandbox.spec import SandboxSpec
 
 __all__ = ["failure", "weaker"]
@@ -84,6 +84,8 @@ def failure(message: dict[str, Any], spec: SandboxSpec) -> CloveError:
     number = number if isinstance(number, int) else 0
     text = str(message.get("text", ""))
     path = str(message.get("path", ""))
+    if number == errno.ETOOMANYREFS or step in ("send", "descriptors"):
+        return not_sent(OSError(number, text))
     if step in ("exec", "cwd"):
         return program_refused(message, spec.argv[0], spec.cwd)
     if step not in FEATURES:

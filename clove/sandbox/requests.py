@@ -12,6 +12,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from clove.errors import LimitExceeded, TimedOut, Unavailable
 from clove.sandbox.channel import ControlSocket
+from clove.sandbox.refusals import not_sent
 
 __all__ = ["Answer", "Requests"]
 
@@ -50,9 +51,10 @@ class Requests:
     ) -> Answer:
         """Send a request and wait for its answer, which may be a refusal.
 
-        @raise LimitExceeded: too many are under way.
+        @raise LimitExceeded: too many are under way, or too many descriptors of the
+            kernel's user are.
         @raise TimedOut: no answer in time.
-        @raise Unavailable: the sandbox has ended.
+        @raise Unavailable: the sandbox has ended, or could not be asked.
         """
         if not self._control.open:
             raise Unavailable("the agent has ended")
@@ -61,8 +63,13 @@ class Requests:
         number = self.number() if number is None else number
         answer: Deferred[Answer] = Deferred()
         self._waiting[number] = answer
+
+        def failed(error: OSError) -> None:
+            if self._waiting.pop(number, None) is answer:
+                answer.errback(not_sent(error))
+
         try:
-            self._control.send({**message, "id": number}, fds)
+            self._control.send({**message, "id": number}, fds, failed)
             answer.addTimeout(self._timeout, self._clock)
             return await answer
         except DeferredTimeout:
@@ -71,7 +78,10 @@ class Requests:
             self._waiting.pop(number, None)
 
     def tell(self, message: dict[str, Any]) -> None:
-        """Send what has no answer; nothing happens when the sandbox has ended."""
+        """Send what has no answer; nothing happens when the sandbox has ended.
+
+        It ends if this cannot be sent.
+        """
         self._control.send(message)
 
     def answered(self, fields: dict[str, Any], fds: list[int]) -> bool:

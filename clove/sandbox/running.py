@@ -26,7 +26,7 @@ from clove.sandbox.forked import ForkedProcess
 from clove.sandbox.interface import Command, ExitStatus, IFile, IRunning, ISandbox, IView, Output
 from clove.sandbox.launch_limits import LaunchLimits
 from clove.sandbox.pidfd import ProcessHandle
-from clove.sandbox.refusals import path_refused, program_refused
+from clove.sandbox.refusals import not_sent, path_refused, program_refused
 from clove.sandbox.remote import RemoteCommand, RemoteFile
 from clove.sandbox.requests import Requests
 from clove.sandbox.spec import Isolation, SandboxSpec
@@ -128,7 +128,7 @@ class Sandbox:
         if self.spec.namespaces and self.spec.seccomp:
             machine = os.uname().machine if sys.maxsize > 1 << 32 else ""
             facts["filters"] = filters.encoded(machine, memfd=self.spec.executables is None)
-        self._control.send(facts, trees)
+        self._control.send(facts, trees, lambda error: self._fail(not_sent(error)))
 
     # everybody
 

@@ -207,6 +207,9 @@ class Nursery:
             child.close_inner_ends()
         if self._current.forks >= self._settings.renew_after:
             self._begin()
+        if child.ended:  # it could not be asked for
+            child.abandon()
+            return None
         return NewChild(child, self._current, self._ids, cgroup)
 
     def renew(self) -> None:

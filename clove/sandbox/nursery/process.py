@@ -93,7 +93,7 @@ class NurseryProcess(ProcessProtocol):
 
         @param trees: detached mounts for it; the caller keeps its own.
         """
-        self._control.send(dict(plan), trees)
+        self._control.send(dict(plan), trees, lambda error: self.fail(f"plan: {error.strerror}"))
 
     def fork(self, process: ForkedProcess, descriptors: Sequence[int]) -> None:
         """Ask for a child.
@@ -103,11 +103,18 @@ class NurseryProcess(ProcessProtocol):
         @raise LimitExceeded: too many wait to be born.
         """
         self.forks += 1
-        self._expected[self.forks] = process
+        number = self.forks
+        self._expected[number] = process
+
+        def failed(error: OSError) -> None:
+            if self._expected.pop(number, None) is not None:
+                self.log.warn("the nursery cannot be asked: {error}", error=error.strerror)
+                process.lost()
+
         try:
-            self._control.send({"id": self.forks}, descriptors)
+            self._control.send({"id": number, "given": len(descriptors)}, descriptors, failed)
         except BaseException:
-            del self._expected[self.forks]
+            self._expected.pop(number, None)
             raise
 
     def fail(self, reason: str) -> None:

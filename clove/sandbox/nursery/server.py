@@ -7,6 +7,7 @@ is an agent's main program.
 
 from __future__ import annotations
 
+import errno
 import gc
 import importlib
 import json
@@ -68,7 +69,7 @@ def serve(facts: Mapping[str, Any]) -> Script:
         if received is None:
             os._exit(0)
         message, given = received
-        if _forked(channel, message["id"], given):
+        if _forked(channel, message, given):
             return _grow_up(facts["outside"], path, rehearse)
 
 
@@ -101,12 +102,15 @@ def _is_open(number: int) -> bool:
     return True
 
 
-def _forked(channel: Channel, number: int, given: list[int]) -> bool:
+def _forked(channel: Channel, message: Mapping[str, Any], given: list[int]) -> bool:
     """Fork once, and say so to the kernel; true in the child, which has what was given."""
-    control, out, err, *cgroup = given
+    number = message["id"]
     answer: dict[str, Any] = {"op": "born", "id": number}
     pidfds: list[int] = []
     try:
+        if len(given) != message["given"]:  # without its cgroup it would have no limits
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        control, out, err, *cgroup = given
         pid, pidfd = clone(NAMESPACES, cgroup[0] if cgroup else -1)
         if pid == 0:
             channel.detach()
@@ -119,7 +123,15 @@ def _forked(channel: Channel, number: int, given: list[int]) -> bool:
         answer = {"op": "failed", "id": number, "errno": error.errno, "text": error.strerror}
     for descriptor in given:
         os.close(descriptor)
-    channel.send(answer, pidfds)
+    try:
+        channel.send(answer, pidfds)
+    except ConnectionError:
+        raise
+    except OSError as error:  # a child that the kernel could not end
+        for descriptor in pidfds:
+            signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+        text = error.strerror
+        channel.send({"op": "failed", "id": number, "errno": error.errno, "text": text})
     for descriptor in pidfds:
         os.close(descriptor)
     return False

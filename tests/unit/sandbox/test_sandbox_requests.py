@@ -22,7 +22,7 @@ class Wire:
         self.sent: list[dict[str, Any]] = []
         self.full = False
 
-    def send(self, message: dict[str, Any], fds: Any = ()) -> None:
+    def send(self, message: dict[str, Any], fds: Any = (), not_sent: Any = None) -> None:
         if self.full:
             raise LimitExceeded("full")
         self.sent.append(message)
