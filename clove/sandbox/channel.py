@@ -228,7 +228,7 @@ def _duplicates(fds: Sequence[int]) -> tuple[int, ...]:
     copies: list[int] = []
     try:
         for fd in fds:
-            copies.append(os.dup(fd))  # noqa: PERF401 those before a failure must be closed
+            copies.append(os.dup(fd))
     except OSError as error:
         _close_all(copies)
         raise LimitExceeded(f"the kernel has no descriptor left: {error.strerror}") from None
