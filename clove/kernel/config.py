@@ -24,7 +24,9 @@ from clove.kernel.llm import LLMSettings
 from clove.kernel.mail import MailLimits
 from clove.kernel.metrics import MetricsLimits
 from clove.kernel.pending import AsyncLimits
+from clove.kernel.shares import ShareLimits
 from clove.kernel.state import StateLimits
+from clove.kernel.threads import ThreadLimits
 from clove.policy import Level
 from clove.sandbox.launcher import LaunchLimits
 from clove.sandbox.nursery.settings import NurserySettings
@@ -34,7 +36,7 @@ __all__ = ["DEFAULT_SOCKET", "Access", "Config", "Limits", "default_state_dir", 
 DEFAULT_SOCKET = "/tmp/clove.sock"  # noqa: S108 the contract's path; see service.claim_socket
 MAY_BE_ZERO = frozenset(
     {"idle_timeout", "grace", "nice", "remembered", "operator_connections", "max_redirects"}
-    | {"min_interval", "kill_wait"}
+    | {"min_interval", "kill_wait", "operators"}
 )
 """Limits for which 0 means something."""
 MOST = 2**53
@@ -74,6 +76,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     gateway: GatewayLimits = GatewayLimits()
     results: AsyncLimits = AsyncLimits()
     metrics: MetricsLimits = MetricsLimits()
+    threads: ThreadLimits = ThreadLimits()
+    shares: ShareLimits = ShareLimits()
     attempts: AttemptLimits = AttemptLimits()
 
 
@@ -86,7 +90,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Directory for logs, workspaces and the agents' sockets; empty: /var/lib/clove for
     root, else ~/.local/state/clove."""
     threads: Annotated[int, msgspec.Meta(ge=1, le=256)] = 8
-    """Threads for file operations and look-ups."""
+    """Threads for file operations and samples that are asked for."""
     access: Access = Access()
     metrics: MetricsPort = MetricsPort()
     egress: EgressSettings = EgressSettings()

@@ -16,7 +16,7 @@ import msgspec
 
 from clove.errors import LimitExceeded
 
-__all__ = ["OPERATORS", "ShareLimits", "Shares"]
+__all__ = ["OPERATORS", "ShareLimits", "Shares", "divide"]
 
 OPERATORS: Final = 0
 """The family of operators: their own requests, not the agents that they spawn."""
@@ -35,7 +35,21 @@ class ShareLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     family_memory: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.25
     """The same for bytes of the kernel's memory."""
     operators: Annotated[float, msgspec.Meta(ge=0, le=0.5)] = 0.125
-    """Fraction of each resource that only operators may have, rounded down."""
+    """Fraction of each resource that only operators may have, rounded up; nothing of what there
+    is but one of."""
+
+
+def divide(
+    total: int, limits: ShareLimits, *, memory: bool = False, reserve: bool = True
+) -> tuple[int, int]:
+    """What is kept for operators, and what one family may have.
+
+    @param memory: bytes are counted.
+    @param reserve: operators use it too, so that a part is kept for them.
+    """
+    kept = ceil(total * limits.operators) if reserve and total > 1 else 0
+    fraction = limits.family_memory if memory else limits.family
+    return kept, max(1, ceil((total - kept) * fraction))
 
 
 class Shares:
@@ -73,17 +87,15 @@ class Shares:
         """
         @param what: what is counted, in the plural ("commands").
         @param field: where the total is configured.
-        @param memory: bytes are counted.
-        @param reserve: operators use it too, so a part is kept for them.
+        @param memory, reserve: see L{divide}.
         """
         limits = limits or ShareLimits()
         self._what = what
         self._field = field
         self.total = total
-        self.for_operators = int(total * limits.operators) if reserve else 0
-        self._for_agents = total - self.for_operators
-        fraction = limits.family_memory if memory else limits.family
-        self.per_family = max(1, ceil(self._for_agents * fraction))
+        kept, self.per_family = divide(total, limits, memory=memory, reserve=reserve)
+        self.for_operators = kept
+        self._for_agents = total - kept
         self.used = 0
         self._held: dict[int, int] = {}
 

@@ -40,6 +40,7 @@ from clove.kernel.pending import AsyncResults
 from clove.kernel.registry import Registry
 from clove.kernel.reports import Reports
 from clove.kernel.sessions import Sessions
+from clove.kernel.shares import OPERATORS
 from clove.kernel.state import StateStore
 from clove.kernel.table import TABLE
 from clove.kernel.threads import Threads
@@ -83,7 +84,7 @@ class Parts:
         wanted = 2 * limits.connection.max_connections
         self._per_connection = within_descriptors(limits.connection, raise_descriptors(wanted))
         self._registry = Registry()
-        self.threads = Threads(reactor, config.threads)
+        self.threads = Threads(reactor, config.threads, limits.threads, limits.shares)
         self._launcher = Launcher(reactor, self.threads, limits=limits.launch)
         ids = IdRange(limits.agents.uid_base) if os.geteuid() == 0 else None
         self._cgroups = _find_cgroups(self.log, ids.nursery if ids is not None else None)
@@ -120,6 +121,7 @@ class Parts:
             notify=self._agent_event,
             opened=self._opened,
             closed=self._closed,
+            shares=limits.shares,
         )
         self._llm = LLM(reactor, config.llm, os.environ)
         self._finder = AgentFinder(agents.records)
@@ -152,7 +154,7 @@ class Parts:
             reactor,
             self._registry,
             self._per_connection,
-            host=HostView(self.threads, self._launcher, os.getcwd()),
+            host=HostView(self.threads.of(OPERATORS, 0), self._launcher, os.getcwd()),
             grants=config.access.uids,
             agent_of=self._finder.of_process,
             opened=self._opened,
@@ -244,10 +246,11 @@ class Parts:
 
         return close
 
-    def _logbook(self, name: str) -> Logbook:
+    def _logbook(self, principal: Principal) -> Logbook:
         limits = self._config.limits.logs
-        file = LogFile(self._state_dir.log(name), limits)
-        return Logbook(file, self.threads, limits, self._reactor.seconds)
+        file = LogFile(self._state_dir.log(principal.name), limits)
+        threads = self.threads.of(principal.family, -principal.agent_id, bounded=False)
+        return Logbook(file, threads, limits, self._reactor.seconds)
 
     # what the parts tell each other
 

@@ -66,6 +66,7 @@ class Launcher:
         fallback: SandboxSpec | None = None,
         egress: Egress | None = None,
         child: NewChild | None = None,
+        threads: Threads | None = None,
     ) -> Deferred[Sandbox]:
         """Start a program; fires when it runs.
 
@@ -75,12 +76,13 @@ class Launcher:
         @param egress: takes the sockets of the spec's `egress`, before this fires.
         @param child: of the nursery, for a Python script. What fails there is tried
             again without it.
+        @param threads: where a program on the host has its files opened.
         @raise IsolationUnavailable: the host does not give what the spec asks;
             with its remedy. With allow_degraded only if there is no less to ask.
         @raise NotFound, PermissionDenied: no such program or directory, or not for it.
         @raise TimedOut: it took too long.
         """
-        return Deferred.fromCoroutine(self._launch(spec, output, fallback, egress, child))
+        return Deferred.fromCoroutine(self._launch(spec, output, fallback, egress, child, threads))
 
     async def _launch(
         self,
@@ -89,6 +91,7 @@ class Launcher:
         fallback: SandboxSpec | None,
         egress: Egress | None,
         child: NewChild | None,
+        threads: Threads | None,
     ) -> Sandbox:
         if child is not None:
             sandbox = await self._start_warm(child, spec, output, egress)
@@ -97,7 +100,7 @@ class Launcher:
         whole = await self._threads.run(with_system, spec)
         reasons: list[str] = []
         while True:
-            sandbox = self._start(whole, output, egress=egress)
+            sandbox = self._start(whole, output, egress=egress, threads=threads)
             try:
                 await self._until_ready(sandbox)
             except IsolationUnavailable as error:
@@ -162,6 +165,7 @@ class Launcher:
         output: Output,
         stdin: bytes = b"",
         egress: Egress | None = None,
+        threads: Threads | None = None,
     ) -> Sandbox:
         """Spawn the helper and hand it the spec.
 
@@ -170,7 +174,7 @@ class Launcher:
         if spec.namespaces:
             sandbox = Sandbox(self._reactor, self._threads, spec, output, self._limits, egress)
         else:
-            host = HostView(self._threads, self, spec.cwd, spec.env)
+            host = HostView(threads or self._threads, self, spec.cwd, spec.env)
             sandbox = Process(self._reactor, self._threads, spec, output, self._limits, host)
         ours, theirs = socket_pair()
         source = InputPipe(self._reactor) if stdin else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
-from twisted.internet.defer import Deferred, DeferredList, DeferredSemaphore
+from twisted.internet.defer import Deferred, DeferredList
 
 from clove.errors import LimitExceeded, NotFound, PermissionDenied, Unavailable
 from clove.kernel.agents.agent import Agent
@@ -14,8 +14,11 @@ from clove.kernel.agents.lifecycle import Lifecycle
 from clove.kernel.agents.pace import Pace
 from clove.kernel.agents.remembered import Remembered
 from clove.kernel.agents.restart import Restart
+from clove.kernel.lane import Lane
 from clove.kernel.principal import Kind, Principal
+from clove.kernel.shares import ShareLimits, Shares
 from clove.kernel.threads import to_the_end
+from clove.kernel.turns import Turn, Turns
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
@@ -73,11 +76,13 @@ class Agents:
         prepare: Callable[[Principal, SpawnRequest, Find], Awaitable[Launch]],
         forget: Callable[[int], Awaitable[None]],
         later: Callable[[Awaitable[None]], None],
-        logbook: Callable[[str], Logbook],
+        logbook: Callable[[Principal], Logbook],
         notify: Callable[[Agent, str, dict[str, Any]], None],
         opened: Callable[[Principal], None],
         closed: Callable[[Principal], None],
+        shares: ShareLimits | None = None,
     ) -> None:
+        shares = shares or ShareLimits()
         self._clock = clock
         self._registry = registry
         self._limits = limits
@@ -90,9 +95,10 @@ class Agents:
         self._closed = closed
         self._live: dict[int, Agent] = {}
         self._spawning: dict[int, Deferred[Agent]] = {}
-        self._ended = Remembered(limits.remembered, limits.remembered_output)
+        self._ended = Remembered(limits.remembered, limits.remembered_output, shares)
         self._pace = Pace(clock, limits.ends_at_once, limits.end_turn)
-        self._slots = DeferredSemaphore(limits.spawns_at_once)
+        self._places = Shares("agents", "limits.agents.max_agents", limits.max_agents, shares)
+        self._starts = Lane(clock, Turns.shared(limits.spawns_at_once, shares))
         self._stopping = False
         self.script_limit = limits.script
 
@@ -114,7 +120,8 @@ class Agents:
         @raise IsolationUnavailable: what was asked for cannot be had here.
         @raise CloveError: the script cannot be read.
         """
-        self._check_room()
+        if self._stopping:
+            raise Unavailable("the kernel is stopping")
         principal = Principal(
             self._registry.new_id(),
             Kind.AGENT,
@@ -126,31 +133,33 @@ class Agents:
             network=bool(request.network) or not request.sandboxed,
             grants=grants if request.sandboxed else None,
         )
+        self._check_room(parent, principal)
         self._registry.add(principal)
+        self._places.add(principal.family)
         self._opened(principal)
-        spawning = Deferred.fromCoroutine(self._spawn(principal, request, find))
+        spawning = Deferred.fromCoroutine(self._spawn(parent, principal, request, find))
         self._spawning[principal.agent_id] = spawning
         try:
             return await spawning
         finally:
             self._spawning.pop(principal.agent_id, None)
 
-    def _check_room(self) -> None:
-        if self._stopping:
-            raise Unavailable("the kernel is stopping")
-        agents = len(self._live.keys() | self._spawning.keys())
-        if agents >= self._limits.max_agents:
+    def _check_room(self, parent: Principal, principal: Principal) -> None:
+        """@raise LimitExceeded: there is no room for a child of this parent."""
+        refusal = self._places.refusal(parent.family)
+        if refusal is not None:
+            raise refusal
+        if self._starts.waiting(parent.family) >= self._limits.spawns_waiting:
             raise LimitExceeded(
-                f"{agents} agents live; no more can be started now",
-                hint="end some, or raise limits.agents.max_agents",
+                "too many spawns of your family of agents wait", hint="await some of them first"
             )
-        if len(self._slots.waiting) >= self._limits.spawns_waiting:
-            raise LimitExceeded("too many spawns wait; try again later")
 
-    async def _spawn(self, principal: Principal, request: SpawnRequest, find: Find) -> Agent:
+    async def _spawn(
+        self, parent: Principal, principal: Principal, request: SpawnRequest, find: Find
+    ) -> Agent:
         """Start it in its turn; whatever goes wrong, or is cancelled, leaves nothing."""
         try:
-            async with self._slots:
+            async with self._starts.within(Turn(parent.family, parent.agent_id)):
                 return await self._start(principal, request, find)
         except BaseException:
             await to_the_end(Deferred.fromCoroutine(self._undo(principal)))
@@ -165,6 +174,7 @@ class Agents:
         else:
             self._registry.remove(principal)
             self._closed(principal)
+            self._places.give(principal.family)
 
     async def _start(self, principal: Principal, request: SpawnRequest, find: Find) -> Agent:
         launch = await self._prepare(principal, request, find)
@@ -172,9 +182,9 @@ class Agents:
         agent = Agent(
             principal,
             Lifecycle(restart),
-            self._logbook(request.name),
+            self._logbook(principal),
             clock=self._clock,
-            launch=launch,
+            launch=self._in_turn(launch),
             notify=self._notify,
             over=self._over,
             grace=self._limits.grace,
@@ -186,12 +196,30 @@ class Agents:
         self._notify(agent, "AGENT_SPAWNED", facts)
         return agent
 
+    def _in_turn(self, launch: Launch) -> Launch:
+        """Have restarts wait for their turn as spawns do; the first start has its own already."""
+
+        async def launched(agent: Agent) -> ISandbox:
+            if not agent.restarts:
+                return await launch(agent)
+            async with self._starts.within(Turn(agent.principal.family, agent.parent_id)):
+                return await launch(agent)
+
+        return launched
+
     def _over(self, agent: Agent) -> None:
         self._live.pop(agent.agent_id, None)
         self._registry.remove(agent.principal)
         self._closed(agent.principal)
-        self._later(self._forget(agent.agent_id))
+        self._later(self._clear(agent.principal))
         self._ended.add(agent)
+
+    async def _clear(self, principal: Principal) -> None:
+        """Take an ended agent's places away; until then it counts as one."""
+        try:
+            await self._forget(principal.agent_id)
+        finally:
+            self._places.give(principal.family)
 
     # finding
 

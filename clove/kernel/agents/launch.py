@@ -108,6 +108,11 @@ class Places:
         self._closers: dict[int, Callable[[], Deferred[Any]]] = {}
         self._unborn: dict[int, NewChild | None] = {}
         self._profiles: dict[int, Profile] = {}
+        self._lanes: dict[int, Threads] = {}
+
+    def _lane(self, agent_id: int) -> Threads:
+        """Where blocking work on an agent's account is done, behind that of its family alone."""
+        return self._lanes.get(agent_id, self._threads)
 
     def common(self) -> SandboxSpec:
         """What all agents under the kernel's own interpreter have in common. Blocking."""
@@ -126,6 +131,8 @@ class Places:
         """
         agent_id = principal.agent_id
         limits = self.check(request)
+        threads = self._threads.of(principal.family, -agent_id, bounded=False)
+        self._lanes[agent_id] = threads
         # A warm one has its processes before it has its limits: no fork would be refused.
         fits = limits.max_pids <= 0 or limits.max_pids >= OWN_PROCESSES
         warm = request.warm and request.sandboxed and fits
@@ -164,12 +171,12 @@ class Places:
         async def launch(agent: Agent) -> ISandbox:
             principal.view = None  # of the run before: what the next one asks waits for its own
             wished = wish(principal.permissions, principal.grants or NOTHING)
-            exposure = await self._expose(wished, spec)
+            exposure = await self._expose(threads, wished, spec)
             watch = None
             if cgroup is not None:
                 if agent.restarts:  # it may have been paused when it ended
-                    await self._threads.run(cgroup.thaw)
-                watch = Watch(self._threads, cgroup, _cgroup_limits(limits))
+                    await threads.run(cgroup.thaw)
+                watch = Watch(threads, cgroup, _cgroup_limits(limits))
                 if agent.restarts:
                     await watch.begin()
             gateway = self._gateways.open(principal, lambda line: agent.logbook.take(2, line))
@@ -179,7 +186,12 @@ class Places:
                 child = await self._launcher.fork(cgroup)
             try:
                 sandbox = await self._launcher.launch(
-                    made, agent.logbook.take, fallback, gateway.adopt, child
+                    made,
+                    agent.logbook.take,
+                    fallback,
+                    gateway.adopt,
+                    child,
+                    self._threads.of(principal.family, agent_id),
                 )
             except OSError as error:  # no descriptors, no memory, no processes left
                 raise Unavailable(f"no process can be started: {error.strerror}") from None
@@ -240,7 +252,7 @@ class Places:
             return _Furnished(python, prefixes, script.path, workspace, is_text)
 
         try:
-            return await to_the_end(self._threads.run(furnish))
+            return await to_the_end(self._lane(agent_id).run(furnish))
         except OSError as error:
             raise Unavailable(f"the agent's directories cannot be made: {error.strerror}") from None
         finally:
@@ -257,10 +269,12 @@ class Places:
         profile = self._profiles.get(principal.agent_id)
         if profile is None:
             raise Unavailable("the agent has no sandbox now", hint="try again when it runs")
+        threads = self._threads.of(principal.family, -number, bounded=False)
+        self._lanes[number] = threads
         cgroup = await self._make_cgroup(number, profile.limits)
-        return await self._threads.run(profile.again, cgroup)
+        return await threads.run(profile.again, cgroup)
 
-    async def _expose(self, wished: Wish, spec: SandboxSpec) -> Exposure:
+    async def _expose(self, threads: Threads, wished: Wish, spec: SandboxSpec) -> Exposure:
         """What of the host to mount, as it is now.
 
         @raise CloveError: see L{expose}.
@@ -275,7 +289,7 @@ class Places:
             blank_file=state_dir.blank_file,
         )
         limits = {"mounts": bounds.exposed_mounts, "entries": bounds.exposed_entries}
-        return await self._threads.run(expose, wished, spec, keepsakes, **limits)
+        return await threads.run(expose, wished, spec, keepsakes, **limits)
 
     async def _seat(self, agent_id: int, limits: Limits, *, warm: bool) -> AgentCgroup | None:
         """An agent's cgroup, and where it starts warm the process that is to become it."""
@@ -304,7 +318,7 @@ class Places:
             return made
 
         try:
-            return await to_the_end(self._threads.run(create, self._cgroups))
+            return await to_the_end(self._lane(agent_id).run(create, self._cgroups))
         except OSError as error:
             raise Unavailable(f"the agent's cgroup cannot be made: {error.strerror}") from None
 
@@ -317,12 +331,13 @@ class Places:
         cgroup = self._cgroup_of.pop(agent_id, None)
         workspace = self._workspaces.pop(agent_id, None)
         self._profiles.pop(agent_id, None)
+        threads = self._lanes.pop(agent_id, self._threads)
         if closer is not None:
             await closer()
         for place in (cgroup, workspace):
             try:
                 if place is not None:
-                    await self._threads.run(place.remove)
+                    await threads.run(place.remove)
             except (OSError, CloveError) as error:
                 self.log.warn("agent {id} left something behind: {error}", id=agent_id, error=error)
 

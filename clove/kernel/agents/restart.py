@@ -11,6 +11,9 @@ __all__ = ["MAX_BACKOFF", "Restart", "RestartPolicy", "Verdict"]
 MAX_BACKOFF = 60.0
 """Seconds: the longest wait before a restart."""
 
+BACKOFF_MEMORY = 300.0
+"""Seconds for which a restart makes the next wait longer, however short the window is."""
+
 RestartPolicy = Literal["never", "on-failure", "always"]
 
 
@@ -30,8 +33,10 @@ class Verdict:
 class Restart:
     """One agent's restarts.
 
-    The wait is 1, 2, 4, 8 … seconds, at most L{MAX_BACKOFF}, by the number of
-    restarts within the window; more than `max_restarts` of them escalate.
+    The wait is 1, 2, 4, 8 … seconds, at most L{MAX_BACKOFF}, by the number of restarts within
+    L{BACKOFF_MEMORY}, or within the window if that is longer: who spawns an agent chooses when
+    it is given up, not how often it may be started. More than `max_restarts` within the window
+    escalate.
 
     @ivar window: seconds that a restart counts for.
     """
@@ -50,9 +55,9 @@ class Restart:
         """
         if self.policy == "never" or (self.policy == "on-failure" and not failed):
             return Verdict("stop")
-        while self._recent and now - self._recent[0] > self.window:
+        while self._recent and now - self._recent[0] > max(self.window, BACKOFF_MEMORY):
             self._recent.popleft()
-        if len(self._recent) >= self.max_restarts:
+        if sum(now - at <= self.window for at in self._recent) >= self.max_restarts:
             return Verdict("escalate")
         delay = min(MAX_BACKOFF, 2.0 ** min(len(self._recent), 10))
         self._recent.append(now)

@@ -11,11 +11,13 @@ class AgentLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Bounds for all agents, and the limits that each gets by default."""
 
     max_agents: int = 1024
-    """Live agents; one more SPAWN gets `limit_exceeded`."""
+    """Live agents, and those whose directories are not removed yet; one more SPAWN gets
+    `limit_exceeded`."""
     spawns_at_once: int = 4
-    """Spawns carried out at the same time; the others wait their turn."""
-    spawns_waiting: int = 1024
-    """Spawns that wait; one more gets `limit_exceeded`."""
+    """Spawns and restarts carried out at the same time; the others wait their turn, which
+    families take one after the other."""
+    spawns_waiting: int = 256
+    """Spawns of one family, or of operators, that wait; one more gets `limit_exceeded`."""
     remembered: int = 1000
     """Ended agents that WAIT and LOGS still know; the oldest are forgotten."""
     remembered_output: int = 64 << 20

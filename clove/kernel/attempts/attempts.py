@@ -18,13 +18,13 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.defer import TimeoutError as DeferredTimeout
 
 from clove.errors import CloveError, LimitExceeded, TimedOut, Unavailable
-from clove.kernel.attempts.lane import WORDS_ALONE, Lane
 from clove.kernel.attempts.outcome import Outcome, shown
 from clove.kernel.attempts.question import Question, question
 from clove.kernel.attempts.trial import Trial
-from clove.kernel.attempts.turns import Turn, Turns
+from clove.kernel.lane import Lane
 from clove.kernel.principal import Kind
 from clove.kernel.threads import to_the_end
+from clove.kernel.turns import Turn, Turns
 from clove.sandbox.exec_filter import exec_filter
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Attempts"]
 
+WORDS_ALONE: Final = "`attempt: false` asks policy alone"
 FIRST_NUMBER: Final = 1 << 40
 """Attempts are counted from here, apart from the ids, which users of the host go by."""
 NOWHERE: Final = "it has no files, commands or network of this host"
@@ -72,9 +73,10 @@ class Attempts:
         self._places = places
         self._forget = forget
         self._report = report
-        self._agents = Lane(clock, Turns(limits.at_once, limits.per_family), limits.turn_timeout)
-        operators = Turns(limits.for_operators, limits.for_operators)
-        self._operators = Lane(clock, operators, limits.turn_timeout)
+        at_once = limits.at_once + limits.for_operators
+        turns = Turns(at_once, limits.per_family, limits.for_operators)
+        others = "other attempts are being made"
+        self._lane = Lane(clock, turns, limits.turn_timeout, others, WORDS_ALONE)
         self._callers: Counter[int] = Counter()
         self._running: set[Deferred[Outcome]] = set()
         self._stopping = False
@@ -95,10 +97,9 @@ class Attempts:
         if principal.view is None and principal.kind is not Kind.AGENT:
             return Outcome(detail=NOWHERE)
         self._check_room(caller.agent_id)
-        lane = self._operators if caller.is_operator else self._agents
         turn = Turn(caller.family, caller.agent_id)
         self._callers[turn.caller] += 1
-        running = Deferred.fromCoroutine(self._in_turn(lane, turn, principal, asked))
+        running = Deferred.fromCoroutine(self._in_turn(turn, principal, asked))
         self._running.add(running)
         try:
             return await running
@@ -118,15 +119,10 @@ class Attempts:
                 hint=f"await an answer before asking more; {WORDS_ALONE}",
             )
 
-    async def _in_turn(
-        self, lane: Lane, turn: Turn, principal: Principal, asked: Question
-    ) -> Outcome:
+    async def _in_turn(self, turn: Turn, principal: Principal, asked: Question) -> Outcome:
         await self._started(turn.caller, principal)
-        try:
-            await lane.reach(turn)
+        async with self._lane.within(turn):
             return await self._make(principal, asked)
-        finally:
-            lane.leave(turn)
 
     async def _started(self, caller_id: int, principal: Principal) -> None:
         """Wait until an agent has its first sandbox; for its own question, that of this run.

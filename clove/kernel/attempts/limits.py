@@ -11,7 +11,7 @@ class AttemptLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Bounds of the attempts that WHY makes in throw-away sandboxes.
 
     A family is an agent with all that it spawned, at any remove. Families take turns, and
-    in a family its agents. Operators have places of their own.
+    in a family its agents. Operators have places of their own beside them.
     """
 
     at_once: int = 8
@@ -19,7 +19,7 @@ class AttemptLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     per_family: int = 2
     """Of these, attempts of one family. One more waits for its turn."""
     for_operators: int = 2
-    """Attempts at once that operators asked for, beside those. One more waits for its turn."""
+    """Attempts at once that only operators can have, beside those. One more waits for its turn."""
     per_caller: int = 4
     """Attempts of one caller, under way and waiting. One more WHY gets `limit_exceeded`,
     unless it says `attempt: false`."""

@@ -44,7 +44,8 @@ async def execute(ctx: Context, request: ExecRequest) -> ExecReply | bytes:
     ended = await commands.run(ctx.principal.agent_id, view, command, timeout, _streamed(ctx))
     if ended.size <= _SMALL:
         return _reply(ended)
-    return await ctx.kernel.threads.run(lambda: encode(_reply(ended)))
+    threads = ctx.kernel.threads.of(ctx.principal.family, ctx.principal.agent_id, bounded=False)
+    return await threads.run(lambda: encode(_reply(ended)))
 
 
 def _reply(ended: Ended) -> ExecReply:

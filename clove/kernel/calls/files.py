@@ -106,8 +106,10 @@ def _with(
 
     Cancelling does not keep the function from running, so that it is closed.
     """
+    threads = ctx.kernel.threads.of(ctx.principal.family, ctx.principal.agent_id)
     try:
-        started = ctx.kernel.threads.run(function, descriptor, *args, **kwargs)
+        threads.check_room()
+        started = threads.run(function, descriptor, *args, **kwargs)
     except BaseException:
         os.close(descriptor)
         raise

@@ -48,8 +48,9 @@ class Scene:
         self.forgotten: list[int] = []
         self.forgetting: Deferred[None] = succeed(None)
         self.events: list[str] = []
+        self.clock = Clock()
         self.agents = Agents(
-            Clock(),
+            self.clock,
             self.registry,
             AgentLimits(**limits),
             prepare=self.prepare,
@@ -78,19 +79,19 @@ class Scene:
     def later(self, work: Awaitable[None]) -> None:
         Deferred.fromCoroutine(work)  # type: ignore[arg-type]
 
-    def logbook(self, name: str) -> Logbook:
+    def logbook(self, principal: Principal) -> Logbook:
         book = Logbook(None, None, LogLimits(), lambda: 0.0)  # type: ignore[arg-type]
         book.take = lambda stream, data: None  # type: ignore[method-assign]
         return book
 
-    def spawn(self, name: str = "a") -> Deferred[Any]:
-        request = SpawnRequest(name=name, script="/s")
+    def spawn(self, name: str = "a", parent: Principal = OPERATOR, **fields: Any) -> Deferred[Any]:
+        request = SpawnRequest(name=name, script="/s", **fields)
         permissions = for_level(Level.STANDARD)
 
         async def find() -> Any:
             raise AssertionError("this preparation needs no script")
 
-        return Deferred.fromCoroutine(self.agents.spawn(OPERATOR, request, permissions, find))
+        return Deferred.fromCoroutine(self.agents.spawn(parent, request, permissions, find))
 
     def left(self) -> list[object]:
         """What there is of agents."""
@@ -191,3 +192,70 @@ def test_spawns_under_way_count_as_agents() -> None:
         spawning.cancel()
         failure_of(spawning)
     assert scene.left() == []
+
+
+def parent(family: int) -> Principal:
+    return Principal(family, Kind.AGENT, for_level(Level.UNRESTRICTED))
+
+
+async def running(scene: Scene, name: str, by: Principal = OPERATOR, **fields: Any) -> Any:
+    """An agent that was spawned and runs, with what it runs in."""
+    spawning = scene.spawn(name, by, **fields)
+    scene.preparing[-1].callback(None)
+    scene.launching[-1].callback(Box())
+    return await spawning
+
+
+async def test_a_family_has_its_share_of_all_agents_and_leaves_room_to_others() -> None:
+    scene = Scene(max_agents=8)
+    for number in range(4):
+        await running(scene, f"a{number}", parent(500))
+    for by in (parent(500), Principal(501, Kind.AGENT, OPERATOR.permissions, family=500)):
+        error = failure_of(scene.spawn("more", by))
+        assert isinstance(error, LimitExceeded)
+        assert "your family of agents has 4 agents" in error.message
+    for number in range(3):
+        await running(scene, f"b{number}", parent(600))
+    assert isinstance(failure_of(scene.spawn("third", parent(700))), LimitExceeded)
+    await running(scene, "mine")  # the operator's
+
+
+async def test_an_ended_agent_counts_until_its_directories_are_gone() -> None:
+    scene = Scene(max_agents=2)
+    agent = await running(scene, "a", parent(500))
+    scene.forgetting = Deferred()
+    agent.stop()
+    assert isinstance(failure_of(scene.spawn("b", parent(500))), LimitExceeded)
+    scene.forgetting.callback(None)
+    await running(scene, "b", parent(500))
+
+
+async def test_spawns_of_a_family_wait_for_each_other_and_not_others_for_them() -> None:
+    scene = Scene(spawns_at_once=4, spawns_waiting=3)
+    flood = [scene.spawn(f"a{number}", parent(500)) for number in range(5)]
+    assert len(scene.preparing) == 2
+    assert isinstance(failure_of(scene.spawn("a5", parent(500))), LimitExceeded)
+    other = scene.spawn("b", parent(600))
+    assert len(scene.preparing) == 3
+    mine = scene.spawn("c")
+    assert len(scene.preparing) == 4
+    for spawning in (*flood, other, mine):
+        spawning.addErrback(lambda failure: failure.trap(CancelledError))
+        spawning.cancel()
+    assert scene.left() == []
+
+
+async def test_restarts_wait_for_the_same_turns_as_spawns() -> None:
+    scene = Scene(spawns_at_once=4)
+    agents = [
+        await running(scene, f"a{number}", parent(500), restart_policy="always")
+        for number in range(6)
+    ]
+    scene.launching.clear()
+    for agent in agents:
+        agent.sandbox.done.callback(ExitStatus(code=1))
+    scene.clock.advance(1)
+    assert len(scene.launching) == 2
+    await running(scene, "b", parent(600))
+    scene.launching[0].callback(Box())
+    assert len(scene.launching) == 4  # two of the first family, the other's, and the next

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clove.kernel.agents.restart import MAX_BACKOFF, Restart
+from clove.errors import InvalidRequest
+from clove.kernel.agents.restart import BACKOFF_MEMORY, MAX_BACKOFF, Restart, Verdict
+from clove.messages import decode
+from clove.messages.agents import SpawnRequest
 
 
 def test_never_restarts_nothing() -> None:
@@ -40,10 +45,25 @@ def test_too_many_in_the_window_escalate() -> None:
 def test_what_is_older_than_the_window_is_forgiven() -> None:
     restart = Restart("always", max_restarts=1, window=100)
     restart.after_exit(True, 0)
-    verdict = restart.after_exit(True, 101)
-    assert verdict.action == "restart"
-    assert verdict.delay == 1
-    assert restart.count == 2
+    assert restart.after_exit(True, 101) == Verdict("restart", 2)
+    assert restart.after_exit(True, 101 + BACKOFF_MEMORY + 1) == Verdict("restart", 1)
+    assert restart.count == 3
+
+
+def test_a_short_window_makes_no_agent_start_more_often() -> None:
+    restart = Restart("always", max_restarts=10_000, window=1)
+    now, delays = 0.0, []
+    for _ in range(8):
+        delays.append(restart.after_exit(True, now).delay)
+        now += delays[-1]
+    assert delays == [1, 2, 4, 8, 16, 32, 60, 60]
+
+
+@pytest.mark.parametrize("fields", [{"restart_window": 1e-9}, {"max_restarts": 10_001}])
+def test_what_would_be_no_bound_on_restarts_is_refused(fields: dict[str, float]) -> None:
+    payload = msgspec.json.encode({"name": "a", "script": "/s", **fields})
+    with pytest.raises(InvalidRequest, match=next(iter(fields))):
+        decode(SpawnRequest, payload)
 
 
 @given(st.lists(st.floats(0, 1000), max_size=40), st.integers(0, 6), st.floats(1, 500))

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import gc
+import threading
 import weakref
+from collections.abc import Iterator
 from typing import Any, cast
 
 import pytest
 from twisted.internet.defer import CancelledError, Deferred, succeed
 
 from clove.errors import LimitExceeded
-from clove.kernel.threads import Threads, to_the_end
+from clove.kernel.shares import OPERATORS
+from clove.kernel.threads import ThreadLimits, Threads, to_the_end
 
 
 async def test_what_is_there_already_is_given_at_once() -> None:
@@ -75,3 +78,76 @@ async def test_an_expected_error_keeps_nothing_of_what_led_to_it() -> None:
     finally:
         gc.enable()
         threads.stop()
+
+
+class Stuck:
+    """Functions that take a thread until they are let go."""
+
+    def __init__(self) -> None:
+        self.release = threading.Event()
+        self.begun = 0
+
+    def __call__(self) -> None:
+        self.begun += 1
+        self.release.wait(30)
+
+
+@pytest.fixture
+def pool() -> Iterator[Threads]:
+    from twisted.internet import reactor
+
+    threads = Threads(cast("Any", reactor), 8, ThreadLimits(own=1, per_caller=20, per_family=30))
+    threads.start()
+    yield threads
+    threads.stop()
+
+
+@pytest.fixture
+def stuck(pool: Threads) -> Iterator[Stuck]:
+    """After the threads: their end waits for these."""
+    functions = Stuck()
+    yield functions
+    functions.release.set()
+
+
+async def test_a_family_that_takes_all_threads_leaves_some_to_all_others(
+    pool: Threads, stuck: Stuck
+) -> None:
+    flood = [pool.of(7, agent).run(stuck) for agent in (7, 8) for _ in range(10)]
+    flood += [pool.of(9, 9).run(stuck) for _ in range(2)]
+    assert await pool.of(10, 10).run(int) == 0
+    flood += [pool.of(11, 11).run(stuck) for _ in range(10)]
+    assert await pool.of(OPERATORS, 1).run(int) == 0
+    assert await pool.run(int) == 0
+    assert stuck.begun == 7
+    stuck.release.set()
+    for each in flood:
+        await each
+
+
+async def test_what_waits_is_bounded_for_each_caller_and_each_family(
+    pool: Threads, stuck: Stuck
+) -> None:
+    flood = [pool.of(7, 7).run(stuck) for _ in range(24)]
+    with pytest.raises(LimitExceeded, match="this agent, or of its family"):
+        await pool.of(7, 7).run(int)
+    flood += [pool.of(7, 8).run(stuck) for _ in range(10)]
+    with pytest.raises(LimitExceeded):
+        await pool.of(7, 9).run(int)
+    owed = pool.of(7, -7, bounded=False).run(int)  # what the kernel does for it
+    assert await pool.of(8, 8).run(int) == 0
+    stuck.release.set()
+    for each in flood:
+        await each
+    assert await owed == 0
+
+
+async def test_who_gives_up_keeps_the_thread_that_works_for_it(pool: Threads, stuck: Stuck) -> None:
+    """Else one that asks and leaves again and again would have more threads than its share."""
+    for _ in range(20):
+        pool.of(7, 7).run(stuck).addErrback(lambda failure: failure.trap(CancelledError)).cancel()
+    await pool.of(8, 8).run(int)
+    assert stuck.begun == 4
+    stuck.release.set()
+    assert await pool.of(7, 7).run(int) == 0
+    assert stuck.begun == 4  # those that had not begun never did

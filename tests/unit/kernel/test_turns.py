@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from clove.kernel.attempts.turns import Turn, Turns
+from clove.kernel.shares import OPERATORS, ShareLimits
+from clove.kernel.turns import Turn, Turns
 
 
 def called(turns: Turns) -> list[Turn]:
@@ -72,4 +73,36 @@ def test_who_gives_up_loses_its_place_and_nobody_elses() -> None:
     turns.leave(third)
     turns.leave(second)
     assert called(turns) == []
-    assert vars(turns) == vars(Turns(1, 1))
+    assert not len(turns)
+    assert (turns._lines._lines, turns._under_way, turns._of_family) == ({}, set(), {})
+
+
+def test_operators_have_turns_of_their_own_and_need_wait_for_no_family() -> None:
+    turns = Turns(4, 2, 1)
+    waiting(turns, (1, 1), (1, 2), (2, 2), (2, 3))
+    assert [turn.family for turn in called(turns)] == [1, 2, 1]
+    operators = waiting(turns, (OPERATORS, 5), (OPERATORS, 6))
+    assert called(turns) == operators[:1]
+    turns.leave(operators[0])
+    assert called(turns) == operators[1:]
+
+
+def test_operators_alone_may_have_every_turn() -> None:
+    turns = Turns(4, 2, 1)
+    waiting(turns, *[(OPERATORS, caller) for caller in range(6)])
+    assert len(called(turns)) == 4
+
+
+def test_it_is_known_how_many_wait() -> None:
+    turns = Turns(1, 1)
+    waiting(turns, (1, 1), (1, 1), (1, 2), (2, 2))
+    turns.next()
+    assert (len(turns), turns.of(1), turns.of(1, 1), turns.of(2)) == (3, 2, 1, 1)
+
+
+def test_turns_are_divided_as_shares_are() -> None:
+    turns = Turns.shared(8, ShareLimits())
+    waiting(turns, *[(family, 1) for family in (1, 2) for _ in range(9)])
+    assert sorted(turn.family for turn in called(turns)) == [1, 1, 1, 1, 2, 2, 2]
+    waiting(turns, (OPERATORS, 1))
+    assert [turn.family for turn in called(turns)] == [OPERATORS]
