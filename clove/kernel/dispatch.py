@@ -45,17 +45,17 @@ class Syscall:
     @ivar request: type that the payload is decoded to.
     @ivar reply: type of the reply; its empty values fill an error reply.
     @ivar call: what serves it.
-    @ivar needs: the permission flag it needs ("can_exec"), or "".
     @ivar category: audit category of its success.
     @ivar audited: fields of the request that its audit entry shows.
+    @ivar needs: the permission flags of which it needs one; see L{clove.policy.needs}.
     """
 
     request: type[Request]
     reply: type[Reply] | None
     call: Callable[[Context, Any], Any]
-    needs: str = ""
     category: str = "SYSCALL"
     audited: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
 
 
 class Dispatcher:
@@ -88,8 +88,13 @@ class Dispatcher:
             return encode_error(_unknown(opcode))
         try:
             request = decode(syscall.request, payload)
-            if syscall.needs:
-                check_flag(principal.permissions, syscall.needs).require(Opcode(opcode).name)
+            for flag in syscall.needs:
+                if getattr(principal.permissions, flag):
+                    break
+            else:
+                if syscall.needs:
+                    name = Opcode(opcode).name
+                    check_flag(principal.permissions, syscall.needs[0]).require(name)
             context = Context(self._kernel, principal, None, push)
             if getattr(request, "async_", False):
                 return self._accept(syscall, opcode, context, request, len(payload))

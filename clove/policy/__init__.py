@@ -14,6 +14,7 @@ from clove.policy.domains import (
 from clove.policy.explain import explain
 from clove.policy.hosts import Target, normalise_host, parse_url
 from clove.policy.levels import Level
+from clove.policy.needs import NEEDS, check_needs
 from clove.policy.parsing import parse, requested_fields
 from clove.policy.paths import check_read, check_write, normalise_path
 from clove.policy.permissions import FLAGS, Permissions, check_flag, for_level
@@ -22,6 +23,7 @@ from clove.policy.programs import EVERY_PROGRAM, Programs, programs_of
 __all__ = [
     "EVERY_PROGRAM",
     "FLAGS",
+    "NEEDS",
     "Decision",
     "Level",
     "Permissions",
@@ -33,6 +35,7 @@ __all__ = [
     "check_flag",
     "check_method",
     "check_name",
+    "check_needs",
     "check_read",
     "check_url",
     "check_write",

@@ -12,6 +12,7 @@ from clove.policy.delegation import excesses
 from clove.policy.domains import check_address, check_connection, check_url
 from clove.policy.hosts import as_address, normalise_host
 from clove.policy.levels import Level
+from clove.policy.needs import check_needs
 from clove.policy.parsing import parse
 from clove.policy.paths import check_read, check_write
 from clove.policy.permissions import Permissions, check_flag
@@ -46,11 +47,9 @@ def explain(
         return _http(permissions, arguments)
     if syscall == "CONNECT":
         return _connect(permissions, arguments)
-    if syscall == "THINK":
-        return check_flag(permissions, "can_think")
     if syscall == "SPAWN":
         return _spawn(permissions, arguments)
-    return _FREE
+    return check_needs(permissions, syscall) or _FREE
 
 
 def _text(arguments: Mapping[str, Any], name: str) -> str:

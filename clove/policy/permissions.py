@@ -13,8 +13,18 @@ from clove.policy.levels import Level
 
 __all__ = ["BLOCKED_COMMANDS", "BLOCKED_PATHS", "FLAGS", "Permissions", "check_flag", "for_level"]
 
-FLAGS: Final = ("can_exec", "can_read", "can_write", "can_think", "can_spawn", "can_http")
-"""The switches, one a family of syscalls."""
+FLAGS: Final = (
+    "can_exec",
+    "can_read",
+    "can_write",
+    "can_think",
+    "can_spawn",
+    "can_http",
+    "can_message",
+    "can_store",
+    "can_emit",
+)
+"""The switches, one a family of syscalls; L{clove.policy.needs} says which one each needs."""
 
 BLOCKED_PATHS: Final = (
     "~/.ssh",
@@ -97,6 +107,9 @@ class Permissions(msgspec.Struct, frozen=True, kw_only=True):
     can_think: bool = False
     can_spawn: bool = False
     can_http: bool = False
+    can_message: bool = False
+    can_store: bool = False
+    can_emit: bool = False
     allowed_read_paths: tuple[str, ...] = ()
     allowed_write_paths: tuple[str, ...] = ()
     blocked_paths: tuple[str, ...] = ()

@@ -136,7 +136,9 @@ class Host:
             os.chown(path, ORDINARY, ORDINARY, follow_symlinks=False)
 
     def spawn(self, permissions: Any, **fields: Any) -> Agent:
-        """Start an agent with these permissions."""
+        """Start an agent with these permissions, and that of answering."""
+        if isinstance(permissions, str):
+            permissions = {"level": permissions, "can_message": True}
         name = f"exposed-{next(_numbers)}"
         reply = self.client.spawn(name, self.script, permissions=permissions, **fields)
         return Agent(self.client, reply["id"], reply["isolation"])

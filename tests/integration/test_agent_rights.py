@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -172,3 +173,40 @@ def test_an_unsandboxed_agent_cannot_read_the_kernels_environment() -> None:
         for entry in ("environ", "mem"):
             with pytest.raises(PermissionError):
                 Path(f"/proc/{kernel.pid}/{entry}").read_bytes()
+
+
+SHARES = (
+    "import json\nfrom clove import CloveClient\nfrom clove.errors import CloveError\n"
+    "found = {}\n"
+    "with CloveClient() as c:\n"
+    "    for name, call in {\n"
+    "        'store': lambda: c.store('plan', 'mine'), 'delete': lambda: c.delete_key('other'),\n"
+    "        'broadcast': lambda: c.broadcast('hi'), 'emit': lambda: c.emit_event('x', {}),\n"
+    "        'send': lambda: c.send_message('x', to_name='judge'),\n"
+    "        'register': lambda: c.register_name('impostor'),\n"
+    "        'fetch': lambda: c.fetch('plan')['value'], 'recv': lambda: c.recv_messages()['count'],\n"
+    "    }.items():\n"
+    "        try: found[name] = call()\n"
+    "        except CloveError as e: found[name] = [e.code, e.rule]\n"
+    "print(json.dumps(found))\n"
+)
+
+
+@pytest.mark.parametrize("level", ["readonly", "minimal"])
+def test_readonly_and_minimal_leave_nothing_with_others(
+    client: CloveClient, script: Any, level: str
+) -> None:
+    client.register_name("judge")
+    client.store("plan", "by the operator")
+    client.store("other", 1)
+    agent = client.spawn("reader", script(SHARES), permissions=level)
+    client.wait(agent["id"], timeout=30)
+    found = json.loads("".join(line["text"] for line in client.logs(agent["id"])["lines"]))
+    refused = ["permission_denied", f"level: {level}"]
+    for name in ("store", "delete", "broadcast", "emit", "send", "register"):
+        assert found[name] == refused, name
+    reads = level == "readonly"
+    assert found["fetch"] == ("by the operator" if reads else refused)
+    assert found["recv"] == (0 if reads else refused)
+    assert client.fetch("plan")["value"] == "by the operator"
+    assert client.fetch("other")["exists"]

@@ -194,7 +194,8 @@ def test_a_bad_request_changes_nothing(family: Family) -> None:
         ("HTTP", {"url": "http://a.com"}, False, "level: standard"),
         ("SPAWN", {"name": "x"}, False, "level: standard"),
         ("THINK", {}, True, "can_think"),
-        ("SEND", {"to": 1}, True, "no rule"),
+        ("SEND", {"to": 1}, True, "can_message"),
+        ("KILL", {"id": 1}, True, "no rule"),
     ],
 )
 async def test_why(

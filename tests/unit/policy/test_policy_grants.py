@@ -28,12 +28,16 @@ from clove.policy import (
 )
 
 
+WORK = ("can_exec", "can_read", "can_write", "can_think")
+SHARING = ("can_message", "can_store", "can_emit")
+
+
 @pytest.mark.parametrize(
     ("level", "may"),
     [
         ("unrestricted", FLAGS),
-        ("standard", ("can_exec", "can_read", "can_write", "can_think")),
-        ("sandboxed", ("can_exec", "can_read", "can_write", "can_think")),
+        ("standard", (*WORK, *SHARING)),
+        ("sandboxed", (*WORK, *SHARING)),
         ("readonly", ("can_read", "can_think")),
         ("minimal", ("can_think",)),
     ],
