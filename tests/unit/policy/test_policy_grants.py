@@ -27,7 +27,6 @@ from clove.policy import (
     parse,
 )
 
-
 WORK = ("can_exec", "can_read", "can_write", "can_think")
 SHARING = ("can_message", "can_store", "can_emit")
 
