@@ -2,7 +2,7 @@
 
 from clove.policy.commands import check_command
 from clove.policy.decision import Decision
-from clove.policy.delegation import exceeds, excesses, narrow
+from clove.policy.delegation import exceeds, excesses, held, narrow
 from clove.policy.domains import (
     check_address,
     check_connection,
@@ -19,6 +19,7 @@ from clove.policy.parsing import parse, requested_fields
 from clove.policy.paths import check_read, check_write, normalise_path
 from clove.policy.permissions import FLAGS, Permissions, check_flag, for_level
 from clove.policy.programs import EVERY_PROGRAM, Programs, programs_of
+from clove.policy.work import Work
 
 __all__ = [
     "EVERY_PROGRAM",
@@ -29,6 +30,7 @@ __all__ = [
     "Permissions",
     "Programs",
     "Target",
+    "Work",
     "check_address",
     "check_command",
     "check_connection",
@@ -43,6 +45,7 @@ __all__ = [
     "excesses",
     "explain",
     "for_level",
+    "held",
     "narrow",
     "normalise_host",
     "normalise_path",

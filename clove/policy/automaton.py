@@ -2,128 +2,93 @@
 
 Shift-And (Baeza-Yates and Gonnet, "A new approach to text searching", 1992):
 the states of all patterns are the bits of one integer, and one symbol moves all
-of them. There is nothing to backtrack, so no pattern is slow. Globs use it
+of them. There is nothing to backtrack, so no pattern is slow. Paths use it
 twice: with a path's segments as symbols, and with a segment's characters.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Protocol
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Final
 
-__all__ = ["LOOP", "Automaton", "Token", "Wild"]
-
-
-class Wild(Protocol):
-    """A token that stands for more than one symbol. Hashed by identity."""
-
-    def matches(self, symbol: str) -> bool:
-        """Does it stand for this symbol?"""
-        ...
-
-    def covers(self, other: Wild) -> bool:
-        """Surely stands for every symbol that the other one stands for."""
-        ...
+__all__ = ["LOOP", "Automaton", "Loop"]
 
 
-class _Loop:
+class Loop:
     """Any number of symbols, of any kind, or none."""
 
-    def matches(self, symbol: str) -> bool:
-        return True
-
-    def covers(self, other: Wild) -> bool:
-        return True
+    def __repr__(self) -> str:
+        return "LOOP"
 
 
-LOOP = _Loop()
+LOOP: Final = Loop()
 """The token for `*` among characters, `**` among segments."""
-
-Token = str | Wild
 
 
 class Automaton:
     """Some patterns, each a sequence of tokens, ready to be run.
 
     Pattern number n owns a run of bits, one more than it has tokens; bit i of a
-    run set means that its first i tokens are matched.
+    run set means that its first i tokens are matched. Equal tokens stand for the
+    same symbols; which, is for the caller to know, who says with each symbol
+    where it may move on.
+
+    @ivar where: of each token the bits in front of it.
+    @ivar start: the states before the first symbol.
+    @ivar ends: of each pattern the state at its end.
+    @ivar bits: how many there are.
     """
 
-    __slots__ = ("_accept", "_accepting", "_literals", "_loops", "_start", "_wilds")
+    __slots__ = ("_accepting", "_loops", "_numbers", "bits", "ends", "start", "where")
 
-    def __init__(self, patterns: Sequence[Sequence[Token]]) -> None:
-        self._literals: dict[str, int] = {}
-        self._wilds: dict[Wild, int] = {}
+    def __init__(self, patterns: Iterable[Sequence[Hashable]]) -> None:
+        self.where: dict[Hashable, int] = {}
+        self.start = 0
         self._loops = 0
-        self._start = 0
-        self._accept: list[int] = []
+        self._accepting = 0
+        self.ends: list[int] = []
+        self._numbers: dict[int, int] = {}
         at = 0
-        for pattern in patterns:
-            self._start |= 1 << at
-            previous: Token | None = None
+        for number, pattern in enumerate(patterns):
+            self.start |= 1 << at
+            previous: Hashable = None
             for token in pattern:
                 if token is LOOP and previous is LOOP:
                     continue  # one closing step must do, so no loop follows a loop
-                self._add(token, 1 << at)
+                if token is LOOP:
+                    self._loops |= 1 << at
+                else:
+                    self.where[token] = self.where.get(token, 0) | 1 << at
                 previous = token
                 at += 1
-            self._accept.append(1 << at)
+            self._accepting |= 1 << at
+            self._numbers[1 << at] = number
+            self.ends.append(1 << at)
             at += 1
-        self._start = self._close(self._start)
-        self._accepting = sum(self._accept)
+        self.bits = at
+        self.start = self.skip(self.start)
 
-    def _add(self, token: Token, bit: int) -> None:
-        if token is LOOP:
-            self._loops |= bit
-        elif isinstance(token, str):
-            self._literals[token] = self._literals.get(token, 0) | bit
-        else:
-            self._wilds[token] = self._wilds.get(token, 0) | bit
-
-    def _close(self, states: int) -> int:
+    def skip(self, states: int) -> int:
+        """These states, and those behind loops that are left out."""
         return states | (states & self._loops) << 1
 
-    def _moved(self, states: int, symbol: str) -> int:
-        """The states after one more symbol."""
-        movable = self._literals.get(symbol, 0) & states
-        for wild, bits in self._wilds.items():
-            if states & bits and wild.matches(symbol):
-                movable |= bits & states
-        return self._close(movable << 1 | states & self._loops)
+    def move(self, states: int, here: int) -> int:
+        """The states after one more symbol.
 
-    def match(self, symbols: Iterable[str], *, beneath: bool = False) -> int:
-        """The number of the first pattern that matches all of the symbols, or -1.
-
-        @param beneath: also where it matches only the first symbols of them.
+        @param here: the bits in front of tokens that stand for the symbol.
         """
-        states = self._start
-        seen = states
-        for symbol in symbols:
-            states = self._moved(states, symbol)
-            if not states:
-                break
-            seen |= states
-        reached = (seen if beneath else states) & self._accepting
-        if not reached:
-            return -1
-        for number, bit in enumerate(self._accept):
-            if reached & bit:
-                return number
-        return -1
+        looping = states & self._loops
+        moved = (states & here) << 1 | looping
+        return moved | (moved & self._loops) << 1
 
-    def covers(self, pattern: Iterable[Token]) -> bool:
-        """Surely matches everything that the pattern matches. May say no too often.
+    def loop(self, states: int) -> int:
+        """The states that any number of any symbols surely leads to, or none of them."""
+        return self.skip(states & self._loops)
 
-        The states that are kept are those that every text of the pattern leads to.
-        """
-        states = self._start
-        for token in pattern:
-            if token is LOOP:
-                states = self._close(states & self._loops)
-                continue
-            if isinstance(token, str):
-                states = self._moved(states, token)
-                continue
-            movable = sum(bits for wild, bits in self._wilds.items() if wild.covers(token))
-            states = self._close((states & movable) << 1 | states & self._loops)
-        return bool(states & self._accepting)
+    def reached(self, states: int) -> int:
+        """Of the states those at the end of a pattern."""
+        return states & self._accepting
+
+    def first(self, reached: int) -> int:
+        """The number of the first pattern whose end was reached, or -1."""
+        return self._numbers[reached & -reached] if reached else -1

@@ -18,17 +18,18 @@ these rules what it can enforce: see L{clove.policy.programs}.
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import Final
 
-from clove.errors import InvalidRequest
+from clove.errors import LimitExceeded
+from clove.policy.command_rules import Words, is_usual_place, rules_by_program
 from clove.policy.decision import Decision
 from clove.policy.permissions import Permissions, check_flag
 from clove.policy.shell import Unreadable, simple_commands
+from clove.policy.work import Work
 
-__all__ = ["CommandRule", "check_command", "command_rule"]
+__all__ = ["check_command"]
 
 SHELLS: Final = frozenset(["sh", "bash", "dash", "ash", "zsh", "ksh"])
 WRAPPERS: Final = frozenset(
@@ -62,133 +63,28 @@ MAX_NESTED: Final = 6
 """Shells and wrappers within each other (`sh -c "sh -c ..."`); deeper is denied."""
 MAX_JUDGED: Final = 512
 """Simple commands in one line, nested ones too; more are denied."""
+MAX_WORDS_TEXT: Final = 1 << 20
+"""Characters of a command given as words that rules can judge; a longer one is denied."""
 MAX_SHIFT: Final = 32
 """Words of a wrapper that may stand before the command that it runs; more are denied."""
-SYSTEM_DIRECTORIES: Final = frozenset(
-    ["/bin", "/sbin", "/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin"]
-)
-"""Where a program given by its path still counts as the one that an allowed rule names."""
-
 _ASSIGNMENT: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\+?=.*", re.DOTALL)
 _ARGUMENT: Final = re.compile(r"-.*|[0-9.]+[smhd]?|[A-Za-z_][A-Za-z0-9_]*=.*", re.DOTALL)
 _COMPUTED: Final = re.compile(r"[$*?\[{]")
-_LONG_OPTIONS: Final = {"rm": {"--recursive": "r", "--force": "f", "-R": "r"}}
-
-
-class _Options(NamedTuple):
-    """The words after a program: single-letter options, long ones, and the rest."""
-
-    letters: frozenset[str]
-    long: frozenset[str]
-    rest: tuple[str, ...]
-
-
-def _options(program: str, words: tuple[str, ...]) -> _Options:
-    letters: set[str] = set()
-    long: set[str] = set()
-    rest: list[str] = []
-    same = _LONG_OPTIONS.get(program, {})
-    for at, word in enumerate(words):
-        if word == "--":
-            rest += words[at + 1 :]
-            break
-        if word in same:
-            letters.add(same[word])
-        elif word.startswith("--"):
-            # getopt_long takes any unambiguous beginning of a long option
-            short = [same[name] for name in same if len(word) > 3 and name.startswith(word)]
-            letters.update(short)
-            long.add(word.partition("=")[0])
-        elif word.startswith("-") and len(word) > 1:
-            letters.update(same.get("-" + letter, letter) for letter in word[1:])
-        else:
-            rest.append(word)
-    return _Options(frozenset(letters), frozenset(long), tuple(rest))
-
-
-def _is_usual(given: str) -> bool:
-    directory, slash, _ = given.rpartition("/")
-    return not slash or directory in SYSTEM_DIRECTORIES
-
-
-class CommandRule(NamedTuple):
-    """One rule, parsed.
-
-    @ivar given: the program as the rule has it, perhaps with its directory.
-    @ivar program: its base name.
-    """
-
-    text: str
-    given: str
-    program: str
-    options: _Options
-
-    @property
-    def is_usual(self) -> bool:
-        """The program is given by its name, or in one of the system's directories."""
-        return _is_usual(self.given)
-
-    @property
-    def is_whole(self) -> bool:
-        """The program alone, whatever its arguments."""
-        return self.options == _NO_OPTIONS
-
-    def matches(self, command: _Words) -> bool:
-        """Does a simple command fall under the rule?"""
-        if command.program != self.program:
-            return False
-        if self.is_whole:
-            return True
-        mine, theirs = self.options, command.options
-        return (
-            mine.letters <= theirs.letters
-            and mine.long <= theirs.long
-            and theirs.rest[: len(mine.rest)] == mine.rest
-        )
-
-
-class _Words:
-    """A simple command: its words, and what rules look at, worked out once."""
-
-    def __init__(self, words: tuple[str, ...]) -> None:
-        self.words = words
-        self.program = words[0].rpartition("/")[2]
-
-    @functools.cached_property
-    def options(self) -> _Options:
-        return _options(self.program, self.words[1:])
-
-
-_NO_OPTIONS: Final = _Options(frozenset(), frozenset(), ())
-
-
-@functools.lru_cache(maxsize=1024)
-def command_rule(text: str) -> CommandRule:
-    """Parse a rule.
-
-    @raise InvalidRequest: it is empty, or more than one simple command.
-    """
-    try:
-        commands = simple_commands(text)
-    except Unreadable as error:
-        raise InvalidRequest(f"the command rule {text!r} cannot be read: {error}") from None
-    if len(commands) != 1:
-        raise InvalidRequest(
-            f"a command rule is one command, not {text!r}", hint="such as git, or rm -rf"
-        )
-    given, *words = commands[0]
-    program = given.rpartition("/")[2]
-    return CommandRule(text, given, program, _options(program, tuple(words)))
 
 
 class _Judge:
-    """Holds one command line against the rules. The first denial counts."""
+    """Holds one command line against the rules. The first denial counts.
+
+    @raise LimitExceeded: (from L{line} and L{words}) there is too much to judge.
+    """
 
     def __init__(self, permissions: Permissions) -> None:
-        self._blocked = [command_rule(text) for text in permissions.blocked_commands]
-        self._allowed = [command_rule(text) for text in permissions.allowed_commands]
+        self._blocked = rules_by_program(permissions.blocked_commands)
+        self._allowed = rules_by_program(permissions.allowed_commands)
+        self._names = permissions.allowed_commands[:8]
         self._left = MAX_JUDGED
         self._rule = "blocked_commands"
+        self.work = Work("the command")
 
     def line(self, text: str) -> Decision:
         """Judge a line for the shell."""
@@ -199,13 +95,16 @@ class _Judge:
         return self._command(words, 0) or Decision(True, self._rule)
 
     def _line(self, text: str, depth: int) -> Decision | None:
+        self.work.spend(len(text) // 2)
         try:
             commands = simple_commands(text)
         except Unreadable as error:
             return _unreadable(str(error))
         for words in commands:
-            while words and _ASSIGNMENT.fullmatch(words[0]):
-                words = words[1:]
+            start = 0
+            while start < len(words) and _ASSIGNMENT.fullmatch(words[start]):
+                start += 1
+            words = words[start:]
             denial = self._command(tuple(words), depth) if words else None
             if denial is not None:
                 return denial
@@ -215,34 +114,43 @@ class _Judge:
         self._left -= 1
         if self._left < 0 or depth > MAX_NESTED:
             return _unreadable("it holds too many commands, or nests them too deep")
-        command = _Words(words)
+        command = self._read(words)
         if _COMPUTED.search(command.program) and command.program not in ("[", "[["):
             return _unreadable(f"the shell computes the program's name from {words[0][:80]!r}")
         return self._blocks(command) or self._misses(command) or self._inner(command, depth)
 
-    def _blocks(self, command: _Words) -> Decision | None:
-        for rule in self._blocked:
+    def _read(self, words: tuple[str, ...]) -> Words:
+        """A simple command. Its rules are counted, and its words, which they may look at."""
+        command = Words(words)
+        rules = self._blocked.get(command.program, ()) + self._allowed.get(command.program, ())
+        self.work.spend(1 + len(words) // 8)
+        if rules:
+            self.work.spend(len(rules) + len(words) + sum(map(len, words)) // 256)
+        return command
+
+    def _blocks(self, command: Words) -> Decision | None:
+        for rule in self._blocked.get(command.program, ()):
             if rule.matches(command):
                 return Decision(
                     False, f"blocked_commands: {rule.text}", "do it without this command"
                 )
         return None
 
-    def _misses(self, command: _Words) -> Decision | None:
+    def _misses(self, command: Words) -> Decision | None:
         """With an allowed list: denied unless a rule of it matches."""
         if not self._allowed:
             return None
         given = command.words[0]
-        for rule in self._allowed:
-            if rule.matches(command) and (_is_usual(given) or rule.given == given):
+        for rule in self._allowed.get(command.program, ()):
+            if rule.matches(command) and (is_usual_place(given) or rule.given == given):
                 self._rule = f"allowed_commands: {rule.text}"
                 return None
-        names = ", ".join(rule.text for rule in self._allowed[:8])
+        names = ", ".join(self._names)
         return Decision(
             False, "allowed_commands", f"{given[:80]!r} is not allowed; allowed: {names}"
         )
 
-    def _inner(self, command: _Words, depth: int) -> Decision | None:
+    def _inner(self, command: Words, depth: int) -> Decision | None:
         """Judge what a program that runs others is given to run."""
         words = command.words
         if command.program in SHELLS:
@@ -258,6 +166,7 @@ class _Judge:
 
     def _shell(self, words: tuple[str, ...], depth: int) -> Decision | None:
         """`sh -c LINE`; a script file is beyond a command rule."""
+        self.work.spend(len(words) // 8)
         for at, word in enumerate(words[1:], 1):
             if word.startswith("-") and not word.startswith("--") and "c" in word:
                 lines = [one for one in words[at + 1 :] if not one.startswith(("-", "+"))]
@@ -267,7 +176,7 @@ class _Judge:
     def _wrapped(self, rest: tuple[str, ...], depth: int) -> Decision | None:
         """Which word begins the inner command is for each wrapper to know: try them."""
         start = 0
-        while start < len(rest) and _ARGUMENT.fullmatch(rest[start]):
+        while start < min(len(rest), MAX_SHIFT + 1) and _ARGUMENT.fullmatch(rest[start]):
             start += 1
         if start > MAX_SHIFT:
             return _unreadable(f"more than {MAX_SHIFT} words before the command")
@@ -276,7 +185,7 @@ class _Judge:
             if denial is not None:
                 return denial
         for at in range(min(len(rest), MAX_SHIFT)):
-            command = _Words(rest[at:])
+            command = self._read(rest[at:])
             denial = self._blocks(command)
             if denial is None and command.program in SHELLS and at != start:
                 denial = self._shell(command.words, depth + 1)
@@ -309,8 +218,11 @@ def check_command(permissions: Permissions, command: str | tuple[str, ...] | lis
     if not permissions.blocked_commands and not permissions.allowed_commands:
         return Decision(True, f"level: {permissions.level.value}")
     judge = _Judge(permissions)
-    if isinstance(command, str):
-        return judge.line(command)
-    if not command or sum(map(len, command)) > 1 << 20:
-        return _unreadable("it is empty or too long")
-    return judge.words(tuple(command))
+    try:
+        if isinstance(command, str):
+            return judge.line(command)
+        if not command or sum(map(len, command)) > MAX_WORDS_TEXT:
+            return _unreadable("it is empty or too long")
+        return judge.words(tuple(command))
+    except LimitExceeded:
+        return _unreadable("it is too long, or holds too many commands within commands")

@@ -27,6 +27,7 @@ from clove.policy.addresses import Network, special_range
 from clove.policy.decision import Decision
 from clove.policy.hosts import Address, Target, as_address, normalise_host, parse_url, split_port
 from clove.policy.permissions import Permissions, check_flag
+from clove.policy.work import Work
 
 __all__ = [
     "METHODS",
@@ -37,8 +38,9 @@ __all__ = [
     "check_name",
     "check_url",
     "domain_rule",
-    "domain_within",
+    "domains_within",
     "ports_named",
+    "rules_of_domains",
 ]
 
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -47,12 +49,31 @@ WEB_PORTS: Final = frozenset((80, 443))
 EVERY_NAME: Final = "."
 
 
+class Span(NamedTuple):
+    """A network as numbers, and the special range that holds all of it."""
+
+    version: int
+    low: int
+    high: int
+    special: tuple[Network, str] | None
+
+
+def _span(network: Network) -> Span:
+    return Span(
+        network.version,
+        int(network.network_address),
+        int(network.broadcast_address),
+        special_range(network),
+    )
+
+
 class DomainRule(NamedTuple):
     """One rule, parsed. Exactly one of C{name}, C{beneath} and C{network} is set.
 
     @ivar name: an exact host name.
     @ivar beneath: a suffix such as `.example.com`, or L{EVERY_NAME}.
     @ivar ports: the ports it opens.
+    @ivar span: of a network its version, lowest and highest address and L{special_range}.
     """
 
     text: str
@@ -60,6 +81,7 @@ class DomainRule(NamedTuple):
     beneath: str
     network: Network | None
     ports: frozenset[int]
+    span: Span | None = None
 
     def admits(self, host: str) -> bool:
         """Does it speak of this host (in normal form), as a name or an address?"""
@@ -87,12 +109,13 @@ class DomainRule(NamedTuple):
         """Surely admits and opens all that the other rule does."""
         if not other.ports <= self.ports:
             return False
-        if other.network is not None:
+        if other.span is not None:
             return (
-                self.network is not None
-                and self.network.version == other.network.version
-                and self.network.supernet_of(other.network)  # type: ignore[arg-type]
-                and special_range(self.network) == special_range(other.network)
+                self.span is not None
+                and self.span.version == other.span.version
+                and self.span.low <= other.span.low
+                and other.span.high <= self.span.high
+                and self.span.special == other.span.special
             )
         if other.name:
             if other.name == "localhost":
@@ -115,7 +138,7 @@ def domain_rule(text: str) -> DomainRule:
         ports = WEB_PORTS if port is None else frozenset((port,))
         if "/" in host:
             network = ipaddress.ip_network(host.strip("[]"))
-            return DomainRule(text, "", "", network, ports)
+            return DomainRule(text, "", "", network, ports, _span(network))
         if host == "*":
             return DomainRule(text, "", EVERY_NAME, None, ports)
         if host.startswith("*."):
@@ -128,17 +151,40 @@ def domain_rule(text: str) -> DomainRule:
         raise InvalidRequest(f"bad domain rule {text[:80]!r}: {error}", hint=hint) from None
     address = as_address(host)
     if address is not None:
-        return DomainRule(text, "", "", ipaddress.ip_network(address), ports)
+        network = ipaddress.ip_network(address)
+        return DomainRule(text, "", "", network, ports, _span(network))
     return DomainRule(text, host, "", None, ports)
 
 
-def domain_within(text: str, rules: tuple[str, ...]) -> bool:
-    """Surely a rule grants no more than a list of rules does (empty: public hosts only)."""
-    rule = domain_rule(text)
-    if rules:
-        return any(domain_rule(other).covers(rule) for other in rules)
-    if rule.network is not None:
-        return special_range(rule.network) is None
+@functools.lru_cache(maxsize=256)
+def rules_of_domains(texts: tuple[str, ...]) -> tuple[DomainRule, ...]:
+    """A list, parsed: one look-up, however many rules agents have thought up meanwhile.
+
+    @raise InvalidRequest: a rule makes no sense.
+    """
+    return tuple(map(domain_rule, texts))
+
+
+def domains_within(texts: tuple[str, ...], others: tuple[str, ...], work: Work) -> tuple[str, ...]:
+    """The rules that surely grant no more than a list of rules does (empty: public hosts only).
+
+    @raise LimitExceeded: there is too much to compare.
+    """
+    if not others:
+        return tuple(rule.text for rule in rules_of_domains(texts) if _is_public(rule))
+    granted = frozenset(others)
+    work.spend(sum(text not in granted for text in texts) * len(others) // 2)
+    wide = rules_of_domains(others)
+    return tuple(
+        rule.text
+        for rule in rules_of_domains(texts)
+        if rule.text in granted or any(other.covers(rule) for other in wide)
+    )
+
+
+def _is_public(rule: DomainRule) -> bool:
+    if rule.span is not None:
+        return rule.span.special is None
     return rule.name != "localhost"
 
 
@@ -174,12 +220,11 @@ def _check_host(permissions: Permissions, target: Target) -> Decision:
     if not permissions.allowed_domains:
         return Decision(True, f"level: {permissions.level.value}")
     other_port = ""
-    for text in permissions.allowed_domains:
-        rule = domain_rule(text)
+    for rule in rules_of_domains(permissions.allowed_domains):
         if rule.admits(target.host):
             if target.port in rule.ports:
-                return Decision(True, f"allowed_domains: {text}")
-            other_port = text
+                return Decision(True, f"allowed_domains: {rule.text}")
+            other_port = rule.text
     if other_port:
         hint = f"the rule {other_port} does not open port {target.port}"
     else:
@@ -195,9 +240,9 @@ def check_name(permissions: Permissions, host: str) -> Decision:
     decision = check_flag(permissions, "can_http")
     if not decision.allowed or not permissions.allowed_domains:
         return decision
-    for text in permissions.allowed_domains:
-        if domain_rule(text).admits(host):
-            return Decision(True, f"allowed_domains: {text}")
+    for rule in rules_of_domains(permissions.allowed_domains):
+        if rule.admits(host):
+            return Decision(True, f"allowed_domains: {rule.text}")
     hint = f"allowed are {', '.join(permissions.allowed_domains[:8])}"
     return Decision(False, "allowed_domains", hint)
 
@@ -215,7 +260,7 @@ def check_connection(permissions: Permissions, host: str, port: int) -> Decision
 
 def ports_named(permissions: Permissions) -> tuple[int, ...]:
     """The ports that rules open, and those of the web."""
-    rules = map(domain_rule, permissions.allowed_domains)
+    rules = rules_of_domains(permissions.allowed_domains)
     return tuple(sorted(WEB_PORTS.union(*(rule.ports for rule in rules))))
 
 
@@ -234,13 +279,12 @@ def check_address(permissions: Permissions, host: str, port: int, ip: str) -> De
     special = special_range(address)
     if special is None:
         return Decision(True, "address: public")
-    for text in permissions.allowed_domains:
-        rule = domain_rule(text)
+    for rule in rules_of_domains(permissions.allowed_domains):
         if port in rule.ports and rule.opens(address):
             # localhost opens loopback for the name localhost alone
             if rule.network is None and host != rule.name:
                 continue
-            return Decision(True, f"allowed_domains: {text}")
+            return Decision(True, f"allowed_domains: {rule.text}")
     return Decision(
         False,
         f"address: {special[1]}",

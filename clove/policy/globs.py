@@ -1,19 +1,30 @@
 """Globs over absolute paths: `*`, `?` and `[...]` within a segment, `**` across.
 
-A pattern is compiled together with its list; see L{clove.policy.automaton}.
+A pattern is compiled together with its list; see L{clove.policy.paths}.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os.path
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from typing import Final
 
 from clove.errors import InvalidRequest
-from clove.policy.automaton import LOOP, Automaton, Token, Wild
+from clove.policy.automaton import LOOP, Loop
+from clove.policy.characters import SegmentGlobs, characters
 
-__all__ = ["HOMES", "MAX_PATTERN", "expand_home", "is_plain", "segments", "tokens"]
+__all__ = [
+    "HOMES",
+    "MAX_PATTERN",
+    "SegmentGlob",
+    "Token",
+    "expand_home",
+    "is_plain",
+    "segments",
+    "tokens",
+]
 
 MAX_PATTERN: Final = 1024
 """Characters of one pattern; a longer one is an InvalidRequest."""
@@ -27,82 +38,38 @@ HOMES: Final = ("/root", "/home/*")
 _WILDCARDS: Final = frozenset("*?[")
 
 
-class _AnyCharacter:
-    """`?`: one character."""
+@dataclasses.dataclass(frozen=True)
+class SegmentGlob:
+    """A segment with wildcards. Equal ones are the same token."""
 
-    def matches(self, symbol: str) -> bool:
-        return True
+    text: str
 
-    def covers(self, other: Wild) -> bool:
-        return True
+    @functools.cached_property
+    def characters(self) -> tuple[Hashable, ...]:
+        """Its tokens over characters."""
+        return characters(self.text)
 
+    def matches(self, segment: str) -> bool:
+        """Does it stand for this segment? For those who look at one pattern by itself."""
+        return self.text == "*" or bool(self._alone.match(segment))
 
-class _CharacterClass:
-    """`[a-z_]` or `[!a-z]`: one character of a set."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._negated = text[0] in "!^"
-        body = text[1:] if self._negated else text
-        self._single: set[str] = set()
-        self._ranges: list[tuple[str, str]] = []
-        at = 0
-        while at < len(body):
-            if body[at + 1 : at + 2] == "-" and at + 2 < len(body):
-                self._ranges.append((body[at], body[at + 2]))
-                at += 3
-            else:
-                self._single.add(body[at])
-                at += 1
-
-    def matches(self, symbol: str) -> bool:
-        inside = symbol in self._single or any(a <= symbol <= z for a, z in self._ranges)
-        return inside is not self._negated
-
-    def covers(self, other: Wild) -> bool:
-        return isinstance(other, _CharacterClass) and other._text == self._text
+    @functools.cached_property
+    def _alone(self) -> SegmentGlobs:
+        return SegmentGlobs([self.characters])
 
 
-class _SegmentGlob:
-    """A segment with wildcards."""
-
-    def __init__(self, text: str) -> None:
-        self._characters = _characters(text)
-        self._automaton = Automaton([self._characters])
-        self._any = text == "*"
-
-    def matches(self, symbol: str) -> bool:
-        return self._any or self._automaton.match(symbol) == 0
-
-    def covers(self, other: Wild) -> bool:
-        return isinstance(other, _SegmentGlob) and self._automaton.covers(other._characters)
+Token = str | SegmentGlob | Loop
+"""A segment as it is, one with wildcards, or L{LOOP} for `**`."""
 
 
 @functools.lru_cache(maxsize=256)
-def _segment(text: str) -> _SegmentGlob:
-    """The same object for the same text, so that an automaton asks it once for all."""
-    return _SegmentGlob(text)
+def _segment(text: str) -> SegmentGlob:
+    """A segment's pattern, read.
 
-
-def _characters(text: str) -> list[Token]:
-    found: list[Token] = []
-    at = 0
-    while at < len(text):
-        one = text[at]
-        at += 1
-        if one == "*":
-            found.append(LOOP)
-        elif one == "?":
-            found.append(_AnyCharacter())
-        elif one == "[":
-            # The first character of a class may be a bracket: []a] and [!]a].
-            end = text.find("]", at + 2 if text[at : at + 1] in ("!", "^") else at + 1)
-            if end < 0:
-                raise InvalidRequest(f"a [ without its ] in the pattern {text!r}")
-            found.append(_CharacterClass(text[at:end]))
-            at = end + 1
-        else:
-            found.append(one)
+    @raise InvalidRequest: a bracket is not closed.
+    """
+    found = SegmentGlob(text)
+    found.characters  # noqa: B018 read it now, so that it is an error now
     return found
 
 

@@ -30,6 +30,10 @@ __all__ = [
 MAX_URL: Final = 8192
 """Characters of a URL; a longer one is an InvalidRequest."""
 
+MAX_HOST: Final = 254
+"""Characters of a host, a dot at the end included; a longer one is an InvalidRequest before
+its IDN is looked at, which takes longer than in proportion to its length."""
+
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _PORTS: Final = {"http": 80, "https": 443}
@@ -91,7 +95,7 @@ def normalise_host(host: str) -> str:
         blanks, `%` (also as an IPv6 zone), odd spellings of IPv4 addresses.
     """
     shown = repr(host[:80])
-    if not host or len(host) > 1024:
+    if not host or len(host) > MAX_HOST:
         raise InvalidRequest("a host has between 1 and 253 characters")
     bracketed = host.startswith("[") and host.endswith("]")
     if bracketed or ":" in host:

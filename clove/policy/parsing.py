@@ -8,8 +8,8 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from clove.errors import InvalidRequest, LimitExceeded
-from clove.policy.commands import command_rule
-from clove.policy.domains import METHODS, domain_rule
+from clove.policy.command_rules import rules_of
+from clove.policy.domains import METHODS, rules_of_domains
 from clove.policy.globs import expand_home, kernel_home
 from clove.policy.levels import Level
 from clove.policy.paths import allowed_set, blocked_set
@@ -141,7 +141,6 @@ def parse(
         fields["allowed_http_methods"] = _methods(fields["allowed_http_methods"])
     permissions = msgspec.structs.replace(start, **fields)
     check_lists(permissions)
-    _compile(permissions)
     return permissions
 
 
@@ -156,9 +155,10 @@ def _methods(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def check_lists(permissions: Permissions) -> None:
-    """Hold the lists to their bounds, so that no check gets slow.
+    """Hold the lists to their bounds, so that no check gets slow, and compile them.
 
-    @raise LimitExceeded: a list is too long.
+    @raise LimitExceeded: a list is too long, or has too many wildcards.
+    @raise InvalidRequest: a rule makes no sense, so that it is an error now and not at a check.
     """
     for name in LISTS:
         rules: tuple[str, ...] = getattr(permissions, name)
@@ -167,14 +167,9 @@ def check_lists(permissions: Permissions) -> None:
                 f"{name} has more than {MAX_LIST} rules or {MAX_TEXT} characters",
                 hint="use patterns that cover more",
             )
-
-
-def _compile(permissions: Permissions) -> None:
-    """Read every rule once, so that a bad one is an error now and not at a check."""
     allowed_set(permissions.allowed_read_paths)
     allowed_set(permissions.allowed_write_paths)
     blocked_set(permissions.blocked_paths)
-    for text in permissions.allowed_commands + permissions.blocked_commands:
-        command_rule(text)
-    for text in permissions.allowed_domains:
-        domain_rule(text)
+    rules_of(permissions.allowed_commands)
+    rules_of(permissions.blocked_commands)
+    rules_of_domains(permissions.allowed_domains)

@@ -17,11 +17,12 @@ from __future__ import annotations
 import functools
 from typing import Final
 
-from clove.errors import InvalidRequest
-from clove.policy.automaton import LOOP, Automaton, Token
+from clove.policy.automaton import LOOP
 from clove.policy.decision import Decision
-from clove.policy.globs import HOMES, expand_home, is_plain, kernel_home, segments, tokens
+from clove.policy.globs import HOMES, Token, expand_home, is_plain, kernel_home, tokens
+from clove.policy.pathsets import MAX_PATH, PathSet, parts_of
 from clove.policy.permissions import Permissions, check_flag
+from clove.policy.work import Work
 
 __all__ = [
     "MAX_PATH",
@@ -34,8 +35,8 @@ __all__ = [
     "within",
 ]
 
-MAX_PATH: Final = 4096
-"""Characters of a path that is judged (PATH_MAX of Linux); a longer one is an InvalidRequest."""
+_CACHED: Final = 256
+"""Lists that are kept compiled, of each kind."""
 
 
 def normalise_path(path: str) -> str:
@@ -43,56 +44,17 @@ def normalise_path(path: str) -> str:
 
     @raise InvalidRequest: not absolute, too long, or with a NUL.
     """
-    return "/" + "/".join(_parts(path))
+    return "/" + "/".join(parts_of(path))
 
 
-def _parts(path: str) -> list[str]:
-    if not path.startswith("/"):
-        raise InvalidRequest(f"not an absolute path: {path[:80]!r}", hint="it begins with /")
-    if len(path) > MAX_PATH:
-        raise InvalidRequest(f"a path has at most {MAX_PATH} characters")
-    if "\0" in path:
-        raise InvalidRequest("a path holds no NUL")
-    found: list[str] = []
-    for part in segments(path):
-        if part == "..":
-            if found:
-                found.pop()
-        elif part != ".":
-            found.append(part)
-    return found
-
-
-class PathSet:
-    """A list of patterns, compiled."""
-
-    __slots__ = ("_automaton", "_names", "_patterns")
-
-    def __init__(self, patterns: list[tuple[str, list[Token]]]) -> None:
-        self._names = [name for name, _ in patterns]
-        self._patterns = [sequence for _, sequence in patterns]
-        self._automaton = Automaton(self._patterns)
-
-    def find(self, path: str, *, beneath: bool = False) -> str | None:
-        """The first pattern that matches the path, or None.
-
-        @raise InvalidRequest: see L{normalise_path}.
-        """
-        number = self._automaton.match(_parts(path), beneath=beneath)
-        return None if number < 0 else self._names[number]
-
-    def contains(self, other: PathSet) -> bool:
-        """Every path of the other set is surely in this one."""
-        return all(self._automaton.covers(pattern) for pattern in other._patterns)
-
-
-@functools.lru_cache(maxsize=128)
+@functools.lru_cache(maxsize=_CACHED)
 def allowed_set(patterns: tuple[str, ...], home: str | None = None) -> PathSet:
     """An allowed list, compiled. `~` is the home given, else the kernel's.
 
     @raise InvalidRequest: a pattern makes no sense.
+    @raise LimitExceeded: there is too much in the list.
     """
-    compiled = []
+    compiled: list[tuple[str, list[Token]]] = []
     for pattern in patterns:
         for expanded in expand_home(pattern, [home or kernel_home()]):
             sequence = tokens(expanded)
@@ -102,11 +64,12 @@ def allowed_set(patterns: tuple[str, ...], home: str | None = None) -> PathSet:
     return PathSet(compiled)
 
 
-@functools.lru_cache(maxsize=128)
+@functools.lru_cache(maxsize=_CACHED)
 def blocked_set(patterns: tuple[str, ...], home: str | None = None) -> PathSet:
     """A blocked list, compiled. `~` is every home there may be.
 
     @raise InvalidRequest: a pattern makes no sense.
+    @raise LimitExceeded: there is too much in the list.
     """
     homes = dict.fromkeys([home or kernel_home(), kernel_home(), *HOMES])
     return PathSet(
@@ -118,17 +81,30 @@ def blocked_set(patterns: tuple[str, ...], home: str | None = None) -> PathSet:
     )
 
 
-def within(pattern: str, patterns: tuple[str, ...]) -> bool:
-    """Surely every path that the pattern allows is allowed by one of the patterns."""
-    mine = allowed_set((pattern,))
-    return not patterns or any(allowed_set((theirs,)).contains(mine) for theirs in patterns)
+def within(
+    patterns: tuple[str, ...], others: tuple[str, ...], work: Work | None = None
+) -> tuple[str, ...]:
+    """Of the allowed patterns those that surely allow no more than the others together do.
+
+    @param others: an allowed list, so an empty one allows everything.
+    @param work: what bounds this, if more than this belongs to it.
+    @raise LimitExceeded: there is too much to compare.
+    """
+    granted = frozenset(others)
+    rest = tuple(pattern for pattern in patterns if pattern not in granted)
+    if not others or not rest:
+        return patterns
+    work = work or Work("path patterns held against others")
+    inside = allowed_set(rest).within(allowed_set(others), work)
+    kept = granted.union(pattern for pattern, is_in in zip(rest, inside, strict=True) if is_in)
+    return tuple(pattern for pattern in patterns if pattern in kept)
 
 
 def check_read(permissions: Permissions, path: str, home: str | None = None) -> Decision:
     """May this absolute path be read?
 
     @param home: what `~` means to the agent; None for the kernel's own home.
-    @raise InvalidRequest: see L{normalise_path}.
+    @raise InvalidRequest: see L{clove.policy.pathsets.PathSet.find}.
     """
     return _check(permissions, "can_read", "allowed_read_paths", path, home)
 
@@ -152,7 +128,7 @@ def _check(
             )
     allowed: tuple[str, ...] = getattr(permissions, field)
     if not allowed:
-        _parts(path)
+        parts_of(path)
         return Decision(True, f"level: {permissions.level.value}")
     found = allowed_set(allowed, home).find(path)
     if found is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from clove.policy.commands import command_rule
+from clove.policy.command_rules import rules_of
 from clove.policy.permissions import Permissions
 
 __all__ = ["EVERY_PROGRAM", "Programs", "programs_of"]
@@ -37,8 +37,8 @@ def programs_of(permissions: Permissions) -> Programs:
 
     @raise InvalidRequest: a rule cannot be read.
     """
-    blocked = [command_rule(text) for text in permissions.blocked_commands]
-    allowed = [command_rule(text) for text in permissions.allowed_commands]
+    blocked = rules_of(permissions.blocked_commands)
+    allowed = rules_of(permissions.allowed_commands)
     names: tuple[str, ...] | None = None
     if not permissions.can_exec:
         names = ()

@@ -220,8 +220,9 @@ def simple_commands(text: str) -> list[list[str]]:
     reader.read()
     commands = []
     for words in reader.found:
-        while words and words[0] in RESERVED:
-            words = words[1:]
-        if words:
-            commands.append(words)
+        start = 0
+        while start < len(words) and words[start] in RESERVED:
+            start += 1
+        if start < len(words):
+            commands.append(words[start:])
     return commands

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from clove.policy.automaton import LOOP, Token
-from clove.policy.globs import is_plain, segments, tokens
+from clove.policy.automaton import LOOP, Loop
+from clove.policy.globs import Token, is_plain, segments, tokens
 
 __all__ = ["Descent", "Pattern", "States", "allowed_pattern", "blocked_pattern", "prefix_of"]
 
@@ -95,7 +95,7 @@ class Descent:
             if at == len(sequence):
                 continue
             token = sequence[at]
-            if token is LOOP:
+            if isinstance(token, Loop):
                 moved.append((number, at))
             elif token == name if isinstance(token, str) else token.matches(name):
                 moved.append((number, at + 1))

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
 
-from clove.errors import InvalidRequest
+from clove.errors import InvalidRequest, LimitExceeded
 from clove.kernel.agents.descent import prefix_of
 from clove.kernel.agents.guard import Guard, printable
 from clove.policy import EVERY_PROGRAM, Permissions, Programs, programs_of
@@ -92,11 +92,11 @@ def wish(permissions: Permissions, grants: Grants) -> Wish:
 def _granted(allowed: tuple[str, ...], granted: tuple[str, ...]) -> tuple[str, ...]:
     if not granted:
         return ()
-    return tuple(
-        pattern
-        for pattern in allowed
-        if within(pattern, granted) and not _is_own(prefix_of(pattern))
-    )
+    try:
+        inside = within(allowed, granted)
+    except LimitExceeded:
+        return ()  # more than can be compared is not granted
+    return tuple(pattern for pattern in inside if not _is_own(prefix_of(pattern)))
 
 
 def _is_own(path: str) -> bool:

@@ -17,7 +17,7 @@ from clove.errors import IsolationUnavailable
 from clove.kernel.agents.binaries import needed_by
 from clove.kernel.agents.guard import Guard
 from clove.policy import EVERY_PROGRAM, Programs
-from clove.policy.commands import SYSTEM_DIRECTORIES
+from clove.policy.command_rules import SYSTEM_DIRECTORIES
 from clove.sandbox.spec import Bind, SandboxSpec
 
 __all__ = ["guard_programs"]

@@ -112,10 +112,15 @@ def _refused_all_the_same(
     return UNHEARD
 
 
+def _is_named(path: str, permissions: Permissions) -> bool:
+    """Does an allowed list that is not empty hold the path?"""
+    lists = (permissions.allowed_read_paths, permissions.allowed_write_paths)
+    return any(within((path,), allowed) for allowed in lists if allowed)
+
+
 def _missing(syscall: str, path: str, permissions: Permissions) -> str:
     """Policy allows a path, and the sandbox does not have it."""
-    named = (*permissions.allowed_read_paths, *permissions.allowed_write_paths)
-    granted = bool(named) and within(path, named)
+    granted = _is_named(path, permissions)
     if not granted and _beneath(path, ALONE):
         return "what the agent has there is its own sandbox's; the attempt was made in another one"
     if granted or _beneath(path, OF_ITS_OWN):
@@ -175,11 +180,10 @@ def _possible_all_the_same(
     if place.stale:
         return UNTIL_RESTART
     writable = permissions.allowed_write_paths
-    named = (*permissions.allowed_read_paths, *writable)
-    if decision.rule.startswith("blocked_paths") and named and within(path, named):
+    if decision.rule.startswith("blocked_paths") and _is_named(path, permissions):
         what = "what a pattern matched at the start is covered, later files are not"
         return KNOWN % ("later-names or replaced-files", what)
-    if syscall == "READ" and writable and within(path, writable):
+    if syscall == "READ" and writable and within((path,), writable):
         return KNOWN % ("writable-is-readable", "no mount can be written and not read")
     if _beneath(path, OWN_PLACES):
         return KNOWN % ("own-places", "it is the sandbox's own or a public part of the system")

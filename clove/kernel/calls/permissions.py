@@ -24,7 +24,17 @@ from clove.messages.permissions import (
     WhyReply,
     WhyRequest,
 )
-from clove.policy import FLAGS, Permissions, excesses, explain, narrow, parse, requested_fields
+from clove.policy import (
+    FLAGS,
+    Permissions,
+    Work,
+    excesses,
+    explain,
+    held,
+    narrow,
+    parse,
+    requested_fields,
+)
 
 if TYPE_CHECKING:
     from clove.kernel.context import Context, Kernel
@@ -57,9 +67,12 @@ def set_perms(ctx: Context, request: SetPermsRequest) -> SetPermsReply:
     if not ctx.principal.is_operator:
         wanted = _narrowed(principal.permissions, wanted, requested_fields(mapping))
     changes = {principal: wanted}
+    work = Work("permissions held against those of descendants")
     for other in ctx.kernel.registry:
-        if _descends(ctx.kernel, other, principal.agent_id) and excesses(wanted, other.permissions):
-            changes[other] = narrow(wanted, other.permissions)
+        if _descends(ctx.kernel, other, principal.agent_id):
+            narrowed = held(wanted, other.permissions, work)
+            if narrowed is not other.permissions:
+                changes[other] = narrowed
     for changed, permissions in changes.items():
         changed.permissions = permissions
     if ctx.principal.is_operator and principal.sandboxed:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from clove.errors import InvalidRequest
 from clove.policy import Level, Permissions, check_command, for_level
-from clove.policy.commands import command_rule
+from clove.policy.command_rules import command_rule
 from clove.policy.shell import Unreadable, simple_commands
 
 SANDBOXED = for_level(Level.SANDBOXED)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from clove.errors import InvalidRequest
 from clove.policy import Level, Permissions, check_read, check_write, for_level, normalise_path
 from clove.policy.paths import allowed_set, blocked_set
+from clove.policy.work import Work
 
 STANDARD = for_level(Level.STANDARD)
 
@@ -175,25 +176,9 @@ def test_a_set_that_contains_another_matches_all_that_it_matches(
     outer: list[str], inner: list[str]
 ) -> None:
     wide, slim = blocked_set((glob(outer),)), blocked_set((glob(inner),))
-    if not wide.contains(slim):
+    if not all(slim.within(wide, Work("this test"))):
         return
     for length in range(4):
         for path in itertools.product(("a", "b", "ab", "ba", "aab"), repeat=length):
             text = "/" + "/".join(path)
             assert slim.find(text) is None or wide.find(text) is not None
-
-
-def test_no_pattern_is_slow() -> None:
-    steps = 0
-
-    class Counting(str):
-        def __hash__(self) -> int:
-            nonlocal steps
-            steps += 1
-            return super().__hash__()
-
-    from clove.policy.automaton import LOOP, Automaton
-
-    automaton = Automaton([[LOOP, "a", LOOP, "a", LOOP, "a", LOOP, "a", LOOP, "b"]])
-    assert automaton.match([Counting("a")] * 1000) == -1
-    assert steps == 1000  # one look-up for each symbol: nothing is tried twice

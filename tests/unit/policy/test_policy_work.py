@@ -1,0 +1,297 @@
+"""What a check may cost: counted steps, never time. Whatever rules and texts an agent thinks up."""
+
+from __future__ import annotations
+
+import re
+import string
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clove.errors import InvalidRequest, LimitExceeded
+from clove.policy import (
+    Permissions,
+    check_command,
+    check_read,
+    excesses,
+    narrow,
+    normalise_host,
+    parse,
+)
+from clove.policy import commands as judging
+from clove.policy.automaton import LOOP, Automaton
+from clove.policy.characters import MAX_POINTS, SegmentGlobs, characters
+from clove.policy.delegation import held, shut
+from clove.policy.paths import allowed_set, within
+from clove.policy.pathsets import MAX_SEGMENTS, MAX_WILD_TEXT, PathSet
+from clove.policy.permissions import FLAGS
+from clove.policy.work import MAX_STEPS, Work
+
+LETTERS = string.ascii_letters + string.digits
+
+
+def wild(number: int, length: int = 8) -> tuple[str, ...]:
+    """So many patterns whose wildcards differ."""
+    return tuple(f"/w/**/*{number:0{length - 1}}" for number in range(number))
+
+
+class CountedMoves(Automaton):
+    """Counts its moves."""
+
+    moves = 0
+
+    def move(self, states: int, here: int) -> int:
+        CountedMoves.moves += 1
+        return super().move(states, here)
+
+
+@pytest.fixture
+def moves(monkeypatch: pytest.MonkeyPatch) -> type[CountedMoves]:
+    CountedMoves.moves = 0
+    for module in ("clove.policy.pathsets", "clove.policy.characters"):
+        monkeypatch.setattr(f"{module}.Automaton", CountedMoves)
+    return CountedMoves
+
+
+def compiled(*patterns: str) -> PathSet:
+    return allowed_set.__wrapped__(patterns)
+
+
+def test_a_path_takes_a_move_for_each_character_however_many_patterns_there_are(
+    moves: type[CountedMoves],
+) -> None:
+    patterns = compiled(*(f"/**/*{'a?' * 3}{one}{two}" for one in "xyz" for two in LETTERS[:30]))
+    path = "/" + "/".join(["aaaaaaaaaaaaaaaaaaaa"] * 40)
+    moves.moves = 0
+    assert patterns.find(path) is None
+    assert moves.moves <= len(path) + 40
+
+
+def test_what_nothing_can_match_any_more_is_not_read_on(moves: type[CountedMoves]) -> None:
+    patterns = compiled("/a/b*")
+    moves.moves = 0
+    assert patterns.find("/x" + "/bbbbbb" * 500) is None
+    assert moves.moves == 1
+
+
+def test_rules_made_to_be_slow_are_matched_in_one_pass(moves: type[CountedMoves]) -> None:
+    """Half a second for each READ, once."""
+    patterns = compiled(*(f"/w/**/[a-z]?*{number}/**/x*?*?*?*y/**/z"[:63] for number in range(120)))
+    path = "/w/" + "a/x1111y/" * 400 + "z"
+    moves.moves = 0
+    assert patterns.find(path) is None
+    assert moves.moves <= len(path) + path.count("/")
+
+
+def test_rules_that_grow_with_each_other_are_refused_as_they_are_set() -> None:
+    """Three seconds for each SET_PERMS, once."""
+    with pytest.raises(LimitExceeded, match="wildcards") as raised:
+        parse(None, {"allowed_paths": [f"/w/{'*a' * 20}{number}/*" for number in range(128)]})
+    assert raised.value.hint
+
+
+@pytest.mark.parametrize("field", ["allowed_paths", "blocked_paths"])
+def test_wildcards_are_bounded_by_what_they_take(field: str) -> None:
+    many = [f"/{number:039}*" for number in range(MAX_WILD_TEXT // 40 + 1)]
+    parse(None, {field: many[:-10]})
+    with pytest.raises(LimitExceeded, match="wildcards"):
+        parse(None, {field: many})
+    parse("unrestricted", {field: [f"/src/{number}/**/*.py" for number in range(100)]})
+
+
+def test_the_same_wildcard_counts_once() -> None:
+    parse(None, {"allowed_paths": [f"/src/{number}/*.some-long-ending" for number in range(128)]})
+
+
+def test_segments_and_characters_told_apart_are_bounded() -> None:
+    one = "/a" * 31
+    with pytest.raises(LimitExceeded, match="segments"):
+        compiled(*(f"{one}/{number}" for number in range(MAX_SEGMENTS // 32 + 1)))
+    every = "".join(chr(0x4E00 + 2 * number) for number in range(MAX_POINTS // 2 + 1))
+    with pytest.raises(LimitExceeded, match="characters"):
+        SegmentGlobs([characters(f"*{every}")])
+
+
+def test_a_long_path_against_many_wildcards_is_refused_and_not_allowed() -> None:
+    permissions = parse("unrestricted", {"blocked_paths": list(wild(100))})
+    with pytest.raises(InvalidRequest, match="segments"):
+        check_read(permissions, "/" + "a/" * 2000)
+    assert check_read(permissions, "/w" + "/a" * 100).allowed
+
+
+def test_a_comparison_of_rules_is_counted_and_refused_beyond_its_bound() -> None:
+    work = Work("this", most=10)
+    with pytest.raises(LimitExceeded, match="too complex"):
+        within(wild(20), wild(30, 9), work)
+    assert work.spent > 10
+
+
+def lists(**fields: Any) -> Permissions:
+    return msgspec.structs.replace(parse("unrestricted"), **fields)
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs"),
+    [
+        (
+            lists(allowed_read_paths=wild(110), allowed_write_paths=wild(110)),
+            lists(allowed_read_paths=wild(100, 9), allowed_write_paths=wild(100, 9)),
+        ),
+        (
+            lists(allowed_commands=tuple(f"a -{LETTERS[:40]} {one}" for one in range(128))),
+            lists(allowed_commands=tuple(f"a -{LETTERS[:40]} {one} x" for one in range(128))),
+        ),
+        (
+            lists(allowed_domains=tuple(f"10.{one}.0.0/16" for one in range(128))),
+            lists(allowed_domains=tuple(f"10.{one}.1.0/24" for one in range(128))),
+        ),
+    ],
+    ids=["paths", "commands", "domains"],
+)
+def test_the_most_that_lists_can_hold_is_compared_within_the_bound(
+    mine: Permissions, theirs: Permissions
+) -> None:
+    for parent, child in ((mine, theirs), (theirs, mine)):
+        work = Work("this")
+        excesses(parent, child, work)
+        narrow(parent, child)
+        assert 0 < work.spent <= MAX_STEPS
+
+
+def test_equal_lists_need_no_work() -> None:
+    rules = wild(100)
+    mine = lists(allowed_read_paths=rules, allowed_domains=("a.test",))
+    work = Work("this", most=0)
+    assert excesses(mine, mine, work) == []
+    assert narrow(mine, mine, work) == mine
+
+
+def test_what_cannot_be_compared_is_shut() -> None:
+    parent = parse("sandboxed", {"blocked_commands": ["x"], "llm_quota": {"max_calls": 5}})
+    child = lists(allowed_read_paths=wild(100), blocked_paths=("/never",), max_llm_tokens=7)
+    found = shut(parent, child)
+    assert excesses(parent, found) == []
+    on = {flag for flag in FLAGS if getattr(found, flag)}
+    assert on <= {"can_think", "can_spawn", "can_message", "can_store", "can_emit"}
+    assert (found.max_llm_calls, found.max_llm_tokens, found.level) == (5, 7, "sandboxed")
+
+
+def test_no_descendant_keeps_what_its_ancestor_loses_by_rules_that_are_hard_to_compare() -> None:
+    parent = lists(allowed_read_paths=wild(40))
+    child = lists(allowed_read_paths=wild(40, 9), allowed_domains=("a.test",))
+    work = Work("this", most=5)
+    for _ in range(2):
+        found = held(parent, child, work)
+        assert excesses(parent, found) == []
+        assert not found.can_read
+        assert not found.can_http
+    assert held(parent, parent, work) is parent
+
+
+def test_lists_that_cannot_be_joined_are_shut_too() -> None:
+    blocked = tuple(f"/x/{number}" for number in range(128))
+    parent = lists(blocked_paths=("/y", *blocked[1:]))
+    found = held(parent, lists(blocked_paths=blocked), Work("this"))
+    assert excesses(parent, found) == []
+    assert not found.can_read
+    assert not found.can_write
+
+
+def judged(line: str | list[str], **fields: tuple[str, ...]) -> str:
+    permissions = lists(**(fields or {"blocked_commands": ("dd", "a -b")}))
+    return check_command(permissions, line).rule
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "a;" * 600,
+        "env " + "sh " * 31 + "-c '" + "a;" * 8000 + "'",
+        "env " + "sh " * 31 + "-c '" + ";" * 16000 + "'",
+        ["env"] * 250_000,
+        ["a", *["-x"] * 200_000],
+        ["a", "-" + "x" * (1 << 20)],
+        ["env", *["sh"] * 100_000],
+        ["find", *["-exec"] * 100_000],
+    ],
+    ids=["commands", "shells", "quoted", "wrappers", "words", "letters", "wrapped", "finds"],
+)
+def test_a_command_that_takes_too_much_to_judge_is_refused(line: str | list[str]) -> None:
+    assert judged(line) == "command-unreadable"
+
+
+@pytest.mark.parametrize(
+    "line", ["a -b x;" * 2300, "env " + "sh " * 31 + "-c '" + "a;" * 8000 + "'", "if " * 5000 + "x"]
+)
+def test_judging_is_counted(line: str) -> None:
+    judge = judging._Judge(lists(blocked_commands=tuple(f"a -b {one}" for one in range(100))))
+    try:
+        judge.line(line)
+    except LimitExceeded:
+        pass
+    else:
+        assert judge.work.spent > len(line) // 4
+    assert judge.work.spent < MAX_STEPS + (1 << 14)
+
+
+def test_a_letter_of_an_option_counts_wherever_it_stands() -> None:
+    assert judged(["a", "-" + "x" * 5000 + "b"]) == "blocked_commands: a -b"
+
+
+def test_ordinary_long_commands_are_judged() -> None:
+    assert judged(["ls", *[f"file{number}" for number in range(5000)]]) == "blocked_commands"
+    assert judged("; ".join(["echo some words"] * 200)) == "blocked_commands"
+
+
+def test_a_long_international_name_is_refused_before_it_is_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("clove.policy.hosts.idna", None)
+    with pytest.raises(InvalidRequest):
+        normalise_host("\u00e4" * 255)
+
+
+CLASS = st.from_regex(r"\[[!^]?[abc\-][abc!^\-]{0,3}\]", fullmatch=True)
+SEGMENT = st.lists(CLASS | st.sampled_from(["*", "?", "a", "b", "-"]), min_size=1, max_size=6)
+
+
+def as_regex(pattern: str) -> re.Pattern[str]:
+    """By Python's own matcher, one token at a time."""
+    found = ""
+    for token in characters(pattern):
+        if token is LOOP:
+            found += ".*"
+        elif isinstance(token, str):
+            found += re.escape(token)
+        elif repr(token) == "ANY":
+            found += "."
+        else:
+            inside = "".join(
+                f"{re.escape(chr(first))}-{re.escape(chr(last))}"
+                for first, last in token.ranges  # type: ignore[attr-defined]
+            )
+            found += f"[{inside}]" if inside else "(?!)"
+    return re.compile(found, re.DOTALL)
+
+
+@given(st.lists(SEGMENT, min_size=1, max_size=5), st.text("ab-c!\U0010ffff", max_size=8))
+def test_segments_match_as_a_backtracking_matcher_says(parts: list[list[str]], text: str) -> None:
+    patterns = ["".join(part) for part in parts]
+    matcher = SegmentGlobs([characters(pattern) for pattern in patterns])
+    reached = matcher.match(text)
+    matching = [bool(reached & end) for end in matcher.ends]
+    assert matching == [bool(as_regex(one).fullmatch(text)) for one in patterns]
+
+
+@given(SEGMENT, SEGMENT, st.lists(st.text("ab-c!", max_size=5), max_size=20))
+def test_what_covers_a_segment_matches_all_that_it_matches(
+    outer: list[str], inner: list[str], texts: list[str]
+) -> None:
+    wide = SegmentGlobs([characters("".join(outer))])
+    slim = characters("".join(inner))
+    if wide.covering(slim):
+        one = SegmentGlobs([slim])
+        assert all(wide.match(text) or not one.match(text) for text in texts)
