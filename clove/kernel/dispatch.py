@@ -207,7 +207,7 @@ class Dispatcher:
         """Start an asynchronous request; ASYNC_POLL will give its result."""
         results = self._kernel.results
         agent_id = context.principal.agent_id
-        request_id = results.open(agent_id, request.request_id, size)
+        request_id = results.open(agent_id, request.request_id, size, context.principal.family)
 
         def keep(payload: bytes) -> None:
             results.finish(

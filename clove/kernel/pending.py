@@ -10,13 +10,14 @@ from twisted.internet.defer import Deferred
 
 from clove.errors import LimitExceeded
 from clove.framing import MAX_REPLY
+from clove.kernel.shares import ShareLimits, Shares
 from clove.messages.session import AsyncResult
 
 __all__ = ["AsyncLimits", "AsyncResults"]
 
 
 class AsyncLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Bounds for each agent."""
+    """Bounds for each agent, and for all of them."""
 
     max_open: int = 256
     """Asynchronous requests running or not collected; one more is refused."""
@@ -24,6 +25,9 @@ class AsyncLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Bytes of requests that run: past it one more is refused. And bytes of results
     not collected: past it the oldest results lose their payload to an error of code
     `limit_exceeded`."""
+    all_bytes: int = 128 << 20
+    """Bytes of both, of all agents: past it, or past a family's share of them, a request is
+    refused, and a result that is done loses its payload."""
     max_id: int = 256
     """Characters of a `request_id`; a longer one is refused."""
 
@@ -31,9 +35,10 @@ class AsyncLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 class _Box:
     """One agent's results."""
 
-    __slots__ = ("done", "held", "running", "size", "tasks")
+    __slots__ = ("done", "family", "held", "running", "size", "tasks")
 
-    def __init__(self) -> None:
+    def __init__(self, family: int) -> None:
+        self.family = family
         self.running = 0
         self.held = 0
         self.tasks: set[Deferred[None]] = set()
@@ -62,18 +67,36 @@ _LOST = '{"success":false,"error":"the result was dropped: too much was not coll
 class AsyncResults:
     """Every agent's finished asynchronous requests."""
 
-    def __init__(self, limits: AsyncLimits | None = None) -> None:
+    def __init__(
+        self, limits: AsyncLimits | None = None, shares: ShareLimits | None = None
+    ) -> None:
         self._limits = limits or AsyncLimits()
+        self._shares = Shares(
+            "bytes of asynchronous requests and their results",
+            "limits.results.all_bytes",
+            self._limits.all_bytes,
+            shares,
+            memory=True,
+        )
         self._boxes: dict[int, _Box] = {}
         self._ids = count(1)
 
-    def open(self, agent_id: int, request_id: str | int | None, size: int = 0) -> str | int:
+    def open(
+        self,
+        agent_id: int,
+        request_id: str | int | None,
+        size: int = 0,
+        family: int | None = None,
+    ) -> str | int:
         """Take a request in; gives its id (ours if the caller named none).
 
         @param size: bytes of the request.
+        @param family: whose share of all it is of; None: a family of its own.
         @raise LimitExceeded: too many are open, or too large ones.
         """
-        box = self._boxes.setdefault(agent_id, _Box())
+        box = self._boxes.get(agent_id)
+        if box is None:
+            box = self._boxes[agent_id] = _Box(agent_id if family is None else family)
         if isinstance(request_id, str) and len(request_id) > self._limits.max_id:
             raise LimitExceeded(f"a request_id has at most {self._limits.max_id} characters")
         if box.held + size > self._limits.max_bytes:
@@ -86,6 +109,7 @@ class AsyncResults:
                 f"{self._limits.max_open} asynchronous requests are open",
                 hint="collect results with ASYNC_POLL first",
             )
+        self._shares.take(box.family, size + _FIELDS)
         box.running += 1
         box.held += size
         return next(self._ids) if request_id is None else request_id
@@ -109,6 +133,10 @@ class AsyncResults:
             return
         box.running -= 1
         box.held -= size
+        self._shares.give(box.family, size)
+        if self._shares.refusal(box.family, len(result.payload)) is not None:
+            result = msgspec.structs.replace(result, payload=_LOST)
+        self._shares.add(box.family, len(result.payload))
         box.done.append(result)
         box.size += len(result.payload)
         if box.size > self._limits.max_bytes:
@@ -119,7 +147,9 @@ class AsyncResults:
             if box.size <= self._limits.max_bytes:
                 return
             if len(result.payload) > len(_LOST):
-                box.size -= len(result.payload) - len(_LOST)
+                less = len(result.payload) - len(_LOST)
+                box.size -= less
+                self._shares.give(box.family, less)
                 box.done[index] = msgspec.structs.replace(result, payload=_LOST)
 
     def collect(self, agent_id: int, most: int) -> list[AsyncResult]:
@@ -140,7 +170,9 @@ class AsyncResults:
             if need > room:
                 break
             room -= need + _FIELDS
-            box.size -= len(box.done.popleft().payload)
+            size = len(box.done.popleft().payload)
+            box.size -= size
+            self._shares.give(box.family, size + _FIELDS)
             taken.append(result)
         return taken
 
@@ -148,5 +180,7 @@ class AsyncResults:
         """Forget an agent's results and cancel what still runs."""
         box = self._boxes.pop(agent_id, None)
         if box is not None:
+            open_still = box.running + len(box.done)
+            self._shares.give(box.family, box.held + box.size + open_still * _FIELDS)
             for task in list(box.tasks):
                 task.cancel()

@@ -103,10 +103,14 @@ class Shares:
         """What a family holds."""
         return self._held.get(family, 0)
 
-    def refusal(self, family: int, amount: int = 1) -> LimitExceeded | None:
-        """Why a family cannot have so much more now; None if it can."""
+    def refusal(self, family: int, amount: int = 1, freed: int = 0) -> LimitExceeded | None:
+        """Why a family cannot have so much more now; None if it can.
+
+        @param freed: what another family gives back for it.
+        """
+        wanted = self.used + amount - freed
         if family == OPERATORS:
-            if self.used + amount <= self.total:
+            if wanted <= self.total:
                 return None
         else:
             held = self._held.get(family, 0)
@@ -117,7 +121,7 @@ class Shares:
                     hint="end or give back what it does not need, or wait; its operator can"
                     f" raise {self._field} or limits.shares",
                 )
-            if self.used + amount <= self._for_agents:
+            if wanted <= self._for_agents:
                 return None
         return LimitExceeded(
             f"there are {self.used} {self._what} already, the kernel's limit is {self.total}",
@@ -141,6 +145,8 @@ class Shares:
 
     def give(self, family: int, amount: int = 1) -> None:
         """Give back what was taken or added."""
+        if not amount:
+            return
         self.used -= amount
         left = self._held[family] - amount
         if left:

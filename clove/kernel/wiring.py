@@ -89,7 +89,7 @@ class Parts:
         ids = IdRange(limits.agents.uid_base) if os.geteuid() == 0 else None
         self._cgroups = _find_cgroups(self.log, ids.nursery if ids is not None else None)
         audit = AuditLog(reactor, limits.audit)
-        events = EventBus(reactor, limits.events)
+        events = EventBus(reactor, limits.events, limits.shares)
         self._reports = Reports(events, audit)
         self._resolver = KnownHosts(config.egress.hosts, reactor.nameResolver)
         self._gateways = Gateways(
@@ -98,6 +98,7 @@ class Parts:
             self._resolver,
             refused=self._connection_refused,
             carried=self._reports.connection_carried,
+            shares=limits.shares,
         )
         self._places = self._make_places()
         self._nursery = Nursery(
@@ -123,14 +124,14 @@ class Parts:
             closed=self._closed,
             shares=limits.shares,
         )
-        self._llm = LLM(reactor, config.llm, os.environ)
+        self._llm = LLM(reactor, config.llm, os.environ, limits.shares)
         self._finder = AgentFinder(agents.records)
         self.kernel = Kernel(
             clock=reactor,
             registry=self._registry,
             agents=agents,
-            mail=Mailboxes(reactor, limits.mail, self._reports.mail),
-            state=StateStore(reactor, limits.state, self._reports.state),
+            mail=Mailboxes(reactor, limits.mail, self._reports.mail, limits.shares),
+            state=StateStore(reactor, limits.state, self._reports.state, limits.shares),
             events=events,
             audit=audit,
             metrics=Metrics(
@@ -143,10 +144,10 @@ class Parts:
                 limits=limits.metrics,
             ),
             llm=self._llm,
-            egress=Egress(reactor, limits.http, resolver=self._resolver),
-            results=AsyncResults(limits.results),
+            egress=Egress(reactor, limits.http, resolver=self._resolver, shares=limits.shares),
+            results=AsyncResults(limits.results, limits.shares),
             threads=self.threads,
-            commands=Commands(reactor, limits.exec),
+            commands=Commands(reactor, limits.exec, limits.shares),
             file_limits=limits.files,
             attempts=self._make_attempts(),
         )
@@ -200,6 +201,10 @@ class Parts:
     def start(self) -> None:
         """Begin to work, in a reactor that runs."""
         self.threads.start()
+        # The resolver's: each name that is looked up has a thread, and waits for no other.
+        limits = self._config.limits
+        names = limits.http.max_lookups + limits.gateway.all_lookups
+        self._reactor.suggestThreadPoolSize(names)
         self._nursery.start()
         self._llm.start()
 

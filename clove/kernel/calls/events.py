@@ -28,8 +28,9 @@ def subscribe(ctx: Context, request: SubscribeRequest) -> SubscribeReply:
     """
     push = ctx.push if request.push else None
     events = ctx.kernel.events
-    agent_id = ctx.principal.agent_id
-    return SubscribeReply(subscribed=events.subscribe(agent_id, _types(request), request.all, push))
+    who = ctx.principal
+    types = events.subscribe(who.agent_id, _types(request), request.all, push, who.family)
+    return SubscribeReply(subscribed=types)
 
 
 def unsubscribe(ctx: Context, request: UnsubscribeRequest) -> UnsubscribeReply:

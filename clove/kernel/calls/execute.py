@@ -41,7 +41,10 @@ async def execute(ctx: Context, request: ExecRequest) -> ExecReply | bytes:
     if permissions.max_exec_time_ms:
         timeout = min(timeout, permissions.max_exec_time_ms / 1000)
     command = Command(argv=argv, cwd=cwd, env=request.env, stdin=request.stdin.encode())
-    ended = await commands.run(ctx.principal.agent_id, view, command, timeout, _streamed(ctx))
+    principal = ctx.principal
+    ended = await commands.run(
+        principal.agent_id, view, command, timeout, _streamed(ctx), family=principal.family
+    )
     if ended.size <= _SMALL:
         return _reply(ended)
     threads = ctx.kernel.threads.of(ctx.principal.family, ctx.principal.agent_id, bounded=False)

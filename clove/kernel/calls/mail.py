@@ -44,6 +44,7 @@ def send(ctx: Context, request: SendRequest) -> SendReply:
         sender.name,
         checked(request.message, "message"),
         request.ttl,
+        sender.family,
     )
     return SendReply(delivered_to=receiver.agent_id, message_id=message_id)
 
@@ -89,6 +90,7 @@ def broadcast(ctx: Context, request: BroadcastRequest) -> BroadcastReply:
         checked(request.message, "message"),
         request.ttl,
         request.include_self,
+        ctx.principal.family,
     )
     return BroadcastReply(delivered_count=delivered)
 

@@ -36,6 +36,7 @@ def store(ctx: Context, request: StoreRequest) -> StoreReply:
         request.scope,
         request.ttl,
         request.if_version,
+        ctx.principal.family,
     )
     return StoreReply(key=request.key, version=version)
 

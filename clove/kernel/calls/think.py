@@ -17,7 +17,9 @@ async def think(ctx: Context, request: ThinkRequest) -> ThinkReply:
     stream = ctx.stream if request.stream else None
     on_text = None if stream is None else lambda text: stream(ThinkReply(content=text))
     principal = ctx.principal
-    return await ctx.kernel.llm.think(principal.agent_id, principal.permissions, request, on_text)
+    return await ctx.kernel.llm.think(
+        principal.agent_id, principal.permissions, request, on_text, principal.family
+    )
 
 
 def llm_report(ctx: Context, request: LLMReportRequest) -> LLMReportReply:

@@ -27,6 +27,7 @@ from clove.kernel.egress.dialling import Hop
 from clove.kernel.egress.limits import EgressLimits
 from clove.kernel.egress.lookup import Lookups
 from clove.kernel.egress.outgoing import REDIRECTS, Outgoing, outgoing
+from clove.kernel.shares import ShareLimits, Shares
 from clove.messages.http import HttpReply, HttpRequest
 from clove.policy import Permissions, Target, check_address, check_url
 
@@ -52,21 +53,33 @@ class Egress:
         *,
         resolver: IHostnameResolver | None = None,
         trust: IPolicyForHTTPS | None = None,
+        shares: ShareLimits | None = None,
     ) -> None:
         self._reactor = reactor
         self._limits = limits or EgressLimits()
         self._trust = HostnameCachingHTTPSPolicy(trust or BrowserLikePolicyForHTTPS(), 64)
+        limits = self._limits
         self._lookups = Lookups(
-            resolver or reactor.nameResolver, self._limits.max_lookups, self._limits.max_addresses
+            resolver or reactor.nameResolver,
+            Shares("names being resolved", "limits.http.max_lookups", limits.max_lookups, shares),
+            limits.max_addresses,
+        )
+        self._shares = Shares(
+            "HTTP requests", "limits.http.max_concurrent", limits.max_concurrent, shares
         )
         self._running: Counter[int] = Counter()
 
     def fetch(
-        self, permissions: Permissions, request: HttpRequest, agent_id: int = 0
+        self,
+        permissions: Permissions,
+        request: HttpRequest,
+        agent_id: int = 0,
+        family: int | None = None,
     ) -> Deferred[HttpReply]:
         """Send a request; fires with the last response. Cancelling it ends the connection.
 
         @param agent_id: whose request it is, for the limit of each agent.
+        @param family: whose share it is of; its own if none is given.
         @raise PermissionDenied: (all by the Deferred) policy refuses a hop.
         @raise InvalidRequest: the URL or a header makes no sense.
         @raise LimitExceeded: too many requests, redirects or headers.
@@ -74,8 +87,7 @@ class Egress:
         @raise Unavailable: the host cannot be reached, or does not speak HTTP.
         """
         limits = self._limits
-        if self._running.total() >= limits.max_concurrent:
-            return _fail(LimitExceeded("too many HTTP requests are under way; try again later"))
+        family = agent_id if family is None else family
         if self._running[agent_id] >= limits.max_per_agent:
             return _fail(
                 LimitExceeded(
@@ -83,19 +95,26 @@ class Egress:
                     hint="wait for one to end",
                 )
             )
+        refusal = self._shares.refusal(family)
+        if refusal is not None:
+            return _fail(refusal)
+        self._shares.add(family)
         self._running[agent_id] += 1
         seconds = min(request.timeout, limits.max_timeout)
-        fetched = Deferred.fromCoroutine(self._fetch(permissions, request))
+        fetched = Deferred.fromCoroutine(self._fetch(permissions, request, family))
         fetched.addTimeout(seconds, self._reactor, lambda _, __: _timed_out(seconds))
-        return fetched.addBoth(self._ended, agent_id)
+        return fetched.addBoth(self._ended, agent_id, family)
 
-    def _ended(self, result: Any, agent_id: int) -> Any:
+    def _ended(self, result: Any, agent_id: int, family: int) -> Any:
+        self._shares.give(family)
         self._running[agent_id] -= 1
         if not self._running[agent_id]:
             del self._running[agent_id]
         return result
 
-    async def _fetch(self, permissions: Permissions, request: HttpRequest) -> HttpReply:
+    async def _fetch(
+        self, permissions: Permissions, request: HttpRequest, family: int
+    ) -> HttpReply:
         sending = outgoing(request, self._limits.max_headers)
         origin: tuple[str, str, int] | None = None
         for _ in range(self._limits.max_redirects + 1):
@@ -104,7 +123,7 @@ class Egress:
             if origin not in (None, target[:3]):
                 sending = sending.without_secrets()
             origin = target[:3]
-            addresses = await self._addresses(permissions, target)
+            addresses = await self._addresses(permissions, target, family)
             hop = Hop(self._reactor, target, addresses, self._trust, self._limits)
             try:
                 response = await self._send(hop, target, sending)
@@ -117,7 +136,7 @@ class Egress:
             sending = sending.redirected(response.code, target, there)
         raise LimitExceeded(f"more than {self._limits.max_redirects} redirects")
 
-    async def _addresses(self, permissions: Permissions, target: Target) -> list[str]:
+    async def _addresses(self, permissions: Permissions, target: Target, family: int) -> list[str]:
         """Where to dial. One answer that policy refuses refuses the name.
 
         @raise PermissionDenied: an address is refused.
@@ -126,7 +145,7 @@ class Egress:
         if target.address is not None:
             addresses = [target.host]
         else:
-            addresses = await self._lookups.resolve(target.host, target.port)
+            addresses = await self._lookups.resolve(target.host, target.port, family)
         if not addresses:
             raise Unavailable(f"the name {target.host!r} has no address", hint="check the name")
         for address in addresses:

@@ -13,7 +13,7 @@ from twisted.internet.interfaces import (
 )
 from zope.interface import implementer
 
-from clove.errors import LimitExceeded
+from clove.kernel.shares import Shares
 
 __all__ = ["Lookups"]
 
@@ -42,29 +42,27 @@ class _Answers:
 
 
 class Lookups:
-    """Resolves names, at most so many at a time."""
+    """Resolves names, at most so many at a time, and of each family no more than its share."""
 
-    def __init__(self, resolver: IHostnameResolver, most: int, most_addresses: int) -> None:
+    def __init__(self, resolver: IHostnameResolver, shares: Shares, most_addresses: int) -> None:
         self._resolver = resolver
-        self._most = most
+        self._shares = shares
         self._most_addresses = most_addresses
-        self._running = 0
 
-    def resolve(self, host: str, port: int) -> Deferred[list[str]]:
+    def resolve(self, host: str, port: int, family: int) -> Deferred[list[str]]:
         """All addresses of a name, in the order to try them; empty if there are none.
 
         Cancelling the Deferred abandons the look-up, which goes on counting
-        until its thread is done.
+        until its thread is done: a look-up in a thread cannot be stopped.
 
+        @param family: whose look-up it is.
         @raise LimitExceeded: too many look-ups are under way.
         """
-        if self._running >= self._most:
-            raise LimitExceeded("too many names are being resolved; try again later")
-        self._running += 1
+        self._shares.take(family)
         found: Deferred[list[str]] = Deferred(lambda _: None)
 
         def done(addresses: list[str]) -> None:
-            self._running -= 1
+            self._shares.give(family)
             if not found.called:
                 found.callback(addresses)
 

@@ -11,6 +11,7 @@ from twisted.logger import Logger
 from clove.errors import CloveError, InvalidRequest, LimitExceeded
 from clove.kernel.events.limits import EventLimits
 from clove.kernel.events.subscriber import Happening, Push, Subscriber
+from clove.kernel.shares import ShareLimits, Shares
 from clove.messages.events import EVENT_TYPES, Event, EventPush
 
 __all__ = ["Audience", "EventBus"]
@@ -29,9 +30,21 @@ class EventBus:
 
     log = Logger()
 
-    def __init__(self, clock: IReactorTime, limits: EventLimits | None = None) -> None:
+    def __init__(
+        self,
+        clock: IReactorTime,
+        limits: EventLimits | None = None,
+        shares: ShareLimits | None = None,
+    ) -> None:
         self._clock = clock
         self.limits = limits or EventLimits()
+        self._shares = Shares(
+            "bytes of events waiting",
+            "limits.events.all_queue_bytes",
+            self.limits.all_queue_bytes,
+            shares,
+            memory=True,
+        )
         self._subscribers: dict[int, Subscriber] = {}
         self._by_type: dict[str, dict[int, Subscriber]] = {}
 
@@ -76,20 +89,27 @@ class EventBus:
             )
 
     def subscribe(
-        self, agent_id: int, types: Iterable[str], all: bool = False, push: Push | None = None
+        self,
+        agent_id: int,
+        types: Iterable[str],
+        all: bool = False,
+        push: Push | None = None,
+        family: int | None = None,
     ) -> list[str]:
         """Want more types; gives all that are wanted now.
 
         @param push: from now on events go there at once, instead of waiting for
             L{poll}. When it fails they wait again, until the next subscription
             with a push. None leaves it as it was.
+        @param family: whose share of what waits it is of; None: a family of its own.
         @raise InvalidRequest: an unknown type, or nothing named.
         """
         chosen = _chosen(types, all)
         subscriber = self._subscribers.get(agent_id)
         if subscriber is None:
             limits = self.limits
-            subscriber = Subscriber(limits.max_queue, limits.max_queue_bytes)
+            family = agent_id if family is None else family
+            subscriber = Subscriber(limits.max_queue, limits.max_queue_bytes, self._shares, family)
             self._subscribers[agent_id] = subscriber
         subscriber.types |= chosen
         for type in chosen:
@@ -140,6 +160,7 @@ class EventBus:
         subscriber = self._subscribers.pop(agent_id, None)
         if subscriber is not None:
             self._forget(agent_id, subscriber.types)
+            subscriber.close()
 
     def _forget(self, agent_id: int, types: Iterable[str]) -> None:
         for type in types:

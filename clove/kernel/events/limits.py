@@ -15,6 +15,9 @@ class EventLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     max_queue_bytes: int = 1 << 20
     """Bytes of event data that wait for one subscriber; past it the oldest are dropped
     and counted."""
+    all_queue_bytes: int = 64 << 20
+    """Bytes of event data that wait for all subscribers: past it, or past a family's share of
+    them, the oldest of the subscriber are dropped and counted, and then the new one."""
     max_data_bytes: int = 64 << 10
     """Bytes of the data of one event; an EMIT with more is refused."""
     max_type: int = 128

@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 from clove.errors import LimitExceeded
 from clove.kernel.files.limits import ExecLimits
 from clove.kernel.files.running import Ended, OnText, Run
+from clove.kernel.shares import ShareLimits, Shares
 from clove.sandbox.host import kept
 from clove.sandbox.interface import Command, IRunning, IView
 
@@ -21,8 +22,11 @@ __all__ = ["Commands"]
 class Commands:
     """Runs commands in views, each within its time and its share of memory."""
 
-    def __init__(self, clock: IReactorTime, limits: ExecLimits) -> None:
+    def __init__(
+        self, clock: IReactorTime, limits: ExecLimits, shares: ShareLimits | None = None
+    ) -> None:
         self.limits = limits
+        self._shares = Shares("commands running", "limits.exec.total", limits.total, shares)
         self._clock = clock
         self._running: Counter[int] = Counter()
 
@@ -37,15 +41,18 @@ class Commands:
         command: Command,
         timeout: float,
         on_text: OnText | None = None,
+        *,
+        family: int | None = None,
     ) -> Ended:
         """Run a command to its end. Cancelling kills its process group.
 
         @param timeout: seconds; after that it is killed, reason `timeout`.
         @param on_text: told of the kept output as it comes.
+        @param family: whose share it is of; its own if none is given.
         @raise LimitExceeded: too many run already.
         @raise NotFound: no such program or directory.
         """
-        release = self._claim(agent_id)
+        release = self._claim(agent_id, agent_id if family is None else family)
         run = Run(self._clock, self.limits, on_text)
         starting: Deferred[IRunning] = maybeDeferred(view.run, command, run.take)
         starting.addBoth(_watch, release)
@@ -55,7 +62,7 @@ class Commands:
         finally:
             run.abandon()
 
-    def _claim(self, agent_id: int) -> Callable[[], None]:
+    def _claim(self, agent_id: int, family: int) -> Callable[[], None]:
         """Count one more command; gives what counts it off again."""
         limits = self.limits
         if self._running[agent_id] >= limits.per_agent:
@@ -63,13 +70,11 @@ class Commands:
                 f"this agent runs {limits.per_agent} commands already",
                 hint="wait until one of them has ended",
             )
-        if self.count() >= limits.total:
-            raise LimitExceeded(
-                f"{limits.total} commands run already", hint="try again when some have ended"
-            )
+        self._shares.take(family)
         self._running[agent_id] += 1
 
         def release() -> None:
+            self._shares.give(family)
             self._running[agent_id] -= 1
             if not self._running[agent_id]:
                 del self._running[agent_id]

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from clove.kernel.egress.lookup import Lookups
     from clove.kernel.gateway.limits import GatewayLimits
     from clove.kernel.principal import Principal
+    from clove.kernel.shares import Shares
 
 __all__ = ["Carried", "Gateway", "Opened", "Refused", "Traffic"]
 
@@ -40,18 +41,19 @@ DNS_IDLE = 30.0
 class Traffic:
     """What all gateways share: what they have carried, and how many connections there are.
 
+    @ivar shares: the connections of each family.
     @ivar sent: bytes that agents sent, of connections that have ended.
     @ivar received: bytes that they received, likewise.
     """
 
-    def __init__(self) -> None:
-        self.connections = 0
+    def __init__(self, shares: Shares) -> None:
+        self.shares = shares
         self.sent = 0
         self.received = 0
 
     def figures(self) -> tuple[int, int, int]:
         """Connections, bytes sent, bytes received."""
-        return self.connections, self.sent, self.received
+        return self.shares.used, self.sent, self.received
 
 
 class Gateway:
@@ -172,7 +174,7 @@ class Gateway:
         @raise LimitExceeded: too many names are being resolved.
         """
         if self._reactor.seconds() - name.at > self._limits.fresh:
-            found = await self._lookups.resolve(name.text, port)
+            found = await self._lookups.resolve(name.text, port, self._principal.family)
             if not found:
                 raise Unavailable(f"the name {name.text!r} has no address")
             name.found = found[: self._limits.addresses]
@@ -190,12 +192,13 @@ class Gateway:
         except OSError:
             client.close()
             return
-        if self._traffic.connections >= self._limits.all_connections:
-            self._say(f"{address}:{port} refused: too many connections of all agents")
+        refusal = self._traffic.shares.refusal(self._principal.family)
+        if refusal is not None:
+            self._say(f"{address}:{port} refused: {refusal.message}")
             reset(client)
             return
         self._count += 1
-        self._traffic.connections += 1
+        self._traffic.shares.add(self._principal.family)
         opening = Deferred.fromCoroutine(self._open(client, address, port))
         self._opening.add(opening)
         opening.addErrback(self._failed)
@@ -207,7 +210,7 @@ class Gateway:
 
     def _gone(self) -> None:
         self._count -= 1
-        self._traffic.connections -= 1
+        self._traffic.shares.give(self._principal.family)
         for part in self._parts:
             if isinstance(part, Listener):
                 part.resume()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from clove.kernel.egress.lookup import Lookups
 from clove.kernel.gateway.gateway import Carried, Gateway, Opened, Refused, Traffic
 from clove.kernel.gateway.limits import GatewayLimits
+from clove.kernel.shares import ShareLimits, Shares
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,13 +33,28 @@ class Gateways:
         *,
         refused: Refused,
         carried: Carried,
+        shares: ShareLimits | None = None,
     ) -> None:
         self._reactor = reactor
         self._limits = limits
-        self._lookups = Lookups(resolver, limits.all_lookups, limits.addresses)
+        lookups = Shares(
+            "names being resolved",
+            "limits.gateway.all_lookups",
+            limits.all_lookups,
+            shares,
+            reserve=False,
+        )
+        connections = Shares(
+            "connections to hosts",
+            "limits.gateway.all_connections",
+            limits.all_connections,
+            shares,
+            reserve=False,
+        )
+        self._lookups = Lookups(resolver, lookups, limits.addresses)
         self._refused = refused
         self._carried = carried
-        self.traffic = Traffic()
+        self.traffic = Traffic(connections)
 
     def open(
         self,

@@ -44,6 +44,7 @@ class Call:
         "asked_at",
         "deferred",
         "estimate",
+        "family",
         "number",
         "quota",
         "refusal",
@@ -56,6 +57,7 @@ class Call:
     def __init__(
         self,
         agent_id: int,
+        family: int,
         quota: Quota,
         request: ThinkRequest,
         on_text: Callable[[str], None] | None,
@@ -65,6 +67,7 @@ class Call:
         on_cancel: Callable[[Call], None],
     ) -> None:
         self.agent_id = agent_id
+        self.family = family
         self.quota = quota
         self.request = request
         self.size = size
@@ -80,6 +83,11 @@ class Call:
         self._heard = 0
         self._fired = False
         self._timer: IDelayedCall | None = None
+
+    @property
+    def caller(self) -> int:
+        """In whose line of the family it waits."""
+        return self.agent_id
 
     def within_share(self) -> ThinkRequest:
         """The request, its answer capped to what was reserved for it."""

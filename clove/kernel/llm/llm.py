@@ -24,6 +24,7 @@ from clove.kernel.llm.ledger import Ledger, Quota
 from clove.kernel.llm.process import ModelService
 from clove.kernel.llm.queue import FairQueue
 from clove.kernel.llm.settings import LLMSettings, service_options
+from clove.kernel.shares import OPERATORS, ShareLimits, divide
 from clove.llm.exchange import (
     Cancel,
     Done,
@@ -47,7 +48,13 @@ class LLM:
 
     log = Logger()
 
-    def __init__(self, reactor: Any, settings: LLMSettings, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        settings: LLMSettings,
+        environ: Mapping[str, str],
+        shares: ShareLimits | None = None,
+    ) -> None:
         """Make the object; `start` starts the service.
 
         @param environ: where the key is looked for; nothing else of it goes to
@@ -58,7 +65,9 @@ class LLM:
         self._settings = settings
         self._limits = settings.limits
         self._ledger = Ledger()
-        self._queue: FairQueue[Call] = FairQueue(settings.limits)
+        self._queue: FairQueue[Call] = FairQueue(settings.limits, shares)
+        kept, self._per_family = divide(self._limits.max_concurrent, shares or ShareLimits())
+        self._for_agents = self._limits.max_concurrent - kept
         self._sent: dict[int, Call] = {}
         self._numbers = count(1)
         self._running = False
@@ -88,18 +97,21 @@ class LLM:
         permissions: Permissions,
         request: ThinkRequest,
         on_text: Callable[[str], None] | None = None,
+        family: int | None = None,
     ) -> Deferred[ThinkReply]:
         """Ask the model, in this agent's turn and within its quota.
 
         Cancelling the Deferred abandons the question, waiting or sent.
 
         @param on_text: takes the answer's text piece by piece, if the request wants a stream.
+        @param family: whose turns it takes; None: a family of its own.
         @raise CloveError: (by the Deferred) there is no answer: a quota, a limit, a
             time-out, a denial, a bad request, a cancellation, or no service.
         """
         quota = Quota(permissions.max_llm_calls, permissions.max_llm_tokens)
         try:
-            call = self._admit(agent_id, quota, request, on_text)
+            family = agent_id if family is None else family
+            call = self._admit(agent_id, family, quota, request, on_text)
         except CloveError as error:
             return fail(error)
         self._pump()
@@ -141,6 +153,7 @@ class LLM:
     def _admit(
         self,
         agent_id: int,
+        family: int,
         quota: Quota,
         request: ThinkRequest,
         on_text: Callable[[str], None] | None,
@@ -161,9 +174,8 @@ class LLM:
             )
         estimate = estimate_input(request)
         self._ledger.check(agent_id, quota, estimate)
-        call = Call(
-            agent_id, quota, request, on_text, size, estimate, self._reactor.seconds(), self._cancel
-        )
+        now = self._reactor.seconds()
+        call = Call(agent_id, family, quota, request, on_text, size, estimate, now, self._cancel)
         self._queue.push(call)
         call.time_out(self._reactor, self._limits.queue_timeout, self._waited_too_long)
         return call
@@ -181,7 +193,7 @@ class LLM:
         """Send what may go now; refuse what can never go."""
         refused = []
         while self._service.ready and len(self._sent) < self._limits.max_concurrent:
-            call = self._queue.pop(self._may_go)
+            call = self._queue.pop(self._family_may, self._may_go)
             if call is None:
                 break
             if call.refusal is None:
@@ -190,6 +202,13 @@ class LLM:
                 refused.append(call)
         for call in refused:
             call.fail(call.refusal or Unavailable("refused"))
+
+    def _family_may(self, family: int) -> bool:
+        """Whether a family has a place with the provider, of those that are free."""
+        if family == OPERATORS:
+            return True
+        running = sum(call.family == family for call in self._sent.values())
+        return len(self._sent) < self._for_agents and running < self._per_family
 
     def _may_go(self, call: Call) -> bool:
         """Reserve a waiting call's share; True if it has one, or is refused for good."""

@@ -1,25 +1,24 @@
-"""Whose turn it is: first come first served for each agent, round robin between agents. Pure."""
+"""What waits for the model: families take turns, and in a family its agents. Pure."""
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
 from clove.errors import LimitExceeded
+from clove.kernel import turns
 from clove.kernel.llm.settings import LLMLimits
+from clove.kernel.shares import ShareLimits, Shares
 
 __all__ = ["FairQueue", "Waiting"]
 
 
-class Waiting(Protocol):
+class Waiting(turns.Waiting, Protocol):
     """What can wait.
 
-    @ivar agent_id: in whose line it stands.
     @ivar size: bytes that it holds while it waits.
     """
 
-    agent_id: int
     size: int
 
 
@@ -27,74 +26,70 @@ W = TypeVar("W", bound=Waiting)
 
 
 class FairQueue(Generic[W]):
-    """One line for each agent; the agent that was served goes to the back.
+    """One line for each agent; the agent and the family that were served go to the back."""
 
-    @ivar waiting: how many items wait in all.
-    @ivar size: their bytes.
-    """
-
-    def __init__(self, limits: LLMLimits) -> None:
+    def __init__(self, limits: LLMLimits, shares: ShareLimits | None = None) -> None:
         self._limits = limits
-        self._lines: OrderedDict[int, deque[W]] = OrderedDict()
-        self.waiting = 0
-        self.size = 0
+        self._lines: turns.Lines[W] = turns.Lines()
+        self._places = Shares(
+            "questions waiting", "llm.limits.max_waiting", limits.max_waiting, shares
+        )
+        self._bytes = Shares(
+            "bytes of questions waiting",
+            "llm.limits.max_waiting_bytes",
+            limits.max_waiting_bytes,
+            shares,
+            memory=True,
+        )
+
+    @property
+    def size(self) -> int:
+        """Bytes of all items that wait."""
+        return self._bytes.used
 
     def __len__(self) -> int:
-        return self.waiting
-
-    def of(self, agent_id: int) -> int:
-        """How many items of an agent wait."""
-        return len(self._lines.get(agent_id, ()))
+        return len(self._lines)
 
     def push(self, item: W) -> None:
         """Let an item wait at the end of its agent's line.
 
-        @raise LimitExceeded: the line, or the whole queue, is full.
+        @raise LimitExceeded: the line, the family's share or the whole queue is full.
         """
-        limits = self._limits
-        if self.of(item.agent_id) >= limits.max_waiting_per_agent:
+        most = self._limits.max_waiting_per_agent
+        if self._lines.of(item.family, item.caller) >= most:
             raise LimitExceeded(
-                f"{limits.max_waiting_per_agent} questions of this agent wait already",
+                f"{most} questions of this agent wait already",
                 hint="await answers before asking more (llm.limits.max_waiting_per_agent)",
             )
-        if self.waiting >= limits.max_waiting or self.size + item.size > limits.max_waiting_bytes:
-            raise LimitExceeded(
-                "too many questions of all agents wait already",
-                hint="try again later (llm.limits.max_waiting, max_waiting_bytes)",
-            )
-        self._lines.setdefault(item.agent_id, deque()).append(item)
-        self.waiting += 1
-        self.size += item.size
+        refusal = self._bytes.refusal(item.family, item.size)
+        if refusal is not None:
+            raise refusal
+        self._places.take(item.family)
+        self._bytes.add(item.family, item.size)
+        self._lines.add(item)
 
-    def pop(self, may: Callable[[W], bool]) -> W | None:
-        """Take out the next item that may go; an agent whose first may not is passed over.
+    def pop(self, family_may: Callable[[int], bool], may: Callable[[W], bool]) -> W | None:
+        """Take out the next item that may go; whose first may not is passed over.
 
+        @param family_may: asked at most once for each family.
         @param may: asked at most once for each agent, about its first item.
         """
-        for agent_id, items in self._lines.items():
-            if may(items[0]):
-                item = items[0]
-                self._lines.move_to_end(agent_id)
-                self._take(item, 0)
-                return item
-        return None
+        item = self._lines.take(family_may, may)
+        if item is not None:
+            self._left(item)
+        return item
 
     def remove(self, item: W) -> bool:
         """Take an item out of the middle; False if it does not wait."""
-        for index, other in enumerate(self._lines.get(item.agent_id, ())):
-            if other is item:
-                self._take(item, index)
-                return True
-        return False
+        if not self._lines.remove(item):
+            return False
+        self._left(item)
+        return True
 
     def all(self) -> list[W]:
         """Everything that waits, in no order that means anything."""
-        return [item for items in self._lines.values() for item in items]
+        return list(self._lines)
 
-    def _take(self, item: W, index: int) -> None:
-        items = self._lines[item.agent_id]
-        del items[index]
-        if not items:
-            del self._lines[item.agent_id]
-        self.waiting -= 1
-        self.size -= item.size
+    def _left(self, item: W) -> None:
+        self._places.give(item.family)
+        self._bytes.give(item.family, item.size)

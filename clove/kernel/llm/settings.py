@@ -24,15 +24,18 @@ class LLMLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Bounds of the queue in front of the model and of the exchange with its service."""
 
     max_concurrent: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 8
-    """Questions with the provider at once; more wait their turn."""
+    """Questions with the provider at once; more wait their turn, also those past a family's
+    share."""
     max_concurrent_per_agent: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 4
     """Of these, one agent's; its others wait, so that it cannot take every place."""
     max_waiting_per_agent: Count = 64
     """Questions of one agent that wait; one more is refused with `limit_exceeded`."""
     max_waiting: Count = 1024
-    """Questions of all agents that wait; one more is refused with `limit_exceeded`."""
+    """Questions of all agents that wait; one more, or one past a family's share of them, is
+    refused with `limit_exceeded`."""
     max_waiting_bytes: Annotated[int, msgspec.Meta(ge=1 << 20, le=4 << 30)] = 128 << 20
-    """Bytes of all questions that wait; past it a question is refused with `limit_exceeded`."""
+    """Bytes of all questions that wait; past it, or past a family's share of them, a question is
+    refused with `limit_exceeded`."""
     max_request: Bytes = 4 << 20
     """Bytes of one question as sent to the service; a larger one gets `limit_exceeded`."""
     max_answer: Bytes = 4 << 20

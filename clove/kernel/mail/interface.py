@@ -32,11 +32,17 @@ class IMailboxes(Interface):
         """The receiver died: its leased messages can be received again at once."""
 
     def deliver(
-        to: int, sender: int, sender_name: str, message: Raw, ttl: float | None = None
+        to: int,
+        sender: int,
+        sender_name: str,
+        message: Raw,
+        ttl: float | None = None,
+        family: int | None = None,
     ) -> int:
         """Put a message into a mailbox; gives the message's id.
 
         @param ttl: seconds until it is thrown away unread.
+        @param family: whose share of all mailboxes it is of; None: a family of its own.
         @raise NotFound: no such mailbox.
         @raise LimitExceeded: it does not fit.
         """
@@ -47,6 +53,7 @@ class IMailboxes(Interface):
         message: Raw,
         ttl: float | None = None,
         include_self: bool = False,
+        family: int | None = None,
     ) -> int:
         """Put a message into every mailbox that has room; gives how many took it.
 

@@ -18,11 +18,12 @@ class MailLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Bytes of messages in one mailbox; a message that does not fit is refused."""
     max_message_bytes: int = 1 << 20
     """Bytes of one message; a larger one is refused."""
-    max_sender_bytes: int = 64 << 20
+    max_sender_bytes: int = 32 << 20
     """Bytes of one sender's messages that nobody has read yet, in all mailboxes
     together; past it the sender is refused."""
     max_total_bytes: int = 256 << 20
-    """Bytes of messages in all mailboxes together; past it every sender is refused."""
+    """Bytes of messages in all mailboxes together; past it, or past its family's share of
+    them, a sender is refused."""
     max_waiters: int = 64
     """RECVs that wait on one mailbox; one more is refused."""
     max_wait: float = 3600.0

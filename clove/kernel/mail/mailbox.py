@@ -14,12 +14,14 @@ __all__ = ["Letter", "Mailbox"]
 class Letter(Struct, gc=False):
     """One message on its way.
 
+    @ivar family: the sender's.
     @ivar sent, expires: seconds of the kernel's clock.
     @ivar size: bytes of the message.
     """
 
     id: int
     sender: int
+    family: int
     sender_name: str
     message: Raw
     sent: float

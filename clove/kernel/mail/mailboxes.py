@@ -16,9 +16,13 @@ from clove.kernel.mail.interface import IMailboxes
 from clove.kernel.mail.limits import MailLimits
 from clove.kernel.mail.mailbox import Letter, Mailbox
 from clove.kernel.mail.waiting import WaitingLine
+from clove.kernel.shares import ShareLimits, Shares
 from clove.messages.mail import Mail
 
 __all__ = ["Delivered", "Mailboxes"]
+
+OVERHEAD = 256
+"""Bytes charged for a message beside its text, in all mailboxes together."""
 
 Delivered = Callable[[int, int, str, int], object]
 """Takes (to, sender, sender's name, message id)."""
@@ -44,19 +48,26 @@ class Mailboxes:
         clock: IReactorTime,
         limits: MailLimits | None = None,
         on_delivered: Delivered | None = None,
+        shares: ShareLimits | None = None,
     ) -> None:
         self._clock = clock
         self._limits = limits or MailLimits()
         self.on_delivered = on_delivered
         self._boxes: dict[int, _Box] = {}
         self._ids = count(1)
-        self._total = 0
+        self._shares = Shares(
+            "bytes of messages that nobody has read",
+            "limits.mail.max_total_bytes",
+            self._limits.max_total_bytes,
+            shares,
+            memory=True,
+        )
         self._unread: dict[int, int] = {}  # sender to bytes
 
     @property
     def total_bytes(self) -> int:
-        """Bytes of messages in all mailboxes."""
-        return self._total
+        """Bytes of messages in all mailboxes, with L{OVERHEAD} for each."""
+        return self._shares.used
 
     def open(self, agent_id: int) -> None:
         """See L{IMailboxes.open}."""
@@ -80,17 +91,25 @@ class Mailboxes:
             self._end_leases(box, inf)
 
     def deliver(
-        self, to: int, sender: int, sender_name: str, message: Raw, ttl: float | None = None
+        self,
+        to: int,
+        sender: int,
+        sender_name: str,
+        message: Raw,
+        ttl: float | None = None,
+        family: int | None = None,
     ) -> int:
         """See L{IMailboxes.deliver}."""
+        if family is None:
+            family = sender
         box = self._box(to)
         size = len(message)
         now = self._clock.seconds()
         self._check_size(size)
-        refusal = self._refusal(box.mailbox, to, sender, size, now)
+        refusal = self._refusal(box.mailbox, to, sender, family, size, now)
         if refusal is not None:
             raise refusal
-        return self._put(to, box, sender, sender_name, message, size, now, ttl)
+        return self._put(to, box, sender, family, sender_name, message, size, now, ttl)
 
     def broadcast(
         self,
@@ -99,8 +118,11 @@ class Mailboxes:
         message: Raw,
         ttl: float | None = None,
         include_self: bool = False,
+        family: int | None = None,
     ) -> int:
         """See L{IMailboxes.broadcast}."""
+        if family is None:
+            family = sender
         size = len(message)
         now = self._clock.seconds()
         self._check_size(size)
@@ -108,8 +130,8 @@ class Mailboxes:
         for to, box in list(self._boxes.items()):
             if to == sender and not include_self:
                 continue
-            if self._refusal(box.mailbox, to, sender, size, now) is None:
-                self._put(to, box, sender, sender_name, message, size, now, ttl)
+            if self._refusal(box.mailbox, to, sender, family, size, now) is None:
+                self._put(to, box, sender, family, sender_name, message, size, now, ttl)
                 delivered += 1
         return delivered
 
@@ -148,7 +170,7 @@ class Mailboxes:
             )
 
     def _refusal(
-        self, mailbox: Mailbox, to: int, sender: int, size: int, now: float
+        self, mailbox: Mailbox, to: int, sender: int, family: int, size: int, now: float
     ) -> CloveError | None:
         """Why a message does not fit, or None."""
         limits = self._limits
@@ -165,18 +187,14 @@ class Mailboxes:
                 f"{limits.max_sender_bytes} bytes of your messages are not read yet",
                 hint="send again when their receivers have called RECV",
             )
-        if self._total + size > limits.max_total_bytes:
-            return LimitExceeded(
-                f"the mailboxes hold {self._total} bytes in all, which is the kernel's limit",
-                hint="try again later",
-            )
-        return None
+        return self._shares.refusal(family, size + OVERHEAD)
 
     def _put(
         self,
         to: int,
         box: _Box,
         sender: int,
+        family: int,
         sender_name: str,
         message: Raw,
         size: int,
@@ -185,8 +203,8 @@ class Mailboxes:
     ) -> int:
         id = next(self._ids)
         expires = inf if ttl is None else now + ttl
-        box.mailbox.put(Letter(id, sender, sender_name, message, now, expires, size))
-        self._total += size
+        box.mailbox.put(Letter(id, sender, family, sender_name, message, now, expires, size))
+        self._shares.add(family, size + OVERHEAD)
         self._unread[sender] = self._unread.get(sender, 0) + size
         if self.on_delivered is not None:
             self.on_delivered(to, sender, sender_name, id)
@@ -194,7 +212,7 @@ class Mailboxes:
         return id
 
     def _gone(self, letter: Letter) -> None:
-        self._total -= letter.size
+        self._shares.give(letter.family, letter.size + OVERHEAD)
         left = self._unread[letter.sender] - letter.size
         if left:
             self._unread[letter.sender] = left

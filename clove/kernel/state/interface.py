@@ -44,11 +44,13 @@ class IStateStore(Interface):
         scope: Scope = "global",
         ttl: float | None = None,
         if_version: int | None = None,
+        family: int | None = None,
     ) -> int:
         """Set a key; gives its version.
 
         @param ttl: seconds until it is gone. None: it stays, also if it had one.
         @param if_version: version that it must have now; 0: it must not exist.
+        @param family: whose share of the store it is of; None: a family of its own.
         @raise InvalidRequest: an empty key, or control characters in it.
         @raise AlreadyExists: it has another version.
         @raise LimitExceeded: no room.

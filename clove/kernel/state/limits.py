@@ -16,12 +16,12 @@ class StateLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Bytes of a value as JSON; a larger one is refused."""
     max_agent_keys: int = 10_000
     """Keys that one agent was the last to write; one more is refused."""
-    max_agent_bytes: int = 64 << 20
+    max_agent_bytes: int = 32 << 20
     """Bytes of the keys that one agent was the last to write; past it STORE is refused."""
     max_keys: int = 100_000
-    """Keys in all; one more is refused to everybody."""
+    """Keys in all; one more, or one past a family's share of them, is refused."""
     max_bytes: int = 256 << 20
-    """Bytes in all; past it STORE is refused to everybody."""
+    """Bytes in all; past it, or past a family's share of them, STORE is refused."""
     max_listed: int = 10_000
     """Keys in the reply to one KEYS; with more it says `truncated`."""
     max_listed_bytes: int = 4 << 20

@@ -14,6 +14,7 @@ class Entry(Struct, gc=False):
     """A key's value and what the store knows of it.
 
     @ivar writer: agent that stored it last, and is charged for it.
+    @ivar family: the writer's.
     @ivar expires: second of the kernel's clock, or infinity.
     @ivar size: bytes charged.
     """
@@ -21,6 +22,7 @@ class Entry(Struct, gc=False):
     value: Raw
     version: int
     writer: int
+    family: int
     expires: float
     size: int
 

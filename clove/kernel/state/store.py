@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import implementer
 
 from clove.errors import AlreadyExists, InvalidRequest, LimitExceeded
+from clove.kernel.shares import ShareLimits
 from clove.kernel.state.expiry import Due, Expiry
 from clove.kernel.state.interface import Found, IStateStore
 from clove.kernel.state.limits import StateLimits
@@ -43,11 +44,12 @@ class StateStore:
         clock: IReactorTime,
         limits: StateLimits | None = None,
         on_changed: Changed | None = None,
+        shares: ShareLimits | None = None,
     ) -> None:
         self._clock = clock
         self._limits = limits or StateLimits()
         self.on_changed = on_changed
-        self.usage = Usage(self._limits)
+        self.usage = Usage(self._limits, shares)
         self._spaces: dict[tuple[str, int], Space] = {}
         self._graves = Graves(self._limits.max_graves)
         self._expiry = Expiry(self._is_live)
@@ -61,27 +63,26 @@ class StateStore:
         scope: Scope = "global",
         ttl: float | None = None,
         if_version: int | None = None,
+        family: int | None = None,
     ) -> int:
         """See L{IStateStore.store}."""
+        if family is None:
+            family = agent_id
         self._check_key(key)
         size = self._size(key, value)
         now = self._clock.seconds()
         owner = _owner(agent_id, scope)
         old = self._entry(owner, scope, key, now)
         _check_version(key, old, if_version)
-        self._check_room(agent_id, size, old, now)
-        if old is not None:
-            last = old.version
-            self.usage.remove(old)
-        else:
-            last = self._graves.raise_again(owner, scope, key)
+        self._check_room(agent_id, family, size, old, now)
+        last = old.version if old is not None else self._graves.raise_again(owner, scope, key)
         expires = inf if ttl is None else now + ttl
-        entry = Entry(value, last + 1, agent_id, expires, size)
+        entry = Entry(value, last + 1, agent_id, family, expires, size)
         space = self._spaces.get((scope, owner))
         if space is None:
             space = self._spaces[scope, owner] = Space()
         space.put(key, entry)
-        self.usage.add(entry)
+        self.usage.replace(old, entry)
         if old is not None and old.expires < inf:
             self._expiry.spoil()
         if expires < inf:
@@ -159,12 +160,14 @@ class StateStore:
             )
         return len(key.encode()) + size + OVERHEAD
 
-    def _check_room(self, agent_id: int, size: int, old: Entry | None, now: float) -> None:
+    def _check_room(
+        self, agent_id: int, family: int, size: int, old: Entry | None, now: float
+    ) -> None:
         try:
-            self.usage.check(agent_id, size, old)
+            self.usage.check(agent_id, family, size, old)
         except LimitExceeded:
             self._expire(now)
-            self.usage.check(agent_id, size, old)
+            self.usage.check(agent_id, family, size, old)
 
     def _merged(self, agent_id: int, prefix: str, scope: Scope | None) -> Iterator[str]:
         """Keys of all spaces in order; one that is in several comes several times."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from clove.errors import LimitExceeded
+from clove.kernel.shares import ShareLimits, Shares
 from clove.kernel.state.limits import StateLimits
 from clove.kernel.state.space import Entry
 
@@ -13,22 +14,34 @@ OVERHEAD = 256
 
 
 class Usage:
-    """Keys and bytes by agent and in all.
+    """Keys and bytes by agent, by family and in all.
 
-    @ivar keys, size: in all.
+    What an agent wrote is charged to its family also when the agent is gone.
     """
 
-    def __init__(self, limits: StateLimits) -> None:
+    def __init__(self, limits: StateLimits, shares: ShareLimits | None = None) -> None:
         self._limits = limits
-        self.keys = 0
-        self.size = 0
+        self._keys = Shares("keys", "limits.state.max_keys", limits.max_keys, shares)
+        self._size = Shares(
+            "bytes of keys", "limits.state.max_bytes", limits.max_bytes, shares, memory=True
+        )
         self._by_agent: dict[int, tuple[int, int]] = {}
+
+    @property
+    def keys(self) -> int:
+        """How many there are in all."""
+        return self._keys.used
+
+    @property
+    def size(self) -> int:
+        """Bytes in all."""
+        return self._size.used
 
     def of(self, agent_id: int) -> tuple[int, int]:
         """(keys, bytes) of one agent."""
         return self._by_agent.get(agent_id, (0, 0))
 
-    def check(self, agent_id: int, size: int, replaced: Entry | None) -> None:
+    def check(self, agent_id: int, family: int, size: int, replaced: Entry | None) -> None:
         """Whether an agent may store an entry of so many bytes instead of another.
 
         @raise LimitExceeded: a bound would be passed.
@@ -44,22 +57,36 @@ class Usage:
         if used > limits.max_agent_bytes:
             text = f"an agent's keys have at most {limits.max_agent_bytes} bytes"
             raise LimitExceeded(text, hint=hint)
-        if self.keys + (replaced is None) > limits.max_keys:
-            raise LimitExceeded(f"the store has {limits.max_keys} keys, its limit", hint=hint)
-        if self.size + size - (replaced.size if replaced else 0) > limits.max_bytes:
-            raise LimitExceeded(f"the store is full ({limits.max_bytes} bytes)", hint=hint)
+        if replaced is None:
+            refusal = self._keys.refusal(family) or self._size.refusal(family, size)
+        elif replaced.family != family:
+            refusal = self._keys.refusal(family, 1, 1)
+            refusal = refusal or self._size.refusal(family, size, replaced.size)
+        elif size > replaced.size:
+            refusal = self._size.refusal(family, size - replaced.size)
+        else:
+            refusal = None
+        if refusal is not None:
+            raise refusal
 
-    def add(self, entry: Entry) -> None:
-        """Charge the writer."""
+    def replace(self, old: Entry | None, entry: Entry) -> None:
+        """Charge the writer of an entry, and give what it replaces back to its own."""
         keys, size = self.of(entry.writer)
+        if old is not None and old.writer == entry.writer:
+            more = entry.size - old.size
+            self._by_agent[entry.writer] = (keys, size + more)
+            self._size.add(entry.family, more)
+            return
+        if old is not None:
+            self.remove(old)
         self._by_agent[entry.writer] = (keys + 1, size + entry.size)
-        self.keys += 1
-        self.size += entry.size
+        self._keys.add(entry.family)
+        self._size.add(entry.family, entry.size)
 
     def remove(self, entry: Entry) -> None:
         """Give back to the writer, if it is still alive."""
-        self.keys -= 1
-        self.size -= entry.size
+        self._keys.give(entry.family)
+        self._size.give(entry.family, entry.size)
         if entry.writer in self._by_agent:
             keys, size = self._by_agent[entry.writer]
             if keys > 1:
@@ -68,5 +95,5 @@ class Usage:
                 del self._by_agent[entry.writer]
 
     def forget(self, agent_id: int) -> None:
-        """The agent is gone; what it wrote counts in all only."""
+        """The agent is gone; what it wrote counts for its family."""
         self._by_agent.pop(agent_id, None)

@@ -15,6 +15,7 @@ from zope.interface import implementer
 from clove.errors import LimitExceeded, TimedOut, Unavailable
 from clove.kernel.egress import Egress, EgressLimits
 from clove.kernel.egress.lookup import Lookups
+from clove.kernel.shares import OPERATORS, Shares
 from clove.messages.http import HttpRequest
 from clove.policy import Level, for_level
 
@@ -63,21 +64,39 @@ def test_the_time_out_covers_the_look_up_and_is_capped() -> None:
 
 def test_abandoned_look_ups_count_until_they_are_done() -> None:
     late = Late()
-    lookups = Lookups(late, 2, 16)
-    for _ in range(2):
-        found = lookups.resolve("a.test", 80)
+    lookups = Lookups(late, Shares("names being resolved", "", 6), 16)
+    for _ in range(3):
+        found = lookups.resolve("a.test", 80, 7)
         found.addErrback(lambda failure: failure.trap(CancelledError))
         found.cancel()
-    with pytest.raises(LimitExceeded):
-        lookups.resolve("a.test", 80)
+    with pytest.raises(LimitExceeded, match="your family of agents has 3 names being resolved"):
+        lookups.resolve("a.test", 80, 7)
+    lookups.resolve("a.test", 80, 8)  # another family's
     late.answer()
-    lookups.resolve("a.test", 80)
+    lookups.resolve("a.test", 80, 7)
+
+
+def test_a_family_cannot_have_every_request() -> None:
+    egress = Egress(Clock(), EgressLimits(max_concurrent=8), resolver=Late())
+
+    def ask(agent_id: int, family: int) -> list[Any]:
+        failures: list[Any] = []
+        request = HttpRequest(url="http://a.test/")
+        egress.fetch(EVERYTHING, request, agent_id, family).addErrback(failures.append)
+        return failures
+
+    assert not any(ask(agent, 7) for agent in (7, 8, 9, 10))
+    [failure] = ask(11, 7)
+    assert failure.check(LimitExceeded)
+    assert not any(ask(20, 20) for _ in range(3))
+    assert ask(30, 30)
+    assert not ask(1, OPERATORS)
 
 
 def test_answers_are_bounded_and_counted_once() -> None:
     late = Late()
     found: list[list[str]] = []
-    Lookups(late, 1, 3).resolve("a.test", 80).addCallback(found.append)
+    Lookups(late, Shares("names", "", 2), 3).resolve("a.test", 80, 7).addCallback(found.append)
     late.answer("8.8.8.1", "8.8.8.1", "8.8.8.2", "8.8.8.3", "8.8.8.4")
     assert found == [["8.8.8.1", "8.8.8.2", "8.8.8.3"]]
 

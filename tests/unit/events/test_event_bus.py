@@ -221,3 +221,26 @@ def test_an_emitted_event_says_its_own_type(
 def test_what_is_no_type(name: str) -> None:
     with pytest.raises(InvalidRequest):
         custom_data(name, msgspec.Raw(b"{}"), 128)
+
+
+def test_what_waits_for_a_family_is_bounded_and_its_oldest_make_room(clock: Clock) -> None:
+    bus = some(clock, all_queue_bytes=80_000)
+    for agent_id in range(1, 21):
+        bus.subscribe(agent_id, ["CUSTOM"], family=1)
+    bus.subscribe(30, ["CUSTOM"], family=30)
+    for number in range(20):
+        bus.publish("CUSTOM", {"number": number, "text": "x" * 500})
+    assert bus._shares.of(1) <= 17_500
+    events, dropped = bus.poll(30, 100)
+    assert (len(events), dropped) == (20, 0)
+    held = [bus.poll(agent_id, 100) for agent_id in range(1, 21)]
+    assert all(len(events) + dropped == 20 for events, dropped in held)
+    assert bus._shares.used == 0
+
+
+def test_what_waits_for_an_agent_that_ends_counts_no_more(clock: Clock) -> None:
+    bus = some(clock)
+    bus.subscribe(1, ["CUSTOM"])
+    bus.publish("CUSTOM", {})
+    bus.close(1)
+    assert bus._shares.used == 0

@@ -11,6 +11,7 @@ from zope.interface import implementer
 
 from clove.errors import LimitExceeded, NotFound
 from clove.kernel.files import Commands, Ended, ExecLimits
+from clove.kernel.shares import OPERATORS, ShareLimits
 from clove.sandbox.interface import Command, ExitStatus, IFile, IRunning, IView, Output
 
 COMMAND = Command(("true",))
@@ -60,17 +61,20 @@ class ScriptedView:
 class Bench:
     """A kernel's commands with their surroundings."""
 
-    def __init__(self, **limits: Any) -> None:
+    def __init__(self, shares: ShareLimits | None = None, **limits: Any) -> None:
         self.clock = Clock()
         self.view = ScriptedView()
-        self.commands = Commands(self.clock, ExecLimits(**limits))
+        self.commands = Commands(self.clock, ExecLimits(**limits), shares or ShareLimits())
         self.texts: list[tuple[int, str]] = []
 
-    def run(self, agent_id: int = 1, timeout: float = 30) -> Deferred[Ended]:
+    def run(
+        self, agent_id: int = 1, timeout: float = 30, family: int | None = None
+    ) -> Deferred[Ended]:
+        def take(*text: Any) -> None:
+            self.texts.append(text)
+
         return Deferred.fromCoroutine(
-            self.commands.run(
-                agent_id, self.view, COMMAND, timeout, lambda *text: self.texts.append(text)
-            )
+            self.commands.run(agent_id, self.view, COMMAND, timeout, take, family=family)
         )
 
 
@@ -213,13 +217,13 @@ def test_a_start_that_fails_is_the_callers_to_see() -> None:
 
 
 def test_commands_of_an_agent_and_of_all_are_limited() -> None:
-    bench = Bench(per_agent=2, total=3)
+    bench = Bench(ShareLimits(family=1, operators=0), per_agent=2, total=3)
     first = bench.run(1)
     bench.run(1).addErrback(lambda _: None)
     with pytest.raises(LimitExceeded, match="this agent"):
         now(bench.run(1))
     bench.run(2)
-    with pytest.raises(LimitExceeded, match="run already"):
+    with pytest.raises(LimitExceeded, match="there are 3 commands running already"):
         now(bench.run(3))
     bench.view.starting[0][1].done.callback(ExitStatus(code=0))
     now(first)
@@ -228,3 +232,25 @@ def test_commands_of_an_agent_and_of_all_are_limited() -> None:
     for _, running in bench.view.starting:
         running.kill()
     assert not bench.clock.getDelayedCalls()
+
+
+def test_a_family_has_its_share_of_all_commands_and_leaves_some_to_others() -> None:
+    bench = Bench(total=8)
+    first = bench.run(10, family=10)
+    for agent_id in (11, 12, 13):
+        bench.run(agent_id, family=10)
+    with pytest.raises(LimitExceeded, match="your family of agents has 4 commands running"):
+        now(bench.run(14, family=10))
+    for agent_id in (20, 21, 22):
+        bench.run(agent_id, family=20)
+    with pytest.raises(LimitExceeded, match="the kernel's limit is 8"):
+        now(bench.run(30, family=30))
+    bench.run(1, family=OPERATORS)
+    bench.view.starting[0][1].done.callback(ExitStatus(code=0))
+    now(first)
+    with pytest.raises(LimitExceeded):  # the operators' part stays theirs
+        now(bench.run(30, family=30))
+    for _, running in bench.view.starting:
+        running.kill()
+    bench.run(14, family=10)
+    bench.view.last.kill()

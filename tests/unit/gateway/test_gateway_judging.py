@@ -17,6 +17,7 @@ from clove.kernel.gateway.gateway import Gateway, Traffic
 from clove.kernel.gateway.limits import GatewayLimits
 from clove.kernel.gateway.listening import Listener
 from clove.kernel.principal import Kind, Principal
+from clove.kernel.shares import Shares
 from clove.policy import parse
 from tests.scripted_names import ScriptedNames
 
@@ -36,8 +37,8 @@ class Judged:
             self.reactor,
             Principal(7, Kind.AGENT, permissions),
             self.limits,
-            Lookups(self.resolver, 8, 8),
-            Traffic(),
+            Lookups(self.resolver, Shares("names", "", 8), 8),
+            Traffic(Shares("connections", "", 8)),
             log=self.log.append,
             refused=lambda *_: None,
             carried=lambda *_: None,
@@ -95,9 +96,9 @@ async def test_addresses_of_the_inside_that_stand_for_nothing_are_not_dialled(ad
 
 async def test_known_hosts_are_not_asked_for() -> None:
     others = ScriptedNames([PUBLIC])
-    lookups = Lookups(KnownHosts({"Known.test": PRIVATE}, others), 8, 8)
-    assert await lookups.resolve("known.test", 80) == [PRIVATE]
-    assert await lookups.resolve("other.test", 80) == [PUBLIC]
+    lookups = Lookups(KnownHosts({"Known.test": PRIVATE}, others), Shares("names", "", 8), 8)
+    assert await lookups.resolve("known.test", 80, 7) == [PRIVATE]
+    assert await lookups.resolve("other.test", 80, 7) == [PUBLIC]
     assert others.asked == ["other.test"]
 
 

@@ -102,3 +102,21 @@ def test_the_bytes_of_running_requests_and_the_length_of_an_id_are_bounded() -> 
         box.open(1, "x" * 257)
     box.finish(1, result(first), 600)
     box.open(1, "x" * 256, 600)
+
+
+def test_a_family_has_its_share_of_the_bytes_of_all_requests_and_results() -> None:
+    box = AsyncResults(AsyncLimits(all_bytes=80_000))
+    for agent_id in (10, 11):
+        box.open(agent_id, None, 7000, family=10)
+    with pytest.raises(LimitExceeded, match="your family of agents has"):
+        box.open(12, None, 7000, family=10)
+    box.open(20, None, 7000, family=20)
+    box.finish(10, result(1, "x" * 6000), 7000)
+    box.finish(11, result(2, "x" * 12_000), 7000)
+    assert [len(one.payload) for one in box.collect(10, 1)] == [6000]
+    [lost] = box.collect(11, 1)
+    assert "limit_exceeded" in lost.payload
+    box.open(12, None, 12_000, family=10)
+    for agent_id in (10, 11, 12, 20):
+        box.close(agent_id)
+    assert (box._shares.used, box._shares.of(10)) == (0, 0)

@@ -113,10 +113,11 @@ class House:
         prompt: str = "question",
         permissions: Permissions | None = None,
         on_text: Callable[[str], None] | None = None,
+        family: int | None = None,
         **fields: Any,
     ) -> Deferred[ThinkReply]:
         asked = ThinkRequest(prompt=prompt, **fields)
-        return self.llm.think(agent, permissions or quota(), asked, on_text)
+        return self.llm.think(agent, permissions or quota(), asked, on_text, family)
 
     @property
     def order(self) -> list[str]:

@@ -9,6 +9,7 @@ from clove.errors import (
     LimitExceeded,
     TimedOut,
 )
+from clove.kernel.shares import OPERATORS
 from tests.unit.llm.llm_house import House, error, quota, result
 
 
@@ -49,12 +50,25 @@ def test_places_go_round_between_agents() -> None:
 
 
 def test_one_agent_cannot_take_every_place() -> None:
-    house = House(limits={"max_concurrent": 3, "max_concurrent_per_agent": 2})
+    house = House(limits={"max_concurrent": 4, "max_concurrent_per_agent": 2})
     asked = [house.think(1, "a") for _ in range(5)]
     assert house.order == ["a", "a"]
     asked.append(house.think(2, "b"))
     assert house.order == ["a", "a", "b"]
     for number in range(1, 7):
+        house.service.done(number)
+    assert all(result(one).success for one in asked)
+
+
+def test_one_family_cannot_take_every_place_however_many_agents_ask() -> None:
+    house = House(limits={"max_concurrent": 8})
+    asked = [house.think(agent, "a", family=10) for agent in range(10, 18)]
+    assert house.order == ["a"] * 4
+    asked += [house.think(20, "b", family=20) for _ in range(4)]
+    assert house.order[4:] == ["b"] * 3
+    asked.append(house.think(1, "mine", family=OPERATORS))
+    assert house.order[7:] == ["mine"]
+    for number in range(1, 14):
         house.service.done(number)
     assert all(result(one).success for one in asked)
 

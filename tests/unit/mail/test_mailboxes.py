@@ -13,7 +13,11 @@ from zope.interface.verify import verifyObject
 
 from clove.errors import Cancelled, LimitExceeded, NotFound
 from clove.kernel.mail import IMailboxes, Mailboxes, MailLimits
+from clove.kernel.mail.mailboxes import OVERHEAD
+from clove.kernel.shares import ShareLimits
 from clove.messages.mail import Mail
+
+WHOLE = ShareLimits(family=1, family_memory=1, operators=0)
 
 
 @pytest.fixture
@@ -22,7 +26,7 @@ def clock() -> Clock:
 
 
 def some(clock: Clock, *ids: int, **limits: float) -> Mailboxes:
-    boxes = Mailboxes(clock, MailLimits(**limits))  # type: ignore[arg-type]
+    boxes = Mailboxes(clock, MailLimits(**limits), shares=WHOLE)  # type: ignore[arg-type]
     for agent_id in ids or (1, 2):
         boxes.open(agent_id)
     return boxes
@@ -119,13 +123,29 @@ def test_a_message_over_the_size_is_refused(clock: Clock) -> None:
 
 
 def test_all_mailboxes_together_are_bounded(clock: Clock) -> None:
-    boxes = some(clock, 1, 2, 3, max_total_bytes=10)
+    boxes = some(clock, 1, 2, 3, max_total_bytes=10 + OVERHEAD)
     boxes.deliver(2, 1, "", Raw(b"1" * 6))
     with pytest.raises(LimitExceeded):
         boxes.deliver(3, 2, "", Raw(b"1" * 6))
     boxes.close(2)
     boxes.deliver(3, 1, "", Raw(b"1" * 6))
-    assert boxes.total_bytes == 6
+    assert boxes.total_bytes == 6 + OVERHEAD
+
+
+def test_a_family_has_its_share_of_all_mailboxes_however_many_agents_send(clock: Clock) -> None:
+    boxes = Mailboxes(clock, MailLimits(max_total_bytes=80_000))
+    for agent_id in (1, 2, 3, 4):
+        boxes.open(agent_id)
+    message = Raw(b"1" * 1000)
+    for sender in (1, 2) * (17_500 // (1000 + OVERHEAD) // 2):
+        boxes.deliver(4, sender, "", message, family=1)
+    boxes.deliver(4, 1, "", message, family=1)
+    with pytest.raises(LimitExceeded, match="your family of agents has"):
+        boxes.deliver(4, 2, "", message, family=1)
+    assert boxes.broadcast(1, "", message, family=1) == 0
+    boxes.deliver(4, 3, "", message, family=3)
+    boxes.take(4, 1)
+    boxes.deliver(4, 2, "", message, family=1)
 
 
 def test_one_sender_cannot_fill_the_mailboxes_of_all(clock: Clock) -> None:

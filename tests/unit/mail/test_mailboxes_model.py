@@ -13,9 +13,12 @@ from twisted.internet.task import Clock
 
 from clove.errors import LimitExceeded
 from clove.kernel.mail import Mailboxes, MailLimits
+from clove.kernel.mail.mailboxes import OVERHEAD
+from clove.kernel.shares import ShareLimits
 from clove.messages.mail import Mail
 
 ME, SENDER = 1, 2
+WHOLE = ShareLimits(family=1, family_memory=1, operators=0)
 LIMITS = MailLimits(max_messages=5, max_bytes=60, lease=30.0)
 
 
@@ -33,7 +36,7 @@ class MailModel(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.clock = Clock()
-        self.boxes = Mailboxes(self.clock, LIMITS)
+        self.boxes = Mailboxes(self.clock, LIMITS, shares=WHOLE)
         self.boxes.open(ME)
         self.sent: list[Sent] = []
         self.waiting: list[tuple[int, bool, list[Mail]]] = []
@@ -120,8 +123,9 @@ class MailModel(RuleBasedStateMachine):
 
     @invariant()
     def bytes_add_up(self) -> None:
-        live = sum(len(one.text) for one in self.live())
-        assert live <= self.boxes.total_bytes <= LIMITS.max_bytes
+        live = sum(len(one.text) + OVERHEAD for one in self.live())
+        most = LIMITS.max_bytes + LIMITS.max_messages * OVERHEAD
+        assert live <= self.boxes.total_bytes <= most
 
     def teardown(self) -> None:
         for _, _, got in self.waiting:

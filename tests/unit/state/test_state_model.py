@@ -12,11 +12,13 @@ from msgspec import Raw
 from twisted.internet.task import Clock
 
 from clove.errors import AlreadyExists, LimitExceeded
+from clove.kernel.shares import ShareLimits
 from clove.kernel.state import StateLimits, StateStore
 
 AGENTS = st.integers(1, 2)
 KEYS = st.sampled_from(["a", "ab", "b", "ä"])
 SCOPES: Any = st.sampled_from(["agent", "session", "global"])
+WHOLE = ShareLimits(family=1, family_memory=1, operators=0)
 LIMITS = StateLimits(max_agent_keys=6, max_keys=9, max_graves=3, max_swept=2)
 Place = tuple[str, int, str]
 
@@ -27,7 +29,7 @@ class StateModel(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.clock = Clock()
-        self.store = StateStore(self.clock, LIMITS)
+        self.store = StateStore(self.clock, LIMITS, shares=WHOLE)
         self.model: dict[Place, tuple[bytes, int, float, int]] = {}
         self.highest: dict[Place, int] = {}
         self.dead: set[int] = set()

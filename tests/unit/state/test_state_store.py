@@ -8,9 +8,11 @@ from twisted.internet.task import Clock
 from zope.interface.verify import verifyObject
 
 from clove.errors import AlreadyExists, CloveError, InvalidRequest, LimitExceeded
+from clove.kernel.shares import OPERATORS, ShareLimits
 from clove.kernel.state import IStateStore, StateLimits, StateStore
 from clove.kernel.state.usage import OVERHEAD
 
+WHOLE = ShareLimits(family=1, family_memory=1, operators=0)
 V = Raw(b"1")
 
 
@@ -20,7 +22,7 @@ def clock() -> Clock:
 
 
 def some(clock: Clock, **limits: float) -> StateStore:
-    return StateStore(clock, StateLimits(**limits))  # type: ignore[arg-type]
+    return StateStore(clock, StateLimits(**limits), shares=WHOLE)  # type: ignore[arg-type]
 
 
 def value(store: StateStore, agent_id: int, key: str) -> bytes | None:
@@ -306,3 +308,32 @@ def test_close_forgets_what_was_private_and_keeps_what_was_shared(clock: Clock) 
     store.delete(2, "b")
     assert (store.usage.keys, store.usage.size) == (0, 0)
     assert clock.getDelayedCalls() == []
+
+
+def test_a_family_has_its_share_of_all_keys_also_for_agents_that_are_gone(clock: Clock) -> None:
+    """Else a family would fill the store by agents that come, write and end."""
+    store = StateStore(clock, StateLimits(max_keys=16))
+    for agent_id in range(1, 8):
+        store.store(agent_id, f"a{agent_id}", V, family=1)
+        store.close(agent_id)
+    with pytest.raises(LimitExceeded, match="your family of agents has 7 keys, its share is 7"):
+        store.store(8, "more", V, family=1)
+    store.store(8, "a1", V, family=1)  # instead of what it has
+    for number in range(7):
+        store.store(9, f"b{number}", V, family=9)
+    store.delete(9, "b0")
+    store.store(9, "a1", V, family=9)
+    store.store(8, "more", V, family=1)  # the other family has taken one over
+    store.store(5, "mine", V, family=OPERATORS)
+
+
+def test_a_family_has_its_share_of_all_bytes(clock: Clock) -> None:
+    store = StateStore(clock, StateLimits(max_bytes=80_000))
+    large = Raw(b'"' + b"1" * 5000 + b'"')
+    for agent_id in (1, 2, 3):
+        store.store(agent_id, f"a{agent_id}", large, family=1)
+    with pytest.raises(LimitExceeded, match="bytes of keys, its share is 17500 of 80000"):
+        store.store(4, "a4", large, family=1)
+    store.store(5, "b", large, family=5)
+    store.store(4, "a1", V, family=1)
+    store.store(4, "a4", large, family=1)
