@@ -23,6 +23,7 @@ from clove.errors import (
     PermissionDenied,
 )
 from clove.framing import MAX_REPLY, Opcode
+from clove.kernel.authority import may
 from clove.kernel.context import Context
 from clove.messages import Reply, Request, decode, encode, encode_error
 from clove.messages.session import AsyncAccepted, AsyncResult
@@ -188,14 +189,12 @@ class Dispatcher:
             "SYSCALL_BLOCKED",
             {"syscall": name, "agent_id": principal.agent_id, "rule": rule},
             principal.agent_id,
-            lambda seen: self._may_watch(seen, principal.agent_id),
+            lambda seen: self._may_watch(seen, principal),
         )
 
-    def _may_watch(self, seen: int, agent_id: int) -> bool:
-        """Denials are seen by the one denied, its ancestors and operators."""
+    def _may_watch(self, seen: int, denied: Principal) -> bool:
         watcher = self._kernel.registry.get(seen)
-        operator = watcher is not None and watcher.is_operator
-        return seen == agent_id or operator or self._kernel.agents.is_above(seen, agent_id)
+        return watcher is not None and may(watcher, "SYSCALL_BLOCKED", denied)
 
     def _bug(self, syscall: Syscall, opcode: int) -> bytes:
         self.log.failure("{name} failed", name=Opcode(opcode).name)

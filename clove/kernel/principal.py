@@ -36,7 +36,8 @@ class Principal:
     @ivar agent_id: never reused within a kernel's life.
     @ivar name: registered name, or "" if it has none.
     @ivar permissions: what it may do now; replaced as a whole.
-    @ivar parent_id: who spawned it; 0 for connections from outside.
+    @ivar ancestors: ids of who spawned it, who spawned that one, and so on, whether they live or
+        not; empty for connections from outside.
     @ivar family: with whom it shares what the kernel has (L{clove.kernel.shares}): the id of its
         first ancestor that is no operator; its own if it has none; L{OPERATORS} for operators;
         for guests, and what they spawn, their user id as a negative number.
@@ -54,6 +55,7 @@ class Principal:
         "_view",
         "_waiting",
         "agent_id",
+        "ancestors",
         "connections",
         "cwd",
         "family",
@@ -61,7 +63,6 @@ class Principal:
         "kind",
         "name",
         "network",
-        "parent_id",
         "permissions",
         "sandboxed",
         "shown",
@@ -75,7 +76,7 @@ class Principal:
         permissions: Permissions,
         *,
         name: str = "",
-        parent_id: int = 0,
+        ancestors: tuple[int, ...] = (),
         family: int = 0,
         view: IView | None = None,
         cwd: str | None = None,
@@ -87,7 +88,7 @@ class Principal:
         self.kind = kind
         self.permissions = permissions
         self.name = name
-        self.parent_id = parent_id
+        self.ancestors = ancestors
         self.family = OPERATORS if kind is Kind.OPERATOR else family or agent_id
         self._view = view
         self._waiting: list[Deferred[IView]] = []
@@ -123,6 +124,16 @@ class Principal:
         waiting: Deferred[IView] = Deferred(self._waiting.remove)
         self._waiting.append(waiting)
         return await waiting
+
+    @property
+    def parent_id(self) -> int:
+        """Who spawned it; 0 for connections from outside."""
+        return self.ancestors[0] if self.ancestors else 0
+
+    @property
+    def is_agent(self) -> bool:
+        """True for one that this kernel has spawned."""
+        return self.kind is Kind.AGENT
 
     @property
     def is_operator(self) -> bool:

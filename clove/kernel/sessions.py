@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from clove.errors import LimitExceeded, NotFound, PermissionDenied
+from clove.kernel.authority import may_resume
 from clove.kernel.principal import Kind, Principal
 from clove.policy import Level, for_level
 
@@ -170,7 +171,7 @@ class Sessions:
         if connection.principal.kind is Kind.AGENT:
             return ""
         token = secrets.token_urlsafe(24)
-        self._tokens[token] = (connection.principal, _peer(connection).uid)
+        self._tokens[token] = (connection.principal, self.connections[connection])
         return token
 
     def forget(self, token: str) -> None:
@@ -188,8 +189,7 @@ class Sessions:
         if (
             earlier is None
             or earlier.agent_id not in self._leaving
-            or earlier.kind is not mine.kind
-            or uid != _peer(connection).uid
+            or not may_resume((mine.kind, self.connections[connection]), (earlier.kind, uid))
         ):
             raise NotFound("nothing to resume: the token is unknown or too old")
         self._leaving.pop(earlier.agent_id).cancel()

@@ -1,4 +1,4 @@
-"""All agents: spawning, finding, ending them; who may do what to whom."""
+"""All agents: spawning, finding, ending them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.internet.defer import Deferred, DeferredList
 
-from clove.errors import LimitExceeded, NotFound, PermissionDenied, Unavailable
+from clove.errors import LimitExceeded, NotFound, Unavailable
 from clove.kernel.agents.agent import Agent
 from clove.kernel.agents.exposure import NOTHING
 from clove.kernel.agents.lifecycle import Lifecycle
@@ -127,7 +127,7 @@ class Agents:
             Kind.AGENT,
             permissions,
             name=request.name,
-            parent_id=parent.agent_id,
+            ancestors=(parent.agent_id, *parent.ancestors),
             family=0 if parent.is_operator else parent.family,
             sandboxed=request.sandboxed,
             network=bool(request.network) or not request.sandboxed,
@@ -146,6 +146,11 @@ class Agents:
 
     def _check_room(self, parent: Principal, principal: Principal) -> None:
         """@raise LimitExceeded: there is no room for a child of this parent."""
+        if len(principal.ancestors) > self._limits.max_depth:
+            raise LimitExceeded(
+                f"agents spawn each other {self._limits.max_depth} deep at most",
+                hint="have an ancestor spawn it, or raise limits.agents.max_depth",
+            )
         refusal = self._places.refusal(parent.family)
         if refusal is not None:
             raise refusal
@@ -247,28 +252,6 @@ class Agents:
             if agent.name == name:
                 return agent
         return self._ended.named(name) if ended else None
-
-    def is_above(self, ancestor_id: int, agent_id: int) -> bool:
-        """True if one spawned the other, or one of those that did, at any remove."""
-        agent = self._live.get(agent_id) or self._ended.get(agent_id)
-        while agent is not None and agent.parent_id < agent.agent_id:  # parents are older
-            if agent.parent_id == ancestor_id:
-                return True
-            agent = self._live.get(agent.parent_id) or self._ended.get(agent.parent_id)
-        return False
-
-    def check_authority(self, principal: Principal, agent: Agent, what: str) -> None:
-        """An operator may manage every agent, others those they spawned, at any remove.
-
-        @raise PermissionDenied: neither.
-        """
-        if principal.is_operator or self.is_above(principal.agent_id, agent.agent_id):
-            return
-        raise PermissionDenied(
-            f"{what} of agent {agent.agent_id} is for its ancestors and the operator",
-            rule="ancestry",
-            hint="ask the agent that spawned it, or the operator",
-        )
 
     # the end
 

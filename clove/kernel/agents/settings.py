@@ -13,6 +13,9 @@ class AgentLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     max_agents: int = 1024
     """Live agents, and those whose directories are not removed yet; one more SPAWN gets
     `limit_exceeded`."""
+    max_depth: int = 16
+    """Ancestors of an agent, whether they live or not, the connection that spawned the first of
+    them included; a SPAWN that would make more gets `limit_exceeded`."""
     spawns_at_once: int = 4
     """Spawns and restarts carried out at the same time; the others wait their turn, which
     families take one after the other."""

@@ -9,10 +9,10 @@ import msgspec
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as NotInTime
 
-from clove.errors import InvalidRequest, PermissionDenied, TimedOut
+from clove.errors import InvalidRequest, TimedOut
+from clove.kernel import authority
 from clove.kernel.agents.exposure import NOTHING, grants_of
 from clove.kernel.calls.scripts import find_script
-from clove.kernel.principal import Kind
 from clove.kernel.registry import check_name
 from clove.messages.agents import (
     AgentEntry,
@@ -39,6 +39,7 @@ __all__ = ["kill", "list_agents", "logs", "pause", "resume", "spawn", "wait"]
 
 LINES_AT_ONCE = 1000
 """Log lines in one reply."""
+_ALL_LISTED = authority.is_free("LIST")
 
 
 async def spawn(ctx: Context, request: SpawnRequest) -> SpawnReply:
@@ -47,22 +48,12 @@ async def spawn(ctx: Context, request: SpawnRequest) -> SpawnReply:
     check_name(request.name)
     wanted = _wanted(principal, request)
     permissions = wanted if principal.is_operator else narrow(principal.permissions, wanted)
-    if not request.sandboxed and (principal.sandboxed or principal.kind is Kind.GUEST):
-        raise PermissionDenied(
-            "only the operator and unsandboxed agents may spawn unsandboxed agents",
-            rule="sandboxed",
-            hint="leave sandboxed at true",
-        )
-    if request.allow_degraded and (principal.sandboxed or principal.kind is Kind.GUEST):
-        raise PermissionDenied(
-            "only the operator and unsandboxed agents may accept less isolation",
-            rule="allow_degraded",
-            hint="leave allow_degraded out",
-        )
-    if request.network and not principal.network:
-        raise PermissionDenied(
-            "an agent without the network cannot give it to another", rule="network"
-        )
+    authority.check_spawn(
+        principal,
+        sandboxed=request.sandboxed,
+        degraded=request.allow_degraded,
+        network=bool(request.network),
+    )
     agents = ctx.kernel.agents
     find = functools.partial(find_script, ctx, request.script, agents.script_limit)
     grants = _grants(principal, request, wanted)
@@ -121,7 +112,7 @@ def _target(ctx: Context, request: TargetRequest, what: str, *, ended: bool = Fa
     if agent_id is None and request.name is None:
         raise InvalidRequest(f"{what} needs a name or an id")
     agent = ctx.kernel.agents.find(agent_id=agent_id, name=request.name, ended=ended)
-    ctx.kernel.agents.check_authority(ctx.principal, agent, what)
+    authority.require(ctx.principal, what, agent.principal)
     return agent
 
 
@@ -136,6 +127,9 @@ async def kill(ctx: Context, request: TargetRequest) -> KillReply:
 
 def list_agents(ctx: Context, request: Request) -> list[AgentEntry]:
     """The live agents."""
+    agents = list(ctx.kernel.agents.records())
+    if not _ALL_LISTED:
+        agents = [one for one in agents if authority.may(ctx.principal, "LIST", one.principal)]
     return [
         AgentEntry(
             id=agent.agent_id,
@@ -147,7 +141,7 @@ def list_agents(ctx: Context, request: Request) -> list[AgentEntry]:
             parent_id=agent.parent_id,
             restarts=agent.restarts,
         )
-        for agent in ctx.kernel.agents.records()
+        for agent in agents
     ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clove.errors import PermissionDenied
+from clove.kernel.authority import may, require
 from clove.kernel.context import Context
 from clove.messages.audit import (
     GetAuditLogReply,
@@ -20,15 +20,12 @@ def get_audit_log(ctx: Context, request: GetAuditLogRequest) -> GetAuditLogReply
     @raise PermissionDenied: rule `operator`, for another one's entries.
     """
     agent_id = request.agent_id
-    if not ctx.principal.is_operator:
-        own = ctx.principal.agent_id
-        if agent_id not in (None, own):
-            raise PermissionDenied(
-                "an agent sees its own audit entries only",
-                rule="operator",
-                hint="ask without agent_id",
-            )
-        agent_id = own
+    caller = ctx.principal
+    if agent_id is None and not may(caller, "GET_AUDIT_LOG", None):  # all: strangers' too
+        agent_id = caller.agent_id
+    if agent_id is not None:
+        target = caller if agent_id == caller.agent_id else ctx.kernel.registry.get(agent_id)
+        require(caller, "GET_AUDIT_LOG", target, agent_id)
     entries = ctx.kernel.audit.query(request.category, agent_id, request.since_id, request.limit)
     return GetAuditLogReply(count=len(entries), entries=entries)
 
@@ -40,7 +37,6 @@ def set_audit_config(ctx: Context, request: SetAuditConfigRequest) -> SetAuditCo
     @raise LimitExceeded: more entries than may be kept.
     """
     principal = ctx.principal
-    if not principal.is_operator:
-        raise PermissionDenied("only the operator changes what is recorded", rule="operator")
+    require(principal, "SET_AUDIT_CONFIG", None)
     config = ctx.kernel.audit.configure(request, principal.agent_id, principal.name)
     return SetAuditConfigReply(config=config)

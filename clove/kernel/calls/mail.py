@@ -10,6 +10,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from clove.errors import InvalidRequest
+from clove.kernel import authority
 from clove.kernel.context import Context
 from clove.kernel.principal import Principal
 from clove.messages.mail import (
@@ -28,6 +29,8 @@ from clove.messages.value import checked
 
 __all__ = ["ack", "broadcast", "recv", "register", "send"]
 
+_SENDS_TO_ALL = authority.is_free("SEND")
+
 
 def send(ctx: Context, request: SendRequest) -> SendReply:
     """Put a message into one mailbox.
@@ -38,6 +41,8 @@ def send(ctx: Context, request: SendRequest) -> SendReply:
     """
     receiver = _receiver(ctx, request)
     sender = ctx.principal
+    if not _SENDS_TO_ALL:
+        authority.require(sender, "SEND", receiver)
     message_id = ctx.kernel.mail.deliver(
         receiver.agent_id,
         sender.agent_id,

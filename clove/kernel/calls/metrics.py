@@ -6,7 +6,7 @@ and operators.
 
 from __future__ import annotations
 
-from clove.errors import PermissionDenied
+from clove.kernel import authority
 from clove.kernel.context import Context
 from clove.messages.metrics import (
     MetricsAgentReply,
@@ -34,17 +34,14 @@ async def metrics_agent(ctx: Context, request: MetricsAgentRequest) -> MetricsAg
     """
     own = ctx.principal.agent_id
     agent_id = own if request.agent_id is None else request.agent_id
-    visible = _visible(ctx)
-    if visible is not None and agent_id not in visible:
-        raise PermissionDenied(
-            "an agent sees its own metrics and those of its descendants only", rule="descendants"
-        )
+    target = ctx.principal if agent_id == own else ctx.kernel.registry.get(agent_id)
+    authority.require(ctx.principal, "METRICS_AGENT", target, agent_id)
     return MetricsAgentReply(metrics=await ctx.kernel.metrics.agent(agent_id))
 
 
 async def metrics_all_agents(ctx: Context, request: EmptyRequest) -> MetricsAllAgentsReply:
     """Metrics of all agents that the caller may see."""
-    visible = _visible(ctx)
+    visible = _visible(ctx, "METRICS_ALL_AGENTS")
     agents, truncated = await ctx.kernel.metrics.all_agents(
         None if visible is None else visible.__contains__
     )
@@ -59,13 +56,14 @@ async def metrics_cgroup(ctx: Context, request: MetricsCgroupRequest) -> Metrics
     @raise NotFound: there is none.
     """
     metrics = await ctx.kernel.metrics.cgroup(
-        request.cgroup_path, _visible(ctx), ctx.principal.agent_id
+        request.cgroup_path, _visible(ctx, "METRICS_CGROUP"), ctx.principal.agent_id
     )
     return MetricsCgroupReply(metrics=metrics)
 
 
-def _visible(ctx: Context) -> frozenset[int] | None:
-    """The agents whose metrics the caller may see; None: all."""
-    if ctx.principal.is_operator:
+def _visible(ctx: Context, call: str) -> frozenset[int] | None:
+    """The agents whose metrics the caller may see; None: all, and what is nobody's."""
+    if authority.may(ctx.principal, call, None):
         return None
-    return ctx.kernel.metrics.family(ctx.principal.agent_id)
+    seen = authority.visible(ctx.principal, call, ctx.kernel.registry)
+    return frozenset(principal.agent_id for principal in seen)

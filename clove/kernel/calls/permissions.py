@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from clove.errors import InvalidRequest, NotFound, PermissionDenied
+from clove.errors import InvalidRequest, PermissionDenied
 from clove.framing import Opcode
 from clove.kernel.agents.exposure import NOTHING, grants_of, wish
 from clove.kernel.attempts.differences import Place, note
+from clove.kernel.authority import require
 from clove.messages.permissions import (
     GetPermsReply,
     GetPermsRequest,
@@ -28,6 +29,7 @@ from clove.policy import (
     FLAGS,
     Permissions,
     Work,
+    check_needs,
     excesses,
     explain,
     held,
@@ -37,7 +39,7 @@ from clove.policy import (
 )
 
 if TYPE_CHECKING:
-    from clove.kernel.context import Context, Kernel
+    from clove.kernel.context import Context
     from clove.kernel.principal import Principal
 
 __all__ = ["get_perms", "set_perms", "why"]
@@ -69,12 +71,15 @@ def set_perms(ctx: Context, request: SetPermsRequest) -> SetPermsReply:
     changes = {principal: wanted}
     work = Work("permissions held against those of descendants")
     for other in ctx.kernel.registry:
-        if _descends(ctx.kernel, other, principal.agent_id):
+        if principal.agent_id in other.ancestors:
             narrowed = held(wanted, other.permissions, work)
             if narrowed is not other.permissions:
                 changes[other] = narrowed
     for changed, permissions in changes.items():
         changed.permissions = permissions
+        subscribes = check_needs(permissions, "SUBSCRIBE")
+        if subscribes is not None and not subscribes.allowed:
+            ctx.kernel.events.close(changed.agent_id)  # what it subscribed to would go on else
     if ctx.principal.is_operator and principal.sandboxed:
         named = requested_fields(mapping)
         principal.grants = grants_of(named, wanted, principal.grants or NOTHING)
@@ -146,34 +151,9 @@ def _target(ctx: Context, agent_id: int | None, what: str) -> Principal:
     if mine.is_operator:
         return registry.find(agent_id=agent_id)
     found = registry.get(agent_id)
-    if found is None or not _descends(ctx.kernel, found, mine.agent_id):
-        raise PermissionDenied(
-            f"{what} of agent {agent_id}",
-            rule="descendants",
-            hint="an agent may ask about itself and its descendants",
-        )
+    require(mine, what, found, agent_id)
+    assert found is not None  # nobody but the operator may do anything to who is not known
     return found
-
-
-def _descends(kernel: Kernel, principal: Principal, ancestor_id: int) -> bool:
-    """Did the ancestor spawn it, at any remove? Ids only grow, so this ends."""
-    above = principal.parent_id
-    while above:
-        if above == ancestor_id:
-            return True
-        above = _parent_of(kernel, above)
-    return False
-
-
-def _parent_of(kernel: Kernel, agent_id: int) -> int:
-    """The parent's id, of an agent that has ended too; 0 if there is none."""
-    principal = kernel.registry.get(agent_id)
-    if principal is not None:
-        return principal.parent_id
-    try:
-        return kernel.agents.find(agent_id=agent_id, name=None, ended=True).parent_id
-    except NotFound:
-        return 0
 
 
 def _narrowed(now: Permissions, wanted: Permissions, named: frozenset[str]) -> Permissions:

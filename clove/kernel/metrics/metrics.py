@@ -13,7 +13,6 @@ from twisted.internet.interfaces import IReactorTime
 from clove.errors import NotFound
 from clove.kernel.metrics.cgroupfs import cgroup_path, own_cgroup, read_cgroup, v2_mount
 from clove.kernel.metrics.limits import MetricsLimits
-from clove.kernel.metrics.lineage import descendants
 from clove.kernel.metrics.prometheus import exposition
 from clove.kernel.metrics.readings import AgentReading, read_agent, read_system
 from clove.kernel.metrics.sampling import AgentCpu, SystemCpu
@@ -164,11 +163,6 @@ class Metrics:
         if visible is not None:
             allowed = [cgroup for id, cgroup in cgroups.items() if cgroup and id in visible]
         return await self._threads.run(_read_asked, path, self._cgroup_root, allowed)
-
-    def family(self, agent_id: int) -> frozenset[int]:
-        """An agent and its descendants."""
-        parents = {subject.agent_id: subject.parent_id for subject in self._subjects().values()}
-        return descendants(agent_id, parents)
 
     def prometheus(self) -> Deferred[bytes]:
         """Everything in Prometheus' text format (version 0.0.4)."""

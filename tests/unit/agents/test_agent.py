@@ -66,7 +66,7 @@ class Scene:
         self.events: list[str] = []
         self.over = 0
         self.fails = False
-        principal = Principal(4, Kind.AGENT, for_level(Level.STANDARD), name="a", parent_id=1)
+        principal = Principal(4, Kind.AGENT, for_level(Level.STANDARD), name="a", ancestors=(1,))
         self.agent = Agent(
             principal,
             Lifecycle(Restart(policy, most)),  # type: ignore[arg-type]

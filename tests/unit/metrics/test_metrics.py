@@ -90,15 +90,16 @@ class World:
             **options,
         )
 
-    def principal(self, kind: Kind = Kind.AGENT, parent_id: int = 0) -> Principal:
+    def principal(self, kind: Kind = Kind.AGENT, parent: Principal | None = None) -> Principal:
+        ancestors = () if parent is None else (parent.agent_id, *parent.ancestors)
         principal = Principal(
-            self.registry.new_id(), kind, for_level(Level.STANDARD), parent_id=parent_id
+            self.registry.new_id(), kind, for_level(Level.STANDARD), ancestors=ancestors
         )
         self.registry.add(principal)
         return principal
 
     def context(self, who: Principal, metrics: Metrics | None = None) -> Context:
-        kernel = SimpleNamespace(metrics=metrics or self.metrics())
+        kernel = SimpleNamespace(metrics=metrics or self.metrics(), registry=self.registry)
         return Context(cast(Kernel, kernel), who)
 
 
@@ -192,8 +193,8 @@ async def test_all_agents_by_id_up_to_the_bound(world: World) -> None:
 
 async def test_an_agent_sees_itself_and_its_descendants(world: World) -> None:
     parent = world.principal()
-    child = world.principal(parent_id=parent.agent_id)
-    grandchild = world.principal(parent_id=child.agent_id)
+    child = world.principal(parent=parent)
+    grandchild = world.principal(parent=child)
     stranger = world.principal()
     operator = world.principal(Kind.OPERATOR)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from clove.kernel.metrics.lineage import descendants
 from clove.kernel.metrics.procfs import (
     Ticks,
     parse_diskstats,
@@ -99,12 +98,3 @@ def test_agents_that_are_gone_are_forgotten() -> None:
     cpu.percent(1, 42, ticks=50, started=0, now=100)
     cpu.keep_only([2])
     assert cpu.percent(1, 42, ticks=60, started=0, now=120) == 50.0
-
-
-def test_descendants_of_any_depth() -> None:
-    parents = {2: 1, 3: 2, 4: 3, 5: 1, 6: 0, 7: 6}
-    assert descendants(2, parents) == {2, 3, 4}
-    assert descendants(1, parents) == {1, 2, 3, 4, 5}
-    assert descendants(9, parents) == {9}
-    assert descendants(1, {1: 2, 2: 1}) == {1, 2}
-    assert len(descendants(0, {n + 1: n for n in range(5000)})) == 5001

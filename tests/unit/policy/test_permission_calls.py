@@ -11,7 +11,7 @@ from clove.kernel.context import Context
 from clove.kernel.principal import Kind, Principal
 from clove.kernel.registry import Registry
 from clove.messages.permissions import GetPermsRequest, SetPermsRequest, WhyRequest
-from clove.policy import Level, for_level, parse
+from clove.policy import Level, excesses, for_level, parse
 
 
 class Family:
@@ -19,7 +19,7 @@ class Family:
 
     def __init__(self) -> None:
         self.registry = Registry()
-        self.ended: dict[int, Principal] = {}
+        self.unsubscribed: list[int] = []
         self.operator = self.add(Kind.OPERATOR, "unrestricted")
         self.guest = self.add(Kind.GUEST, "standard")
         self.parent = self.add(Kind.AGENT, "standard", self.operator)
@@ -32,26 +32,20 @@ class Family:
             self.registry.new_id(),
             kind,
             for_level(level),
-            parent_id=parent.agent_id if parent else 0,
+            ancestors=(parent.agent_id, *parent.ancestors) if parent else (),
             cwd="/work",
         )
         self.registry.add(principal)
         return principal
 
     def context(self, principal: Principal) -> Context:
-        kernel: Any = SimpleNamespace(registry=self.registry, agents=self)
+        events = SimpleNamespace(close=self.unsubscribed.append)
+        kernel: Any = SimpleNamespace(registry=self.registry, events=events)
         return Context(kernel, principal)
 
     def end(self, principal: Principal) -> None:
         """The agent ends; its children live on."""
         self.registry.remove(principal)
-        self.ended[principal.agent_id] = principal
-
-    def find(self, *, agent_id: int, name: str | None, ended: bool) -> Principal:
-        """As the kernel's agents do."""
-        if name is not None or not ended or agent_id not in self.ended:
-            raise NotFound("no such agent")
-        return self.ended[agent_id]
 
     def set(self, who: Principal, **fields: Any) -> None:
         set_perms(self.context(who), SetPermsRequest(**fields))
@@ -159,6 +153,27 @@ def test_descendants_are_narrowed_with_their_ancestor(family: Family) -> None:
     for principal in (family.parent, family.child, family.grandchild):
         assert not principal.permissions.can_exec
     assert family.stranger.permissions.can_exec
+
+
+def test_no_list_of_its_own_keeps_a_descendant_from_being_narrowed(family: Family) -> None:
+    full = {
+        "blocked_paths": [f"/{n}" for n in range(90)],
+        "blocked_commands": [f"c{n}" for n in range(128)],
+    }
+    family.child.permissions = parse("standard", full)
+    more = {"blocked_paths": [f"/x{n}" for n in range(60)], "blocked_commands": ["dd"]}
+    family.set(family.operator, agent_id=family.parent.agent_id, permissions=more)
+    child = family.child.permissions
+    assert not any((child.can_read, child.can_write, child.can_exec))
+    assert not excesses(family.parent.permissions, child)
+    assert child.can_think
+
+
+def test_one_that_may_not_subscribe_any_more_is_told_nothing_more(family: Family) -> None:
+    family.set(family.operator, agent_id=family.child.agent_id, level="readonly")
+    assert family.unsubscribed == []
+    family.set(family.operator, agent_id=family.child.agent_id, level="minimal")
+    assert family.unsubscribed == [family.child.agent_id, family.grandchild.agent_id]
 
 
 def test_a_grandchild_stays_one_when_its_parent_ends(family: Family) -> None:
