@@ -21,6 +21,7 @@ from clove.kernel.attempts import Attempts
 from clove.kernel.audit import AuditLog
 from clove.kernel.connection import KernelConnection
 from clove.kernel.context import Kernel
+from clove.kernel.descriptors import WANTED, agents_within, let_cores_be_off
 from clove.kernel.dispatch import Dispatcher
 from clove.kernel.egress import Egress, KnownHosts
 from clove.kernel.events import EventBus
@@ -81,8 +82,10 @@ class Parts:
         self._kept = kept
         self._tasks: set[Deferred[Any]] = set()
         limits = config.limits
-        wanted = 2 * limits.connection.max_connections
-        self._per_connection = within_descriptors(limits.connection, raise_descriptors(wanted))
+        let_cores_be_off()
+        descriptors = raise_descriptors(max(2 * limits.connection.max_connections, WANTED))
+        self._per_connection = within_descriptors(limits.connection, descriptors)
+        self._bounds = agents_within(limits.agents, descriptors)
         self._registry = Registry()
         self.threads = Threads(reactor, config.threads, limits.threads, limits.shares)
         self._launcher = Launcher(reactor, self.threads, limits=limits.launch)
@@ -178,7 +181,7 @@ class Parts:
             cgroups=self._cgroups,
             launcher=self._launcher,
             host=host,
-            bounds=self._config.limits.agents,
+            bounds=self._bounds,
             listen=self._listen_for,
             gateways=self._gateways,
             kept=self._kept,

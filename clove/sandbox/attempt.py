@@ -180,7 +180,8 @@ def _become(programs: list[str], call_filter: bytes, writer: int) -> None:
     header = ctypes.create_string_buffer(
         struct.pack("@HP", len(call_filter) // 8, ctypes.addressof(instructions))
     )
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _, most = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (1, 1) if most else (0, 0))  # see rlimits.NO_CORE
     resource.setrlimit(resource.RLIMIT_CPU, (1, 2))  # for one that makes no system call at all
     os.dup2(writer, REPORT, inheritable=False)
     one, nothing = ctypes.c_ulong(1), ctypes.c_ulong(0)

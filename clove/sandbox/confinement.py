@@ -76,7 +76,7 @@ class Confinement:
             ("keyring", self._leave_keyring),
             ("user", self._drop_to_user),
             ("time", self._start_clocks),
-            ("nesting", self._forbid_nesting),
+            ("nesting", self._limit_user),
             ("capabilities", self._drop_privileges),
             ("rlimits", self._set_limits),
             ("landlock", self._confine_files),
@@ -113,7 +113,7 @@ class Confinement:
             self._root.enter(self.spec["cwd"])
 
     def _leave_keyring(self) -> None:
-        namespaces.new_session_keyring()
+        namespaces.new_session_keyring(filtered=self.spec["seccomp"])
 
     def _drop_to_user(self) -> None:
         """Become the agent's own user, in a user namespace below that of the mounts."""
@@ -125,11 +125,11 @@ class Confinement:
             capabilities.show_memory()  # until they are dropped; a change of user hid it
             namespaces.start_clocks()
 
-    def _forbid_nesting(self) -> None:
+    def _limit_user(self) -> None:
         if self._root.proc < 0:
             return
         if "user" in self._kinds:
-            namespaces.forbid_nesting(self._root.proc)
+            namespaces.limit_user(self._root.proc, self.spec["user_limits"])
         os.close(self._root.proc)
 
     def _drop_privileges(self) -> None:
@@ -142,7 +142,7 @@ class Confinement:
         os.setsid()
 
     def _set_limits(self) -> None:
-        rlimits.apply({**self.spec["rlimits"], "core": 0})
+        rlimits.apply(rlimits.of_init(self.spec["rlimits"]))
         if self.spec["nice"]:
             os.nice(self.spec["nice"])
         # Many that wake at once must not push the kernel aside (sched(7)).

@@ -40,6 +40,8 @@ REFUSE: Final = _ERRNO | errno.EPERM
 UNKNOWN: Final = _ERRNO | errno.ENOSYS
 NO_PROTOCOL: Final = _ERRNO | errno.EPROTONOSUPPORT
 NO_OPTION: Final = _ERRNO | errno.ENOPROTOOPT
+NOTHING: Final = _ERRNO
+"""The call returns 0 and does nothing."""
 
 NUMBER_OFFSET: Final = 0
 ARCHITECTURE_OFFSET: Final = 4
@@ -59,6 +61,11 @@ of the Linux kernel that an unprivileged program reaches, and that none needs.""
 
 SOL_SOCKET, SO_PASSPIDFD, SO_PEERPIDFD = 1, 76, 77
 """Options that give a pidfd of who is at the other end, the kernel's process for one."""
+
+RLIMIT_CORE: Final = 4
+"""Programs may not change it: at every value but that of L{clove.sandbox.rlimits.NO_CORE} a
+crash runs the host's handler of cores, as root, on what the program made of its memory.
+They want it to be 0, if anything, and go on when told that it is."""
 
 TERMINAL_REQUESTS: Final = (0x5412, 0x541C, 0x541D, 0x5423)
 """TIOCSTI and TIOCLINUX type into terminals; TIOCCONS takes over the console's
@@ -151,6 +158,17 @@ CHECKS: Final[Mapping[str, list[Item]]] = {
         *(branch_if_equal(request, "refuse") for request in TERMINAL_REQUESTS),
         go("allow"),
     ],
+    "setrlimit": [_argument(0), branch_if_equal(RLIMIT_CORE, "nothing", "allow")],
+    "prlimit64": [
+        _argument(1),
+        branch_if_equal(RLIMIT_CORE, "core limit", "allow"),
+        Label("core limit"),
+        _argument(2),  # the new limit, a pointer of 64 bits; NULL: it is only asked for
+        branch_if_equal(0, "high half", "nothing"),
+        Label("high half"),
+        load(ARGUMENTS_OFFSET + 8 * 2 + 4),
+        branch_if_equal(0, "allow", "nothing"),
+    ],
     "personality": [
         _argument(0),
         branch_if_equal(0, "allow"),
@@ -211,6 +229,8 @@ _ENDS: Final[list[Item]] = [
     result(ALLOW),
     Label("refuse"),
     result(REFUSE),
+    Label("nothing"),
+    result(NOTHING),
     Label("unknown"),
     result(UNKNOWN),
 ]

@@ -13,7 +13,7 @@ import os
 import select
 import signal
 
-from clove.sandbox import openat2, program
+from clove.sandbox import openat2, program, rlimits
 from clove.sandbox.control import BadMessage
 
 TYPE_CHECKING = False
@@ -51,6 +51,7 @@ class Init:
         self._population = population
         self._report = report
         self._program_filter = program_filter
+        self._limits = rlimits.of_programs(spec["rlimits"])
         self._jobs: dict[int, int] = {}  # pid here to job number
         self._starting: dict[int, int] = {}  # descriptor of program.start to pid
         self._held: dict[int, openat2.Held] = {}
@@ -98,8 +99,8 @@ class Init:
         cwd: str,
         streams: tuple[int, ...],
     ) -> None:
-        call_filter = self._program_filter
-        self._watch(job, *program.start(self._channel, job, argv, env, cwd, streams, call_filter))
+        confined = (self._program_filter, self._limits)
+        self._watch(job, *program.start(self._channel, job, argv, env, cwd, streams, *confined))
 
     def _watch(self, job: int, pid: int, reader: int) -> None:
         self._jobs[pid] = job

@@ -14,7 +14,7 @@ from clove.sandbox import syscalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
 __all__ = [
     "FLAGS",
@@ -23,9 +23,9 @@ __all__ = [
     "become_user",
     "enter",
     "enter_mapped",
-    "forbid_nesting",
     "identities",
     "join",
+    "limit_user",
     "new_session_keyring",
     "open_own",
     "raise_loopback",
@@ -51,6 +51,14 @@ INSIDE_ID = 1000
 SIOCGIFFLAGS = 0x8913
 SIOCSIFFLAGS = 0x8914
 IFF_UP = 0x1
+
+SHARES = 8
+"""A user namespace gets one of so many parts of what the host gives a user, at most."""
+HOST_LIMITS = {
+    "max_inotify_instances": "sys/fs/inotify/max_user_instances",
+    "max_inotify_watches": "sys/fs/inotify/max_user_watches",
+}
+"""Limits of a user namespace (namespaces(7)) to the host's for each user (inotify(7))."""
 
 KEYCTL = {"x86_64": 250, "aarch64": 219, "riscv64": 219, "ppc64le": 271, "s390x": 280}
 KEYCTL_JOIN_SESSION_KEYRING = 1
@@ -167,33 +175,55 @@ def become_user(uid: int) -> None:
 
 
 def start_clocks() -> None:
-    """Let children be in a new time namespace whose clocks begin at zero now.
+    """Let children be in a new time namespace whose clocks began at zero when this process did.
 
-    So they don't see how long the machine has been up (time_namespaces(7)). A
-    kernel that is built without is left as it is.
+    So they don't see how long the machine has been up (time_namespaces(7)). What started
+    before the zero of the clocks would have started in the far future to them: Linux tells
+    the start of a process as an unsigned number (proc_pid_stat(5)), and this one, process 1
+    of a sandbox, is the first that they see. A kernel that is built without is left as it is.
 
     @raise OSError: no CAP_SYS_ADMIN and CAP_SYS_TIME in this user namespace.
     """
     if not os.path.exists("/proc/self/ns/time"):
         return
     enter({"time"})
-    clocks = {"monotonic": time.CLOCK_MONOTONIC, "boottime": time.CLOCK_BOOTTIME}
-    lines = [f"{name} {-int(time.clock_gettime(clock))} 0" for name, clock in clocks.items()]
+    began = _own_start()
+    age = time.clock_gettime(time.CLOCK_BOOTTIME) - began
+    monotonic = max(0.0, time.clock_gettime(time.CLOCK_MONOTONIC) - age)  # it stops in suspend
+    lines = [f"monotonic {-int(monotonic)} 0", f"boottime {-int(began)} 0"]
     _write("/proc/self/timens_offsets", "\n".join(lines))
 
 
-def forbid_nesting(proc: int) -> None:
-    """No process in this user namespace may make another one below it.
+def _own_start() -> float:
+    """When this process started, in seconds of CLOCK_BOOTTIME, rounded down to a tick."""
+    stat = os.open("/proc/self/stat", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        text = os.read(stat, 4096)
+    finally:
+        os.close(stat)
+    return int(text.rpartition(b")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
 
-    A user namespace of its own would give an agent every capability in there,
-    and with them most of the kernel's code to attack.
+
+def limit_user(proc: int, limits: Mapping[str, int]) -> None:
+    """Limit what processes of this user namespace take of what the host counts for a user.
+
+    None of them may make a user namespace below this one: it would give an agent every
+    capability in there, and with them most of the kernel's code to attack.
 
     @param proc: descriptor of a procfs's root on which nothing is masked.
+    @param limits: name in /proc/sys/user to the most; less where that is more than one of
+        L{SHARES} parts of the host's. Names that this Linux lacks are left out.
     """
-    path = "sys/user/max_user_namespaces"
-    limit = os.open(path, os.O_WRONLY | os.O_CLOEXEC, dir_fd=proc)
+    _write("sys/user/max_user_namespaces", "0", proc)
+    for name, most in limits.items():
+        with contextlib.suppress(FileNotFoundError):
+            _write(f"sys/user/{name}", str(min(most, _host_share(proc, name))), proc)
+
+
+def _host_share(proc: int, name: str) -> int:
+    limit = os.open(HOST_LIMITS[name], os.O_RDONLY | os.O_CLOEXEC, dir_fd=proc)
     try:
-        os.write(limit, b"0")
+        return max(1, int(os.read(limit, 32)) // SHARES)
     finally:
         os.close(limit)
 
@@ -210,8 +240,15 @@ def raise_loopback() -> None:
         control.close()
 
 
-def new_session_keyring() -> None:
-    """Leave the kernel's session keyring, whose keys its processes possess."""
+def new_session_keyring(*, filtered: bool) -> None:
+    """Leave the kernel's session keyring, whose keys its processes possess.
+
+    Each keyring counts against its user's quota (keyrings(7): 200 keys), which is one for
+    all agents of a rootless kernel. When it is used up the process stays in the keyring
+    that it has, if a filter keeps it from every call that knows of keys.
+
+    @param filtered: there is one, or will be before a program runs.
+    """
     number = KEYCTL.get(os.uname().machine)
     if number is None:
         return
@@ -220,12 +257,14 @@ def new_session_keyring() -> None:
     except OSError as error:
         # No keyrings in this kernel, or a container's filter forbids the call,
         # then to the agent as well.
-        if error.errno not in (errno.ENOSYS, errno.EPERM):
+        if error.errno in (errno.ENOSYS, errno.EPERM):
+            return
+        if error.errno != errno.EDQUOT or not filtered:
             raise
 
 
-def _write(path: str, text: str) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+def _write(path: str, text: str, directory: int | None = None) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC, dir_fd=directory)
     try:
         os.write(descriptor, text.encode())
     finally:

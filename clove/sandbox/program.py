@@ -7,7 +7,7 @@ import json
 import os
 import signal
 
-from clove.sandbox import capabilities, seccomp
+from clove.sandbox import capabilities, rlimits, seccomp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["RUNS", "execute", "fail", "open_null", "reset_signals", "result", "start"]
 
 
+NO_LIMITS: Mapping[str, int] = {}
 RUNS = b"+"
 """What a process says that runs a program without an exec; see L{result}."""
 
@@ -31,6 +32,7 @@ def start(
     cwd: str,
     streams: Sequence[int],
     call_filter: bytes = b"",
+    limits: Mapping[str, int] = NO_LIMITS,
 ) -> tuple[int, int]:
     """Fork a process that becomes the program, in a new session.
 
@@ -39,6 +41,7 @@ def start(
 
     @param streams: descriptors for stdin, stdout and stderr.
     @param call_filter: for seccomp(2), on top of the caller's own; empty: none.
+    @param limits: resource limits beside the caller's own, see L{rlimits.of_programs}.
     @return: its pid here, and a descriptor that ends when the program runs or
         else gives the reason why it doesn't; see L{result}.
     """
@@ -59,6 +62,8 @@ def start(
             os.dup2(descriptor, target)
         step = "cwd"
         os.chdir(cwd)
+        step = "rlimits"
+        rlimits.apply(limits)
         step = "seccomp"
         if call_filter:
             seccomp.load(call_filter)

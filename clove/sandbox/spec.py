@@ -55,6 +55,8 @@ class SandboxSpec:
     @ivar executables: real paths inside that alone can be executed, directories with
         all beneath; every other tmpfs is mounted noexec. None: everything.
     @ivar rlimits: name such as `nofile` (getrlimit(2)) to soft and hard limit.
+    @ivar user_limits: name in /proc/sys/user to the most that the sandbox's user namespace
+        may have of it; see L{clove.sandbox.namespaces.limit_user}.
     @ivar cgroup_procs: `cgroup.procs` files to join before anything else.
     @ivar umask: None keeps the kernel's.
     @ivar egress: hand out the sockets through which the network leaves
@@ -78,6 +80,7 @@ class SandboxSpec:
     tmpfs: Mapping[str, int] = field(default_factory=dict)
     executables: tuple[str, ...] | None = None
     rlimits: Mapping[str, int] = field(default_factory=dict)
+    user_limits: Mapping[str, int] = field(default_factory=dict)
     cgroup_procs: tuple[str, ...] = ()
     nice: int = 0
     umask: int | None = None

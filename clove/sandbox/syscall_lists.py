@@ -38,11 +38,11 @@ _MEMORY: Final = """
 _PROCESSES: Final = """
     arch_prctl capget capset execve execveat exit exit_group fork getegid geteuid getgid getgroups
     getpgid getpgrp getpid getppid getpriority getresgid getresuid getrlimit getrusage getsid gettid
-    getuid ioprio_get ioprio_set kill pidfd_open pidfd_send_signal prctl prlimit64 restart_syscall
+    getuid ioprio_get ioprio_set kill pidfd_open pidfd_send_signal prctl restart_syscall
     sched_get_priority_max sched_get_priority_min sched_getaffinity sched_getattr sched_getparam
     sched_getscheduler sched_rr_get_interval sched_setaffinity sched_setattr sched_setparam
     sched_setscheduler sched_yield setfsgid setfsuid setgid setgroups setpgid setpriority setregid
-    setresgid setresuid setreuid setrlimit setsid setuid tgkill times tkill uname uprobe uretprobe
+    setresgid setresuid setreuid setsid setuid tgkill times tkill uname uprobe uretprobe
     vfork wait4 waitid
 """
 _THREADS: Final = """
@@ -92,6 +92,8 @@ CHECKED: Final = {
     "setsockopt": "setsockopt",
     "ioctl": "ioctl",
     "personality": "personality",
+    "setrlimit": "setrlimit",
+    "prlimit64": "prlimit64",
     "mknod": "mode in 1, of a node",
     "mknodat": "mode in 2, of a node",
     "chmod": "mode in 1",

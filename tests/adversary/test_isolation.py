@@ -180,7 +180,7 @@ def test_it_has_a_session_of_its_own_without_a_terminal(inside: dict[str, Any]) 
 
 
 def test_it_leaves_no_core_file_and_starts_clean(inside: dict[str, Any]) -> None:
-    assert inside["core_limit"] == [0, 0]
+    assert inside["core_limit"] == [1, 1]  # the value that stops piped cores as well
     assert int(inside["masked_signals"], 16) == 0
     assert inside["umask"] == 0o077
     assert set(inside["environment"]) - {"LC_CTYPE", "TZ"} == {

@@ -232,7 +232,7 @@ def test_the_process_is_as_after_an_exec(state: dict[str, Any]) -> None:
     assert state["cwd"] == "/workspace"
     assert state["umask"] == 0o077
     assert state["session"] is state["group"] is True
-    assert state["core"] == 0
+    assert state["core"] == 1
     assert state["parent"] == 1
     assert state["death"] == "1"
     assert state["uids"].split() == ["1000"] * 4

@@ -237,6 +237,10 @@ def plan(
         umask=0o077,
         binds=tuple(binds),
         rlimits=rlimits,
+        user_limits={
+            "max_inotify_instances": bounds.inotify_instances,
+            "max_inotify_watches": bounds.inotify_watches,
+        },
         cgroup_procs=procs,
         nice=bounds.nice,
         allow_degraded=request.allow_degraded,
@@ -250,9 +254,13 @@ def _rlimits(
 
     The number of processes is counted for a user in a user namespace
     (user_namespaces(7)), so it can only be limited inside a sandbox: outside,
-    all of the user's own processes would count.
+    all of the user's own processes would count. So are signals and message queues.
     """
-    rlimits = {"core": 0, "nofile": bounds.descriptors}
+    rlimits = {"nofile": bounds.descriptors}
+    if request.sandboxed:
+        rlimits["sigpending"] = bounds.pending_signals
+        rlimits["msgqueue"] = bounds.message_queues
+        rlimits["memlock"] = bounds.locked_memory
     if "memory" not in host.controllers:
         rlimits["data"] = limits.memory
     if "pids" not in host.controllers and request.sandboxed:

@@ -52,7 +52,23 @@ class AgentLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     cpu_shares: int = 1024
     """Weight against other agents; 1024 is one share."""
     descriptors: int = 1024
-    """Open files of each of an agent's processes (RLIMIT_NOFILE)."""
+    """Open files of each of an agent's processes (RLIMIT_NOFILE), and descriptors that all agents
+    of one user may have on their way in Unix sockets: then sendmsg fails with ETOOMANYREFS. Less
+    where the kernel's process may not have twice as many."""
+    pending_signals: int = 1024
+    """Signals that wait and timers (timer_create) of a sandboxed agent (RLIMIT_SIGPENDING); one
+    more is refused with EAGAIN."""
+    message_queues: int = 102_400
+    """Bytes of POSIX message queues of a sandboxed agent (RLIMIT_MSGQUEUE), enough for one of the
+    usual size; more: EMFILE."""
+    locked_memory: int = 1 << 20
+    """Bytes of memory that each process of a sandboxed agent may lock (RLIMIT_MEMLOCK); more:
+    ENOMEM."""
+    inotify_instances: int = 16
+    """inotify instances of a sandboxed agent, an eighth of what the host gives a user at most; one
+    more: EMFILE."""
+    inotify_watches: int = 16_384
+    """inotify watches of a sandboxed agent, likewise; one more: ENOSPC."""
     exposed_mounts: int = 256
     """Mounts that an agent's allowed and blocked paths and its blocked commands may need; more:
     the spawn is refused."""

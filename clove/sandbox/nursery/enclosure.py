@@ -53,6 +53,7 @@ class Enclosure(Confinement):
         return [
             ("user", self._become_nobody),
             ("process", capabilities.die_with_parent),
+            ("keyring", self._leave_keyring),
             ("mnt", lambda: namespaces.enter({"mnt"})),
             ("net", lambda: namespaces.enter({"net"})),
             ("ipc", lambda: namespaces.enter({"ipc"})),

@@ -12,7 +12,7 @@ import contextlib
 import errno
 import os
 
-from clove.sandbox import capabilities, namespaces, program, seccomp
+from clove.sandbox import capabilities, namespaces, program, rlimits, seccomp
 from clove.sandbox.confinement import Confinement
 from clove.sandbox.control import Channel
 from clove.sandbox.init import MAIN
@@ -162,6 +162,10 @@ class MainStart(Confinement):
     def _drop_privileges(self) -> None:
         super()._drop_privileges()
         capabilities.die_with_parent()  # the change of user has undone it
+
+    def _set_limits(self) -> None:
+        super()._set_limits()
+        rlimits.apply(rlimits.of_programs(self.spec["rlimits"]))
 
     def _open_streams(self) -> None:
         """Stdin is the sandbox's own null, the others are the agent's pipes since birth."""

@@ -144,7 +144,7 @@ def _grow_up(outside: Mapping[str, str], path: Sequence[str], others: Callable[[
         channel = Channel(CONTROL, most_fds=MOST_TREES)
         # While the kernel finds out what is to run here:
         enter({"cgroup"})
-        new_session_keyring()
+        new_session_keyring(filtered=True)  # else it is the nursery's own, which is empty
         root = RootOnBase()
         root.step_out()
         main = fork(channel, path, others)

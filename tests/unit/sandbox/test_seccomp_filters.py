@@ -57,7 +57,7 @@ def verdict(
 
 def answer(action: int) -> str:
     if action >> 16 == 5:
-        return errno.errorcode[action & 0xFFFF]
+        return errno.errorcode.get(action & 0xFFFF, str(action & 0xFFFF))
     return {0x7FFF0000: ALLOW, 0x80000000: KILL}[action]
 
 
@@ -253,3 +253,19 @@ def test_there_is_no_filter_for_a_machine_that_is_not_known() -> None:
     assert program_filter("") is None
     assert encoded("riscv64") == {}
     assert set(encoded("x86_64")) == {"sandbox", "programs"}
+
+
+@machines
+@pytest.mark.parametrize("high", [0, HIGH_BITS], ids=["plain", "with high bits"])
+def test_the_limit_of_cores_stays_and_whoever_sets_it_is_told_that_it_is_set(
+    machine: str, high: int
+) -> None:
+    core, descriptors = 4 | high, 7 | high
+    prlimit, setrlimit = NUMBERS[machine]["prlimit64"], NUMBERS[machine]["setrlimit"]
+    nothing = "0"
+    assert verdict(setrlimit, core, 0x7F00_0000_1000, machine=machine) == nothing
+    assert verdict(setrlimit, descriptors, 0x7F00_0000_1000, machine=machine) == ALLOW
+    for new in (0x7F00_0000_1000, 0x7F00_0000_0000, 0x1000):  # the low half alone may be 0
+        assert verdict(prlimit, 0, core, new, 0, machine=machine) == nothing
+        assert verdict(prlimit, 0, descriptors, new, 0, machine=machine) == ALLOW
+    assert verdict(prlimit, 0, core, 0, 0x1000, machine=machine) == ALLOW  # it is asked for
