@@ -36,6 +36,9 @@ class ConnectionLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     max_connections_per_agent: int = 64
     """Connections of one spawned agent, or of one guest's user id; one more gets an
     error and a close."""
+    warnings: int = 16
+    """Lines in the kernel's log about requests of one agent that were not wholly understood
+    (version 1); further ones are told in the replies alone."""
     operator_connections: int = 64
     """Connections of `max_connections` that only operators can have; a quarter of
     them at most."""

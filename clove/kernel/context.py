@@ -64,3 +64,8 @@ class Context:
     principal: Principal
     stream: Stream | None = None
     push: Callable[[Reply], bool] | None = None
+
+    @property
+    def protocol_version(self) -> int:
+        """1 or 2: what the connection speaks."""
+        return 1 if self.push is None else 2

@@ -25,7 +25,7 @@ from clove.errors import (
 from clove.framing import MAX_REPLY, Opcode
 from clove.kernel.authority import may
 from clove.kernel.context import Context
-from clove.messages import Reply, Request, decode, encode, encode_error
+from clove.messages import MALFORMED, Reply, Request, decoder, encode, encode_error, read
 from clove.messages.session import AsyncAccepted, AsyncResult
 from clove.policy import check_flag
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from clove.kernel.context import Kernel
     from clove.kernel.principal import Principal
     from clove.kernel.stream import Stream
+    from clove.messages.mending import Misfit
 
 __all__ = ["Dispatcher", "Syscall"]
 
@@ -60,12 +61,16 @@ class Syscall:
 
 
 class Dispatcher:
-    """Serves requests for any number of connections."""
+    """Serves requests for any number of connections.
+
+    @param warnings: lines in the log about requests of one agent that were not wholly understood.
+    """
 
     log = Logger()
 
-    def __init__(self, kernel: Kernel, table: Mapping[int, Syscall]) -> None:
+    def __init__(self, kernel: Kernel, table: Mapping[int, Syscall], *, warnings: int = 16) -> None:
         self._kernel = kernel
+        self._warnings = warnings
         self._table = table
         self._record = kernel.audit.record
 
@@ -87,8 +92,14 @@ class Dispatcher:
         syscall = self._table.get(opcode)
         if syscall is None:
             return encode_error(_unknown(opcode))
+        misfits: list[Misfit] | None = None
+        reply: bytes | Deferred[bytes]
         try:
-            request = decode(syscall.request, payload)
+            try:
+                request = decoder(syscall.request)(payload or b"{}")
+            except MALFORMED as error:
+                lenient = stream is None  # version 1
+                request, misfits = read(syscall.request, payload, error, lenient=lenient)
             for flag in syscall.needs:
                 if getattr(principal.permissions, flag):
                     break
@@ -98,14 +109,39 @@ class Dispatcher:
                     check_flag(principal.permissions, syscall.needs[0]).require(name)
             context = Context(self._kernel, principal, None, push)
             if getattr(request, "async_", False):
-                return self._accept(syscall, opcode, context, request, len(payload))
-            if getattr(request, "stream", False) or getattr(request, "follow", False):
-                context.stream = stream
-            return self._run(syscall, opcode, context, request)
+                reply = self._accept(syscall, opcode, context, request, len(payload))
+            else:
+                if getattr(request, "stream", False) or getattr(request, "follow", False):
+                    context.stream = stream
+                reply = self._run(syscall, opcode, context, request)
         except CloveError as error:
-            return self._failed(syscall, opcode, principal, error)
+            reply = self._failed(syscall, opcode, principal, error)
         except Exception:
-            return self._bug(syscall, opcode)
+            reply = self._bug(syscall, opcode)
+        if misfits:
+            return self._warned(principal, opcode, misfits, reply)
+        return reply
+
+    def _warned(
+        self,
+        principal: Principal,
+        opcode: int,
+        misfits: list[Misfit],
+        reply: bytes | Deferred[bytes],
+    ) -> bytes | Deferred[bytes]:
+        """A reply that says, as the log does, what of its request was not understood."""
+        if principal.warned < self._warnings:
+            principal.warned += 1
+            self.log.warn(
+                "agent {id} sent {name}: {misfits}",
+                id=principal.agent_id,
+                name=Opcode(opcode).name,
+                misfits="; ".join(map(str, misfits)),
+            )
+        words = encode([str(misfit) for misfit in misfits])
+        if isinstance(reply, bytes):
+            return _with_warnings(reply, words)
+        return reply.addCallback(_with_warnings, words)
 
     def _run(
         self, syscall: Syscall, opcode: int, context: Context, request: Request
@@ -231,6 +267,14 @@ class Dispatcher:
         else:
             results.track(agent_id, outcome.addCallback(keep))
         return encode(AsyncAccepted(request_id=request_id))
+
+
+def _with_warnings(reply: bytes, words: bytes) -> bytes:
+    """A reply with `warnings` in it; an array (LIST's) and one without room stay as they are."""
+    if reply[:1] != b"{" or len(reply) + len(words) > MAX_REPLY - 64:
+        return reply
+    comma = b"," if len(reply) > 2 else b""
+    return b'%b%b"warnings":%b}' % (reply[:-1], comma, words)
 
 
 def _brief(value: object) -> object:

@@ -45,6 +45,7 @@ class Principal:
         agent until its launch is complete.
     @ivar cwd: directory that relative paths start from, or None for the view's own.
     @ivar syscalls: how many it has made.
+    @ivar warned: lines of the kernel's log about requests of its that were not wholly understood.
     @ivar sandboxed: it runs inside namespaces; its children must too.
     @ivar network: it may connect to hosts itself, and spawn agents that may.
     @ivar grants: for one in a sandbox: the paths of the host that it was granted by name.
@@ -67,6 +68,7 @@ class Principal:
         "sandboxed",
         "shown",
         "syscalls",
+        "warned",
     )
 
     def __init__(
@@ -98,6 +100,7 @@ class Principal:
         self.grants = grants
         self.shown: Wish | None = None
         self.syscalls = 0
+        self.warned = 0
         self.connections = 0
 
     @property

@@ -164,7 +164,7 @@ class Parts:
             opened=self._opened,
             closed=self._closed,
         )
-        self._dispatcher = Dispatcher(self.kernel, TABLE)
+        self._dispatcher = Dispatcher(self.kernel, TABLE, warnings=limits.connection.warnings)
 
     def _make_places(self) -> Places:
         library = os.path.dirname(os.path.realpath(clove.__file__))

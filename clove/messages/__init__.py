@@ -1,5 +1,23 @@
 """Requests and replies, one module a family of syscalls. Pure."""
 
-from clove.messages.base import Reply, Request, decode, encode, encode_error
+from clove.messages.base import (
+    MALFORMED,
+    Reply,
+    Request,
+    decode,
+    decoder,
+    encode,
+    encode_error,
+    read,
+)
 
-__all__ = ["Reply", "Request", "decode", "encode", "encode_error"]
+__all__ = [
+    "MALFORMED",
+    "Reply",
+    "Request",
+    "decode",
+    "decoder",
+    "encode",
+    "encode_error",
+    "read",
+]

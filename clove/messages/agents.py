@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
 from clove.messages.base import Reply, Request
 
 __all__ = [
+    "DEFAULT_LIMITS",
     "AgentEntry",
     "KillReply",
     "LimitsRequest",
@@ -22,13 +23,14 @@ __all__ = [
     "TargetRequest",
     "WaitReply",
     "WaitRequest",
+    "without_defaults",
 ]
 
 Id = Annotated[int, msgspec.Meta(ge=0, le=(1 << 32) - 1)]
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=86400 * 365)]
 
 
-class LimitsRequest(msgspec.Struct, frozen=True, kw_only=True):
+class LimitsRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Resource limits; a field that is absent or null takes the default.
 
     Bytes, processes and threads, microseconds of CPU per period, CPU shares
@@ -60,6 +62,32 @@ class SpawnRequest(Request, frozen=True, kw_only=True):
     llm_budget: Annotated[int, msgspec.Meta(ge=0)] | dict[str, int] | None = None
     allow_degraded: bool = False
     warm: bool = True
+
+
+DEFAULT_LIMITS: Final = LimitsRequest(
+    memory=268435456, max_pids=64, cpu_quota=100000, cpu_period=100000, cpu_shares=1024
+)
+"""The contract's (`docs/wire.md`); a kernel's own may be others."""
+
+
+def without_defaults(request: SpawnRequest) -> SpawnRequest:
+    """A SPAWN of version 1 without the values that its clients send when nobody asked.
+
+    A library fills in every field with the contract's default: nobody who wants an agent without
+    a sandbox wants `network: false` enforced, nor a limit that the contract gives anyway.
+    """
+    changes: dict[str, Any] = {}
+    if request.network is False and not request.sandboxed:
+        changes["network"] = None
+    if request.limits is not None:
+        named = {
+            field: None if value == getattr(DEFAULT_LIMITS, field) else value
+            for field, value in msgspec.structs.asdict(request.limits).items()
+        }
+        changes["limits"] = LimitsRequest(**named)
+    if request.permissions == "":
+        changes["permissions"] = None
+    return msgspec.structs.replace(request, **changes) if changes else request
 
 
 class SpawnReply(Reply, frozen=True, kw_only=True):

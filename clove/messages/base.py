@@ -1,24 +1,35 @@
 """What all messages share: bytes to a typed request, a typed reply to bytes.
 
-A request type declares what `docs/wire.md` allows; fields it does not know are
-ignored, as the contract lets clients send more. A reply type gives every field
-its empty value as default, because an error reply carries the usual fields
-with empty values.
+A request type declares what `docs/wire.md` allows. What it does not know is refused, with the
+name that is near; only where a client speaks version 1 is it ignored and told (L{read}). A reply
+type gives every field its empty value as default, because an error reply carries the usual
+fields with empty values.
 """
 
 from __future__ import annotations
 
 import functools
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 from clove.errors import CloveError, InvalidRequest
+from clove.messages.mending import Misfit, is_small, mend, without_empty
 
-__all__ = ["Reply", "Request", "decode", "encode", "encode_error"]
+__all__ = [
+    "MALFORMED",
+    "Reply",
+    "Request",
+    "decode",
+    "decoder",
+    "encode",
+    "encode_error",
+    "read",
+]
 
 
-class Request(msgspec.Struct, frozen=True, kw_only=True):
+class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base of every request."""
 
 
@@ -30,39 +41,53 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
 
 R = TypeVar("R", bound=Request)
 
+MALFORMED: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What a decoder raises for bytes from outside."""
+
 
 @functools.cache
-def _decoder(kind: type[R]) -> msgspec.json.Decoder[R]:
-    return msgspec.json.Decoder(kind)
+def decoder(kind: type[R]) -> Callable[[bytes], R]:
+    """What makes a request of bytes that are right, and raises one of L{MALFORMED} else."""
+    return msgspec.json.Decoder(kind).decode
 
 
 def decode(kind: type[R], payload: bytes) -> R:
     """A typed request; an empty payload means `{}`, an optional field's null its absence.
 
-    @raise InvalidRequest: not UTF-8, not JSON, too deep, or of the wrong type.
+    @raise InvalidRequest: not UTF-8, not JSON, too deep, of the wrong type, or with a field
+        that is not known.
     """
-    decoder = _decoder(kind)
     try:
-        try:
-            request: R = decoder.decode(payload or b"{}")
-        except msgspec.ValidationError:
-            if b"null" not in payload:
-                raise
-            request = decoder.decode(_without_nulls(kind, payload))
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidRequest(
-            f"bad request: {error}", hint="see docs/wire.md for this syscall's fields"
-        ) from None
+        request: R = decoder(kind)(payload or b"{}")
+    except MALFORMED as error:
+        return read(kind, payload, error)[0]
     return request
 
 
-def _without_nulls(kind: type[Request], payload: bytes) -> bytes:
-    """The payload with those optional fields left out that are null."""
-    fields = msgspec.json.decode(payload)
-    if not isinstance(fields, dict):
-        return payload
-    optional = {field.encode_name for field in msgspec.structs.fields(kind) if not field.required}
-    return encode({k: v for k, v in fields.items() if v is not None or k not in optional})
+def read(
+    kind: type[R], payload: bytes, error: Exception, *, lenient: bool = False
+) -> tuple[R, list[Misfit]]:
+    """A request that could not be decoded at once, for this reason; and what was left out.
+
+    @param lenient: it came by version 1, which ignores what it does not know.
+    @raise InvalidRequest: it can't be understood; without `lenient`, not wholly.
+    """
+    misfits: list[Misfit] = []
+    try:
+        if not isinstance(error, msgspec.ValidationError) or not is_small(payload):
+            raise error
+        mended, misfits = mend(kind, payload or b"{}", lenient=lenient)
+        if misfits and not lenient:
+            raise InvalidRequest(f"bad request: {misfits[0].what}", hint=misfits[0].hint)
+        try:
+            return decoder(kind)(mended), misfits
+        except msgspec.ValidationError:
+            if not lenient:
+                raise
+        return decoder(kind)(without_empty(kind, mended)), misfits
+    except MALFORMED as problem:
+        hint = str(misfits[0]) if misfits else "see docs/wire.md for this syscall's fields"
+        raise InvalidRequest(f"bad request: {problem}", hint=hint) from None
 
 
 encode = msgspec.json.encode

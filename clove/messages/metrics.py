@@ -139,7 +139,7 @@ class AgentMetrics(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MetricsAgentRequest(Request, frozen=True, kw_only=True):
-    """Without an id: one's own."""
+    """Without an id (or with 0): one's own."""
 
     agent_id: int | None = None
 

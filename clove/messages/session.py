@@ -23,8 +23,11 @@ class EmptyRequest(Request, frozen=True, kw_only=True):
     """A request without fields."""
 
 
-class HelloRequest(Request, frozen=True, kw_only=True):
-    """Ask for a protocol version, and for an earlier identity."""
+class HelloRequest(Request, frozen=True, kw_only=True, forbid_unknown_fields=False):
+    """Ask for a protocol version, and for an earlier identity.
+
+    What it does not know is ignored: who greets does not know yet who answers.
+    """
 
     protocol_version: Annotated[int, msgspec.Meta(ge=1)] = 1
     resume: Annotated[str, msgspec.Meta(max_length=256)] | None = None

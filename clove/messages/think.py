@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import binascii
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
@@ -30,6 +30,7 @@ __all__ = [
 MODEL_PATTERN = r"^[A-Za-z0-9._/-]{1,128}$"
 
 _MIME = re.compile(r"image/[a-z0-9][a-z0-9.+-]{0,63}", re.ASCII)
+_ABSENT = type("Absent", (str,), {})()
 _SPACE = str.maketrans("", "", " \t\r\n")
 
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_.:-]{0,127}$")]
@@ -48,7 +49,7 @@ def bad_model(name: str) -> str:
     return ""
 
 
-class Image(msgspec.Struct, frozen=True, kw_only=True):
+class Image(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A picture beside the prompt.
 
     @ivar data: base64, standard alphabet; white space in it is ignored.
@@ -74,7 +75,7 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
         return self.data.translate(_SPACE)
 
 
-class ToolCall(msgspec.Struct, frozen=True, kw_only=True):
+class ToolCall(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A call that the model wants made, or wanted earlier in a conversation.
 
     @ivar signature: the provider's own mark; send it back unchanged with the
@@ -87,26 +88,34 @@ class ToolCall(msgspec.Struct, frozen=True, kw_only=True):
     signature: Annotated[str, msgspec.Meta(max_length=65536)] = ""
 
 
-class Message(msgspec.Struct, frozen=True, kw_only=True):
+class Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One earlier turn of a conversation.
 
+    @ivar content: may be left out where there are tool calls.
     @ivar name: for role `tool`, which tool's result `content` is.
     @ivar tool_call_id: for role `tool`, the `id` of the call, if it had one.
     """
 
     role: Literal["user", "assistant", "model", "system", "tool"]
-    content: str = ""
+    content: str = _ABSENT
     tool_calls: Annotated[list[ToolCall], msgspec.Meta(max_length=128)] = []
     name: Name | None = None
     tool_call_id: Annotated[str, msgspec.Meta(max_length=256)] = ""
 
+    TOLERATED: ClassVar[dict[str, str]] = {"content": "tool_calls"}
+    """What version 1 may leave out though nothing stands instead."""
+
     def __post_init__(self) -> None:
-        """A tool's result must say whose it is; raises ValueError."""
+        """A turn says something, a tool's result whose it is; raises ValueError."""
+        if self.content is _ABSENT:
+            if not self.tool_calls:
+                raise ValueError("a message needs `content`, or `tool_calls`")
+            msgspec.structs.force_setattr(self, "content", "")
         if self.role == "tool" and self.name is None:
             raise ValueError("a message of role `tool` needs the tool's `name`")
 
 
-class Tool(msgspec.Struct, frozen=True, kw_only=True):
+class Tool(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A function that the model may ask its caller to run.
 
     @ivar parameters: JSON schema of the arguments.

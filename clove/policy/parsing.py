@@ -14,6 +14,7 @@ from clove.policy.globs import expand_home, kernel_home
 from clove.policy.levels import Level
 from clove.policy.paths import allowed_set, blocked_set
 from clove.policy.permissions import Permissions, for_level
+from clove.spelling import near, shown
 
 __all__ = ["LISTS", "MAX_LIST", "MAX_TEXT", "check_lists", "parse", "requested_fields"]
 
@@ -68,15 +69,33 @@ class _Requested(msgspec.Struct, forbid_unknown_fields=True):
     max_exec_time_ms: _Quota | msgspec.UnsetType = msgspec.UNSET
 
 
+def _known(mapping: Mapping[str, Any], kind: type[msgspec.Struct], what: str) -> dict[str, Any]:
+    """The fields that are there and not null; a right is never dropped or guessed.
+
+    @raise InvalidRequest: there is one that nobody knows.
+    """
+    fields = {name: value for name, value in mapping.items() if value is not None}
+    for name in fields:
+        if name not in kind.__struct_fields__:
+            raise InvalidRequest(
+                f"{what} has no field `{shown(str(name))}`",
+                hint=near(str(name), kind.__struct_fields__),
+            )
+    return fields
+
+
 def _convert(mapping: Mapping[str, Any]) -> dict[str, Any]:
     """The fields that the request sets, by the names of L{Permissions}."""
+    fields = _known(mapping, _Requested, "permissions")
+    if isinstance(fields.get("llm_quota"), Mapping):
+        fields["llm_quota"] = _known(fields["llm_quota"], _Quotas, "llm_quota")
     try:
-        requested = msgspec.convert(dict(mapping), _Requested)
+        requested = msgspec.convert(fields, _Requested)
     except (msgspec.ValidationError, TypeError) as error:
         raise InvalidRequest(
             f"bad permissions: {error}", hint="docs/wire.md lists the fields of permissions"
         ) from None
-    fields: dict[str, Any] = {
+    fields = {
         name: tuple(dict.fromkeys(value)) if isinstance(value, list) else value
         for name, value in msgspec.structs.asdict(requested).items()
         if value is not msgspec.UNSET

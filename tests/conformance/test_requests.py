@@ -75,16 +75,22 @@ def test_a_minimal_request_is_served(peer: Peer, syscall: Syscall) -> None:
 
 
 @pytest.mark.parametrize("syscall", SYSCALLS, ids=str)
-def test_fields_that_the_kernel_does_not_know_are_ignored(peer: Peer, syscall: Syscall) -> None:
-    """The contract may grow; an older kernel must not refuse a newer client."""
+def test_fields_that_the_kernel_does_not_know(peer: Peer, version: int, syscall: Syscall) -> None:
+    """Version 1 ignores them and says so; version 2 drops no wish, but that of a greeting."""
     request = {**syscall.minimal, "from_the_future": [{"any": "thing"}], "name2": None}
     if syscall.name == "SPAWN":
         request["script"] = "no-such-script.py"
-        assert check(syscall, peer.call(syscall.opcode, request))["code"] == "not_found"
-    else:
-        body = check(syscall, peer.call(syscall.opcode, request))
+    reply = peer.call(syscall.opcode, request)
+    body = check(syscall, reply)
+    if syscall.name == "HELLO":
+        assert body["success"] is True, body
+    elif version == 2:
+        assert body["code"] == "invalid_request", body
+        assert "from_the_future" in body["error"], body
+    elif syscall.name != "LIST":
         assert body.get("code") != "invalid_request", body
-    if syscall.name == "KILL":
+        assert "from_the_future" in body["warnings"][0], body
+    if syscall.name == "KILL" and version == 1:
         _spawn(peer, "helper", "agent.py")
 
 

@@ -22,8 +22,10 @@ from clove.messages.agents import (
     ResumeReply,
     SpawnReply,
     WaitReply,
+    without_defaults,
 )
 from clove.policy import Level, for_level, narrow, parse, requested_fields
+from clove.spelling import near, shown
 
 if TYPE_CHECKING:
     from clove.kernel.agents import Agent
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = ["kill", "list_agents", "logs", "pause", "resume", "spawn", "wait"]
 
+BUDGET = ("max_tokens", "max_calls")
 LINES_AT_ONCE = 1000
 """Log lines in one reply."""
 _ALL_LISTED = authority.is_free("LIST")
@@ -45,6 +48,8 @@ _ALL_LISTED = authority.is_free("LIST")
 async def spawn(ctx: Context, request: SpawnRequest) -> SpawnReply:
     """Start an agent, never with more than its spawner has."""
     principal = ctx.principal
+    if ctx.protocol_version == 1:
+        request = without_defaults(request)
     check_name(request.name)
     wanted = _wanted(principal, request)
     permissions = wanted if principal.is_operator else narrow(principal.permissions, wanted)
@@ -100,18 +105,19 @@ def _with_budget(wanted: Permissions, budget: int | dict[str, int] | None) -> Pe
     if budget is None:
         return wanted
     fields = {"max_tokens": budget} if isinstance(budget, int) else dict(budget)
-    unknown = fields.keys() - {"max_tokens", "max_calls"}
-    if unknown or any(value < 0 for value in fields.values()):
+    for name in fields.keys() - BUDGET:
+        raise InvalidRequest(f"llm_budget has no `{shown(name)}`", hint=near(name, BUDGET))
+    if any(value < 0 for value in fields.values()):
         raise InvalidRequest("llm_budget is a number of tokens or {max_tokens, max_calls}")
     changes = {f"max_llm_{key.removeprefix('max_')}": value for key, value in fields.items()}
     return msgspec.structs.replace(wanted, **changes)
 
 
 def _target(ctx: Context, request: TargetRequest, what: str, *, ended: bool = False) -> Agent:
-    agent_id = request.id if request.id is not None else request.agent_id
-    if agent_id is None and request.name is None:
+    agent_id, name = request.id or request.agent_id, request.name or None  # nobody has id 0
+    if not agent_id and name is None:
         raise InvalidRequest(f"{what} needs a name or an id")
-    agent = ctx.kernel.agents.find(agent_id=agent_id, name=request.name, ended=ended)
+    agent = ctx.kernel.agents.find(agent_id=agent_id or None, name=name, ended=ended)
     authority.require(ctx.principal, what, agent.principal)
     return agent
 

@@ -20,6 +20,8 @@ def get_audit_log(ctx: Context, request: GetAuditLogRequest) -> GetAuditLogReply
     @raise PermissionDenied: rule `operator`, for another one's entries.
     """
     agent_id = request.agent_id
+    if ctx.protocol_version == 1:  # 0 stands for no id there
+        agent_id = agent_id or None
     caller = ctx.principal
     if agent_id is None and not may(caller, "GET_AUDIT_LOG", None):  # all: strangers' too
         agent_id = caller.agent_id

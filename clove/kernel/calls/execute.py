@@ -35,7 +35,7 @@ async def execute(ctx: Context, request: ExecRequest) -> ExecReply | bytes:
     _check_env(request.env, commands.limits)
     check_command(permissions, request.command).require(f"EXEC {_brief(request.command)!r}")
     cwd = ctx.principal.cwd
-    if request.cwd is not None:
+    if request.cwd:
         cwd = await whole_path(view, request.cwd, cwd)
     timeout = request.timeout
     if permissions.max_exec_time_ms:

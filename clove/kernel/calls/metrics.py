@@ -33,7 +33,7 @@ async def metrics_agent(ctx: Context, request: MetricsAgentRequest) -> MetricsAg
     @raise PermissionDenied: neither oneself nor a descendant (rule `descendants`).
     """
     own = ctx.principal.agent_id
-    agent_id = own if request.agent_id is None else request.agent_id
+    agent_id = request.agent_id or own
     target = ctx.principal if agent_id == own else ctx.kernel.registry.get(agent_id)
     authority.require(ctx.principal, "METRICS_AGENT", target, agent_id)
     return MetricsAgentReply(metrics=await ctx.kernel.metrics.agent(agent_id))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 import pytest
 
 from clove.errors import InvalidRequest
 from clove.llm.exchange import Ask, ask_line, decode_said, estimate_input
-from clove.messages import decode, encode
+from clove.messages import decode, encode, read
 from clove.messages.think import LLMReportRequest, ThinkReply, ThinkRequest, bad_model
 
 
@@ -82,9 +83,14 @@ def test_usual_model_names_pass(name: str) -> None:
     assert think(model=name).model == name
 
 
-def test_unknown_fields_such_as_an_address_go_nowhere() -> None:
-    request = think(base_url="http://evil.example", headers={"x": "y"}, http_options={}, key="k")
+@pytest.mark.parametrize("field", ["base_url", "headers", "http_options", "key", "endpoint"])
+def test_unknown_fields_such_as_an_address_go_nowhere(field: str) -> None:
+    with pytest.raises(InvalidRequest, match=f"no field `{field}`"):
+        think(**{field: "http://evil.example"})
+    payload = b'{"prompt":"x","%b":"http://evil.example"}' % field.encode()
+    request, [misfit] = read(ThinkRequest, payload, msgspec.ValidationError(), lenient=True)
     assert request == ThinkRequest(prompt="x")
+    assert field in misfit.what
     assert b"evil" not in ask_line(1, request)
 
 

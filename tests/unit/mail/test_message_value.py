@@ -15,7 +15,7 @@ from clove.messages import Request, decode, encode
 from clove.messages.value import MAX_CONTAINERS, MAX_DEPTH, checked
 
 
-class Carrier(Request, frozen=True, kw_only=True):
+class Carrier(Request, frozen=True, kw_only=True, forbid_unknown_fields=False):
     """A request with any JSON in it."""
 
     value: msgspec.Raw

@@ -4,23 +4,90 @@ from __future__ import annotations
 
 import contextlib
 import json
+from typing import TypeVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from clove.errors import InvalidRequest, PermissionDenied
-from clove.messages import Reply, decode, encode_error
-from clove.messages.agents import SpawnReply, SpawnRequest, TargetRequest
+from clove.messages import MALFORMED, Reply, Request, decode, decoder, encode_error, read
+from clove.messages.agents import (
+    LimitsRequest,
+    SpawnReply,
+    SpawnRequest,
+    TargetRequest,
+    without_defaults,
+)
+from clove.messages.mending import PARTS, Misfit
+from clove.messages.session import HelloRequest
 from clove.messages.state import StoreRequest
+
+R = TypeVar("R", bound=Request)
+
+
+def again(kind: type[R], payload: bytes) -> tuple[R, list[Misfit]]:
+    """What version 1 makes of a request."""
+    try:
+        return decoder(kind)(payload), []
+    except MALFORMED as error:
+        return read(kind, payload, error, lenient=True)
 
 
 def test_an_empty_payload_means_no_fields() -> None:
     assert decode(TargetRequest, b"") == TargetRequest()
 
 
-def test_fields_that_we_do_not_know_are_ignored() -> None:
-    assert decode(TargetRequest, b'{"name":"a","later":1}').name == "a"
+def test_a_field_that_we_do_not_know_is_refused_with_the_near_name() -> None:
+    with pytest.raises(InvalidRequest, match="no field `nam`") as caught:
+        decode(TargetRequest, b'{"nam":"a"}')
+    assert caught.value.hint == "did you mean name?"
+
+
+def test_where_fields_that_we_do_not_know_are_ignored_they_are_told() -> None:
+    request, misfits = again(TargetRequest, b'{"name":"a","agentid":1,"later":null}')
+    assert request.name == "a"
+    assert [str(misfit) for misfit in misfits] == [
+        "there is no field `agentid`: did you mean agent_id or id?"
+    ]
+
+
+def test_what_is_carried_stays_the_very_bytes() -> None:
+    value = b'{"a":1.0,  "b":1e400, "c":"\\u0041"}'
+    request, _ = again(StoreRequest, b'{"key":"k","unknown":1,"value":' + value + b"}")
+    assert bytes(request.value) == value
+
+
+def test_a_greeting_may_have_any_fields() -> None:
+    """Who greets does not know yet who answers."""
+    assert decode(HelloRequest, b'{"protocol_version":2,"later":1}').protocol_version == 2
+
+
+def test_a_request_that_would_take_long_to_look_at_twice_is_refused_as_it_is() -> None:
+    many = b"{" + b",".join(b'"f%d":1' % n for n in range(PARTS + 1)) + b"}"
+    with pytest.raises(InvalidRequest, match="unknown field"):
+        again(TargetRequest, many)
+    names = b"a,[{" * 100_000
+    with pytest.raises(InvalidRequest, match="no field"):
+        decode(TargetRequest, b'{"name":"' + names + b'","later":1}')
+
+
+@given(st.dictionaries(st.text(), st.none() | st.integers() | st.text() | st.lists(st.integers())))
+def test_any_object_gives_a_request_or_a_refusal_on_either_version(fields: object) -> None:
+    payload = json.dumps(fields).encode()
+    with contextlib.suppress(InvalidRequest):
+        assert isinstance(again(SpawnRequest, payload)[0], SpawnRequest)
+    with contextlib.suppress(InvalidRequest):
+        assert isinstance(decode(SpawnRequest, payload), SpawnRequest)
+
+
+def test_the_defaults_of_version_1_are_no_wishes() -> None:
+    limits = b'{"memory":268435456,"max_pids":8,"cpu_quota":null}'
+    text = b'{"name":"a","script":"b","sandboxed":false,"network":false,"limits":' + limits + b"}"
+    request = without_defaults(decode(SpawnRequest, text))
+    assert (request.network, request.limits) == (None, LimitsRequest(max_pids=8))
+    inside = decode(SpawnRequest, b'{"name":"a","script":"b","network":false}')
+    assert without_defaults(inside) is inside
 
 
 def test_null_in_an_optional_field_means_its_absence() -> None:

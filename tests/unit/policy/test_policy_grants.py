@@ -105,7 +105,7 @@ def test_fields_replace_those_of_the_base_but_never_unblock_the_level() -> None:
         {"max_llm_tokens": 1.5},
         {"llm_quota": {"max_fun": 1}},
         {"level": "god"},
-        {"level": None},
+        {"llm_quota": {"max_token": 1}},
         {"allowed_domains": ["http://x"]},
         {"allowed_http_methods": ["CONNECT"]},
         {"blocked_commands": ["a; b"]},
@@ -114,6 +114,14 @@ def test_fields_replace_those_of_the_base_but_never_unblock_the_level() -> None:
 def test_bad_requests_are_errors(mapping: dict[str, Any]) -> None:
     with pytest.raises(InvalidRequest):
         parse(None, mapping)
+
+
+def test_null_counts_as_absent_and_what_is_misspelt_has_a_near_name() -> None:
+    fields = {"level": None, "allowed_paths": None, "llm_quota": {"max_calls": None}}
+    assert parse(None, fields) == parse(None, {})
+    with pytest.raises(InvalidRequest, match="can_spwan") as caught:
+        parse(None, {"can_spwan": True})
+    assert "can_spawn" in caught.value.hint
 
 
 def test_lists_are_bounded() -> None:
