@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 
 from clove.errors import CloveError
 from clove.kernel.agents.workspace import StateDir
+from clove.kernel.beyond_epoll import watch_beyond_epoll
 from clove.kernel.config import Config, default_state_dir
 from clove.kernel.listening import (
     ConnectionFactory,
@@ -77,6 +78,7 @@ class KernelService(Service):
         Service.startService(self)
         # A client that connects may end us at once, before the reactor has its handlers.
         hold_signals()
+        watch_beyond_epoll(self._reactor)
         self._parts = Parts(self._reactor, self._config, self._state_dir, self._kept)
         failures: list[Failure] = []
         Deferred.fromCoroutine(self._listen()).addErrback(failures.append)
