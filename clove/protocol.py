@@ -52,6 +52,9 @@ class FrameProtocol(Protocol):
         """Whole frames arrived."""
         raise NotImplementedError
 
+    def partlyReceived(self) -> None:
+        """Bytes came that complete no frame; the decoder holds them."""
+
     def frameBroken(self, error: BadFrame) -> None:
         """The stream cannot be read further; nothing more will be received."""
         raise NotImplementedError
@@ -114,6 +117,8 @@ class FrameProtocol(Protocol):
             return
         if frames:
             self.framesReceived(frames)
+        else:
+            self.partlyReceived()
 
     def pause_reading(self) -> None:
         """Take nothing more from the peer until L{resume_reading}."""
@@ -152,11 +157,10 @@ class FrameProtocol(Protocol):
             self.congested = True
             transport.registerProducer(self, False)
         unsent = self.unsent
-        if unsent > self.resume_below:
-            if self.backlog(unsent) > self.unsent_limit:
-                self.overflowed()
-            else:
-                self.pause_reading()
+        if not self.has_room(unsent):
+            self.overflowed()
+        elif unsent > self.resume_below:
+            self.pause_reading()
 
     def when_drained(self) -> Deferred[None]:
         """Fires when the peer has taken all that is buffered; never, if it is lost before."""
@@ -171,6 +175,10 @@ class FrameProtocol(Protocol):
             return 0
         transport = cast("Any", self.transport)
         return len(transport.dataBuffer) - int(transport.offset) + int(transport._tempDataLen)
+
+    def has_room(self, unsent: int) -> bool:
+        """Whether so many bytes may wait here."""
+        return unsent <= self.resume_below or self.backlog(unsent) <= self.unsent_limit
 
     def backlog(self, unsent: int) -> int:
         """What counts against `unsent_limit`, if so many bytes wait here."""

@@ -27,6 +27,7 @@ from clove.framing import (
     TooLarge,
     encode,
 )
+from clove.kernel.buffers import Buffered
 from clove.kernel.stream import Stream
 from clove.messages import Reply, decode, encode_error
 from clove.messages import encode as encode_json
@@ -57,7 +58,6 @@ class KernelConnection(FrameProtocol):
 
     @ivar principal: who is asking.
     @ivar received: frames so far.
-    @ivar held: bytes of requests in work (version 2).
     """
 
     principal: Principal
@@ -77,7 +77,7 @@ class KernelConnection(FrameProtocol):
         self._turn: IDelayedCall | None = None
         self._clock = sessions.clock
         self._running: dict[int, Deferred[bytes]] = {}
-        self.held = 0
+        self._buffered = Buffered(sessions.buffers)
         self._resume = ""
         self.received = 0
         self._seen = (-1, 0, False)
@@ -98,6 +98,8 @@ class KernelConnection(FrameProtocol):
         super().connectionLost(reason)
         self._closing = True
         self._abandon()
+        if self._buffered.counted:
+            self._buffered.release(self.principal.family)
         self._sessions.release(self, self._resume)
 
     def _abandon(self) -> None:
@@ -117,6 +119,8 @@ class KernelConnection(FrameProtocol):
     def framesReceived(self, frames: list[Frame]) -> None:
         """Serve frames, or keep them until their turn."""
         self.received += len(frames)
+        if self._buffered.counted or self.decoder.pending > _SMALL:
+            self._count()
         if self._closing:
             return
         if self._inbox or self._is_held():
@@ -128,9 +132,28 @@ class KernelConnection(FrameProtocol):
         """Keep frames until their turn; read no more while there are many."""
         self._inbox.extend(frames)
         limits = self._limits
-        size = sum(len(frame.payload) for frame in self._inbox)
+        size = self._buffered.queued = sum(len(frame.payload) for frame in self._inbox)
         if len(self._inbox) >= limits.max_waiting or size >= limits.max_payload:
             self.pause_reading()
+        if size > _SMALL:
+            self._close_if_full()
+
+    def partlyReceived(self) -> None:
+        """Part of a large frame came: it counts for the family while it waits for the rest."""
+        if self.decoder.pending > _SMALL and not self._closing:
+            self._close_if_full()
+
+    def _count(self) -> LimitExceeded | None:
+        """Count what waits here for the family; gives what is to be said if it is too much."""
+        return self._buffered.count(self.principal.family, self.unsent + self.decoder.pending)
+
+    def _close_if_full(self) -> None:
+        """Close where the requests that wait are more than the family may have waiting."""
+        refusal = self._count()
+        if refusal is not None:
+            self._inbox.clear()
+            self._buffered.queued = 0
+            self.refuse(0, refusal)
 
     def _serve(self, frames: Iterator[Frame]) -> None:
         out: list[bytes] = []
@@ -155,7 +178,7 @@ class KernelConnection(FrameProtocol):
                     self._flush(out)
                 else:
                     self._flush(out)
-                    self._hold(opcode, cast("Deferred[bytes]", reply))
+                    self._hold(opcode, cast("Deferred[bytes]", reply), len(payload))
             else:
                 self._flush(out)
                 self._serve_one(frame)
@@ -215,15 +238,28 @@ class KernelConnection(FrameProtocol):
                 f"{self._limits.max_outstanding} requests are outstanding on this connection",
                 hint="wait for replies, or open another connection",
             )
-        if size > _SMALL and self._held_by_all() + size > self._limits.held:
+        if size <= _SMALL:
+            return None
+        if self._held_by_all() + size > self._limits.held:
             return LimitExceeded(
                 f"your outstanding requests have {self._limits.held} bytes",
                 hint="wait for replies",
             )
-        return None
+        return self._sessions.buffers.refusal(self.principal.family, size)
 
     def _held_by_all(self) -> int:
-        return sum(connection.held for connection in self._sessions.siblings(self))
+        return sum(connection.in_work for connection in self._sessions.siblings(self))
+
+    @property
+    def in_work(self) -> int:
+        """Bytes of requests that are being served."""
+        return self._buffered.in_work
+
+    def has_room(self, unsent: int) -> bool:
+        """Whether the agent, and its family, may leave so much unread."""
+        if self._count() is not None and unsent > _SMALL:
+            return False
+        return super().has_room(unsent)
 
     def backlog(self, unsent: int) -> int:
         """All that this agent has not read, on any of its connections."""
@@ -232,26 +268,36 @@ class KernelConnection(FrameProtocol):
 
     # requests that take time
 
-    def _hold(self, opcode: int, reply: Deferred[bytes]) -> None:
+    def _hold(self, opcode: int, reply: Deferred[bytes], size: int) -> None:
         """Version 1: later requests wait for this one."""
         self._current = reply
+        self._buffered.in_work += size
 
         def done(payload: bytes) -> None:
             self._current = None
+            self._buffered.in_work -= size
+            if self._buffered.counted:
+                self._count()
             if not self._closing:
                 self._reply(opcode, 0, payload)
                 self._go_on()
 
         reply.addCallback(done)
+        if size > _SMALL and self._current is not None:
+            self._close_if_full()
 
     def _track(self, opcode: int, number: int, reply: Deferred[bytes], size: int) -> None:
         """Version 2: the reply goes out whenever it is there."""
         self._running[number] = reply
-        self.held += size
+        self._buffered.in_work += size
+        if size > _SMALL:
+            self._count()
 
         def done(payload: bytes) -> None:
             self._running.pop(number, None)
-            self.held -= size
+            self._buffered.in_work -= size
+            if self._buffered.counted:
+                self._count()
             if not self._closing:
                 self._reply(opcode, number, payload)
 
@@ -260,8 +306,10 @@ class KernelConnection(FrameProtocol):
     def _go_on(self) -> None:
         """Serve what waits, as far as it goes."""
         while self._inbox and not self._is_held() and not self._closing:
-            waiting, self._inbox = self._inbox, deque()
+            waiting, self._inbox, self._buffered.queued = self._inbox, deque(), 0
             self._serve(iter(waiting))
+        if self._buffered.counted:
+            self._count()
         if not self._inbox and not self.congested:
             self.resume_reading()
 
@@ -277,6 +325,8 @@ class KernelConnection(FrameProtocol):
     def drained(self) -> None:
         """The peer has read everything: go on."""
         super().drained()
+        if self._buffered.counted:
+            self._count()
         if not self._closing:
             self._go_on()
 
@@ -375,6 +425,8 @@ class KernelConnection(FrameProtocol):
 
         @param now: seconds, monotonic.
         """
+        if self._buffered.counted:
+            self._count()
         mark = (self.received, self.unsent, bool(self.decoder.pending))
         if mark != self._seen:
             self._seen = mark

@@ -8,7 +8,7 @@ __all__ = ["ConnectionLimits"]
 
 
 class ConnectionLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Bounds for each connection."""
+    """Bounds for each connection, and for all of them."""
 
     max_payload: int = 1 << 20
     """Bytes of a request's payload, inclusive; a larger one gets an error and a close."""
@@ -30,8 +30,13 @@ class ConnectionLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """Bytes of replies that may wait for an agent, over all its connections; the
     connection that takes it past that is cut off. LOGS with `follow` waits while a
     quarter of it does."""
+    all_buffers: int = 512 << 20
+    """Bytes of requests and unread replies that wait on all connections: past it, or past a
+    family's share of them, the connection that takes it there is closed, and a request in work
+    (version 2) gets `limit_exceeded`."""
     max_connections: int = 4096
-    """Connections in all; one more gets an error and a close. Less where the process
+    """Connections in all; one more, or one past a family's share of them, gets an error and a
+    close. Less where the process
     may not have as many descriptors (RLIMIT_NOFILE): a quarter of them is kept."""
     max_connections_per_agent: int = 64
     """Connections of one spawned agent, or of one guest's user id; one more gets an

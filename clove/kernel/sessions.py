@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from clove.errors import LimitExceeded, NotFound, PermissionDenied
 from clove.kernel.authority import may_resume
+from clove.kernel.buffers import shared_buffers
 from clove.kernel.principal import Kind, Principal
+from clove.kernel.shares import OPERATORS, Shares
 from clove.policy import Level, for_level
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from clove.kernel.connection import KernelConnection
     from clove.kernel.connection_limits import ConnectionLimits
     from clove.kernel.registry import Registry
+    from clove.kernel.shares import ShareLimits
     from clove.sandbox.interface import IView
 
 __all__ = ["RESUME_SECONDS", "Peer", "Sessions", "peer_of"]
@@ -69,6 +72,7 @@ class Sessions:
 
     @ivar clock: the kernel's.
     @ivar connections: the open ones, with the user id at the other end.
+    @ivar buffers: bytes that wait on connections, of each family.
     @ivar agent_of: gives the spawned agent that a process belongs to, if any.
     @ivar opened, closed: called with a principal that comes or is gone for good.
     """
@@ -84,6 +88,7 @@ class Sessions:
         agent_of: Callable[[int], Principal | None],
         opened: Callable[[Principal], None],
         closed: Callable[[Principal], None],
+        shares: ShareLimits | None = None,
     ) -> None:
         self.clock = clock
         self._registry = registry
@@ -96,6 +101,11 @@ class Sessions:
         self._tokens: dict[str, tuple[Principal, int]] = {}  # with the user id
         self._leaving: dict[int, IDelayedCall] = {}
         self.connections: dict[KernelConnection, int] = {}
+        self.buffers = shared_buffers(limits, shares)
+        most, field = limits.max_connections, "limits.connection.max_connections"
+        # What is kept for operators has a field of its own: operator_connections.
+        self._places = Shares("connections", field, most, shares, reserve=False)
+        self._stays = Shares("identities to resume", field, most, shares)
 
     def accept(self, connection: KernelConnection) -> Principal:
         """Who a new connection is.
@@ -108,11 +118,12 @@ class Sessions:
         if principal is None:
             principal = self._agent_of(peer.pid)
         if principal is not None:
-            self._check_room(principal.connections, operator=False)
+            self._check_room(principal.connections, principal.family)
         else:
             principal = self._outsider(peer)
         principal.connections += 1
         self.connections[connection] = peer.uid
+        self._places.add(principal.family)
         return principal
 
     def siblings(self, connection: KernelConnection) -> list[KernelConnection]:
@@ -128,9 +139,9 @@ class Sessions:
             if connection.principal is principal:
                 connection.close()
 
-    def _check_room(self, have: int, *, operator: bool) -> None:
+    def _check_room(self, have: int, family: int) -> None:
         """@param have: connections that this agent, or this guest's user, has already."""
-        limits = self._limits
+        limits, operator = self._limits, family == OPERATORS
         kept = 0 if operator else min(limits.operator_connections, limits.max_connections // 4)
         room = limits.max_connections - kept
         if len(self.connections) >= room:
@@ -143,6 +154,9 @@ class Sessions:
                 f"you have {have} connections already",
                 hint="close some, or share one between threads",
             )
+        refusal = self._places.refusal(family)
+        if refusal is not None:
+            raise refusal
 
     def _outsider(self, peer: Peer) -> Principal:
         operator = peer.uid in (0, os.geteuid())
@@ -153,12 +167,13 @@ class Sessions:
                 hint="its operator can add the user id to [access] in the configuration",
             )
         have = 0 if operator else sum(uid == peer.uid for uid in self.connections.values())
-        self._check_room(have, operator=operator)
+        family = OPERATORS if operator else -peer.uid
+        self._check_room(have, family)
         principal = Principal(
             self._registry.new_id(),
             Kind.OPERATOR if operator else Kind.GUEST,
             for_level(Level.UNRESTRICTED if operator else self._grants[peer.uid]),
-            family=-peer.uid,
+            family=family,
             view=self._host if operator else None,
             cwd=_working_directory(peer.pid),
         )
@@ -193,6 +208,7 @@ class Sessions:
         ):
             raise NotFound("nothing to resume: the token is unknown or too old")
         self._leaving.pop(earlier.agent_id).cancel()
+        self._stays.give(earlier.family)
         del self._tokens[token]
         self._drop(mine, "")
         earlier.connections += 1
@@ -201,13 +217,15 @@ class Sessions:
     def release(self, connection: KernelConnection, token: str) -> None:
         """A connection is gone; its principal too, at once or after a minute."""
         if self.connections.pop(connection, None) is not None:
+            self._places.give(connection.principal.family)
             self._drop(connection.principal, token)
 
     def _drop(self, principal: Principal, token: str) -> None:
         principal.connections -= 1
         if principal.kind is Kind.AGENT or principal.connections > 0:
             return
-        if token and len(self._leaving) < self._limits.max_connections:
+        if token and self._stays.refusal(principal.family) is None:
+            self._stays.add(principal.family)
             self._leaving[principal.agent_id] = self.clock.callLater(
                 RESUME_SECONDS, self._end, principal, token
             )
@@ -215,7 +233,8 @@ class Sessions:
             self._end(principal, token)
 
     def _end(self, principal: Principal, token: str) -> None:
-        self._leaving.pop(principal.agent_id, None)
+        if self._leaving.pop(principal.agent_id, None) is not None:
+            self._stays.give(principal.family)
         self.forget(token)
         self._registry.remove(principal)
         self._closed(principal)

@@ -163,6 +163,7 @@ class Parts:
             agent_of=self._finder.of_process,
             opened=self._opened,
             closed=self._closed,
+            shares=limits.shares,
         )
         self._dispatcher = Dispatcher(self.kernel, TABLE, warnings=limits.connection.warnings)
 

@@ -120,8 +120,11 @@ def test_some_connections_are_kept_for_operators(monkeypatch: pytest.MonkeyPatch
     first = Peer(limits)
     first.sessions._grants = {4242: Level.STANDARD, 4343: Level.STANDARD}
     guests(monkeypatch, 4242)
-    for _ in range(5):
+    for _ in range(4):
         assert Peer(limits, first.sessions).connection.principal.kind is Kind.GUEST
+    assert "your family" in json.loads(Peer(limits, first.sessions).hears()[0][1])["error"]
+    guests(monkeypatch, 4343)
+    assert Peer(limits, first.sessions).connection.principal.kind is Kind.GUEST
     refused = Peer(limits, first.sessions)
     assert json.loads(refused.hears()[0][1])["code"] == "limit_exceeded"
     monkeypatch.undo()
