@@ -18,6 +18,7 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 
 from clove.errors import CloveError, Unavailable
+from clove.kernel.agents.degraded import what_is_missing
 from clove.kernel.agents.exhaustion import Watch
 from clove.kernel.agents.exposure import NOTHING, Exposure, Wish, wish
 from clove.kernel.agents.interpreter import find_python
@@ -362,9 +363,7 @@ def report(sandbox: Any, cgroup: AgentCgroup | None) -> dict[str, Any]:
             cpu_quota="cpu" in cgroup.applied,
             pids_limit="pids" in cgroup.applied,
         )
-    if not isolation.degraded_reason and not isolation.fully_isolated:
-        missing = [] if isolation.namespaces.get("user") else ["namespaces"]
-        if not isolation.memory_limit:
-            missing.append("cgroup v2 controllers (limits are rlimits of each process)")
-        isolation = replace(isolation, degraded_reason="without " + ", ".join(missing))
+    missing = what_is_missing(isolation, sandbox.spec.rlimits)
+    reasons = (isolation.degraded_reason, missing)
+    isolation = replace(isolation, degraded_reason="; ".join(filter(None, reasons)))
     return dict(isolation.to_wire())
