@@ -16,7 +16,7 @@ from pathlib import Path
 
 import clove
 from bench.servers import Unavailable
-from clove.kernel.agents.interpreter import find_python
+from clove.kernel.agents.interpreter import own_interpreter
 from clove.kernel.agents.plan import Host, plan, settle_limits
 from clove.kernel.agents.settings import AgentLimits
 from clove.messages.agents import SpawnRequest
@@ -45,15 +45,13 @@ def command_line(place: Path, script: Path, socket: str) -> list[str]:
     bounds = AgentLimits()
     host = Host(os.path.dirname(clove.__file__), frozenset(), False, {}, "/")
     request = SpawnRequest(name="bench", script=str(script))
-    python, prefixes = find_python(None)
     spec = plan(
         request,
         0,
         host=host,
         limits=settle_limits(None, bounds),
         bounds=bounds,
-        python=python,
-        prefixes=prefixes,
+        interpreter=own_interpreter(),
         script=str(script),
         script_copy=str(script),
         home=str(home),

@@ -13,6 +13,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred, ensureDeferred
@@ -21,7 +22,9 @@ from twisted.internet.task import react
 
 import clove
 from clove.errors import CloveError, IsolationUnavailable
-from clove.kernel.agents.interpreter import find_python
+from clove.kernel.agents.finding import Sender, find_interpreter
+from clove.kernel.agents.interpreter import Interpreter
+from clove.kernel.agents.pinned import Pinned
 from clove.kernel.agents.plan import Host, own_uid, plan, settle_limits
 from clove.kernel.agents.profile import Profile, Throwaway
 from clove.kernel.agents.settings import AgentLimits
@@ -34,6 +37,7 @@ from clove.kernel.threads import Threads
 from clove.messages.agents import SpawnRequest
 from clove.policy import parse
 from clove.sandbox.environment import public_environment
+from clove.sandbox.host import HostView
 from clove.sandbox.launcher import Launcher
 from clove.sandbox.spec import REPORTED, Isolation
 
@@ -150,7 +154,8 @@ class Checkup:
         )
         gateway = gateways.open(principal, trial.log)
         try:
-            places = await self._threads.run(self._places, port)
+            interpreter = await self._interpreter()
+            places = await self._threads.run(self._places, interpreter, port)
             made = places.running(LIBRARY, json.dumps(words))
             sandbox = await self._launcher.launch(made.spec, trial.take, None, gateway.adopt)
             sandbox.done.addCallback(trial.ended)
@@ -162,7 +167,11 @@ class Checkup:
             gateway.close()
         return sandbox.isolation, trial.outcomes(len(words))
 
-    def _places(self, port: int | None) -> Throwaway:
+    async def _interpreter(self) -> Interpreter:
+        view = HostView(self._threads, self._launcher, os.getcwd())
+        return await find_interpreter(view, Sender(), self._threads, self._python)
+
+    def _places(self, interpreter: Interpreter, port: int | None) -> Throwaway:
         """A default agent's, with neither socket nor cgroup. Blocking."""
         bounds = AgentLimits()
         host = Host(LIBRARY, frozenset(), self._root, public_environment(os.environ), "/")
@@ -171,15 +180,13 @@ class Checkup:
         if uid is not None:
             _give(self._home, uid)
         script = os.path.join(LIBRARY, "sandbox", "attempt.py")
-        python, prefixes = find_python(self._python)
         spec = plan(
             SpawnRequest(name="doctor", script=script, network=port is not None),
             0,
             host=host,
             limits=limits,
             bounds=bounds,
-            python=python,
-            prefixes=prefixes,
+            interpreter=interpreter,
             script=script,
             script_copy=script,
             home=self._home,
@@ -187,6 +194,12 @@ class Checkup:
             cgroup_procs=None,
             egress=(port,) if port is not None else (),
         )
+        pinned = Pinned()
+        try:
+            pinned.take(interpreter.parts, as_found=True)
+        finally:
+            pinned.close()  # this is the operator's own process
+        spec = replace(spec, binds=(*spec.binds, *pinned.binds))
         return Profile(spec, spec.binds, None, limits).again(None)
 
 

@@ -15,6 +15,7 @@ from clove.sandbox.environment import public_environment
 from clove.sandbox.faults import fault
 from clove.sandbox.interface import Command, IFile, IRunning, IView, Output
 from clove.sandbox.openat2 import BadPath, Held, resolve
+from clove.sandbox.spec import OnHost
 
 __all__ = ["HostFile", "HostLauncher", "HostView", "kept"]
 
@@ -130,6 +131,10 @@ class HostView:
 
         found = kept(self._threads.run(call), Held.close)
         return found.addCallback(lambda held: HostFile(self._threads, held, path))
+
+    def on_host(self, path: str) -> OnHost:
+        """The path itself. @see: L{IView.on_host}."""
+        return OnHost(path, True)
 
     def run(self, command: Command, output: Output) -> Deferred[IRunning]:
         """Start a command on the host. @see: L{IView.run}."""

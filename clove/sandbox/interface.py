@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
+from clove.sandbox.spec import OnHost
+
 __all__ = ["Command", "ExitStatus", "IFile", "IRunning", "ISandbox", "IView", "Output"]
 
 Output = Callable[[int, bytes], None]
@@ -94,6 +96,12 @@ class IView(Interface):
         @raise NotFound: even its directory is missing.
         @raise InvalidRequest: no path at all.
         @raise PermissionDenied: by the operating system, or a magic link.
+        """
+
+    def on_host(path: str) -> OnHost | None:
+        """Where what is at a real path of this view lies on the host, by the view's mounts.
+
+        @return: None: the view has it to itself, as its private /tmp.
         """
 
     def run(command: Command, output: Output) -> Deferred[IRunning]:

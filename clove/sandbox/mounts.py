@@ -57,18 +57,23 @@ def follow_host() -> None:
     syscalls.mount("none", "/", "", MS_REC | MS_SLAVE)
 
 
-def copy(source: str, attributes: int) -> int:
+def copy(source: str, attributes: int, identity: tuple[int, int] | None = None) -> int:
     """A detached copy of everything mounted at a host path.
 
     It is private also where the host's mounts are shared: what is mounted upon it
     would else show on the host, and what the host mounts later, without these
     attributes, in the copy.
 
-    @raise OSError: ELOOP where a part of the path is a symbolic link.
+    @param identity: device and inode number of what must be there.
+    @raise OSError: ELOOP where a part of the path is a symbolic link, ESTALE where
+        something else is there.
     """
     try:
         place = syscalls.openat2(syscalls.AT_FDCWD, source, os.O_PATH, NO_LINKS)
         try:
+            facts = os.fstat(place)
+            if identity is not None and identity != (facts.st_dev, facts.st_ino):
+                raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
             tree = syscalls.open_tree("", dir_fd=place)
         finally:
             os.close(place)

@@ -227,8 +227,9 @@ def bound(bind: Mapping[str, Any]) -> int:
     """
     if "tree" in bind:
         return int(bind["tree"])
+    identity = bind.get("identity")
     try:
-        return mounts.copy(bind["source"], attributes(bind))
+        return mounts.copy(bind["source"], attributes(bind), identity and tuple(identity))
     except FileNotFoundError:
         if bind["optional"]:
             return -1

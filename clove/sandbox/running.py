@@ -29,7 +29,7 @@ from clove.sandbox.pidfd import ProcessHandle
 from clove.sandbox.refusals import not_sent, path_refused, program_refused
 from clove.sandbox.remote import RemoteCommand, RemoteFile
 from clove.sandbox.requests import Requests
-from clove.sandbox.spec import Isolation, SandboxSpec
+from clove.sandbox.spec import Isolation, OnHost, SandboxSpec, on_host
 
 __all__ = ["Process", "Sandbox"]
 
@@ -232,6 +232,12 @@ class Sandbox:
     def resolve(self, path: str) -> Deferred[IFile]:
         """Hold what a path leads to inside. @see: L{IView.resolve}."""
         return Deferred.fromCoroutine(self._resolve(path))
+
+    def on_host(self, path: str) -> OnHost | None:
+        """Where something inside comes from. @see: L{IView.on_host}."""
+        if "mnt" not in self.spec.namespaces:
+            return OnHost(path, True)
+        return on_host(self.spec.binds, path)
 
     async def _resolve(self, path: str) -> IFile:
         self._check_alive()

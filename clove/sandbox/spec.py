@@ -7,11 +7,12 @@ parts of the standard library, reads the same JSON as a plain mapping.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import os.path
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-__all__ = ["NAMESPACES", "Bind", "Isolation", "SandboxSpec"]
+__all__ = ["NAMESPACES", "Bind", "Isolation", "OnHost", "SandboxSpec", "on_host"]
 
 NAMESPACES: Final = ("user", "pid", "mnt", "net", "ipc", "uts", "cgroup", "time")
 """Kinds of namespaces (namespaces(7)) that a spec may name."""
@@ -28,6 +29,7 @@ class Bind:
     @ivar target: absolute path inside.
     @ivar optional: leave it out when the host has no such path.
     @ivar noexec: nothing in it can be executed, nor mapped to be (mount(8)).
+    @ivar identity: device and inode number of what the source must be when it is mounted.
     """
 
     source: str
@@ -35,10 +37,44 @@ class Bind:
     writable: bool = False
     optional: bool = False
     noexec: bool = False
+    identity: tuple[int, int] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The mapping that is read inside."""
         return {name: getattr(self, name) for name in self.__slots__}
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> Bind:
+        """The bind again.
+
+        @raise TypeError: unknown fields.
+        """
+        identity = fields.get("identity")
+        return cls(**{**fields, "identity": None if identity is None else tuple(identity)})
+
+
+class OnHost(NamedTuple):
+    """Where what a sandbox has at a path lies on the host.
+
+    @ivar writable: the sandbox may write there.
+    """
+
+    path: str
+    writable: bool
+
+
+def on_host(binds: Iterable[Bind], path: str) -> OnHost | None:
+    """Where a real path inside comes from; None: it is the sandbox's own. Pure.
+
+    @param binds: in the order in which they are mounted: the last one hides the others.
+    """
+    if not path.startswith("/") or os.path.normpath(path) != path:
+        return None
+    found = None
+    for bind in binds:
+        if path == bind.target or path.startswith(f"{bind.target}/"):
+            found = OnHost(bind.source + path[len(bind.target) :], bind.writable)
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +169,7 @@ class SandboxSpec:
         known = dict(fields)
         known["argv"] = tuple(known.get("argv", ()))
         known["namespaces"] = frozenset(known.get("namespaces", ()))
-        known["binds"] = tuple(Bind(**bind) for bind in known.get("binds", ()))
+        known["binds"] = tuple(map(Bind.from_json, known.get("binds", ())))
         if known.get("egress") is not None:
             known["egress"] = tuple(known["egress"])
         if known.get("executables") is not None:

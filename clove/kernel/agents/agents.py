@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
     from clove.kernel.agents.exposure import Grants
+    from clove.kernel.agents.interpreter import Interpreter
     from clove.kernel.agents.logbook import Logbook
     from clove.kernel.agents.settings import AgentLimits
     from clove.kernel.registry import Registry
@@ -40,9 +41,11 @@ class Script(Protocol):
     """A script that was found.
 
     @ivar path: absolute, as its parent sees it.
+    @ivar interpreter: what runs it.
     """
 
     path: str
+    interpreter: Interpreter
 
     def load(self) -> bytes:
         """Its bytes. Blocking.

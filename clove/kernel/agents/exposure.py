@@ -20,7 +20,9 @@ from clove.policy.paths import within
 from clove.sandbox.spec import Bind, SandboxSpec
 
 __all__ = [
+    "NEVER",
     "NOTHING",
+    "OWN",
     "Cover",
     "Exposure",
     "Grants",

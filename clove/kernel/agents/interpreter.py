@@ -1,82 +1,105 @@
-"""Which Python runs an agent, and what of the host it needs. Blocking."""
+"""Which Python runs an agent, and what a sandbox must have for it.
+
+Of an installation or a virtual environment a sandbox gets the directories that are
+Python's, never the directory that they are in: `~/.local` is an installation's prefix
+as well, and holds much else.
+"""
 
 from __future__ import annotations
 
 import functools
 import os
-import shutil
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
 
-from clove.errors import InvalidRequest, NotFound
+from clove.sandbox.layout import TOP
+from clove.sandbox.spec import Bind
 
-__all__ = ["find_python"]
+__all__ = [
+    "CONFIG",
+    "CONFIG_BYTES",
+    "OF_ENVIRONMENT",
+    "OF_INSTALLATION",
+    "Interpreter",
+    "Part",
+    "home_of",
+    "in_system",
+    "own_interpreter",
+]
+
+CONFIG: Final = "pyvenv.cfg"
+CONFIG_BYTES: Final = 64 << 10
+"""Bytes that a pyvenv.cfg may have."""
+OF_INSTALLATION: Final = ("bin", "lib", "lib64", "libexec", "include", "ssl")
+OF_ENVIRONMENT: Final = (CONFIG, "bin", "lib", "lib64", "include")
+"""What is mounted of a prefix, as far as it is there and no link."""
+_SYSTEM: Final = ("/usr", *TOP)
 
 
-def find_python(asked: str | None) -> tuple[str, list[str]]:
-    """An interpreter's absolute path, and the directories that it needs to run.
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A directory or file of an interpreter that somebody named.
 
-    Blocking. The kernel's own does not change while it runs.
-
-    @raise NotFound: there is no such program.
-    @raise InvalidRequest: it is not an interpreter in a usual place.
+    @ivar source: its path on the host, without links.
+    @ivar target: its path for the one who named it, and in the new sandbox.
+    @ivar identity: device and inode number, as they were when it was found.
     """
-    return _examined(asked) if asked else _own()
+
+    source: str
+    target: str
+    directory: bool
+    identity: tuple[int, int]
+
+
+def _anybody(path: str) -> None:
+    """Allow it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interpreter:
+    """A Python for one agent.
+
+    @ivar program: its path, in the new sandbox or on the host.
+    @ivar real: the same without links.
+    @ivar binds: what it needs of the kernel's own interpreter.
+    @ivar parts: what it needs else; looked at anew for each start.
+    @ivar check: raises if whoever named it may not read a path (any more).
+    """
+
+    program: str
+    real: str
+    binds: tuple[Bind, ...] = ()
+    parts: tuple[Part, ...] = ()
+    check: Callable[[str], None] = _anybody
+
+
+def in_system(path: str) -> bool:
+    """Does it lie in what every sandbox has of the host's system?"""
+    return any(path == place or path.startswith(f"{place}/") for place in _SYSTEM)
 
 
 @functools.cache
-def _own() -> tuple[str, list[str]]:
-    return _examined(None)
+def own_interpreter() -> Interpreter:
+    """The kernel's own, which does not change while it runs. Blocking."""
+    real = os.path.realpath(sys.executable)
+    prefixes = {sys.prefix, sys.base_prefix, os.path.dirname(os.path.dirname(real))}
+    places = sorted(os.path.realpath(one) for one in prefixes)
+    found = [path for place in places if not in_system(place) for path in _parts(place)]
+    return Interpreter(sys.executable, real, tuple(Bind(path, path) for path in found))
 
 
-def _examined(asked: str | None) -> tuple[str, list[str]]:
-    program = shutil.which(asked) if asked else sys.executable
-    if program is None or not os.path.isabs(program):
-        raise NotFound(
-            f"no such interpreter: {asked!r}", hint="give an absolute path, or leave python out"
-        )
-    prefixes = {_prefix(program), _prefix(os.path.realpath(program))}
-    if program == sys.executable:
-        prefixes |= {sys.prefix, sys.base_prefix}
-    else:
-        prefixes |= _base_prefixes(program)
-    wanted = sorted(os.path.realpath(prefix) for prefix in prefixes)
-    return program, [path for path in wanted if not _in_system(path)]
+def _parts(prefix: str) -> list[str]:
+    venv = os.path.isfile(f"{prefix}/{CONFIG}")
+    paths = [f"{prefix}/{name}" for name in (OF_ENVIRONMENT if venv else OF_INSTALLATION)]
+    return [path for path in paths if os.path.exists(path) and not os.path.islink(path)]
 
 
-def _prefix(program: str) -> str:
-    """The directory above `bin`, which must hold nothing but an installation.
-
-    @raise InvalidRequest: there is no such directory.
-    """
-    directory = os.path.dirname(program)
-    prefix = os.path.dirname(directory)
-    library = os.path.join(prefix, "lib")
-    venv = os.path.exists(os.path.join(prefix, "pyvenv.cfg"))
-    if _in_system(prefix) or venv:
-        return prefix
-    if os.path.basename(directory) == "bin" and os.path.isdir(library):
-        names = os.listdir(library)
-        if any(name.startswith("python") for name in names):
-            return prefix
-    raise InvalidRequest(
-        f"{program} does not lie in the bin directory of a Python installation",
-        hint="use the interpreter of a virtual environment or of the system",
-    )
-
-
-def _base_prefixes(program: str) -> set[str]:
-    """For a virtual environment: where its base installation lies."""
-    config = os.path.join(os.path.dirname(os.path.dirname(program)), "pyvenv.cfg")
-    try:
-        with open(config, encoding="utf-8") as file:
-            for line in file:
-                key, _, value = line.partition("=")
-                if key.strip() == "home":
-                    return {_prefix(os.path.join(value.strip(), "python"))}
-    except FileNotFoundError:
-        pass
-    return set()
-
-
-def _in_system(path: str) -> bool:
-    return path == "/" or path == "/usr" or path.startswith("/usr/")
+def home_of(config: bytes) -> str | None:
+    """Where a virtual environment's base installation has its programs (venv's `home`). Pure."""
+    for line in config.decode("utf-8", "surrogateescape").splitlines():
+        key, _, value = line.partition("=")
+        if key.strip().lower() == "home":
+            return value.strip()
+    return None

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import os
-import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -21,7 +20,8 @@ from clove.errors import CloveError, Unavailable
 from clove.kernel.agents.degraded import what_is_missing
 from clove.kernel.agents.exhaustion import Watch
 from clove.kernel.agents.exposure import NOTHING, Exposure, Wish, wish
-from clove.kernel.agents.interpreter import find_python
+from clove.kernel.agents.interpreter import Interpreter, own_interpreter
+from clove.kernel.agents.pinned import Pinned
 from clove.kernel.agents.plan import (
     Host,
     Limits,
@@ -33,7 +33,7 @@ from clove.kernel.agents.plan import (
     settle_limits,
 )
 from clove.kernel.agents.profile import Profile, Throwaway, on_host
-from clove.kernel.agents.survey import Keepsakes, expose
+from clove.kernel.agents.showing import Showing, in_workspace
 from clove.kernel.principal import Kind
 from clove.kernel.threads import to_the_end
 from clove.policy import ports_named
@@ -64,14 +64,12 @@ OWN_PROCESSES = 2
 class _Furnished:
     """An agent's directories, and what is in them.
 
-    @ivar python: its interpreter.
-    @ivar prefixes: directories that the interpreter needs.
+    @ivar interpreter: what runs its script.
     @ivar script: where its script came from.
     @ivar is_text: the script is not an archive or compiled code, which python runs as well.
     """
 
-    python: str
-    prefixes: list[str]
+    interpreter: Interpreter
     script: str
     workspace: Workspace
     is_text: bool
@@ -103,7 +101,8 @@ class Places:
         self._bounds = bounds
         self._listen = listen
         self._gateways = gateways
-        self._kept = kept  # files that no agent may change
+        self._own = own_interpreter()
+        self._showing = Showing(state_dir, bounds, host.library, self._own, kept)
         self._workspaces: dict[int, Workspace] = {}
         self._cgroup_of: dict[int, AgentCgroup] = {}
         self._closers: dict[int, Callable[[], Deferred[Any]]] = {}
@@ -116,8 +115,8 @@ class Places:
         return self._lanes.get(agent_id, self._threads)
 
     def common(self) -> SandboxSpec:
-        """What all agents under the kernel's own interpreter have in common. Blocking."""
-        return common_spec(self._host, *find_python(None))
+        """What all agents under the kernel's own interpreter have in common."""
+        return common_spec(self._host, self._own)
 
     def check(self, request: SpawnRequest) -> Limits:
         """Refuse a request that cannot be met here; see L{check_request}."""
@@ -155,8 +154,7 @@ class Places:
             host=self._host,
             limits=limits,
             bounds=self._bounds,
-            python=furnished.python,
-            prefixes=furnished.prefixes,
+            interpreter=furnished.interpreter,
             script=furnished.script,
             script_copy=workspace.script,
             home=workspace.home,
@@ -172,7 +170,20 @@ class Places:
         async def launch(agent: Agent) -> ISandbox:
             principal.view = None  # of the run before: what the next one asks waits for its own
             wished = wish(principal.permissions, principal.grants or NOTHING)
-            exposure = await self._expose(threads, wished, spec)
+            blocked, first = principal.permissions.blocked_paths, not agent.restarts
+            pinned = Pinned()
+            try:
+                placed, exposure = await self._showing.look(
+                    threads, wished, blocked, spec, furnished.interpreter, pinned, first=first
+                )
+                made = exposure.apply(placed)
+                return await start(agent, wished, made, exposure)
+            finally:
+                pinned.close()
+
+        async def start(
+            agent: Agent, wished: Wish, made: SandboxSpec, exposure: Exposure
+        ) -> ISandbox:
             watch = None
             if cgroup is not None:
                 if agent.restarts:  # it may have been paused when it ended
@@ -181,7 +192,7 @@ class Places:
                 if agent.restarts:
                     await watch.begin()
             gateway = self._gateways.open(principal, lambda line: agent.logbook.take(2, line))
-            sandbox, made = None, exposure.apply(spec)
+            sandbox = None
             child = self._unborn.pop(agent_id, None)
             if child is None and warm and agent.restarts:
                 child = await self._launcher.fork(cgroup)
@@ -244,13 +255,13 @@ class Places:
         child = self._unborn.get(agent_id)
 
         def furnish() -> _Furnished:
-            python, prefixes = find_python(request.python)
             source = script.load()
-            workspace.create(source, uid, self._state_dir.take_spare())
+            places = in_workspace(script.interpreter) if request.sandboxed else {}
+            workspace.create(source, uid, self._state_dir.take_spare(), places)
             if child is not None:
                 child.open_ahead(own_binds(workspace.script, workspace.home, workspace.socket))
             is_text = b"\0" not in source
-            return _Furnished(python, prefixes, script.path, workspace, is_text)
+            return _Furnished(script.interpreter, script.path, workspace, is_text)
 
         try:
             return await to_the_end(self._lane(agent_id).run(furnish))
@@ -274,23 +285,6 @@ class Places:
         self._lanes[number] = threads
         cgroup = await self._make_cgroup(number, profile.limits)
         return await threads.run(profile.again, cgroup)
-
-    async def _expose(self, threads: Threads, wished: Wish, spec: SandboxSpec) -> Exposure:
-        """What of the host to mount, as it is now.
-
-        @raise CloveError: see L{expose}.
-        """
-        if wished == Wish():
-            return Exposure()
-        bounds, state_dir = self._bounds, self._state_dir
-        keepsakes = Keepsakes(
-            secret=(state_dir.path,),
-            fixed=(self._host.library, sys.prefix, sys.base_prefix, *self._kept),
-            blank_directory=state_dir.blank_directory,
-            blank_file=state_dir.blank_file,
-        )
-        limits = {"mounts": bounds.exposed_mounts, "entries": bounds.exposed_entries}
-        return await threads.run(expose, wished, spec, keepsakes, **limits)
 
     async def _seat(self, agent_id: int, limits: Limits, *, warm: bool) -> AgentCgroup | None:
         """An agent's cgroup, and where it starts warm the process that is to become it."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os.path
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from clove.errors import InvalidRequest, IsolationUnavailable, LimitExceeded
+from clove.kernel.agents.interpreter import Interpreter
 from clove.kernel.agents.settings import AgentLimits
 from clove.messages.agents import LimitsRequest, SpawnRequest
 from clove.sandbox.spec import NAMESPACES, Bind, SandboxSpec
@@ -149,20 +150,19 @@ def _inside(host: Host) -> dict[str, str]:
     return base
 
 
-def common_spec(host: Host, python: str, prefixes: Iterable[str]) -> SandboxSpec:
+def common_spec(host: Host, interpreter: Interpreter) -> SandboxSpec:
     """What all sandboxed agents under one interpreter have in common."""
     return SandboxSpec(
-        argv=(python,),
+        argv=(interpreter.program,),
         env={**_inside(host), "PYTHONPATH": LIBRARY_INSIDE},
         namespaces=ALL,
         hostname=HOSTNAME,
-        binds=_common_binds(host, prefixes),
+        binds=_common_binds(host, interpreter),
     )
 
 
-def _common_binds(host: Host, prefixes: Iterable[str]) -> tuple[Bind, ...]:
-    library = Bind(host.library, f"{LIBRARY_INSIDE}/clove")
-    return (*(Bind(prefix, prefix) for prefix in prefixes), library)
+def _common_binds(host: Host, interpreter: Interpreter) -> tuple[Bind, ...]:
+    return (*interpreter.binds, Bind(host.library, f"{LIBRARY_INSIDE}/clove"))
 
 
 def own_binds(script_copy: str, home: str, socket: str) -> tuple[Bind, ...]:
@@ -186,8 +186,7 @@ def plan(
     host: Host,
     limits: Limits,
     bounds: AgentLimits,
-    python: str,
-    prefixes: Iterable[str],
+    interpreter: Interpreter,
     script: str,
     script_copy: str,
     home: str,
@@ -197,8 +196,7 @@ def plan(
 ) -> SandboxSpec:
     """The sandbox that a request describes.
 
-    @param python: absolute path of the interpreter.
-    @param prefixes: directories that the interpreter needs.
+    @param interpreter: its parts are left to each start.
     @param script: its real path on the host, for an unsandboxed agent.
     @param script_copy: the kernel's copy of it, for a sandboxed one.
     @param home: the agent's workspace on the host.
@@ -209,6 +207,7 @@ def plan(
     rlimits = _rlimits(request, limits, bounds, host)
     procs = (cgroup_procs,) if cgroup_procs is not None else ()
     name = script_copy.rpartition("/")[2]
+    python = interpreter.program
     if not request.sandboxed:
         argv = (python, script, socket, *(request.args or ()))
         return SandboxSpec(
@@ -222,7 +221,7 @@ def plan(
             allow_degraded=request.allow_degraded,
         )
     binds = [
-        *_common_binds(host, prefixes),
+        *_common_binds(host, interpreter),
         *own_binds(script_copy, home, socket),
     ]
     uid = own_uid(agent_id, host, bounds)

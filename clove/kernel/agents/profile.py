@@ -88,13 +88,18 @@ class Profile:
         A path of the host that is gone is left out. Blocking.
         """
         own = frozenset(bind.target for bind in self.own)
-        binds = (b for b in self.spec.binds if b.target in own or os.path.lexists(b.target))
+        binds = (b for b in self.spec.binds if b.target in own or os.path.lexists(_place(b)))
         procs = (cgroup.procs_path,) if cgroup is not None else ()
         return Throwaway(
             _anonymous(replace(self.spec, binds=tuple(binds)), procs),
             self.fallback and _anonymous(self.fallback, procs),
             cgroup,
         )
+
+
+def _place(bind: Bind) -> str:
+    """Where on the host it shows; a part of an interpreter may have another path inside."""
+    return bind.source if bind.identity is not None else bind.target
 
 
 def _anonymous(spec: SandboxSpec, procs: tuple[str, ...]) -> SandboxSpec:

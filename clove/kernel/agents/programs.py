@@ -43,31 +43,34 @@ class _Found(NamedTuple):
     links: int
 
 
-def guard_programs(programs: Programs, spec: SandboxSpec, blank_file: str, *, mounts: int) -> Guard:
+def guard_programs(
+    programs: Programs, spec: SandboxSpec, blank_file: str, *, mounts: int, interpreter: str = ""
+) -> Guard:
     """What is to be covered and what stays executable, as the host is now.
 
     @param spec: the whole sandbox without it.
     @param mounts: limit of covers.
+    @param interpreter: its real path inside; by default what the spec runs.
     @raise IsolationUnavailable: more would have to be covered.
     """
     if programs == EVERY_PROGRAM or "mnt" not in spec.namespaces:
         return Guard()
-    survey = _Survey(spec, can_exec=programs.allowed != ())
+    can_exec = programs.allowed != ()
+    survey = _Survey(spec, interpreter or spec.argv[0], can_exec=can_exec)
     return survey.guard(programs, blank_file, mounts)
 
 
 class _Survey:
     """One look at the programs of one sandbox."""
 
-    def __init__(self, spec: SandboxSpec, *, can_exec: bool) -> None:
+    def __init__(self, spec: SandboxSpec, interpreter: str, *, can_exec: bool) -> None:
         self._spec = spec
         self._can_exec = can_exec
         self._binds = sorted(spec.binds, key=lambda bind: len(bind.target), reverse=True)
-        interpreter = spec.argv[0]
         places = [
             *spec.env.get("PATH", "").split(":"),
             *sorted(SYSTEM_DIRECTORIES),
-            os.path.dirname(interpreter),
+            os.path.dirname(spec.argv[0]),
             os.path.dirname(os.path.realpath(interpreter)),
         ]
         real = dict.fromkeys(os.path.realpath(place) for place in places if place[:1] == "/")

@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from clove.errors import InvalidRequest, IsolationUnavailable
+from clove.errors import InvalidRequest, IsolationUnavailable, PermissionDenied
 from clove.kernel.agents.descent import (
     Descent,
     Pattern,
@@ -22,6 +22,7 @@ from clove.kernel.agents.descent import (
     prefix_of,
 )
 from clove.kernel.agents.exposure import (
+    NEVER,
     Cover,
     Exposure,
     Root,
@@ -46,7 +47,7 @@ from clove.policy.paths import blocked_set
 from clove.sandbox import syscalls
 from clove.sandbox.layout import with_system
 from clove.sandbox.mounts import NO_LINKS
-from clove.sandbox.spec import SandboxSpec
+from clove.sandbox.spec import Bind, SandboxSpec
 
 __all__ = ["Keepsakes", "Survey", "expose"]
 
@@ -97,11 +98,20 @@ class _Room:
 
 
 def expose(
-    wished: Wish, spec: SandboxSpec, keepsakes: Keepsakes, *, mounts: int, entries: int
+    wished: Wish,
+    spec: SandboxSpec,
+    keepsakes: Keepsakes,
+    *,
+    mounts: int,
+    entries: int,
+    parts: tuple[Bind, ...] = (),
+    real: str = "",
 ) -> Exposure:
     """What to mount for a wish, as the host is now.
 
     @param spec: the sandbox without it.
+    @param parts: what else it will have of the host, by rules that are those of granted paths.
+    @param real: the real path of its interpreter; by default what the spec runs.
     @param mounts: limit of mounts.
     @param entries: limit of directory entries looked at.
     @raise InvalidRequest: a granted path is missing, a link, or not to be shown.
@@ -109,6 +119,8 @@ def expose(
     @raise PermissionDenied: the operating system does not let the kernel in.
     """
     survey = Survey(wished, with_system(spec), keepsakes, _Room(mounts, entries))
+    for part in parts:
+        survey.admit(part)
     for pattern in wished.write:
         survey.add(pattern, writable=True)
     for pattern in wished.read:
@@ -121,9 +133,11 @@ def expose(
             "most",
             hint="grant or block whole directories, or raise limits.agents.exposed_mounts",
         )
-    whole = with_system(exposure.apply(spec))
+    whole = with_system(exposure.apply(replace(spec, binds=(*spec.binds, *parts))))
     left = mounts - len(exposure.binds)
-    guard = guard_programs(wished.programs, whole, keepsakes.blank_file, mounts=left)
+    guard = guard_programs(
+        wished.programs, whole, keepsakes.blank_file, mounts=left, interpreter=real
+    )
     return replace(exposure, guard=guard)
 
 
@@ -139,6 +153,7 @@ class Survey:
         self._blocked_texts = wished.blocked
         self._pseudo = pseudo_mounts()
         self._roots: list[Root] = []
+        self._parts: list[Root] = []
         self._covers: list[Cover] = []
         self._unguarded: list[str] = []
 
@@ -167,6 +182,23 @@ class Survey:
             self._room.mount(f"allowed path {pattern!r}")
             kept = beneath(path, self._fixed)
             self._roots.append(Root(path, writable and not kept, is_directory))
+
+    def admit(self, part: Bind) -> None:
+        """Judge a part of an interpreter; what is blocked in it will be covered.
+
+        @raise CloveError: it is not to be shown.
+        """
+        path = part.source
+        if path != part.target:
+            return  # of a workspace, which has nothing of the host's
+        if beneath(path, NEVER) or beneath(path, [*self._secret, *self._pseudo]):
+            raise InvalidRequest(f"{path} is the kernel's or the machine's and shown to nobody")
+        blocked = blocked_set(self._blocked_texts).find(path, beneath=True)
+        if blocked is not None:
+            raise PermissionDenied(
+                f"the agent's interpreter needs {path}", rule=f"blocked_paths: {blocked}"
+            )
+        self._parts.append(Root(path, False, look_up(path) == "directory"))
 
     def _matches(
         self, descent: Descent, states: States, path: str, is_directory: bool
@@ -198,7 +230,8 @@ class Survey:
 
         @raise IsolationUnavailable: see L{expose}.
         """
-        roots = [root for root in outermost(self._roots) if root.directory]
+        shown = [*self._roots, *self._parts]
+        roots = [root for root in outermost(shown) if root.directory]
         tops = [root.path for root in roots if not _inside(root.path, roots)]
         writable = [root.path for root in roots if root.writable]
         for path in (*self._pseudo, *bound_sockets(), *self._secret):
@@ -307,7 +340,7 @@ class Survey:
         return arrange(
             self._roots,
             self._covers,
-            kept=dict.fromkeys([*self._fixed, *same]),
+            kept=dict.fromkeys([*self._fixed, *same, *(root.path for root in self._parts)]),
             unguarded=self._unguarded,
             blank_directory=keepsakes.blank_directory,
             blank_file=keepsakes.blank_file,

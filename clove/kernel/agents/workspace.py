@@ -20,6 +20,7 @@ import itertools
 import os
 import queue
 import stat
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from clove.errors import InvalidRequest, IsolationUnavailable, Unavailable
@@ -73,6 +74,14 @@ def _make_directories(root: str) -> None:
     os.mkdir(os.path.join(root, "app"), 0o755)
 
 
+def _make_place(home: str, place: str, *, is_directory: bool) -> None:
+    """Something to mount upon, in a directory that is still ours alone."""
+    path = f"{home}/{place}"
+    os.makedirs(path if is_directory else os.path.dirname(path), mode=0o755, exist_ok=True)
+    if not is_directory:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o444))
+
+
 @dataclass(frozen=True, slots=True)
 class Workspace:
     """One agent's places.
@@ -87,11 +96,19 @@ class Workspace:
     script: str
     socket: str
 
-    def create(self, source: bytes, uid: int | None, spare: str | None = None) -> None:
+    def create(
+        self,
+        source: bytes,
+        uid: int | None,
+        spare: str | None = None,
+        places: Mapping[str, bool] | None = None,
+    ) -> None:
         """Make the directories and the script's copy.
 
         @param uid: the user id that the agent runs under if it is not ours.
         @param spare: directories made ahead (L{StateDir.make_spare}).
+        @param places: to mount upon: paths in the working directory, and whether they are
+            directories. They are made before anybody else can reach it.
         @raise IsolationUnavailable: there is no such user id in this user namespace.
         """
         if spare is not None:
@@ -102,6 +119,8 @@ class Workspace:
         with open(handle, "wb") as file:
             file.write(source)
             os.fchmod(file.fileno(), 0o444)
+        for place, is_directory in (places or {}).items():
+            _make_place(self.home, place, is_directory=is_directory)
         if uid is not None:
             _give(self.home, uid)
 

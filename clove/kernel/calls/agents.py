@@ -12,7 +12,7 @@ from twisted.internet.defer import TimeoutError as NotInTime
 from clove.errors import InvalidRequest, TimedOut
 from clove.kernel import authority
 from clove.kernel.agents.exposure import NOTHING, grants_of
-from clove.kernel.calls.scripts import find_script
+from clove.kernel.calls.scripts import find_program
 from clove.kernel.registry import check_name
 from clove.messages.agents import (
     AgentEntry,
@@ -60,7 +60,7 @@ async def spawn(ctx: Context, request: SpawnRequest) -> SpawnReply:
         network=bool(request.network),
     )
     agents = ctx.kernel.agents
-    find = functools.partial(find_script, ctx, request.script, agents.script_limit)
+    find = functools.partial(find_program, ctx, request, agents.script_limit)
     grants = _grants(principal, request, wanted)
     agent = await agents.spawn(principal, request, permissions, find, grants)
     return SpawnReply(

@@ -7,21 +7,14 @@ from typing import TYPE_CHECKING
 
 from clove.errors import AlreadyExists, PermissionDenied
 from clove.kernel.files import decode_content, find, read_slice, write_content
+from clove.kernel.held import run_on_descriptor
 from clove.messages.files import ReadRequest, WriteReply, WriteRequest
 from clove.policy import check_read, check_write
-from clove.sandbox.host import kept
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Concatenate, ParamSpec, TypeVar
-
-    from twisted.internet.defer import Deferred
-
     from clove.kernel.context import Context
+    from clove.kernel.threads import Threads
     from clove.sandbox.interface import IView
-
-    P = ParamSpec("P")
-    T = TypeVar("T")
 
 __all__ = ["read", "require_view", "write"]
 
@@ -57,8 +50,8 @@ async def read(ctx: Context, request: ReadRequest) -> bytes:
         descriptor = await held.open(os.O_RDONLY)
     finally:
         held.close()
-    return await _with(
-        ctx,
+    return await run_on_descriptor(
+        _threads(ctx),
         descriptor,
         read_slice,
         request.path,
@@ -91,26 +84,12 @@ async def write(ctx: Context, request: WriteRequest) -> WriteReply:
                 raise
         finally:
             held.close()
-    written = await _with(ctx, descriptor, write_content, request.path, data, append=append)
+    written = await run_on_descriptor(
+        _threads(ctx), descriptor, write_content, request.path, data, append=append
+    )
     return WriteReply(bytes_written=written)
 
 
-def _with(
-    ctx: Context,
-    descriptor: int,
-    function: Callable[Concatenate[int, P], T],
-    *args: P.args,
-    **kwargs: P.kwargs,
-) -> Deferred[T]:
-    """Give an open descriptor to a function in a thread, which closes it.
-
-    Cancelling does not keep the function from running, so that it is closed.
-    """
-    threads = ctx.kernel.threads.of(ctx.principal.family, ctx.principal.agent_id)
-    try:
-        threads.check_room()
-        started = threads.run(function, descriptor, *args, **kwargs)
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return kept(started, lambda _: None)
+def _threads(ctx: Context) -> Threads:
+    """The caller's."""
+    return ctx.kernel.threads.of(ctx.principal.family, ctx.principal.agent_id)

@@ -1,35 +1,42 @@
-"""Finding the script of a SPAWN as its caller sees it."""
+"""Finding the script and the interpreter of a SPAWN as its caller sees them."""
 
 from __future__ import annotations
 
+import errno
 import os
-import stat
 from typing import TYPE_CHECKING
 
 from clove.errors import InvalidRequest, LimitExceeded, NotFound
+from clove.kernel.agents.finding import Sender, find_interpreter
+from clove.kernel.agents.interpreter import own_interpreter
 from clove.kernel.calls.files import require_view
 from clove.kernel.files.lookup import find
-from clove.policy import check_read
+from clove.policy import check_read, programs_of
+from clove.regular import NotSmall, read_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from clove.kernel.agents.interpreter import Interpreter
     from clove.kernel.context import Context
+    from clove.messages.agents import SpawnRequest
     from clove.sandbox.interface import IFile
 
-__all__ = ["ScriptFile", "find_script"]
+__all__ = ["ScriptFile", "find_program", "find_script"]
 
 
 class ScriptFile:
     """A script that was found and may be read.
 
     @ivar path: its real path.
+    @ivar interpreter: what runs it.
     @param opener: opens it, in a thread.
     @param limit: bytes that it may have.
     """
 
     def __init__(self, held: IFile, opener: Callable[[], int], limit: int) -> None:
         self.path = held.path
+        self.interpreter = own_interpreter()
         self._held = held
         self._opener = opener
         self._limit = limit
@@ -39,17 +46,43 @@ class ScriptFile:
 
         @raise CloveError: it cannot be read, is not a regular file, or too long.
         """
-        with open(self._opener(), "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise InvalidRequest("the script is not a regular file")
-            source = file.read(self._limit + 1)
-        if len(source) > self._limit:
-            raise LimitExceeded(f"a script has at most {self._limit} bytes")
-        return source
+        try:
+            return read_regular(self._opener(), self._limit)
+        except NotSmall as error:
+            if error.errno == errno.EFBIG:
+                raise LimitExceeded(f"a script has at most {self._limit} bytes") from None
+            raise InvalidRequest(f"the script {error.strerror}") from None
 
     def close(self) -> None:
         """Let go of it. Idempotent."""
         self._held.close()
+
+
+async def find_program(ctx: Context, request: SpawnRequest, limit: int) -> ScriptFile:
+    """The script of a SPAWN, with its interpreter.
+
+    @raise CloveError: see L{find_script} and L{find_interpreter}.
+    """
+    script = await find_script(ctx, request.script, limit)
+    try:
+        if request.python:
+            script.interpreter = await _find_python(ctx, request.python)
+    except BaseException:
+        script.close()
+        raise
+    return script
+
+
+async def _find_python(ctx: Context, asked: str) -> Interpreter:
+    principal = ctx.principal
+
+    def check(path: str) -> None:
+        check_read(principal.permissions, path).require(f"SPAWN with {asked!r}")
+
+    own_programs = programs_of(principal.permissions).allowed is None
+    sender = Sender(principal.sandboxed, own_programs, check)
+    threads = ctx.kernel.threads.of(principal.family, principal.agent_id)
+    return await find_interpreter(await require_view(ctx), sender, threads, asked)
 
 
 async def find_script(ctx: Context, path: str, limit: int) -> ScriptFile:

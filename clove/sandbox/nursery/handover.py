@@ -35,7 +35,7 @@ class Handover:
         """
         for bind in binds:
             try:
-                tree = mounts.copy(bind.source, attributes(bind.to_json()))
+                tree = mounts.copy(bind.source, attributes(bind.to_json()), bind.identity)
             except FileNotFoundError:
                 if not bind.optional:
                     raise

@@ -34,6 +34,9 @@ class Box:
     def resolve(self, path: str) -> Any:
         raise AssertionError("not asked for here")
 
+    def on_host(self, path: str) -> Any:
+        raise AssertionError("not asked for here")
+
     def run(self, command: Any, output: Any) -> Any:
         raise AssertionError("not asked for here")
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from clove.errors import InvalidRequest, IsolationUnavailable, LimitExceeded
+from clove.kernel.agents.interpreter import Interpreter
 from clove.kernel.agents.plan import Host, check_request, plan, settle_limits
 from clove.kernel.agents.settings import AgentLimits
 from clove.messages.agents import LimitsRequest, SpawnRequest
@@ -32,8 +33,7 @@ def planned(asked: SpawnRequest, on: Host) -> SandboxSpec:
         host=on,
         limits=settle_limits(asked.limits, BOUNDS),
         bounds=BOUNDS,
-        python="/usr/bin/python3",
-        prefixes=["/opt/py"],
+        interpreter=Interpreter("/usr/bin/python3", "/usr/bin/python3.11"),
         script="/srv/a.py",
         script_copy="/state/agents/7/app/a.py",
         home="/state/agents/7/workspace",

@@ -13,6 +13,7 @@ from clove.errors import LimitExceeded, NotFound
 from clove.kernel.files import Commands, Ended, ExecLimits
 from clove.kernel.shares import OPERATORS, ShareLimits
 from clove.sandbox.interface import Command, ExitStatus, IFile, IRunning, IView, Output
+from clove.sandbox.spec import OnHost
 
 COMMAND = Command(("true",))
 
@@ -44,6 +45,9 @@ class ScriptedView:
 
     def resolve(self, path: str) -> Deferred[IFile]:
         return fail(NotFound(path))
+
+    def on_host(self, path: str) -> OnHost | None:
+        return None
 
     def run(self, command: Command, output: Output) -> Deferred[IRunning]:
         running = Scripted(output)
