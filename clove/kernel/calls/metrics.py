@@ -23,7 +23,7 @@ __all__ = ["metrics_agent", "metrics_all_agents", "metrics_cgroup", "metrics_sys
 
 async def metrics_system(ctx: Context, request: EmptyRequest) -> MetricsSystemReply:
     """The machine's metrics."""
-    return MetricsSystemReply(metrics=await ctx.kernel.metrics.system())
+    return MetricsSystemReply(metrics=await ctx.kernel.metrics.system(ctx.principal))
 
 
 async def metrics_agent(ctx: Context, request: MetricsAgentRequest) -> MetricsAgentReply:
@@ -36,14 +36,14 @@ async def metrics_agent(ctx: Context, request: MetricsAgentRequest) -> MetricsAg
     agent_id = request.agent_id or own
     target = ctx.principal if agent_id == own else ctx.kernel.registry.get(agent_id)
     authority.require(ctx.principal, "METRICS_AGENT", target, agent_id)
-    return MetricsAgentReply(metrics=await ctx.kernel.metrics.agent(agent_id))
+    return MetricsAgentReply(metrics=await ctx.kernel.metrics.agent(agent_id, ctx.principal))
 
 
 async def metrics_all_agents(ctx: Context, request: EmptyRequest) -> MetricsAllAgentsReply:
     """Metrics of all agents that the caller may see."""
     visible = _visible(ctx, "METRICS_ALL_AGENTS")
     agents, truncated = await ctx.kernel.metrics.all_agents(
-        None if visible is None else visible.__contains__
+        None if visible is None else visible.__contains__, ctx.principal
     )
     return MetricsAllAgentsReply(agents=agents, count=len(agents), truncated=truncated)
 
@@ -55,8 +55,9 @@ async def metrics_cgroup(ctx: Context, request: MetricsCgroupRequest) -> Metrics
     @raise PermissionDenied: not a cgroup that the caller may see.
     @raise NotFound: there is none.
     """
+    who = ctx.principal
     metrics = await ctx.kernel.metrics.cgroup(
-        request.cgroup_path, _visible(ctx, "METRICS_CGROUP"), ctx.principal.agent_id
+        request.cgroup_path, _visible(ctx, "METRICS_CGROUP"), who.agent_id, who
     )
     return MetricsCgroupReply(metrics=metrics)
 

@@ -11,8 +11,8 @@ class MetricsLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Nothing is refused here; what is too much is left out, and the reply says so."""
 
     min_interval: float = 0.25
-    """Seconds between two samples of the same thing; who asks earlier gets the
-    last sample's figures for processor use again."""
+    """Seconds between two samples of the same thing; who asks earlier gets the last one's
+    figures again."""
     max_processes: int = 256
     """Processes of one agent that are read; those beyond it are left out of its sums."""
     max_agents: int = 1000

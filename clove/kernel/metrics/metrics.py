@@ -15,8 +15,10 @@ from clove.kernel.metrics.cgroupfs import cgroup_path, own_cgroup, read_cgroup, 
 from clove.kernel.metrics.limits import MetricsLimits
 from clove.kernel.metrics.prometheus import exposition
 from clove.kernel.metrics.readings import AgentReading, read_agent, read_system
+from clove.kernel.metrics.recent import Recent
 from clove.kernel.metrics.sampling import AgentCpu, SystemCpu
-from clove.kernel.metrics.sources import Caller, Record, Records
+from clove.kernel.metrics.sources import Asker, Caller, Record, Records
+from clove.kernel.shares import OPERATORS
 from clove.messages.metrics import (
     AgentMetrics,
     CgroupMetrics,
@@ -36,8 +38,15 @@ T = TypeVar("T")
 CGROUP_ROOT = "/sys/fs/cgroup"
 
 
+_Wanted = tuple[int, str | None]
+"""An agent's main process and its cgroup; (0, None): it has neither."""
+
+
 class Pool(Protocol):
     """Where functions that block are run: the kernel's L{Threads}."""
+
+    def of(self, family: int, caller: int) -> Pool:
+        """The same, in a caller's turn."""
 
     def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
         """Call the function in a thread."""
@@ -94,13 +103,21 @@ class Metrics:
         self._system: tuple[float, SystemMetrics] | None = None
         ticks = int(self._limits.min_interval * os.sysconf("SC_CLK_TCK"))
         self._agent_cpu = AgentCpu(max(1, ticks))
+        self._recent: Recent[_Wanted, AgentReading] = Recent(clock, self._limits.min_interval)
 
-    async def system(self) -> SystemMetrics:
-        """The machine's metrics; asked again too soon, the same again."""
+    def _lane(self, asker: Asker | None) -> Pool:
+        """Where to read for somebody; None: for the kernel itself."""
+        return self._threads if asker is None else self._threads.of(asker.family, asker.agent_id)
+
+    async def system(self, asker: Asker | None = None) -> SystemMetrics:
+        """The machine's metrics; asked again too soon, the same again.
+
+        @param asker: in whose turn they are read, here as below; None: the kernel's own.
+        """
         now = self._clock.seconds()
         if self._system is not None and 0 <= now - self._system[0] < self._limits.min_interval:
             return self._system[1]
-        reading = await self._threads.run(read_system, self._proc)
+        reading = await self._lane(asker).run(read_system, self._proc)
         percent = self._system_cpu.percent(reading.ticks) or [0.0]
         metrics = SystemMetrics(
             cpu=Cpu(
@@ -116,7 +133,7 @@ class Metrics:
         self._system = (now, metrics)
         return metrics
 
-    async def agent(self, agent_id: int) -> AgentMetrics:
+    async def agent(self, agent_id: int, asker: Asker | None = None) -> AgentMetrics:
         """One agent's metrics.
 
         @raise NotFound: no such agent.
@@ -124,10 +141,10 @@ class Metrics:
         subject = self._subjects().get(agent_id)
         if subject is None:
             raise NotFound(f"no agent with id {agent_id}", hint="LIST shows the agents")
-        return (await self._read([subject]))[0]
+        return (await self._read([subject], asker))[0]
 
     async def all_agents(
-        self, visible: Callable[[int], bool] | None = None
+        self, visible: Callable[[int], bool] | None = None, asker: Asker | None = None
     ) -> tuple[list[AgentMetrics], bool]:
         """Metrics of agents by ascending id, and whether some were left out.
 
@@ -139,10 +156,14 @@ class Metrics:
             if visible is None or visible(subject.agent_id)
         ]
         most = self._limits.max_agents
-        return await self._read(chosen[:most]), len(chosen) > most
+        return await self._read(chosen[:most], asker), len(chosen) > most
 
     async def cgroup(
-        self, path: str | None = None, visible: frozenset[int] | None = None, own: int = 0
+        self,
+        path: str | None = None,
+        visible: frozenset[int] | None = None,
+        own: int = 0,
+        asker: Asker | None = None,
     ) -> CgroupMetrics:
         """A cgroup's metrics.
 
@@ -158,11 +179,11 @@ class Metrics:
             mine = cgroups.get(own)
             if mine is None and visible is not None:
                 return CgroupMetrics()
-            return await self._threads.run(_read_own, mine, self._proc, self._cgroup_root)
+            return await self._lane(asker).run(_read_own, mine, self._proc, self._cgroup_root)
         allowed = None
         if visible is not None:
             allowed = [cgroup for id, cgroup in cgroups.items() if cgroup and id in visible]
-        return await self._threads.run(_read_asked, path, self._cgroup_root, allowed)
+        return await self._lane(asker).run(_read_asked, path, self._cgroup_root, allowed)
 
     def prometheus(self) -> Deferred[bytes]:
         """Everything in Prometheus' text format (version 0.0.4)."""
@@ -197,10 +218,14 @@ class Metrics:
             return LLMFigures()
         return msgspec.convert(self._llm_usage(agent_id), LLMFigures, from_attributes=True)
 
-    async def _read(self, subjects: list[Subject]) -> list[AgentMetrics]:
-        most = self._limits.max_processes
+    async def _read(self, subjects: list[Subject], asker: Asker | None) -> list[AgentMetrics]:
+        def read(wanted: list[_Wanted]) -> Deferred[list[AgentReading]]:
+            most = self._limits.max_processes
+            return self._lane(asker).run(_read_all, self._proc, wanted, most)
+
+        family = OPERATORS if asker is None else asker.family
         wanted = [(subject.pid, subject.cgroup) for subject in subjects]
-        readings = await self._threads.run(_read_all, self._proc, wanted, most)
+        readings = await self._recent.get(family, wanted, read)
         self._agent_cpu.keep_only([record.agent_id for record in self._agents.records()])
         return [
             self._assemble(subject, reading)
@@ -245,7 +270,7 @@ def _spawned(record: Record, syscalls: int) -> Subject:
     )
 
 
-def _read_all(proc: str, wanted: list[tuple[int, str | None]], most: int) -> list[AgentReading]:
+def _read_all(proc: str, wanted: list[_Wanted], most: int) -> list[AgentReading]:
     """For a thread."""
     return [
         read_agent(proc, pid, cgroup, most) if pid or cgroup else AgentReading()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
-__all__ = ["Caller", "Callers", "Record", "Records"]
+__all__ = ["Asker", "Caller", "Callers", "Record", "Records"]
 
 
 class Record(Protocol):
@@ -69,6 +69,18 @@ class Caller(Protocol):
     @property
     def syscalls(self) -> int:
         """How many it has made."""
+
+
+class Asker(Protocol):
+    """Who asks for metrics: in whose turn they are read."""
+
+    @property
+    def agent_id(self) -> int:
+        """Its id."""
+
+    @property
+    def family(self) -> int:
+        """See L{clove.kernel.principal.Principal}."""
 
 
 class Callers(Protocol):
