@@ -7,7 +7,7 @@ PYTEST_ARGS ?=
 SOURCES := clove twisted tests examples bench tools
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help venv dev demo test test-vm lint pytest trial bench bench-smoke docs reference lock clean
+.PHONY: help venv dev demo test test-vm test-install test-fresh lint pytest trial bench bench-smoke docs reference lock check-locks clean
 
 # One line for each check, its output only when it fails.
 define quietly
@@ -40,6 +40,12 @@ pytest: dev ## the tests (PYTEST_ARGS="tests/unit -k mail")
 test-vm: venv ## the tests that need cgroup v2 and systemd, in a guest (VM_ARGS="-k memory")
 	@tools/vm/run $(VM_ARGS)
 
+test-install: dev ## the installation: newer releases on the index, old pip, other Pythons
+	@CLOVE_TEST_INSTALL=1 $(PY) -W error -m pytest tests/install $(PYTEST_ARGS)
+
+test-fresh: venv ## the demo on a new Debian, as root and as a user (FRESH_ARGS="user make test")
+	@tools/fresh-root/run $(FRESH_ARGS)
+
 trial: dev ## the part of the suite that plain trial runs
 	$(call quietly,trial,tools/run-trial)
 
@@ -61,7 +67,10 @@ reference: dev ## the tables of docs/limits.md and docs/configuration.md
 	@$(PY) tools/reference.py
 
 lock: dev ## renew requirements.lock and requirements-dev.lock
-	@tools/lock
+	@$(PY) tools/lock.py
+
+check-locks: dev ## are the locks whole for every Python that we support?
+	@$(PY) tools/lock.py --check
 
 clean: ## remove what the targets above made
 	@rm -rf .venv build dist apidocs .mypy_cache .ruff_cache .pytest_cache .hypothesis \

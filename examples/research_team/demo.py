@@ -166,7 +166,8 @@ def kill_hard(client: CloveClient, name: str, line: Timeline) -> None:
     """SIGKILL, behind the kernel's back: a KILL by the kernel would be for good."""
     for agent in client.list_agents():
         if agent["name"] == name and agent["pid"]:
-            client.exec(["kill", "-KILL", str(agent["pid"])])
+            # The shell's own kill: a small Debian has no such program.
+            client.exec(["sh", "-c", f"kill -KILL {agent['pid']:d}"])
             line.add("demo", f"kills the {name} (process {agent['pid']})")
 
 

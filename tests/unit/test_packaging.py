@@ -14,7 +14,10 @@ import pytest
 from twisted.application.service import IServiceMaker
 from twisted.plugin import getPlugins
 
+from tools.lock import ENVIRONMENT, needed, without_ours
+
 ROOT = Path(__file__).resolve().parents[2]
+PINNED = r"[A-Za-z0-9._-]+==\S+( ; [^\n]+)? \\\n +--hash=sha256:[0-9a-f]{64}"
 LOCKS = ["requirements.lock", "requirements-dev.lock"]
 
 
@@ -52,7 +55,7 @@ def test_every_locked_package_has_a_hash_and_no_other_source(name: str) -> None:
     packages = re.split(r"^(?=[A-Za-z0-9])", text, flags=re.MULTILINE)[1:]
     assert len(packages) > 20
     for package in packages:
-        assert re.match(r"[A-Za-z0-9._-]+==\S+ \\\n +--hash=sha256:[0-9a-f]{64}", package), package
+        assert re.match(PINNED, package), package
 
 
 def test_the_locks_have_what_setup_cfg_asks_for() -> None:
@@ -77,6 +80,21 @@ def test_the_locks_agree_and_hold_the_build_backend() -> None:
     plain, dev = (locked(name) for name in LOCKS)
     assert {name: dev.get(name) for name in plain} == plain
     assert "setuptools" in plain
+
+
+def test_a_lock_says_what_only_some_pythons_need_and_not_what_holds_everywhere() -> None:
+    everywhere = " and ".join(ENVIRONMENT)
+    assert without_ours(f"a==1 ; {everywhere} \\\n") == "a==1 \\\n"
+    some = f"b==2 ; python_full_version < '3.12' and {everywhere} \\\n"
+    assert without_ours(some) == "b==2 ; python_full_version < '3.12' \\\n"
+    either = f"c==3 ; (python_full_version < '3.12' and {everywhere}) or {everywhere} \\\n"
+    assert without_ours(either) == either
+
+
+def test_the_locks_are_made_from_setup_cfg_and_the_build_backend() -> None:
+    plain, dev = (set(needed(lock)) for lock in LOCKS)
+    assert {"twisted>=24.11", "setuptools>=68"} <= plain < dev
+    assert "pytest>=8" in dev
 
 
 def test_the_metadata_names_the_same_requirements() -> None:
