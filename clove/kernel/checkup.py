@@ -13,7 +13,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred, ensureDeferred
@@ -33,6 +33,7 @@ from clove.kernel.attempts.trial import Trial
 from clove.kernel.egress import KnownHosts
 from clove.kernel.gateway import GatewayLimits, Gateways
 from clove.kernel.principal import Kind, Principal
+from clove.kernel.shared_user import look, shared_by_agents
 from clove.kernel.threads import Threads
 from clove.messages.agents import SpawnRequest
 from clove.policy import parse
@@ -104,6 +105,11 @@ class Checkup:
             await server.stopListening()
             self._threads.stop()
 
+    @staticmethod
+    def _shared() -> Iterator[Finding]:
+        for feature in shared_by_agents(look(), AgentLimits()):
+            yield asdict(feature)
+
     async def _all(self, port: int) -> list[Finding]:
         connect = {"what": "CONNECT", "port": port, "seconds": 5.0, "gateway": True}
         network = [{**connect, "host": ALLOWED}, {**connect, "host": REFUSED}]
@@ -135,6 +141,7 @@ class Checkup:
         yield _told("sandbox.root", root.errno_name == "EROFS", "read-only", root)
         yield _told("sandbox.workspace", _happened(home), "writable", home)
         yield _told("sandbox.files", secret.errno_name == "ENOENT", "without the host's", secret)
+        yield from self._shared()
 
     async def _start(
         self, port: int | None, words: Sequence[dict[str, Any]]

@@ -59,6 +59,10 @@ def test_a_whole_sandbox_reports_on_itself(who: str) -> None:
     assert found["sandbox"]["detail"] == f"a whole one was started, {who}"
     for name in ("sandbox", *(f"sandbox.{wall}" for wall in WALLS), "sandbox.workspace"):
         assert found[name]["available"], found[name]
+    for shared in ("descriptors", "inotify", "epoll", "pipes"):  # docs/limits.md, by user
+        assert f"shared.{shared}" in found
+    assert found["shared.epoll"]["available"] is (who == ROOT)
+    assert "cores" in found
     assert found["egress.refused"]["available"], found["egress.refused"]
     assert found["egress.allowed"]["available"], found["egress.allowed"]
     assert glob.glob(f"{tempfile.gettempdir()}/clove-doctor-*") == before
