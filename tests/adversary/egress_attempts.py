@@ -9,6 +9,7 @@ import socket
 import ssl
 import struct
 import subprocess
+import time
 import urllib.request
 
 from tests.adversary.attempting import attempt, attempts, facts, report
@@ -42,6 +43,34 @@ def tls(host: str, port: int, name: str | None, named: str = "api.test") -> str:
     ):
         secure.sendall(f"GET / HTTP/1.1\r\nHost: {named}\r\n\r\n".encode())
         return secure.recv(12).decode()
+
+
+def in_pieces(host: str, port: int, pieces: list[str]) -> str:
+    """Sends them one after the other; what comes back first."""
+    with socket.create_connection((host, port), 5) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for piece in pieces:
+            connection.sendall(bytes.fromhex(piece))
+            time.sleep(0.02)
+        return connection.recv(12).decode("latin-1")
+
+
+def second_hello(name: bytes) -> object:
+    """A handshake with a server that asks for a second ClientHello, which names a host."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    context = ssl._create_unverified_context()
+    client = context.wrap_bio(incoming, outgoing, server_hostname="api.test")
+    with socket.create_connection(("api.test", SECURE), 5) as connection:
+        for hello in range(8):
+            try:
+                client.do_handshake()
+            except ssl.SSLWantReadError:
+                sent = outgoing.read()
+                connection.sendall(sent if hello == 0 else sent.replace(b"api.test", name))
+                incoming.write(connection.recv(65536))
+            else:
+                return f"{client.version()} after {hello} flights"
+    return ""
 
 
 def query(name: bytes, server: str = LOCAL_RESOLVER, tcp: bool = False, port: int = 53) -> object:
@@ -180,6 +209,11 @@ for index, head in enumerate(facts["heads"]):
     each(f"head {index}", exchange, "web.test", WEB, head.encode("latin-1"))
 for index, name in enumerate(facts["server_names"]):
     each(f"sni {index}", tls, "api.test", SECURE, name)
+
+for index, pieces in enumerate(facts["odd"]):
+    each(f"odd {index}", in_pieces, "api.test", PLAIN, pieces)
+each("second hello", second_hello, b"api.test")
+each("second hello for another", second_hello, b"evil.tst")
 
 each("relay by TCP", lambda: through(socket.create_server(("127.0.0.1", 0))))
 

@@ -60,6 +60,21 @@ PIPELINED = [
     "POST /a HTTP/1.1\r\nHost: web.test\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
     "GET /smuggled HTTP/1.1\r\nHost: evil.test\r\n\r\n",
 ]
+NAMING_ANOTHER = b" HTTP/1.1\r\nHost: evil.test\r\n\r\n"
+ODD = [
+    [b"GET /smuggled\xff" + NAMING_ANOTHER],
+    [b"GET /smuggled\tx" + NAMING_ANOTHER],
+    [b"GET /smugg", b"led" + NAMING_ANOTHER],
+    [b"\r\nGET /smuggled" + NAMING_ANOTHER],
+    [b"\r\n", b"GET /smuggled" + NAMING_ANOTHER],
+    [b" GET /smuggled" + NAMING_ANOTHER],
+    [b"get /smuggled" + NAMING_ANOTHER],
+    [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nsmuggled"],
+    [b"GET /smuggled\r\n"],
+    [b"\x80\x2e\x01\x03\x01smuggled"],
+    [b"\x15\x03\x01\0\2\1\0", b"smuggled"],
+]
+"""Requests and handshakes on a port where anything may be spoken."""
 GOOD_HEADS = [
     "GET / HTTP/1.1\r\nHost: WEB.test.:80\r\n\r\n",
     "GET http://web.test/ HTTP/1.1\r\nHost: web.test\r\n\r\n",
@@ -112,6 +127,7 @@ def inside(arena: Arena, outside: Upstream) -> dict[str, Any]:
         "labels": [label.hex() for label in LABELS],
         "heads": HEADS + PIPELINED + GOOD_HEADS,
         "server_names": SERVER_NAMES,
+        "odd": [[piece.hex() for piece in pieces] for pieces in ODD],
         "static": static_program("198.51.100.7", 80).hex(),
     }
     reply = arena.begin_attempts(
@@ -207,6 +223,20 @@ def test_other_spellings_of_the_right_name_pass(inside: dict[str, Any]) -> None:
 def test_server_names_are_read_as_hosts_are(inside: dict[str, Any]) -> None:
     found = [inside[f"sni {index}"] for index in range(len(SERVER_NAMES))]
     assert found == [RESET, RESET, RESET, OK]
+
+
+def test_what_begins_as_http_or_tls_is_held_to_its_rules_on_every_port(
+    inside: dict[str, Any],
+) -> None:
+    for index, pieces in enumerate(ODD):
+        assert inside[f"odd {index}"] in (RESET, "", "EPIPE"), pieces
+
+
+def test_a_second_hello_must_name_the_host_too(inside: dict[str, Any]) -> None:
+    assert inside["second hello"] == "TLSv1.3 after 2 flights"
+    assert inside["second hello for another"] == RESET
+    assert b"evil.tst" not in inside["seen"]
+    assert "refused (sni): it names 'evil.tst'" in inside["log"]
 
 
 def test_a_process_that_forwards_reaches_no_more(inside: dict[str, Any]) -> None:

@@ -103,6 +103,11 @@ class Server(socketserver.ThreadingTCPServer):
     def handle_error(self, request: object, client_address: object) -> None:
         """An agent that was cut off is no error."""
 
+    def ask_twice(self) -> None:
+        """Take another group than clients guess first, so that they send a second ClientHello."""
+        self.context.set_ecdh_curve("secp384r1")
+        self.context.sni_callback = lambda _, name, __: self.seen.append((name or "").encode())
+
     @property
     def port(self) -> int:
         return int(self.server_address[1])
@@ -123,6 +128,7 @@ class Upstream:
         self.plain, self.secure, self.lines = Server(Http), Server(Secure), Server(Lines)
         path = _certificate(directory)
         self.secure.context.load_cert_chain(path)
+        self.secure.ask_twice()
         text = Path(path).read_text()
         self.certificate = text[text.index("-----BEGIN CERTIFICATE") :]
         self.web: tuple[Server, ...] = ()

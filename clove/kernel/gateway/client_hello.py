@@ -1,16 +1,27 @@
-"""The server's name in the first bytes of TLS (RFC 8446, RFC 6066). Pure."""
+"""What can be seen of a TLS handshake: the server's name, and whether it is asked again. Pure.
+
+RFC 8446 (TLS 1.3), RFC 5246 (1.2), RFC 6066 (server_name).
+"""
 
 from __future__ import annotations
 
+import enum
 from typing import Final, NamedTuple
 
-__all__ = ["BadHello", "Hello", "read_hello"]
+__all__ = ["BadHello", "Hello", "ServerAnswer", "read_answer", "read_hello", "skip_others"]
 
+CHANGE_CIPHER_SPEC: Final = 20
+ALERT: Final = 21
 HANDSHAKE: Final = 22
+APPLICATION_DATA: Final = 23
 CLIENT_HELLO: Final = 1
+SERVER_HELLO: Final = 2
 SERVER_NAME: Final = 0
 HOST_NAME: Final = 0
-ENCRYPTED_HELLO: Final = 0xFE0D
+ENCRYPTED_HELLO: Final = frozenset((*range(0xFE08, 0xFE0E), 0xFF02, 0xFF03, 0xFFCE))
+"""ECH (RFC 9849), its drafts, and ESNI before them."""
+RETRY: Final = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
+"""The random of a ServerHello that is a HelloRetryRequest (RFC 8446, 4.1.3)."""
 RECORD: Final = 1 << 14
 RECORDS: Final = 32
 """Records that a ClientHello may come in; one needs more than one only if it is large."""
@@ -25,10 +36,20 @@ class Hello(NamedTuple):
 
     @ivar name: the server's, as it was sent; "" if none was.
     @ivar encrypted: there is another, hidden ClientHello in it (ECH).
+    @ivar size: bytes of the records that it came in.
     """
 
     name: str
     encrypted: bool
+    size: int = 0
+
+
+class ServerAnswer(enum.Enum):
+    """What a server says to a ClientHello."""
+
+    HELLO = "it goes on"
+    RETRY = "it wants another ClientHello"
+    NO_TLS = "it speaks no TLS"
 
 
 class _Reader:
@@ -81,12 +102,59 @@ def read_hello(data: bytes) -> Hello | None:
             raise BadHello("not a ClientHello")
         if len(handshake) >= 4:
             whole = 4 + int.from_bytes(handshake[1:4], "big")
-            if len(handshake) >= whole:
-                return _read(handshake[4:whole])
+            if len(handshake) > whole:
+                raise BadHello("something behind the ClientHello")
+            if len(handshake) == whole:
+                return _read(handshake[4:])._replace(size=at + 5 + length)
         at += 5 + length
         if at > len(data):
             return None
     raise BadHello("in too many records")
+
+
+def skip_others(data: bytes) -> int:
+    """Bytes of the whole records at the start that are none of a handshake.
+
+    Before its second ClientHello a client may send a change_cipher_spec, and early
+    data that the server passes over.
+
+    @raise BadHello: these are no records.
+    """
+    at = 0
+    while len(data) - at >= 5 and data[at] != HANDSHAKE:
+        if data[at] not in (CHANGE_CIPHER_SPEC, ALERT, APPLICATION_DATA) or data[at + 1] != 3:
+            raise BadHello("not TLS")
+        length = int.from_bytes(data[at + 3 : at + 5], "big")
+        if length > RECORD + 256:
+            raise BadHello("a record of a bad length")
+        if len(data) - at < 5 + length:
+            break
+        at += 5 + length
+    return at
+
+
+def read_answer(data: bytes) -> ServerAnswer | None:
+    """Look at the first bytes that a server sent; None while more are needed."""
+    handshake = b""
+    at = 0
+    while len(handshake) < 6 + len(RETRY):
+        header = data[at : at + 5]
+        if header[1:2] not in (b"", b"\3") or (
+            header and header[0] not in (CHANGE_CIPHER_SPEC, ALERT, HANDSHAKE)
+        ):
+            return ServerAnswer.NO_TLS
+        if len(header) < 5:
+            return None
+        length = int.from_bytes(header[3:], "big")
+        if header[0] == HANDSHAKE:
+            handshake += data[at + 5 : at + 5 + length]
+            if handshake[:1] not in (b"", bytes((SERVER_HELLO,))):
+                return ServerAnswer.NO_TLS
+        at += 5 + length
+        if at > len(data) and len(handshake) < 6 + len(RETRY):
+            return None
+    asks = handshake[6 : 6 + len(RETRY)] == RETRY
+    return ServerAnswer.RETRY if asks else ServerAnswer.HELLO
 
 
 def _read(body: bytes) -> Hello:
@@ -108,7 +176,7 @@ def _read(body: bytes) -> Hello:
             raise BadHello("an extension is there twice")
         seen[kind] = value
     name = _server_name(seen[SERVER_NAME]) if SERVER_NAME in seen else ""
-    return Hello(name, ENCRYPTED_HELLO in seen)
+    return Hello(name, not ENCRYPTED_HELLO.isdisjoint(seen))
 
 
 def _server_name(value: bytes) -> str:

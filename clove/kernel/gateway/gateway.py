@@ -141,6 +141,8 @@ class Gateway:
 
     async def _address_for(self, asked: str, log: bool) -> str:
         try:
+            if not asked.isascii():  # a name in DNS is; another one would be mapped
+                raise InvalidRequest("a name with characters that DNS does not have")
             host = normalise_host(asked)
             decision = check_name(self._principal.permissions, host)
             decision.require("look-up")

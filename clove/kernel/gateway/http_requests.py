@@ -14,10 +14,16 @@ __all__ = ["BadRequest", "Head", "Requests"]
 
 _TOKEN: Final = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _LINE: Final = re.compile(rb"(" + _TOKEN + rb") ([\x21-\x7e\x80-\xff]+) HTTP/1\.([01])")
+_NOT_A_LINE: Final = "its first line is not that of an HTTP/1 request"
 _FIELD: Final = re.compile(rb"(" + _TOKEN + rb"):[ \t]*([\x20-\x7e\x80-\xff\t]*)")
 _CHUNK: Final = re.compile(rb"([0-9A-Fa-f]{1,15})(?:;[\x20-\x7e\t]*)?\r\n")
 _BARE_LF: Final = re.compile(rb"(?<!\r)\n")
 LONGEST_CHUNK_LINE: Final = 1024
+FIELDS: Final = 256
+"""Header fields of one request; more are refused."""
+_NOT_IN_TRAILERS: Final = frozenset((b"host", b"content-length", b"transfer-encoding"))
+_OPAQUE: Final = frozenset((b"websocket", b"tcp"))
+"""Protocols of an upgrade behind which no other host can be named to an HTTP server."""
 
 
 class BadRequest(Exception):
@@ -25,7 +31,11 @@ class BadRequest(Exception):
 
 
 class Head(NamedTuple):
-    """What matters of one request."""
+    """What matters of one request.
+
+    @ivar upgrade: it asks for another protocol.
+    @ivar opens_another: for one that names hosts itself, such as HTTP/2 (h2c) or TLS.
+    """
 
     method: str
     target: str
@@ -33,6 +43,7 @@ class Head(NamedTuple):
     length: int
     chunked: bool
     upgrade: bool
+    opens_another: bool
 
 
 class Requests:
@@ -42,6 +53,7 @@ class Requests:
     @ivar first: the first request has not been seen yet.
     @ivar upgrading: the first request asks for another protocol, and nothing
         behind it is looked at before the answer is known.
+    @ivar opens_another: that protocol may name other hosts.
     """
 
     def __init__(self, most: int, judge: Callable[[Head], None]) -> None:
@@ -54,6 +66,7 @@ class Requests:
         self._behind = self._step  # the step behind a body or chunk
         self.first = True
         self.upgrading = False
+        self.opens_another = False
 
     def feed(self, data: bytes) -> bytes:
         """Take bytes of the client; give those that may pass.
@@ -81,10 +94,16 @@ class Requests:
         if end < 0:
             if _BARE_LF.search(self._held, self._at):
                 raise BadRequest("a line ends in a bare LF")
+            line = self._held.find(b"\r\n", self._at)
+            if line >= 0 and _LINE.fullmatch(self._held, self._at, line) is None:
+                raise BadRequest(_NOT_A_LINE)
             return False
         head = read_head(self._held[self._at : end])
         self._judge(head)
         self.upgrading = self.first and head.upgrade and not head.length and not head.chunked
+        self.opens_another = head.opens_another
+        if head.opens_another and not self.upgrading:
+            raise BadRequest("it asks for a protocol that can name other hosts")
         self.first = False
         self._at = end + 4
         if head.chunked:
@@ -132,8 +151,10 @@ class Requests:
             return False
         if end == self._at:
             self._step = self._head
-        elif _FIELD.fullmatch(self._held, self._at, end) is None:
-            raise BadRequest("a bad trailer field")
+        else:
+            field = _FIELD.fullmatch(self._held, self._at, end)
+            if field is None or field[1].lower() in _NOT_IN_TRAILERS:
+                raise BadRequest("a bad trailer field")
         self._at = end + 2
         return True
 
@@ -146,7 +167,9 @@ def read_head(text: bytes) -> Head:
     first, *lines = text.split(b"\r\n")
     match = _LINE.fullmatch(first)
     if match is None:
-        raise BadRequest("its first line is not that of an HTTP/1 request")
+        raise BadRequest(_NOT_A_LINE)
+    if len(lines) > FIELDS:
+        raise BadRequest("it has too many header fields")
     fields: dict[bytes, list[bytes]] = {}
     for line in lines:
         field = _FIELD.fullmatch(line)
@@ -163,11 +186,13 @@ def read_head(text: bytes) -> Head:
         raise BadRequest("a bad Content-Length")
     if codings and (match[3] == b"0" or [coding.lower() for coding in codings] != [b"chunked"]):
         raise BadRequest("a transfer coding other than chunked")
+    upgrades = [one for value in fields.get(b"upgrade", []) for one in value.split(b",")]
     return Head(
         match[1].decode("ascii"),
         match[2].decode("latin-1"),
         hosts[0].decode("latin-1"),
         int(lengths[0]) if lengths else 0,
         bool(codings),
-        b"upgrade" in fields,
+        bool(upgrades),
+        not all(one.strip(b" \t").lower() in _OPAQUE for one in upgrades),
     )

@@ -37,7 +37,10 @@ class Inspecting(Protocol):
         """What may pass on; raises to end the connection."""
 
     def answered(self, data: bytes) -> bytes:
-        """The server's first bytes while C{waiting}."""
+        """The server's bytes while C{waiting}; what may pass to it now. Raises likewise."""
+
+    def ended(self) -> bytes:
+        """The client has sent all; what was held back and may pass. Raises likewise."""
 
 
 def reset(connection: socket.socket) -> None:
@@ -151,21 +154,24 @@ class Relay:
     def took(self, end: _End, data: memoryview) -> None:
         """One end gave some bytes, or its end of file."""
         self._last = self.reactor.seconds()
-        if not data:
+        inspection = self._inspection
+        if inspection is not None and (data or end.is_client):
+            self._inspect(inspection, end, bytes(data))
+        elif data:
+            self._count(end, len(data))
+            end.peer.send(data)
+        if not data and not self.over:
             end.read_all = True
             end.peer.finish()
             self.update()
-            return
-        inspection = self._inspection
-        if inspection is None:
-            self._count(end, len(data))
-            end.peer.send(data)
-            return
+
+    def _inspect(self, inspection: Inspecting, end: _End, data: bytes) -> None:
+        """Have it judged what may pass; the end of what the client sends is no data."""
         try:
-            if end.is_client:
-                passed = inspection.feed(bytes(data))
+            if not end.is_client:
+                passed = inspection.answered(data) if inspection.waiting else b""
             else:
-                passed = inspection.answered(bytes(data)) if inspection.waiting else b""
+                passed = inspection.feed(data) if data else inspection.ended()
         except Exception as error:
             self._refused(error)
             self.abort()

@@ -11,6 +11,7 @@ from clove.kernel.gateway.inspection import Disagreement, Inspection
 from clove.policy import parse
 
 RULES = parse(None, {"can_http": True, "allowed_domains": ["api.test"]})
+SERVER_HELLO = b"\x16\x03\x03\x00\x2a\x02\0\0\x26\3\3" + bytes(36)
 HEAD = b"GET / HTTP/1.1\r\nHost: api.test\r\n\r\n"
 
 
@@ -48,6 +49,8 @@ def test_tls_with_the_right_name_passes_whole_however_it_is_cut(port: int) -> No
     data = hello("API.test")
     passed = b"".join(inspected.feed(data[at : at + 1]) for at in range(len(data)))
     assert passed == data
+    assert inspected.waiting
+    assert inspected.answered(SERVER_HELLO) == b""
     assert inspected.transparent
 
 

@@ -26,6 +26,20 @@ class Strict:
     def answered(self, data: bytes) -> bytes:
         return b""
 
+    def ended(self) -> bytes:
+        raise ValueError("cut off")
+
+
+class Late(Strict):
+    """Lets pass what it held when the client has sent all."""
+
+    def feed(self, data: bytes) -> bytes:
+        return b""
+
+    def ended(self) -> bytes:
+        self.transparent = True
+        return b"all of it"
+
 
 class Joined:
     """A relay, the far ends of its sockets, and what it told."""
@@ -132,4 +146,26 @@ def test_what_is_refused_ends_both_and_passes_nothing() -> None:
     joined.turn()
     assert joined.told == ["refused bad", "ended"]
     assert joined.server.recv(100) == b""
+    joined.close()
+
+
+def test_what_was_held_back_goes_out_before_the_end_of_what_the_client_sends() -> None:
+    joined = Joined(Late())
+    joined.client.sendall(b"all of")
+    joined.turn()
+    joined.client.shutdown(socket.SHUT_WR)
+    joined.turn()
+    assert joined.server.recv(100) == b"all of it"
+    assert joined.server.recv(100) == b""
+    joined.server.sendall(b"answer")
+    joined.turn()
+    assert joined.client.recv(100) == b"answer"
+    joined.close()
+
+
+def test_what_is_cut_off_can_be_refused_at_its_end() -> None:
+    joined = Joined(Strict())
+    joined.client.shutdown(socket.SHUT_WR)
+    joined.turn()
+    assert joined.told == ["refused cut off", "ended"]
     joined.close()

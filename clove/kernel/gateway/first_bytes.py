@@ -1,0 +1,82 @@
+"""Which protocol a client begins to speak, on a port that any may be spoken on. Pure.
+
+What a server could read as HTTP or TLS counts as that, however odd it is: it is
+judged by their rules then, which are strict, or refused. The rest is none of
+these to any server.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from typing import Final
+
+__all__ = ["Kind", "blank_lines", "kind_of"]
+
+
+class Kind(enum.Enum):
+    """A protocol."""
+
+    TLS = "TLS"
+    HTTP = "HTTP"
+    OTHER = "other"
+
+
+RECORDS: Final = frozenset(range(0x14, 0x19))
+"""Types of TLS records: change_cipher_spec, alert, handshake, application_data, heartbeat."""
+_TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HTTP: Final = re.compile(rb"HTTP/", re.IGNORECASE)
+_GET: Final = re.compile(rb"GET[\s\x1c-\x1f\x85\xa0]")
+"""How a request of HTTP/0.9 begins, which names no version."""
+_BINARY: Final = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
+_METHODS: Final = frozenset(b"GET HEAD POST PUT PATCH DELETE OPTIONS TRACE CONNECT PRI".split())
+_SPACES: Final = frozenset(b" \t")
+_ODD_SPACES: Final = frozenset(b"\r\v\f\x1c\x1d\x1e\x1f\x85\xa0")
+"""What some servers take for a space as well, Python's own for one."""
+
+
+def blank_lines(data: bytes) -> int:
+    """Bytes of line ends before anything else, which many servers pass over."""
+    return len(data) - len(data.lstrip(b"\r\n"))
+
+
+def kind_of(data: bytes) -> Kind | None:
+    """What these first bytes are, behind L{blank_lines}; None while that is open."""
+    if not data:
+        return None
+    if data[0] in RECORDS:
+        if len(data) == 1 and data[0] != 0x16:
+            return None
+        return Kind.TLS if data[0] == 0x16 or data[1] == 3 else Kind.OTHER
+    if 0x80 <= data[0] <= 0xC0:
+        return _compatible(data)
+    return _text(data)
+
+
+def _compatible(data: bytes) -> Kind | None:
+    """A ClientHello in the form of SSL 2 (RFC 5246, appendix E.2): length, 1, version."""
+    if data[2:3] not in (b"", b"\1") or data[3:4] not in (b"", b"\3", b"\0"):
+        return Kind.OTHER
+    return Kind.TLS if len(data) > 3 else None
+
+
+def _text(data: bytes) -> Kind | None:
+    start = len(data) - len(data.lstrip(b" \t"))
+    token = _TOKEN.match(data, start)
+    if token is None:
+        return Kind.OTHER if start < len(data) else None
+    after = data[token.end() : token.end() + 2]
+    if not after:
+        return None
+    known = token[0].upper() in _METHODS
+    if after[0] not in _SPACES and not (known and after[0] in _ODD_SPACES and after != b"\r\n"):
+        return Kind.OTHER
+    if after == b"\r":
+        return None
+    end = data.find(b"\n", start)
+    line = data[start:] if end < 0 else data[start:end]
+    if not known and _BINARY.search(line):
+        return Kind.OTHER
+    if end < 0:
+        return None
+    return Kind.HTTP if _HTTP.search(line) or _GET.match(line) else Kind.OTHER
