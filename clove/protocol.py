@@ -1,31 +1,32 @@
 """Frames over a Twisted transport: limits, flow control, direct writes.
 
-The kernel's connections and the Deferred client share this. What is sent goes
-to the socket at once while nothing is buffered; a peer that does not read
-makes this side stop reading from it, and is cut off past `unsent_limit`.
+The kernel's connections share this. What is sent goes to the peer at once while
+nothing is buffered; a peer that does not read makes this side stop reading from
+it, and is cut off past `unsent_limit`.
 """
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IPullProducer
 from twisted.internet.main import CONNECTION_DONE, CONNECTION_LOST
 from twisted.internet.protocol import Protocol, connectionDone
-from zope.interface import implementer
 
 from clove.framing import DEFAULT_MAX_PAYLOAD, BadFrame, Frame, FrameDecoder
+from clove.outgoing import Outgoing, TransportOutput, UnixOutput, unix_socket
 
 if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
-__all__ = ["FrameProtocol"]
+__all__ = ["DescriptorsSent", "FrameProtocol"]
 
 
-@implementer(IPullProducer)
+class DescriptorsSent(Exception):
+    """The peer attached descriptors to what it sent; none was taken."""
+
+
 class FrameProtocol(Protocol):
     """A connection that carries frames.
 
@@ -38,13 +39,14 @@ class FrameProtocol(Protocol):
 
     unsent_limit = 64 << 20
     resume_below = 1 << 20
+    _outgoing: Outgoing
 
     def __init__(self, max_payload: int = DEFAULT_MAX_PAYLOAD) -> None:
         self.decoder = FrameDecoder(max_payload)
         self.congested = False
         self._reading = True
         self._waiting: list[Deferred[None]] = []
-        self._send_now: Callable[[bytes], int] = self._write_all
+        self._send_now: Callable[[bytes], int] = len  # until there is a connection
 
     # what a subclass fills in
 
@@ -68,29 +70,25 @@ class FrameProtocol(Protocol):
     # receiving
 
     def connectionMade(self) -> None:
-        """Use the socket itself where there is one.
+        """Use the socket itself where it is known to be a Unix socket.
 
         A Unix transport reads with recvmsg(2) and would take descriptors that a
         peer attaches; plain recv(2) lets the operating system discard them
-        (unix(7)), and is faster.
+        (unix(7)), and is faster. A transport whose peer is not trusted so far
+        brings its own way to read (`receive_bytes`).
         """
         transport = cast("Any", self.transport)
-        connection = getattr(transport, "socket", None)
-        if isinstance(connection, socket.socket):
-            transport.doRead = self._reader(transport, connection)
-            self._send_now = connection.send
+        end = unix_socket(transport)
+        if end is None:
+            self._outgoing = TransportOutput(transport, self._all_sent)
         else:
-            self._send_now = self._write_all
+            receive = getattr(transport, "receive_bytes", end.recv)
+            transport.doRead = self._reader(receive, transport.bufferSize)
+            self._outgoing = UnixOutput(transport, end, self._all_sent)
+        self._send_now = self._outgoing.send_now
 
-    def _write_all(self, data: bytes) -> int:
-        """For transports that are not sockets (in tests, in memory)."""
-        cast("Any", self.transport).write(data)
-        return len(data)
-
-    def _reader(self, transport: Any, connection: socket.socket) -> Callable[[], object]:
-        receive = connection.recv
+    def _reader(self, receive: Callable[[int], bytes], size: int) -> Callable[[], object]:
         take = self.dataReceived
-        size = transport.bufferSize
 
         def read() -> object:
             try:
@@ -99,6 +97,10 @@ class FrameProtocol(Protocol):
                 return None
             except OSError:
                 return CONNECTION_LOST
+            except DescriptorsSent:
+                self.pause_reading()
+                self.frameBroken(BadFrame("descriptors are not accepted here"))
+                return None
             if not data:
                 return CONNECTION_DONE
             take(data)
@@ -150,17 +152,19 @@ class FrameProtocol(Protocol):
         self._buffer(data)
 
     def _buffer(self, data: bytes) -> None:
-        """Leave bytes to the transport, and notice a peer that does not read."""
-        transport = cast("Any", self.transport)
-        transport.write(data)
-        if not self.congested:
-            self.congested = True
-            transport.registerProducer(self, False)
+        """Keep bytes until they can be sent, and notice a peer that does not read."""
+        self.congested = True  # before: a transport may say at once that it has sent them
+        self._outgoing.keep(data)
         unsent = self.unsent
         if not self.has_room(unsent):
             self.overflowed()
         elif unsent > self.resume_below:
             self.pause_reading()
+
+    def finish(self) -> None:
+        """Close the connection when what is buffered has been sent."""
+        self._outgoing.flush()
+        cast("Any", self.transport).loseConnection()
 
     def when_drained(self) -> Deferred[None]:
         """Fires when the peer has taken all that is buffered; never, if it is lost before."""
@@ -171,10 +175,7 @@ class FrameProtocol(Protocol):
     @property
     def unsent(self) -> int:
         """Bytes that wait to be read by the peer."""
-        if not self.congested:
-            return 0
-        transport = cast("Any", self.transport)
-        return len(transport.dataBuffer) - int(transport.offset) + int(transport._tempDataLen)
+        return self._outgoing.unsent if self.congested else 0
 
     def has_room(self, unsent: int) -> bool:
         """Whether so many bytes may wait here."""
@@ -188,18 +189,11 @@ class FrameProtocol(Protocol):
         """The peer does not read: cut it off."""
         cast("Any", self.transport).abortConnection()
 
-    def resumeProducing(self) -> None:
-        """The transport's buffer is empty (also called once on registration)."""
-        transport = cast("Any", self.transport)
-        if transport.dataBuffer or transport._tempDataBuffer:
-            return
-        transport.unregisterProducer()
+    def _all_sent(self) -> None:
+        """Nothing waits any more."""
         self.congested = False
-        if not transport.disconnecting:
+        if not cast("Any", self.transport).disconnecting:
             self.drained()
-
-    def stopProducing(self) -> None:
-        """The transport is closed."""
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """What is sent from now on is lost."""

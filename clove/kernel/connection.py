@@ -28,6 +28,7 @@ from clove.framing import (
     encode,
 )
 from clove.kernel.buffers import Buffered
+from clove.kernel.principal import Kind
 from clove.kernel.stream import Stream
 from clove.messages import Reply, decode, encode_error
 from clove.messages import encode as encode_json
@@ -91,7 +92,7 @@ class KernelConnection(FrameProtocol):
         except CloveError as error:
             self._closing = True
             self.send(encode(0, Opcode.HELLO, encode_error(error, HelloReply)))
-            cast("Any", self.transport).loseConnection()
+            self.finish()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Abandon what this connection asked for."""
@@ -100,7 +101,17 @@ class KernelConnection(FrameProtocol):
         self._abandon()
         if self._buffered.counted:
             self._buffered.release(self.principal.family)
-        self._sessions.release(self, self._resume)
+        closed = getattr(self.transport, "closed", None)
+        if closed is not None and self._is_agent():
+            # It has its connections until they are really closed, or it could have any number.
+            closed.addCallback(lambda _: self._sessions.release(self, ""))
+        else:
+            self._sessions.release(self, self._resume)
+
+    def _is_agent(self) -> bool:
+        """It was let in, and is a spawned agent's."""
+        principal = getattr(self, "principal", None)
+        return principal is not None and principal.kind is Kind.AGENT
 
     def _abandon(self) -> None:
         """Serve nothing more of what was asked for."""
@@ -412,13 +423,13 @@ class KernelConnection(FrameProtocol):
         """Send an error and close."""
         self._reply(opcode, 0, encode_error(error))
         self._closing = True
-        cast("Any", self.transport).loseConnection()
+        self.finish()
 
     def close(self) -> None:
         """Give up what is in work, send what is buffered, then close."""
         self._abandon()
         self._closing = True
-        cast("Any", self.transport).loseConnection()
+        self.finish()
 
     def check(self, now: float) -> None:
         """Enforce the time-outs; called about once a second.
@@ -445,4 +456,4 @@ class KernelConnection(FrameProtocol):
             if waited > limits.frame_timeout:
                 self.refuse(0, InvalidRequest("the frame did not arrive in time"))
         elif limits.idle_timeout and waited > limits.idle_timeout and not self._running:
-            transport.loseConnection()
+            self.finish()

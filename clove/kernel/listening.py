@@ -15,17 +15,18 @@ import os
 import resource
 import socket
 import stat
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from twisted.internet.endpoints import UNIXServerEndpoint
 from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import Factory
 
 from clove.errors import InvalidRequest, Unavailable
 from clove.kernel.agents.workspace import SOCKET_PATH_LIMIT
 from clove.kernel.connection import KernelConnection
+from clove.kernel.unix_port import Port
+from clove.sandbox.disposal import Disposal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,6 +49,7 @@ __all__ = [
 
 KEPT = 64
 """Descriptors that connections leave to everything else, at least; else a quarter."""
+MOST_CLOSES = 64
 BACKLOG = 1024
 """Connections that wait to be accepted; more get EAGAIN (listen(2))."""
 
@@ -188,24 +190,44 @@ def _umask(mask: int) -> Iterator[None]:
 
 
 async def listen(
-    reactor: object, factory: Factory, path: str, mode: int, *, exposed: bool = False
+    reactor: object,
+    factory: Factory,
+    path: str,
+    mode: int,
+    *,
+    exposed: bool = False,
+    disposal: Disposal | None = None,
+    owner: Hashable = "",
+    most: int = MOST_CLOSES,
 ) -> IListeningPort:
-    """Listen on a Unix socket.
+    """Listen on a Unix socket that refuses descriptors.
 
     @param mode: of the socket.
     @param exposed: others can reach its directory, so it must have its mode from
         the moment it is bound. The umask for that is the whole process's: only
         to be used while no threads make files.
+    @param disposal: closes what a peer may make slow to close.
+    @param owner: whose closes wait for each other; empty: the peer's user's.
+    @param most: such closes at once; while there are as many, nobody is accepted.
     @raise Unavailable: the operating system refuses.
     """
+    port = Port(
+        path,
+        factory,
+        backlog=BACKLOG,
+        mode=mode,
+        reactor=reactor,
+        disposal=disposal or Disposal(reactor),
+        owner=owner,
+        most=most,
+    )
     with _umask(0o777 & ~mode) if exposed else contextlib.nullcontext():
-        endpoint = UNIXServerEndpoint(reactor, path, backlog=BACKLOG, mode=mode)
         try:
-            port: IListeningPort = await endpoint.listen(factory)
+            port.startListening()  # type: ignore[no-untyped-call]
         except (CannotListenError, OSError) as error:
             reason = getattr(error, "socketError", error)
             raise Unavailable(f"cannot listen on {path}: {reason}") from None
-        return port
+    return port
 
 
 async def stopped(port: Any) -> None:

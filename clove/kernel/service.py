@@ -108,7 +108,10 @@ class KernelService(Service):
             self._ports.append(await listen_metrics(self._reactor, metrics, port))
         mode = 0o666 if self._config.access.uids else 0o600
         factory = ConnectionFactory(self._parts.connection)
-        exposed = await listen(self._reactor, factory, self._socket, mode, exposed=True)
+        disposal = self._parts.disposal
+        exposed = await listen(
+            self._reactor, factory, self._socket, mode, exposed=True, disposal=disposal
+        )
         self._ports.append(exposed)
 
     def _look_round(self) -> None:

@@ -46,6 +46,7 @@ from clove.kernel.state import StateStore
 from clove.kernel.table import TABLE
 from clove.kernel.threads import Threads
 from clove.sandbox.cgroups import CgroupsUnavailable, CgroupTree
+from clove.sandbox.disposal import Disposal
 from clove.sandbox.environment import public_environment
 from clove.sandbox.host import HostView
 from clove.sandbox.launcher import Launcher
@@ -68,6 +69,7 @@ class Parts:
     @ivar kernel: those that calls use.
     @ivar sessions: all connections.
     @ivar threads: for what blocks.
+    @ivar disposal: for closes that may block.
     @param kept: files that no agent may be given.
     """
 
@@ -87,8 +89,11 @@ class Parts:
         self._per_connection = within_descriptors(limits.connection, descriptors)
         self._bounds = agents_within(limits.agents, descriptors)
         self._registry = Registry()
+        self.disposal = Disposal(reactor)
         self.threads = Threads(reactor, config.threads, limits.threads, limits.shares)
-        self._launcher = Launcher(reactor, self.threads, limits=limits.launch)
+        self._launcher = Launcher(
+            reactor, self.threads, limits=limits.launch, disposal=self.disposal
+        )
         ids = IdRange(limits.agents.uid_base) if os.geteuid() == 0 else None
         self._cgroups = _find_cgroups(self.log, ids.nursery if ids is not None else None)
         audit = AuditLog(reactor, limits.audit)
@@ -158,7 +163,12 @@ class Parts:
             reactor,
             self._registry,
             self._per_connection,
-            host=HostView(self.threads.of(OPERATORS, 0), self._launcher, os.getcwd()),
+            host=HostView(
+                self.threads.of(OPERATORS, 0),
+                self._launcher,
+                os.getcwd(),
+                disposal=self.disposal,
+            ),
             grants=config.access.uids,
             agent_of=self._finder.of_process,
             opened=self._opened,
@@ -209,6 +219,7 @@ class Parts:
         limits = self._config.limits
         names = limits.http.max_lookups + limits.gateway.all_lookups
         self._reactor.suggestThreadPoolSize(names)
+        self.disposal.start()
         self._nursery.start()
         self._llm.start()
 
@@ -224,6 +235,7 @@ class Parts:
         self.kernel.state.stop()
         await self._llm.stop()
         await self._nursery.stop()
+        self.disposal.stop()
 
     def clear(self) -> None:
         """Remove what they have on the host. Blocking.
@@ -247,7 +259,15 @@ class Parts:
         user must be able to connect.
         """
         factory = ConnectionFactory(self.connection, principal)
-        port = await listen(self._reactor, factory, path, 0o666)
+        port = await listen(
+            self._reactor,
+            factory,
+            path,
+            0o666,
+            disposal=self.disposal,
+            owner=principal.agent_id,
+            most=self._per_connection.max_connections_per_agent,
+        )
 
         def close() -> Deferred[Any]:
             self.sessions.close_all(principal)

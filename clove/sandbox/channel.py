@@ -30,6 +30,7 @@ SPACE: Final = socket.CMSG_SPACE(MAX_FDS * 4) + socket.CMSG_SPACE(CREDENTIALS.si
 TURN: Final = 256
 """Packets read before other events of the reactor have their turn."""
 
+Close = Callable[[int], None]
 Receive = Callable[[dict[str, Any], list[int], int], None]
 NotSent = Callable[[OSError], None]
 
@@ -64,6 +65,7 @@ class ControlSocket:
         and the sender's pid as this process sees it.
     @param lost: called once when the other end is gone, talks nonsense, or can be told no more.
     @param waiting: packets that may wait to be sent.
+    @param close: closes a descriptor that may be the last to something inside.
     """
 
     def __init__(
@@ -73,12 +75,14 @@ class ControlSocket:
         receive: Receive,
         lost: Callable[[], None],
         waiting: int = 1024,
+        close: Close = os.close,
     ) -> None:
         self._reactor = reactor
         self._socket = end
         self._receive = receive
         self._lost = lost
         self._waiting = waiting
+        self._close_descriptor = close
         self._assembler = Assembler()
         self._queue: deque[_Outgoing] = deque()
         self._queued = 0  # packets
@@ -179,7 +183,8 @@ class ControlSocket:
                     raise BadMessage("the end, or a packet that is too long")
                 message = self._assembler.feed(packet)
             except BadMessage:
-                _close_all(fds)
+                for descriptor in fds:
+                    self._close_descriptor(descriptor)
                 self.close()
                 self._lost()
                 return
@@ -203,7 +208,7 @@ class ControlSocket:
         self.open = False
         self._reactor.removeReader(self)
         self._reactor.removeWriter(self)
-        self._socket.close()
+        self._close_descriptor(self._socket.detach())  # with what is in its queue
         while self._queue:
             _close_all(self._queue.popleft().fds)
 

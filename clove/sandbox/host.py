@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
 from clove.errors import NotFound
+from clove.sandbox.disposal import Disposal
 from clove.sandbox.environment import public_environment
 from clove.sandbox.faults import fault
 from clove.sandbox.interface import Command, IFile, IRunning, IView, Output
@@ -56,15 +57,22 @@ def kept(source: Deferred[T], undo: Callable[[T], object]) -> Deferred[T]:
     return result
 
 
-def _close(descriptor: int) -> None:
-    os.close(descriptor)
+def _dispose(disposal: Disposal | None, close: Callable[[], object]) -> None:
+    """Close what may have been deleted meanwhile: then this frees it, which takes its time."""
+    if disposal is None:
+        close()
+    else:
+        disposal.dispose("host", close)
 
 
 @implementer(IFile)
 class HostFile:
     """A path on the host that is held. @see: L{IFile}."""
 
-    def __init__(self, threads: Threads, held: Held, asked: str) -> None:
+    def __init__(
+        self, threads: Threads, held: Held, asked: str, disposal: Disposal | None = None
+    ) -> None:
+        self._disposal = disposal
         self._threads = threads
         self._held = held
         self._asked = asked
@@ -78,7 +86,11 @@ class HostFile:
 
         @raise AlreadyExists: it was missing when it was resolved, but no longer is.
         """
-        return kept(self._threads.run(self._open, flags), _close)
+
+        def undo(descriptor: int) -> None:
+            _dispose(self._disposal, lambda: os.close(descriptor))
+
+        return kept(self._threads.run(self._open, flags), undo)
 
     def _open(self, flags: int) -> int:
         try:
@@ -92,7 +104,7 @@ class HostFile:
 
     def close(self) -> None:
         """Release it. Idempotent."""
-        self._held.close()
+        _dispose(self._disposal, self._held.close)
 
 
 @implementer(IView)
@@ -102,6 +114,7 @@ class HostView:
     @param cwd: absolute directory that relative paths start from.
     @param environ: what commands inherit; None for the public part of the
         kernel's own environment.
+    @param disposal: for closes that may block; None: they are done at once.
     """
 
     def __init__(
@@ -110,7 +123,9 @@ class HostView:
         launcher: HostLauncher,
         cwd: str,
         environ: Mapping[str, str] | None = None,
+        disposal: Disposal | None = None,
     ) -> None:
+        self._disposal = disposal
         self._threads = threads
         self._launcher = launcher
         self._cwd = cwd
@@ -129,8 +144,8 @@ class HostView:
             except (OSError, BadPath) as error:
                 raise fault(error, path) from None
 
-        found = kept(self._threads.run(call), Held.close)
-        return found.addCallback(lambda held: HostFile(self._threads, held, path))
+        found = kept(self._threads.run(call), lambda held: _dispose(self._disposal, held.close))
+        return found.addCallback(lambda held: HostFile(self._threads, held, path, self._disposal))
 
     def on_host(self, path: str) -> OnHost:
         """The path itself. @see: L{IView.on_host}."""

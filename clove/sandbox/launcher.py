@@ -21,6 +21,7 @@ from clove.errors import CloveError, IsolationUnavailable, TimedOut
 from clove.kernel.threads import Threads
 from clove.sandbox.agent_cgroup import AgentCgroup
 from clove.sandbox.channel import socket_pair
+from clove.sandbox.disposal import Disposal
 from clove.sandbox.host import HostView
 from clove.sandbox.interface import Command, ExitStatus, IRunning, Output
 from clove.sandbox.launch_limits import LaunchLimits
@@ -41,6 +42,7 @@ class Launcher:
     """Starts programs.
 
     @param python: the interpreter that runs the helper, outside.
+    @param disposal: for closes that may block; None: they are done at once.
     @ivar nursery: where Python scripts can be forked from; None: nowhere.
     """
 
@@ -52,12 +54,14 @@ class Launcher:
         threads: Threads,
         python: str = sys.executable,
         limits: LaunchLimits | None = None,
+        disposal: Disposal | None = None,
     ) -> None:
         self.nursery: Nursery | None = None
         self._reactor = reactor
         self._threads = threads
         self._python = python
         self._limits = limits or LaunchLimits()
+        self._disposal = disposal
 
     def launch(
         self,
@@ -126,7 +130,7 @@ class Launcher:
             if child.stale and self.nursery is not None:
                 self.nursery.renew()
             return None
-        sandbox = Sandbox(self._reactor, self._threads, whole, output, self._limits, egress)
+        sandbox = self._sandbox(whole, output, egress)
         sandbox.warm = True
         try:
             await child.settle(sandbox, self._threads)
@@ -172,10 +176,12 @@ class Launcher:
         @param stdin: what a program on the host reads; in a sandbox it is nothing.
         """
         if spec.namespaces:
-            sandbox = Sandbox(self._reactor, self._threads, spec, output, self._limits, egress)
+            sandbox = self._sandbox(spec, output, egress)
         else:
-            host = HostView(threads or self._threads, self, spec.cwd, spec.env)
-            sandbox = Process(self._reactor, self._threads, spec, output, self._limits, host)
+            host = HostView(threads or self._threads, self, spec.cwd, spec.env, self._disposal)
+            sandbox = Process(
+                self._reactor, self._threads, spec, output, self._limits, host, self._disposal
+            )
         ours, theirs = socket_pair()
         source = InputPipe(self._reactor) if stdin else None
         first = source.reader if source else os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
@@ -199,6 +205,11 @@ class Launcher:
         if source is not None:
             source.feed(stdin)
         return sandbox
+
+    def _sandbox(self, spec: SandboxSpec, output: Output, egress: Egress | None) -> Sandbox:
+        return Sandbox(
+            self._reactor, self._threads, spec, output, self._limits, egress, self._disposal
+        )
 
     async def _until_ready(self, sandbox: Sandbox) -> None:
         """Wait for the program to run; if it does not, wait until nothing is left."""

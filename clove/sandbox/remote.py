@@ -86,6 +86,7 @@ class RemoteFile:
 
     @param opener: opens it with flags.
     @param release: lets it go.
+    @param close: closes what was opened and not taken.
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class RemoteFile:
         facts: dict[str, Any],
         opener: Callable[[int], Awaitable[int]],
         release: Callable[[], None],
+        close: Callable[[int], None] = os.close,
     ) -> None:
         self.path = str(facts["path"])
         self.kind = str(facts["kind"])
@@ -101,6 +103,7 @@ class RemoteFile:
         self._opened = -1
         self._opener = opener
         self._release = release
+        self._close = close
 
     def open(self, flags: int) -> Deferred[int]:
         """Open what is held. @see: L{IFile.open}."""
@@ -126,5 +129,5 @@ class RemoteFile:
     def close(self) -> None:
         """Release it. Idempotent."""
         if self._opened >= 0:
-            os.close(self._give())
+            self._close(self._give())
         self._release()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from twisted.internet.defer import Deferred
@@ -29,15 +29,22 @@ class Requests:
 
     @param timeout: seconds that an answer may take.
     @param most: requests under way at once; one more is refused.
+    @param close: closes a descriptor that nobody waits for.
     """
 
     def __init__(
-        self, clock: IReactorTime, control: ControlSocket, timeout: float, most: int
+        self,
+        clock: IReactorTime,
+        control: ControlSocket,
+        timeout: float,
+        most: int,
+        close: Callable[[int], None] = os.close,
     ) -> None:
         self._clock = clock
         self._control = control
         self._timeout = timeout
         self._most = most
+        self._close = close
         self._counter = 0
         self._waiting: dict[int, Deferred[Answer]] = {}
 
@@ -89,7 +96,7 @@ class Requests:
         waiter = self._waiting.pop(fields.get("id", -1), None)
         if waiter is None:
             for descriptor in fds:
-                os.close(descriptor)
+                self._close(descriptor)
             return False
         waiter.callback(Answer(fields, fds))
         return True

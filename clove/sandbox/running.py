@@ -22,6 +22,7 @@ from clove.kernel.threads import Threads
 from clove.sandbox import filters, remedies
 from clove.sandbox.agent_cgroup import AgentCgroup
 from clove.sandbox.channel import ControlSocket
+from clove.sandbox.disposal import Disposal
 from clove.sandbox.forked import ForkedProcess
 from clove.sandbox.interface import Command, ExitStatus, IFile, IRunning, ISandbox, IView, Output
 from clove.sandbox.launch_limits import LaunchLimits
@@ -81,8 +82,10 @@ class Sandbox:
         output: Output,
         limits: LaunchLimits,
         egress: Egress | None = None,
+        disposal: Disposal | None = None,
     ) -> None:
         self.pid = 0
+        self._disposal = disposal
         self._egress = egress
         self.done: Deferred[ExitStatus] = Deferred()
         self.ready: Deferred[None] = Deferred()
@@ -119,10 +122,16 @@ class Sandbox:
         @param trees: detached mounts for it; the caller keeps its own.
         """
         self._transport = transport
-        self._control = ControlSocket(self._reactor, control, self._take, self._lost)
+        self._control = ControlSocket(
+            self._reactor, control, self._take, self._lost, close=self._close_descriptor
+        )
         limits = self._limits
         self._requests = Requests(
-            self._reactor, self._control, limits.request_timeout, limits.requests
+            self._reactor,
+            self._control,
+            limits.request_timeout,
+            limits.requests,
+            self._close_descriptor,
         )
         facts = {**self.spec.to_json(), **(more or {})}
         if self.spec.namespaces and self.spec.seccomp:
@@ -263,7 +272,7 @@ class Sandbox:
             answer = await self._requests.ask({"op": "resolve", "path": path}, number=handle)
             if answer.fields["op"] == "refused":
                 raise path_refused(answer.fields, path)
-            return RemoteFile(answer.fields, opener, release)
+            return RemoteFile(answer.fields, opener, release, self._close_descriptor)
         except BaseException:
             release()
             raise
@@ -292,7 +301,14 @@ class Sandbox:
             self._requests.answered(message, fds)
             return
         for descriptor in fds:
+            self._close_descriptor(descriptor)
+
+    def _close_descriptor(self, descriptor: int) -> None:
+        """Close what came from inside, or may hold what does: not in the reactor's thread."""
+        if self._disposal is None:
             os.close(descriptor)
+        else:
+            self._disposal.close_descriptor(self, descriptor)
 
     def _name_pid(self, job: int, pid: int) -> None:
         if job == MAIN:
@@ -391,8 +407,9 @@ class Process(Sandbox):
         output: Output,
         limits: LaunchLimits,
         host: IView,
+        disposal: Disposal | None = None,
     ) -> None:
-        super().__init__(reactor, threads, spec, output, limits)
+        super().__init__(reactor, threads, spec, output, limits, disposal=disposal)
         self._host = host
 
     def resolve(self, path: str) -> Deferred[IFile]:

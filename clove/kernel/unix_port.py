@@ -1,0 +1,159 @@
+"""Listening Unix sockets that agents reach, and the connections accepted there.
+
+A peer may attach descriptors to what it sends. Nobody wants them, and whoever
+holds them last closes them, which may take as long as the peer likes. So where
+Linux can (6.16), the sockets refuse them: SO_PASSRIGHTS is off before anybody
+can connect, connections inherit that (unix(7)), and the sender gets EPERM.
+
+On an older kernel they cannot be refused, so the reactor's thread neither takes
+nor drops them: what is in the queue is looked at first (a peek says with
+MSG_CTRUNC that there are descriptors, and drops copies only), a connection that
+has any is cut off, and every close is left to the L{Disposal}, since it drops
+what is still in the queue.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import sys
+from collections.abc import Callable, Hashable
+from typing import Any, Final
+
+from twisted.internet import unix
+from twisted.internet.defer import Deferred
+
+from clove.protocol import DescriptorsSent
+from clove.sandbox.disposal import Disposal
+
+__all__ = ["SO_PASSRIGHTS", "Port", "Server", "refuse_descriptors"]
+
+SO_PASSRIGHTS: Final = 83
+"""socket(7), asm-generic/socket.h; missing in Python 3.11's module."""
+_INT: Final = 4
+_PRETEND: Final = "CLOVE_TEST_NO_PASSRIGHTS"
+"""Tests set it: then the kernel behaves as on a Linux without SO_PASSRIGHTS."""
+
+
+def refuse_descriptors(end: socket.socket) -> bool:
+    """Have the operating system refuse descriptors sent to this socket; False: it cannot."""
+    if _PRETEND in os.environ:
+        return False
+    try:
+        end.setsockopt(socket.SOL_SOCKET, SO_PASSRIGHTS, 0)
+    except OSError:
+        return False
+    return end.getsockopt(socket.SOL_SOCKET, SO_PASSRIGHTS) == 0
+
+
+class Server(unix.Server):
+    """The kernel's end of an accepted connection.
+
+    @ivar closed: fires when the socket is really closed; None if it is so as soon
+        as the connection is lost.
+    """
+
+    closed: Deferred[None] | None = None
+
+    def __init__(
+        self, sock: socket.socket, protocol: Any, client: Any, server: Port, *rest: Any
+    ) -> None:
+        super().__init__(sock, protocol, client, server, *rest)  # type: ignore[no-untyped-call]
+        if server.refuses and sock.getsockopt(socket.SOL_SOCKET, SO_PASSRIGHTS) == 0:
+            return
+        # A byte out of band would otherwise be passed over by a peek and dropped by a read.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
+        self.closed = Deferred()
+        self._port = server
+        self._owner = server.owner or ("uid", _peer_uid(sock))
+        self.receive_bytes = self._receive_checked
+
+    def _receive_checked(self, size: int) -> bytes:
+        """Read, unless there are descriptors in what would be read.
+
+        @raise DescriptorsSent: there are; they stay where they are.
+        """
+        end = self.socket
+        data, _, flags, _ = end.recvmsg(size, 0, socket.MSG_PEEK)
+        if flags & socket.MSG_CTRUNC:
+            raise DescriptorsSent
+        return end.recv(len(data)) if data else data
+
+    def _closeSocket(self, orderly: bool) -> None:
+        closed = self.closed
+        if closed is None:
+            super()._closeSocket(orderly)  # type: ignore[no-untyped-call]
+        else:
+            self._port.dispose(self._owner, self.socket, lambda: closed.callback(None))
+
+
+class Port(unix.Port):
+    """A listening socket.
+
+    @ivar owner: whose closes wait for each other; empty: the peer's user's.
+    @ivar refuses: the operating system refuses descriptors.
+    @param most: closes of the owner under way, at which it accepts nobody more.
+    """
+
+    transport = Server
+
+    def __init__(
+        self,
+        path: str,
+        factory: Any,
+        *,
+        backlog: int,
+        mode: int,
+        reactor: Any,
+        disposal: Disposal,
+        owner: Hashable,
+        most: int,
+    ) -> None:
+        super().__init__(os.fsencode(path), factory, backlog, mode, reactor)
+        self.refuses = False
+        self.owner = owner
+        self._disposal = disposal
+        self._most = most
+
+    def createInternetSocket(self) -> socket.socket:
+        """The socket, which refuses descriptors before anybody can connect."""
+        end: socket.socket = super().createInternetSocket()  # type: ignore[no-untyped-call]
+        self.refuses = refuse_descriptors(end)
+        return end
+
+    def doRead(self) -> None:
+        """Accept, unless too much of the owner's is still being closed."""
+        if self.owner and self._disposal.pending(self.owner) >= self._most:
+            self.stopReading()  # type: ignore[no-untyped-call]
+        else:
+            super().doRead()  # type: ignore[no-untyped-call]
+
+    def dispose(
+        self, owner: Hashable, end: socket.socket, done: Callable[[], None] | None = None
+    ) -> None:
+        """Close a socket outside of the reactor's thread."""
+        with contextlib.suppress(OSError):  # the peer has gone
+            end.shutdown(socket.SHUT_RDWR)  # it is told at once, and can send nothing more
+
+        def over() -> None:
+            if self.connected and not self.disconnecting:
+                self.startReading()  # type: ignore[no-untyped-call]
+            if done is not None:
+                done()
+
+        self._disposal.dispose(owner, end.close, over)
+
+    def _closeSocket(self, orderly: bool) -> None:
+        """Connections that nobody has accepted yet are closed with it."""
+        if self.refuses:
+            super()._closeSocket(orderly)  # type: ignore[no-untyped-call]
+        else:
+            self.dispose(self.owner, self.socket)
+
+
+def _peer_uid(end: socket.socket) -> int:
+    """SO_PEERCRED's user id (unix(7))."""
+    size = 3 * _INT
+    found = end.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
+    return int.from_bytes(found[_INT : 2 * _INT], sys.byteorder)

@@ -1,0 +1,125 @@
+"""Closing what may take long to close, outside of the reactor's thread.
+
+The last close of a file description costs what its kind and its history say: a
+TCP socket with SO_LINGER waits for its peer (socket(7)), a deleted file of many
+extents or a large memfd is freed there and then, and a Unix socket closes every
+descriptor that waits in its queue (unix(7)). What an agent made or sent is
+therefore closed here: by one thread for each owner, so that owners do not wait
+for each other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Hashable
+from typing import Any, Final
+
+__all__ = ["PATIENCE", "Disposal"]
+
+PATIENCE: Final = 0.05
+"""Seconds that a close may wait for a peer. A signal ends the wait then: the socket
+is closed all the same, and its peer is told by the operating system in its own time."""
+_WAKE: Final = signal.SIGURG  # ignored by default: harmless to whatever else gets it
+
+Close = Callable[[], object]
+
+
+class _Owner:
+    """Closes that wait, the first of them under way, and the thread that works on them."""
+
+    def __init__(self) -> None:
+        self.waiting: deque[tuple[Close, Callable[[], None] | None]] = deque()
+        self.thread: int | None = None  # while it is in a close
+
+
+class Disposal:
+    """Calls what may block, in turn for each owner.
+
+    The threads are daemons: one that the operating system holds up does not
+    keep the process from ending.
+    """
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+        self._lock = threading.Lock()  # for all that follows
+        self._owners: dict[Hashable, _Owner] = {}
+        self._tick: Any = None
+
+    def start(self) -> None:
+        """Take the signal that ends waits; from the main thread."""
+        signal.signal(_WAKE, _ignore)
+
+    def pending(self, owner: Hashable) -> int:
+        """How many closes of an owner are not over."""
+        with self._lock:
+            found = self._owners.get(owner)
+            return len(found.waiting) if found is not None else 0
+
+    def close_descriptor(self, owner: Hashable, descriptor: int) -> None:
+        """Close a descriptor."""
+        self.dispose(owner, lambda: os.close(descriptor))
+
+    def dispose(
+        self, owner: Hashable, close: Close, done: Callable[[], None] | None = None
+    ) -> None:
+        """Call `close` in the owner's thread, after its earlier ones.
+
+        @param done: called in the reactor's thread when it is over.
+        """
+        with self._lock:
+            found = self._owners.get(owner)
+            first = found is None
+            if found is None:
+                found = self._owners[owner] = _Owner()
+            found.waiting.append((close, done))
+        if first:
+            work = (owner, found)
+            threading.Thread(target=self._work, args=work, daemon=True, name="disposal").start()
+        if self._tick is None:
+            self._tick = self._reactor.callLater(PATIENCE, self._interrupt)
+
+    def stop(self) -> None:
+        """Wait for nothing: the end of the process closes what is left, without waits."""
+        if self._tick is not None:
+            self._tick.cancel()
+            self._tick = None
+        self._wake()
+
+    def _work(self, owner: Hashable, mine: _Owner) -> None:
+        """The thread: one close after the other."""
+        over = False
+        while not over:
+            with self._lock:
+                close, done = mine.waiting[0]
+                mine.thread = threading.get_ident()
+            with contextlib.suppress(OSError):  # close(2): it is closed whatever this says
+                close()
+            with self._lock:
+                mine.thread = None
+                mine.waiting.popleft()
+                over = not mine.waiting
+                if over:
+                    del self._owners[owner]
+            if done is not None:
+                self._reactor.callFromThread(done)
+
+    def _interrupt(self) -> None:
+        self._tick = None
+        if self._wake():
+            self._tick = self._reactor.callLater(PATIENCE, self._interrupt)
+
+    def _wake(self) -> bool:
+        """End the waits of now; False if nothing is left to close."""
+        with self._lock:
+            for owner in self._owners.values():
+                if owner.thread is not None:
+                    signal.pthread_kill(owner.thread, _WAKE)
+            return bool(self._owners)
+
+
+def _ignore(number: int, frame: object) -> None:
+    """A signal with a handler interrupts; an ignored one would not."""
