@@ -110,31 +110,26 @@ def test_requests_that_wait_in_order_are_bounded_for_a_family(guests: Guests) ->
 
 
 class Full:
-    """A socket that takes nothing: what is written waits."""
+    """A transport that wants nothing: what is written waits."""
 
     def __init__(self, peer: Peer) -> None:
-        transport: Any = peer.transport
-        transport.dataBuffer, transport.offset = b"", 0
-        transport._tempDataLen, transport._tempDataBuffer = 0, []
-        transport.registerProducer = lambda producer, streaming: None
-        transport.write = self.write
-        peer.connection._send_now = lambda data: 0
-        self._transport = transport
+        self._outgoing: Any = peer.connection._outgoing
+        self._outgoing.pauseProducing()
 
-    def write(self, data: bytes) -> None:
-        self._transport._tempDataLen += len(data)
+    def read_all(self) -> None:
+        self._outgoing.resumeProducing()
 
 
 def test_replies_that_nobody_reads_are_bounded_for_a_family(guests: Guests) -> None:
     peers = [guests() for _ in range(3)]
     other = guests(4343)
+    full = [Full(peer) for peer in (*peers, other)]
     for peer in (*peers, other):
-        Full(peer)
         peer.say(2, b"x" * 7000)
     assert [peer.transport.aborted for peer in peers] == [False, False, True]
     assert not other.transport.aborted
     peers[2].lose()
-    peers[0].transport._tempDataLen = 0  # it has read all of it
+    full[0].read_all()
     peers[0].connection.check(1.0)
     last = guests()
     Full(last)
