@@ -113,7 +113,8 @@ class Full:
     """A transport that wants nothing: what is written waits."""
 
     def __init__(self, peer: Peer) -> None:
-        self._outgoing: Any = peer.connection._outgoing
+        connection: Any = peer.connection
+        self._outgoing = connection._outgoing
         self._outgoing.pauseProducing()
 
     def read_all(self) -> None:
