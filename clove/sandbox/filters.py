@@ -71,6 +71,11 @@ TERMINAL_REQUESTS: Final = (0x5412, 0x541C, 0x541D, 0x5423)
 """TIOCSTI and TIOCLINUX type into terminals; TIOCCONS takes over the console's
 output; TIOCSETD loads line disciplines, old code that nobody needs."""
 
+FILE_WATCHES: Final = (1024, 1026, 1040)
+"""F_SETLEASE and F_SETDELEG let a process hold up whoever opens a file of its user, for 45 s
+(fs.lease-break-time): the kernel, or another agent, in a place that both were granted.
+F_NOTIFY watches directories without a count, which inotify has."""
+
 LAST_32_BITS: Final = 0xFFFFFFFF
 S_IFMT, S_IFCHR, S_IFBLK = 0xF000, 0x2000, 0x6000
 SET_ID_BITS: Final = 0o6000
@@ -168,6 +173,11 @@ CHECKS: Final[Mapping[str, list[Item]]] = {
         Label("high half"),
         load(ARGUMENTS_OFFSET + 8 * 2 + 4),
         branch_if_equal(0, "allow", "nothing"),
+    ],
+    "fcntl": [
+        _argument(1),
+        *(branch_if_equal(command, "refuse") for command in FILE_WATCHES),
+        go("allow"),
     ],
     "personality": [
         _argument(0),

@@ -13,7 +13,7 @@ __all__ = ["ALLOWED", "CHECKED", "REFUSED"]
 
 _FILES: Final = """
     access chdir chown close close_range copy_file_range dup dup2 dup3 faccessat faccessat2
-    fadvise64 fallocate fchdir fchown fchownat fcntl fdatasync fgetxattr flistxattr flock
+    fadvise64 fallocate fchdir fchown fchownat fdatasync fgetxattr flistxattr flock
     fremovexattr fsetxattr fstat fstatfs fsync ftruncate futimesat getcwd getdents getdents64
     getxattr getxattrat inotify_add_watch inotify_init inotify_init1 inotify_rm_watch lchown
     lgetxattr link linkat listxattr listxattrat llistxattr lremovexattr lseek lsetxattr lstat mkdir
@@ -91,6 +91,7 @@ CHECKED: Final = {
     "getsockopt": "getsockopt",
     "setsockopt": "setsockopt",
     "ioctl": "ioctl",
+    "fcntl": "fcntl",
     "personality": "personality",
     "setrlimit": "setrlimit",
     "prlimit64": "prlimit64",

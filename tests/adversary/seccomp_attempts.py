@@ -218,6 +218,11 @@ attempt("no random addresses", syscall, numbers["personality"], 0x0040000)
 attempt("everything executable", syscall, numbers["personality"], 0x0400000 | HIGH_BITS)
 attempt("personality asked", syscall, numbers["personality"], 0xFFFFFFFF)
 
+with open("/workspace/leased", "wb") as leased:
+    attempt("a lease", fcntl.fcntl, leased.fileno(), fcntl.F_SETLEASE, fcntl.F_WRLCK)
+    attempt("a lock", fcntl.lockf, leased, fcntl.LOCK_EX)
+attempt("a watch on a directory", fcntl.fcntl, os.open("/workspace", 0), fcntl.F_NOTIFY, 1)
+
 for name, request in (("TIOCSTI", 0x5412), ("TIOCLINUX", 0x541C), ("TIOCSETD", 0x5423)):
     attempt(name, control, 0, request, b"\x02\0\0\0")
     attempt(f"{name}, high bits", control, 0, request | HIGH_BITS, b"\x02\0\0\0")

@@ -190,6 +190,11 @@ def test_the_execution_domain_stays(inside: dict[str, Any]) -> None:
     assert inside["personality asked"] == "done"
 
 
+def test_nobody_is_held_up_who_opens_a_file(inside: dict[str, Any]) -> None:
+    assert inside["a lease"] == inside["a watch on a directory"] == "EPERM"
+    assert inside["a lock"] is None
+
+
 def test_nothing_is_typed_even_into_a_terminal_of_its_own(inside: dict[str, Any]) -> None:
     """/dev/null would answer ENOTTY; and a terminal that it controls would take it."""
     assert inside["a terminal"] is True

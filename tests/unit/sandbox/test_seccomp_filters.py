@@ -162,6 +162,12 @@ def test_numbers_beyond_all_calls_are_unknown(number: int) -> None:
         ("socket", (44, 3, 0), EPERM),  # XDP
         ("socketpair", (1, 1, 0), ALLOW),
         ("socketpair", (30, 1, 0), EPERM),  # TIPC
+        ("fcntl", (0, 1024, 0), EPERM),  # F_SETLEASE
+        ("fcntl", (0, 1025), ALLOW),  # F_GETLEASE
+        ("fcntl", (0, 1026, 1), EPERM),  # F_NOTIFY
+        ("fcntl", (0, 1030, 3), ALLOW),  # F_DUPFD_CLOEXEC
+        ("fcntl", (0, 1040, 0), EPERM),  # F_SETDELEG
+        ("fcntl", (0, 6, 0), ALLOW),  # F_SETLK
         ("setsockopt", (0, 1, 31), ALLOW),
         ("setsockopt", (0, 1, 76), ENOPROTOOPT),  # SO_PASSPIDFD
         ("setsockopt", (0, 6, 76), ALLOW),
