@@ -6,6 +6,7 @@ import _socket
 import contextlib
 import errno
 import fcntl
+import functools
 import os
 import struct
 import time
@@ -25,9 +26,11 @@ __all__ = [
     "enter_mapped",
     "identities",
     "join",
+    "learn_shares",
     "limit_user",
     "new_session_keyring",
     "open_own",
+    "own_start",
     "raise_loopback",
     "start_clocks",
     "write_id_map",
@@ -187,15 +190,19 @@ def start_clocks() -> None:
     if not os.path.exists("/proc/self/ns/time"):
         return
     enter({"time"})
-    began = _own_start()
+    began = own_start()
     age = time.clock_gettime(time.CLOCK_BOOTTIME) - began
     monotonic = max(0.0, time.clock_gettime(time.CLOCK_MONOTONIC) - age)  # it stops in suspend
     lines = [f"monotonic {-int(monotonic)} 0", f"boottime {-int(began)} 0"]
     _write("/proc/self/timens_offsets", "\n".join(lines))
 
 
-def _own_start() -> float:
-    """When this process started, in seconds of CLOCK_BOOTTIME, rounded down to a tick."""
+@functools.cache
+def own_start() -> float:
+    """When this process started, in seconds of CLOCK_BOOTTIME, rounded down to a tick.
+
+    A process that has asked must not fork one that asks.
+    """
     stat = os.open("/proc/self/stat", os.O_RDONLY | os.O_CLOEXEC)
     try:
         text = os.read(stat, 4096)
@@ -220,12 +227,24 @@ def limit_user(proc: int, limits: Mapping[str, int]) -> None:
             _write(f"sys/user/{name}", str(min(most, _host_share(proc, name))), proc)
 
 
+def learn_shares(proc: int) -> None:
+    """Read what L{limit_user} needs of the host ahead, also for children."""
+    for name in HOST_LIMITS:
+        with contextlib.suppress(FileNotFoundError):
+            _host_share(proc, name)
+
+
 def _host_share(proc: int, name: str) -> int:
-    limit = os.open(HOST_LIMITS[name], os.O_RDONLY | os.O_CLOEXEC, dir_fd=proc)
-    try:
-        return max(1, int(os.read(limit, 32)) // SHARES)
-    finally:
-        os.close(limit)
+    if name not in _shares:
+        limit = os.open(HOST_LIMITS[name], os.O_RDONLY | os.O_CLOEXEC, dir_fd=proc)
+        try:
+            _shares[name] = max(1, int(os.read(limit, 32)) // SHARES)
+        finally:
+            os.close(limit)
+    return _shares[name]
+
+
+_shares: dict[str, int] = {}
 
 
 def raise_loopback() -> None:

@@ -19,7 +19,14 @@ import threading
 from clove.sandbox import capabilities, program, syscalls
 from clove.sandbox.confinement import perform
 from clove.sandbox.control import Channel
-from clove.sandbox.namespaces import FLAGS, enter, new_session_keyring, raise_loopback
+from clove.sandbox.namespaces import (
+    FLAGS,
+    enter,
+    learn_shares,
+    new_session_keyring,
+    own_start,
+    raise_loopback,
+)
 from clove.sandbox.nursery import process_title
 from clove.sandbox.nursery.birth import BORN_INTO, WarmStart
 from clove.sandbox.nursery.cloning import clone
@@ -57,6 +64,9 @@ def serve(facts: Mapping[str, Any]) -> Script:
     rehearse = importlib.import_module(facts["rehearsal"]).rehearse
     path = list(sys.path)
     process_title.learn("proc")
+    proc = os.open("proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    learn_shares(proc)
+    os.close(proc)
     gc.collect()
     gc.freeze()  # what is shared stays shared
     close_gaps()
@@ -151,6 +161,7 @@ def _grow_up(outside: Mapping[str, str], path: Sequence[str], others: Callable[[
         if isinstance(main, Script):
             return main
         raise_loopback()
+        own_start()
         root.begin()
         received = channel.receive(main.link)
         if received is not None:
