@@ -148,6 +148,11 @@ class ModelService:
             self.log.warn("killing the LLM service: {reason}", reason=reason)
             self._link.kill()
 
+    def _deaf(self, link: _Link) -> None:
+        """It can be told nothing more: what was sent last may be lost, and would never be answered."""
+        if link is self._link and self._stopped is None:
+            link.kill()
+
     def _said(self, link: _Link, line: bytes | None) -> None:
         if link is not self._link:
             return
@@ -209,6 +214,10 @@ class _Link(ProcessProtocol):
         """Bytes of the exchange."""
         for line in self._out.feed(data):
             self._service._said(self, line)
+
+    def inConnectionLost(self) -> None:
+        """Its stdin is closed, or a write to it failed."""
+        self._service._deaf(self)
 
     def errReceived(self, data: bytes) -> None:
         """Words for people."""

@@ -121,3 +121,22 @@ def test_stop_between_two_services_is_done_at_once() -> None:
     house.service.die()
     assert house.llm.stop().called
     assert house.clock.getDelayedCalls() == []
+
+
+def test_a_service_that_can_be_told_nothing_more_is_ended_and_what_it_was_asked_fails() -> None:
+    house = House()
+    asked = house.think()
+    house.service.protocol.inConnectionLost()  # a write has failed, or it reads no more
+    assert house.service.signals == ["KILL"]
+    house.service.die()
+    assert isinstance(error(asked), Unavailable)
+    house.clock.advance(1)
+    house.service.ready()
+
+
+def test_a_service_that_was_told_to_end_is_not_killed_for_its_closed_stdin() -> None:
+    house = House()
+    house.llm.stop()
+    house.service.protocol.inConnectionLost()
+    assert house.service.signals == []
+    house.service.die(None)
