@@ -11,29 +11,49 @@ import errno
 import os
 import stat
 
-__all__ = ["NotSmall", "read_regular"]
+__all__ = ["NotSmall", "open_regular", "read_regular"]
 
 
 class NotSmall(OSError):
     """It is no regular file (EINVAL), or longer than the bound (EFBIG); the text says which."""
 
 
+def open_regular(path: str) -> int:
+    """Open a file for reading, its links followed, if it is a regular one. Does not wait.
+
+    @raise NotSmall: it is something else.
+    @raise OSError: as open(2) gives it.
+    """
+    held = os.open(path, os.O_PATH | os.O_CLOEXEC)  # opening a device may do something
+    try:
+        _check(held, path)
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+        try:
+            return os.open(f"/proc/self/fd/{held}", flags)
+        except OSError as error:
+            raise OSError(error.errno, os.strerror(error.errno or 0), path) from None
+    finally:
+        os.close(held)
+
+
+def _check(descriptor: int, name: str | None) -> None:
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        raise NotSmall(errno.EINVAL, f"is {_named(mode)}, not a regular file", name)
+
+
 def read_regular(file: str | int, most: int) -> bytes:
     """The whole of a small regular file. Blocking, but for no longer than the disk takes.
 
-    @param file: its path, whose links are followed (open(2) with O_NONBLOCK), or a descriptor
-        that is open for reading, which is closed.
+    @param file: its path, or a descriptor that is open for reading, which is closed.
     @param most: bytes that it may have.
     @raise NotSmall: it is something else, or longer.
     @raise OSError: as open(2) and read(2) give it.
     """
-    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
     name = file if isinstance(file, str) else None
-    descriptor = os.open(file, flags) if isinstance(file, str) else file
+    descriptor = open_regular(file) if isinstance(file, str) else file
     try:
-        mode = os.fstat(descriptor).st_mode
-        if not stat.S_ISREG(mode):
-            raise NotSmall(errno.EINVAL, f"is {_named(mode)}, not a regular file", name)
+        _check(descriptor, name)
         pieces: list[bytes] = []
         left = most + 1
         while left > 0 and (piece := os.read(descriptor, min(left, 1 << 20))):

@@ -28,6 +28,7 @@ from clove.kernel.shares import ShareLimits
 from clove.kernel.state import StateLimits
 from clove.kernel.threads import ThreadLimits
 from clove.policy import Level
+from clove.regular import read_regular
 from clove.sandbox.launcher import LaunchLimits
 from clove.sandbox.nursery.settings import NurserySettings
 
@@ -42,6 +43,8 @@ MAY_BE_ZERO = frozenset(
 MOST = 2**53
 """The largest limit."""
 MOST_NICE = 19
+MOST_BYTES = 1 << 20
+"""Bytes of a configuration file."""
 
 
 class Access(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -116,8 +119,8 @@ def load(path: str | None) -> Config:
     if path is None:
         return Config()
     try:
-        with open(path, "rb") as file:
-            config = msgspec.convert(tomllib.load(file), Config, str_keys=True)
+        text = read_regular(path, MOST_BYTES).decode()
+        config = msgspec.convert(tomllib.loads(text), Config, str_keys=True)
     except OSError as error:
         raise InvalidRequest(f"cannot read {path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -8,6 +8,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from clove.regular import open_regular, read_regular
+
 __all__ = ["BASE_URL_VARIABLE", "KEY_VARIABLES", "Options", "arguments", "parse", "read_key"]
 
 KEY_VARIABLES = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
@@ -104,9 +106,10 @@ def read_key(options: Options) -> str:
 
 def _from_file(path: str) -> str:
     try:
-        with open(path, "rb") as file:
-            if os.fstat(file.fileno()).st_mode & 0o007:
-                raise ValueError(f"{path} can be used by everybody; chmod o-rwx it")
-            return file.read(_KEY_BYTES).decode("ascii", "replace").strip()
+        descriptor = open_regular(path)
+        if os.fstat(descriptor).st_mode & 0o007:
+            os.close(descriptor)
+            raise ValueError(f"{path} can be used by everybody; chmod o-rwx it")
+        return read_regular(descriptor, _KEY_BYTES).decode("ascii", "replace").strip()
     except OSError as error:
         raise ValueError(f"cannot read {path}: {error.strerror}") from None

@@ -86,29 +86,31 @@ def write(words: Mapping[str, Any]) -> dict[str, str]:
     except FileNotFoundError:
         if words["path"].endswith("/"):
             return failed(errno.EISDIR, "it ends in a slash")
-        return _make(os.path.dirname(os.path.realpath(words["path"])))
+        directory = os.path.dirname(os.path.realpath(words["path"]))
+        held = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        return _make(held, directory)
 
 
-def _make(directory: str) -> dict[str, str]:
+def _make(held: int, directory: str) -> dict[str, str]:
     flags = os.O_WRONLY | os.O_TMPFILE | os.O_CLOEXEC
     try:
-        os.close(os.open(directory, flags, 0o600))
+        os.close(os.open(".", flags, 0o600, dir_fd=held))
     except OSError as error:
         if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL):
             raise
-        return _make_for_a_moment(directory)
+        return _make_for_a_moment(held, directory)
     return succeeded("there is no such file; one without a name could be made in its place")
 
 
-def _make_for_a_moment(directory: str) -> dict[str, str]:
+def _make_for_a_moment(held: int, directory: str) -> dict[str, str]:
     """Where a file system knows no nameless files: one with a name that nobody has."""
-    path = os.path.join(directory, f".clove-attempt-{os.urandom(12).hex()}")
+    name = f".clove-attempt-{os.urandom(12).hex()}"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        os.close(os.open(path, flags, 0o600))
+        os.close(os.open(name, flags, 0o600, dir_fd=held))
     except OSError as error:
         return failed(error.errno or errno.EIO, directory)
-    os.unlink(path)
+    os.unlink(name, dir_fd=held)
     return succeeded("there is no such file; another one could be made and removed beside it")
 
 

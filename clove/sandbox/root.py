@@ -43,6 +43,15 @@ READ_ONLY_PROC = ("sys", "irq", "bus", "fs", "sysrq-trigger")
 EMPTY_PROC = ("acpi", "scsi", "driver", "tty", "dynamic_debug", "asound")
 """Directories of /proc about the machine's hardware: an empty directory instead."""
 MASKED_PROC = (
+    "cmdline",
+    "bootconfig",
+    "partitions",
+    "diskstats",
+    "swaps",
+    "mdstat",
+    "locks",
+    "iomem",
+    "ioports",
     "kcore",
     "keys",
     "key-users",
@@ -53,6 +62,7 @@ MASKED_PROC = (
     "kpagecgroup",
     "sched_debug",
     "timer_list",
+    "timer_stats",
     "latency_stats",
     "vmallocinfo",
     "slabinfo",
@@ -60,7 +70,7 @@ MASKED_PROC = (
     "interrupts",
     "config.gz",
 )
-"""Files of /proc about the machine's kernel: /dev/null instead."""
+"""Files of /proc about the machine, its kernel and its disks: /dev/null instead."""
 
 
 class PrivateRoot:

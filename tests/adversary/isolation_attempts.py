@@ -263,7 +263,10 @@ def sysrq() -> object:
 
 @attempt
 def kernel_facts() -> object:
-    names = ("kcore", "kallsyms", "timer_list", "vmallocinfo", "slabinfo", "interrupts", "modules")
+    names = (
+        *("kcore", "kallsyms", "timer_list", "vmallocinfo", "slabinfo", "interrupts", "modules"),
+        *("cmdline", "partitions", "diskstats", "swaps", "locks", "iomem", "ioports"),
+    )
     paths = [f"/proc/{name}" for name in names if os.path.exists(f"/proc/{name}")]
     return {path: opened(path) for path in paths}
 

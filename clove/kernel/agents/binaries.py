@@ -7,6 +7,8 @@ import re
 import struct
 from typing import Final
 
+from clove.regular import open_regular
+
 __all__ = ["needed_by"]
 
 MAX_LINE: Final = 256
@@ -24,7 +26,7 @@ def needed_by(path: str) -> tuple[str, ...]:
         perhaps its argument; empty for neither, and where it cannot be read.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        descriptor = open_regular(path)
     except OSError:
         return ()
     try:

@@ -182,7 +182,10 @@ class _Survey:
         found: list[str] = []
         todo = [program]
         while todo and len(found) < 2 * MAX_CHAIN:
-            path = os.path.realpath(todo.pop())
+            named = todo.pop()
+            if not self._has(named):  # looking could mount or ask something (autofs(5))
+                continue
+            path = os.path.realpath(named)
             if path in found or not self._is_fixed(path) or not os.path.isfile(path):
                 continue
             found.append(path)
@@ -200,6 +203,11 @@ class _Survey:
         """It is shown at its own path, and cannot be written."""
         bind = self._bind(path)
         return bind is not None and not bind.writable and bind.source == bind.target
+
+    def _has(self, path: str) -> bool:
+        """It is shown at this path, or a link of the sandbox's own leads to it."""
+        linked = any(path == link or path.startswith(f"{link}/") for link in self._spec.links)
+        return linked or self._bind(path) is not None
 
     def _writable(self, path: str) -> str | None:
         """The writable place that a path inside lies in."""

@@ -1,0 +1,275 @@
+"""Finding an interpreter in a view, with exchanges at the worst moments. Real files."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
+from zope.interface import implementer
+
+from clove.errors import CloveError, InvalidRequest, NotFound, PermissionDenied
+from clove.kernel.agents.finding import Sender, find_interpreter
+from clove.kernel.agents.interpreter import Interpreter, home_of, own_interpreter
+from clove.kernel.agents.pinned import Pinned
+from clove.sandbox import mounts
+from clove.sandbox.faults import fault
+from clove.sandbox.interface import Command, IFile, IRunning, IView, Output
+from clove.sandbox.openat2 import BadPath, Held, resolve
+from clove.sandbox.spec import Bind, OnHost, on_host
+
+
+class Threads:
+    """Calls at once."""
+
+    def run(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Deferred[Any]:
+        return maybeDeferred(function, *args, **kwargs)
+
+
+@implementer(IFile)
+class File:
+    """A held path, as a view gives it."""
+
+    def __init__(self, held: Held, path: str) -> None:
+        self._held = held
+        self.path = path
+        self.kind, self.size, self.links = held.kind, held.size, held.links
+
+    def open(self, flags: int) -> Deferred[int]:
+        return succeed(self._held.open(flags))
+
+    def opener(self, flags: int) -> Deferred[Callable[[], int]]:
+        return succeed(lambda: self._held.open(flags))
+
+    def close(self) -> None:
+        self._held.close()
+
+
+@implementer(IView)
+class View:
+    """A sandbox whose `/workspace` is a directory of the host.
+
+    @ivar before: called with a path before it is looked up: the seam for exchanges.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self._home = str(home)
+        self.binds = (Bind("/usr", "/usr"), Bind(self._home, "/workspace", writable=True))
+        self.before: Callable[[str], None] = lambda _: None
+
+    def resolve(self, path: str) -> Deferred[IFile]:
+        self.before(path)
+        inside = path.startswith("/workspace")
+        there = self._home + path.removeprefix("/workspace") if inside else path
+        try:
+            held = resolve(there, "/")
+        except (OSError, BadPath) as error:
+            return fail(fault(error, path))
+        real = held.path
+        shown = "/workspace" + real[len(self._home) :] if real.startswith(self._home) else real
+        return succeed(File(held, shown))
+
+    def on_host(self, path: str) -> OnHost | None:
+        return on_host(self.binds, path)
+
+    def run(self, command: Command, output: Output) -> Deferred[IRunning]:
+        raise AssertionError("nothing is run")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    home = tmp_path.resolve() / "agents" / "7"
+    for name in ("venv/bin", "venv/lib/python3.99", "other/bin", "other/lib/python3.99"):
+        (home / name).mkdir(parents=True)
+    for name in ("venv", "other"):
+        (home / name / "bin" / "python").write_text("a program")
+        (home / name / "pyvenv.cfg").write_text("version = 3\nHome = /usr/bin\n")
+    (tmp_path / "secret" / "lib").mkdir(parents=True)
+    return home
+
+
+@pytest.fixture
+def view(home: Path) -> View:
+    return View(home)
+
+
+def found(view: View, asked: str = "/workspace/venv/bin/python", **sender: Any) -> Interpreter:
+    results: list[Any] = []
+    Deferred.fromCoroutine(
+        find_interpreter(view, Sender(**{"sandboxed": True, **sender}), Threads(), asked)
+    ).addBoth(results.append)
+    [result] = results
+    if isinstance(result, Interpreter):
+        return result
+    result.raiseException()
+    raise AssertionError
+
+
+def exchange(one: Path, other: Path) -> None:
+    spare = one.with_name("spare")
+    one.rename(spare)
+    other.rename(one)
+    spare.rename(other)
+
+
+def test_the_parts_of_an_environment_are_named_as_the_view_has_them(view: View, home: Path) -> None:
+    python = found(view)
+    assert python.program == "/workspace/venv/bin/python"
+    parts = {part.target: part.source for part in python.parts}
+    assert parts == {
+        f"/workspace/venv/{name}": f"{home}/venv/{name}" for name in ("pyvenv.cfg", "bin", "lib")
+    }
+    assert python.binds == ()
+
+
+def test_the_kernels_own_needs_no_view() -> None:
+    nowhere: Any = None
+    assert found(nowhere, own_interpreter().program) is own_interpreter()
+
+
+def test_a_sandboxed_sender_names_only_what_is_called_python(view: View, home: Path) -> None:
+    program = home / "venv" / "bin" / "python"
+    program.unlink()
+    program.symlink_to("/usr/bin/env")
+    with pytest.raises(InvalidRequest, match="not a Python interpreter"):
+        found(view)
+
+
+def test_who_may_not_run_its_own_programs_names_none(view: View) -> None:
+    with pytest.raises(PermissionDenied, match="can write that program"):
+        found(view, own_programs=False)
+
+
+def test_what_its_sender_may_not_read_is_refused(view: View) -> None:
+    def check(path: str) -> None:
+        raise PermissionDenied(path)
+
+    with pytest.raises(PermissionDenied):
+        found(view, check=check)
+
+
+def test_an_installation_has_its_library_beside_it(view: View, home: Path) -> None:
+    (home / "venv" / "pyvenv.cfg").unlink()
+    assert {part.target.rpartition("/")[2] for part in found(view).parts} == {"bin", "lib"}
+    (home / "venv" / "lib" / "python3.99").rename(home / "venv" / "lib" / "perl")
+    with pytest.raises(InvalidRequest, match="Python installation"):
+        found(view)
+
+
+@pytest.mark.parametrize("name", ["bin", "lib", "pyvenv.cfg", ""])
+@pytest.mark.parametrize("moment", range(8))
+def test_an_exchange_for_a_link_while_it_is_found_shows_nothing_else(
+    view: View, home: Path, tmp_path: Path, name: str, moment: int
+) -> None:
+    """At each look-up in turn: what comes out is what lies there without links, or a refusal."""
+    left = [moment]
+
+    def before(path: str) -> None:
+        left[0] -= 1
+        if left[0] == -1:
+            place = home / "venv" / name
+            place.rename(tmp_path / "moved")
+            place.symlink_to(tmp_path / "secret")
+
+    view.before = before
+    try:
+        python = found(view)
+    except CloveError:
+        return
+    pinned = Pinned()
+    try:
+        pinned.take(python.parts, as_found=True)
+        trees = [os.stat(bind.source, follow_symlinks=False).st_ino for bind in pinned.binds]
+        assert (tmp_path / "secret").stat().st_ino not in trees
+        assert all("secret" not in os.path.realpath(bind.source) for bind in pinned.binds)
+    except InvalidRequest:
+        pass
+    finally:
+        pinned.close()
+
+
+@pytest.mark.parametrize("name", ["bin", "lib"])
+def test_another_directory_since_it_was_found_is_refused(view: View, home: Path, name: str) -> None:
+    python = found(view)
+    exchange(home / "venv" / name, home / "other" / name)
+    pinned = Pinned()
+    try:
+        with pytest.raises(InvalidRequest, match="exchanged"):
+            pinned.take(python.parts, as_found=True)
+        pinned.take(python.parts, as_found=False)  # a restart takes what is there now
+    finally:
+        pinned.close()
+
+
+@pytest.mark.parametrize("what", ["another", "link", "nothing", "file"])
+def test_what_is_exchanged_before_the_mount_is_not_mounted(
+    view: View, home: Path, tmp_path: Path, what: str
+) -> None:
+    pinned = Pinned()
+    try:
+        pinned.take(found(view).parts, as_found=True)
+        [library] = [bind for bind in pinned.binds if bind.target.endswith("/lib")]
+        place = home / "venv" / "lib"
+        place.rename(tmp_path / "moved")
+        if what == "another":
+            (home / "other" / "lib").rename(place)
+        elif what == "link":
+            place.symlink_to(tmp_path / "moved")
+        elif what == "file":
+            place.touch()
+        with pytest.raises(OSError, match=r"Stale|levels of symbolic|No such file"):
+            mounts.copy(library.source, 0, library.identity)
+    finally:
+        pinned.close()
+
+
+def test_what_is_gone_at_a_restart_refuses_it(view: View, home: Path) -> None:
+    parts = found(view).parts
+    shutil.rmtree(home / "venv")
+    pinned = Pinned()
+    with pytest.raises(InvalidRequest, match="which the agent's interpreter needs"):
+        pinned.take(parts, as_found=False)
+    pinned.close()
+
+
+def test_nothing_is_left_open(view: View, home: Path) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    pinned = Pinned()
+    pinned.take(found(view).parts, as_found=True)
+    pinned.close()
+    (home / "venv" / "bin" / "python").unlink()
+    with pytest.raises(NotFound):
+        found(view)
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.parametrize(
+    ("path", "place"),
+    [
+        ("/workspace/a", OnHost("/state/7/a", True)),
+        ("/workspace", OnHost("/state/7", True)),
+        ("/workspaces", None),
+        ("/workspace/../etc", None),
+        ("/workspace//a", None),
+        ("workspace", None),
+        ("/tmp/x", None),
+        ("/workspace/hidden/x", OnHost("/blank/x", False)),
+        ("/usr/bin", OnHost("/usr/bin", False)),
+    ],
+)
+def test_a_path_inside_is_told_by_the_last_mount_on_its_way(path: str, place: Any) -> None:
+    binds = (
+        Bind("/usr", "/usr"),
+        Bind("/state/7", "/workspace", writable=True),
+        Bind("/blank", "/workspace/hidden"),
+    )
+    assert on_host(binds, path) == place
+
+
+def test_home_is_read_as_python_does() -> None:
+    assert home_of(b"a = b\nHOME =  /x/bin \nhome = /y") == "/x/bin"
+    assert home_of(b"\xff\xfe") is None

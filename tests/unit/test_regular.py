@@ -1,0 +1,89 @@
+"""Small files, and what may lie where one is expected. Nothing here may wait."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from clove.errors import InvalidRequest
+from clove.kernel.agents.binaries import needed_by
+from clove.kernel.config import load
+from clove.llm.options import Options, read_key
+from clove.regular import NotSmall, open_regular, read_regular
+
+
+@pytest.fixture(params=["fifo", "zero", "socket", "directory", "tty"])
+def other(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """What is no regular file."""
+    path = tmp_path / "it"
+    if request.param == "fifo":
+        os.mkfifo(path)
+    elif request.param == "zero":
+        path.symlink_to("/dev/zero")
+    elif request.param == "tty":
+        path.symlink_to("/dev/tty")
+    elif request.param == "directory":
+        path.mkdir()
+    else:
+        with socket.socket(socket.AF_UNIX) as bound:
+            bound.bind(str(path))
+    return str(path)
+
+
+def test_what_is_no_file_is_refused_with_its_kind(other: str) -> None:
+    with pytest.raises(NotSmall, match=r"is a (fifo|socket|device|directory), not a regular file"):
+        read_regular(other, 100)
+
+
+def test_a_configuration_that_is_no_file_is_refused(other: str) -> None:
+    with pytest.raises(InvalidRequest, match=r"cannot read .*: is a .*, not a regular file"):
+        load(other)
+
+
+def test_a_key_that_is_no_file_is_refused(other: str) -> None:
+    with pytest.raises(ValueError, match=r"cannot read .*: is a .*, not a regular file"):
+        read_key(Options(key_file=other))
+
+
+def test_a_program_that_is_no_file_needs_nothing(other: str) -> None:
+    assert needed_by(other) == ()
+
+
+def test_no_more_is_read_than_the_bound(tmp_path: Path) -> None:
+    path = tmp_path / "it"
+    path.write_bytes(b"x" * 100)
+    assert read_regular(str(path), 100) == b"x" * 100
+    with pytest.raises(NotSmall) as caught:
+        read_regular(str(path), 99)
+    assert caught.value.errno == errno.EFBIG
+    os.truncate(path, 1 << 40)
+    with pytest.raises(NotSmall, match="has more than 100 bytes"):
+        read_regular(str(path), 100)
+    with pytest.raises(InvalidRequest, match="has more than"):
+        load(str(path))
+
+
+def test_a_file_that_says_to_be_empty_is_read_to_its_end() -> None:
+    assert b"Linux" in read_regular("/proc/version", 4096)
+
+
+def test_a_descriptor_is_closed_in_every_case(tmp_path: Path) -> None:
+    path = tmp_path / "it"
+    path.write_bytes(b"x")
+    for most in (0, 1):
+        descriptor = open_regular(str(path))
+        try:
+            read_regular(descriptor, most)
+        except NotSmall:
+            assert most == 0
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(descriptor)
+
+
+def test_what_is_missing_is_said_to_be(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        read_regular(str(tmp_path / "no"), 1)
