@@ -4,10 +4,13 @@
 PY := .venv/bin/python
 TOPIC ?=
 PYTEST_ARGS ?=
+SOAK_SECONDS ?= 120
+SOAK_SEED ?= 8
+SOAK_WHO ?=
 SOURCES := clove twisted tests examples bench tools
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help venv dev demo test test-vm test-install test-fresh lint pytest trial bench bench-smoke docs reference lock check-locks clean
+.PHONY: help venv dev demo test test-vm test-install test-fresh soak lint pytest trial bench bench-smoke docs reference lock check-locks clean
 
 # One line for each check, its output only when it fails.
 define quietly
@@ -45,6 +48,9 @@ test-install: dev ## the installation: newer releases on the index, old pip, oth
 
 test-fresh: venv ## the demo on a new Debian, as root and as a user (FRESH_ARGS="user make test")
 	@tools/fresh-root/run $(FRESH_ARGS)
+
+soak: dev ## hostile agents beside healthy ones (SOAK_SECONDS=, SOAK_SEED=random, SOAK_WHO=rootless)
+	@$(PY) -m tests.soak.run --seconds $(SOAK_SECONDS) --seed $(SOAK_SEED) $(if $(SOAK_WHO),--who $(SOAK_WHO))
 
 trial: dev ## the part of the suite that plain trial runs
 	$(call quietly,trial,tools/run-trial)

@@ -17,7 +17,15 @@ from pathlib import Path
 
 from bench.servers import Unavailable
 
-__all__ = ["Holdings", "adopt_orphans", "leaks", "pss_bytes", "settled"]
+__all__ = [
+    "Holdings",
+    "adopt_orphans",
+    "descendants",
+    "leaks",
+    "mounts",
+    "pss_bytes",
+    "settled",
+]
 
 PR_SET_CHILD_SUBREAPER = 36
 SLACK_KB = 2048
@@ -57,7 +65,7 @@ def _holdings(kernel: int, state: Path) -> Holdings:
     @param kernel: its pid.
     @raise Unavailable: we may not look at it.
     """
-    kin = [pid for pid, zombie in _descendants() if not zombie]
+    kin = [pid for pid, zombie in descendants() if not zombie]
     own = f"/proc/{kernel}"
     try:
         descriptors = len(os.listdir(f"{own}/fd"))
@@ -66,7 +74,7 @@ def _holdings(kernel: int, state: Path) -> Holdings:
     return Holdings(
         descriptors=descriptors,
         processes=len(kin),
-        mounts=_mounts(kin),
+        mounts=mounts(kin),
         network_namespaces=len({_namespace(pid, "net") for pid in kin} - {""}),
         cgroups=_cgroups(kernel),
         files=sum(len(names) + len(files) for _, names, files in os.walk(state)),
@@ -115,7 +123,7 @@ def pss_bytes() -> int:
     @raise Unavailable: we may not look at one (it is not ours, or not dumpable).
     """
     total = 0
-    for pid, zombie in _descendants():
+    for pid, zombie in descendants():
         try:
             total += 0 if zombie else _kilobytes(f"/proc/{pid}/smaps_rollup", "Pss:")
         except PermissionError:
@@ -125,7 +133,7 @@ def pss_bytes() -> int:
     return total * 1024
 
 
-def _descendants() -> Iterator[tuple[int, bool]]:
+def descendants() -> Iterator[tuple[int, bool]]:
     """Pids of all below us, and whether they are dead. What orphans leave is taken away."""
     children: dict[int, list[tuple[int, bool]]] = {}
     for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
@@ -153,7 +161,8 @@ def _namespace(pid: int, kind: str) -> str:
         return ""
 
 
-def _mounts(kin: list[int]) -> int:
+def mounts(kin: list[int]) -> int:
+    """How many, in the mount namespaces of these processes and our own."""
     found: dict[str, int] = {_namespace(os.getpid(), "mnt"): _lines("/proc/self/mountinfo")}
     for pid in kin:
         place = _namespace(pid, "mnt")

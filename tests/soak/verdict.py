@@ -1,0 +1,117 @@
+"""What a soak has seen, held against what it must be. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["BEHIND_ECHO", "OPERATOR_SECONDS", "RSS_MIB", "Seen", "checks"]
+
+BEHIND_ECHO = 3.0
+"""A NOOP's 99th percentile is at most this many times that of the C echo server."""
+OPERATOR_SECONDS = 2.0
+"""Seconds in which an operator's SPAWN or KILL answers."""
+RSS_MIB = 512
+"""MiB that the kernel's own process may hold at any time: what the totals of docs/limits.md
+allow it for state, mail, events, audit and waiting frames beside the 60 of the program."""
+
+ENDED_WELL = (0, -15)
+"""Exit codes: Twisted ends itself by the signal that stopped it, once all is done."""
+
+
+@dataclass
+class Seen:
+    """@ivar spawns, kills: seconds that the operator's took.
+    @ivar errors: of the operator's requests.
+    @ivar pulse, family: what the two healthy programs printed; {} when they did not.
+    @ivar rss: MiB of the kernel's process, as sampled.
+    @ivar stopped: seconds from SIGTERM to the end; None: it had to be killed.
+    @ivar exit_code: the kernel's.
+    @ivar left: what is still there afterwards, in words.
+    @ivar counts: outcomes of each attack, all hostile agents together.
+    @ivar untried: attacks that never ended in any way.
+    """
+
+    spawns: list[float] = field(default_factory=list)
+    kills: list[float] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    pulse: dict[str, Any] = field(default_factory=dict)
+    family: dict[str, Any] = field(default_factory=dict)
+    rss: list[int] = field(default_factory=list)
+    stopped: float | None = None
+    exit_code: int | None = None
+    left: list[str] = field(default_factory=list)
+    counts: dict[str, dict[str, int]] = field(default_factory=dict)
+    untried: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+
+def checks(seen: Seen, drain: float) -> list[tuple[str, bool | None, str]]:
+    """Each bar: its name, whether it holds (None: it could not be measured), and the figures.
+
+    @param drain: seconds that the kernel may take to stop.
+    """
+    return [
+        _round_trips(seen.pulse),
+        _no_errors("the healthy client has no error", seen.pulse),
+        _no_errors("the healthy family has no error", seen.family),
+        ("the operator has no error", not seen.errors, "; ".join(seen.errors[:5])),
+        _in_time("SPAWN of the operator", seen.spawns),
+        _in_time("KILL of the operator", seen.kills),
+        _memory(seen.rss),
+        (
+            f"SIGTERM stops the kernel within {drain:g} s",
+            seen.stopped is not None and seen.stopped <= drain and seen.exit_code in ENDED_WELL,
+            "it had to be killed"
+            if seen.stopped is None
+            else f"{seen.stopped:.1f} s, exit code {seen.exit_code}",
+        ),
+        ("nothing is left behind", not seen.left, "; ".join(seen.left[:5])),
+        ("the kernel logs no failure", not seen.faults, "; ".join(seen.faults[:3])),
+        ("every attack was tried", not seen.untried, ", ".join(seen.untried)),
+    ]
+
+
+def _round_trips(pulse: dict[str, Any]) -> tuple[str, bool | None, str]:
+    name = f"p99 of a NOOP is within {BEHIND_ECHO:g} times that of the echo server"
+    if not pulse:
+        return name, False, "the healthy client did not come to its end"
+    own = pulse["kernel"]
+    if "echo" not in pulse:
+        return name, None, f"no C compiler, no echo server; {own['p99']:.0f} us"
+    echo = pulse["echo"]
+    ratio = own["p99"] / echo["p99"]
+    words = [f"{key} {own[key]:.0f} us, echo {echo[key]:.0f} us" for key in ("p50", "p99", "max")]
+    return (
+        name,
+        ratio <= BEHIND_ECHO,
+        f"{ratio:.2f} times; {'; '.join(words)}; {own['count']} trips",
+    )
+
+
+def _no_errors(name: str, printed: dict[str, Any]) -> tuple[str, bool | None, str]:
+    if not printed:
+        return name, False, "it did not come to its end"
+    told = (
+        f"{printed['work']['count']} rounds, p50 {printed['work']['p50'] / 1e3:.0f} ms, "
+        if "work" in printed
+        else ""
+    )
+    return (
+        name,
+        not printed["failed"],
+        told + f"{printed['failed']} errors: {printed['errors'][:3]}",
+    )
+
+
+def _in_time(name: str, took: list[float]) -> tuple[str, bool | None, str]:
+    if not took:
+        return f"{name} answers", False, "none did"
+    slow = sum(seconds > OPERATOR_SECONDS for seconds in took)
+    words = f"{len(took)}, longest {max(took):.2f} s, {slow} too slow"
+    return f"{name} answers within {OPERATOR_SECONDS:g} s", not slow, words
+
+
+def _memory(rss: list[int]) -> tuple[str, bool | None, str]:
+    words = f"{rss[0]} at first, {max(rss)} at most, {rss[-1]} at last" if rss else "not seen"
+    return f"the kernel holds at most {RSS_MIB} MiB", bool(rss) and max(rss) <= RSS_MIB, words

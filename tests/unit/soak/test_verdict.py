@@ -1,0 +1,68 @@
+"""What `make soak` says of what it has seen."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from tests.soak.hostile import TABLE
+from tests.soak.program import PARTS, PLACE, hostile_program
+from tests.soak.verdict import OPERATOR_SECONDS, RSS_MIB, Seen, checks
+
+DRAIN = 10.0
+
+
+def fine(**changes: Any) -> Seen:
+    trips = {"count": 1000, "p50": 100.0, "p99": 200.0, "max": 300.0}
+    pulse = {"kernel": trips, "echo": {**trips, "p99": 100.0}, "errors": [], "failed": 0}
+    seen: dict[str, Any] = {"spawns": [0.1], "kills": [0.1], "pulse": pulse, "rss": [60, 70]}
+    seen["family"] = {"work": trips, "errors": [], "failed": 0}
+    return Seen(**{**seen, "stopped": 1.0, "exit_code": 0, **changes})
+
+
+def failing(seen: Seen) -> list[str]:
+    return [name for name, holds, _ in checks(seen, DRAIN) if holds is False]
+
+
+def test_a_soak_in_which_all_went_well_passes() -> None:
+    assert failing(fine()) == []
+
+
+def test_a_slow_kernel_fails_and_one_that_nothing_is_compared_to_is_skipped() -> None:
+    slow = fine()
+    slow.pulse["echo"]["p99"] = 60.0
+    assert failing(slow) == ["p99 of a NOOP is within 3 times that of the echo server"]
+    alone = fine()
+    del alone.pulse["echo"]
+    assert failing(alone) == []
+    assert [holds for _, holds, _ in checks(alone, DRAIN)].count(None) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"pulse": {}}, "healthy client"),
+        ({"family": {}}, "healthy family"),
+        ({"errors": ["refused"]}, "operator has no error"),
+        ({"spawns": [OPERATOR_SECONDS + 0.1]}, "SPAWN"),
+        ({"kills": []}, "KILL"),
+        ({"rss": [60, RSS_MIB + 1, 70]}, "MiB"),
+        ({"stopped": DRAIN + 1}, "SIGTERM"),
+        ({"stopped": None, "exit_code": -9}, "SIGTERM"),
+        ({"left": ["process 7"]}, "left behind"),
+        ({"faults": ["Traceback"]}, "logs no failure"),
+        ({"untried": ["a_crash"]}, "every attack"),
+    ],
+)
+def test_each_fault_fails_the_bar_that_names_it(changes: dict[str, Any], word: str) -> None:
+    assert word in " ".join(failing(fine(**changes)))
+
+
+def test_the_hostile_program_is_whole_and_needs_no_neighbour() -> None:
+    text = hostile_program()
+    compile(text, "hostile.py", "exec")
+    assert "tests.soak" not in re.sub(r"`[^`]*`", "", text)
+    assert {path.stem for path in PLACE.glob("*.py")} == {*PARTS, "__init__"}
+    assert len(re.findall(r"^@attack$", text, re.MULTILINE)) == len(TABLE)
