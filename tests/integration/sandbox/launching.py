@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from twisted.internet import reactor as installed_reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
+from clove.sandbox.channel import ControlSocket
 from clove.sandbox.interface import ExitStatus
 from clove.sandbox.spec import NAMESPACES, Bind, SandboxSpec
 
@@ -24,6 +26,8 @@ __all__ = [
     "Spec",
     "holders_of",
     "inside",
+    "no_descriptor_passes",
+    "nothing_passes",
     "parent_of",
     "process_state",
     "reactor",
@@ -75,6 +79,21 @@ async def until(condition: Callable[[], bool]) -> None:
     """Let the reactor turn until something holds; the test's time limit bounds it."""
     while not condition():
         await deferLater(reactor, 0)
+
+
+_send_piece = ControlSocket._send_piece
+
+
+def nothing_passes(control: ControlSocket, message: Any) -> None:
+    """In place of L{ControlSocket._send_piece}: the operating system takes nothing."""
+    raise OSError(errno.ETOOMANYREFS, os.strerror(errno.ETOOMANYREFS))
+
+
+def no_descriptor_passes(control: ControlSocket, message: Any) -> None:
+    """Likewise: it takes no descriptors (unix(7))."""
+    if message.fds:
+        nothing_passes(control, message)
+    _send_piece(control, message)
 
 
 def holders_of(path: str) -> list[str]:

@@ -11,6 +11,7 @@ from clove.errors import (
     Unavailable,
 )
 from clove.kernel.threads import Threads
+from clove.sandbox.channel import ControlSocket
 from clove.sandbox.interface import Command, ExitStatus
 from clove.sandbox.launcher import Launcher, LaunchLimits
 from clove.sandbox.running import Sandbox
@@ -19,6 +20,7 @@ from tests.integration.sandbox.launching import (
     PATH,
     Heard,
     Spec,
+    no_descriptor_passes,
     reactor,
 )
 
@@ -46,6 +48,16 @@ async def test_a_missing_program_or_directory_is_told(sleeper: Sandbox) -> None:
         await sleeper.run(Command(("true",), cwd="/no-such"), Heard())
     with pytest.raises(PermissionDenied, match="refuses '/usr'"):
         await sleeper.run(Command(("/usr",)), Heard())
+
+
+async def test_a_command_that_cannot_be_asked_for_fails_at_once_and_others_go_on(
+    sleeper: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(ControlSocket, "_send_piece", no_descriptor_passes)
+        with pytest.raises(LimitExceeded, match="Too many references"):
+            await sleeper.run(Command(("true",)), Heard())
+    assert await (await sleeper.run(Command(("true",)), Heard())).done == ExitStatus(code=0)
 
 
 async def test_a_killed_command_takes_its_group_with_it(sleeper: Sandbox) -> None:

@@ -10,11 +10,13 @@ from twisted.internet.defer import CancelledError
 
 from clove.errors import (
     IsolationUnavailable,
+    LimitExceeded,
     NotFound,
     TimedOut,
     Unavailable,
 )
 from clove.kernel.threads import Threads
+from clove.sandbox.channel import ControlSocket
 from clove.sandbox.interface import ExitStatus
 from clove.sandbox.launcher import Launcher, LaunchLimits
 from clove.sandbox.spec import Bind, SandboxSpec
@@ -23,6 +25,7 @@ from tests.integration.sandbox.launching import (
     Heard,
     Spec,
     inside,
+    nothing_passes,
     reactor,
 )
 
@@ -48,6 +51,14 @@ async def test_a_cancelled_launch_leaves_nothing(launcher: Launcher, place: Spec
 async def test_a_helper_that_is_no_python_fails_cleanly(threads: Threads, place: Spec) -> None:
     with pytest.raises(Unavailable):
         await Launcher(reactor, threads, python="/bin/false").launch(place("true"), Heard())
+
+
+async def test_a_spec_that_cannot_be_sent_fails_the_launch_at_once_and_leaves_nothing(
+    launcher: Launcher, place: Spec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ControlSocket, "_send_piece", nothing_passes)
+    with pytest.raises(LimitExceeded, match="Too many references"):
+        await launcher.launch(place("sleep 1000"), Heard())
 
 
 async def test_a_missing_cgroup_is_named(launcher: Launcher, place: Spec) -> None:
