@@ -25,9 +25,9 @@ from clove.kernel.listening import (
     stopped,
 )
 from clove.kernel.process_one import (
+    adopt_orphans,
     bury_orphans,
     hold_signals,
-    is_process_one,
     release_signals,
 )
 from clove.kernel.wiring import Parts
@@ -79,6 +79,7 @@ class KernelService(Service):
         # A client that connects may end us at once, before the reactor has its handlers.
         hold_signals()
         watch_beyond_epoll(self._reactor)
+        adopt_orphans()
         self._parts = Parts(self._reactor, self._config, self._state_dir, self._kept)
         failures: list[Failure] = []
         Deferred.fromCoroutine(self._listen()).addErrback(failures.append)
@@ -115,8 +116,7 @@ class KernelService(Service):
         self._ports.append(exposed)
 
     def _look_round(self) -> None:
-        if is_process_one():
-            bury_orphans()
+        bury_orphans()
         now = self._reactor.seconds()
         for connection in list(self._parts.sessions.connections):
             connection.check(now)

@@ -2,22 +2,21 @@
 
 The operator is the kernel's own uid or root on the main socket; other uids are
 let in only where the configuration grants them a level. A connection on an
-agent's own socket is that agent. A process of an unsandboxed agent that comes
-to the main socket is known by its session and ancestors.
+agent's own socket is that agent. A process of an agent that comes to the main
+socket is known by its ancestors (L{AgentFinder}).
 """
 
 from __future__ import annotations
 
 import os
 import secrets
-import socket
-import struct
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from clove.errors import LimitExceeded, NotFound, PermissionDenied
 from clove.kernel.authority import may_resume
 from clove.kernel.buffers import shared_buffers
+from clove.kernel.peers import Peer, peer_of
 from clove.kernel.principal import Kind, Principal
 from clove.kernel.shares import OPERATORS, Shares
 from clove.policy import Level, for_level
@@ -31,32 +30,12 @@ if TYPE_CHECKING:
     from clove.kernel.shares import ShareLimits
     from clove.sandbox.interface import IView
 
-__all__ = ["RESUME_SECONDS", "Peer", "Sessions", "peer_of"]
+__all__ = ["RESUME_SECONDS", "Sessions"]
+
+_AGENTS = -1  # in the place of a user id, for a connection on an agent's own socket
 
 RESUME_SECONDS = 60
 """How long the belongings of a lost connection are kept for its resume token."""
-
-_UCRED = struct.Struct("iII")
-
-
-class Peer(NamedTuple):
-    """SO_PEERCRED (unix(7)): who called connect()."""
-
-    pid: int
-    uid: int
-    gid: int
-
-
-def peer_of(connection: socket.socket) -> Peer:
-    """The credentials of a Unix socket's other end."""
-    raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
-    return Peer(*_UCRED.unpack(raw))
-
-
-def _peer(connection: KernelConnection) -> Peer:
-    """Who is at the other end; in memory (in tests) it is ourselves."""
-    handle = getattr(connection.transport, "socket", None)
-    return peer_of(handle) if handle is not None else Peer(0, os.geteuid(), os.getegid())
 
 
 def _working_directory(pid: int) -> str | None:
@@ -73,7 +52,8 @@ class Sessions:
     @ivar clock: the kernel's.
     @ivar connections: the open ones, with the user id at the other end.
     @ivar buffers: bytes that wait on connections, of each family.
-    @ivar agent_of: gives the spawned agent that a process belongs to, if any.
+    @param agent_of: gives the spawned agent that a process belongs to; None: surely none's.
+    @param peer_of: who is at the other end of a transport.
     @ivar opened, closed: called with a principal that comes or is gone for good.
     """
 
@@ -85,10 +65,11 @@ class Sessions:
         *,
         host: IView,
         grants: Mapping[int, Level],
-        agent_of: Callable[[int], Principal | None],
+        agent_of: Callable[[Peer], Principal | None],
         opened: Callable[[Principal], None],
         closed: Callable[[Principal], None],
         shares: ShareLimits | None = None,
+        peer_of: Callable[[Any], Peer] = peer_of,
     ) -> None:
         self.clock = clock
         self._registry = registry
@@ -96,6 +77,7 @@ class Sessions:
         self._host = host
         self._grants = grants
         self._agent_of = agent_of
+        self._peer_of = peer_of
         self._opened = opened
         self._closed = closed
         self._tokens: dict[str, tuple[Principal, int]] = {}  # with the user id
@@ -113,18 +95,28 @@ class Sessions:
         @raise PermissionDenied: this uid may not use the kernel.
         @raise LimitExceeded: too many connections.
         """
-        peer = _peer(connection)
         principal: Principal | None = cast("Any", connection.factory).principal
-        if principal is None:
-            principal = self._agent_of(peer.pid)
+        uid = _AGENTS
         if principal is not None:
             self._check_room(principal.connections, principal.family)
         else:
-            principal = self._outsider(peer)
+            peer = self._peer_of(connection.transport)
+            try:
+                principal, uid = self._on_main_socket(peer), peer.uid
+            finally:
+                peer.close()
         principal.connections += 1
-        self.connections[connection] = peer.uid
+        self.connections[connection] = uid
         self._places.add(principal.family)
         return principal
+
+    def _on_main_socket(self, peer: Peer) -> Principal:
+        """Whoever is not positively known is a stranger."""
+        agent = self._agent_of(peer)
+        if agent is None:
+            return self._outsider(peer)
+        self._check_room(agent.connections, agent.family)
+        return agent
 
     def siblings(self, connection: KernelConnection) -> list[KernelConnection]:
         """The connections of the same agent, this one included."""

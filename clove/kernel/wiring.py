@@ -133,7 +133,11 @@ class Parts:
             shares=limits.shares,
         )
         self._llm = LLM(reactor, config.llm, os.environ, limits.shares)
-        self._finder = AgentFinder(agents.records)
+        self._finder = AgentFinder(
+            agents.records,
+            self._launcher.host_commands,
+            other_namespaces=config.access.other_namespaces,
+        )
         self.kernel = Kernel(
             clock=reactor,
             registry=self._registry,

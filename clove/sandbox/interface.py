@@ -115,6 +115,9 @@ class ISandbox(IView):
     """An agent's main process with everything it started."""
 
     pid: int = Attribute("Host pid of the agent's main process.")
+    processes: tuple[int, ...] = Attribute(
+        "Host pids of its main process, process 1 and helper, as long as they live."
+    )
     done: Deferred[ExitStatus] = Attribute("Fires when all of it is gone.")
 
     def terminate() -> None:

@@ -44,6 +44,7 @@ class Launcher:
     @param python: the interpreter that runs the helper, outside.
     @param disposal: for closes that may block; None: they are done at once.
     @ivar nursery: where Python scripts can be forked from; None: nowhere.
+    @ivar host_commands: pids of the helpers of commands on the host.
     """
 
     log = Logger()
@@ -57,6 +58,7 @@ class Launcher:
         disposal: Disposal | None = None,
     ) -> None:
         self.nursery: Nursery | None = None
+        self.host_commands: set[int] = set()
         self._reactor = reactor
         self._threads = threads
         self._python = python
@@ -248,6 +250,14 @@ class Launcher:
 
     async def _run_host(self, spec: SandboxSpec, stdin: bytes, output: Output) -> IRunning:
         sandbox = self._start(spec, output, stdin)
+        helper = sandbox.helper_pid
+        self.host_commands.add(helper)
+
+        def over(result: object) -> object:
+            self.host_commands.discard(helper)
+            return result
+
+        sandbox.done.addBoth(over)
         await self._until_ready(sandbox)
         return HostCommand(sandbox)
 

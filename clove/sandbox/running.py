@@ -100,6 +100,7 @@ class Sandbox:
         procs = spec.cgroup_procs
         self._cgroup = AgentCgroup(os.path.dirname(procs[0])) if procs else None
         self._init: ProcessHandle | None = None  # process 1 of the pid namespace
+        self._init_pid = 0
         self._status: ExitStatus | None = None
         self._helper_ended = False
         self._over = False
@@ -138,6 +139,17 @@ class Sandbox:
             machine = os.uname().machine if sys.maxsize > 1 << 32 else ""
             facts["filters"] = filters.encoded(machine, memfd=self.spec.executables is None)
         self._control.send(facts, trees, lambda error: self._fail(not_sent(error)))
+
+    @property
+    def helper_pid(self) -> int:
+        """The helper's, or 0 if there is none (any more)."""
+        return 0 if self._helper_ended else getattr(self._transport, "pid", None) or 0
+
+    @property
+    def processes(self) -> tuple[int, ...]:
+        """@see: L{ISandbox.processes}."""
+        main = self.pid if self._status is None else 0
+        return tuple(filter(None, (main, self._init_pid, self.helper_pid)))
 
     # everybody
 
@@ -320,6 +332,7 @@ class Sandbox:
         if "pid" in self.spec.namespaces and not self._over:
             with contextlib.suppress(ProcessLookupError):  # it may be over already
                 self._init = ProcessHandle(self._reactor, os.pidfd_open(sender), self._init_ended)
+                self._init_pid = sender
         entered = {str(kind): bool(own) for kind, own in message["namespaces"].items()}
         self.isolation = Isolation(
             namespaces=entered,
@@ -353,6 +366,7 @@ class Sandbox:
     def _init_ended(self) -> None:
         """Process 1 is gone, and all of its namespace; the helper may be frozen."""
         self._init = None
+        self._init_pid = 0
         if self._helper_ended:
             self._finish()
         else:

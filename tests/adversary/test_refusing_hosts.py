@@ -83,7 +83,9 @@ def asked(prefix: tuple[str, ...]) -> Iterator[dict[str, Any]]:
         uid = str(NOBODY_IN_PARTICULAR)
         prefix = ("setpriv", "--reuid", uid, "--regid", uid, "--clear-groups", *prefix)
     with tempfile.TemporaryDirectory(dir="/tmp", prefix="c") as directory:
-        kernel = HostedKernel(directory, prefix=prefix)
+        kernel = HostedKernel(
+            directory, config="[access]\nother_namespaces = true\n", prefix=prefix
+        )
         kernel.environ = {"HOME": directory, "PYTHONPATH": os.pathsep.join(PATHS)}
         if os.getuid() == 0:
             os.chown(directory, NOBODY_IN_PARTICULAR, NOBODY_IN_PARTICULAR)

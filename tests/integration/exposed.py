@@ -182,6 +182,8 @@ def host(
     environ = {"HOME": directory, **(extra_environ or {})}
     if other:
         environ["PYTHONPATH"] = os.pathsep.join(PATHS)
+    if prefix and "[access]" not in config:  # the tests are outside of what it enters
+        config = "[access]\nother_namespaces = true\n" + config
     kernel = (OrdinaryKernel if other else KernelProcess)(directory, config, environ, prefix=prefix)
     script, files = Path(directory, "agent.py"), Path(directory, "files")
     script.write_text(AGENT)

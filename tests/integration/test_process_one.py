@@ -52,7 +52,7 @@ class FirstProcess(KernelProcess):
 @pytest.fixture
 def first(short_dir: str) -> Iterator[FirstProcess]:
     """A kernel that has not been started."""
-    kernel = FirstProcess(short_dir, prefix=ALONE)
+    kernel = FirstProcess(short_dir, config="[access]\nother_namespaces = true\n", prefix=ALONE)
     try:
         yield kernel
     finally:
@@ -108,6 +108,7 @@ def test_sigterm_is_kept_while_it_starts(first: FirstProcess) -> None:
     """Linux drops a signal to process 1 for which it has no handler, unless it is blocked."""
     fifo = Path(first.directory, "config.toml")
     os.mkfifo(fifo)
+    first.config = ""
     command = [*first.prefix, *first.command(), "--config", str(fifo)]
     with open(f"{first.directory}/log", "wb") as log:
         first.process = subprocess.Popen(command, stdout=log, stderr=log)

@@ -87,6 +87,11 @@ class Agent:
         return self.sandbox.pid if self.sandbox is not None else 0
 
     @property
+    def processes(self) -> tuple[int, ...]:
+        """Host pids of which one is, or is above, each process of its; empty when none runs."""
+        return self.sandbox.processes if self.sandbox is not None else ()
+
+    @property
     def state(self) -> str:
         """As LIST shows it."""
         return self.lifecycle.state.value

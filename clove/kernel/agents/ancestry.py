@@ -1,21 +1,25 @@
 """Which agent a process belongs to, for connections on the main socket.
 
-A process of an unsandboxed agent can reach it, one in a sandbox only if the
-operator granted a directory with it. It is known by its ancestors or by its
-session (proc(5), /proc/PID/stat): all of an agent's processes descend from its
-helper, which is a child of the kernel and takes in those whose parents have
-died (prctl(2), subreaper; in a sandbox process 1 does). One that has killed its
-helper is not recognised: an unsandboxed agent is not contained, see
-docs/security.md.
+A process of an unsandboxed agent can reach it, one in a sandbox only if the operator granted a
+directory with it. All processes of all agents descend from the kernel, for ever: Linux gives an
+orphan to the nearest ancestor that takes orphans in (prctl(2), PR_SET_CHILD_SUBREAPER), and an
+agent's helper, a sandbox's process 1 and at last the kernel itself do. So the walk from a process
+up to the first of its pid namespace decides: if the kernel is not on it, the process is no
+agent's, and nothing but that makes it one of the operator's. If the kernel is, it is the agent's
+whose helper, process 1 or main program is on the way, or that of a command which an operator has
+the kernel run (EXEC); whoever else is there belongs to an agent that starts, ends or has ended,
+and is refused.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from typing import TYPE_CHECKING
 
 from clove.errors import PermissionDenied, Unavailable
+from clove.kernel.peers import Peer, is_among_us, parent_of
 
 if TYPE_CHECKING:
     from clove.kernel.agents.agent import Agent
@@ -23,75 +27,119 @@ if TYPE_CHECKING:
 
 __all__ = ["AgentFinder"]
 
-DEPTH = 64
-"""Ancestors looked at."""
-
-
-def _parent_and_session(pid: int) -> tuple[int, int] | None:
-    """Parent's pid and session id of a process, or None if it is gone."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            fields = file.read().rpartition(b")")[2].split()
-        return int(fields[1]), int(fields[3])
-    except (OSError, IndexError, ValueError):
-        return None
+MOST = 128
+"""Ancestors of a process that are looked at; who has more is refused."""
+_IN = (
+    "connect from within the kernel's own user and pid namespaces (docker exec, nsenter), or set "
+    "access.other_namespaces in the configuration"
+)
+ATTEMPTS = 3
+"""Walks for one connection: processes end meanwhile."""
 
 
 class AgentFinder:
     """Finds the agent of a process among those that live.
 
-    @param look: gives a process's parent and session, None if it is gone.
+    @param records: the live agents.
+    @param commands: pids of what runs for operators (L{Launcher.host_commands}).
+    @param parent_of: a process's parent, 0 for none, None if it is gone.
+    @param is_among_us: whether a process is in the kernel's own namespaces.
+    @param other_namespaces: let in who is in other ones, all the same (configuration).
+    @param kernel: the kernel's own pid.
     """
 
     def __init__(
         self,
         records: Callable[[], Iterable[Agent]],
-        look: Callable[[int], tuple[int, int] | None] = _parent_and_session,
+        commands: Container[int] = (),
+        *,
+        parent_of: Callable[[int], int | None] = parent_of,
+        is_among_us: Callable[[int], bool] = is_among_us,
+        other_namespaces: bool = False,
+        kernel: int = 0,
     ) -> None:
         self._records = records
-        self._look = look
+        self._commands = commands
+        self._parent_of = parent_of
+        self._is_among_us = is_among_us
+        self._other_namespaces = other_namespaces
+        self._kernel = kernel or os.getpid()
 
-    def of_process(self, pid: int) -> Principal | None:
-        """The agent's principal, or None for a process of nobody's.
+    def of_process(self, peer: Peer) -> Principal | None:
+        """The agent's principal, or None for a process that is surely no agent's.
 
-        @param pid: 0 for one outside of the kernel's pid namespace.
-        @raise PermissionDenied: it has ended, so nobody can say whose it was.
-        @raise Unavailable: it may belong to an agent that just starts or ends.
+        @raise PermissionDenied: nobody can say whose it is.
+        @raise Unavailable: it may belong to an agent that just starts.
         """
-        live = list(self._records())
-        if not live or not pid:
-            return None
-        agents = {agent.pid: agent.principal for agent in live if agent.pid}
-        kernel = os.getpid()
-        for _ in range(DEPTH):
-            if pid in agents:
-                return agents[pid]
-            found = self._look(pid)
-            if found is None:
-                raise PermissionDenied(
-                    "the process that connected, or one above it, has just ended",
-                    rule="peer-process",
-                    hint="connect from the process that will use the connection",
-                )
-            parent, session = found
-            if session in agents:
-                return agents[session]
-            if parent == kernel:
-                return self._of_helper(pid, live)
-            if parent <= 1:
+        if peer.pid <= 0:  # in no pid namespace below the kernel's, and so none of its agents'
+            if self._other_namespaces:
                 return None
-            pid = parent
+            raise _stranger("the process that connected is outside the kernel's pid namespace", _IN)
+        for _ in range(ATTEMPTS):
+            chain = self._chain(peer.pid)
+            if chain is None:
+                continue
+            native = self._other_namespaces or self._is_among_us(peer.pid)
+            if self._stands(chain) and peer.is_there():
+                return self._belongs(chain, native)
+        raise _stranger(
+            "the process that connected, or one above it, has just ended or cannot be seen",
+            "connect from the process that will use the connection; a /proc that is mounted "
+            "with hidepid hides what the kernel must see",
+        )
+
+    def _chain(self, pid: int) -> list[int] | None:
+        """A process, its parent, and so on; None: one of them is gone.
+
+        @raise PermissionDenied: there are too many.
+        """
+        chain = [pid]
+        while chain[-1] not in (1, self._kernel):
+            if len(chain) > MOST:
+                raise _stranger(
+                    f"the process that connected has more than {MOST} ancestors",
+                    "connect from a process that fewer others have started",
+                )
+            parent = self._parent_of(chain[-1])
+            if parent is None:
+                return None
+            if not parent:
+                break
+            chain.append(parent)
+        return chain
+
+    def _stands(self, chain: list[int]) -> bool:
+        """Was each one the parent of the one before while both were looked at?
+
+        Read again from the top down: a child whose parent is the same one as before has had
+        it all the time, so that the parent's pid has meant that process all the time.
+        """
+        links = list(itertools.pairwise(chain))
+        return all(self._parent_of(child) == parent for child, parent in reversed(links))
+
+    def _belongs(self, chain: list[int], native: bool) -> Principal | None:
+        if chain[-1] == self._kernel and len(chain) > 1:
+            return self._below(chain[:-1])
+        if not native:
+            raise _stranger("the process that connected is in other namespaces", _IN)
         return None
 
-    def _of_helper(self, helper: int, live: list[Agent]) -> Principal | None:
-        """Whose helper this child of the kernel is; None if no agent's."""
-        doubtful = False
-        for agent in live:
-            found = self._look(agent.pid) if agent.pid else None
-            above = self._look(found[0]) if found is not None else None  # of a sandbox's init
-            if found is not None and helper in (found[0], above[0] if above is not None else 0):
-                return agent.principal
-            doubtful = doubtful or (found is None and agent.state != "restarting")
-        if doubtful:
+    def _below(self, chain: list[int]) -> Principal | None:
+        """Whose process it is that has the kernel for an ancestor."""
+        live = list(self._records())
+        owners = {pid: agent.principal for agent in live for pid in agent.processes}
+        for pid in chain:
+            if pid in owners:
+                return owners[pid]
+        if chain[-1] in self._commands:
+            return None
+        if any(not agent.processes for agent in live):
             raise Unavailable("an agent is starting or ending", hint="try again")
-        return None
+        raise _stranger(
+            "the process that connected was started by an agent that has ended",
+            "connect while the agent runs, by its own socket",
+        )
+
+
+def _stranger(what: str, hint: str) -> PermissionDenied:
+    return PermissionDenied(what, rule="peer-process", hint=hint)

@@ -28,6 +28,7 @@ class Box:
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
+        self.processes = (pid,)
         self.done: Deferred[ExitStatus] = Deferred()
         self.told: list[str] = []
 

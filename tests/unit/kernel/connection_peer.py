@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -12,6 +13,7 @@ from twisted.internet.testing import StringTransport
 from clove.framing import TAG, FrameDecoder, Opcode, encode
 from clove.kernel.connection import KernelConnection
 from clove.kernel.connection_limits import ConnectionLimits
+from clove.kernel.peers import Peer as Credentials
 from clove.kernel.principal import Principal
 from clove.kernel.registry import Registry
 from clove.kernel.sessions import Sessions
@@ -77,9 +79,10 @@ class Peer:
             limits,
             host=None,  # type: ignore[arg-type]
             grants={},
-            agent_of=lambda pid: None,
+            agent_of=lambda peer: None,
             opened=lambda principal: None,
             closed=lambda principal: self.closed.append(principal.agent_id),
+            peer_of=self.credentials,
         )
         self.answers = Answers()
         self.connection = KernelConnection(self.answers, self.sessions, limits)  # type: ignore[arg-type]
@@ -88,6 +91,14 @@ class Peer:
         connect: Any = self.connection.makeConnection
         connect(self.transport)
         self.decoder = FrameDecoder(1 << 30)
+
+    uid: int | None = None
+    """The user id of who connects; None: our own."""
+
+    @classmethod
+    def credentials(cls, transport: Any) -> Credentials:
+        uid = os.geteuid() if cls.uid is None else cls.uid
+        return Credentials(os.getpid(), uid, uid)
 
     def say(self, opcode: int, payload: bytes = b"", tag: int | None = None) -> None:
         if tag is not None:

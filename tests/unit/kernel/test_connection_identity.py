@@ -10,7 +10,6 @@ from clove.framing import Opcode
 from clove.kernel.connection_limits import ConnectionLimits
 from clove.kernel.principal import Kind
 from clove.kernel.sessions import RESUME_SECONDS
-from clove.kernel.sessions import Peer as Ucred
 from clove.policy import Level
 from tests.unit.kernel.connection_peer import Peer
 
@@ -112,7 +111,7 @@ def test_a_token_is_for_the_user_who_got_it() -> None:
 
 
 def guests(monkeypatch: pytest.MonkeyPatch, uid: int) -> None:
-    monkeypatch.setattr("clove.kernel.sessions._peer", lambda connection: Ucred(9, uid, uid))
+    monkeypatch.setattr(Peer, "uid", uid)
 
 
 def test_some_connections_are_kept_for_operators(monkeypatch: pytest.MonkeyPatch) -> None:

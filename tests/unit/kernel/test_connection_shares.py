@@ -9,7 +9,6 @@ import pytest
 
 from clove.framing import encode
 from clove.kernel.connection_limits import ConnectionLimits
-from clove.kernel.sessions import Peer as Ucred
 from clove.policy import Level
 from tests.unit.kernel.connection_peer import Peer
 
@@ -26,7 +25,7 @@ class Guests:
         self.sessions._grants = {4242: Level.STANDARD, 4343: Level.STANDARD}
 
     def __call__(self, uid: int = 4242, *, version: int = 1) -> Peer:
-        self.patch.setattr("clove.kernel.sessions._peer", lambda connection: Ucred(9, uid, uid))
+        self.patch.setattr(Peer, "uid", uid)
         peer = Peer(LIMITS, self.sessions)
         if version == 2:
             peer.hello()
