@@ -219,7 +219,7 @@ class Agent:
     async def resume(self) -> None: ...
 
 
-async def _metrics(_: int) -> dict[str, Any]:
+async def _metrics(*_: object) -> dict[str, Any]:
     return {}
 
 
