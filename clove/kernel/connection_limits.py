@@ -30,7 +30,7 @@ class ConnectionLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """Bytes of replies that may wait for an agent, over all its connections; the
     connection that takes it past that is cut off. LOGS with `follow` waits while a
     quarter of it does."""
-    all_buffers: int = 512 << 20
+    all_buffers: int = 256 << 20
     """Bytes of requests and unread replies that wait on all connections: past it, or past a
     family's share of them, the connection that takes it there is closed, and a request in work
     (version 2) gets `limit_exceeded`."""

@@ -14,7 +14,7 @@ import clove
 from clove.kernel.agents import Agents
 from clove.kernel.agents.ancestry import AgentFinder
 from clove.kernel.agents.launch import Places, report
-from clove.kernel.agents.logbook import Logbook, LogFile
+from clove.kernel.agents.logbook import Logbook, LogFile, unwritten_shares
 from clove.kernel.agents.plan import Host
 from clove.kernel.agents.workspace import StateDir
 from clove.kernel.attempts import Attempts
@@ -90,6 +90,7 @@ class Parts:
         self._bounds = agents_within(limits.agents, descriptors)
         self._registry = Registry()
         self.disposal = Disposal(reactor)
+        self._unwritten = unwritten_shares(limits.logs, limits.shares)
         self.threads = Threads(reactor, config.threads, limits.threads, limits.shares)
         self._launcher = Launcher(
             reactor, self.threads, limits=limits.launch, disposal=self.disposal
@@ -283,7 +284,8 @@ class Parts:
         limits = self._config.limits.logs
         file = LogFile(self._state_dir.log(principal.name), limits)
         threads = self.threads.of(principal.family, -principal.agent_id, bounded=False)
-        return Logbook(file, threads, limits, self._reactor.seconds)
+        now, family = self._reactor.seconds, principal.family
+        return Logbook(file, threads, limits, now, self._unwritten, family)
 
     # what the parts tell each other
 

@@ -13,12 +13,14 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from clove.kernel.agents.tail import Tail
+from clove.kernel.shares import Shares
 
 if TYPE_CHECKING:
+    from clove.kernel.shares import ShareLimits
     from clove.kernel.threads import Threads
     from clove.messages.agents import LogLine
 
-__all__ = ["LogFile", "LogLimits", "Logbook"]
+__all__ = ["LogFile", "LogLimits", "Logbook", "unwritten_shares"]
 
 
 class LogLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -37,6 +39,9 @@ class LogLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Log files kept for a name, the current one included."""
     unwritten: int = 1 << 20
     """Bytes waiting for the disk; while more wait, the agent's output is not read."""
+    all_unwritten: int = 128 << 20
+    """Bytes of all agents waiting for the disk; while more wait, or more than a family's share
+    of them, the output of an agent with more than 64 KiB among them is not read."""
 
 
 class LogFile:
@@ -76,6 +81,16 @@ class LogFile:
             os.truncate(self._path, 0)
 
 
+_SMALL = 64 << 10
+"""Bytes that an agent may have waiting for the disk however much its family has."""
+
+
+def unwritten_shares(limits: LogLimits, shares: ShareLimits | None) -> Shares:
+    """What waits for the disk, of all agents."""
+    what, field = "bytes of output waiting for the disk", "limits.logs.all_unwritten"
+    return Shares(what, field, limits.all_unwritten, shares, memory=True, reserve=False)
+
+
 def _nothing_to_hold(_: bool) -> None:
     """There is no output to stop reading."""
 
@@ -90,8 +105,20 @@ class Logbook:
     log = Logger()
 
     def __init__(
-        self, file: LogFile, threads: Threads, limits: LogLimits, now: Callable[[], float]
+        self,
+        file: LogFile,
+        threads: Threads,
+        limits: LogLimits,
+        now: Callable[[], float],
+        shares: Shares | None = None,
+        family: int = 0,
     ) -> None:
+        """
+        @param shares: of what waits for the disk, of all agents.
+        @param family: whose share it counts for.
+        """
+        self._shares = shares or unwritten_shares(limits, None)
+        self._family = family
         self._file = file
         self._threads = threads
         self._limits = limits
@@ -163,11 +190,17 @@ class Logbook:
     def _write(self, data: bytes) -> None:
         self._unwritten.append(data)
         self._waiting += len(data)
+        self._shares.add(self._family, len(data))
         if self._writing is None:
             self._flush()
-        elif self._waiting > self._limits.unwritten and not self._holding:
+        elif self._is_too_much() and not self._holding:
             self._holding = True
             self.hold(True)
+
+    def _is_too_much(self) -> bool:
+        if self._waiting > self._limits.unwritten:
+            return True
+        return self._waiting > _SMALL and self._shares.refusal(self._family, 0) is not None
 
     def _flush(self) -> None:
         data = b"".join(self._unwritten)
@@ -180,12 +213,13 @@ class Logbook:
                 reason=failure.getErrorMessage(),
             )
         )
-        self._writing.addCallback(self._written)
+        self._writing.addCallback(self._written, len(data))
 
-    def _written(self, _: object) -> None:
+    def _written(self, _: object, size: int) -> None:
         self._writing = None
+        self._shares.give(self._family, size)
         if self._unwritten:
             self._flush()
-        if self._holding and self._waiting <= self._limits.unwritten:
+        if self._holding and not self._is_too_much():
             self._holding = False
             self.hold(False)

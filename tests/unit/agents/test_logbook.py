@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred, succeed
 
-from clove.kernel.agents.logbook import Logbook, LogFile, LogLimits
+from clove.kernel.agents.logbook import Logbook, LogFile, LogLimits, unwritten_shares
 from clove.kernel.agents.tail import PIECE
 
 
@@ -183,3 +183,28 @@ def test_a_planted_fifo_does_not_block(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.log")
     with pytest.raises(OSError):  # noqa: PT011 ENXIO: nobody reads it
         LogFile(str(tmp_path / "a.log"), LogLimits()).append(b"x")
+
+
+def test_a_family_whose_output_waits_for_the_disk_is_held_back_and_no_other() -> None:
+    limits = LogLimits(all_unwritten=1 << 20)  # of which a family has 256 KiB
+    shares, pool = unwritten_shares(limits, None), Pool(held=True)
+
+    def one(family: int) -> tuple[Logbook, list[bool]]:
+        file: Any = Memory()
+        made = Logbook(file, pool, limits, lambda: 0.0, shares, family)  # type: ignore[arg-type]
+        held: list[bool] = []
+        made.hold = held.append
+        made.take(1, b"x\n")  # begins to be written
+        return made, held
+
+    (first, held), (second, also_held), (other, free) = one(7), one(7), one(8)
+    for book in (first, second):
+        book.take(1, b"x" * 100_000 + b"\n")
+    other.take(1, b"x" * 100_000 + b"\n")
+    assert (held, also_held) == ([], [])
+    first.take(1, b"x" * 100_000 + b"\n")
+    assert (held, also_held, free) == ([True], [], [])
+    while pool.waiting:
+        pool.go()
+    assert held == [True, False]
+    assert shares.used == 0
