@@ -135,8 +135,8 @@ SERVED = """
 import socket
 with socket.create_connection(("slow.test", {port}), 15) as one:
     one.settimeout(15)
-    one.sendall(b"x")
-    found = one.recv(1).decode()
+    one.sendall(b"\\x00 neither HTTP nor TLS")
+    found = one.recv(1).hex()
 """
 CONNECTIONS = """
 import select, socket, time
@@ -171,7 +171,7 @@ def test_a_familys_connections_to_hosts_leave_room_to_another(here: Host, stuck_
         with connection:
             connection.sendall(connection.recv(1))
         [mail] = here.client.recv_messages(wait=20)["messages"]
-    assert mail["message"]["answer"] == "x"
+    assert mail["message"]["answer"] == "00"
 
 
 RESTARTING = """
