@@ -135,6 +135,8 @@ def _shown(field: Field) -> str:
         for power, unit in ((30, "GiB"), (20, "MiB"), (10, "KiB")):
             if value % (1 << power) == 0:
                 return f"{value} ({value >> power} {unit})"
+    if value is None:
+        return "not set"
     if isinstance(value, str):
         return f'"{value}"'
     if isinstance(value, tuple):

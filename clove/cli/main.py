@@ -35,7 +35,8 @@ Examples:
   clove kill agent                       end it
   clove why agent READ /etc/passwd       may it, and what happens when it tries?
 
-The kernel's socket is --socket, else $CLOVE_SOCKET, else /tmp/clove.sock.
+The kernel's socket is --socket, else $CLOVE_SOCKET, else that of your own kernel, of root's
+(/run/clove/clove.sock), or /tmp/clove.sock. Another user's is not spoken to (CLOVE_TRUST_UID).
 'clove COMMAND --help' says more about each."""
 
 

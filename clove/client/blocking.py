@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import functools
 import os
-import socket
 import threading
 from collections.abc import Callable
 from time import monotonic, sleep
@@ -22,8 +21,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from clove.client import vocabulary as say
 from clove.client.call import Call, Reply, StreamCall
 from clove.client.channel import Channel, Unsent
+from clove.client.dialling import dial
 from clove.client.limits import ClientLimits
-from clove.client.place import absolute, nobody_there, socket_path
+from clove.client.place import absolute, socket_paths
 from clove.client.stream import Stream
 from clove.errors import CloveError, ConnectionLost, InvalidRequest, TimedOut
 
@@ -64,7 +64,7 @@ def _streaming(
 class CloveClient:
     """A connection to the kernel.
 
-    @param socket_path: default: $CLOVE_SOCKET, else /tmp/clove.sock.
+    @param socket_path: default: $CLOVE_SOCKET, else the usual ones (`clove.socket_paths`).
     @param timeout: seconds that the kernel has for an answer, besides what the
         call itself allows it (the time-out of a command, say); None: for ever.
         A call that timed out is cancelled and raises TimedOut; the connection
@@ -78,7 +78,8 @@ class CloveClient:
         timeout: float | None = 30.0,
         limits: ClientLimits | None = None,
     ) -> None:
-        self.socket_path = _socket_path(socket_path)
+        self._paths = socket_paths(socket_path)
+        self.socket_path = self._paths[0]
         self.timeout = timeout
         self.limits = limits or ClientLimits()
         self._connecting = threading.Lock()
@@ -93,7 +94,7 @@ class CloveClient:
 
         @return: True.
         @raise ConnectionLost: nobody listens there; its hint says what to do.
-        @raise PermissionDenied: the kernel refuses this user.
+        @raise PermissionDenied: the kernel refuses this user, or is another user's.
         """
         self._connected(self._deadline(0.0))
         return True
@@ -314,15 +315,8 @@ class CloveClient:
         raise ConnectionLost("the kernel does not greet")
 
     def _dial(self, deadline: float | None) -> Channel:
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            sock.settimeout(None if deadline is None else max(0.001, deadline - monotonic()))
-            sock.connect(self.socket_path)
-            sock.settimeout(None)
-        except OSError as error:
-            sock.close()
-            raise nobody_there(self.socket_path, error) from None
-        return Channel(sock, self.limits)
+        connection, self.socket_path = dial(self._paths, deadline)
+        return Channel(connection, self.limits)
 
     def _forked(self) -> None:
         """We are a child process now: leave the parent's connection alone."""
@@ -332,9 +326,6 @@ class CloveClient:
         self._pid = os.getpid()
         if channel is not None:
             channel.disown()
-
-
-_socket_path = socket_path
 
 
 def _patience(deadline: float | None) -> float:

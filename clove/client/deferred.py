@@ -26,8 +26,9 @@ from clove.client import vocabulary as say
 from clove.client.call import Call, Reply, StreamCall
 from clove.client.limits import ClientLimits
 from clove.client.link import Link, Partial
-from clove.client.place import absolute, nobody_there, socket_path
-from clove.errors import ConnectionLost, LimitExceeded, TimedOut
+from clove.client.peer import check_server
+from clove.client.place import absolute, nobody_there, socket_paths
+from clove.errors import ConnectionLost, LimitExceeded, PermissionDenied, TimedOut
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -76,8 +77,8 @@ def _streaming(
 class DeferredClient:
     """A connection to the kernel; it connects, and reconnects, by itself.
 
-    @param path: default: $CLOVE_SOCKET, else /tmp/clove.sock.
-    @param endpoint: instead of the Unix socket at `path`.
+    @param path: default: $CLOVE_SOCKET, else the usual ones (`clove.socket_paths`).
+    @param endpoint: instead of the Unix socket at `path`; who answers there is for its maker to know.
     @param timeout: seconds that the kernel has for an answer, besides what the
         call itself allows it; None: for ever.
     @param on_event: takes each event of `subscribe(..., push=True)`.
@@ -93,12 +94,13 @@ class DeferredClient:
         limits: ClientLimits | None = None,
         on_event: Callable[[Reply], object] | None = None,
     ) -> None:
-        self.socket_path = socket_path(path)
+        self._paths = socket_paths(path)
+        self.socket_path = self._paths[0]
         self.timeout = timeout
         self.limits = limits or ClientLimits()
         self.on_event = on_event
         self._reactor = reactor
-        self._endpoint = endpoint or cast("Any", UNIXClientEndpoint)(reactor, self.socket_path)
+        self._endpoint = endpoint
         self._link: Link | None = None
         self._token = ""
         self._opening: Deferred[None] | None = None
@@ -110,7 +112,7 @@ class DeferredClient:
         """Connect now, instead of when the first call is made.
 
         @raise ConnectionLost: nobody listens there; its hint says what to do.
-        @raise PermissionDenied: the kernel refuses this user.
+        @raise PermissionDenied: the kernel refuses this user, or is another user's.
         """
         return self._within(self._connected().addCallback(lambda _: self), 0.0)
 
@@ -334,13 +336,30 @@ class DeferredClient:
         raise ConnectionLost("the kernel does not greet")
 
     async def _dial(self) -> Link:
+        """Connect to the first socket where somebody is, and look who it is."""
         factory = Factory.forProtocol(functools.partial(Link, self.limits, self._event))
         factory.noisy = False
-        try:
-            return cast("Link", await self._endpoint.connect(factory))
-        except ConnectError as error:
-            cause = OSError(error.osError or 0, str(error))
-            raise nobody_there(self.socket_path, cause) from None
+        errors = []
+        if self._endpoint is not None:
+            try:
+                return cast("Link", await self._endpoint.connect(factory))
+            except ConnectError as error:
+                raise ConnectionLost(f"the kernel cannot be reached: {error}") from None
+        for path in self._paths:
+            endpoint = cast("Any", UNIXClientEndpoint)(self._reactor, path)
+            try:
+                link = cast("Link", await endpoint.connect(factory))
+            except ConnectError as error:
+                errors.append(OSError(error.osError or 0, str(error)))
+                continue
+            try:
+                check_server(cast("Any", link.transport).socket, path)
+            except PermissionDenied as error:
+                link.drop(error)
+                raise
+            self.socket_path = path
+            return link
+        raise nobody_there(self._paths, errors)
 
     def _event(self, payload: bytes) -> None:
         if self.on_event is not None:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 
 from clove.errors import ConnectionLost
+from clove.socket_paths import usual_sockets
 
-__all__ = ["DEFAULT_SOCKET", "absolute", "nobody_there", "socket_path"]
-
-DEFAULT_SOCKET = "/tmp/clove.sock"  # noqa: S108 (the contract's well-known path)
+__all__ = ["absolute", "nobody_there", "socket_paths"]
 
 
-def socket_path(given: str | None) -> str:
-    """The socket: as given, else $CLOVE_SOCKET, else the contract's default."""
-    return given or os.environ.get("CLOVE_SOCKET") or DEFAULT_SOCKET
+def socket_paths(given: str | None) -> tuple[str, ...]:
+    """The sockets to try: as given, else $CLOVE_SOCKET, else the usual ones."""
+    named = given or os.environ.get("CLOVE_SOCKET")
+    return (named,) if named else tuple(usual_sockets(os.geteuid(), os.environ))
 
 
 def absolute(path: str) -> str:
@@ -23,16 +23,26 @@ def absolute(path: str) -> str:
     return os.path.abspath(path)
 
 
-def nobody_there(path: str, error: OSError) -> ConnectionLost:
-    """The error for a kernel that cannot be reached at `path`."""
-    if isinstance(error, FileNotFoundError | ConnectionRefusedError):
-        where = "" if path == DEFAULT_SOCKET else f" --socket {path}"
-        return ConnectionLost(
-            f"no kernel listens at {path}", hint=f"start one: twistd -n clove-kernel{where}"
-        )
-    if isinstance(error, PermissionError):
-        return ConnectionLost(
-            f"the socket {path} may not be opened by this user: {error.strerror}",
-            hint="run as the kernel's own user, or let its operator grant this one",
-        )
-    return ConnectionLost(f"the kernel at {path} cannot be reached: {error.strerror or error}")
+def nobody_there(paths: tuple[str, ...], errors: list[OSError]) -> ConnectionLost:
+    """The error for a kernel that cannot be reached.
+
+    @param paths: where it was looked for.
+    @param errors: what happened at each.
+    """
+    tried = list(zip(paths, errors, strict=True))
+    for path, error in tried:
+        if isinstance(error, PermissionError):
+            return ConnectionLost(
+                f"the socket {path} may not be opened by this user: {error.strerror}",
+                hint="run as the kernel's own user, or let its operator grant this one",
+            )
+    for path, error in tried:
+        if not isinstance(error, FileNotFoundError | ConnectionRefusedError):
+            return ConnectionLost(
+                f"the kernel at {path} cannot be reached: {error.strerror or error}"
+            )
+    where = f" --socket {paths[0]}" if len(paths) == 1 else ""
+    return ConnectionLost(
+        f"no kernel listens at {' or '.join(paths)}",
+        hint=f"start one: twistd -n clove-kernel{where}",
+    )

@@ -12,6 +12,7 @@ import socket
 
 from clove.client.blocking import CloveClient
 from clove.client.channel import Channel
+from clove.client.peer import check_server
 from clove.framing import HEADER, MAGIC, TAG, Opcode
 
 __all__ = ["rehearse"]
@@ -31,6 +32,7 @@ class Monologue(CloveClient):
 
     def _dial(self, deadline: float | None) -> Channel:
         ours, self._theirs = socket.socketpair()
+        check_server(ours, "nowhere")
         self.hear(Opcode.HELLO, json.dumps(WELCOME).encode())
         return Channel(ours, self.limits)
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import tomllib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -32,9 +30,8 @@ from clove.regular import read_regular
 from clove.sandbox.launcher import LaunchLimits
 from clove.sandbox.nursery.settings import NurserySettings
 
-__all__ = ["DEFAULT_SOCKET", "Access", "Config", "Limits", "default_state_dir", "load"]
+__all__ = ["Access", "Config", "Limits", "load"]
 
-DEFAULT_SOCKET = "/tmp/clove.sock"  # noqa: S108 the contract's path; see service.claim_socket
 MAY_BE_ZERO = frozenset(
     {"idle_timeout", "grace", "nice", "remembered", "operator_connections", "max_redirects"}
     | {"min_interval", "kill_wait", "operators"}
@@ -91,8 +88,15 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole file."""
 
-    socket: str = DEFAULT_SOCKET
-    """Unix socket to listen on."""
+    socket: str = ""
+    """Unix socket to listen on, and no other; empty: /run/clove/clove.sock for root, else
+    clove/clove.sock in the user's XDG_RUNTIME_DIR, else clove.sock in the default `state_dir`; and
+    `second_socket`."""
+    second_socket: str | None = None
+    """A second one; empty: none. Left out: the contract's /tmp/clove.sock where `socket` is empty,
+    else none. If somebody else has it the kernel says so and goes on without."""
+    second_socket_required: bool = False
+    """Without the second socket the kernel does not start."""
     state_dir: str = ""
     """Directory for logs, workspaces and the agents' sockets; empty: /var/lib/clove for
     root, else ~/.local/state/clove."""
@@ -104,14 +108,6 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     llm: LLMSettings = LLMSettings()
     nursery: NurserySettings = NurserySettings()
     limits: Limits = Limits()
-
-
-def default_state_dir() -> str:
-    """/var/lib/clove for root, else below the user's XDG state directory."""
-    if os.geteuid() == 0:
-        return "/var/lib/clove"
-    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return str(Path(base) / "clove")
 
 
 def load(path: str | None) -> Config:

@@ -12,6 +12,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import pwd
 import resource
 import socket
 import stat
@@ -142,7 +143,7 @@ def check_path(path: str) -> str:
 
 
 def claim_socket(path: str) -> None:
-    """Make a path free to bind: refuse a live kernel, remove a stale socket.
+    """Make a path free to bind: refuse a live kernel and what is another user's, remove a stale socket.
 
     @raise Unavailable: a kernel listens there, the path is not ours to take, or
         its directory is missing.
@@ -157,8 +158,16 @@ def claim_socket(path: str) -> None:
                 hint="make it, or choose another --socket",
             ) from None
         return
+    owner = "" if facts.st_uid == os.geteuid() else f" and belongs to {_user(facts.st_uid)}"
     if not stat.S_ISSOCK(facts.st_mode):
-        raise Unavailable(f"{path} is there and is not a socket", hint="choose another --socket")
+        raise Unavailable(
+            f"{path} is there, is not a socket{owner}", hint="choose another --socket"
+        )
+    if owner:
+        raise Unavailable(
+            f"{path} is there{owner}",
+            hint="have it removed by its owner or root, or choose another --socket",
+        )
     with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as probe:
         probe.settimeout(1)
         try:
@@ -172,12 +181,15 @@ def claim_socket(path: str) -> None:
             raise Unavailable(
                 f"a kernel listens on {path} already", hint="choose another --socket, or stop it"
             )
-    if facts.st_uid != os.geteuid():
-        raise Unavailable(
-            f"{path} is a stale socket of user id {facts.st_uid}",
-            hint="have its owner remove it, or choose another --socket",
-        )
     os.unlink(path)
+
+
+def _user(uid: int) -> str:
+    """A user, in words."""
+    try:
+        return f"user id {uid} ({pwd.getpwuid(uid).pw_name})"
+    except KeyError:
+        return f"user id {uid}"
 
 
 @contextlib.contextmanager

@@ -12,18 +12,16 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from clove.errors import CloveError
+from clove.errors import CloveError, InvalidRequest
 from clove.kernel.agents.workspace import StateDir
 from clove.kernel.beyond_epoll import watch_beyond_epoll
-from clove.kernel.config import Config, default_state_dir
+from clove.kernel.config import Config
 from clove.kernel.listening import (
     ConnectionFactory,
     Lock,
-    check_path,
-    claim_socket,
-    listen,
     stopped,
 )
+from clove.kernel.main_sockets import MainSockets
 from clove.kernel.process_one import (
     adopt_orphans,
     bury_orphans,
@@ -32,6 +30,7 @@ from clove.kernel.process_one import (
 )
 from clove.kernel.wiring import Parts
 from clove.sandbox.capabilities import hide_memory
+from clove.socket_paths import default_state_dir
 
 __all__ = ["KernelService", "make_service", "refusal"]
 
@@ -44,19 +43,24 @@ class KernelService(Service):
     log = Logger()
 
     def __init__(
-        self, reactor: Any, config: Config, socket: str, state_dir: str, config_file: str | None
+        self,
+        reactor: Any,
+        config: Config,
+        sockets: MainSockets,
+        state_dir: str,
+        config_file: str | None,
     ) -> None:
         self._reactor = reactor
         self._config = config
         self._kept = (os.path.abspath(config_file),) if config_file else ()
-        self._socket = socket
+        self._sockets = sockets
         self._state_dir = StateDir(state_dir)
         self._lock = Lock(os.path.join(self._state_dir.path, "kernel.lock"))
         self._ports: list[Any] = []
         self._sweep: LoopingCall | None = None
 
     def privilegedStartService(self) -> None:
-        """Claim the state directory and the socket: a second kernel stops here."""
+        """Claim the state directory and the sockets: a second kernel stops here."""
         hide_memory()  # the model's key may be in our environment: /proc/PID/environ
         self._claim()
 
@@ -64,7 +68,7 @@ class KernelService(Service):
         try:
             self._state_dir.claim()
             self._lock.take()
-            claim_socket(self._socket)
+            self._sockets.claim()
             self._state_dir.prepare()
         except (CloveError, OSError) as error:
             self._lock.release()
@@ -98,10 +102,12 @@ class KernelService(Service):
         self._sweep = LoopingCall(self._look_round)
         self._sweep.clock = self._reactor
         self._sweep.start(SWEEP_SECONDS, now=False)
-        self.log.info("clove-kernel answers on {socket}", socket=self._socket)
+        self.log.info("clove-kernel answers on {paths}", paths=", ".join(self._sockets.paths))
+        if self._sockets.missing:
+            self.log.error("no second socket: {missing}", missing=self._sockets.missing)
 
     async def _listen(self) -> None:
-        """Open the ports; all of it happens at once. The one that leaves a file is last."""
+        """Open the ports; all of it happens at once. Those that leave files are last."""
         if self._config.metrics.port:
             from clove.kernel.metrics.exporter import listen as listen_metrics
 
@@ -110,10 +116,7 @@ class KernelService(Service):
         mode = 0o666 if self._config.access.uids else 0o600
         factory = ConnectionFactory(self._parts.connection)
         disposal = self._parts.disposal
-        exposed = await listen(
-            self._reactor, factory, self._socket, mode, exposed=True, disposal=disposal
-        )
-        self._ports.append(exposed)
+        self._ports += await self._sockets.listen(self._reactor, factory, mode, disposal)
 
     def _look_round(self) -> None:
         bury_orphans()
@@ -152,15 +155,18 @@ def make_service(
     """The service for a configuration; arguments win over it.
 
     @param config_file: where the configuration came from.
-    @raise InvalidRequest: the socket's path cannot be one.
+    @raise InvalidRequest: a socket's path cannot be one, or there is no state directory.
     """
     from twisted.internet import reactor
 
+    state_dir = state_dir or config.state_dir or default_state_dir(os.geteuid(), os.environ)
+    if not state_dir:
+        raise InvalidRequest("this user has no home", hint="say where with --state-dir")
     return KernelService(
         reactor,
         config,
-        check_path(config.socket if socket is None else socket),
-        state_dir or config.state_dir or default_state_dir(),
+        MainSockets(config, socket, os.environ),
+        state_dir,
         config_file,
     )
 

@@ -20,7 +20,13 @@ class Options(usage.Options):
         "Options given here win over the configuration file."
     )
     optParameters = [
-        ["socket", "s", None, "Unix socket to listen on [default: /tmp/clove.sock]"],
+        [
+            "socket",
+            "s",
+            None,
+            "the only Unix socket to listen on [default: /run/clove/clove.sock for root, else "
+            "$XDG_RUNTIME_DIR/clove/clove.sock; and /tmp/clove.sock]",
+        ],
         [
             "state-dir",
             "d",

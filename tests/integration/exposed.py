@@ -20,6 +20,7 @@ from tests.integration.conftest import KernelProcess
 
 ROOT, ROOTLESS = "root", "rootless"
 ORDINARY = 12345
+os.environ["CLOVE_TRUST_UID"] = str(ORDINARY)  # root's clients speak to that user's kernels here
 
 AGENT = """
 import errno, json, os, sys

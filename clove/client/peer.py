@@ -1,0 +1,99 @@
+"""Who is at the other end of a socket, before anything is said. Standard library only.
+
+A kernel sees prompts and chooses answers; a name in /tmp goes to whoever takes it first. So a client
+speaks to a socket of its own user, of root, or of the user that CLOVE_TRUST_UID names, by the
+credentials that Linux took when the other end began to listen (unix(7), SO_PEERCRED).
+
+In a sandbox the user ids of the host are not known: all of them look like one, the overflow id
+(user_namespaces(7)), and so may be anybody's. There it counts that the socket is a mount of its
+own: whoever mounted it rules this mount namespace, and could change everything that is seen in it.
+Nobody else can feign that: a mount needs CAP_SYS_ADMIN in the namespace, and what fusermount(1)
+mounts for users is a directory or a plain file, never a socket. Neither the environment nor a path
+is asked, since others may have set them. What cannot be found out counts against the other end.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+import struct
+
+from clove.errors import PermissionDenied
+
+__all__ = ["TRUST", "check_server", "is_mounted"]
+
+TRUST = "CLOVE_TRUST_UID"
+_UCRED = struct.Struct("iII")
+_ALL = 4294967295
+"""User ids that the first user namespace maps."""
+
+
+def check_server(connection: socket.socket, path: str) -> None:
+    """Refuse to speak to another user's socket.
+
+    @param path: where it was reached.
+    @raise PermissionDenied: it is neither ours, nor root's, nor that of the user we trust.
+    """
+    raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+    uid = _UCRED.unpack(raw)[1]
+    named = os.environ.get(TRUST, "").strip()
+    ours = uid in (os.geteuid(), 0) or named == str(uid)
+    if (ours and _is_known(uid)) or is_mounted(path):
+        return
+    if named and not (named.isascii() and named.isdigit()):
+        hint = f"{TRUST} must be a number, not {named[:32]!r}"
+    else:
+        hint = (
+            f"start a kernel of your own (twistd -n clove-kernel); or, if you trust that user, "
+            f"set {TRUST}={uid}"
+        )
+    raise PermissionDenied(
+        f"who listens on {path} is user id {uid}, neither you nor root: nothing was sent",
+        rule="server-uid",
+        hint=hint,
+    )
+
+
+def _is_known(uid: int) -> bool:
+    """Whether this is one user's id, and not what all those look like that have none here."""
+    try:
+        with open("/proc/sys/kernel/overflowuid") as file:
+            if uid != int(file.read()):
+                return True
+        with open("/proc/self/uid_map") as file:
+            return sum(int(line.split()[2]) for line in file) >= _ALL
+    except (OSError, ValueError, IndexError):
+        return False
+
+
+def is_mounted(path: str) -> bool:
+    """Whether a socket is a mount of its own, and not a name in somebody's directory."""
+    directory, name = os.path.split(os.path.abspath(path))
+    flags = os.O_PATH | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        above = os.open(directory, flags | os.O_DIRECTORY)
+        try:
+            handle = os.open(name, flags, dir_fd=above)
+            try:
+                if not stat.S_ISSOCK(os.fstat(handle).st_mode):
+                    return False
+                return _mount_of(handle) != _mount_of(above)
+            finally:
+                os.close(handle)
+        finally:
+            os.close(above)
+    except (OSError, ValueError):
+        return False
+
+
+def _mount_of(handle: int) -> str:
+    """The id of the mount that a descriptor is on (proc(5), fdinfo).
+
+    @raise ValueError: it is not said.
+    """
+    with open(f"/proc/self/fdinfo/{handle}") as file:
+        for line in file:
+            if line.startswith("mnt_id:"):
+                return line.split()[1]
+    raise ValueError("no mnt_id")
