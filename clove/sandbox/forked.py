@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from typing import Any
 
@@ -11,7 +10,7 @@ from twisted.python.failure import Failure
 
 from clove.sandbox.channel import socket_pair
 from clove.sandbox.pidfd import ProcessHandle
-from clove.sandbox.pipes import OutputPipe
+from clove.sandbox.pipes import Outputs
 
 __all__ = ["ForkedProcess"]
 
@@ -35,17 +34,13 @@ class ForkedProcess:
         self.ended = False
         self._told = False
         self.control, self._theirs = socket_pair()
-        self._pipes = (
-            OutputPipe(reactor, self._out, self._closed),
-            OutputPipe(reactor, self._err, self._closed),
-        )
-        self.inner_ends = (self._theirs.fileno(), *(pipe.writer for pipe in self._pipes))
+        self._outputs = Outputs(reactor, self._received, self._closed)
+        self.inner_ends = (self._theirs.fileno(), *self._outputs.writers)
 
     def close_inner_ends(self) -> None:
         """The nursery has its own copies."""
         self._theirs.close()
-        for pipe in self._pipes:
-            os.close(pipe.writer)
+        self._outputs.close_writers()
 
     def adopt(self, streams: ProcessProtocol) -> None:
         """Tell somebody of output, and of the end once both streams are read."""
@@ -65,20 +60,15 @@ class ForkedProcess:
     def lost(self) -> None:
         """It has ended, or will never be. Idempotent."""
         self.ended = True
-        for pipe in self._pipes:
-            pipe.finish()
+        self._outputs.finish()
         self._closed()
 
-    def _out(self, data: bytes) -> None:
+    def _received(self, number: int, data: bytes) -> None:
         if self._streams is not None:
-            self._streams.outReceived(data)
-
-    def _err(self, data: bytes) -> None:
-        if self._streams is not None:
-            self._streams.errReceived(data)
+            self._streams.childDataReceived(number, data)
 
     def _closed(self) -> None:
-        over = self.ended and all(pipe.fileno() < 0 for pipe in self._pipes)
+        over = self.ended and self._outputs.over
         if over and self._streams is not None and not self._told:
             self._told = True
             self._streams.processEnded(Failure(EOFError("ended")))
@@ -92,14 +82,8 @@ class ForkedProcess:
 
     def pauseProducing(self) -> None:
         """Stop reading its output."""
-        self._hold(True)
+        self._outputs.hold(True)
 
     def resumeProducing(self) -> None:
         """Read on."""
-        self._hold(False)
-
-    def _hold(self, hold: bool) -> None:
-        for pipe in self._pipes:
-            pipe.hold(hold)
-            if not hold and self.ended:
-                pipe.finish()
+        self._outputs.hold(False)

@@ -31,6 +31,7 @@ from clove.sandbox.nursery.nursery import Nursery
 from clove.sandbox.pipes import InputPipe
 from clove.sandbox.remedies import weaker
 from clove.sandbox.running import Egress, Process, Sandbox
+from clove.sandbox.spawned import SpawnedProcess
 from clove.sandbox.spec import SandboxSpec
 
 __all__ = ["HostCommand", "LaunchLimits", "Launcher"]
@@ -188,12 +189,12 @@ class Launcher:
         source = InputPipe(self._reactor) if stdin else None
         first = source.reader if source else os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            transport = self._reactor.spawnProcess(
+            transport = SpawnedProcess(
+                self._reactor,
                 sandbox.streams,
-                self._python,
                 [self._python, "-I", "-S", HELPER],
-                env={},
-                childFDs={0: first, 1: "r", 2: "r", 3: theirs.fileno()},
+                {},
+                {0: first, 3: theirs.fileno()},
             )
         except BaseException:
             ours.close()

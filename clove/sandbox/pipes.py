@@ -10,10 +10,12 @@ from typing import Any, Final
 from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor, IWriteDescriptor
 from zope.interface import implementer
 
-__all__ = ["InputPipe", "OutputPipe"]
+__all__ = ["InputPipe", "OutputPipe", "Outputs"]
 
 PIECE: Final = 1 << 16
 """Bytes read or written in one turn of the reactor."""
+GRACE: Final = 5.0
+"""Seconds for which what an ended program has left waits to be wanted; then it is dropped."""
 
 
 class _Pipe:
@@ -57,11 +59,14 @@ class OutputPipe(_Pipe):
     """
 
     def __init__(
-        self, reactor: IReactorFDSet, received: Callable[[bytes], None], closed: Callable[[], None]
+        self, reactor: Any, received: Callable[[bytes], None], closed: Callable[[], None]
     ) -> None:
         super().__init__(reactor, closed)
         self._received = received
         self._held = False
+        self._left = 0
+        self._turn: Any = None
+        self._cut: Any = None
         self._fd, self.writer = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(self._fd, False)
         reactor.addReader(self)
@@ -91,25 +96,87 @@ class OutputPipe(_Pipe):
             return
         if hold:
             self._reactor.removeReader(self)
-        else:
+        elif self._cut is None:
             self._reactor.addReader(self)
+        elif self._turn is None:
+            self._drain()
 
     def finish(self) -> None:
-        """The program has ended: read what it left in the pipe, no more, then close.
+        """The program has ended: read what it left in the pipe, no more, then close. Idempotent.
 
-        Others may still hold the other end and write on; so it stops at what
-        the pipe can hold. While it is held it waits to be let go.
+        Others may still hold the other end, and write on; so it stops at what
+        the pipe can hold. While reading is held it waits, but no longer than L{GRACE}.
         """
+        if self._fd < 0 or self._cut is not None:
+            return
+        self._reactor.removeReader(self)
+        self._left = fcntl.fcntl(self._fd, fcntl.F_GETPIPE_SZ)
+        self._cut = self._reactor.callLater(GRACE, self.close)
+        if not self._held:
+            self._drain()
+
+    def _drain(self) -> None:
+        """Read a piece of what is left; the next one when others have had their turn."""
+        self._turn = None
         if self._fd < 0 or self._held:
             return
-        left = fcntl.fcntl(self._fd, fcntl.F_GETPIPE_SZ)
-        while left > 0 and self._fd >= 0:
-            got = self._read(min(left, PIECE))
-            if not got or self._held:
-                break
-            left -= got
-        if not self._held:
+        got = self._read(min(self._left, PIECE))
+        self._left -= got
+        if not got or self._left <= 0:
             self.close()
+        elif self._fd >= 0 and not self._held:
+            self._turn = self._reactor.callLater(0, self._drain)
+
+    def close(self) -> None:
+        """Close the watched end. Idempotent."""
+        for call in (self._cut, self._turn):
+            if call is not None and call.active():
+                call.cancel()
+        self._turn = None
+        super().close()
+
+
+class Outputs:
+    """Stdout and stderr of a program that somebody else starts.
+
+    @param received: takes 1 for stdout or 2 for stderr, and bytes.
+    @param closed: called when no more will come of one of them.
+    @ivar writers: the other ends, to be handed over.
+    """
+
+    def __init__(
+        self, reactor: Any, received: Callable[[int, bytes], None], closed: Callable[[], None]
+    ) -> None:
+        self._pipes = (
+            OutputPipe(reactor, lambda data: received(1, data), closed),
+            OutputPipe(reactor, lambda data: received(2, data), closed),
+        )
+        self.writers = tuple(pipe.writer for pipe in self._pipes)
+
+    @property
+    def over(self) -> bool:
+        """No more will come."""
+        return all(pipe.fileno() < 0 for pipe in self._pipes)
+
+    def close_writers(self) -> None:
+        """The program has its own."""
+        for descriptor in self.writers:
+            os.close(descriptor)
+
+    def hold(self, hold: bool) -> None:
+        """Stop reading, or go on."""
+        for pipe in self._pipes:
+            pipe.hold(hold)
+
+    def finish(self) -> None:
+        """The program has ended. @see: L{OutputPipe.finish}."""
+        for pipe in self._pipes:
+            pipe.finish()
+
+    def close(self) -> None:
+        """Nobody wants more of it."""
+        for pipe in self._pipes:
+            pipe.close()
 
 
 @implementer(IWriteDescriptor)

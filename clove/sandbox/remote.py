@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from clove.sandbox.interface import ExitStatus, IFile, IRunning, Output
-from clove.sandbox.pipes import InputPipe, OutputPipe
+from clove.sandbox.pipes import InputPipe, Outputs
 
 __all__ = ["RemoteCommand", "RemoteFile"]
 
@@ -28,11 +28,8 @@ class RemoteCommand:
         self._kill = kill
         self._status: ExitStatus | None = None
         self._stdin = InputPipe(reactor)
-        self._pipes = [
-            OutputPipe(reactor, lambda data: output(1, data), self._closed),
-            OutputPipe(reactor, lambda data: output(2, data), self._closed),
-        ]
-        self.inner_ends = (self._stdin.reader, *(pipe.writer for pipe in self._pipes))
+        self._outputs = Outputs(reactor, output, self._closed)
+        self.inner_ends = (self._stdin.reader, *self._outputs.writers)
 
     def kill(self) -> None:
         """SIGKILL to the process group. @see: L{IRunning.kill}."""
@@ -50,31 +47,23 @@ class RemoteCommand:
 
     def hold_output(self, hold: bool) -> None:
         """Stop reading its output, or go on."""
-        for pipe in self._pipes:
-            pipe.hold(hold)
-        if not hold and self._status is not None:
-            self._drain()
+        self._outputs.hold(hold)
 
     def ended(self, status: ExitStatus) -> None:
         """Its first process has ended; `done` follows the last of its output."""
         if self._status is None:
             self._status = status
             self._stdin.close()
-            self._drain()
+            self._outputs.finish()
+            self._closed()
 
     def abandon(self) -> None:
         """It never ran: close the pipes, tell nobody."""
         self._stdin.close()
-        for pipe in self._pipes:
-            pipe.close()
-
-    def _drain(self) -> None:
-        for pipe in self._pipes:
-            pipe.finish()
-        self._closed()
+        self._outputs.close()
 
     def _closed(self) -> None:
-        if self._status is not None and all(pipe.fileno() < 0 for pipe in self._pipes):
+        if self._status is not None and self._outputs.over:
             status, done = self._status, self.done
             if not done.called:
                 done.callback(status)

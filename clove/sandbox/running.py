@@ -11,7 +11,6 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ProcessExitedAlready
-from twisted.internet.interfaces import IProcessTransport
 from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -30,6 +29,7 @@ from clove.sandbox.pidfd import ProcessHandle
 from clove.sandbox.refusals import not_sent, path_refused, program_refused
 from clove.sandbox.remote import RemoteCommand, RemoteFile
 from clove.sandbox.requests import Requests
+from clove.sandbox.spawned import SpawnedProcess
 from clove.sandbox.spec import Isolation, OnHost, SandboxSpec, on_host
 
 __all__ = ["Process", "Sandbox"]
@@ -57,7 +57,7 @@ class Streams(ProcessProtocol):
         self._output(2, data)
 
     def processEnded(self, reason: Failure) -> None:
-        """The helper is reaped and its pipes are at their end."""
+        """The helper is reaped, and its output read."""
         self._ended()
 
 
@@ -111,7 +111,7 @@ class Sandbox:
 
     def attach(
         self,
-        transport: IProcessTransport | ForkedProcess,
+        transport: SpawnedProcess | ForkedProcess,
         control: Any,
         more: Mapping[str, Any] | None = None,
         trees: Sequence[int] = (),

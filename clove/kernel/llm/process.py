@@ -16,6 +16,7 @@ from twisted.logger import Logger
 from clove.llm.exchange import LINE_SLACK, Ready, Said, decode_said
 from clove.llm.lines import LineBuffer
 from clove.llm.options import KEY_VARIABLES, Options, arguments
+from clove.sandbox.spawned import cut_pipes
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall
@@ -223,6 +224,10 @@ class _Link(ProcessProtocol):
         """Words for people."""
         for line in self._err.feed(data):
             self._service._complained(line if line is not None else b"(a very long line)")
+
+    def processExited(self, reason: Failure) -> None:
+        """The process is gone; what it may have started does not keep its pipes open."""
+        cut_pipes(self.transport)
 
     def processEnded(self, reason: Failure) -> None:
         """The process is gone and its pipes are drained."""

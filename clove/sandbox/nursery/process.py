@@ -16,6 +16,7 @@ from clove.sandbox.channel import ControlSocket, socket_pair
 from clove.sandbox.forked import ForkedProcess
 from clove.sandbox.layout import System
 from clove.sandbox.mount_watch import MountWatch
+from clove.sandbox.spawned import SpawnedProcess
 from clove.sandbox.spec import SandboxSpec
 
 __all__ = ["NurseryProcess"]
@@ -71,12 +72,12 @@ class NurseryProcess(ProcessProtocol):
         ours, theirs = socket_pair()
         null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            self._transport = self._reactor.spawnProcess(
+            self._process = SpawnedProcess(
+                self._reactor,
                 self,
-                python,
                 [python, "-I", "-S", ENCLOSURE],
-                env={},
-                childFDs={0: null, 1: "r", 2: "r", 3: theirs.fileno()},
+                {},
+                {0: null, 3: theirs.fileno()},
             )
         except BaseException:
             ours.close()
@@ -85,7 +86,7 @@ class NurseryProcess(ProcessProtocol):
         finally:
             theirs.close()
             os.close(null)
-        self.pid = self._transport.pid
+        self.pid = self._process.pid
         self._control = ControlSocket(self._reactor, ours, self._take, self.kill)
 
     def begin(self, plan: Mapping[str, Any], trees: Sequence[int]) -> None:
@@ -134,7 +135,7 @@ class NurseryProcess(ProcessProtocol):
         self.serving = False
         self._control.close()
         with contextlib.suppress(ProcessExitedAlready):
-            self._transport.signalProcess("KILL")
+            self._process.signalProcess("KILL")
 
     def _take(self, message: dict[str, Any], fds: list[int], sender: int) -> None:
         number = message.get("id")

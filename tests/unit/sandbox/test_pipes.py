@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from typing import Any
 
-from clove.sandbox.pipes import InputPipe, OutputPipe
+from twisted.internet.task import Clock
+
+from clove.sandbox.pipes import GRACE, InputPipe, OutputPipe
 
 
-class Watch:
-    """The part of a reactor that watches descriptors."""
+class Watch(Clock):
+    """The part of a reactor that watches descriptors, and its clock."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.readers: set[Any] = set()
         self.writers: set[Any] = set()
 
@@ -35,7 +39,7 @@ class Output:
         self.watch = Watch()
         self.data = b""
         self.ends = 0
-        self.pipe = OutputPipe(self.watch, self.take, self.end)  # type: ignore[arg-type]
+        self.pipe = OutputPipe(self.watch, self.take, self.end)
 
     def take(self, data: bytes) -> None:
         self.data += data
@@ -62,7 +66,9 @@ def test_what_a_dead_program_left_is_read_though_others_hold_the_pipe() -> None:
     output = Output()
     os.write(output.pipe.writer, b"x" * 60_000)
     output.pipe.finish()
+    output.watch.advance(0)
     assert (len(output.data), output.ends) == (60_000, 1)
+    assert output.watch.getDelayedCalls() == []
     os.close(output.pipe.writer)
 
 
@@ -79,6 +85,7 @@ def test_a_writer_without_end_does_not_keep_a_dead_program_alive() -> None:
     output.pipe._received = refill
     os.write(output.pipe.writer, b"x" * 60_000)
     output.pipe.finish()
+    output.watch.pump([0] * 100)
     assert output.ends == 1
     assert total <= 65_536
     os.close(output.pipe.writer)
@@ -91,9 +98,33 @@ def test_held_output_waits() -> None:
     assert output.watch.readers == set()
     output.pipe.finish()
     assert (output.data, output.ends) == (b"", 0)
+    output.watch.advance(GRACE / 2)
     output.pipe.hold(False)
-    output.pipe.finish()
+    output.watch.advance(0)
     assert (output.data, output.ends) == (b"abc", 1)
+    os.close(output.pipe.writer)
+
+
+def test_output_that_nobody_wants_is_dropped_in_the_end() -> None:
+    output = Output()
+    os.write(output.pipe.writer, b"abc")
+    output.pipe.hold(True)
+    output.pipe.finish()
+    output.watch.advance(GRACE)
+    assert (output.data, output.ends) == (b"", 1)
+    assert output.watch.getDelayedCalls() == []
+    os.close(output.pipe.writer)
+
+
+def test_what_a_dead_program_left_is_read_in_pieces() -> None:
+    output = Output()
+    os.set_blocking(output.pipe.writer, False)
+    fcntl.fcntl(output.pipe.writer, fcntl.F_SETPIPE_SZ, 1 << 20)
+    os.write(output.pipe.writer, b"x" * (1 << 20))
+    output.pipe.finish()
+    assert len(output.data) < 1 << 17
+    output.watch.pump([0] * 100)
+    assert (len(output.data), output.ends) == (1 << 20, 1)
     os.close(output.pipe.writer)
 
 

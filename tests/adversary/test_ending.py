@@ -1,0 +1,80 @@
+"""Agents that hand their output on, so that it never ends: they are over when their processes are."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.adversary.arena import WAYS, Arena, Kernels
+from tests.adversary.test_descriptors_sent import LINUX, OLDER
+
+PROGRAM = (Path(__file__).parent / "ending_attempts.py").read_text()
+ESCAPES = """
+import os, sys
+if os.fork() == 0:
+    os.setsid()
+    os.execv("/bin/sleep", ["sleep", "3000"])
+print("last words", flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def linuxes() -> Iterator[dict[str, Kernels]]:
+    """Kernels on a Linux that refuses descriptors, and on one that does not."""
+    with contextlib.ExitStack() as stack:
+        yield {"refusing": Kernels(stack), "older": Kernels(stack, OLDER)}
+
+
+@pytest.fixture(
+    scope="module",
+    params=[(linux, way) for linux in LINUX for way in WAYS],
+    ids=lambda param: "-".join((param[0], *param[1])),
+)
+def there(request: pytest.FixtureRequest, linuxes: dict[str, Kernels]) -> Arena:
+    """A kernel, and a way to start agents."""
+    linux, way = request.param
+    return linuxes[linux].arena(*way)
+
+
+def text(arena: Arena, agent_id: int) -> list[str]:
+    return [line["text"] for line in arena.client.logs(agent_id)["lines"]]
+
+
+def test_output_sent_into_a_connection_does_not_keep_an_agent(there: Arena) -> None:
+    reply = there.begin(PROGRAM, "connection", name="undead")
+    ended = there.client.wait(reply["id"], timeout=40)
+    assert ended["exit_code"] == 0
+    assert text(there, reply["id"])[-1] == "last words"
+    again = there.begin(PROGRAM, "connection", name="undead")  # its name is free
+    there.client.wait(again["id"], timeout=40)
+
+
+@pytest.mark.parametrize("way", ["escaped", "orphan"])
+@pytest.mark.parametrize("sandboxed", [True, False], ids=["sandboxed", "unsandboxed"])
+def test_an_escaped_process_does_not_keep_an_agent(arena: Arena, way: str, sandboxed: bool) -> None:
+    reply = arena.begin(PROGRAM, way, sandboxed=sandboxed, name="undead")
+    ended = arena.client.wait(reply["id"], timeout=40)
+    assert ended["exit_code"] == 0
+    lines = text(arena, reply["id"])
+    assert lines[-1] == "last words"
+    for line in lines:
+        if line.startswith("escaped") and not sandboxed:  # uncontained: perhaps it is still there
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(line.split()[1]), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("sandboxed", [True, False], ids=["sandboxed", "unsandboxed"])
+def test_an_escaped_process_does_not_keep_a_command(arena: Arena, sandboxed: bool) -> None:
+    source = f"""
+import json, sys
+from clove import CloveClient
+with CloveClient() as client:
+    done = client.exec([sys.executable, "-c", {ESCAPES!r}], timeout=40)
+print(json.dumps([done["exit_code"], done["stdout"], done["timed_out"]]))
+"""
+    assert arena.run(source, sandboxed=sandboxed) == [0, "last words\n", False]
