@@ -205,6 +205,31 @@ def limited() -> dict[str, Any]:
     }
 
 
+def restarts() -> dict[str, Any]:
+    """A child that ends and is started again, when its library is a link to the secret."""
+    place = venv("again")
+    reply = client.spawn(
+        "again",
+        CHILD_FILE,
+        python=f"{place}/bin/python",
+        args=[f"{place}/lib"],
+        permissions={"can_http": False},
+        restart_policy="always",
+        max_restarts=2,
+    )
+    lines: list[dict[str, Any]] = []
+    deadline = time.monotonic() + 20
+    while not lines and time.monotonic() < deadline:
+        lines = client.logs(reply["id"])["lines"]
+        time.sleep(0.01)
+    os.rename(f"{place}/lib", f"{place}/old")
+    os.symlink(FACTS["secret"], f"{place}/lib")
+    ended = client.wait(reply["id"], timeout=30)
+    lines = [one for one in client.logs(reply["id"])["lines"] if one["text"].startswith("{")]
+    first = json.loads(lines[0]["text"])["found"][f"{place}/lib"]
+    return {"first": first, "listings": len(lines), "state": ended["reason"]}
+
+
 CHILD_FILE = f"{HERE}/child.py"
 with open(CHILD_FILE, "w") as file:
     file.write(CHILD % FACTS.get("secret", "/nonexistent"))

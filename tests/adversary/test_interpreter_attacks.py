@@ -65,7 +65,8 @@ def test_an_interpreter_is_looked_for_in_the_callers_view_alone(here: Arena, sec
 
 def test_interpreters_that_a_caller_may_name_work(here: Arena) -> None:
     told = attempts(here, "usual")
-    assert told["system"]["prefix"] == told["by name"]["prefix"].replace("/local", "")
+    assert told["system"]["prefix"] == "/usr"
+    assert told["by name"]["found"]["/workspace"] == []
     for name in ("venv", "dots"):
         assert told[name]["prefix"] == "/workspace/usual", name
         assert told[name]["found"]["/workspace/usual"] == ["bin", "lib", "pyvenv.cfg"]
@@ -78,6 +79,13 @@ def test_who_may_run_only_some_programs_runs_none_that_its_parent_can_write(here
     assert told["free"]["prefix"] == "/workspace/limited"
     assert told["child limited"] == "permission_denied"
     assert told["system's"]["prefix"] == "/usr"
+
+
+def test_a_restart_shows_no_more_than_the_first_start(here: Arena, secret: str) -> None:
+    told = attempts(here, "restarts", secret=secret)
+    assert told["first"] == ["python3.99"]
+    assert told["listings"] == 1
+    assert told["state"] != "running"
 
 
 def installed(here: Arena) -> str:

@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 __all__ = ["Sender", "find_interpreter"]
 
 WORKSPACE: Final = "/workspace"
-INSIDE_PATH: Final = "/usr/local/bin:/usr/bin:/bin"
-"""Where a sandboxed caller's bare names are looked for."""
+SYSTEM_PATH: Final = "/usr/local/bin:/usr/bin:/bin"
+"""Where bare names are looked for after the kernel's PATH."""
 MOST_NAMES: Final = 4096
 """Entries of a `lib` directory that are looked at."""
 _NAME: Final = re.compile(r"(python|pypy)[0-9.]*[a-z-]*")
@@ -67,10 +67,11 @@ class Sender:
 
 
 async def find_interpreter(
-    view: IView, sender: Sender, threads: Threads, asked: str
+    view: IView, sender: Sender, threads: Threads, asked: str, *, mounted: bool = True
 ) -> Interpreter:
     """The interpreter of a name or path, and what a sandbox needs for it.
 
+    @param mounted: it is for a sandbox. On the host it needs nothing.
     @raise NotFound: there is no such program.
     @raise InvalidRequest: it is not an interpreter in a usual place, or in one that no other
         sandbox can be shown.
@@ -79,7 +80,7 @@ async def find_interpreter(
     own = await threads.run(own_interpreter)
     if asked == own.program:
         return own  # type: ignore[no-any-return]
-    return await _Search(view, sender, threads, own, asked).find()
+    return await _Search(view, sender, threads, own, asked).find(mounted=mounted)
 
 
 class _Search:
@@ -97,14 +98,16 @@ class _Search:
         self._parts: dict[str, Part] = {}
         self._needs_own = False
 
-    async def find(self) -> Interpreter:
-        """All of it."""
+    async def find(self, *, mounted: bool) -> Interpreter:
+        """All of it; see L{find_interpreter}."""
         where, _, name = (await self._located()).rpartition("/")
         where = await self._directory(where or "/")
         program = f"{where.rstrip('/')}/{name}"
         real = await self._real(program)
         if self._sender.sandboxed and not _NAME.fullmatch(os.path.basename(real)):
             raise InvalidRequest(f"{self._asked!r} is not a Python interpreter", hint=_USUAL)
+        if not mounted:
+            return Interpreter(program, real)
         home = await self._home(os.path.dirname(where)) if self._is_foreign(where) else None
         if home is not None:
             await self._add(os.path.dirname(where), OF_ENVIRONMENT)
@@ -131,9 +134,10 @@ class _Search:
         if self._asked.startswith("/"):
             return self._asked
         if "/" not in self._asked:
-            path = INSIDE_PATH if self._sender.sandboxed else os.environ.get("PATH", INSIDE_PATH)
-            for place in path.split(":"):
-                held = await self._resolve(f"{place}/{self._asked}") if place[:1] == "/" else None
+            for place in f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}".split(":"):
+                if place[:1] != "/" or (self._sender.sandboxed and self._is_foreign(place)):
+                    continue
+                held = await self._resolve(f"{place}/{self._asked}")
                 if held is not None:
                     held.close()
                     if held.kind == "file":

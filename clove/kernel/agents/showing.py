@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from clove.errors import InvalidRequest, PermissionDenied
 from clove.kernel.agents.exposure import Exposure, Wish, beneath
+from clove.kernel.agents.host_scan import Keepsakes
 from clove.kernel.agents.pinned import Pinned
-from clove.kernel.agents.survey import Keepsakes, expose
+from clove.kernel.agents.survey import expose
 from clove.kernel.threads import to_the_end
 
 if TYPE_CHECKING:

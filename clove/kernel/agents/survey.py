@@ -7,10 +7,9 @@ fail.
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from clove.errors import InvalidRequest, IsolationUnavailable, PermissionDenied
 from clove.kernel.agents.descent import (
@@ -33,9 +32,9 @@ from clove.kernel.agents.exposure import (
     is_shown,
     outermost,
 )
+from clove.kernel.agents.host_scan import Keepsakes, Room, entries_of
 from clove.kernel.agents.hostfiles import (
     bound_sockets,
-    entry_kind,
     links_on,
     look_up,
     pseudo_mounts,
@@ -44,57 +43,10 @@ from clove.kernel.agents.hostfiles import (
 from clove.kernel.agents.programs import guard_programs
 from clove.policy.globs import HOMES, expand_home, kernel_home
 from clove.policy.paths import blocked_set
-from clove.sandbox import syscalls
 from clove.sandbox.layout import with_system
-from clove.sandbox.mounts import NO_LINKS
 from clove.sandbox.spec import Bind, SandboxSpec
 
-__all__ = ["Keepsakes", "Survey", "expose"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Keepsakes:
-    """What the kernel keeps from every sandbox.
-
-    @ivar secret: places that vanish: its state directory.
-    @ivar fixed: places that stay read-only: its own code, interpreter and
-        configuration.
-    @ivar blank_directory, blank_file: empty ones, to mount over what vanishes.
-    """
-
-    secret: tuple[str, ...]
-    fixed: tuple[str, ...]
-    blank_directory: str
-    blank_file: str
-
-
-@dataclass(slots=True)
-class _Room:
-    """What may still be mounted and looked at.
-
-    @raise IsolationUnavailable: from L{mount} and L{look}, when there is no more.
-    """
-
-    mounts: int
-    entries: int
-    found: int = field(default=0)
-
-    def mount(self, what: str) -> None:
-        self.found += 1
-        if self.found > self.mounts:
-            raise IsolationUnavailable(
-                f"{what} needs more than {self.mounts} mounts",
-                hint="grant or block whole directories, or raise limits.agents.exposed_mounts",
-            )
-
-    def look(self, what: str) -> None:
-        self.entries -= 1
-        if self.entries < 0:
-            raise IsolationUnavailable(
-                f"{what} has too many files to look for all that a pattern covers",
-                hint="use patterns with fewer wildcards, grant narrower paths, or raise "
-                "limits.agents.exposed_entries",
-            )
+__all__ = ["Survey", "expose"]
 
 
 def expose(
@@ -118,7 +70,7 @@ def expose(
     @raise IsolationUnavailable: what is blocked cannot be covered, or a limit is reached.
     @raise PermissionDenied: the operating system does not let the kernel in.
     """
-    survey = Survey(wished, with_system(spec), keepsakes, _Room(mounts, entries))
+    survey = Survey(wished, with_system(spec), keepsakes, Room(mounts, entries))
     for part in parts:
         survey.admit(part)
     for pattern in wished.write:
@@ -144,7 +96,7 @@ def expose(
 class Survey:
     """One look at the host for one launch."""
 
-    def __init__(self, wished: Wish, spec: SandboxSpec, keepsakes: Keepsakes, room: _Room) -> None:
+    def __init__(self, wished: Wish, spec: SandboxSpec, keepsakes: Keepsakes, room: Room) -> None:
         self._spec = spec
         self._secret = [os.path.realpath(path) for path in keepsakes.secret]
         self._fixed = [os.path.realpath(path) for path in keepsakes.fixed]
@@ -215,7 +167,7 @@ class Survey:
                 if descent.matched(states, directory=False):
                     yield path, False
             else:
-                for name, kind in self._entries(path):
+                for name, kind in entries_of(path, self._room):
                     moved = descent.step(states, name)
                     if moved and kind in ("directory", "file"):
                         todo.append((f"{path}/{name}", moved, kind == "directory"))
@@ -298,7 +250,7 @@ class Survey:
         todo = [(top, states)]
         while todo:
             path, states = todo.pop()
-            for name, kind in self._entries(path):
+            for name, kind in entries_of(path, self._room):
                 there = f"{path.rstrip('/')}/{name}"
                 moved = descent.step(states, name)
                 if not moved or kind == "link" or is_shown(there, self._spec):
@@ -307,29 +259,6 @@ class Survey:
                     self._hide(there, kind == "directory")
                 elif kind == "directory":
                     todo.append((there, moved))
-
-    def _entries(self, directory: str) -> list[tuple[str, str]]:
-        """Names in a directory, and what each is; nothing where the kernel may not look."""
-        found = []
-        try:
-            descriptor = syscalls.openat2(
-                syscalls.AT_FDCWD, directory, os.O_RDONLY | os.O_DIRECTORY, NO_LINKS
-            )
-        except OSError as error:
-            if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
-                return []  # it has gone meanwhile
-            raise IsolationUnavailable(
-                f"{directory} cannot be searched for blocked paths: {error.strerror}",
-                hint="grant a narrower path",
-            ) from None
-        try:
-            with os.scandir(descriptor) as listing:
-                for entry in listing:
-                    self._room.look(directory)
-                    found.append((entry.name, entry_kind(entry)))
-        finally:
-            os.close(descriptor)
-        return found
 
     # what comes of it
 

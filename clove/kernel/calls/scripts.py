@@ -66,14 +66,14 @@ async def find_program(ctx: Context, request: SpawnRequest, limit: int) -> Scrip
     script = await find_script(ctx, request.script, limit)
     try:
         if request.python:
-            script.interpreter = await _find_python(ctx, request.python)
+            script.interpreter = await _find_python(ctx, request.python, mounted=request.sandboxed)
     except BaseException:
         script.close()
         raise
     return script
 
 
-async def _find_python(ctx: Context, asked: str) -> Interpreter:
+async def _find_python(ctx: Context, asked: str, *, mounted: bool) -> Interpreter:
     principal = ctx.principal
 
     def check(path: str) -> None:
@@ -82,7 +82,8 @@ async def _find_python(ctx: Context, asked: str) -> Interpreter:
     own_programs = programs_of(principal.permissions).allowed is None
     sender = Sender(principal.sandboxed, own_programs, check)
     threads = ctx.kernel.threads.of(principal.family, principal.agent_id)
-    return await find_interpreter(await require_view(ctx), sender, threads, asked)
+    view = await require_view(ctx)
+    return await find_interpreter(view, sender, threads, asked, mounted=mounted)
 
 
 async def find_script(ctx: Context, path: str, limit: int) -> ScriptFile:

@@ -10,7 +10,8 @@ import pytest
 
 from clove.errors import InvalidRequest, IsolationUnavailable
 from clove.kernel.agents.exposure import Exposure, Wish
-from clove.kernel.agents.survey import Keepsakes, expose
+from clove.kernel.agents.host_scan import Keepsakes
+from clove.kernel.agents.survey import expose
 from clove.sandbox.spec import NAMESPACES, SandboxSpec
 
 SPEC = SandboxSpec(argv=("/bin/true",), namespaces=frozenset(NAMESPACES))
