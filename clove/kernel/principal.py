@@ -16,6 +16,7 @@ from clove.kernel.shares import OPERATORS
 
 if TYPE_CHECKING:
     from clove.kernel.agents.exposure import Grants, Wish
+    from clove.kernel.agents.plan import Limits
     from clove.policy import Permissions
     from clove.sandbox.interface import IView
 
@@ -48,6 +49,8 @@ class Principal:
     @ivar warned: lines of the kernel's log about requests of its that were not wholly understood.
     @ivar sandboxed: it runs inside namespaces; its children must too.
     @ivar network: it may connect to hosts itself, and spawn agents that may.
+    @ivar limits: what its processes may use; until they are settled what its parent's may;
+        None: nothing bounds them.
     @ivar grants: for one in a sandbox: the paths of the host that it was granted by name.
     @ivar shown: for one in a sandbox: what of them its mounts were made from; None before.
     """
@@ -62,6 +65,7 @@ class Principal:
         "family",
         "grants",
         "kind",
+        "limits",
         "name",
         "network",
         "permissions",
@@ -85,6 +89,7 @@ class Principal:
         sandboxed: bool = False,
         network: bool = True,
         grants: Grants | None = None,
+        limits: Limits | None = None,
     ) -> None:
         self.agent_id = agent_id
         self.kind = kind
@@ -98,6 +103,7 @@ class Principal:
         self.sandboxed = sandboxed
         self.network = network
         self.grants = grants
+        self.limits = limits
         self.shown: Wish | None = None
         self.syscalls = 0
         self.warned = 0

@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from clove.kernel.agents import Agent
     from clove.kernel.config import Config
     from clove.kernel.principal import Principal
+    from clove.policy import Permissions
 
 __all__ = ["Parts"]
 
@@ -133,7 +134,9 @@ class Parts:
             closed=self._closed,
             shares=limits.shares,
         )
-        self._llm = LLM(reactor, config.llm, os.environ, limits.shares)
+        self._llm = LLM(
+            reactor, config.llm, os.environ, limits.shares, permissions_of=self._permissions_of
+        )
         self._finder = AgentFinder(
             agents.records,
             self._launcher.host_commands,
@@ -291,11 +294,19 @@ class Parts:
 
     def _opened(self, principal: Principal) -> None:
         self.kernel.mail.open(principal.agent_id)
+        parent = self._registry.get(principal.parent_id)
+        bounding = 0 if parent is None or parent.is_operator else parent.agent_id
+        self.kernel.llm.open(principal.agent_id, bounding)
+
+    def _permissions_of(self, agent_id: int) -> Permissions | None:
+        principal = self._registry.get(agent_id)
+        return None if principal is None else principal.permissions
 
     def _closed(self, principal: Principal) -> None:
         kernel, agent_id = self.kernel, principal.agent_id
-        for part in (kernel.results, kernel.mail, kernel.state, kernel.events, kernel.llm):
+        for part in (kernel.results, kernel.mail, kernel.state, kernel.events):
             part.close(agent_id)
+        kernel.llm.close(agent_id, principal.permissions)
 
     def _agent_event(self, agent: Agent, event: str, data: dict[str, Any]) -> None:
         self._reports.agent(agent, event, data)

@@ -135,6 +135,7 @@ class Agents:
             sandboxed=request.sandboxed,
             network=bool(request.network) or not request.sandboxed,
             grants=grants if request.sandboxed else None,
+            limits=parent.limits,
         )
         self._check_room(parent, principal)
         self._registry.add(principal)

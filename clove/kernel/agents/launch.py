@@ -17,6 +17,7 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 
 from clove.errors import CloveError, Unavailable
+from clove.kernel.agents.bounds import within
 from clove.kernel.agents.degraded import what_is_missing
 from clove.kernel.agents.exhaustion import Watch
 from clove.kernel.agents.exposure import NOTHING, Exposure, Wish, wish
@@ -118,9 +119,9 @@ class Places:
         """What all agents under the kernel's own interpreter have in common."""
         return common_spec(self._host, self._own)
 
-    def check(self, request: SpawnRequest) -> Limits:
-        """Refuse a request that cannot be met here; see L{check_request}."""
-        limits = settle_limits(request.limits, self._bounds)
+    def check(self, request: SpawnRequest, parent: Limits | None = None) -> Limits:
+        """Refuse a request that cannot be met here; see L{check_request} and L{within}."""
+        limits = within(settle_limits(request.limits, self._bounds), parent)
         check_request(request, self._host, limits, self._bounds)
         return limits
 
@@ -130,7 +131,7 @@ class Places:
         @raise CloveError: something is missing; L{remove} takes the rest away.
         """
         agent_id = principal.agent_id
-        limits = self.check(request)
+        limits = principal.limits = self.check(request, principal.limits)
         threads = self._threads.of(principal.family, -agent_id, bounded=False)
         self._lanes[agent_id] = threads
         # A warm one has its processes before it has its limits: no fork would be refused.
@@ -224,6 +225,9 @@ class Places:
             inside = cgroup is not None and sandbox.isolation.cgroup
             agent.cgroup = cgroup.path if cgroup is not None and inside else None
             agent.isolation = report(sandbox, cgroup)
+            if limits.cut:
+                cut = {field: getattr(limits, field) for field in sorted(limits.cut)}
+                agent.isolation["limits_cut"] = cut
             agent.warm = sandbox.warm
             if sandbox.isolation.namespaces.get("mnt"):
                 landlock = sandbox.isolation.landlock

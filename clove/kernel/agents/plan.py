@@ -50,7 +50,11 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Limits with the defaults filled in; `named` says which the caller named."""
+    """Limits with the defaults filled in.
+
+    @ivar named: fields that the caller named.
+    @ivar cut: fields whose default was more than the parent has, which they are now.
+    """
 
     memory: int
     max_pids: int
@@ -58,6 +62,7 @@ class Limits:
     cpu_period: int
     cpu_shares: int
     named: frozenset[str]
+    cut: frozenset[str] = frozenset()
 
 
 _CONTROLLER = {
@@ -78,7 +83,7 @@ def settle_limits(request: LimitsRequest | None, defaults: AgentLimits) -> Limit
         if asked is not None:
             named.add(field)
         values[field] = getattr(defaults, field) if asked is None else asked
-    return Limits(**values, named=frozenset(named))
+    return Limits(**values, named=frozenset(named), cut=frozenset())
 
 
 def check_request(request: SpawnRequest, host: Host, limits: Limits, bounds: AgentLimits) -> None:

@@ -3,10 +3,15 @@
 A call is reserved before it goes to the provider and settled after; so however
 many run at once, used and reserved together stay within the quota. 0 as a
 maximum means no limit.
+
+A child's quota comes out of its parent's: every call is checked against, reserved from and
+charged to the account of the agent and those of all its ancestors. An ancestor's account
+stays as long as any descendant's does, with the quota that it had at its end.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from clove.errors import QuotaExceeded
@@ -18,7 +23,7 @@ _HINT = "ask for a larger quota (max_llm_calls, max_llm_tokens)"
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """How much an agent may use in all; 0: no limit."""
+    """How much an agent, with all that it spawned, may use in all; 0: no limit."""
 
     max_calls: int = 0
     max_tokens: int = 0
@@ -28,7 +33,7 @@ class Quota:
 class Reservation:
     """One call's share.
 
-    @ivar tokens: reserved; 0 when the agent has no token quota.
+    @ivar tokens: reserved of each account; 0 when none has a token quota.
     """
 
     agent_id: int
@@ -37,43 +42,85 @@ class Reservation:
 
 @dataclass(slots=True)
 class _Account:
+    """One agent's.
+
+    @ivar own_calls, own_tokens: used by the agent itself.
+    @ivar calls, tokens: and by all its descendants.
+    @ivar quota: the last that is known.
+    @ivar children: accounts that have this one for their parent.
+    """
+
+    agent_id: int
+    parent: _Account | None = None
+    own_calls: int = 0
+    own_tokens: int = 0
     calls: int = 0
     tokens: int = 0
     reserved_calls: int = 0
     reserved_tokens: int = 0
-    budget: int = 0
+    quota: Quota = Quota()
+    children: int = 0
+    closed: bool = False
+
+    def with_ancestors(self) -> list[_Account]:
+        """This account, its parent's, and so on."""
+        found: list[_Account] = []
+        account: _Account | None = self
+        while account is not None:
+            found.append(account)
+            account = account.parent
+        return found
 
 
 class Ledger:
-    """Every agent's account, from its first call until it is closed."""
+    """Every agent's account, from its beginning until nothing below it is left.
 
-    def __init__(self) -> None:
+    @param quota_of: an agent's quota as it is now; None: it has ended, or is not known.
+    """
+
+    def __init__(self, quota_of: Callable[[int], Quota | None] = lambda _: None) -> None:
         self._accounts: dict[int, _Account] = {}
+        self._quota_of = quota_of
+
+    def open(self, agent_id: int, parent_id: int = 0) -> None:
+        """An agent begins.
+
+        @param parent_id: whose account bounds it; 0: nobody's.
+        """
+        parent = self._accounts.get(parent_id)
+        self._accounts[agent_id] = _Account(agent_id, parent)
+        if parent is not None:
+            parent.children += 1
 
     def reserve(
         self, agent_id: int, quota: Quota, input_tokens: int, output_tokens: int
     ) -> Reservation | None:
         """Set a call's share aside.
 
+        @param quota: the agent's, unless there is a newer one.
         @param input_tokens: estimate for the question.
         @param output_tokens: wanted for the answer; it may get fewer.
-        @return: None when nothing is free until a running call of this agent ends.
+        @return: None when nothing is free until a running call of this family ends.
         @raise QuotaExceeded: nothing can become free.
         """
-        account = self._account(agent_id)
-        account.budget = quota.max_tokens
-        self._check(account, quota, input_tokens)
-        if quota.max_calls and account.calls + account.reserved_calls >= quota.max_calls:
-            return None
-        share = 0
-        if quota.max_tokens:
-            free = quota.max_tokens - account.tokens - account.reserved_tokens
-            share = input_tokens + output_tokens
-            if share > free and account.reserved_tokens:
+        accounts = self._current(agent_id, quota)
+        for account in accounts:
+            self._check(account, agent_id, input_tokens)
+        share = wanted = input_tokens + output_tokens
+        for account in accounts:
+            calls, tokens = account.quota.max_calls, account.quota.max_tokens
+            if calls and account.calls + account.reserved_calls >= calls:
                 return None
-            share = min(share, free)
-        account.reserved_calls += 1
-        account.reserved_tokens += share
+            if tokens:
+                free = tokens - account.tokens - account.reserved_tokens
+                if wanted > free and account.reserved_tokens:
+                    return None
+                share = min(share, free)
+        if not any(account.quota.max_tokens for account in accounts):
+            share = 0
+        for account in accounts:
+            account.reserved_calls += 1
+            account.reserved_tokens += share
         return Reservation(agent_id, share)
 
     def check(self, agent_id: int, quota: Quota, input_tokens: int) -> None:
@@ -81,60 +128,102 @@ class Ledger:
 
         @raise QuotaExceeded: what is used already leaves nothing for this call.
         """
-        self._check(self._accounts.get(agent_id) or _Account(), quota, input_tokens)
+        for account in self._current(agent_id, quota):
+            self._check(account, agent_id, input_tokens)
 
     def settle(self, reservation: Reservation, tokens: int) -> None:
         """A call ended and cost this much."""
-        account = self.release(reservation)
-        if account is not None:
-            account.calls += 1
-            account.tokens += tokens
+        self._end(reservation, tokens, 1)
 
-    def release(self, reservation: Reservation) -> _Account | None:
-        """A call ended and cost nothing. The account, unless it was closed meanwhile."""
+    def release(self, reservation: Reservation) -> None:
+        """A call ended and cost nothing."""
+        self._end(reservation, 0, 0)
+
+    def _end(self, reservation: Reservation, tokens: int, calls: int) -> None:
         account = self._accounts.get(reservation.agent_id)
-        if account is not None:
-            account.reserved_calls -= 1
-            account.reserved_tokens -= reservation.tokens
-        return account
+        if account is None:
+            return
+        for each in account.with_ancestors():
+            each.reserved_calls -= 1
+            each.reserved_tokens -= reservation.tokens
+        _add(account, tokens, calls)
+        self._drop_unused(account)
 
     def charge(self, agent_id: int, quota: Quota, tokens: int, calls: int) -> bool:
         """Add usage that was had elsewhere; True if nothing is left now."""
-        account = self._account(agent_id)
-        account.budget = quota.max_tokens
-        account.tokens += tokens
-        account.calls += calls
-        return bool(
-            (quota.max_calls and account.calls >= quota.max_calls)
-            or (quota.max_tokens and account.tokens >= quota.max_tokens)
+        accounts = self._current(agent_id, quota)
+        _add(accounts[0], tokens, calls)
+        return any(
+            (account.quota.max_calls and account.calls >= account.quota.max_calls)
+            or (account.quota.max_tokens and account.tokens >= account.quota.max_tokens)
+            for account in accounts
         )
 
     def usage(self, agent_id: int) -> tuple[int, int, int]:
-        """Tokens, calls, and the token quota last seen (0: none)."""
-        account = self._accounts.get(agent_id) or _Account()
-        return account.tokens, account.calls, account.budget
+        """An agent's own tokens and calls, and the token quota last seen (0: none)."""
+        account = self._accounts.get(agent_id)
+        if account is None or account.closed:
+            return 0, 0, 0
+        return account.own_tokens, account.own_calls, account.quota.max_tokens
 
-    def close(self, agent_id: int) -> None:
-        """Forget an agent. Ids are never used again, so nobody inherits the account."""
-        self._accounts.pop(agent_id, None)
+    def close(self, agent_id: int, quota: Quota | None = None) -> None:
+        """An agent has ended. Ids are never used again, so nobody inherits the account.
 
-    def _account(self, agent_id: int) -> _Account:
-        return self._accounts.setdefault(agent_id, _Account())
+        @param quota: what it had at its end; None: what was last known.
+        """
+        account = self._accounts.get(agent_id)
+        if account is None:
+            return
+        account.closed = True
+        account.quota = quota or account.quota
+        self._drop_unused(account)
+
+    def _drop_unused(self, account: _Account) -> None:
+        """Forget an account that bounds nothing any more, and those above that it was kept for."""
+        for each in account.with_ancestors():
+            if not each.closed or each.children or each.reserved_calls:
+                return
+            if self._accounts.pop(each.agent_id, None) is not None and each.parent is not None:
+                each.parent.children -= 1
+
+    def _current(self, agent_id: int, quota: Quota) -> list[_Account]:
+        """The accounts that a call is charged to, its own first, each with its quota of now."""
+        if agent_id not in self._accounts:
+            self.open(agent_id)
+        account = self._accounts[agent_id]
+        account.quota = quota
+        accounts = account.with_ancestors()
+        for each in accounts:
+            each.quota = self._quota_of(each.agent_id) or each.quota
+        return accounts
 
     @staticmethod
-    def _check(account: _Account, quota: Quota, input_tokens: int) -> None:
+    def _check(account: _Account, agent_id: int, input_tokens: int) -> None:
+        quota = account.quota
+        whose = "" if account.agent_id == agent_id else f" of agent {account.agent_id}'s family"
         if quota.max_calls and account.calls >= quota.max_calls:
             raise QuotaExceeded(
-                f"all {quota.max_calls} LLM calls are used", rule="max_llm_calls", hint=_HINT
+                f"all {quota.max_calls} LLM calls{whose} are used", rule="max_llm_calls", hint=_HINT
             )
         left = quota.max_tokens - account.tokens
         if quota.max_tokens and left <= 0:
             raise QuotaExceeded(
-                f"all {quota.max_tokens} LLM tokens are used", rule="max_llm_tokens", hint=_HINT
-            )
-        if quota.max_tokens and input_tokens >= left:
-            raise QuotaExceeded(
-                f"the question alone takes about {input_tokens} tokens, {left} are left",
+                f"all {quota.max_tokens} LLM tokens{whose} are used",
                 rule="max_llm_tokens",
                 hint=_HINT,
             )
+        if quota.max_tokens and input_tokens >= left:
+            raise QuotaExceeded(
+                f"the question alone takes about {input_tokens} tokens, {left}{whose} are left",
+                rule="max_llm_tokens",
+                hint=_HINT,
+            )
+
+
+def _add(account: _Account, tokens: int, calls: int) -> None:
+    """Charge an agent, and with it all its ancestors."""
+    account.own_tokens += tokens
+    account.own_calls += calls
+    for each in account.with_ancestors():
+        each.tokens += tokens
+        each.calls += calls

@@ -54,9 +54,11 @@ class LLM:
         settings: LLMSettings,
         environ: Mapping[str, str],
         shares: ShareLimits | None = None,
+        permissions_of: Callable[[int], Permissions | None] = lambda _: None,
     ) -> None:
         """Make the object; `start` starts the service.
 
+        @param permissions_of: what a live agent may do now, by its id.
         @param environ: where the key is looked for; nothing else of it goes to
             the service but PATH and LANG.
         @raise InvalidRequest: the configuration makes no provider.
@@ -64,7 +66,12 @@ class LLM:
         self._reactor = reactor
         self._settings = settings
         self._limits = settings.limits
-        self._ledger = Ledger()
+
+        def quota_of(agent_id: int) -> Quota | None:
+            permissions = permissions_of(agent_id)
+            return None if permissions is None else _quota(permissions)
+
+        self._ledger = Ledger(quota_of)
         self._queue: FairQueue[Call] = FairQueue(settings.limits, shares)
         kept, self._per_family = divide(self._limits.max_concurrent, shares or ShareLimits())
         self._for_agents = self._limits.max_concurrent - kept
@@ -108,7 +115,7 @@ class LLM:
         @raise CloveError: (by the Deferred) there is no answer: a quota, a limit, a
             time-out, a denial, a bad request, a cancellation, or no service.
         """
-        quota = Quota(permissions.max_llm_calls, permissions.max_llm_tokens)
+        quota = _quota(permissions)
         try:
             family = agent_id if family is None else family
             call = self._admit(agent_id, family, quota, request, on_text)
@@ -121,7 +128,7 @@ class LLM:
         self, agent_id: int, permissions: Permissions, tokens: int, success: bool = True
     ) -> LLMReportReply:
         """Charge usage that an agent had without the kernel."""
-        quota = Quota(permissions.max_llm_calls, permissions.max_llm_tokens)
+        quota = _quota(permissions)
         empty = self._ledger.charge(agent_id, quota, tokens, 1 if success else 0)
         total, calls, _ = self._ledger.usage(agent_id)
         return LLMReportReply(
@@ -143,12 +150,22 @@ class LLM:
             "running": len(self._sent),
         }
 
-    def close(self, agent_id: int) -> None:
-        """An agent is gone: abandon its questions and forget its account."""
+    def open(self, agent_id: int, parent_id: int = 0) -> None:
+        """An agent begins, whose use is its parent's too.
+
+        @param parent_id: 0: nobody's quota bounds it.
+        """
+        self._ledger.open(agent_id, parent_id)
+
+    def close(self, agent_id: int, permissions: Permissions | None = None) -> None:
+        """An agent is gone: abandon its questions and close its account.
+
+        @param permissions: its last; their quota goes on bounding those that it spawned.
+        """
         for call in [*self._queue.all(), *self._sent.values()]:
             if call.agent_id == agent_id:
                 self._abandon(call, Cancelled("the agent is gone"))
-        self._ledger.close(agent_id)
+        self._ledger.close(agent_id, None if permissions is None else _quota(permissions))
 
     def _admit(
         self,
@@ -320,3 +337,7 @@ class LLM:
                 call.fail(
                     Unavailable("the LLM service cannot be started", hint=self._service.broken)
                 )
+
+
+def _quota(permissions: Permissions) -> Quota:
+    return Quota(permissions.max_llm_calls, permissions.max_llm_tokens)
