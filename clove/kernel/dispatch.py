@@ -196,6 +196,7 @@ class Dispatcher:
             principal.name,
             True,
             {field: _brief(getattr(request, field, None)) for field in syscall.audited},
+            principal.family,
         )
         return payload
 
@@ -213,10 +214,19 @@ class Dispatcher:
                 principal.name,
                 False,
                 {"syscall": name, **details},
+                principal.family,
             )
             self.publish_blocked(principal, name, error.rule)
         else:
-            self._record(syscall.category, name, principal.agent_id, principal.name, False, details)
+            self._record(
+                syscall.category,
+                name,
+                principal.agent_id,
+                principal.name,
+                False,
+                details,
+                principal.family,
+            )
         return encode_error(error, syscall.reply)
 
     def publish_blocked(self, principal: Principal, name: str, rule: str) -> None:

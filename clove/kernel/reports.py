@@ -25,7 +25,8 @@ class Reports:
         facts = {"agent_id": agent.agent_id, "agent_name": agent.name, **data}
         self._events.publish(event, facts, agent.agent_id)
         good = event not in ("AGENT_ESCALATED",)
-        self._audit.record("AGENT_LIFECYCLE", event, agent.agent_id, agent.name, good, data)
+        family = agent.principal.family
+        self._audit.record("AGENT_LIFECYCLE", event, agent.agent_id, agent.name, good, data, family)
 
     def mail(self, to: int, sender: int, sender_name: str, message_id: int) -> None:
         """A message has come; its receiver alone is told."""
@@ -51,7 +52,9 @@ class Reports:
         """The gateway has refused a connection."""
         details = {"host": host, "port": port, "rule": rule, "error": reason}
         agent_id, name = principal.agent_id, principal.name
-        self._audit.record("NETWORK", "CONNECTION_REFUSED", agent_id, name, False, details)
+        self._audit.record(
+            "NETWORK", "CONNECTION_REFUSED", agent_id, name, False, details, principal.family
+        )
 
     def connection_carried(
         self, principal: Principal, host: str, port: int, sent: int, received: int
@@ -59,4 +62,6 @@ class Reports:
         """A connection through the gateway has ended."""
         details = {"host": host, "port": port, "sent": sent, "received": received}
         agent_id, name = principal.agent_id, principal.name
-        self._audit.record("NETWORK", "CONNECTION_ENDED", agent_id, name, True, details)
+        self._audit.record(
+            "NETWORK", "CONNECTION_ENDED", agent_id, name, True, details, principal.family
+        )

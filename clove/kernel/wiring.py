@@ -14,11 +14,11 @@ import clove
 from clove.kernel.agents import Agents
 from clove.kernel.agents.ancestry import AgentFinder
 from clove.kernel.agents.launch import Places, report
-from clove.kernel.agents.logbook import Logbook, LogFile, unwritten_shares
+from clove.kernel.agents.logbook import Logbook, LogFile, LogLimits, unwritten_shares
 from clove.kernel.agents.plan import Host
 from clove.kernel.agents.workspace import StateDir
 from clove.kernel.attempts import Attempts
-from clove.kernel.audit import AuditLog
+from clove.kernel.audit import AuditLog, SecurityFile
 from clove.kernel.connection import KernelConnection
 from clove.kernel.context import Kernel
 from clove.kernel.descriptors import WANTED, agents_within, let_cores_be_off
@@ -98,7 +98,8 @@ class Parts:
         )
         ids = IdRange(limits.agents.uid_base) if os.geteuid() == 0 else None
         self._cgroups = _find_cgroups(self.log, ids.nursery if ids is not None else None)
-        audit = AuditLog(reactor, limits.audit)
+        self._security_file = self._make_security_file()
+        audit = AuditLog(reactor, limits.audit, self._security_file)
         events = EventBus(reactor, limits.events, limits.shares)
         self._reports = Reports(events, audit)
         self._resolver = KnownHosts(config.egress.hosts, reactor.nameResolver)
@@ -253,6 +254,12 @@ class Parts:
         self._state_dir.clear()
         if self._cgroups is not None:
             self._cgroups.close()
+
+    def _make_security_file(self) -> SecurityFile:
+        limits = self._config.limits.audit
+        rotation = LogLimits(file=limits.file, files=limits.files)
+        file = LogFile(self._state_dir.security_log, rotation)
+        return SecurityFile(self._reactor, lambda data: self.threads.run(file.append, data), limits)
 
     # what the parts ask for
 

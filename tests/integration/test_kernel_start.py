@@ -46,6 +46,7 @@ def test_a_metrics_port_in_use_is_one_line_and_leaves_nothing(short_dir: str) ->
         assert str(port) in refused(kernel)
     assert not Path(kernel.socket).exists()
     assert sorted(entry.name for entry in Path(kernel.state_dir).iterdir()) == [
+        "audit",
         "kernel.lock",
         "logs",
     ]

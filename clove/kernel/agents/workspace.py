@@ -4,6 +4,7 @@
     STATE_DIR/agents/ID/workspace its working directory, its own in a sandbox
     STATE_DIR/agents/ID/app/NAME  a read-only copy of its script
     STATE_DIR/logs/NAME.log       its output, rotated
+    STATE_DIR/audit/security.log  refusals and the lives of agents, rotated
     STATE_DIR/blank/              an empty directory and file, mounted over what is blocked
     STATE_DIR/spare/N             directories for an agent to come
 
@@ -166,7 +167,7 @@ class StateDir:
         """
         self.claim()
         self.clear()
-        for name in ("run", "agents", "logs", "blank", "spare"):
+        for name in ("run", "agents", "logs", "audit", "blank", "spare"):
             _private_directory(os.path.join(self.path, name))
         os.mkdir(self.blank_directory)
         os.chmod(self.blank_directory, 0o555)  # noqa: S103 empty, below a private one
@@ -218,6 +219,11 @@ class StateDir:
             script=os.path.join(root, "app", script_name),
             socket=self.socket(agent_id),
         )
+
+    @property
+    def security_log(self) -> str:
+        """Where refusals and the lives of agents are recorded."""
+        return os.path.join(self.path, "audit", "security.log")
 
     def log(self, name: str) -> str:
         """Where the output of agents of this name goes."""

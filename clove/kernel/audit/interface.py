@@ -25,10 +25,13 @@ class IAuditLog(Interface):
         agent_name: str,
         success: bool,
         details: Mapping[str, object],
+        family: int = 0,
     ) -> None:
         """Add an entry, unless its category is switched off.
 
         Control characters are taken out of all texts, and details are cut to size.
+
+        @param family: whose room it takes (L{clove.kernel.shares}).
         """
 
     def query(

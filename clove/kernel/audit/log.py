@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from heapq import merge
 from itertools import count, islice
-from typing import Final
+from operator import attrgetter
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 from twisted.internet.interfaces import IReactorTime
@@ -16,7 +17,11 @@ from clove.kernel.audit.details import clean, details_json
 from clove.kernel.audit.interface import IAuditLog
 from clove.kernel.audit.limits import AuditLimits
 from clove.kernel.audit.ring import Ring, Stored
+from clove.kernel.audit.shown import shown
 from clove.messages.audit import AuditConfig, AuditEntry, SetAuditConfigRequest
+
+if TYPE_CHECKING:
+    from clove.kernel.audit.file import SecurityFile
 
 __all__ = ["AuditLog"]
 
@@ -35,13 +40,26 @@ SWITCHES: Final = {
 
 @implementer(IAuditLog)
 class AuditLog:
-    """See L{IAuditLog}. All of it is lost with the kernel."""
+    """See L{IAuditLog}.
 
-    def __init__(self, clock: IReactorTime, limits: AuditLimits | None = None) -> None:
+    What was refused, and the lives of agents, have rings of their own, which nothing else
+    can wash out, and go to a file. The rest is lost with the kernel.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        limits: AuditLimits | None = None,
+        file: SecurityFile | None = None,
+    ) -> None:
         self._seconds = clock.seconds
-        self._limits = limits or AuditLimits()
+        self._limits = limits = limits or AuditLimits()
+        self._file = file
         self._ids = count(1)
-        self._ring = Ring(self._limits.max_entries, self._limits.max_bytes)
+        self._security = Ring(limits.security_entries, limits.security_bytes)
+        self._lifecycle = Ring(limits.lifecycle_entries, limits.lifecycle_bytes)
+        self._ring = Ring(limits.max_entries, limits.max_bytes)
+        self._places = self._choose_places()
         self.config = AuditConfig(max_entries=self._limits.max_entries)
         self._on: dict[str, bool] = {}
         self._apply(self.config)
@@ -54,10 +72,11 @@ class AuditLog:
         agent_name: str,
         success: bool,
         details: Mapping[str, object],
+        family: int = 0,
     ) -> None:
         """See L{IAuditLog.record}."""
         if self._on[category]:
-            self._add(category, event_type, agent_id, agent_name, success, details)
+            self._add(category, event_type, agent_id, agent_name, success, details, family)
 
     def query(
         self,
@@ -67,14 +86,21 @@ class AuditLog:
         limit: int = 100,
     ) -> list[AuditEntry]:
         """See L{IAuditLog.query}."""
-        entries = self._ring.newest() if since_id is None else self._ring.after(since_id)
-        chosen = (
-            entry
-            for entry in entries
-            if (category is None or entry.category == category)
-            and (agent_id is None or entry.agent_id == agent_id)
+        newest = since_id is None
+        chosen = merge(
+            *(
+                (
+                    entry
+                    for entry in (ring.newest() if since_id is None else ring.after(since_id))
+                    if (category is None or entry.category == category)
+                    and (agent_id is None or entry.agent_id == agent_id)
+                )
+                for ring in self._rings(category)
+            ),
+            key=attrgetter("id"),
+            reverse=newest,
         )
-        found = [_shown(entry) for entry in islice(chosen, min(limit, self._limits.max_batch))]
+        found = [shown(entry) for entry in islice(chosen, min(limit, self._limits.max_batch))]
         return found[::-1] if since_id is None else found
 
     def configure(
@@ -93,6 +119,23 @@ class AuditLog:
             self._apply(msgspec.structs.replace(self.config, **fields))
         return self.config
 
+    def _rings(self, category: str | None) -> tuple[Ring, ...]:
+        """Where entries of a category may be."""
+        if category is None:
+            return self._security, self._lifecycle, self._ring
+        if category == "NETWORK":
+            return self._security, self._ring
+        return (self._places[True][category][0],)
+
+    def _choose_places(self) -> dict[bool, dict[str, tuple[Ring, str]]]:
+        """By success and category: where an entry goes, and its kind for the file, or ""."""
+        usual = {
+            **dict.fromkeys(SWITCHES, (self._ring, "")),
+            "SECURITY": (self._security, "security"),
+            "AGENT_LIFECYCLE": (self._lifecycle, "lifecycle"),
+        }
+        return {True: usual, False: {**usual, "NETWORK": (self._security, "security")}}
+
     def _apply(self, config: AuditConfig) -> None:
         self.config = config
         self._on = {category: getattr(config, field) for category, field in SWITCHES.items()}
@@ -107,31 +150,20 @@ class AuditLog:
         agent_name: str,
         success: bool,
         details: Mapping[str, object],
+        family: int = 0,
     ) -> None:
         limits = self._limits
-        self._ring.add(
-            Stored(
-                next(self._ids),
-                self._seconds(),
-                category,
-                clean(event_type, limits.max_text),
-                agent_id,
-                clean(agent_name, limits.max_text),
-                success,
-                details_json(details, limits.max_details_bytes, limits.max_text),
-            )
+        entry = Stored(
+            next(self._ids),
+            self._seconds(),
+            category,
+            clean(event_type, limits.max_text),
+            agent_id,
+            clean(agent_name, limits.max_text),
+            success,
+            details_json(details, limits.max_details_bytes, limits.max_text),
         )
-
-
-def _shown(entry: Stored) -> AuditEntry:
-    at = datetime.fromtimestamp(entry.at, UTC).isoformat(timespec="milliseconds")
-    return AuditEntry(
-        id=entry.id,
-        timestamp=at.replace("+00:00", "Z"),
-        category=entry.category,
-        event_type=entry.event_type,
-        agent_id=entry.agent_id,
-        agent_name=entry.agent_name,
-        success=entry.success,
-        details=msgspec.Raw(entry.details),
-    )
+        ring, kind = self._places[success][category]
+        ring.add(entry, family)
+        if kind and self._file is not None:
+            self._file.add(entry, family, kind)

@@ -1,10 +1,13 @@
-"""A ring of entries, bounded by count and bytes. Pure."""
+"""A ring of entries, bounded by count and bytes, in which no family washes out another's. Pure."""
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterator
+from heapq import merge
 from itertools import islice
+from operator import attrgetter
 
 from msgspec import Struct
 
@@ -31,45 +34,77 @@ class Stored(Struct, gc=False):
     details: bytes
 
 
+_id = attrgetter("id")
+
+
 class Ring:
-    """Entries whose ids follow each other without a gap; the oldest are forgotten.
+    """Entries with ascending ids. For one too many the oldest of the family that has the most
+    is forgotten: a flood takes the room of its own family first.
 
     @ivar size: bytes, roughly.
     """
 
-    __slots__ = ("_entries", "_max_bytes", "max_entries", "size")
+    __slots__ = ("_count", "_families", "_levels", "_max_bytes", "_most", "max_entries", "size")
 
     def __init__(self, max_entries: int, max_bytes: int) -> None:
         self.max_entries = max_entries
         self._max_bytes = max_bytes
-        self._entries: deque[Stored] = deque()
+        self._families: dict[int, deque[Stored]] = {}
+        self._levels: dict[int, dict[int, None]] = {}  # number of entries: families with so many
+        self._most = 0
+        self._count = 0
         self.size = 0
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return self._count
 
-    def add(self, entry: Stored) -> None:
+    def add(self, entry: Stored, family: int = 0) -> None:
         """Add the newest; forget what is too much."""
-        self._entries.append(entry)
+        own = self._families.get(family)
+        if own is None:
+            own = self._families[family] = deque()
+        own.append(entry)
         self.size += _size(entry)
+        if self._count >= self.max_entries and len(own) - 1 == self._most:
+            self.size -= _size(own.popleft())
+        else:
+            self._count += 1
+            self._changed(family, len(own) - 1, len(own))
         self.trim()
 
     def trim(self) -> None:
-        """Forget the oldest until the bounds hold."""
-        entries = self._entries
-        while len(entries) > self.max_entries or (self.size > self._max_bytes and entries):
-            self.size -= _size(entries.popleft())
+        """Forget until the bounds hold."""
+        while self._count > self.max_entries or (self.size > self._max_bytes and self._count):
+            family = next(iter(self._levels[self._most]))
+            own = self._families[family]
+            self.size -= _size(own.popleft())
+            self._count -= 1
+            self._changed(family, len(own) + 1, len(own))
+            if not own:
+                del self._families[family]
+
+    def _changed(self, family: int, before: int, now: int) -> None:
+        """A family has one entry more or less."""
+        if before:
+            level = self._levels[before]
+            del level[family]
+            if not level:
+                del self._levels[before]
+        if now:
+            self._levels.setdefault(now, {})[family] = None
+        if now > self._most or (before == self._most and before not in self._levels):
+            self._most = now
 
     def after(self, id: int) -> Iterator[Stored]:
         """Entries above this id, oldest first."""
-        if not self._entries:
-            return iter(())
-        skip = min(max(0, id + 1 - self._entries[0].id), len(self._entries))
-        return islice(self._entries, skip, None)
+        rest = [
+            islice(own, bisect_right(own, id, key=_id), None) for own in self._families.values()
+        ]
+        return merge(*rest, key=_id)
 
     def newest(self) -> Iterator[Stored]:
         """All, newest first."""
-        return reversed(self._entries)
+        return merge(*map(reversed, self._families.values()), key=_id, reverse=True)
 
 
 def _size(entry: Stored) -> int:

@@ -1,0 +1,115 @@
+"""No noise washes a refusal out: rings of their own, and in each the room of each family."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.task import Clock
+
+from clove.kernel.audit import AuditLimits, AuditLog
+from clove.kernel.audit.ring import Ring, Stored
+from clove.messages.audit import AuditEntry
+
+
+def entry(id: int, text: int = 0) -> Stored:
+    return Stored(id, 0.0, "IPC", "SEND", 1, "ann", True, b"x" * text)
+
+
+def ids(entries: list[AuditEntry]) -> list[int]:
+    return [entry.id for entry in entries]
+
+
+def refuse(log: AuditLog, family: int, times: int = 1) -> None:
+    for _ in range(times):
+        log.record("SECURITY", "PERMISSION_DENIED", family, "ann", False, {}, family)
+
+
+def test_an_agents_own_noise_does_not_wash_its_refusals_out() -> None:
+    log = AuditLog(Clock(), AuditLimits(max_entries=10))
+    refuse(log, 1)
+    log.record("AGENT_LIFECYCLE", "AGENT_SPAWNED", 1, "ann", True, {}, 1)
+    log.record("NETWORK", "CONNECTION_REFUSED", 1, "ann", False, {}, 1)
+    for _ in range(100):
+        log.record("STATE_STORE", "STORE", 1, "ann", True, {}, 1)
+        log.record("NETWORK", "CONNECTION_ENDED", 1, "ann", True, {}, 1)
+        log.record("STATE_STORE", "STORE", 1, "ann", False, {}, 1)
+    assert ids(log.query(limit=1000))[:3] == [1, 2, 3]
+    assert ids(log.query("SECURITY")) == [1]
+    assert ids(log.query("NETWORK", limit=1000))[0] == 3
+    assert len(log.query(limit=1000)) == 13
+
+
+def test_a_familys_refusals_do_not_wash_anothers_out() -> None:
+    log = AuditLog(Clock(), AuditLimits(security_entries=100))
+    refuse(log, 1, 30)
+    refuse(log, 2, 1000)
+    refuse(log, 3, 5)
+    assert [len(log.query("SECURITY", agent_id=family)) for family in (1, 2, 3)] == [30, 65, 5]
+    refuse(log, 1, 1000)
+    left = [len(log.query("SECURITY", agent_id=family)) for family in (1, 2, 3)]
+    assert left[2] == 5
+    assert abs(left[0] - left[1]) <= 1
+    assert sum(left) == 100
+
+
+def test_entries_of_all_rings_come_in_order() -> None:
+    log = AuditLog(Clock())
+    for family in (1, 2, 3, 1, 2):
+        refuse(log, family)
+        log.record("IPC", "SEND", family, "ann", True, {}, family)
+        log.record("AGENT_LIFECYCLE", "AGENT_EXITED", family, "ann", True, {}, family)
+    assert ids(log.query(limit=1000)) == list(range(1, 16))
+    assert ids(log.query(since_id=4, limit=3)) == [5, 6, 7]
+    assert ids(log.query(limit=4)) == [12, 13, 14, 15]
+    assert ids(log.query("SECURITY", since_id=1)) == [4, 7, 10, 13]
+
+
+def test_a_family_whose_entries_are_large_loses_them_by_its_number() -> None:
+    ring = Ring(1000, 20_000)
+    for id in range(100):
+        ring.add(entry(id, 3000 if id % 2 else 10), id % 2)
+    assert ring.size <= 20_000
+    assert [one.id for one in ring.newest()][:2] == [99, 98]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 4), st.integers(0, 3000)), max_size=200),
+    st.integers(1, 30),
+)
+def test_a_ring_holds_its_bounds_and_takes_from_the_largest(
+    added: list[tuple[int, int]], most: int
+) -> None:
+    ring = Ring(most, 30_000)
+    kept: dict[int, list[Stored]] = {}
+    for id, (family, text) in enumerate(added):
+        one = entry(id, text)
+        ring.add(one, family)
+        kept.setdefault(family, []).append(one)
+        while (
+            sum(map(len, kept.values())) > most
+            or sum(300 + len(each.details) + 7 for own in kept.values() for each in own) > 30_000
+        ):
+            there = {each.id for each in ring.newest()}
+            longest = max(map(len, kept.values()))
+            lost = [own for own in kept.values() if len(own) == longest and own[0].id not in there]
+            assert lost, "it took from a family that had less than another"
+            lost[0].pop(0)
+        found = sorted(each.id for own in kept.values() for each in own)
+        assert [each.id for each in ring.after(-1)] == found
+        assert [each.id for each in ring.newest()] == found[::-1]
+        assert len(ring) == len(found)
+    if added:
+        middle = len(added) // 2
+        assert [each.id for each in ring.after(middle)] == [id for id in found if id > middle]
+
+
+@pytest.mark.parametrize("most", [5, 1])
+def test_a_ring_that_gets_smaller_forgets_fairly(most: int) -> None:
+    ring = Ring(20, 1 << 20)
+    for id in range(20):
+        ring.add(entry(id), 1 if id < 15 else 2)
+    ring.max_entries = most
+    ring.trim()
+    assert len(ring) == most
+    assert next(ring.newest()).id == 19 or most == 1
