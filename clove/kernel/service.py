@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 from clove.errors import CloveError, InvalidRequest
 from clove.kernel.agents.workspace import StateDir
 from clove.kernel.beyond_epoll import watch_beyond_epoll
+from clove.kernel.clocks import make_monotonic
 from clove.kernel.config import Config
 from clove.kernel.listening import (
     ConnectionFactory,
@@ -80,6 +81,7 @@ class KernelService(Service):
         @raise SystemExit: a port cannot be had; in one line.
         """
         Service.startService(self)
+        make_monotonic(self._reactor)
         # A client that connects may end us at once, before the reactor has its handlers.
         hold_signals()
         watch_beyond_epoll(self._reactor)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +56,7 @@ from clove.sandbox.nursery.nursery import Nursery
 
 if TYPE_CHECKING:
     from clove.kernel.agents import Agent
+    from clove.kernel.clocks import Wall
     from clove.kernel.config import Config
     from clove.kernel.principal import Principal
     from clove.policy import Permissions
@@ -71,14 +73,22 @@ class Parts:
     @ivar sessions: all connections.
     @ivar threads: for what blocks.
     @ivar disposal: for closes that may block.
+    @param reactor: its clock is monotonic.
     @param kept: files that no agent may be given.
+    @param wall: dates what people read.
     """
 
     log = Logger()
 
     def __init__(
-        self, reactor: Any, config: Config, state_dir: StateDir, kept: tuple[str, ...]
+        self,
+        reactor: Any,
+        config: Config,
+        state_dir: StateDir,
+        kept: tuple[str, ...],
+        wall: Wall = time.time,
     ) -> None:
+        self._wall = wall
         self._reactor = reactor
         self._config = config
         self._state_dir = state_dir
@@ -99,8 +109,8 @@ class Parts:
         ids = IdRange(limits.agents.uid_base) if os.geteuid() == 0 else None
         self._cgroups = _find_cgroups(self.log, ids.nursery if ids is not None else None)
         self._security_file = self._make_security_file()
-        audit = AuditLog(reactor, limits.audit, self._security_file)
-        events = EventBus(reactor, limits.events, limits.shares)
+        audit = AuditLog(wall, limits.audit, self._security_file)
+        events = EventBus(reactor, limits.events, limits.shares, wall)
         self._reports = Reports(events, audit)
         self._resolver = KnownHosts(config.egress.hosts, reactor.nameResolver)
         self._gateways = Gateways(
@@ -259,7 +269,9 @@ class Parts:
         limits = self._config.limits.audit
         rotation = LogLimits(file=limits.file, files=limits.files)
         file = LogFile(self._state_dir.security_log, rotation)
-        return SecurityFile(self._reactor, lambda data: self.threads.run(file.append, data), limits)
+        return SecurityFile(
+            self._reactor, lambda data: self.threads.run(file.append, data), limits, self._wall
+        )
 
     # what the parts ask for
 
@@ -294,8 +306,8 @@ class Parts:
         limits = self._config.limits.logs
         file = LogFile(self._state_dir.log(principal.name), limits)
         threads = self.threads.of(principal.family, -principal.agent_id, bounded=False)
-        now, family = self._reactor.seconds, principal.family
-        return Logbook(file, threads, limits, now, self._unwritten, family)
+        family = principal.family
+        return Logbook(file, threads, limits, self._wall, self._unwritten, family)
 
     # what the parts tell each other
 

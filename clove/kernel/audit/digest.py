@@ -56,9 +56,9 @@ class Digest:
         self._period = period
         self._shares: dict[tuple[int, str], _Share] = {}
 
-    def take(self, entry: Stored, family: int, kind: str) -> bool:
+    def take(self, entry: Stored, family: int, kind: str, now: float) -> bool:
         """Is it to be written whole? Else it is counted."""
-        share = self._share(family, kind, entry.at)
+        share = self._share(family, kind, now)
         same = hash(
             (entry.category, entry.event_type, entry.agent_id, entry.success, entry.details)
         )

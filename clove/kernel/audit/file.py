@@ -7,6 +7,7 @@ that can be written says how much is missing.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ from clove.kernel.audit.digest import Digest
 from clove.kernel.audit.limits import AuditLimits
 from clove.kernel.audit.ring import Stored
 from clove.kernel.audit.shown import shown
+from clove.kernel.clocks import Wall
 
 __all__ = ["SecurityFile"]
 
@@ -32,14 +34,21 @@ _encode = msgspec.json.Encoder().encode
 class SecurityFile:
     """A file of JSON lines, each an entry as GET_AUDIT_LOG gives it.
 
+    @param clock: monotonic.
+    @param wall: dates the lines that it adds itself.
     @param append: writes at the end of the file, and rotates it.
     """
 
     log = Logger()
 
     def __init__(
-        self, clock: Any, append: Callable[[bytes], Deferred[None]], limits: AuditLimits
+        self,
+        clock: Any,
+        append: Callable[[bytes], Deferred[None]],
+        limits: AuditLimits,
+        wall: Wall = time.time,
     ) -> None:
+        self._wall = wall
         self._clock = clock
         self._append = append
         self._most = limits.file_unwritten
@@ -56,7 +65,7 @@ class SecurityFile:
         """Take an entry."""
         if self._closing is not None:
             return
-        if self._digest.take(entry, family, kind):
+        if self._digest.take(entry, family, kind, self._clock.seconds()):
             self._write(_encode(shown(entry)))
         elif self._timer is None:
             self._timer = self._clock.callLater(SUMMARY, self._summarise)
@@ -85,7 +94,7 @@ class SecurityFile:
 
     def _own(self, event_type: str, details: dict[str, Any]) -> bytes:
         """A line about the file itself."""
-        at = self._clock.seconds()
+        at = self._wall()
         entry = Stored(0, at, "SECURITY", event_type, 0, "", True, _encode(details))
         return _encode(shown(entry))
 

@@ -9,7 +9,6 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from clove.errors import LimitExceeded
@@ -18,6 +17,7 @@ from clove.kernel.audit.interface import IAuditLog
 from clove.kernel.audit.limits import AuditLimits
 from clove.kernel.audit.ring import Ring, Stored
 from clove.kernel.audit.shown import shown
+from clove.kernel.clocks import Wall
 from clove.messages.audit import AuditConfig, AuditEntry, SetAuditConfigRequest
 
 if TYPE_CHECKING:
@@ -48,11 +48,11 @@ class AuditLog:
 
     def __init__(
         self,
-        clock: IReactorTime,
+        wall: Wall,
         limits: AuditLimits | None = None,
         file: SecurityFile | None = None,
     ) -> None:
-        self._seconds = clock.seconds
+        self._seconds = wall
         self._limits = limits = limits or AuditLimits()
         self._file = file
         self._ids = count(1)

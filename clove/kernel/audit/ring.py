@@ -20,7 +20,7 @@ OVERHEAD = 300
 class Stored(Struct, gc=False):
     """An entry as it is kept.
 
-    @ivar at: second of the kernel's clock.
+    @ivar at: seconds since the epoch.
     @ivar details: JSON.
     """
 

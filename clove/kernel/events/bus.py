@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
@@ -9,6 +10,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from clove.errors import CloveError, InvalidRequest, LimitExceeded
+from clove.kernel.clocks import Wall
 from clove.kernel.events.limits import EventLimits
 from clove.kernel.events.subscriber import Happening, Push, Subscriber
 from clove.kernel.shares import ShareLimits, Shares
@@ -26,6 +28,7 @@ class EventBus:
     Publishing an event that nobody wants costs a look into a dictionary.
 
     @ivar limits: its bounds.
+    @param wall: dates events.
     """
 
     log = Logger()
@@ -35,8 +38,10 @@ class EventBus:
         clock: IReactorTime,
         limits: EventLimits | None = None,
         shares: ShareLimits | None = None,
+        wall: Wall = time.time,
     ) -> None:
         self._clock = clock
+        self._wall = wall
         self.limits = limits or EventLimits()
         self._shares = Shares(
             "bytes of events waiting",
@@ -71,7 +76,7 @@ class EventBus:
             return 0
         raw = data if isinstance(data, msgspec.Raw) else msgspec.Raw(msgspec.json.encode(data))
         self.check_size(raw)
-        event = Happening(type, raw, source_id, self._clock.seconds())
+        event = Happening(type, raw, source_id, self._clock.seconds(), self._wall())
         reached = 0
         for agent_id, subscriber in list(subscribers.items()):
             if audience is None or audience(agent_id):
@@ -146,7 +151,7 @@ class EventBus:
                 type=event.type,
                 data=event.data,
                 source_agent_id=event.source_id,
-                timestamp=event.at,
+                timestamp=event.timestamp,
                 age_ms=max(0, int((now - event.at) * 1000)),
             )
             for event in taken
@@ -180,7 +185,7 @@ class EventBus:
             type=event.type,
             data=event.data,
             source_agent_id=event.source_id,
-            timestamp=event.at,
+            timestamp=event.timestamp,
         )
         try:
             return push(frame) is not False

@@ -21,12 +21,14 @@ class Happening(Struct, frozen=True):
 
     @ivar data: JSON.
     @ivar at: second of the kernel's clock.
+    @ivar timestamp: seconds since the epoch.
     """
 
     type: str
     data: Raw
     source_id: int
     at: float
+    timestamp: float
 
 
 OVERHEAD = 256

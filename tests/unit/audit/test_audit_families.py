@@ -26,7 +26,7 @@ def refuse(log: AuditLog, family: int, times: int = 1) -> None:
 
 
 def test_an_agents_own_noise_does_not_wash_its_refusals_out() -> None:
-    log = AuditLog(Clock(), AuditLimits(max_entries=10))
+    log = AuditLog(Clock().seconds, AuditLimits(max_entries=10))
     refuse(log, 1)
     log.record("AGENT_LIFECYCLE", "AGENT_SPAWNED", 1, "ann", True, {}, 1)
     log.record("NETWORK", "CONNECTION_REFUSED", 1, "ann", False, {}, 1)
@@ -41,7 +41,7 @@ def test_an_agents_own_noise_does_not_wash_its_refusals_out() -> None:
 
 
 def test_a_familys_refusals_do_not_wash_anothers_out() -> None:
-    log = AuditLog(Clock(), AuditLimits(security_entries=100))
+    log = AuditLog(Clock().seconds, AuditLimits(security_entries=100))
     refuse(log, 1, 30)
     refuse(log, 2, 1000)
     refuse(log, 3, 5)
@@ -54,7 +54,7 @@ def test_a_familys_refusals_do_not_wash_anothers_out() -> None:
 
 
 def test_entries_of_all_rings_come_in_order() -> None:
-    log = AuditLog(Clock())
+    log = AuditLog(Clock().seconds)
     for family in (1, 2, 3, 1, 2):
         refuse(log, family)
         log.record("IPC", "SEND", family, "ann", True, {}, family)

@@ -51,8 +51,8 @@ class Recorded:
         self.clock = Clock()
         self.disk = Disk()
         bounds = AuditLimits(**limits)
-        self.file = SecurityFile(self.clock, self.disk.append, bounds)
-        self.log = AuditLog(self.clock, bounds, self.file)
+        self.file = SecurityFile(self.clock, self.disk.append, bounds, self.clock.seconds)
+        self.log = AuditLog(self.clock.seconds, bounds, self.file)
 
     def refuse(self, rule: object = "can_read", family: int = 1, agent_id: int = 0) -> None:
         self.log.record(

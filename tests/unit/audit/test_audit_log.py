@@ -29,7 +29,7 @@ def clock() -> Clock:
 
 
 def some(clock: Clock, **limits: int) -> AuditLog:
-    return AuditLog(clock, AuditLimits(**limits))
+    return AuditLog(clock.seconds, AuditLimits(**limits))
 
 
 def fill(log: AuditLog, number: int, category: str = "IPC", agent_id: int = 1) -> None:

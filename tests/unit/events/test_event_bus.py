@@ -22,7 +22,7 @@ def clock() -> Clock:
 
 
 def some(clock: Clock, **limits: int) -> EventBus:
-    return EventBus(clock, EventLimits(**limits))
+    return EventBus(clock, EventLimits(**limits), wall=clock.seconds)
 
 
 def data(bus: EventBus, agent_id: int) -> list[Any]:

@@ -23,7 +23,7 @@ class Agents:
     """Two agents and a kernel with an event bus."""
 
     def __init__(self) -> None:
-        self.bus = EventBus(Clock())
+        self.bus = EventBus(Clock(), wall=lambda: 0.0)
         self.ann, self.bob = (Principal(id, Kind.AGENT, for_level(Level.STANDARD)) for id in (1, 2))
         self.push: list[Reply] | None = None
 
