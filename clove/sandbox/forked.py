@@ -24,6 +24,7 @@ class ForkedProcess:
     @ivar control: the kernel's end of its control socket, to be taken over.
     @ivar inner_ends: control socket, stdout and stderr for the child; see
         L{close_inner_ends}.
+    @raise OSError: there is no room for its pipes.
     """
 
     def __init__(self, reactor: Any) -> None:
@@ -33,8 +34,12 @@ class ForkedProcess:
         self._killed = False
         self.ended = False
         self._told = False
-        self.control, self._theirs = socket_pair()
         self._outputs = Outputs(reactor, self._received, self._closed)
+        try:
+            self.control, self._theirs = socket_pair()
+        except OSError:
+            self._outputs.discard()
+            raise
         self.inner_ends = (self._theirs.fileno(), *self._outputs.writers)
 
     def close_inner_ends(self) -> None:

@@ -17,7 +17,7 @@ from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from clove.errors import CloveError, IsolationUnavailable, TimedOut
+from clove.errors import CloveError, IsolationUnavailable, LimitExceeded, TimedOut
 from clove.kernel.threads import Threads
 from clove.sandbox.agent_cgroup import AgentCgroup
 from clove.sandbox.channel import socket_pair
@@ -250,7 +250,10 @@ class Launcher:
         return Deferred.fromCoroutine(self._run_host(spec, command.stdin, output))
 
     async def _run_host(self, spec: SandboxSpec, stdin: bytes, output: Output) -> IRunning:
-        sandbox = self._start(spec, output, stdin)
+        try:
+            sandbox = self._start(spec, output, stdin)
+        except OSError as error:  # no descriptors, no memory, no processes left
+            raise LimitExceeded(f"no room for one more process: {error.strerror}") from None
         helper = sandbox.helper_pid
         self.host_commands.add(helper)
 

@@ -142,15 +142,20 @@ class Outputs:
     @param received: takes 1 for stdout or 2 for stderr, and bytes.
     @param closed: called when no more will come of one of them.
     @ivar writers: the other ends, to be handed over.
+    @raise OSError: there is no room for both; none is left.
     """
 
     def __init__(
         self, reactor: Any, received: Callable[[int, bytes], None], closed: Callable[[], None]
     ) -> None:
-        self._pipes = (
-            OutputPipe(reactor, lambda data: received(1, data), closed),
-            OutputPipe(reactor, lambda data: received(2, data), closed),
-        )
+        stdout = OutputPipe(reactor, lambda data: received(1, data), closed)
+        try:
+            stderr = OutputPipe(reactor, lambda data: received(2, data), closed)
+        except OSError:
+            os.close(stdout.writer)
+            stdout.close()
+            raise
+        self._pipes = (stdout, stderr)
         self.writers = tuple(pipe.writer for pipe in self._pipes)
 
     @property
@@ -177,6 +182,11 @@ class Outputs:
         """Nobody wants more of it."""
         for pipe in self._pipes:
             pipe.close()
+
+    def discard(self) -> None:
+        """Nobody was ever given the other ends."""
+        self.close_writers()
+        self.close()
 
 
 @implementer(IWriteDescriptor)

@@ -9,6 +9,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
+from clove.errors import LimitExceeded
 from clove.sandbox.interface import ExitStatus, IFile, IRunning, Output
 from clove.sandbox.pipes import InputPipe, Outputs
 
@@ -20,6 +21,7 @@ class RemoteCommand:
     """A command that init runs; its pipes are read here.
 
     @param kill: asks init to kill its process group.
+    @raise LimitExceeded: there is no room for its pipes.
     """
 
     def __init__(self, reactor: Any, output: Output, kill: Callable[[], None]) -> None:
@@ -27,8 +29,18 @@ class RemoteCommand:
         self.done: Deferred[ExitStatus] = Deferred()
         self._kill = kill
         self._status: ExitStatus | None = None
-        self._stdin = InputPipe(reactor)
-        self._outputs = Outputs(reactor, output, self._closed)
+        try:
+            self._outputs = Outputs(reactor, output, self._closed)
+            try:
+                self._stdin = InputPipe(reactor)
+            except OSError:
+                self._outputs.discard()
+                raise
+        except OSError as error:
+            raise LimitExceeded(
+                f"the kernel has no room for a command's pipes: {error.strerror}",
+                hint="try again later; docs/limits.md says what one user shares",
+            ) from None
         self.inner_ends = (self._stdin.reader, *self._outputs.writers)
 
     def kill(self) -> None:

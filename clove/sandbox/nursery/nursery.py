@@ -195,7 +195,11 @@ class Nursery:
     def _fork(self, place: tuple[int, ...], cgroup: AgentCgroup | None) -> NewChild | None:
         if self._current is None or not self._current.serving:
             return None
-        child = ForkedProcess(self._reactor)
+        try:
+            child = ForkedProcess(self._reactor)
+        except OSError as error:
+            self.log.info("no child of the nursery: {error}", error=error.strerror)
+            return None
         try:
             self._current.fork(child, (*child.inner_ends, *place))
         except CloveError as error:
