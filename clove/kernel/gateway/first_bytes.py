@@ -11,7 +11,7 @@ import enum
 import re
 from typing import Final
 
-__all__ = ["Kind", "blank_lines", "kind_of"]
+__all__ = ["Kind", "blank_lines", "harmless", "kind_of"]
 
 
 class Kind(enum.Enum):
@@ -26,10 +26,13 @@ RECORDS: Final = frozenset(range(0x14, 0x19))
 """Types of TLS records: change_cipher_spec, alert, handshake, application_data, heartbeat."""
 _TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HTTP: Final = re.compile(rb"HTTP/", re.IGNORECASE)
+_END: Final = re.compile(rb"[\r\n]|HTTP/", re.IGNORECASE)
 _GET: Final = re.compile(rb"GET[\s\x1c-\x1f\x85\xa0]")
 """How a request of HTTP/0.9 begins, which names no version."""
 _BINARY: Final = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
 _METHODS: Final = frozenset(b"GET HEAD POST PUT PATCH DELETE OPTIONS TRACE CONNECT PRI".split())
+LONGEST_METHOD: Final = 8 << 10
+"""Bytes; what goes on for longer without a blank is no method to any server."""
 _SPACES: Final = frozenset(b" \t")
 _ODD_SPACES: Final = frozenset(b"\r\v\f\x1c\x1d\x1e\x1f\x85\xa0")
 """What some servers take for a space as well, Python's own for one."""
@@ -53,6 +56,17 @@ def kind_of(data: bytes) -> Kind | None:
     return _text(data)
 
 
+def harmless(data: bytes) -> int:
+    """Bytes of an undecided start that may go on before it is decided: text, up to where a
+    version or the end of a line might be. No server acts on these, and one that waits for a
+    word without an end of line gets it.
+    """
+    if data[0] in RECORDS or 0x80 <= data[0] <= 0xC0:
+        return 0
+    odd = _END.search(data)
+    return odd.start() if odd else len(data)
+
+
 def _compatible(data: bytes) -> Kind | None:
     """A ClientHello in the form of SSL 2 (RFC 5246, appendix E.2): length, 1, version."""
     if data[2:3] not in (b"", b"\1") or data[3:4] not in (b"", b"\3", b"\0"):
@@ -65,6 +79,8 @@ def _text(data: bytes) -> Kind | None:
     token = _TOKEN.match(data, start)
     if token is None:
         return Kind.OTHER if start < len(data) else None
+    if len(token[0]) > LONGEST_METHOD:
+        return Kind.OTHER
     after = data[token.end() : token.end() + 2]
     if not after:
         return None

@@ -18,7 +18,7 @@ from clove.kernel.gateway.client_hello import (
     read_hello,
     skip_others,
 )
-from clove.kernel.gateway.first_bytes import Kind, blank_lines, kind_of
+from clove.kernel.gateway.first_bytes import Kind, blank_lines, harmless, kind_of
 from clove.kernel.gateway.http_requests import BadRequest, Head, Requests
 from clove.policy import Decision, Permissions, check_method
 from clove.policy.hosts import normalise_host, parse_url, split_port
@@ -52,6 +52,7 @@ class Inspection:
         self._permissions = permissions
         self._most = most
         self._held = b""
+        self._early = 0  # bytes of what is held that have gone on already
         self._answer = b""
         self._requests: Requests | None = None
         self._step: Callable[[], bytes] = self._begin
@@ -104,7 +105,7 @@ class Inspection:
 
     def _pass(self) -> bytes:
         self.transparent = True
-        held, self._held = self._held, b""
+        held, self._held = self._held[self._early :], b""
         return held
 
     def _begin(self) -> bytes:
@@ -113,7 +114,7 @@ class Inspection:
             kind: Kind | None = Kind.HTTP
         else:
             blank = blank_lines(self._held)
-            if blank and self._port not in (80, 443):
+            if blank and not self._early and self._port not in (80, 443):
                 passed, self._held = self._held[:blank], self._held[blank:]
                 return passed + (self._begin() if self._held else b"")
             kind = kind_of(self._held)
@@ -124,7 +125,8 @@ class Inspection:
             raise Disagreement("sni", "port 443 without TLS")
         if kind is None:
             self._check_size("a first line")
-            return b""
+            earlier, self._early = self._early, max(self._early, harmless(self._held))
+            return self._held[earlier : self._early]
         if kind is Kind.OTHER:
             return self._pass()
         self._requests = Requests(self._most, self._judge)
@@ -190,7 +192,9 @@ class Inspection:
         except BadRequest as error:
             raise Disagreement("host", f"HTTP that cannot be read in one way: {error}") from None
         self.waiting = self._requests.upgrading
-        return passed
+        known = min(self._early, len(passed))
+        self._early -= known
+        return passed[known:]
 
     def _judge(self, head: Head) -> None:
         decision: Decision = check_method(self._permissions, head.method)

@@ -92,7 +92,10 @@ def test_a_request_is_refused_however_it_is_written_and_cut(data: bytes, size: i
     passed: list[bytes] = []
     with pytest.raises(Disagreement):
         send(inspection(), data, size, passed)
-    assert not b"".join(passed).strip(b"\r\n")
+    gone = b"".join(passed).lstrip(b"\r\n")
+    assert not {b"\r", b"\n"} & {gone[at : at + 1] for at in range(len(gone))}
+    assert b"HTTP/" not in gone.upper()
+    assert b"evil" not in gone or data.startswith((b"GET http://evil", b"CONNECT ", b"POST http:"))
 
 
 @pytest.mark.parametrize("data", OTHERS)
@@ -115,12 +118,39 @@ def test_a_line_end_goes_on_at_once_and_hides_nothing(data: bytes) -> None:
         inspected.feed(b"GET /" + EVIL)
 
 
-@pytest.mark.parametrize("data", [b"hello", b"hello world", b"a b c", b" x"])
-def test_a_line_without_an_end_passes_when_nothing_more_comes(data: bytes) -> None:
+@pytest.mark.parametrize("data", [b"hello", b"hello world", b"a b c", b" x", b"x"])
+def test_a_line_without_an_end_goes_on(data: bytes) -> None:
+    """A server may wait for just that word."""
     inspected = inspection()
-    assert inspected.feed(data) == b""
-    assert inspected.ended() == data
+    assert inspected.feed(data) == data
+    assert not inspected.transparent
+    assert inspected.feed(b" or") == b" or"
+    assert inspected.feed(b"\r") == b""
+    assert inspected.feed(b"\n and more") == b"\r\n and more"
+    assert inspected.transparent
+
+
+def test_what_waits_passes_when_nothing_more_comes() -> None:
+    inspected = inspection()
+    assert inspected.feed(b"hello\tthere\r") == b"hello\tthere"
+    assert inspected.ended() == b"\r"
     assert inspected.ended() == b""
+
+
+def test_text_without_an_end_or_blank_is_other_some_time() -> None:
+    inspected = inspection()
+    data = b"YWJj" * 2049
+    assert inspected.feed(data[:4000]) + inspected.feed(data[4000:]) == data
+    assert inspected.transparent
+
+
+@pytest.mark.parametrize("size", [1, 3, 10, 100])
+def test_a_request_whose_start_went_on_goes_out_as_it_was_sent(size: int) -> None:
+    inspected = inspection()
+    passed: list[bytes] = []
+    data = GOOD + GOOD
+    send(inspected, data, size, passed)
+    assert b"".join(passed) == data
 
 
 def test_a_line_that_may_be_a_request_is_not_held_without_bound() -> None:
@@ -130,10 +160,10 @@ def test_a_line_that_may_be_a_request_is_not_held_without_bound() -> None:
 
 def test_a_method_and_its_target_in_two_segments() -> None:
     inspected = inspection()
-    assert inspected.feed(GOOD[:5]) == b""
-    assert inspected.feed(GOOD[5:]) == GOOD
+    assert inspected.feed(GOOD[:5]) == GOOD[:5]
+    assert inspected.feed(GOOD[5:]) == GOOD[5:]
     inspected = inspection()
-    assert inspected.feed(b"GET /a") == b""
+    assert inspected.feed(b"GET /a") == b"GET /a"
     with pytest.raises(Disagreement):
         inspected.feed(EVIL)
 

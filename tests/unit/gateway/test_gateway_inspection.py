@@ -212,5 +212,5 @@ def test_http_is_recognised_on_other_ports() -> None:
     assert refusal(HEAD.replace(b"api", b"evil"), 8080) == "host"
     head = HEAD.replace(b"api.test", b"api.test:8080")
     inspected = inspection(8080)
-    assert inspected.feed(head[:3]) == b""
-    assert inspected.feed(head[3:]) == head
+    assert inspected.feed(head[:3]) == head[:3]
+    assert inspected.feed(head[3:]) == head[3:]
