@@ -70,6 +70,9 @@ def outgoing(request: HttpRequest, max_headers: int) -> Outgoing:
     headers: dict[str, str] = {"user-agent": f"clove/{__version__}"}
     size = 0
     for name, value in (request.headers or {}).items():
+        size += len(name) + len(value) + 4
+        if size > max_headers:  # before more of them are looked at
+            raise LimitExceeded(f"headers have at most {max_headers} bytes altogether")
         lower = name.lower()
         if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
             raise InvalidRequest(
@@ -81,9 +84,6 @@ def outgoing(request: HttpRequest, max_headers: int) -> Outgoing:
                 f"the kernel sets the header {lower!r} itself", hint="leave it out"
             )
         headers[lower] = value
-        size += len(name) + len(value) + 4
-    if size > max_headers:
-        raise LimitExceeded(f"headers have at most {max_headers} bytes altogether")
     try:
         body = (request.body or "").encode()
     except UnicodeEncodeError:
