@@ -50,6 +50,9 @@ FEATURES = ["tags", "streaming", "push", "cancel", "resume", "async"]
 _NUMBER = (1 << 62) - 1
 _FLUSH = 256 << 10
 _SMALL = 4096  # bytes of a request that `held` leaves out: `max_outstanding` bounds these
+_FEW = 8  # requests in work on a connection that are not counted, if they are small
+_REQUEST = 4096  # bytes counted for a request in work, beside its own: what the kernel makes of it
+_FRAME = 128  # bytes counted for a request that waits, likewise
 _SLICE = 0.005  # seconds that one connection is served before the others have their turn
 _CONTROL = int(Opcode.CANCEL)
 
@@ -143,10 +146,11 @@ class KernelConnection(FrameProtocol):
         """Keep frames until their turn; read no more while there are many."""
         self._inbox.extend(frames)
         limits = self._limits
-        size = self._buffered.queued = sum(len(frame.payload) for frame in self._inbox)
+        size = sum(len(frame.payload) for frame in self._inbox)
+        self._buffered.queued = size + len(self._inbox) * _FRAME
         if len(self._inbox) >= limits.max_waiting or size >= limits.max_payload:
             self.pause_reading()
-        if size > _SMALL:
+        if self._buffered.queued > _SMALL:
             self._close_if_full()
 
     def partlyReceived(self) -> None:
@@ -156,7 +160,8 @@ class KernelConnection(FrameProtocol):
 
     def _count(self) -> LimitExceeded | None:
         """Count what waits here for the family; gives what is to be said if it is too much."""
-        return self._buffered.count(self.principal.family, self.unsent + self.decoder.pending)
+        elsewhere = self.unsent + self.decoder.pending + len(self._running) * _REQUEST
+        return self._buffered.count(self.principal.family, elsewhere)
 
     def _close_if_full(self) -> None:
         """Close where the requests that wait are more than the family may have waiting."""
@@ -249,14 +254,14 @@ class KernelConnection(FrameProtocol):
                 f"{self._limits.max_outstanding} requests are outstanding on this connection",
                 hint="wait for replies, or open another connection",
             )
-        if size <= _SMALL:
+        if size <= _SMALL and len(self._running) < _FEW:
             return None
-        if self._held_by_all() + size > self._limits.held:
+        if size > _SMALL and self._held_by_all() + size > self._limits.held:
             return LimitExceeded(
                 f"your outstanding requests have {self._limits.held} bytes",
                 hint="wait for replies",
             )
-        return self._sessions.buffers.refusal(self.principal.family, size)
+        return self._sessions.buffers.refusal(self.principal.family, size + _REQUEST)
 
     def _held_by_all(self) -> int:
         return sum(connection.in_work for connection in self._sessions.siblings(self))
@@ -301,7 +306,7 @@ class KernelConnection(FrameProtocol):
         """Version 2: the reply goes out whenever it is there."""
         self._running[number] = reply
         self._buffered.in_work += size
-        if size > _SMALL:
+        if size > _SMALL or len(self._running) > _FEW:
             self._count()
 
         def done(payload: bytes) -> None:

@@ -33,7 +33,8 @@ class ConnectionLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     all_buffers: int = 256 << 20
     """Bytes of requests and unread replies that wait on all connections: past it, or past a
     family's share of them, the connection that takes it there is closed, and a request in work
-    (version 2) gets `limit_exceeded`."""
+    (version 2) gets `limit_exceeded`. A request in work counts for 4 KiB more than it has, but
+    for the first 8 small ones of a connection."""
     max_connections: int = 4096
     """Connections in all; one more, or one past a family's share of them, gets an error and a
     close. Less where the process

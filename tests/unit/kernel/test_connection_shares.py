@@ -97,7 +97,7 @@ def test_requests_that_wait_in_order_are_bounded_for_a_family(guests: Guests) ->
     first, second = guests(), guests()
     first.say(3, b"x" * 9000)
     first.say(2, b"x" * 6000)
-    assert guests.sessions.buffers.used == 15_000
+    assert guests.sessions.buffers.used == 15_000 + 128
     second.say(3, b"x" * 5000)
     assert refused(second)
     assert second.answers.cancelled == 0
@@ -143,3 +143,21 @@ def test_a_small_reply_goes_to_whoever_reads_it_however_full_the_family_is(guest
     Full(peer)
     peer.say(2, b"x" * 2000)
     assert not peer.transport.aborted
+
+
+def test_small_requests_that_wait_for_long_are_bounded_for_a_family(guests: Guests) -> None:
+    first, second, other = guests(version=2), guests(version=2), guests(4343, version=2)
+    for peer in (first, second, other):
+        for number in range(1, 13):
+            peer.say(3, b"x", tag=number)
+    refused = [json.loads(payload[8:])["code"] for _, payload in first.hears()]
+    assert refused == ["limit_exceeded"] * 3  # of what is more than a few
+    assert len(second.hears()) == 4
+    assert len(other.hears()) == 3
+    for waiting in (*first.answers.waiting, *second.answers.waiting):
+        waiting.callback(b"")
+    first.say(3, b"x", tag=99)
+    assert first.connection._running
+    for peer in (first, second, other):
+        peer.lose()
+    assert guests.sessions.buffers.used == 0
