@@ -8,11 +8,14 @@ __all__ = ["MetricsLimits"]
 
 
 class MetricsLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Nothing is refused here; what is too much is left out, and the reply says so."""
+    """What is too much is left out of a reply, which says so; too many that wait are refused."""
 
     min_interval: float = 0.25
     """Seconds between two samples of the same thing; who asks earlier gets the last one's
     figures again."""
+    max_waiting: int = 64
+    """Requests of one family for samples of agents that wait until these are read; one more gets
+    `limit_exceeded`."""
     max_processes: int = 256
     """Processes of one agent that are read; those beyond it are left out of its sums."""
     max_agents: int = 1000

@@ -103,7 +103,9 @@ class Metrics:
         self._system: tuple[float, SystemMetrics] | None = None
         ticks = int(self._limits.min_interval * os.sysconf("SC_CLK_TCK"))
         self._agent_cpu = AgentCpu(max(1, ticks))
-        self._recent: Recent[_Wanted, AgentReading] = Recent(clock, self._limits.min_interval)
+        self._recent: Recent[_Wanted, AgentReading] = Recent(
+            clock, self._limits.min_interval, self._limits.max_waiting
+        )
 
     def _lane(self, asker: Asker | None) -> Pool:
         """Where to read for somebody; None: for the kernel itself."""

@@ -6,12 +6,15 @@ agent is read no more often than an interval allows, and once at a time for each
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
+
+from clove.errors import LimitExceeded
 
 __all__ = ["Recent"]
 
@@ -23,10 +26,13 @@ class Recent(Generic[K, V]):
     """What was read last, while it is fresh.
 
     @param seconds: for which a reading is given to all who ask.
+    @param most: how many of one family may wait: all are told in one go.
     """
 
-    def __init__(self, clock: IReactorTime, seconds: float) -> None:
+    def __init__(self, clock: IReactorTime, seconds: float, most: int) -> None:
         self._clock = clock
+        self._most = most
+        self._waiting: Counter[int] = Counter()
         self._seconds = seconds
         self._fresh: dict[K, tuple[float, V]] = {}
         self._running: dict[tuple[int, K], list[Deferred[V]]] = {}
@@ -39,17 +45,32 @@ class Recent(Generic[K, V]):
         @param family: who asks: it waits for what it has asked for already, and for no reading
             of another family, which may wait long for its turn.
         @param read: reads several; gives the readings in their order.
+        @raise LimitExceeded: too many of the family wait.
         """
         now = self._clock.seconds()
         found = {key: self._recent(key, now) for key in keys}
         stale = [key for key, value in found.items() if value is None]
+        if not stale:
+            return [found[key] for key in keys]  # type: ignore[misc]  # none is missing
+        if self._waiting[family] >= self._most:
+            raise LimitExceeded(
+                f"{self._most} requests of your family of agents wait for samples",
+                hint="await answers before asking more (limits.metrics.max_waiting)",
+            )
         missing = [key for key in stale if (family, key) not in self._running]
         for key in missing:
             self._running[family, key] = []
         waiting = DeferredList([self._wait(family, key) for key in stale], consumeErrors=True)
         if missing:
             read(missing).addBoth(self._came, family, missing, now)
-        for key, (good, result) in zip(stale, await waiting, strict=True):
+        self._waiting[family] += 1
+        try:
+            results = await waiting
+        finally:
+            self._waiting[family] -= 1
+            if not self._waiting[family]:
+                del self._waiting[family]
+        for key, (good, result) in zip(stale, results, strict=True):
             if not good and isinstance(result, Failure):
                 result.raiseException()
             found[key] = result

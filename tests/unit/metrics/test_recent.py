@@ -15,7 +15,7 @@ class Readings:
 
     def __init__(self, seconds: float = 1) -> None:
         self.clock = Clock()
-        self.recent: Recent[str, str] = Recent(self.clock, seconds)
+        self.recent: Recent[str, str] = Recent(self.clock, seconds, 100)
         self.asked: list[tuple[list[str], Deferred[list[str]]]] = []
 
     def get(self, *keys: str, family: int = 1) -> Deferred[list[str]]:
@@ -31,7 +31,7 @@ class Readings:
 
 async def test_who_asks_while_it_is_read_gets_the_same_reading() -> None:
     readings = Readings()
-    waiting = [readings.get("a") for _ in range(100)]
+    waiting = [readings.get("a") for _ in range(99)]
     both = readings.get("b", "a")
     assert [keys for keys, _ in readings.asked] == [["a"], ["b"]]
     readings.answer(0, "A")
@@ -102,3 +102,17 @@ def test_what_is_old_is_not_kept() -> None:
         readings.clock.advance(2)
     assert len(readings.recent._fresh) == 1
     assert not readings.recent._running
+
+
+async def test_of_one_family_no_more_may_wait_than_can_be_told_in_one_go() -> None:
+    readings = Readings()
+    waiting = [readings.get("a", "b") for _ in range(100)]
+    with pytest.raises(LimitExceeded, match="wait for samples"):
+        await readings.get("c")
+    other = readings.get("a", family=2)
+    readings.answer(1, "A")
+    assert await other == ["A"]
+    readings.answer(0, "A", "B")
+    assert [await each for each in waiting] == [["A", "B"]] * 100
+    assert await readings.get("a") == ["A"]
+    assert not readings.recent._waiting
