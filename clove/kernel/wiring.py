@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import time
@@ -16,6 +17,7 @@ from clove.kernel.agents import Agents
 from clove.kernel.agents.ancestry import AgentFinder
 from clove.kernel.agents.launch import Places, report
 from clove.kernel.agents.logbook import Logbook, LogFile, LogLimits, unwritten_shares
+from clove.kernel.agents.logfiles import LogFiles
 from clove.kernel.agents.plan import Host
 from clove.kernel.agents.workspace import StateDir
 from clove.kernel.attempts import Attempts
@@ -103,6 +105,7 @@ class Parts:
         self.disposal = Disposal(reactor)
         self._unwritten = unwritten_shares(limits.logs, limits.shares)
         self.threads = Threads(reactor, config.threads, limits.threads, limits.shares)
+        self._logs = LogFiles(state_dir.logs, self.threads, limits.logs, limits.shares)
         self._launcher = Launcher(
             reactor, self.threads, limits=limits.launch, disposal=self.disposal
         )
@@ -239,6 +242,7 @@ class Parts:
         names = limits.http.max_lookups + limits.gateway.all_lookups
         self._reactor.suggestThreadPoolSize(names)
         self.disposal.start()
+        self._logs.start()
         self._nursery.start()
         self._llm.start()
 
@@ -304,10 +308,12 @@ class Parts:
 
     def _logbook(self, principal: Principal) -> Logbook:
         limits = self._config.limits.logs
-        file = LogFile(self._state_dir.log(principal.name), limits)
+        name = principal.name
+        file = self._logs.open(name)
         threads = self.threads.of(principal.family, -principal.agent_id, bounded=False)
         family = principal.family
-        return Logbook(file, threads, limits, self._wall, self._unwritten, family)
+        written = functools.partial(self._logs.ended, name, family)
+        return Logbook(file, threads, limits, self._wall, self._unwritten, family, written)
 
     # what the parts tell each other
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from twisted.internet.defer import Deferred
@@ -37,6 +39,11 @@ class LogLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Bytes of the log file; then it is renamed to `.1` and begun anew."""
     files: int = 2
     """Log files kept for a name, the current one included."""
+    names: int = 2048
+    """Names of ended agents whose log files are kept, of which one family may have its share
+    (`shares.family`); then the oldest files go, of the family that has most."""
+    all_files: int = 1 << 30
+    """Bytes of the log files of all ended agents, likewise (`shares.family_memory`)."""
     unwritten: int = 1 << 20
     """Bytes waiting for the disk; while more wait, the agent's output is not read."""
     all_unwritten: int = 128 << 20
@@ -47,9 +54,13 @@ class LogLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 class LogFile:
     """A log file with rotation. Its methods block; they run in threads."""
 
-    def __init__(self, path: str, limits: LogLimits) -> None:
+    def __init__(
+        self, path: str, limits: LogLimits, opening: AbstractContextManager[Any] | None = None
+    ) -> None:
+        """@param opening: held while it is opened; who removes files holds it too."""
         self._path = path
         self._limits = limits
+        self._opening = opening or contextlib.nullcontext()
 
     def append(self, data: bytes) -> None:
         """Write at the end; rotate when it grows over its limit.
@@ -58,7 +69,8 @@ class LogFile:
             file lies at the path.
         """
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        handle = os.open(self._path, flags | os.O_NONBLOCK, 0o600)
+        with self._opening:
+            handle = os.open(self._path, flags | os.O_NONBLOCK, 0o600)
         try:
             facts = os.fstat(handle)
             if not stat.S_ISREG(facts.st_mode) or facts.st_uid != os.geteuid():
@@ -112,10 +124,12 @@ class Logbook:
         now: Callable[[], float],
         shares: Shares | None = None,
         family: int = 0,
+        written: Callable[[], None] | None = None,
     ) -> None:
         """
         @param shares: of what waits for the disk, of all agents.
         @param family: whose share it counts for.
+        @param written: called once it is closed and all of it is written.
         """
         self._shares = shares or unwritten_shares(limits, None)
         self._family = family
@@ -125,6 +139,8 @@ class Logbook:
         self._now = now
         self._tail = Tail(limits.lines, limits.held, limits.line)
         self._partial: dict[int, bytes] = {1: b"", 2: b""}
+        self._all_written = written
+        self._closed = False
         self._unwritten: list[bytes] = []
         self._waiting = 0
         self._writing: Deferred[None] | None = None
@@ -164,7 +180,14 @@ class Logbook:
             if rest:
                 self.take(stream, b"\n")
         self.hold = _nothing_to_hold
+        self._closed = True
         self._wake()
+        self._tell_written()
+
+    def _tell_written(self) -> None:
+        if self._closed and self._writing is None and self._all_written is not None:
+            tell, self._all_written = self._all_written, None
+            tell()
 
     def since(self, offset: int, most: int = sys.maxsize) -> tuple[list[LogLine], int]:
         """Lines from an offset on, and how many before them were asked for but are lost.
@@ -220,6 +243,8 @@ class Logbook:
         self._shares.give(self._family, size)
         if self._unwritten:
             self._flush()
+        else:
+            self._tell_written()
         if self._holding and not self._is_too_much():
             self._holding = False
             self.hold(False)

@@ -25,7 +25,7 @@ class AgentLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Ended agents that WAIT and LOGS still know; the oldest are forgotten."""
     remembered_output: int = 64 << 20
     """Bytes of memory for the output of all ended agents together; past it the lines of the
-    oldest go first and count as `lost`. The log files stay."""
+    oldest go first and count as `lost`. The log files stay as long as `limits.logs` lets them."""
     script: int = 8 << 20
     """Bytes of a script."""
     args: int = 256

@@ -225,6 +225,7 @@ class StateDir:
         """Where refusals and the lives of agents are recorded."""
         return os.path.join(self.path, "audit", "security.log")
 
-    def log(self, name: str) -> str:
-        """Where the output of agents of this name goes."""
-        return os.path.join(self.path, "logs", f"{name}.log")
+    @property
+    def logs(self) -> str:
+        """Where agents' output goes, a file for each name."""
+        return os.path.join(self.path, "logs")

@@ -208,3 +208,24 @@ def test_a_family_whose_output_waits_for_the_disk_is_held_back_and_no_other() ->
         pool.go()
     assert held == [True, False]
     assert shares.used == 0
+
+
+def test_that_all_is_written_is_told_once_after_the_end() -> None:
+    told: list[bytes] = []
+    pool, memory = Pool(held=True), Memory()
+    made = Logbook(
+        memory,  # type: ignore[arg-type]
+        pool,  # type: ignore[arg-type]
+        LogLimits(),
+        lambda: 0.0,
+        written=lambda: told.append(memory.data),
+    )
+    made.take(1, b"one\ntw")
+    made.close()
+    assert told == []
+    pool.go()
+    assert told == []
+    pool.go()
+    assert told == [b"one\ntw\n"]
+    made.close()
+    assert len(told) == 1

@@ -54,11 +54,11 @@ def test_a_path_too_long_for_sockets_is_refused_with_a_hint(tmp_path: Path) -> N
 def test_what_a_dead_kernel_left_is_cleared_but_logs_stay(short_dir: str) -> None:
     state = prepared(Path(short_dir))
     state.workspace(7, "a.py").create(b"x", None)
-    Path(state.log("a")).write_text("kept")
+    Path(f"{state.logs}/a.log").write_text("kept")
     again = StateDir(state.path)
     again.prepare()
     assert os.listdir(f"{state.path}/agents") == []
-    assert Path(state.log("a")).read_text() == "kept"
+    assert Path(f"{state.logs}/a.log").read_text() == "kept"
 
 
 def test_a_workspace_holds_a_read_only_copy_of_the_script(short_dir: str) -> None:
