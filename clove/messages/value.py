@@ -18,7 +18,7 @@ import msgspec
 
 from clove.errors import InvalidRequest, LimitExceeded
 
-__all__ = ["MAX_CONTAINERS", "MAX_DEPTH", "checked"]
+__all__ = ["MAX_CONTAINERS", "MAX_DEPTH", "MAX_OBJECTS", "checked"]
 
 MAX_DEPTH: Final = 128
 """Levels of arrays and objects within each other. Decoders that recurse
@@ -26,6 +26,8 @@ MAX_DEPTH: Final = 128
 
 MAX_CONTAINERS: Final = 100_000
 """Arrays and objects in one value: to look at more would hold others up."""
+MAX_OBJECTS: Final = 40_000
+"""Objects among these; each takes as long as four arrays."""
 _BIG: Final = 32 << 10
 """Bytes from which on the garbage collector rests while a value is looked at:
 it would go over hundreds of thousands of new lists several times."""
@@ -41,7 +43,8 @@ def checked(value: msgspec.Raw, what: str) -> msgspec.Raw:
 
     @param what: its name in error texts, such as "message".
     @raise InvalidRequest: not UTF-8, or a number that no double can hold.
-    @raise LimitExceeded: deeper than L{MAX_DEPTH}, or more than L{MAX_CONTAINERS}.
+    @raise LimitExceeded: deeper than L{MAX_DEPTH}, or more than L{MAX_CONTAINERS} or
+        L{MAX_OBJECTS}.
     """
     data = bytes(value)
     brackets = data.count(b"[") + data.count(b"{")
@@ -65,9 +68,16 @@ def _check_shape(data: bytes, what: str) -> None:
 
     Only the brackets outside of strings are looked at, as steps of +1 and -1.
 
-    @raise LimitExceeded: deeper than L{MAX_DEPTH}, or more than L{MAX_CONTAINERS}.
+    @raise LimitExceeded: deeper than L{MAX_DEPTH}, or more than L{MAX_CONTAINERS} or
+        L{MAX_OBJECTS}.
     """
-    steps = _STRING.sub(b"", data).translate(_STEPS, _REST)
+    brackets = _STRING.sub(b"", data)
+    if brackets.count(b"{") > MAX_OBJECTS:
+        raise LimitExceeded(
+            f"the {what} has more than {MAX_OBJECTS} objects",
+            hint="send it in parts, as a string, or as arrays",
+        )
+    steps = brackets.translate(_STEPS, _REST)
     if len(steps) > 2 * MAX_CONTAINERS:
         raise LimitExceeded(
             f"the {what} has more than {MAX_CONTAINERS} arrays and objects",

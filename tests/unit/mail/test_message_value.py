@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from clove.errors import CloveError, InvalidRequest, LimitExceeded
 from clove.messages import Request, decode, encode
-from clove.messages.value import MAX_CONTAINERS, MAX_DEPTH, checked
+from clove.messages.value import MAX_CONTAINERS, MAX_DEPTH, MAX_OBJECTS, checked
 
 
 class Carrier(Request, frozen=True, kw_only=True, forbid_unknown_fields=False):
@@ -100,4 +100,15 @@ def test_too_many_containers_are_refused_and_brackets_in_texts_are_none() -> Non
     with pytest.raises(LimitExceeded, match="arrays and objects"):
         checked(msgspec.Raw(many), "message")
     text = b'"' + b"[{" * MAX_CONTAINERS + b'"'
+    assert bytes(checked(msgspec.Raw(text), "message")) == text
+
+
+def test_objects_have_a_bound_of_their_own() -> None:
+    """They take four times as long to look at as arrays."""
+    few = b"[" + b",".join([b'{"a":1}'] * MAX_OBJECTS) + b"]"
+    assert bytes(checked(msgspec.Raw(few), "message")) == few
+    many = b"[" + b",".join([b"{}"] * (MAX_OBJECTS + 1)) + b"]"
+    with pytest.raises(LimitExceeded, match="objects"):
+        checked(msgspec.Raw(many), "message")
+    text = b'["' + b"{" * 2 * MAX_OBJECTS + b'"]'
     assert bytes(checked(msgspec.Raw(text), "message")) == text
