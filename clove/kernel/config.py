@@ -25,6 +25,7 @@ from clove.kernel.pending import AsyncLimits
 from clove.kernel.shares import ShareLimits
 from clove.kernel.state import StateLimits
 from clove.kernel.threads import ThreadLimits
+from clove.kernel.watchdog import WatchdogSettings
 from clove.policy import Level
 from clove.regular import read_regular
 from clove.sandbox.launcher import LaunchLimits
@@ -107,6 +108,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     egress: EgressSettings = EgressSettings()
     llm: LLMSettings = LLMSettings()
     nursery: NurserySettings = NurserySettings()
+    watchdog: WatchdogSettings = WatchdogSettings()
     limits: Limits = Limits()
 
 

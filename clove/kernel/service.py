@@ -29,6 +29,7 @@ from clove.kernel.process_one import (
     hold_signals,
     release_signals,
 )
+from clove.kernel.watchdog import Watchdog
 from clove.kernel.wiring import Parts
 from clove.sandbox.capabilities import hide_memory
 from clove.socket_paths import default_state_dir
@@ -86,7 +87,10 @@ class KernelService(Service):
         hold_signals()
         watch_beyond_epoll(self._reactor)
         adopt_orphans()
-        self._parts = Parts(self._reactor, self._config, self._state_dir, self._kept)
+        self._watchdog = Watchdog(self._config.watchdog)
+        self._parts = Parts(
+            self._reactor, self._config, self._state_dir, self._kept, turns=self._watchdog.turns
+        )
         failures: list[Failure] = []
         Deferred.fromCoroutine(self._listen()).addErrback(failures.append)
         for failure in failures:
@@ -101,6 +105,7 @@ class KernelService(Service):
         """The reactor runs, and takes the signals that end it."""
         release_signals()
         self._parts.start()
+        self._watchdog.watch(self._reactor)
         self._sweep = LoopingCall(self._look_round)
         self._sweep.clock = self._reactor
         self._sweep.start(SWEEP_SECONDS, now=False)
@@ -139,6 +144,7 @@ class KernelService(Service):
         except OSError as error:
             self.log.warn("something was left behind: {error}", error=error)
         threads.stop()
+        self._watchdog.stop()
         self._lock.release()
 
     def stopService(self) -> Deferred[None]:

@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from clove.kernel.clocks import Wall
     from clove.kernel.config import Config
     from clove.kernel.principal import Principal
+    from clove.messages.metrics import ReactorTurns
     from clove.policy import Permissions
 
 __all__ = ["Parts"]
@@ -78,6 +79,7 @@ class Parts:
     @param reactor: its clock is monotonic.
     @param kept: files that no agent may be given.
     @param wall: dates what people read.
+    @param turns: what the watchdog has seen.
     """
 
     log = Logger()
@@ -89,6 +91,7 @@ class Parts:
         state_dir: StateDir,
         kept: tuple[str, ...],
         wall: Wall = time.time,
+        turns: ReactorTurns | None = None,
     ) -> None:
         self._wall = wall
         self._reactor = reactor
@@ -172,6 +175,7 @@ class Parts:
                 llm_usage=self._llm.usage,
                 traffic=self._gateways.traffic.figures,
                 limits=limits.metrics,
+                turns=turns,
             ),
             llm=self._llm,
             egress=Egress(reactor, limits.http, resolver=self._resolver, shares=limits.shares),

@@ -33,6 +33,7 @@ __all__ = [
     "Process",
     "ProcessCpu",
     "ProcessMemory",
+    "ReactorTurns",
     "SystemMetrics",
 ]
 
@@ -69,6 +70,19 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
     bytes_recv: int = 0
 
 
+class ReactorTurns(msgspec.Struct, kw_only=True):
+    """What the watchdog has seen of the kernel's reactor so far.
+
+    @ivar busy: turns that used too much processor time.
+    @ivar held_up: turns that waited for something too long.
+    @ivar longest: seconds of processor time of the longest turn.
+    """
+
+    busy: int = 0
+    held_up: int = 0
+    longest: float = 0.0
+
+
 class SystemMetrics(msgspec.Struct, frozen=True, kw_only=True):
     """The machine."""
 
@@ -76,6 +90,7 @@ class SystemMetrics(msgspec.Struct, frozen=True, kw_only=True):
     memory: Memory = Memory()
     disk: Disk = Disk()
     network: Network = Network()
+    reactor: ReactorTurns = msgspec.field(default_factory=ReactorTurns)
 
 
 class MetricsSystemReply(Reply, frozen=True, kw_only=True):

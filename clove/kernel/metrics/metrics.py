@@ -27,6 +27,7 @@ from clove.messages.metrics import (
     Process,
     ProcessCpu,
     ProcessMemory,
+    ReactorTurns,
     SystemMetrics,
 )
 
@@ -79,6 +80,7 @@ class Metrics:
         llm_usage: Callable[[int], object] | None = None,
         traffic: Callable[[], tuple[int, int, int]] = lambda: (0, 0, 0),
         limits: MetricsLimits | None = None,
+        turns: ReactorTurns | None = None,
         cgroup_root: str = CGROUP_ROOT,
         proc: str = "/proc",
     ) -> None:
@@ -88,6 +90,7 @@ class Metrics:
         @param callers: live principals, spawned or not (the registry).
         @param llm_usage: what an agent has used of the language model: something
             with the fields or attributes of L{LLMFigures}.
+        @param turns: of the reactor, as the watchdog counts them.
         @param traffic: connections of sandboxed agents now, bytes sent, bytes received.
         """
         self._clock = clock
@@ -96,6 +99,7 @@ class Metrics:
         self._callers = callers
         self._llm_usage = llm_usage
         self._traffic = traffic
+        self._turns = turns or ReactorTurns()
         self._limits = limits or MetricsLimits()
         self._cgroup_root = cgroup_root
         self._proc = proc
@@ -131,6 +135,7 @@ class Metrics:
             memory=reading.memory,
             disk=reading.disk,
             network=reading.network,
+            reactor=self._turns,
         )
         self._system = (now, metrics)
         return metrics

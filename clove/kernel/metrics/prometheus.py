@@ -53,6 +53,9 @@ def _single(name: str, kind: str, about: str, value: float) -> str:
 def _system(system: SystemMetrics) -> list[str]:
     memory, disk, network = system.memory, system.disk, system.network
     return [
+        _single("clove_reactor_busy_turns_total", "counter", "Too busy.", system.reactor.busy),
+        _single("clove_reactor_held_up_turns_total", "counter", "Held up.", system.reactor.held_up),
+        _single("clove_reactor_longest_turn_seconds", "gauge", "Busy.", system.reactor.longest),
         _single("clove_host_cpu_percent", "gauge", "Processors busy.", system.cpu.percent),
         _family(
             "clove_host_load",
