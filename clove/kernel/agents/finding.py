@@ -43,7 +43,7 @@ SYSTEM_PATH: Final = "/usr/local/bin:/usr/bin:/bin"
 """Where bare names are looked for after the kernel's PATH."""
 MOST_NAMES: Final = 4096
 """Entries of a `lib` directory that are looked at."""
-_NAME: Final = re.compile(r"(python|pypy)[0-9.]*[a-z-]*")
+_NAME: Final = re.compile(r"(python|pypy)[0-9.]*[a-z]?(-dbg)?")
 _LIBRARY: Final = re.compile(r"(python|pypy)[0-9.]+[a-z]*")
 _USUAL: Final = "use the interpreter of a virtual environment or of the system"
 

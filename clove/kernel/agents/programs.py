@@ -7,7 +7,6 @@ path inside.
 
 from __future__ import annotations
 
-import functools
 import os
 import stat
 from collections.abc import Iterable, Iterator
@@ -16,6 +15,7 @@ from typing import Final, NamedTuple
 from clove.errors import IsolationUnavailable
 from clove.kernel.agents.binaries import needed_by
 from clove.kernel.agents.guard import Guard
+from clove.kernel.agents.shown_paths import ShownPaths, above
 from clove.policy import EVERY_PROGRAM, Programs
 from clove.policy.command_rules import SYSTEM_DIRECTORIES
 from clove.sandbox.spec import Bind, SandboxSpec
@@ -26,10 +26,10 @@ SHELL: Final = "/bin/sh"
 """EXEC gives it the lines that it runs."""
 PRIVATE_PROGRAMS: Final = ("/usr/lib", "/usr/libexec", "/lib")
 """Where programs keep those that they alone run, such as git's and the compiler's."""
-ALTERNATIVES: Final = "/etc/alternatives"
-"""Debian's links in between (update-alternatives(1))."""
 MAX_CHAIN: Final = 5
 """Interpreters of interpreters that are followed, as in execve(2)."""
+MOST_PLACES: Final = 128
+"""Directories that PATH may name."""
 
 
 class _Found(NamedTuple):
@@ -66,15 +66,20 @@ class _Survey:
     def __init__(self, spec: SandboxSpec, interpreter: str, *, can_exec: bool) -> None:
         self._spec = spec
         self._can_exec = can_exec
-        self._binds = sorted(spec.binds, key=lambda bind: len(bind.target), reverse=True)
+        self._shown = ShownPaths(spec)
         places = [
             *spec.env.get("PATH", "").split(":"),
             *sorted(SYSTEM_DIRECTORIES),
             os.path.dirname(spec.argv[0]),
-            os.path.dirname(os.path.realpath(interpreter)),
+            os.path.dirname(self._shown.resolved(interpreter) or "/"),
         ]
-        real = dict.fromkeys(os.path.realpath(place) for place in places if place[:1] == "/")
-        self._directories = [place for place in real if self._is_fixed(place)]
+        if len(places) > MOST_PLACES:
+            raise IsolationUnavailable(
+                f"PATH names more than {MOST_PLACES} directories to look for programs in",
+                hint="name fewer in env, or leave PATH out",
+            )
+        real = dict.fromkeys(self._shown.resolved(place) for place in places if place[:1] == "/")
+        self._directories = [place for place in real if place and self._shown.is_fixed(place)]
         self._essential = dict.fromkeys(self._chain(interpreter))
         if can_exec:
             self._essential.update(dict.fromkeys(self._chain(SHELL)))
@@ -129,8 +134,8 @@ class _Survey:
         """The files that a name means in the directories, each once."""
         seen = set()
         for directory in self._directories:
-            path = os.path.realpath(f"{directory}/{name}")
-            if path in seen or not self._is_fixed(path):
+            path = self._shown.resolved(f"{directory}/{name}")
+            if path is None or path in seen or not self._shown.is_fixed(path):
                 continue
             seen.add(path)
             try:
@@ -144,8 +149,7 @@ class _Survey:
         """The names of the links in the directories, by the real path that each leads to."""
         found: dict[str, set[str]] = {}
         for directory in self._directories:
-            stamp = (_changed(directory), _changed(ALTERNATIVES))
-            for name, path in _links(directory, stamp):
+            for name, path in self._shown.links(directory):
                 found.setdefault(path, set()).add(name)
         return found
 
@@ -165,7 +169,7 @@ class _Survey:
         for name in allowed:
             if "/" in name:
                 path = os.path.normpath(os.path.join(self._spec.cwd, name))
-                place = self._writable(path)
+                place = self._shown.writable_place(path)
                 if place is not None:
                     unguarded[name] = f"everything in {place}, which is writable, can be executed"
                     found[place] = None
@@ -175,18 +179,17 @@ class _Survey:
                 for program in self._programs(name):
                     if program.path not in covers:
                         found.update(dict.fromkeys(self._chain(program.path)))
-        return tuple(sorted(path for path in found if not set(_above(path)) & found.keys()))
+        return tuple(sorted(path for path in found if not set(above(path)) & found.keys()))
 
     def _chain(self, program: str) -> list[str]:
         """The real paths that Linux executes for a program: itself, interpreter, loader."""
         found: list[str] = []
         todo = [program]
         while todo and len(found) < 2 * MAX_CHAIN:
-            named = todo.pop()
-            if not self._has(named):  # looking could mount or ask something (autofs(5))
+            path = self._shown.resolved(todo.pop())
+            if path is None or path in found or not self._shown.is_fixed(path):
                 continue
-            path = os.path.realpath(named)
-            if path in found or not self._is_fixed(path) or not os.path.isfile(path):
+            if not os.path.isfile(path):
                 continue
             found.append(path)
             words = needed_by(path)
@@ -196,59 +199,3 @@ class _Survey:
                 name = next((word for word in names if not word.startswith("-")), None)
                 todo += [one.path for one in self._programs(name)] if name else []
         return found
-
-    # where it is
-
-    def _is_fixed(self, path: str) -> bool:
-        """It is shown at its own path, and cannot be written."""
-        bind = self._bind(path)
-        return bind is not None and not bind.writable and bind.source == bind.target
-
-    def _has(self, path: str) -> bool:
-        """It is shown at this path, or a link of the sandbox's own leads to it."""
-        linked = any(path == link or path.startswith(f"{link}/") for link in self._spec.links)
-        return linked or self._bind(path) is not None
-
-    def _writable(self, path: str) -> str | None:
-        """The writable place that a path inside lies in."""
-        bind = self._bind(path)
-        if bind is not None:
-            return bind.target if bind.writable else None
-        places = ["/dev/shm", *self._spec.tmpfs]  # noqa: S108
-        return next((one for one in places if path.startswith(f"{one}/")), None)
-
-    def _bind(self, path: str) -> Bind | None:
-        return next(
-            (
-                bind
-                for bind in self._binds
-                if path == bind.target or path.startswith(f"{bind.target}/")
-            ),
-            None,
-        )
-
-
-def _changed(directory: str) -> int:
-    try:
-        return os.stat(directory).st_mtime_ns
-    except OSError:
-        return 0
-
-
-@functools.lru_cache(maxsize=32)
-def _links(directory: str, stamp: tuple[int, int]) -> tuple[tuple[str, str], ...]:
-    """Each link in a directory and the real path that it leads to.
-
-    @param stamp: when the links were last changed; looking anew takes 10 ms.
-    """
-    try:
-        with os.scandir(directory) as listing:
-            names = [entry.name for entry in listing if entry.is_symlink()]
-    except OSError:
-        return ()
-    return tuple((name, os.path.realpath(f"{directory}/{name}")) for name in names)
-
-
-def _above(path: str) -> Iterator[str]:
-    while (path := os.path.dirname(path)) != "/":
-        yield path

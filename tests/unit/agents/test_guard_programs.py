@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -195,3 +196,56 @@ def test_files_of_every_kind_are_read(tmp_path: Path, content: bytes, words: obj
     path.write_bytes(content)
     assert needed_by(str(path)) == words
     assert needed_by(str(tmp_path / "missing")) == ()
+
+
+def test_no_link_is_followed_to_what_the_sandbox_does_not_have(
+    spec: SandboxSpec, tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Looking there could mount something, or ask another machine (autofs(5))."""
+    net = tmp_path.resolve() / "net"
+    (net / "machine").mkdir(parents=True)
+    (net / "machine/tool").touch()
+    (tree / "more/tool").unlink()
+    (tree / "more/tool").symlink_to(net / "machine/tool")
+    (tree / "more/way").symlink_to("../../net/machine")
+    (tree / "more/shebang").write_text(f"#!{net}/machine/tool\n")
+    asked: list[str] = []
+    for place, name in ((os, "stat"), (os, "lstat"), (os, "readlink"), (os, "open")):
+        real = getattr(place, name)
+
+        def look(
+            path: object, *args: object, real: Callable[..., object] = real, **more: object
+        ) -> object:
+            asked.append(str(path))
+            return real(path, *args, **more)
+
+        monkeypatch.setattr(place, name, look)
+    programs = Programs(
+        blocked=("tool", "way"),
+        allowed=(f"{tree}/more/way/tool", f"{net}/machine/tool", f"{tree}/more/shebang"),
+    )
+    guard = guard_programs(programs, replace(spec, tmpfs={}), "/blank", mounts=9)
+    monkeypatch.undo()
+    assert covered(guard, tree) == ["bin/tool"]
+    assert f"{tree}/more/shebang" in (guard.executables or ())
+    assert asked
+    assert [path for path in asked if path.startswith(f"{net}")] == []
+
+
+def test_a_ring_of_links_ends(found: Found, tree: Path) -> None:
+    (tree / "bin/one").symlink_to("two")
+    (tree / "bin/two").symlink_to("one")
+    assert found(blocked=("one",)).covers == ()
+
+
+def test_a_directory_that_an_agent_has_filled_is_refused(found: Found, tree: Path) -> None:
+    for number in range(4097):
+        (tree / f"more/{number}").touch()
+    with pytest.raises(IsolationUnavailable, match="more than 4096 names"):
+        found(blocked=("tool",))
+
+
+def test_a_path_of_very_many_directories_is_refused(spec: SandboxSpec, tree: Path) -> None:
+    long = replace(spec, env={"PATH": ":".join([f"{tree}/bin"] * 200)})
+    with pytest.raises(IsolationUnavailable, match="PATH names more than 128"):
+        guard_programs(Programs(blocked=("tool",)), long, "/blank", mounts=9)
