@@ -199,7 +199,6 @@ async def test_commands_at_once_are_limited(caller: Caller) -> None:
         ({"command": "true", "env": {"A=B": "x"}}, InvalidRequest),
         ({"command": "true", "env": {"": "x"}}, InvalidRequest),
         ({"command": "true", "env": {"A": "x\0"}}, InvalidRequest),
-        ({"command": "true", "cwd": ""}, InvalidRequest),
         ({"command": "true", "env": {f"A{n}": "" for n in range(257)}}, LimitExceeded),
         ({"command": "true", "env": {"A": "x" * 140_000}}, LimitExceeded),
         ({"command": "true " + "x" * 140_000}, LimitExceeded),
