@@ -15,7 +15,7 @@ from clove.errors import LimitExceeded
 from clove.kernel.audit.details import clean, details_json
 from clove.kernel.audit.interface import IAuditLog
 from clove.kernel.audit.limits import AuditLimits
-from clove.kernel.audit.ring import Ring, Stored
+from clove.kernel.audit.ring import Ring, Stored, Wanted
 from clove.kernel.audit.shown import shown
 from clove.kernel.clocks import Wall
 from clove.messages.audit import AuditConfig, AuditEntry, SetAuditConfigRequest
@@ -87,19 +87,14 @@ class AuditLog:
     ) -> list[AuditEntry]:
         """See L{IAuditLog.query}."""
         newest = since_id is None
-        chosen = merge(
-            *(
-                (
-                    entry
-                    for entry in (ring.newest() if since_id is None else ring.after(since_id))
-                    if (category is None or entry.category == category)
-                    and (agent_id is None or entry.agent_id == agent_id)
-                )
-                for ring in self._rings(category)
-            ),
-            key=attrgetter("id"),
-            reverse=newest,
+        wanted = _wanted(category, agent_id)
+        rings = self._rings(category)
+        ordered = (
+            [ring.newest(wanted) for ring in rings]
+            if since_id is None
+            else [ring.after(since_id, wanted) for ring in rings]
         )
+        chosen = merge(*ordered, key=attrgetter("id"), reverse=newest)
         found = [shown(entry) for entry in islice(chosen, min(limit, self._limits.max_batch))]
         return found[::-1] if since_id is None else found
 
@@ -167,3 +162,11 @@ class AuditLog:
         ring.add(entry, family)
         if kind and self._file is not None:
             self._file.add(entry, family, kind)
+
+
+def _wanted(category: str | None, agent_id: int | None) -> Wanted:
+    if agent_id is None:
+        return None if category is None else lambda entry: entry.category == category
+    if category is None:
+        return lambda entry: entry.agent_id == agent_id
+    return lambda entry: entry.agent_id == agent_id and entry.category == category

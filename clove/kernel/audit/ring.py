@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from heapq import merge
 from itertools import islice
 from operator import attrgetter
 
 from msgspec import Struct
 
-__all__ = ["Ring", "Stored"]
+__all__ = ["Ring", "Stored", "Wanted"]
 
 OVERHEAD = 300
 """Bytes counted for an entry beside its texts: about what its objects take."""
@@ -34,6 +34,7 @@ class Stored(Struct, gc=False):
     details: bytes
 
 
+Wanted = Callable[[Stored], bool] | None
 _id = attrgetter("id")
 
 
@@ -95,16 +96,24 @@ class Ring:
         if now > self._most or (before == self._most and before not in self._levels):
             self._most = now
 
-    def after(self, id: int) -> Iterator[Stored]:
-        """Entries above this id, oldest first."""
+    def after(self, id: int, wanted: Wanted = None) -> Iterator[Stored]:
+        """Entries above this id, oldest first.
+
+        @param wanted: says which; asked before they are put in order, which takes longer.
+        """
         rest = [
             islice(own, bisect_right(own, id, key=_id), None) for own in self._families.values()
         ]
-        return merge(*rest, key=_id)
+        return merge(*_chosen(rest, wanted), key=_id)
 
-    def newest(self) -> Iterator[Stored]:
-        """All, newest first."""
-        return merge(*map(reversed, self._families.values()), key=_id, reverse=True)
+    def newest(self, wanted: Wanted = None) -> Iterator[Stored]:
+        """As L{after}: all, newest first."""
+        rest = map(reversed, self._families.values())
+        return merge(*_chosen(rest, wanted), key=_id, reverse=True)
+
+
+def _chosen(rest: Iterable[Iterator[Stored]], wanted: Wanted) -> Iterable[Iterator[Stored]]:
+    return rest if wanted is None else (filter(wanted, own) for own in rest)
 
 
 def _size(entry: Stored) -> int:

@@ -26,6 +26,7 @@ RECORDS: Final = frozenset(range(0x14, 0x19))
 """Types of TLS records: change_cipher_spec, alert, handshake, application_data, heartbeat."""
 _TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HTTP: Final = re.compile(rb"HTTP/", re.IGNORECASE)
+_BLANK: Final = re.compile(rb"(?:[ \t]*[\r\n])+")
 _END: Final = re.compile(rb"[\r\n]|HTTP/", re.IGNORECASE)
 _GET: Final = re.compile(rb"GET[\s\x1c-\x1f\x85\xa0]")
 """How a request of HTTP/0.9 begins, which names no version."""
@@ -34,13 +35,12 @@ _METHODS: Final = frozenset(b"GET HEAD POST PUT PATCH DELETE OPTIONS TRACE CONNE
 LONGEST_METHOD: Final = 8 << 10
 """Bytes; what goes on for longer without a blank is no method to any server."""
 _SPACES: Final = frozenset(b" \t")
-_ODD_SPACES: Final = frozenset(b"\r\v\f\x1c\x1d\x1e\x1f\x85\xa0")
-"""What some servers take for a space as well, Python's own for one."""
 
 
 def blank_lines(data: bytes) -> int:
-    """Bytes of line ends before anything else, which many servers pass over."""
-    return len(data) - len(data.lstrip(b"\r\n"))
+    """Bytes of empty lines before anything else, which many servers pass over."""
+    found = _BLANK.match(data)
+    return found.end() if found else 0
 
 
 def kind_of(data: bytes) -> Kind | None:
@@ -85,10 +85,10 @@ def _text(data: bytes) -> Kind | None:
     if not after:
         return None
     known = token[0].upper() in _METHODS
-    if after[0] not in _SPACES and not (known and after[0] in _ODD_SPACES and after != b"\r\n"):
-        return Kind.OTHER
-    if after == b"\r":
+    if after == b"\r" and known:
         return None
+    if after[0] not in _SPACES and not (known and after[:1] != b"\n" and after != b"\r\n"):
+        return Kind.OTHER
     end = data.find(b"\n", start)
     line = data[start:] if end < 0 else data[start:end]
     if not known and _BINARY.search(line):

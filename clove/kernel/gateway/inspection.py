@@ -114,8 +114,9 @@ class Inspection:
             kind: Kind | None = Kind.HTTP
         else:
             blank = blank_lines(self._held)
-            if blank and not self._early and self._port not in (80, 443):
-                passed, self._held = self._held[:blank], self._held[blank:]
+            if blank and self._port not in (80, 443):
+                passed, self._held = self._held[self._early : blank], self._held[blank:]
+                self._early = max(0, self._early - blank)
                 return passed + (self._begin() if self._held else b"")
             kind = kind_of(self._held)
         if kind is Kind.TLS:

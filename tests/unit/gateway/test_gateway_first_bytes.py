@@ -31,6 +31,11 @@ REQUESTS = [
     b" GET /" + EVIL,
     b"\t GET /" + EVIL,
     b"\r\n GET /" + EVIL,
+    b" \r\nGET /" + EVIL,
+    b" \t\n\t\nGET /" + EVIL,
+    b"GET/" + EVIL,
+    b"POST\x1c/" + EVIL,
+    b'POST"/' + EVIL,
     b"get /" + EVIL,
     b"Get / http/1.1\r\nHost: evil.test\r\n\r\n",
     b"BREW /" + EVIL,
@@ -92,7 +97,7 @@ def test_a_request_is_refused_however_it_is_written_and_cut(data: bytes, size: i
     passed: list[bytes] = []
     with pytest.raises(Disagreement):
         send(inspection(), data, size, passed)
-    gone = b"".join(passed).lstrip(b"\r\n")
+    gone = b"".join(passed).lstrip(b"\r\n\t ")
     assert not {b"\r", b"\n"} & {gone[at : at + 1] for at in range(len(gone))}
     assert b"HTTP/" not in gone.upper()
     assert b"evil" not in gone or data.startswith((b"GET http://evil", b"CONNECT ", b"POST http:"))
