@@ -7,6 +7,7 @@ root kernel each agent is a user of its own.
 from __future__ import annotations
 
 import os
+import re
 import resource
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from clove.sandbox.probe import Feature
 __all__ = ["Facts", "look", "shared_by_agents"]
 
 BE_ROOT = "start the kernel as root, which runs each agent as a user of its own"
+BY_NAMESPACE = (5, 14)
+"""The Linux that counts signals, queues, locked memory and processes for a user namespace too."""
 OWN = "each agent is a user of its own"
 
 
@@ -31,6 +34,7 @@ class Facts:
     @ivar instances, watches: of inotify, for a user; 0: unknown.
     @ivar epoll: what epoll may watch for a user; 0: unknown.
     @ivar pipes_soft, pipes_hard: pages of pipes for a user; 0: no limit.
+    @ivar linux: its release.
     """
 
     root: bool
@@ -42,6 +46,7 @@ class Facts:
     epoll: int
     pipes_soft: int
     pipes_hard: int
+    linux: str
 
 
 def look() -> Facts:
@@ -56,6 +61,7 @@ def look() -> Facts:
         epoll=_number("sys/fs/epoll/max_user_watches"),
         pipes_soft=_number("sys/fs/pipe-user-pages-soft"),
         pipes_hard=_number("sys/fs/pipe-user-pages-hard"),
+        linux=os.uname().release,
     )
 
 
@@ -128,11 +134,20 @@ def _pipes(facts: Facts, bounds: AgentLimits) -> Verdict:
     return True, f"past {facts.pipes_soft} pages new pipes are small; nothing fails", ""
 
 
+def _signals(facts: Facts, bounds: AgentLimits) -> Verdict:
+    held = tuple(map(int, re.findall(r"\d+", facts.linux)[:2])) >= BY_NAMESPACE
+    if held:
+        return True, "signals, queues and processes are counted for each agent", ""
+    detail = f"Linux {facts.linux} counts signals, queues and processes for all agents together"
+    return False, detail, f"{BE_ROOT}, or boot Linux 5.14 or newer"
+
+
 _SHARED: dict[str, Callable[[Facts, AgentLimits], Verdict]] = {
     "descriptors": _descriptors,
     "inotify": _inotify,
     "epoll": _epoll,
     "pipes": _pipes,
+    "signals": _signals,
 }
 
 

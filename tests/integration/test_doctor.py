@@ -59,7 +59,13 @@ def test_a_whole_sandbox_reports_on_itself(who: str) -> None:
     assert found["sandbox"]["detail"] == f"a whole one was started, {who}"
     for name in ("sandbox", *(f"sandbox.{wall}" for wall in WALLS), "sandbox.workspace"):
         assert found[name]["available"], found[name]
-    for shared in ("descriptors", "inotify", "epoll", "pipes"):  # docs/limits.md, by user
+    for shared in (
+        "descriptors",
+        "inotify",
+        "epoll",
+        "pipes",
+        "signals",
+    ):  # docs/limits.md, by user
         assert f"shared.{shared}" in found
     assert found["shared.epoll"]["available"] is (who == ROOT)
     assert "cores" in found

@@ -21,6 +21,7 @@ USER = Facts(
     epoll=1000,
     pipes_soft=16_384,
     pipes_hard=0,
+    linux="6.1.0-13-cloud-amd64",
 )
 
 
@@ -56,6 +57,13 @@ def test_a_kernel_with_few_descriptors_gives_agents_fewer() -> None:
 def test_a_hard_limit_of_pipes_stops_everybody() -> None:
     assert told(USER)["shared.pipes"].available
     assert not told(replace(USER, pipes_hard=9000))["shared.pipes"].available
+
+
+@pytest.mark.parametrize(
+    ("linux", "held"), [("5.13.9", False), ("5.14.0-rc1", True), ("6.1.0-13-amd64", True)]
+)
+def test_an_older_linux_counts_signals_for_all_agents(linux: str, held: bool) -> None:
+    assert told(replace(USER, linux=linux))["shared.signals"].available is held
 
 
 @pytest.mark.parametrize(
