@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import resource
+
 import pytest
 
 from clove.errors import (
@@ -21,6 +23,7 @@ from tests.integration.sandbox.launching import (
     Heard,
     Spec,
     no_descriptor_passes,
+    parent_of,
     reactor,
 )
 
@@ -58,6 +61,20 @@ async def test_a_command_that_cannot_be_asked_for_fails_at_once_and_others_go_on
         with pytest.raises(LimitExceeded, match="Too many references"):
             await sleeper.run(Command(("true",)), Heard())
     assert await (await sleeper.run(Command(("true",)), Heard())).done == ExitStatus(code=0)
+
+
+async def test_a_command_has_the_program_s_limit_of_descriptors_and_init_more(
+    launcher: Launcher, place: Spec
+) -> None:
+    sandbox = await launcher.launch(place("sleep 1000", rlimits={"nofile": 123}), Heard())
+    heard = Heard()
+    running = await sandbox.run(Command(("sh", "-c", "ulimit -n; ulimit -Hn")), heard)
+    await running.done
+    assert heard.text[1].split() == [b"123", b"123"]
+    init = parent_of(sandbox.pid)
+    assert resource.prlimit(init, resource.RLIMIT_NOFILE)[0] > 123
+    sandbox.kill()
+    await sandbox.done
 
 
 async def test_a_killed_command_takes_its_group_with_it(sleeper: Sandbox) -> None:
