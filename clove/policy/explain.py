@@ -40,7 +40,7 @@ def explain(
         return check(permissions, path)
     if syscall == "EXEC":
         command = arguments.get("command")
-        if isinstance(command, list) and all(isinstance(word, str) for word in command):
+        if isinstance(command, list) and set(map(type, command)) <= {str}:
             return check_command(permissions, command)
         return check_command(permissions, _text(arguments, "command"))
     if syscall == "HTTP":

@@ -22,6 +22,8 @@ MAX_LIST: Final = 128
 """Entries of one list of rules; more are a LimitExceeded."""
 MAX_TEXT: Final = 8192
 """Characters of one list of rules altogether; more are a LimitExceeded."""
+MAX_IDN: Final = 1024
+"""Characters of domain rules that are not ASCII and have to be mapped; more are a LimitExceeded."""
 
 LISTS: Final = (
     "allowed_read_paths",
@@ -96,7 +98,7 @@ def _convert(mapping: Mapping[str, Any]) -> dict[str, Any]:
             f"bad permissions: {error}", hint="docs/wire.md lists the fields of permissions"
         ) from None
     fields = {
-        name: tuple(dict.fromkeys(value)) if isinstance(value, list) else value
+        name: _rules(name, value) if isinstance(value, list) else value
         for name, value in msgspec.structs.asdict(requested).items()
         if value is not msgspec.UNSET
     }
@@ -109,6 +111,23 @@ def _convert(mapping: Mapping[str, Any]) -> dict[str, Any]:
         fields.setdefault("max_llm_tokens", quota.max_tokens)
         fields.setdefault("max_llm_calls", quota.max_calls)
     return fields
+
+
+def _rules(name: str, rules: _List) -> tuple[str, ...]:
+    """A list as it came, each rule once.
+
+    @raise LimitExceeded: it is far too long to be looked at.
+    """
+    if len(rules) > 8 * MAX_LIST:
+        raise _too_long(name)
+    return tuple(dict.fromkeys(rules))
+
+
+def _too_long(name: str) -> LimitExceeded:
+    return LimitExceeded(
+        f"{name} has more than {MAX_LIST} rules or {MAX_TEXT} characters",
+        hint="use patterns that cover more",
+    )
 
 
 def requested_fields(mapping: Mapping[str, Any] | None) -> frozenset[str]:
@@ -182,10 +201,12 @@ def check_lists(permissions: Permissions) -> None:
     for name in LISTS:
         rules: tuple[str, ...] = getattr(permissions, name)
         if len(rules) > MAX_LIST or sum(map(len, rules)) > MAX_TEXT:
-            raise LimitExceeded(
-                f"{name} has more than {MAX_LIST} rules or {MAX_TEXT} characters",
-                hint="use patterns that cover more",
-            )
+            raise _too_long(name)
+    if sum(len(text) for text in permissions.allowed_domains if not text.isascii()) > MAX_IDN:
+        raise LimitExceeded(
+            f"allowed_domains has more than {MAX_IDN} characters of names that are not ASCII",
+            hint="write them as DNS does, xn--...",
+        )
     allowed_set(permissions.allowed_read_paths)
     allowed_set(permissions.allowed_write_paths)
     blocked_set(permissions.blocked_paths)

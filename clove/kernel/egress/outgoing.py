@@ -13,6 +13,8 @@ from clove.policy import Target
 
 __all__ = ["REDIRECTS", "Outgoing", "outgoing"]
 
+MAX_FIELDS: Final = 256
+"""Headers of one request; more are a LimitExceeded."""
 REDIRECTS: Final = frozenset((301, 302, 303, 307, 308))
 
 _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)  # RFC 9110, token
@@ -71,6 +73,8 @@ def outgoing(request: HttpRequest, max_headers: int) -> Outgoing:
     size = 0
     for name, value in (request.headers or {}).items():
         size += len(name) + len(value) + 4
+        if len(headers) > MAX_FIELDS:
+            raise LimitExceeded(f"a request has at most {MAX_FIELDS} headers")
         if size > max_headers:  # before more of them are looked at
             raise LimitExceeded(f"headers have at most {max_headers} bytes altogether")
         lower = name.lower()

@@ -57,6 +57,8 @@ def test_headers_that_would_break_out_are_refused(headers: dict[str, str]) -> No
 def test_headers_are_bounded() -> None:
     with pytest.raises(LimitExceeded):
         outgoing(asking(headers={"X": "y" * 100}), 50)
+    with pytest.raises(LimitExceeded, match="256"):
+        outgoing(asking(headers={f"a{number}": "" for number in range(300)}), 65536)
 
 
 @pytest.mark.parametrize(

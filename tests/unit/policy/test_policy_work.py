@@ -102,6 +102,12 @@ def test_wildcards_are_bounded_by_what_they_take(field: str) -> None:
     parse("unrestricted", {field: [f"/src/{number}/**/*.py" for number in range(100)]})
 
 
+def test_a_list_that_is_far_too_long_is_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("clove.policy.parsing.expand_home", None)
+    with pytest.raises(LimitExceeded, match="allowed_read_paths"):
+        parse(None, {"allowed_read_paths": ["/a"] * 2000})
+
+
 def test_the_same_wildcard_counts_once() -> None:
     parse(None, {"allowed_paths": [f"/src/{number}/*.some-long-ending" for number in range(128)]})
 
@@ -252,6 +258,13 @@ def test_a_long_international_name_is_refused_before_it_is_looked_at(
     monkeypatch.setattr("clove.policy.hosts.idna", None)
     with pytest.raises(InvalidRequest):
         normalise_host("\u00e4" * 255)
+
+
+def test_names_that_must_be_mapped_are_bounded_before_they_are() -> None:
+    names = [f"{'ä' * 20}{number}.test" for number in range(60)]
+    parse(None, {"allowed_domains": names[:20]})
+    with pytest.raises(LimitExceeded, match="not ASCII"):
+        parse(None, {"allowed_domains": names})
 
 
 CLASS = st.from_regex(r"\[[!^]?[abc\-][abc!^\-]{0,3}\]", fullmatch=True)
