@@ -11,7 +11,9 @@ class EventLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Events are news, not messages: a subscriber that does not poll loses the oldest."""
 
     max_queue: int = 256
-    """Events that wait for one subscriber; for one more the oldest is dropped and counted."""
+    """Events that wait for one subscriber; for one more the oldest is dropped and counted.
+    SYSCALL_BLOCKED, AGENT_ESCALATED and RESOURCE_WARNING wait apart, as many of them, and are
+    dropped for each other alone."""
     max_queue_bytes: int = 1 << 20
     """Bytes of event data that wait for one subscriber; past it the oldest are dropped
     and counted."""

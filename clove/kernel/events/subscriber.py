@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from typing import Final
 
 from msgspec import Raw, Struct
 
@@ -31,49 +32,78 @@ class Happening(Struct, frozen=True):
     timestamp: float
 
 
+_Numbered = tuple[int, Happening]
+
 OVERHEAD = 256
 """Bytes charged for an event that waits, beside its data."""
 
 
+ALARMS: Final = frozenset(("SYSCALL_BLOCKED", "AGENT_ESCALATED", "RESOURCE_WARNING"))
+"""Types that no other can push out: they tell of what somebody would want to hide."""
+
+
 class Subscriber:
-    """A bounded queue that drops the oldest.
+    """Two bounded queues that drop their oldest: one for L{ALARMS}, one for the rest. For
+    bytes the rest makes room first.
 
     @ivar types: what it wants.
     @ivar push: sends events at once, if it asked for that.
     """
 
-    __slots__ = ("_dropped", "_family", "_max_bytes", "_queue", "_shares", "_size", "push", "types")
+    __slots__ = (
+        "_alarms",
+        "_dropped",
+        "_family",
+        "_max_bytes",
+        "_news",
+        "_number",
+        "_shares",
+        "_size",
+        "push",
+        "types",
+    )
 
     def __init__(self, max_queue: int, max_bytes: int, shares: Shares, family: int) -> None:
         self._shares = shares
         self._family = family
         self.types: set[str] = set()
         self.push: Push | None = None
-        self._queue: deque[Happening] = deque(maxlen=max_queue)
+        self._news: deque[_Numbered] = deque(maxlen=max_queue)
+        self._alarms: deque[_Numbered] = deque(maxlen=max_queue)
+        self._number = 0
         self._max_bytes = max_bytes
         self._size = 0
         self._dropped = 0
 
     def __len__(self) -> int:
-        return len(self._queue)
+        return len(self._news) + len(self._alarms)
 
     def put(self, event: Happening) -> None:
         """Add an event; the oldest make room for it."""
-        queue = self._queue
+        queue = self._alarms if event.type in ALARMS else self._news
         size = len(event.data)
-        while queue and (len(queue) == queue.maxlen or self._size + size > self._max_bytes):
-            self._drop()
+        if len(queue) == queue.maxlen:
+            self._drop(queue)
+        while self._size + size > self._max_bytes and self._can_drop(queue):
+            self._drop(self._news or queue)
         while self._shares.refusal(self._family, size + OVERHEAD) is not None:
-            if not queue:  # other subscribers of its family have it all
+            if not self._can_drop(queue):  # others of its family, or alarms, have it all
                 self._dropped += 1
                 return
-            self._drop()
-        queue.append(event)
+            self._drop(self._news or queue)
+        if self._size + size > self._max_bytes and queue is self._news and self._alarms:
+            self._dropped += 1
+            return
+        self._number += 1
+        queue.append((self._number, event))
         self._size += size
         self._shares.add(self._family, size + OVERHEAD)
 
-    def _drop(self) -> None:
-        self._took(self._queue.popleft())
+    def _can_drop(self, queue: deque[_Numbered]) -> bool:
+        return bool(self._news or queue)
+
+    def _drop(self, queue: deque[_Numbered]) -> None:
+        self._took(queue.popleft()[1])
         self._dropped += 1
 
     def _took(self, event: Happening) -> None:
@@ -83,13 +113,17 @@ class Subscriber:
 
     def close(self) -> None:
         """Nobody will take what waits."""
-        while self._queue:
-            self._drop()
+        for queue in (self._alarms, self._news):
+            while queue:
+                self._drop(queue)
 
     def take(self, most: int) -> tuple[list[Happening], int]:
         """Take out at most so many, oldest first; and how many were dropped since last time."""
-        taken = [self._queue.popleft() for _ in range(min(most, len(self._queue)))]
-        for event in taken:
-            self._took(event)
+        taken: list[Happening] = []
+        news, alarms = self._news, self._alarms
+        while len(taken) < most and (news or alarms):
+            first = news if not alarms or (news and news[0][0] < alarms[0][0]) else alarms
+            taken.append(first.popleft()[1])
+            self._took(taken[-1])
         dropped, self._dropped = self._dropped, 0
         return taken, dropped

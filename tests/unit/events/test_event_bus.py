@@ -244,3 +244,32 @@ def test_what_waits_for_an_agent_that_ends_counts_no_more(clock: Clock) -> None:
     bus.publish("CUSTOM", {})
     bus.close(1)
     assert bus._shares.used == 0
+
+
+def test_noise_does_not_push_out_that_something_was_blocked(clock: Clock) -> None:
+    bus = some(clock, max_queue=3)
+    bus.subscribe(1, [], all=True)
+    bus.publish("STATE_CHANGED", {"n": 0})
+    bus.publish("SYSCALL_BLOCKED", {"n": 1})
+    for number in range(2, 20):
+        bus.publish("STATE_CHANGED", {"n": number})
+    bus.publish("SYSCALL_BLOCKED", {"n": 20})
+    events, dropped = bus.poll(1, 2)
+    assert [msgspec.json.decode(event.data)["n"] for event in events] == [1, 17]
+    assert dropped == 16
+    assert data(bus, 1) == [{"n": 18}, {"n": 19}, {"n": 20}]
+    for number in range(5):
+        bus.publish("SYSCALL_BLOCKED", {"n": number})
+    assert data(bus, 1) == [{"n": 2}, {"n": 3}, {"n": 4}]
+
+
+def test_noise_makes_room_for_what_was_blocked_and_not_the_other_way(clock: Clock) -> None:
+    bus = some(clock, max_queue=100, max_queue_bytes=1000)
+    bus.subscribe(1, [], all=True)
+    for _ in range(3):
+        bus.publish("STATE_CHANGED", {"x": "y" * 300})
+    bus.publish("SYSCALL_BLOCKED", {"x": "z" * 800})
+    bus.publish("STATE_CHANGED", {"x": "y" * 300})
+    events, dropped = bus.poll(1, 10)
+    assert [event.type for event in events] == ["SYSCALL_BLOCKED"]
+    assert dropped == 4
