@@ -29,6 +29,7 @@ from clove.framing import (
 )
 from clove.kernel.buffers import Buffered
 from clove.kernel.principal import Kind
+from clove.kernel.shares import OPERATORS
 from clove.kernel.stream import Stream
 from clove.messages import Reply, decode, encode_error
 from clove.messages import encode as encode_json
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
     from clove.kernel.connection_limits import ConnectionLimits
     from clove.kernel.dispatch import Dispatcher
+    from clove.kernel.loop_time import Waiter
     from clove.kernel.principal import Principal
     from clove.kernel.sessions import Sessions
 
@@ -53,7 +55,6 @@ _SMALL = 4096  # bytes of a request that `held` leaves out: `max_outstanding` bo
 _FEW = 8  # requests in work on a connection that are not counted, if they are small
 _REQUEST = 4096  # bytes counted for a request in work, beside its own: what the kernel makes of it
 _FRAME = 128  # bytes counted for a request that waits, likewise
-_SLICE = 0.005  # seconds that one connection is served before the others have their turn
 _CONTROL = int(Opcode.CANCEL)
 
 
@@ -78,8 +79,10 @@ class KernelConnection(FrameProtocol):
         self._tagged = False
         self._closing = False
         self._current: Deferred[bytes] | None = None
-        self._turn: IDelayedCall | None = None
+        self._turn: IDelayedCall | Waiter | None = None
         self._clock = sessions.clock
+        self._time = sessions.time
+        self._shares_time = True
         self._running: dict[int, Deferred[bytes]] = {}
         self._buffered = Buffered(sessions.buffers)
         self._resume = ""
@@ -92,6 +95,7 @@ class KernelConnection(FrameProtocol):
         super().connectionMade()
         try:
             self.principal = self._sessions.accept(self)
+            self._shares_time = self.principal.family != OPERATORS
         except CloveError as error:
             self._closing = True
             self.send(encode(0, Opcode.HELLO, encode_error(error, HelloReply)))
@@ -140,6 +144,10 @@ class KernelConnection(FrameProtocol):
         if self._inbox or self._is_held():
             self._wait(frames)
             return
+        if self._shares_time and not self._time.may(self.principal.family, self._clock.seconds()):
+            self._wait(frames)
+            self._wait_for_turn()
+            return
         self._serve(iter(frames))
 
     def _wait(self, frames: Iterable[Frame]) -> None:
@@ -178,7 +186,8 @@ class KernelConnection(FrameProtocol):
         pack = HEADER.pack
         agent_id = self.principal.agent_id
         now = self._clock.seconds
-        until = now() + _SLICE
+        begun = now()
+        until = begun + self._limits.family_turn
         for frame in frames:
             _, opcode, payload = frame
             if not self._tagged and opcode < _CONTROL:
@@ -205,10 +214,21 @@ class KernelConnection(FrameProtocol):
             if opcode and now() > until:
                 self._wait(frames)
                 if self._inbox:
-                    self._turn = self._clock.callLater(0, self._next_turn)
+                    self._wait_for_turn()
                 break
         if out:
             self._flush(out)
+        if self._shares_time:
+            ended = now()
+            self._time.spend(self.principal.family, ended - begun, ended)
+
+    def _wait_for_turn(self) -> None:
+        """Go on when the others have had their turn; what waits is read no further until then."""
+        if self._shares_time:
+            self.pause_reading()
+            self._turn = self._time.wait(self.principal.family, self._next_turn)
+        else:
+            self._turn = self._clock.callLater(0, self._next_turn)
 
     def _flush(self, out: list[bytes]) -> None:
         if out:

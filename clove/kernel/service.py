@@ -23,6 +23,7 @@ from clove.kernel.listening import (
     stopped,
 )
 from clove.kernel.main_sockets import MainSockets
+from clove.kernel.priority import prefer_own_session
 from clove.kernel.process_one import (
     adopt_orphans,
     bury_orphans,
@@ -87,6 +88,7 @@ class KernelService(Service):
         hold_signals()
         watch_beyond_epoll(self._reactor)
         adopt_orphans()
+        prefer_own_session()
         self._watchdog = Watchdog(self._config.watchdog)
         self._parts = Parts(
             self._reactor, self._config, self._state_dir, self._kept, turns=self._watchdog.turns

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 from clove.errors import LimitExceeded, NotFound, PermissionDenied
 from clove.kernel.authority import may_resume
 from clove.kernel.buffers import shared_buffers
+from clove.kernel.loop_time import LoopTime
 from clove.kernel.peers import Peer, peer_of
 from clove.kernel.principal import Kind, Principal
 from clove.kernel.shares import OPERATORS, Shares
@@ -52,6 +53,7 @@ class Sessions:
     @ivar clock: the kernel's.
     @ivar connections: the open ones, with the user id at the other end.
     @ivar buffers: bytes that wait on connections, of each family.
+    @ivar time: of the reactor's thread, of each family.
     @param agent_of: gives the spawned agent that a process belongs to; None: surely none's.
     @param peer_of: who is at the other end of a transport.
     @ivar opened, closed: called with a principal that comes or is gone for good.
@@ -84,6 +86,7 @@ class Sessions:
         self._leaving: dict[int, IDelayedCall] = {}
         self.connections: dict[KernelConnection, int] = {}
         self.buffers = shared_buffers(limits, shares)
+        self.time = LoopTime(clock, limits.family_turn)
         most, field = limits.max_connections, "limits.connection.max_connections"
         # What is kept for operators has a field of its own: operator_connections.
         self._places = Shares("connections", field, most, shares, reserve=False)

@@ -27,10 +27,12 @@ from twisted.internet.defer import Deferred
 from clove.protocol import DescriptorsSent
 from clove.sandbox.disposal import Disposal
 
-__all__ = ["SO_PASSRIGHTS", "Port", "Server", "refuse_descriptors"]
+__all__ = ["ACCEPTS", "SO_PASSRIGHTS", "Port", "Server", "refuse_descriptors"]
 
 SO_PASSRIGHTS: Final = 83
 """socket(7), asm-generic/socket.h; missing in Python 3.11's module."""
+ACCEPTS: Final = 4
+"""Connections accepted at one socket in one turn of the reactor's loop; the rest wait for the next."""
 _INT: Final = 4
 _PRETEND: Final = "CLOVE_TEST_NO_PASSRIGHTS"
 """Tests set it: then the kernel behaves as on a Linux without SO_PASSRIGHTS."""
@@ -127,6 +129,7 @@ class Port(unix.Port):
         if self.owner and self._disposal.pending(self.owner) >= self._most:
             self.stopReading()  # type: ignore[no-untyped-call]
         else:
+            self.numberAccepts = ACCEPTS  # Twisted would take a hundred, and then more
             super().doRead()  # type: ignore[no-untyped-call]
 
     def dispose(

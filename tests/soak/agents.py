@@ -12,7 +12,10 @@ with CloveClient() as kernel:
     while True:
         for mail in kernel.recv_messages(wait=30, max=100)["messages"]:
             if mail["from_name"] == "healthy":
-                kernel.send_message({"echo": mail["message"]}, mail["from_id"])
+                try:
+                    kernel.send_message({"echo": mail["message"]}, mail["from_id"])
+                except Exception as error:  # it is its parent's to tell
+                    kernel.store("healthy-child-error", repr(error)[:300])
 '''
 
 _SUMMARY = """
@@ -43,7 +46,7 @@ def exchange(number):
         for mail in kernel.recv_messages(wait=5, max=100)["messages"]:
             if mail["from_name"] == "healthy-child" and mail["message"]["echo"]["number"] == number:
                 return
-    raise TimeoutError("the child did not answer")
+    raise TimeoutError(f"the child did not answer; its last error: {kernel.fetch('healthy-child-error')['value']}")
 
 
 def work(number):

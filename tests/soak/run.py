@@ -1,6 +1,7 @@
 """Five hostile agents at all that they can think of, beside a healthy family and an operator.
 
     python -m tests.soak.run [--seconds 120] [--seed 8|random] [--who root|rootless]
+        [--only ATTACK...]
 
 `make soak` runs it (SOAK_SECONDS, SOAK_SEED, SOAK_WHO); CONTRIBUTING.md describes it. A kernel of its
 own with its default limits; root makes it a network of its own that nothing leaves. What a seed fixes
@@ -44,6 +45,9 @@ from tests.soak.verdict import Seen, checks
 
 DRAIN = 10.0
 """Seconds that a kernel may take to stop: the grace of its agents, and as much again."""
+OWN_SESSION = ("setsid",)
+"""Where Linux shares processors by session (sched(7), autogroup), the kernel's share is its own, as
+that of a service is, and not that of whatever else runs in the session that the soak was begun in."""
 SETTLE = 3.0
 """Seconds from the first agents to the first attack."""
 SAMPLE = 0.25
@@ -53,7 +57,8 @@ SAMPLE = 0.25
 class Watch:
     """A thread that looks at the kernel's memory, and at what hostile agents count."""
 
-    def __init__(self, pid: int, state: Path, seen: Seen) -> None:
+    def __init__(self, pid: int, state: Path, seen: Seen, only: list[str]) -> None:
+        self._only = only
         self._pid, self._state, self._seen = pid, state, seen
         self._ended = threading.Event()
         self._latest: dict[str, dict[str, dict[str, int]]] = {}
@@ -70,7 +75,7 @@ class Watch:
                 of_it = self._seen.counts.setdefault(name, {})
                 for outcome, count in outcomes.items():
                     of_it[outcome] = of_it.get(outcome, 0) + count
-        self._seen.untried = sorted(set(TABLE) - set(self._seen.counts))
+        self._seen.untried = sorted(set(self._only or TABLE) - set(self._seen.counts))
 
     def _run(self) -> None:
         while not self._ended.wait(SAMPLE):
@@ -107,8 +112,8 @@ def kernel_for(who: str, place: Path, config: str) -> KernelProcess:
     environ = {"HOME": str(place)}
     if who == ROOTLESS and os.getuid() == 0:
         environ["PYTHONPATH"] = os.pathsep.join(PATHS)
-        return OrdinaryKernel(str(place), config, environ)
-    return KernelProcess(str(place), config, environ)
+        return OrdinaryKernel(str(place), config, environ, OWN_SESSION)
+    return KernelProcess(str(place), config, environ, OWN_SESSION)
 
 
 @contextlib.contextmanager
@@ -126,13 +131,13 @@ def echo(place: Path) -> Iterator[str]:
         yield path
 
 
-def soak(who: str, seconds: float, seed: int, place: Path) -> Seen:
+def soak(who: str, seconds: float, seed: int, only: list[str], place: Path) -> Seen:
     """All of it."""
     seen = Seen()
     adopt_orphans()
     asked = silent_resolver() if enclosed() else None
     with upstream() as port, echo(place) as echo_path:
-        facts: dict[str, Any] = {"names": asked is not None, "port": port}
+        facts: dict[str, Any] = {"names": asked is not None, "port": port, "only": only}
         facts["domains"] = ["*.silent.test", f"held.test:{port}"]
         config = '[egress.hosts]\n"held.test" = "127.0.0.1"\n[llm]\nprovider = "offline"\n'
         kernel = kernel_for(who, place, config)
@@ -141,7 +146,7 @@ def soak(who: str, seconds: float, seed: int, place: Path) -> Seen:
         try:
             with CloveClient(kernel.socket) as client:
                 operator = Operator(client, seen, random.Random(seed), scripts(place), facts)
-                run(operator, seen, kernel, seconds, echo_path)
+                run(operator, seen, kernel, seconds, echo_path, only)
         finally:
             stop(kernel, seen)
     if asked is not None:
@@ -153,7 +158,14 @@ def soak(who: str, seconds: float, seed: int, place: Path) -> Seen:
     return seen
 
 
-def run(operator: Operator, seen: Seen, kernel: KernelProcess, seconds: float, echo: str) -> None:
+def run(
+    operator: Operator,
+    seen: Seen,
+    kernel: KernelProcess,
+    seconds: float,
+    echo: str,
+    only: list[str],
+) -> None:
     """From the first agent to the last answer of the healthy ones."""
     lasts = str(seconds + SETTLE)
     powers = {"can_spawn": True, "can_think": True, "can_exec": True}
@@ -161,7 +173,7 @@ def run(operator: Operator, seen: Seen, kernel: KernelProcess, seconds: float, e
     pulse = operator.healthy("pulse", echo, lasts, sandboxed=False)
     time.sleep(SETTLE)
     end = time.monotonic() + seconds
-    with Watch(kernel.pid, Path(kernel.state_dir), seen):
+    with Watch(kernel.pid, Path(kernel.state_dir), seen, only):
         while time.monotonic() < end and kernel.process and kernel.process.poll() is None:
             operator.act()
         seen.pulse, seen.family = operator.printed(pulse), operator.printed(family)
@@ -208,6 +220,7 @@ def main() -> int:
     parser.add_argument(
         "--who", choices=[ROOT, ROOTLESS], default=ROOT if os.getuid() == 0 else ROOTLESS
     )
+    parser.add_argument("--only", nargs="*", default=[], choices=sorted(TABLE), metavar="ATTACK")
     options = parser.parse_args()
     seed = secrets.randbits(32) if options.seed == "random" else int(options.seed)
     if options.who == ROOTLESS and os.getuid() == 0 and not unprivileged_python():
@@ -218,7 +231,7 @@ def main() -> int:
     )
     print(f"soak: {options.seconds:g} s, seed {seed}, a kernel of {options.who}", flush=True)
     with place_for(options.who) as place:
-        seen = soak(options.who, options.seconds, seed, place)
+        seen = soak(options.who, options.seconds, seed, options.only, place)
     return show(seen)
 
 

@@ -1,0 +1,102 @@
+"""The time of the reactor's thread, divided between families.
+
+A loop over all connections that have something to say takes as long as all of them take
+together, and an agent may have many. So each family (see L{clove.kernel.turns}) is served at once
+only while it has time left; what it is served costs it that time, and it gets more as time goes
+by, all families together half of it. Whoever has none left waits, and is served once a turn of the
+loop, each family as long as every other. So what others ask holds a request up by no more than
+C{family_turn} for each family, and a family alone still gets all the time there is.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+__all__ = ["LoopTime", "Waiter"]
+
+_RECOUNT = 0.1  # seconds between two counts of the families that are served
+_FORGOTTEN = 1.0  # seconds after which a family that was not served has all its time again
+_TOGETHER = 0.5  # of the time that goes by, what is given to all families that are served
+
+
+class Waiter:
+    """What waits for its family's turn."""
+
+    def __init__(self, queue: LoopTime, family: int, call: Callable[[], object]) -> None:
+        self._queue = queue
+        self.family = family
+        self.call = call
+
+    def cancel(self) -> None:
+        """Wait no more."""
+        self._queue.remove(self)
+
+
+class LoopTime:
+    """@param family_turn: seconds that a family is served before the others are."""
+
+    def __init__(self, clock: IReactorTime, family_turn: float) -> None:
+        self._clock = clock
+        self._most = family_turn
+        self._left: dict[int, tuple[float, float]] = {}  # seconds, and as of when
+        self._rate = _TOGETHER
+        self._counted = 0.0
+        self._waiting: OrderedDict[int, OrderedDict[Waiter, None]] = OrderedDict()
+        self._call: IDelayedCall | None = None
+
+    def may(self, family: int, now: float) -> bool:
+        """Whether a family may be served at once: it has time left, and nothing of it waits."""
+        return family not in self._waiting and self._has_left(family, now)
+
+    def _has_left(self, family: int, now: float) -> bool:
+        entry = self._left.get(family)
+        return entry is None or entry[0] + (now - entry[1]) * self._rate > 0
+
+    def spend(self, family: int, seconds: float, now: float) -> None:
+        """A family was served for so long."""
+        left, since = self._left.get(family, (self._most, now))
+        self._left[family] = (min(self._most, left + (now - since) * self._rate) - seconds, now)
+        if now - self._counted > _RECOUNT:
+            self._counted = now
+            old = [each for each, (_, at) in self._left.items() if now - at > _FORGOTTEN]
+            for each in old:
+                del self._left[each]
+            self._rate = _TOGETHER / len(self._left)
+
+    def wait(self, family: int, call: Callable[[], object]) -> Waiter:
+        """Call something in one of the family's next turns."""
+        waiter = Waiter(self, family, call)
+        self._waiting.setdefault(family, OrderedDict())[waiter] = None
+        if self._call is None:
+            self._call = self._clock.callLater(0, self._turn)
+        return waiter
+
+    def remove(self, waiter: Waiter) -> None:
+        """Take out what waits; nothing happens if it does not."""
+        line = self._waiting.get(waiter.family)
+        if line is not None and waiter in line:
+            del line[waiter]
+            if not line:
+                del self._waiting[waiter.family]
+        if not self._waiting and self._call is not None:
+            self._call.cancel()
+            self._call = None
+
+    def _turn(self) -> None:
+        """Serve each family that waits for as long as every other."""
+        self._call = None
+        now = self._clock.seconds
+        for family in list(self._waiting):
+            self._left[family] = (self._most, now())
+            while (line := self._waiting.get(family)) and self._has_left(family, now()):
+                waiter, _ = line.popitem(last=False)
+                if not line:
+                    del self._waiting[family]
+                waiter.call()
+        if self._waiting and self._call is None:
+            self._call = self._clock.callLater(0, self._turn)

@@ -1,0 +1,114 @@
+"""The reactor's time is divided between families."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from twisted.internet.task import Clock
+
+from clove.kernel.loop_time import LoopTime
+
+TURN = 0.002
+
+
+class Loop:
+    """A clock that serving takes time of, and who was served."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.time = LoopTime(self.clock, TURN)
+        self.served: list[int] = []
+
+    def serve(self, family: int, seconds: float) -> None:
+        self.served.append(family)
+        self.clock.rightNow += seconds
+        self.time.spend(family, seconds, self.clock.seconds())
+
+    def wait(self, family: int, seconds: float) -> Callable[[], None]:
+        return self.time.wait(family, lambda: self.serve(family, seconds)).cancel
+
+    def turn(self) -> None:
+        """What a reactor does in one turn: calls made meanwhile wait for the next."""
+        due, self.clock.calls = self.clock.calls, []
+        for call in due:
+            call.func()
+
+    def may(self, family: int) -> bool:
+        return self.time.may(family, self.clock.seconds())
+
+
+@pytest.fixture
+def loop() -> Loop:
+    return Loop()
+
+
+def test_a_family_is_served_at_once_until_its_time_is_spent(loop: Loop) -> None:
+    assert loop.may(7)
+    loop.serve(7, TURN / 2)
+    assert loop.may(7)
+    loop.serve(7, TURN)
+    assert not loop.may(7)
+    assert loop.may(8)
+
+
+def test_time_comes_back_and_no_more_than_a_turn_of_it(loop: Loop) -> None:
+    loop.serve(7, 2 * TURN)
+    loop.clock.advance(2 * TURN)
+    assert not loop.may(7)  # it gets half of the time that goes by
+    loop.clock.advance(TURN)
+    assert loop.may(7)
+    loop.clock.advance(100)
+    loop.serve(7, 1.5 * TURN)
+    assert not loop.may(7)
+
+
+def test_all_families_together_get_half_of_the_time(loop: Loop) -> None:
+    for family in range(10):
+        loop.serve(family, TURN)
+    loop.clock.advance(0.11)
+    loop.serve(0, TURN)  # the families are counted again
+    loop.serve(0, 2 * TURN)
+    loop.clock.advance(4 * TURN)
+    assert not loop.may(0)
+
+
+def test_each_family_that_waits_is_served_as_long_as_every_other_in_a_turn(loop: Loop) -> None:
+    for _ in range(20):
+        loop.wait(7, TURN / 2)
+    for _ in range(20):
+        loop.wait(8, TURN / 2)
+    loop.wait(9, TURN / 2)
+    loop.turn()
+    assert [loop.served.count(family) for family in (7, 8, 9)] == [
+        3,
+        3,
+        1,
+    ]  # half comes back meanwhile
+    assert not loop.may(7)
+    loop.turn()
+    assert [loop.served.count(family) for family in (7, 8, 9)] == [7, 7, 1]
+
+
+def test_what_waits_is_served_in_its_order(loop: Loop) -> None:
+    done: list[int] = []
+    for number in range(5):
+        loop.time.wait(7, lambda number=number: done.append(number))  # type: ignore[misc]
+    loop.clock.advance(0)
+    assert done == [0, 1, 2, 3, 4]
+
+
+def test_what_is_cancelled_is_not_served_even_within_the_turn(loop: Loop) -> None:
+    cancels: list[Callable[[], None]] = []
+    loop.time.wait(7, lambda: cancels[0]())
+    cancels.append(loop.wait(7, 0))
+    loop.clock.advance(0)
+    assert loop.served == []
+    loop.wait(8, 0)()
+    assert loop.clock.getDelayedCalls() == []
+
+
+def test_families_that_are_gone_are_forgotten(loop: Loop) -> None:
+    for family in range(1000):
+        loop.serve(family, 0.01)
+    assert len(loop.time._left) < 150
