@@ -10,7 +10,9 @@ import socket
 import struct
 import sys
 import time
+from collections.abc import Callable
 
+Say = Callable[[str], object]
 MAIN, LATE = sys.argv[-2:]
 HEADER = struct.Struct("<IIBQ")
 CHAINS = (1, 64, 140)
@@ -39,7 +41,7 @@ def who() -> str:
         return asked(connection)
 
 
-def told(act):
+def told(act: Callable[[Say], object]) -> str:
     """What a process that this one starts says through a pipe; `act` is given a way to say it."""
     reader, writer = os.pipe()
     child = os.fork()
@@ -55,8 +57,8 @@ def told(act):
         return stream.read() or "nothing"
 
 
-def chain(length):
-    def act(say):
+def chain(length: int) -> Callable[[], str]:
+    def act(say: Say) -> None:
         for _ in range(length - 1):
             child = os.fork()
             if child:
@@ -67,10 +69,10 @@ def chain(length):
     return lambda: told(act)
 
 
-def orphan(length):
+def orphan(length: int) -> Callable[[], str]:
     """At the end of a chain that hangs from nobody of this session."""
 
-    def act(say):
+    def act(say: Say) -> None:
         if os.fork():
             return
         os.setsid()
@@ -84,8 +86,8 @@ def orphan(length):
     return lambda: told(act)
 
 
-def namespaces(flags):
-    def act(say):
+def namespaces(flags: int) -> Callable[[], str]:
+    def act(say: Say) -> None:
         if ctypes.CDLL(None, use_errno=True).unshare(flags):
             say("refused")
             return
@@ -98,7 +100,7 @@ def namespaces(flags):
     return lambda: told(act)
 
 
-def connector_gone():
+def connector_gone() -> str:
     """A child connects and has ended when the connection is used."""
     connection = socket.socket(socket.AF_UNIX)
     child = os.fork()
@@ -111,7 +113,7 @@ def connector_gone():
     return asked(connection)
 
 
-def survivor():
+def survivor() -> None:
     """Lives on when the agent is over: nobody above it is left but the kernel."""
     middle = os.fork()
     if middle:
