@@ -16,6 +16,9 @@ from clove.errors import CloveError, InvalidRequest, NotFound, PermissionDenied
 from clove.kernel.agents.finding import Sender, find_interpreter
 from clove.kernel.agents.interpreter import Interpreter, home_of, own_interpreter
 from clove.kernel.agents.pinned import Pinned
+from clove.kernel.agents.settings import AgentLimits
+from clove.kernel.agents.showing import Showing
+from clove.kernel.agents.workspace import StateDir
 from clove.sandbox import mounts
 from clove.sandbox.faults import fault
 from clove.sandbox.interface import Command, IFile, IRunning, IView, Output
@@ -273,3 +276,23 @@ def test_a_path_inside_is_told_by_the_last_mount_on_its_way(path: str, place: An
 def test_home_is_read_as_python_does() -> None:
     assert home_of(b"a = b\nHOME =  /x/bin \nhome = /y") == "/x/bin"
     assert home_of(b"\xff\xfe") is None
+
+
+def test_what_runs_on_the_host_needs_no_usual_place(view: View, home: Path) -> None:
+    odd = home / "odd" / "place"
+    odd.mkdir(parents=True)
+    (odd / "wrapper").write_text("#!/bin/sh\n")
+    results: list[Any] = []
+    finding = find_interpreter(
+        view, Sender(), Threads(), "/workspace/odd/place/wrapper", mounted=False
+    )
+    Deferred.fromCoroutine(finding).addBoth(results.append)
+    assert (results[0].program, results[0].parts) == ("/workspace/odd/place/wrapper", ())
+
+
+def test_a_state_directory_that_every_agent_would_see_is_refused(tmp_path: Path) -> None:
+    own = Interpreter("/x/bin/python", "/x/bin/python", (Bind(f"{tmp_path}/lib", "/x/lib"),))
+    Showing(StateDir(f"{tmp_path}/library"), AgentLimits(), "/clove", own, ())
+    for name in ("lib", "lib/state"):
+        with pytest.raises(InvalidRequest, match="which every agent sees"):
+            Showing(StateDir(f"{tmp_path}/{name}"), AgentLimits(), "/clove", own, ())
