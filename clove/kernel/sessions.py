@@ -39,12 +39,16 @@ RESUME_SECONDS = 60
 """How long the belongings of a lost connection are kept for its resume token."""
 
 
-def _working_directory(pid: int) -> str | None:
-    """A process's working directory, to resolve the relative paths it sends."""
+def _working_directory(peer: Peer) -> str | None:
+    """A process's working directory, to resolve the relative paths it sends.
+
+    @return: None if it is gone: then the pid may be another's by now, and so the directory.
+    """
     try:
-        return os.readlink(f"/proc/{pid}/cwd")
+        found = os.readlink(f"/proc/{peer.pid}/cwd")
     except OSError:
         return None
+    return found if peer.is_there() else None
 
 
 class Sessions:
@@ -170,7 +174,7 @@ class Sessions:
             for_level(Level.UNRESTRICTED if operator else self._grants[peer.uid]),
             family=family,
             view=self._host if operator else None,
-            cwd=_working_directory(peer.pid),
+            cwd=_working_directory(peer),
         )
         self._registry.add(principal)
         self._opened(principal)
