@@ -158,6 +158,7 @@ class Parts:
             agents.records,
             self._launcher.host_commands,
             other_namespaces=config.access.other_namespaces,
+            most=limits.connection.max_ancestors,
         )
         self.kernel = Kernel(
             clock=reactor,

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["AgentFinder"]
 
-MOST = 128
-"""Ancestors of a process that are looked at; who has more is refused."""
 _IN = (
     "connect from within the kernel's own user and pid namespaces (docker exec, nsenter), or set "
     "access.other_namespaces in the configuration"
@@ -45,6 +43,7 @@ class AgentFinder:
     @param parent_of: a process's parent, 0 for none, None if it is gone.
     @param is_among_us: whether a process is in the kernel's own namespaces.
     @param other_namespaces: let in who is in other ones, all the same (configuration).
+    @param most: ancestors of a process that are looked at.
     @param kernel: the kernel's own pid.
     """
 
@@ -56,6 +55,7 @@ class AgentFinder:
         parent_of: Callable[[int], int | None] = parent_of,
         is_among_us: Callable[[int], bool] = is_among_us,
         other_namespaces: bool = False,
+        most: int = 128,
         kernel: int = 0,
     ) -> None:
         self._records = records
@@ -63,6 +63,7 @@ class AgentFinder:
         self._parent_of = parent_of
         self._is_among_us = is_among_us
         self._other_namespaces = other_namespaces
+        self._most = most
         self._kernel = kernel or os.getpid()
 
     def of_process(self, peer: Peer) -> Principal | None:
@@ -95,10 +96,11 @@ class AgentFinder:
         """
         chain = [pid]
         while chain[-1] not in (1, self._kernel):
-            if len(chain) > MOST:
+            if len(chain) > self._most:
                 raise _stranger(
-                    f"the process that connected has more than {MOST} ancestors",
-                    "connect from a process that fewer others have started",
+                    f"the process that connected has more than {self._most} ancestors",
+                    "connect from a process that fewer others have started, or raise "
+                    "limits.connection.max_ancestors",
                 )
             parent = self._parent_of(chain[-1])
             if parent is None:

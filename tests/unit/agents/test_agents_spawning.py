@@ -259,3 +259,18 @@ async def test_restarts_wait_for_the_same_turns_as_spawns() -> None:
     await running(scene, "b", parent(600))
     scene.launching[0].callback(Box())
     assert len(scene.launching) == 4  # two of the first family, the other's, and the next
+
+
+def test_agents_spawn_each_other_only_so_deep() -> None:
+    scene = Scene(max_depth=3)
+
+    def child_of(parent: Principal) -> Principal:
+        scene.spawn(f"a{parent.agent_id}", parent).addErrback(lambda _: None)
+        return max(scene.registry, key=lambda one: one.agent_id)
+
+    deepest = child_of(child_of(child_of(OPERATOR)))
+    assert deepest.ancestors == (2, 1, OPERATOR.agent_id)
+    refused = failure_of(scene.spawn("too-deep", deepest))
+    assert isinstance(refused, LimitExceeded)
+    assert "3 deep" in refused.message
+    assert len(scene.opened) == 3

@@ -9,11 +9,13 @@ from typing import Any, cast
 import pytest
 
 from clove.errors import PermissionDenied, Unavailable
-from clove.kernel.agents.ancestry import MOST, AgentFinder
+from clove.kernel.agents.ancestry import AgentFinder
+from clove.kernel.connection_limits import ConnectionLimits
 from clove.kernel.peers import Peer
 from clove.kernel.principal import Kind, Principal
 from clove.policy import Level, for_level
 
+MOST = ConnectionLimits().max_ancestors
 KERNEL = 1000
 HELPER, MAIN, INIT, INSIDE = 1001, 1002, 1003, 1004
 NURSERY, COMMAND = 1010, 1020

@@ -23,6 +23,21 @@ def test_fifty_at_once_against_a_quota_of_five_calls_let_five_through() -> None:
     assert all(isinstance(error(one), QuotaExceeded) for one in asked[5:])
 
 
+def test_fifty_agents_of_one_family_at_once_let_five_through() -> None:
+    """The quota is the parent's, who has ended by then."""
+    house = House(limits={"max_concurrent": 64, "max_concurrent_per_agent": 64})
+    house.llm.open(1)
+    for agent in range(2, 52):
+        house.llm.open(agent, agent - 1 if agent % 10 else 1)
+    house.llm.close(1, quota(calls=5))
+    asked = [house.think(agent, family=1) for agent in range(2, 52)]
+    assert len(house.service.asked) == 5
+    for number in house.numbers():
+        house.service.done(number)
+    assert len(house.service.asked) == 5
+    assert all(isinstance(error(one), QuotaExceeded) for one in asked[5:])
+
+
 def test_failed_call_gives_its_place_in_the_quota_to_the_next() -> None:
     house = House()
     asked = [house.think(permissions=quota(calls=1)) for _ in range(3)]
