@@ -45,6 +45,11 @@ class ConnectionLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     max_connections_per_agent: int = 64
     """Connections of one spawned agent, or of one guest's user id; one more gets an
     error and a close."""
+    connects: float = 200.0
+    """Connections a second that one family of agents, or one guest's user, may open; more of
+    agents wait in the backlog of their sockets, a guest's get an error and a close."""
+    connects_at_once: int = 256
+    """Connections that it may open at once before that holds."""
     warnings: int = 16
     """Lines in the kernel's log about requests of one agent that were not wholly understood
     (version 1); further ones are told in the replies alone."""

@@ -26,6 +26,7 @@ from twisted.internet.protocol import Factory
 from clove.errors import InvalidRequest, Unavailable
 from clove.kernel.agents.workspace import SOCKET_PATH_LIMIT
 from clove.kernel.connection import KernelConnection
+from clove.kernel.rate_limiter import RateLimiter
 from clove.kernel.unix_port import Port
 from clove.sandbox.disposal import Disposal
 
@@ -211,6 +212,8 @@ async def listen(
     disposal: Disposal | None = None,
     owner: Hashable = "",
     most: int = MOST_CLOSES,
+    family: int | None = None,
+    rate: RateLimiter | None = None,
 ) -> IListeningPort:
     """Listen on a Unix socket that refuses descriptors.
 
@@ -221,6 +224,7 @@ async def listen(
     @param disposal: closes what a peer may make slow to close.
     @param owner: whose closes wait for each other; empty: the peer's user's.
     @param most: such closes at once; while there are as many, nobody is accepted.
+    @param family: whose connections C{rate} counts; None: nobody's.
     @raise Unavailable: the operating system refuses.
     """
     port = Port(
@@ -232,6 +236,8 @@ async def listen(
         disposal=disposal or Disposal(reactor),
         owner=owner,
         most=most,
+        family=family,
+        rate=rate,
     )
     with _umask(0o777 & ~mode) if exposed else contextlib.nullcontext():
         try:

@@ -19,6 +19,7 @@ from clove.kernel.buffers import shared_buffers
 from clove.kernel.loop_time import LoopTime
 from clove.kernel.peers import Peer, peer_of
 from clove.kernel.principal import Kind, Principal
+from clove.kernel.rate_limiter import RateLimiter
 from clove.kernel.shares import OPERATORS, Shares
 from clove.policy import Level, for_level
 
@@ -55,6 +56,7 @@ class Sessions:
     """Binds connections to principals.
 
     @ivar clock: the kernel's.
+    @ivar rate: how often those that are no operators connect, by family.
     @ivar connections: the open ones, with the user id at the other end.
     @ivar buffers: bytes that wait on connections, of each family.
     @ivar time: of the reactor's thread, of each family.
@@ -89,6 +91,7 @@ class Sessions:
         self._tokens: dict[str, tuple[Principal, int]] = {}  # with the user id
         self._leaving: dict[int, IDelayedCall] = {}
         self.connections: dict[KernelConnection, int] = {}
+        self.rate = RateLimiter(limits.connects, limits.connects_at_once)
         self.buffers = shared_buffers(limits, shares)
         self.time = LoopTime(clock, limits.family_turn)
         most, field = limits.max_connections, "limits.connection.max_connections"
@@ -119,11 +122,24 @@ class Sessions:
 
     def _on_main_socket(self, peer: Peer) -> Principal:
         """Whoever is not positively known is a stranger."""
+        if peer.uid not in (0, os.geteuid()):  # before it costs more
+            self._check_rate(-peer.uid)
         agent = self._agent_of(peer)
         if agent is None:
             return self._outsider(peer)
+        self._check_rate(agent.family)
         self._check_room(agent.connections, agent.family)
         return agent
+
+    def _check_rate(self, family: int) -> None:
+        """@raise LimitExceeded: it connects too often."""
+        now = self.clock.seconds()
+        if self.rate.wait(family, now) > 0:
+            raise LimitExceeded(
+                "you connect too often",
+                hint="keep connections, and use them again; limits.connection.connects",
+            )
+        self.rate.take(family, now)
 
     def siblings(self, connection: KernelConnection) -> list[KernelConnection]:
         """The connections of the same agent, this one included."""

@@ -24,6 +24,7 @@ from typing import Any, Final
 from twisted.internet import unix
 from twisted.internet.defer import Deferred
 
+from clove.kernel.rate_limiter import RateLimiter
 from clove.protocol import DescriptorsSent
 from clove.sandbox.disposal import Disposal
 
@@ -96,6 +97,9 @@ class Port(unix.Port):
     @ivar owner: whose closes wait for each other; empty: the peer's user's.
     @ivar refuses: the operating system refuses descriptors.
     @param most: closes of the owner under way, at which it accepts nobody more.
+    @param family: whose connections count; None: nobody's are counted here.
+    @param rate: how often those of a family connect; who comes too often waits in the
+        backlog, before it costs anything.
     """
 
     transport = Server
@@ -111,12 +115,18 @@ class Port(unix.Port):
         disposal: Disposal,
         owner: Hashable,
         most: int,
+        family: int | None = None,
+        rate: RateLimiter | None = None,
     ) -> None:
         super().__init__(os.fsencode(path), factory, backlog, mode, reactor)
         self.refuses = False
         self.owner = owner
         self._disposal = disposal
         self._most = most
+        self._family = family
+        self._rate = rate if family is not None else None
+        self._clock = reactor
+        self._pause: Any = None
 
     def createInternetSocket(self) -> socket.socket:
         """The socket, which refuses descriptors before anybody can connect."""
@@ -125,12 +135,39 @@ class Port(unix.Port):
         return end
 
     def doRead(self) -> None:
-        """Accept, unless too much of the owner's is still being closed."""
+        """Accept some, unless too much of the owner's is still being closed, or it comes too often."""
         if self.owner and self._disposal.pending(self.owner) >= self._most:
             self.stopReading()  # type: ignore[no-untyped-call]
-        else:
-            self.numberAccepts = ACCEPTS  # Twisted would take a hundred, and then more
-            super().doRead()  # type: ignore[no-untyped-call]
+            return
+        before, rate, now = self.sessionno, self._rate, self._clock.seconds()
+        room = ACCEPTS if rate is None else min(ACCEPTS, rate.room(self._family, now))
+        if rate is not None and room < 1:
+            self._wait(rate.wait(self._family, now))
+            return
+        self.numberAccepts = room  # Twisted would take a hundred, and then more
+        super().doRead()  # type: ignore[no-untyped-call]
+        if rate is not None and self.sessionno > before:
+            rate.take(self._family, now, self.sessionno - before)
+
+    def _wait(self, seconds: float) -> None:
+        """Leave connections in the backlog for a while: the family has had its number."""
+        self.stopReading()  # type: ignore[no-untyped-call]
+        if self._pause is None:
+            self._pause = self._clock.callLater(seconds, self._go_on)
+
+    def _go_on(self) -> None:
+        self._pause = None
+        if self.connected and not self.disconnecting:
+            self.startReading()  # type: ignore[no-untyped-call]
+
+    def loseConnection(self, *reason: Any) -> Any:
+        """Accept nobody more."""
+        if self._pause is not None:
+            self._pause.cancel()
+            self._pause = None
+        return super().loseConnection(*reason)  # type: ignore[no-untyped-call]
+
+    stopListening = loseConnection
 
     def dispose(
         self, owner: Hashable, end: socket.socket, done: Callable[[], None] | None = None

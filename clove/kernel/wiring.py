@@ -303,6 +303,8 @@ class Parts:
             disposal=self.disposal,
             owner=principal.agent_id,
             most=self._per_connection.max_connections_per_agent,
+            family=principal.family,
+            rate=self.sessions.rate,
         )
 
         def close() -> Deferred[Any]:
