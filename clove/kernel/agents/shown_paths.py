@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from clove.errors import IsolationUnavailable
-from clove.kernel.agents.interpreter import in_system
+from clove.kernel.agents.exposure import beneath
+from clove.kernel.agents.interpreter import in_system, own_interpreter
 from clove.sandbox.spec import Bind, SandboxSpec
 
 __all__ = ["ShownPaths", "above"]
@@ -19,7 +20,8 @@ __all__ = ["ShownPaths", "above"]
 ALTERNATIVES: Final = "/etc/alternatives"
 """Debian's links in between (update-alternatives(1))."""
 MOST_ENTRIES: Final = 4096
-"""Names in such a directory that is not the system's: agents may fill it."""
+"""Names in a directory that is neither the system's nor of the kernel's interpreter: agents may
+fill it."""
 MOST_LINKS: Final = 40
 """Links that Linux follows in one path (path_resolution(7))."""
 
@@ -87,7 +89,8 @@ class ShownPaths:
 
         @raise IsolationUnavailable: an agent may have filled it.
         """
-        if in_system(directory):
+        own = [bind.source for bind in own_interpreter().binds]
+        if in_system(directory) or beneath(directory, own):
             stamp = (_changed(directory), _changed(ALTERNATIVES))
             yield from _system_links(directory, stamp)
             return
