@@ -56,6 +56,6 @@ class ConnectionLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     operator_connections: int = 64
     """Connections of `max_connections` that only operators can have; a quarter of
     them at most."""
-    max_ancestors: int = 128
+    max_ancestors: int = 64
     """Ancestors of a process that connects to the main socket which the kernel looks at, with
-    at most six short reads of /proc each, to know whose it is; who has more is refused."""
+    at most four short reads of /proc each, to know whose it is; who has more is refused."""

@@ -90,10 +90,15 @@ def _pidfd_of(handle: socket.socket) -> int:
 def parent_of(pid: int) -> int | None:
     """The pid of a process's parent, 0 if that is in no pid namespace below ours; None: gone."""
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            return int(file.read().rpartition(b")")[2].split()[1])
+        stat = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        return int(os.read(stat, 1024).rpartition(b")")[2].split(None, 2)[1])
     except (OSError, IndexError, ValueError):
         return None
+    finally:
+        os.close(stat)
 
 
 def is_among_us(pid: int) -> bool:

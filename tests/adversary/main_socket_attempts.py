@@ -15,7 +15,7 @@ from collections.abc import Callable
 Say = Callable[[str], object]
 MAIN, LATE = sys.argv[-2:]
 HEADER = struct.Struct("<IIBQ")
-CHAINS = (1, 64, 140)
+CHAINS = (1, 30, 64, 140)
 NEW_PIDS, NEW_USER = 0x20000000, 0x10000000
 
 
@@ -143,7 +143,7 @@ def survivor() -> None:
 ways = {
     "plain": who,
     **{f"chain of {length}": chain(length) for length in CHAINS},
-    **{f"orphan {length} deep": orphan(length) for length in (64, 140)},
+    **{f"orphan {length} deep": orphan(length) for length in (30, 64, 140)},
     "user namespace": namespaces(NEW_USER),
     "pid namespace": namespaces(NEW_USER | NEW_PIDS),
     "connector gone": connector_gone,

@@ -25,7 +25,7 @@ def test_no_process_of_an_unsandboxed_agent_is_the_operator(arena: Arena) -> Non
     lines = arena.client.logs(reply["id"])["lines"]
     found = json.loads(next(line["text"] for line in lines if line["text"].startswith("{")))
     itself = f"{reply['id']} standard"
-    assert found["plain"] == found["chain of 64"] == found["orphan 64 deep"] == itself
+    assert found["plain"] == found["chain of 30"] == found["orphan 30 deep"] == itself
     assert found["chain of 140"] == found["orphan 140 deep"] == "permission_denied"
     assert set(found.values()) <= {itself, "refused", *REFUSED}, found
     survivor = Path(f"/proc/{late.with_name('late.pid').read_text()}")

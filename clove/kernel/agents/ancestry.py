@@ -31,7 +31,7 @@ _IN = (
     "connect from within the kernel's own user and pid namespaces (docker exec, nsenter), or set "
     "access.other_namespaces in the configuration"
 )
-ATTEMPTS = 3
+ATTEMPTS = 2
 """Walks for one connection: processes end meanwhile."""
 
 
@@ -55,7 +55,7 @@ class AgentFinder:
         parent_of: Callable[[int], int | None] = parent_of,
         is_among_us: Callable[[int], bool] = is_among_us,
         other_namespaces: bool = False,
-        most: int = 128,
+        most: int = 64,
         kernel: int = 0,
     ) -> None:
         self._records = records
