@@ -83,6 +83,10 @@ def narrow(parent: Permissions, requested: Permissions, work: Work | None = None
     fields.update(_quotas(parent, requested))
     level = min(parent.level, requested.level, key=lambda one: one.rank)
     narrowed = msgspec.structs.replace(requested, level=level, **fields)
+    for field in (*ALLOWED, *BLOCKED):
+        rules = getattr(narrowed, field)
+        if rules not in (getattr(parent, field), getattr(requested, field)):
+            work.compile(rules)
     check_lists(narrowed)
     return narrowed
 
@@ -119,6 +123,8 @@ def held(parent: Permissions, child: Permissions, work: Work) -> Permissions:
     What cannot be compared or joined is shut, so that no descendant can keep what an
     ancestor loses by having rules that are hard to compare.
     """
+    if work.is_over and child != parent:
+        return shut(parent, child)
     try:
         return narrow(parent, child, work) if excesses(parent, child, work) else child
     except LimitExceeded:

@@ -95,6 +95,8 @@ def within(
     if not others or not rest:
         return patterns
     work = work or Work("path patterns held against others")
+    work.compile(rest)
+    work.compile(others)
     inside = allowed_set(rest).within(allowed_set(others), work)
     kept = granted.union(pattern for pattern, is_in in zip(rest, inside, strict=True) if is_in)
     return tuple(pattern for pattern in patterns if pattern in kept)

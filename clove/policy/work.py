@@ -24,12 +24,13 @@ class Work:
     @ivar spent: steps made.
     """
 
-    __slots__ = ("_most", "_what", "spent")
+    __slots__ = ("_compiled", "_most", "_what", "spent")
 
     def __init__(self, what: str, most: int = MAX_STEPS) -> None:
         self._what = what
         self._most = most
         self.spent = 0
+        self._compiled: set[tuple[str, ...]] = set()
 
     def spend(self, steps: int) -> None:
         """Count steps before they are made.
@@ -41,3 +42,17 @@ class Work:
             raise LimitExceeded(
                 f"{self._what}: too complex to judge", hint="use fewer rules and fewer wildcards"
             )
+
+    @property
+    def is_over(self) -> bool:
+        """There were too many steps already."""
+        return self.spent > self._most
+
+    def compile(self, rules: tuple[str, ...]) -> None:
+        """Count what it takes to compile a list of rules, once for equal ones.
+
+        @raise LimitExceeded: that is too much.
+        """
+        if rules not in self._compiled:
+            self._compiled.add(rules)
+            self.spend(1 + sum(map(len, rules)) // 16)

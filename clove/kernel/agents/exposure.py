@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 from clove.errors import InvalidRequest, LimitExceeded
 from clove.kernel.agents.descent import prefix_of
 from clove.kernel.agents.guard import Guard, printable
-from clove.policy import EVERY_PROGRAM, Permissions, Programs, programs_of
+from clove.policy import EVERY_PROGRAM, Permissions, Programs, Work, programs_of
 from clove.policy.paths import within
 from clove.sandbox.spec import Bind, SandboxSpec
 
@@ -81,21 +81,30 @@ def grants_of(named: Iterable[str], wanted: Permissions, earlier: Grants = NOTHI
     )
 
 
-def wish(permissions: Permissions, grants: Grants) -> Wish:
-    """What of the grants the permissions still allow, without what is the sandbox's own."""
+def wish(permissions: Permissions, grants: Grants, work: Work | None = None) -> Wish:
+    """What of the grants the permissions still allow, without what is the sandbox's own.
+
+    @param work: what bounds this, if more than this belongs to it; what is beyond is not granted.
+    """
     programs = programs_of(permissions)
-    read = _granted(permissions.allowed_read_paths, grants.read) if permissions.can_read else ()
-    write = _granted(permissions.allowed_write_paths, grants.write) if permissions.can_write else ()
+    read: tuple[str, ...] = ()
+    write: tuple[str, ...] = ()
+    if permissions.can_read:
+        read = _granted(permissions.allowed_read_paths, grants.read, work)
+    if permissions.can_write:
+        write = _granted(permissions.allowed_write_paths, grants.write, work)
     if not (read or write):
         return Wish(programs=programs)
     return Wish(read, write, permissions.blocked_paths, programs)
 
 
-def _granted(allowed: tuple[str, ...], granted: tuple[str, ...]) -> tuple[str, ...]:
+def _granted(
+    allowed: tuple[str, ...], granted: tuple[str, ...], work: Work | None
+) -> tuple[str, ...]:
     if not granted:
         return ()
     try:
-        inside = within(allowed, granted)
+        inside = within(allowed, granted, work)
     except LimitExceeded:
         return ()  # more than can be compared is not granted
     return tuple(pattern for pattern in inside if not _is_own(prefix_of(pattern)))

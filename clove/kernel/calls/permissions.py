@@ -86,15 +86,17 @@ def set_perms(ctx: Context, request: SetPermsRequest) -> SetPermsReply:
     return SetPermsReply(
         agent_id=principal.agent_id,
         permissions=wanted.to_wire(),
-        restart_needed=any(_is_shown_otherwise(changed) for changed in changes),
+        restart_needed=any(_is_shown_otherwise(changed, work) for changed in changes),
     )
 
 
-def _is_shown_otherwise(principal: Principal) -> bool:
-    """Would a restart of its sandbox mount other paths of the host?"""
+def _is_shown_otherwise(principal: Principal, work: Work | None = None) -> bool:
+    """Would a restart of its sandbox mount other paths of the host? Perhaps, where to find out
+    would be too much work.
+    """
     if principal.shown is None:
         return False
-    return wish(principal.permissions, principal.grants or NOTHING) != principal.shown
+    return wish(principal.permissions, principal.grants or NOTHING, work) != principal.shown
 
 
 async def why(ctx: Context, request: WhyRequest) -> WhyReply:

@@ -197,6 +197,23 @@ def test_no_descendant_keeps_what_its_ancestor_loses_by_rules_that_are_hard_to_c
     assert held(parent, parent, work) is parent
 
 
+def test_many_descendants_whose_rules_differ_take_no_more_work_than_one_check() -> None:
+    """Those that come last are shut; equal ones are compiled once and cost next to nothing."""
+    parent = parse("standard", {"blocked_paths": ["/never"]})
+    work = Work("this")
+    alike = [held(parent, parse("standard"), work) for _ in range(500)]
+    assert all(found.can_read for found in alike)
+    assert work.spent < MAX_STEPS // 10
+    children = [
+        parse("standard", {"blocked_paths": [f"/{number}/{one}" for one in range(90)]})
+        for number in range(1000)
+    ]
+    found = [held(parent, child, work) for child in children]
+    assert all(excesses(parent, one) == [] for one in found)
+    assert found[0].can_read
+    assert not found[-1].can_read
+
+
 def test_lists_that_cannot_be_joined_are_shut_too() -> None:
     blocked = tuple(f"/x/{number}" for number in range(128))
     parent = lists(blocked_paths=("/y", *blocked[1:]))
