@@ -54,13 +54,15 @@ class LoopTime:
         return family not in self._waiting and self._has_left(family, now)
 
     def _has_left(self, family: int, now: float) -> bool:
-        entry = self._left.get(family)
-        return entry is None or entry[0] + (now - entry[1]) * self._rate > 0
+        return self._now_left(family, now) > 0
+
+    def _now_left(self, family: int, now: float) -> float:
+        left, since = self._left.get(family, (self._most, now))
+        return left + (now - since) * self._rate
 
     def spend(self, family: int, seconds: float, now: float) -> None:
         """A family was served for so long."""
-        left, since = self._left.get(family, (self._most, now))
-        self._left[family] = (min(self._most, left + (now - since) * self._rate) - seconds, now)
+        self._left[family] = (min(self._most, self._now_left(family, now)) - seconds, now)
         if now - self._counted > _RECOUNT:
             self._counted = now
             old = [each for each, (_, at) in self._left.items() if now - at > _FORGOTTEN]
@@ -92,7 +94,12 @@ class LoopTime:
         self._call = None
         now = self._clock.seconds
         for family in list(self._waiting):
-            self._left[family] = (self._most, now())
+            begun = now()
+            # One that took longer in its last turn, as a single request may, waits for some more.
+            self._left[family] = (
+                min(self._most, self._now_left(family, begun) + self._most),
+                begun,
+            )
             while (line := self._waiting.get(family)) and self._has_left(family, now()):
                 waiter, _ = line.popitem(last=False)
                 if not line:

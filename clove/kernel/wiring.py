@@ -26,7 +26,7 @@ from clove.kernel.connection import KernelConnection
 from clove.kernel.context import Kernel
 from clove.kernel.descriptors import WANTED, agents_within, let_cores_be_off
 from clove.kernel.dispatch import Dispatcher
-from clove.kernel.egress import Egress, KnownHosts
+from clove.kernel.egress import Egress, KnownHosts, host_resolver
 from clove.kernel.events import EventBus
 from clove.kernel.files import Commands
 from clove.kernel.gateway import Gateways
@@ -118,7 +118,10 @@ class Parts:
         audit = AuditLog(wall, limits.audit, self._security_file)
         events = EventBus(reactor, limits.events, limits.shares, wall)
         self._reports = Reports(events, audit)
-        self._resolver = KnownHosts(config.egress.hosts, reactor.nameResolver)
+        # Each name that is looked up has a thread, and waits for no other.
+        names = limits.http.max_lookups + limits.gateway.all_lookups
+        resolver, self._names = host_resolver(reactor, names)
+        self._resolver = KnownHosts(config.egress.hosts, resolver)
         self._gateways = Gateways(
             reactor,
             limits.gateway,
@@ -242,10 +245,7 @@ class Parts:
     def start(self) -> None:
         """Begin to work, in a reactor that runs."""
         self.threads.start()
-        # The resolver's: each name that is looked up has a thread, and waits for no other.
-        limits = self._config.limits
-        names = limits.http.max_lookups + limits.gateway.all_lookups
-        self._reactor.suggestThreadPoolSize(names)
+        self._names.start()
         self.disposal.start()
         self._logs.start()
         self._nursery.start()
@@ -263,6 +263,7 @@ class Parts:
         self.kernel.state.stop()
         await self._llm.stop()
         await self._nursery.stop()
+        self._names.stop()
         self.disposal.stop()
 
     def clear(self) -> None:
@@ -325,7 +326,7 @@ class Parts:
     # what the parts tell each other
 
     def _opened(self, principal: Principal) -> None:
-        self.kernel.mail.open(principal.agent_id)
+        self.kernel.mail.open(principal.agent_id, principal.family)
         parent = self._registry.get(principal.parent_id)
         bounding = 0 if parent is None or parent.is_operator else parent.agent_id
         self.kernel.llm.open(principal.agent_id, bounding)

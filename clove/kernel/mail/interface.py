@@ -22,8 +22,11 @@ class IMailboxes(Interface):
         "None or callable(to, sender, sender_name, message_id), called for each delivery."
     )
 
-    def open(agent_id: int) -> None:
-        """Make an empty mailbox. Harmless if there is one."""
+    def open(agent_id: int, family: int | None = None) -> None:
+        """Make an empty mailbox. Harmless if there is one.
+
+        @param family: its owner's; None: one of its own.
+        """
 
     def close(agent_id: int) -> None:
         """Throw a mailbox and what is in it away; who waits on it gets Cancelled."""

@@ -16,6 +16,11 @@ class MailLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Messages in one mailbox, leased ones included; one more is refused."""
     max_bytes: int = 4 << 20
     """Bytes of messages in one mailbox; a message that does not fit is refused."""
+    family_part: float = 0.5
+    """Part of a mailbox, of its messages and of their bytes, that one family may have which is
+    neither the receiver's nor operators; past it the sender is refused."""
+    foreign_part: float = 0.75
+    """Part of a mailbox that all such families may have together."""
     max_message_bytes: int = 1 << 20
     """Bytes of one message; a larger one is refused."""
     max_sender_bytes: int = 32 << 20

@@ -8,6 +8,8 @@ from math import inf
 
 from msgspec import Raw, Struct
 
+from clove.kernel.shares import OPERATORS
+
 __all__ = ["Letter", "Mailbox"]
 
 
@@ -33,13 +35,32 @@ class Mailbox:
     """Letters in the order of their ids, and the leased ones apart.
 
     @ivar size: bytes of all letters in it, leased ones included.
+    @ivar foreign_count, foreign_size: letters, and their bytes, of families that are neither the
+        owner's nor operators.
     @ivar lease_ends: when the earliest lease ends, or infinity.
     """
 
-    __slots__ = ("_leased", "_on_gone", "_queue", "_soonest", "lease_ends", "size")
+    __slots__ = (
+        "_foreign",
+        "_leased",
+        "_on_gone",
+        "_queue",
+        "_soonest",
+        "family",
+        "foreign_count",
+        "foreign_size",
+        "lease_ends",
+        "size",
+    )
 
-    def __init__(self, on_gone: Callable[[Letter], None]) -> None:
-        """@param on_gone: told of each letter that leaves for good."""
+    def __init__(self, on_gone: Callable[[Letter], None], family: int = OPERATORS) -> None:
+        """
+        @param on_gone: told of each letter that leaves for good.
+        @param family: the owner's.
+        """
+        self.family = family
+        self._foreign: dict[int, tuple[int, int]] = {}
+        self.foreign_count = self.foreign_size = 0
         self._queue: deque[Letter] = deque()
         self._leased: dict[int, tuple[float, Letter]] = {}
         self._on_gone = on_gone
@@ -54,6 +75,8 @@ class Mailbox:
         """Add a letter with an id above all others."""
         self._queue.append(letter)
         self.size += letter.size
+        if self.is_foreign(letter.family):
+            self._count(letter, 1)
         if letter.expires < self._soonest:
             self._soonest = letter.expires
 
@@ -122,8 +145,25 @@ class Mailbox:
         self._leased.clear()
         self.lease_ends = self._soonest = inf
 
+    def is_foreign(self, family: int) -> bool:
+        """Whether a family has only a part of the room here."""
+        return family != OPERATORS and family != self.family
+
+    def of(self, family: int) -> tuple[int, int]:
+        """Letters, and their bytes, of a foreign family."""
+        return self._foreign.get(family, (0, 0))
+
+    def _count(self, letter: Letter, one: int) -> None:
+        self.foreign_count += one
+        self.foreign_size += one * letter.size
+        count, size = self._foreign.pop(letter.family, (0, 0))
+        if count + one:
+            self._foreign[letter.family] = count + one, size + one * letter.size
+
     def _drop(self, letter: Letter) -> None:
         self.size -= letter.size
+        if self.is_foreign(letter.family):
+            self._count(letter, -1)
         self._on_gone(letter)
 
 

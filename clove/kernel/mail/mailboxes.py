@@ -69,11 +69,12 @@ class Mailboxes:
         """Bytes of messages in all mailboxes, with L{OVERHEAD} for each."""
         return self._shares.used
 
-    def open(self, agent_id: int) -> None:
+    def open(self, agent_id: int, family: int | None = None) -> None:
         """See L{IMailboxes.open}."""
         if agent_id not in self._boxes:
             line = WaitingLine(self._clock, self._limits.max_waiters)
-            self._boxes[agent_id] = _Box(Mailbox(self._gone), line)
+            family = agent_id if family is None else family
+            self._boxes[agent_id] = _Box(Mailbox(self._gone, family), line)
 
     def close(self, agent_id: int) -> None:
         """See L{IMailboxes.close}."""
@@ -182,12 +183,38 @@ class Mailboxes:
                     f" ({len(mailbox)} messages, {mailbox.size} bytes)",
                     hint="send again when the receiver has called RECV (and ACK)",
                 )
+        if mailbox.is_foreign(family):
+            refusal = self._foreign_refusal(mailbox, to, family, size, now)
+            if refusal is not None:
+                return refusal
         if self._unread.get(sender, 0) + size > limits.max_sender_bytes:
             return LimitExceeded(
                 f"{limits.max_sender_bytes} bytes of your messages are not read yet",
                 hint="send again when their receivers have called RECV",
             )
         return self._shares.refusal(family, size + OVERHEAD)
+
+    def _foreign_refusal(
+        self, mailbox: Mailbox, to: int, family: int, size: int, now: float
+    ) -> CloveError | None:
+        """Why there is no room for a family that is not the receiver's own, or None."""
+        limits = self._limits
+        for purged in (False, True):
+            if purged:
+                mailbox.purge(now)
+            count, held = mailbox.of(family)
+            if (
+                count < limits.max_messages * limits.family_part
+                and held + size <= limits.max_bytes * limits.family_part
+                and mailbox.foreign_count < limits.max_messages * limits.foreign_part
+                and mailbox.foreign_size + size <= limits.max_bytes * limits.foreign_part
+            ):
+                return None
+        return LimitExceeded(
+            f"the mailbox of agent {to} has {count} messages of {held} bytes from your family,"
+            f" {mailbox.foreign_count} from all that are not the receiver's",
+            hint="send again when the receiver has called RECV (and ACK)",
+        )
 
     def _put(
         self,

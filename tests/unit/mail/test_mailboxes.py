@@ -14,7 +14,7 @@ from zope.interface.verify import verifyObject
 from clove.errors import Cancelled, LimitExceeded, NotFound
 from clove.kernel.mail import IMailboxes, Mailboxes, MailLimits
 from clove.kernel.mail.mailboxes import OVERHEAD
-from clove.kernel.shares import ShareLimits
+from clove.kernel.shares import OPERATORS, ShareLimits
 from clove.messages.mail import Mail
 
 WHOLE = ShareLimits(family=1, family_memory=1, operators=0)
@@ -26,7 +26,8 @@ def clock() -> Clock:
 
 
 def some(clock: Clock, *ids: int, **limits: float) -> Mailboxes:
-    boxes = Mailboxes(clock, MailLimits(**limits), shares=WHOLE)  # type: ignore[arg-type]
+    whole = {"family_part": 1.0, "foreign_part": 1.0, **limits}
+    boxes = Mailboxes(clock, MailLimits(**whole), shares=WHOLE)  # type: ignore[arg-type]
     for agent_id in ids or (1, 2):
         boxes.open(agent_id)
     return boxes
@@ -358,3 +359,39 @@ def test_opening_again_keeps_what_is_there(clock: Clock) -> None:
     boxes.deliver(2, 1, "", Raw(b"1"))
     boxes.open(2)
     assert texts(boxes.take(2, 1)) == [b"1"]
+
+
+def filled(boxes: Mailboxes, to: int, family: int, size: int = 1) -> int:
+    """Send as family until refused; how many were taken."""
+    for sent in range(1000):
+        try:
+            boxes.deliver(to, family, "x", Raw(b"1" * size), family=family)
+        except LimitExceeded:
+            return sent
+    return 1000
+
+
+@pytest.mark.parametrize(("limits", "size"), [({"max_messages": 100}, 1), ({"max_bytes": 100}, 1)])
+def test_other_families_leave_room_in_a_mailbox_for_its_owner_s_and_operators(
+    clock: Clock, limits: dict[str, float], size: int
+) -> None:
+    boxes = some(clock, family_part=0.5, foreign_part=0.75, **limits)
+    boxes.open(7, family=3)
+    assert filled(boxes, 7, family=4, size=size) == 50
+    assert filled(boxes, 7, family=5, size=size) == 25
+    assert filled(boxes, 7, family=6, size=size) == 0
+    boxes.deliver(7, 1, "operator", Raw(b"1"), family=OPERATORS)
+    assert filled(boxes, 7, family=3, size=size) == 24
+    boxes.take(7, 60)
+    assert filled(boxes, 7, family=6, size=size) == 50
+
+
+def test_messages_of_other_families_that_expire_make_room(clock: Clock) -> None:
+    boxes = some(clock, max_messages=10, family_part=0.5, foreign_part=0.5)
+    boxes.open(7, family=3)
+    for _ in range(5):
+        boxes.deliver(7, 4, "x", Raw(b"1"), ttl=1.0, family=4)
+    with pytest.raises(LimitExceeded, match="5 messages of 5 bytes from your family"):
+        boxes.deliver(7, 4, "x", Raw(b"1"), family=4)
+    clock.advance(2)
+    boxes.deliver(7, 4, "x", Raw(b"1"), family=4)

@@ -19,7 +19,7 @@ from clove.messages.mail import Mail
 
 ME, SENDER = 1, 2
 WHOLE = ShareLimits(family=1, family_memory=1, operators=0)
-LIMITS = MailLimits(max_messages=5, max_bytes=60, lease=30.0)
+LIMITS = MailLimits(max_messages=5, max_bytes=60, lease=30.0, family_part=1, foreign_part=1)
 
 
 @dataclass

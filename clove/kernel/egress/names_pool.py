@@ -1,0 +1,41 @@
+"""Threads in which the host's resolver is asked, and which nobody waits for.
+
+getaddrinfo(3) cannot be stopped: with a silent name server it takes ten seconds and more. The
+reactor's own pool is joined when the kernel ends, so SIGTERM would wait for the last name that an
+agent asked for. These threads end with the process.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet._resolver import GAIResolver
+from twisted.python.threadpool import ThreadPool
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IHostnameResolver
+
+__all__ = ["NamesPool", "host_resolver"]
+
+
+class NamesPool(ThreadPool):
+    """A pool whose end waits for nothing."""
+
+    threadFactory = partial(Thread, daemon=True)  # type: ignore[assignment]
+
+    def stop(self) -> None:
+        """Take no more work; what is at work is left."""
+        self.joined = True
+        self.started = False
+        self._team.quit()
+
+
+def host_resolver(reactor: Any, most: int) -> tuple[IHostnameResolver, NamesPool]:
+    """The host's resolver, and its pool, to be started and stopped.
+
+    @param most: names that are resolved at once.
+    """
+    pool = NamesPool(0, most, "names")
+    return GAIResolver(reactor, lambda: pool), pool
