@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from clove.kernel.unix_port import refuse_descriptors
+from clove.kernel.watchdog import LONG
 from tests.adversary.arena import WAYS, Arena, Kernels
 from tests.adversary.test_exhaustion_inside import Witness
 
@@ -40,15 +41,26 @@ def inside(request: pytest.FixtureRequest, linuxes: dict[str, Kernels]) -> dict[
         if linux == "refusing" and not refuse_descriptors(probe):
             pytest.skip("needs Linux 6.16")
     arena: Arena = linuxes[linux].arena(*way)
+    before = len(arena.kernel.log)
     with Witness(arena) as witness:
         found: dict[str, Any] = arena.attempts("descriptor_attempts.py")
-    return {"witness": witness, "refusing": linux == "refusing", "attempts": found}
+    return {
+        "witness": witness,
+        "refusing": linux == "refusing",
+        "attempts": found,
+        "log": arena.kernel.log[before:],
+    }
 
 
 def test_others_are_served_all_the_while(inside: dict[str, Any]) -> None:
     witness: Witness = inside["witness"]
     assert witness.failures == []
     assert witness.served > 0
+
+
+def test_no_turn_of_the_reactor_is_held_up(inside: dict[str, Any]) -> None:
+    lines = inside["log"].splitlines()
+    assert [line for line in lines if f"{LONG} was held up" in line] == []
 
 
 def test_no_descriptor_is_taken(inside: dict[str, Any]) -> None:
