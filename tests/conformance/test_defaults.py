@@ -120,6 +120,9 @@ def test_version_2_is_refused_with_the_near_name(
 
 
 BUDGETS = [
+    (0x42, {"syscall": "READ", "arguments": {"path": "/x", "ofset": 1}}, "offset"),
+    (0x42, {"syscall": "EXEC", "arguments": {"commnd": "true"}}, "command"),
+    (0x42, {"syscall": "CONNECT", "arguments": {"hots": "a", "port": 1}}, "host"),
     (SPAWN, {"permissions": {"can_spwan": True}}, "can_spawn"),
     (SPAWN, {"permissions": {"llm_quota": {"max_token": 5}}}, "max_tokens"),
     (SPAWN, {"llm_budget": {"tokens": 5}}, "max_tokens"),

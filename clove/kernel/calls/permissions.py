@@ -8,7 +8,7 @@ narrowed with it, so that no child ever has more than its parent.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -17,6 +17,10 @@ from clove.framing import Opcode
 from clove.kernel.agents.exposure import NOTHING, grants_of, wish
 from clove.kernel.attempts.differences import Place, note
 from clove.kernel.authority import require
+from clove.messages.agents import SpawnRequest
+from clove.messages.execute import ExecRequest
+from clove.messages.files import ReadRequest, WriteRequest
+from clove.messages.http import HttpRequest
 from clove.messages.permissions import (
     GetPermsReply,
     GetPermsRequest,
@@ -37,13 +41,21 @@ from clove.policy import (
     parse,
     requested_fields,
 )
+from clove.spelling import near, shown
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from clove.kernel.context import Context
     from clove.kernel.principal import Principal
 
 __all__ = ["get_perms", "set_perms", "why"]
 
+ARGUMENTS = {
+    kind.__name__.removesuffix("Request").upper(): kind.__struct_encode_fields__
+    for kind in (ReadRequest, WriteRequest, ExecRequest, HttpRequest, SpawnRequest)
+} | {"CONNECT": ("host", "port")}
+"""What a question to WHY may say of a syscall."""
 WORKSPACE = "/workspace"
 """Where the relative paths of one in a sandbox start."""
 UNTRIED = (
@@ -102,6 +114,7 @@ def _is_shown_otherwise(principal: Principal, work: Work | None = None) -> bool:
 async def why(ctx: Context, request: WhyRequest) -> WhyReply:
     """What policy says to a syscall, and what happens when it is tried."""
     name = _name(request.syscall)
+    _check_arguments(name, request.arguments)
     principal = _target(ctx, request.agent_id, "WHY")
     cwd = WORKSPACE if principal.sandboxed else principal.cwd
     decision = explain(principal.permissions, name, request.arguments, cwd)
@@ -126,6 +139,18 @@ async def why(ctx: Context, request: WhyRequest) -> WhyReply:
         attempt=outcome.to_wire(),
         agrees=None if found is None else found == decision.allowed,
     )
+
+
+def _check_arguments(syscall: str, arguments: Mapping[str, Any]) -> None:
+    """@raise InvalidRequest: the syscall has no such field: the answer would be about another."""
+    if syscall not in ARGUMENTS:
+        return
+    known = ARGUMENTS[syscall]
+    for field in arguments:
+        if field not in known:
+            raise InvalidRequest(
+                f"{syscall} has no argument `{shown(field)}`", hint=near(field, known)
+            )
 
 
 def _name(syscall: str | int) -> str:
