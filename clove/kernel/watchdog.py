@@ -68,7 +68,7 @@ class Watchdog:
         self._queued = _queued if queued is None else queued
         self._least = min(settings.cpu, settings.held_up)
         self._thread = threading.get_ident()
-        self._number = 0  # of the turn; odd while it lasts
+        self._number = 1  # of the turn; odd while it lasts, as the first does before any poll
         self._began = clock()
         self._began_cpu = cpu()
         self._refreshed = self._began

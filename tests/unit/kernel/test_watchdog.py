@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -127,6 +128,33 @@ def test_what_the_reactor_polls_with_is_watched_and_else_as_it_was() -> None:
     assert reactor.polls == [(0.5, 7)]
     assert reactor._poller.register(3) == "registered 3"
     dog.stop()
+    for thread in threading.enumerate():
+        if thread.name == "watchdog":
+            thread.join()
+
+
+def test_a_long_turn_is_logged_with_its_place() -> None:
+    found: list[str] = []
+
+    @provider(ILogObserver)
+    def observe(event: LogEvent) -> None:
+        if event.get("long") == LONG:
+            found.append(event["place"])
+
+    reactor = Reactor()
+    dog = Watchdog(WatchdogSettings(cpu=0.001))
+    dog.watch(reactor)
+    globalLogPublisher.addObserver(observe)
+    try:
+        while not any("test_watchdog.py" in place for place in found):
+            reactor._poller.poll()
+            end = time.thread_time() + 0.05
+            while time.thread_time() < end:
+                pass
+            dog._logged = float("-inf")
+    finally:
+        globalLogPublisher.removeObserver(observe)
+        dog.stop()
     for thread in threading.enumerate():
         if thread.name == "watchdog":
             thread.join()
