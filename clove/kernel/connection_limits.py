@@ -20,7 +20,7 @@ class ConnectionLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     held: int = 64 << 20
     """Bytes of requests in work (version 2), over all connections of one agent; one
     more gets `limit_exceeded`."""
-    family_turn: float = 0.002
+    family_turn: float = 0.0005
     """Seconds of the reactor's time for which one family of agents is served before the others
     have their turn; what it asks beyond waits, and is not refused."""
     frame_timeout: float = 30.0

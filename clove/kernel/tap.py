@@ -46,10 +46,11 @@ def makeService(options: Options) -> IService:
     if is_process_one():  # a signal from now on waits until the service has started
         hold_signals()
     from clove.kernel.config import load
+    from clove.kernel.interpreter import settle_interpreter
     from clove.kernel.service import make_service, refusal
 
     try:
-        return make_service(
+        service = make_service(
             load(options["config"]),
             socket=options["socket"],
             state_dir=options["state-dir"],
@@ -57,3 +58,5 @@ def makeService(options: Options) -> IService:
         )
     except CloveError as error:
         raise SystemExit(refusal(error)) from None
+    settle_interpreter()
+    return service
