@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,6 +64,22 @@ def first(short_dir: str) -> Iterator[FirstProcess]:
             kernel.process.wait()
 
 
+WAITING = """
+import sys
+import clove.kernel.config
+load = clove.kernel.config.load
+def waiting(path):
+    with open({fifo!r}) as fifo:
+        fifo.read()
+    return load(path)
+clove.kernel.config.load = waiting
+from twisted.scripts.twistd import run
+sys.argv[0] = "twistd"
+run()
+"""
+"""A kernel that reads its configuration when it is told to."""
+
+
 def state(pid: int) -> str:
     """Of a process, in a letter; empty: it is gone."""
     try:
@@ -106,15 +123,14 @@ def test_sigterm_drains(first: FirstProcess) -> None:
 
 def test_sigterm_is_kept_while_it_starts(first: FirstProcess) -> None:
     """Linux drops a signal to process 1 for which it has no handler, unless it is blocked."""
-    fifo = Path(first.directory, "config.toml")
+    fifo = Path(first.directory, "go")
     os.mkfifo(fifo)
-    first.config = ""
-    command = [*first.prefix, *first.command(), "--config", str(fifo)]
+    _, *words = first.command()
+    command = [*first.prefix, sys.executable, "-P", "-c", WAITING.format(fifo=str(fifo)), *words]
     with open(f"{first.directory}/log", "wb") as log:
         first.process = subprocess.Popen(command, stdout=log, stderr=log)
-    with open(fifo, "w") as config:  # open(2) returns when the kernel reads it
+    with open(fifo, "w"):  # open(2) returns when the kernel reads it
         os.kill(first.pid, signal.SIGTERM)
-        config.write("threads = 2\n")
     assert first.process.wait(READY_SECONDS) == 0
     assert "Main loop terminated" in first.log
     assert not os.path.lexists(first.socket)
