@@ -48,7 +48,7 @@ def text(arena: Arena, agent_id: int) -> list[str]:
 def test_output_sent_into_a_connection_does_not_keep_an_agent(there: Arena) -> None:
     reply = there.begin(PROGRAM, "connection", name="undead")
     ended = there.client.wait(reply["id"], timeout=40)
-    assert ended["exit_code"] == 0
+    assert ended["exit_code"] == 0, text(there, reply["id"])
     assert text(there, reply["id"])[-1] == "last words"
     again = there.begin(PROGRAM, "connection", name="undead")  # its name is free
     there.client.wait(again["id"], timeout=40)
