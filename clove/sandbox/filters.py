@@ -40,6 +40,7 @@ REFUSE: Final = _ERRNO | errno.EPERM
 UNKNOWN: Final = _ERRNO | errno.ENOSYS
 NO_PROTOCOL: Final = _ERRNO | errno.EPROTONOSUPPORT
 NO_OPTION: Final = _ERRNO | errno.ENOPROTOOPT
+NO_MEMORY: Final = _ERRNO | errno.ENOMEM
 NOTHING: Final = _ERRNO
 """The call returns 0 and does nothing."""
 
@@ -61,6 +62,15 @@ of the Linux kernel that an unprivileged program reaches, and that none needs.""
 
 SOL_SOCKET, SO_PASSPIDFD, SO_PEERPIDFD = 1, 76, 77
 """Options that give a pidfd of who is at the other end, the kernel's process for one."""
+
+SOCKET_FILTERS: Final = (26, 50, 51, 52)
+"""SO_ATTACH_FILTER, SO_ATTACH_BPF and their kin for SO_REUSEPORT: the machine code of filters
+counts for the whole machine (net.core.bpf_jit_limit). One agent's would keep everybody from
+loading filters of system calls, and so every sandbox from starting."""
+
+MAP_HUGETLB, MFD_HUGETLB, SHM_HUGETLB = 0x40000, 0x4, 0o4000
+"""Huge pages are reserved for somebody (nr_hugepages), and whoever asks first has them. Programs
+go on without, as where there are none."""
 
 RLIMIT_CORE: Final = 4
 """Programs may not change it: at every value but that of L{clove.sandbox.rlimits.NO_CORE} a
@@ -140,7 +150,11 @@ CHECKS: Final[Mapping[str, list[Item]]] = {
         _argument(1),
         branch_if_equal(IPPROTO_TCP, "tcp option"),
         branch_if_equal(IPPROTO_UDP, "udp option"),
-        branch_if_equal(SOL_SOCKET, "socket option", "allow"),
+        branch_if_equal(SOL_SOCKET, "option to set", "allow"),
+        Label("option to set"),
+        _argument(2),
+        *(branch_if_equal(option, "refuse") for option in SOCKET_FILTERS),
+        go("socket option"),
         Label("tcp option"),
         _argument(2),
         branch_if_equal(TCP_ULP, "refuse", "allow"),
@@ -179,6 +193,9 @@ CHECKS: Final[Mapping[str, list[Item]]] = {
         *(branch_if_equal(command, "refuse") for command in FILE_WATCHES),
         go("allow"),
     ],
+    "mmap": [_argument(3), branch_if_bits(MAP_HUGETLB, "no memory", "allow")],
+    "memfd_create": [_argument(1), branch_if_bits(MFD_HUGETLB, "no memory", "allow")],
+    "shmget": [_argument(2), branch_if_bits(SHM_HUGETLB, "no memory", "allow")],
     "personality": [
         _argument(0),
         branch_if_equal(0, "allow"),
@@ -239,6 +256,8 @@ _ENDS: Final[list[Item]] = [
     result(ALLOW),
     Label("refuse"),
     result(REFUSE),
+    Label("no memory"),
+    result(NO_MEMORY),
     Label("nothing"),
     result(NOTHING),
     Label("unknown"),

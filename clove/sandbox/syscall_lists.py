@@ -24,7 +24,7 @@ _FILES: Final = """
 """
 _DESCRIPTORS: Final = """
     epoll_create epoll_create1 epoll_ctl epoll_pwait epoll_pwait2 epoll_wait eventfd eventfd2
-    memfd_create pipe pipe2 poll ppoll pselect6 select signalfd signalfd4 timerfd_create
+    pipe pipe2 poll ppoll pselect6 select signalfd signalfd4 timerfd_create
     timerfd_gettime timerfd_settime
 """
 _SOCKETS: Final = """
@@ -32,7 +32,7 @@ _SOCKETS: Final = """
     sendmmsg sendmsg sendto shutdown
 """
 _MEMORY: Final = """
-    brk madvise map_shadow_stack membarrier mincore mlock mlock2 mlockall mmap mprotect mremap mseal
+    brk madvise map_shadow_stack membarrier mincore mlock mlock2 mlockall mprotect mremap mseal
     msync munlock munlockall munmap pkey_alloc pkey_free pkey_mprotect
 """
 _PROCESSES: Final = """
@@ -59,7 +59,7 @@ _TIME: Final = """
 """
 _BETWEEN_PROCESSES: Final = """
     mq_getsetattr mq_notify mq_open mq_timedreceive mq_timedsend mq_unlink msgctl msgget msgrcv
-    msgsnd semctl semget semop semtimedop shmat shmctl shmdt shmget
+    msgsnd semctl semget semop semtimedop shmat shmctl shmdt
 """
 _CONFINING_ITSELF: Final = """
     getrandom landlock_add_rule landlock_create_ruleset landlock_restrict_self seccomp
@@ -92,6 +92,9 @@ CHECKED: Final = {
     "setsockopt": "setsockopt",
     "ioctl": "ioctl",
     "fcntl": "fcntl",
+    "memfd_create": "memfd_create",
+    "mmap": "mmap",
+    "shmget": "shmget",
     "personality": "personality",
     "setrlimit": "setrlimit",
     "prlimit64": "prlimit64",

@@ -13,6 +13,7 @@ import mmap
 import os
 import signal
 import socket
+import struct
 import sys
 import termios
 import time
@@ -210,9 +211,20 @@ with socket.socket() as stream, socket.socket(type=socket.SOCK_DGRAM) as datagra
     attempt("TCP_NODELAY", stream.setsockopt, 6, 1, 1)
 
 connection, _ = socket.socketpair()
+accept_all = struct.pack("HBBI", 0x06, 0, 0, 0xFFFF)  # BPF_RET
+accepting = ctypes.create_string_buffer(accept_all)
+filter_of_one = struct.pack("HxxxxxxQ", 1, ctypes.addressof(accepting))
+attempt("a filter on a socket", connection.setsockopt, 1, 26, filter_of_one)
+attempt("a filter among sockets", connection.setsockopt, 1, 51, filter_of_one)
 attempt("pidfd of the peer", connection.getsockopt, 1, 77)
 attempt("pidfds with messages", connection.setsockopt, 1, 76, 1)
 attempt("credentials of the peer", lambda: len(connection.getsockopt(1, 17, 12)))
+
+HUGE = mmap.MAP_ANONYMOUS | mmap.MAP_PRIVATE | 0x40000
+attempt("huge pages", lambda: len(mmap.mmap(-1, 1 << 21, flags=HUGE)))
+attempt("huge pages in a file", syscall, numbers["memfd_create"], b"x", 4)
+attempt("huge pages of System V", syscall, numbers["shmget"], 0, 1 << 21, 0o4600)
+attempt("memory", lambda: len(mmap.mmap(-1, 1 << 21)))
 
 attempt("no random addresses", syscall, numbers["personality"], 0x0040000)
 attempt("everything executable", syscall, numbers["personality"], 0x0400000 | HIGH_BITS)

@@ -184,6 +184,14 @@ def test_nobody_gets_a_descriptor_of_the_process_at_the_other_end(inside: dict[s
     assert inside["credentials of the peer"] == 12
 
 
+def test_what_the_machine_has_once_is_not_used_up(inside: dict[str, Any]) -> None:
+    """Code for filters counts against net.core.bpf_jit_limit; huge pages are reserved for somebody."""
+    assert inside["a filter on a socket"] == inside["a filter among sockets"] == "EPERM"
+    for name in ("huge pages", "huge pages in a file", "huge pages of System V"):
+        assert inside[name] == "ENOMEM", name
+    assert inside["memory"] == 1 << 21
+
+
 def test_the_execution_domain_stays(inside: dict[str, Any]) -> None:
     assert inside["no random addresses"] == "EPERM"
     assert inside["everything executable"] == "EPERM"

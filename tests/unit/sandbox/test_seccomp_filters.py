@@ -16,7 +16,7 @@ from clove.sandbox.syscall_numbers import NUMBERS
 
 ALLOW, KILL = "allow", "kill"
 EPERM, ENOSYS, EPROTONOSUPPORT = "EPERM", "ENOSYS", "EPROTONOSUPPORT"
-ENOPROTOOPT = "ENOPROTOOPT"
+ENOPROTOOPT, ENOMEM = "ENOPROTOOPT", "ENOMEM"
 ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7, "i386": 0x40000003, "arm": 0x40000028}
 HIGH_BITS = 0xDEADBEEF << 32
 
@@ -170,6 +170,19 @@ def test_numbers_beyond_all_calls_are_unknown(number: int) -> None:
         ("fcntl", (0, 6, 0), ALLOW),  # F_SETLK
         ("setsockopt", (0, 1, 31), ALLOW),
         ("setsockopt", (0, 1, 76), ENOPROTOOPT),  # SO_PASSPIDFD
+        ("setsockopt", (0, 1, 26), EPERM),  # SO_ATTACH_FILTER
+        ("setsockopt", (0, 1, 27), ALLOW),  # SO_DETACH_FILTER
+        ("setsockopt", (0, 1, 50), EPERM),  # SO_ATTACH_BPF
+        ("setsockopt", (0, 1, 51), EPERM),  # SO_ATTACH_REUSEPORT_CBPF
+        ("setsockopt", (0, 1, 52), EPERM),  # SO_ATTACH_REUSEPORT_EBPF
+        ("setsockopt", (0, 6, 26), ALLOW),
+        ("getsockopt", (0, 1, 26), ALLOW),
+        ("mmap", (0, 4096, 3, 0x22), ALLOW),
+        ("mmap", (0, 4096, 3, 0x40022), ENOMEM),  # MAP_HUGETLB
+        ("memfd_create", (0, 1), ALLOW),
+        ("memfd_create", (0, 5), ENOMEM),  # MFD_HUGETLB
+        ("shmget", (0, 4096, 0o1600), ALLOW),
+        ("shmget", (0, 4096, 0o5600), ENOMEM),  # SHM_HUGETLB
         ("setsockopt", (0, 6, 76), ALLOW),
         ("getsockopt", (0, 1, 77), ENOPROTOOPT),  # SO_PEERPIDFD
         ("getsockopt", (0, 1, 17), ALLOW),  # SO_PEERCRED
