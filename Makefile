@@ -7,6 +7,7 @@ PYTEST_ARGS ?=
 SOAK_SECONDS ?= 120
 SOAK_SEED ?= 8
 SOAK_WHO ?=
+SOAK_BEHIND ?=
 SOURCES := clove twisted tests examples bench tools
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -50,7 +51,7 @@ test-fresh: venv ## the demo on a new Debian, as root and as a user (FRESH_ARGS=
 	@tools/fresh-root/run $(FRESH_ARGS)
 
 soak: dev ## hostile agents beside healthy ones (SOAK_SECONDS=, SOAK_SEED=random, SOAK_WHO=rootless)
-	@$(PY) -m tests.soak.run --seconds $(SOAK_SECONDS) --seed $(SOAK_SEED) $(if $(SOAK_WHO),--who $(SOAK_WHO))
+	@$(PY) -m tests.soak.run --seconds $(SOAK_SECONDS) --seed $(SOAK_SEED) $(if $(SOAK_WHO),--who $(SOAK_WHO)) $(if $(SOAK_BEHIND),--behind $(SOAK_BEHIND))
 
 trial: dev ## the part of the suite that plain trial runs
 	$(call quietly,trial,tools/run-trial)

@@ -31,7 +31,7 @@ PARENT = (
 import json, sys, time
 from clove import CloveClient
 
-child, seconds = sys.argv[-2], float(sys.argv[-1])
+child, seconds, thinks = sys.argv[-3], float(sys.argv[-2]), sys.argv[-1] == "thinks"
 times, errors = [], []
 kernel = CloveClient()
 with open("/workspace/child.py", "w") as file:
@@ -58,7 +58,8 @@ def work(number):
         assert kernel.read_file("/workspace/file")["content"] == str(number)
     if number % 20 == 0:
         assert kernel.exec("echo fine", timeout=30)["stdout"] == "fine\\n"
-        kernel.think("Is all well?")
+        if thinks:
+            kernel.think("Is all well?")
         kernel.get_agent_metrics()
 
 

@@ -41,7 +41,7 @@ from tests.soak.hostile import TABLE
 from tests.soak.left import Around, left_since, resident_mib
 from tests.soak.operator import Operator
 from tests.soak.program import hostile_program
-from tests.soak.verdict import Seen, checks
+from tests.soak.verdict import BEHIND_ECHO, Seen, checks
 
 DRAIN = 10.0
 """Seconds that a kernel may take to stop: the grace of its agents, and as much again."""
@@ -169,14 +169,25 @@ def run(
     """From the first agent to the last answer of the healthy ones."""
     lasts = str(seconds + SETTLE)
     powers = {"can_spawn": True, "can_think": True, "can_exec": True}
-    family = operator.healthy("healthy", CHILD, lasts, permissions=powers)
+    # Where the kernel's user cannot run this interpreter, the model's service has no packages.
+    thinks = "" if isinstance(kernel, OrdinaryKernel) else "thinks"
+    family = operator.healthy("healthy", CHILD, lasts, thinks, permissions=powers)
     pulse = operator.healthy("pulse", echo, lasts, sandboxed=False)
     time.sleep(SETTLE)
     end = time.monotonic() + seconds
+    seen.preferred = preferred(kernel.pid)
     with Watch(kernel.pid, Path(kernel.state_dir), seen, only):
         while time.monotonic() < end and kernel.process and kernel.process.poll() is None:
             operator.act()
         seen.pulse, seen.family = operator.printed(pulse), operator.printed(family)
+
+
+def preferred(pid: int) -> bool:
+    """Whether nothing makes each session as weighty as the kernel's (sched(7), autogroup)."""
+    try:
+        return "nice -" in Path(f"/proc/{pid}/autogroup").read_text()
+    except OSError:
+        return True
 
 
 def stop(kernel: KernelProcess, seen: Seen) -> None:
@@ -193,13 +204,13 @@ def stop(kernel: KernelProcess, seen: Seen) -> None:
         seen.exit_code = process.wait()
 
 
-def show(seen: Seen) -> int:
+def show(seen: Seen, behind: float) -> int:
     """Print what was seen; 0 if every bar holds."""
     for name, outcomes in sorted(seen.counts.items()):
         told = ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items()))
         print(f"  {name.replace('_', ' '):50} {told}")
     passed = failed = skipped = 0
-    for name, holds, words in checks(seen, DRAIN):
+    for name, holds, words in checks(seen, DRAIN, behind):
         passed, failed, skipped = (
             passed + (holds is True),
             failed + (holds is False),
@@ -220,19 +231,22 @@ def main() -> int:
     parser.add_argument(
         "--who", choices=[ROOT, ROOTLESS], default=ROOT if os.getuid() == 0 else ROOTLESS
     )
+    parser.add_argument(
+        "--behind", type=float, default=BEHIND_ECHO, help="times the echo server's p99"
+    )
     parser.add_argument("--only", nargs="*", default=[], choices=sorted(TABLE), metavar="ATTACK")
     options = parser.parse_args()
     seed = secrets.randbits(32) if options.seed == "random" else int(options.seed)
     if options.who == ROOTLESS and os.getuid() == 0 and not unprivileged_python():
         print("0 passed, 0 failed, skipped: no interpreter that an ordinary user can run")
         return 0
-    enclose(
-        "tests.soak.run", [f"--seconds={options.seconds}", f"--seed={seed}", f"--who={options.who}"]
-    )
+    again = [f"--seconds={options.seconds}", f"--seed={seed}", f"--who={options.who}"]
+    again += [f"--behind={options.behind}", "--only", *options.only]
+    enclose("tests.soak.run", again)
     print(f"soak: {options.seconds:g} s, seed {seed}, a kernel of {options.who}", flush=True)
     with place_for(options.who) as place:
         seen = soak(options.who, options.seconds, seed, options.only, place)
-    return show(seen)
+    return show(seen, options.behind)
 
 
 if __name__ == "__main__":
