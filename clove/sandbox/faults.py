@@ -31,7 +31,7 @@ def fault(error: OSError | BadPath, path: str) -> CloveError:
         return InvalidRequest(str(error))
     if isinstance(error, ProcessEntry):
         return PermissionDenied(
-            f"{path!r} belongs to a process and is not opened for another",
+            f"{path!r} is of the process that reads it, and is not opened for another",
             rule="proc",
             hint="run a command (EXEC) that reads it with its own rights",
         )

@@ -30,6 +30,9 @@ MAIN = 0
 """The job number of the main program; commands have the kernel's numbers."""
 STREAMS = 3
 """Descriptors that come with a command: stdin, stdout, stderr."""
+SAME_FOR_ALL = ("/proc/cpuinfo", "/proc/filesystems", "/proc/meminfo", "/proc/version")
+"""Files of procfs that say the same to every process. Most answer for the one that reads, which is
+the kernel, in the host's namespaces: its host name, its time since boot, its process ids."""
 
 
 class Init:
@@ -189,8 +192,7 @@ class Init:
                 if number == job:
                     self._kill_group(pid)
         elif op == "resolve":
-            held = openat2.resolve(message["path"], self._spec["cwd"])
-            self._held[job] = held
+            held = self._held[job] = self._resolve(message["path"])
             facts = {"path": held.path, "kind": held.kind, "size": held.size, "links": held.links}
             self._channel.send({"op": "resolved", "id": job, **facts})
         elif op == "open":
@@ -207,6 +209,14 @@ class Init:
             forgotten = self._held.pop(message["handle"], None)
             if forgotten is not None:
                 forgotten.close()
+
+    def _resolve(self, path: str) -> openat2.Held:
+        held = openat2.resolve(path, self._spec["cwd"])
+        foreign = held.proc and held.kind != "directory" and held.path not in SAME_FOR_ALL
+        if foreign and self._spec["namespaces"]:
+            held.close()
+            raise openat2.ProcessEntry(errno.EACCES, "answers to its reader", path)
+        return held
 
     def _refuse(self, job: int, step: str, error: OSError) -> None:
         self._channel.send(

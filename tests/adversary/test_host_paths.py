@@ -1,4 +1,4 @@
-"""What an agent knows of the host's paths, and that knowing them gives it nothing.
+"""What an agent knows of the host, its paths above all, and that knowing them gives it nothing.
 
 The root field of mountinfo cannot be hidden (proc_pid_mountinfo(5)), so it is taken for known.
 """
@@ -88,3 +88,26 @@ def test_a_masked_file_can_be_had_back_by_no_mount(here: Arena) -> None:
     agent = here.spawn({"level": "unrestricted"})
     assert agent.ask("run", code) is True
     assert os.stat("/proc/cmdline").st_rdev == 0
+
+
+HOSTS_OWN = ("sys/kernel/hostname", "sys/kernel/ns_last_pid", "uptime", "loadavg", "stat", "mounts")
+READ = f"""
+import json
+from clove import CloveClient
+from clove.errors import CloveError
+
+client, found = CloveClient(), {{}}
+for name in {(*HOSTS_OWN, "meminfo")!r}:
+    try:
+        found[name] = client.read_file(f"/proc/{{name}}")["content"]
+    except CloveError as error:
+        found[name] = error.code
+print(json.dumps(found))
+"""
+
+
+def test_proc_does_not_answer_for_the_kernel_that_reads_it(here: Arena) -> None:
+    """Who opens such a file does not count: what is read is of the reader's namespaces."""
+    told = here.run(READ, permissions="standard")
+    assert "MemTotal" in told.pop("meminfo")
+    assert told == dict.fromkeys(HOSTS_OWN, "permission_denied")
