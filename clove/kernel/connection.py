@@ -9,7 +9,7 @@ never looked at.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 from twisted.internet.defer import Deferred
@@ -34,6 +34,7 @@ from clove.kernel.stream import Stream
 from clove.messages import Reply, decode, encode_error
 from clove.messages import encode as encode_json
 from clove.messages.session import HelloReply, HelloRequest
+from clove.outgoing import unix_socket
 from clove.protocol import FrameProtocol
 
 if TYPE_CHECKING:
@@ -83,6 +84,9 @@ class KernelConnection(FrameProtocol):
         self._clock = sessions.clock
         self._time = sessions.time
         self._shares_time = True
+        self._begun: float | None = None  # the second at which what is read now was begun
+        self._read: Callable[[], object] = lambda: None
+        self._reads_once = False  # whatever time the family has left
         self._running: dict[int, Deferred[bytes]] = {}
         self._buffered = Buffered(sessions.buffers)
         self._resume = ""
@@ -96,6 +100,9 @@ class KernelConnection(FrameProtocol):
         try:
             self.principal = self._sessions.accept(self)
             self._shares_time = self.principal.family != OPERATORS
+            if self._shares_time and unix_socket(self.transport) is not None:
+                transport = cast("Any", self.transport)
+                self._read, transport.doRead = transport.doRead, self._read_in_share
         except CloveError as error:
             self._closing = True
             self.send(encode(0, Opcode.HELLO, encode_error(error, HelloReply)))
@@ -134,6 +141,23 @@ class KernelConnection(FrameProtocol):
 
     # receiving
 
+    def _read_in_share(self) -> object:
+        """Read if the family has time left for it, else in its turn; it is charged for reading, too."""
+        self._begun = begun = self._clock.seconds()
+        if not self._time.may(self.principal.family, begun):
+            if not (self._reads_once or self._closing):
+                self._begun = None
+                if self._turn is None:
+                    self._wait_for_turn()
+                return None
+            self._reads_once = False
+        end = self._read()
+        if self._begun is not None:  # nothing was served; else that is counted from here on, too
+            self._begun = None
+            ended = self._clock.seconds()
+            self._time.spend(self.principal.family, ended - begun, ended)
+        return end
+
     def framesReceived(self, frames: list[Frame]) -> None:
         """Serve frames, or keep them until their turn."""
         self.received += len(frames)
@@ -144,7 +168,11 @@ class KernelConnection(FrameProtocol):
         if self._inbox or self._is_held():
             self._wait(frames)
             return
-        if self._shares_time and not self._time.may(self.principal.family, self._clock.seconds()):
+        if (
+            self._shares_time
+            and self._begun is None
+            and not self._time.may(self.principal.family, self._clock.seconds())
+        ):
             self._wait(frames)
             self._wait_for_turn()
             return
@@ -220,6 +248,8 @@ class KernelConnection(FrameProtocol):
             self._flush(out)
         if self._shares_time:
             ended = now()
+            if self._begun is not None:
+                begun, self._begun = self._begun, None
             self._time.spend(self.principal.family, ended - begun, ended)
 
     def _wait_for_turn(self) -> None:
@@ -346,7 +376,7 @@ class KernelConnection(FrameProtocol):
             self._serve(iter(waiting))
         if self._buffered.counted:
             self._count()
-        if not self._inbox and not self.congested:
+        if not self._inbox and not self.congested and self._turn is None:
             self.resume_reading()
 
     def _is_held(self) -> bool:
@@ -355,8 +385,13 @@ class KernelConnection(FrameProtocol):
 
     def _next_turn(self) -> None:
         self._turn = None
-        if not self._closing:
-            self._go_on()
+        if self._closing:
+            return
+        if self._shares_time and not self._inbox and not self._is_held():
+            self._reads_once = True
+            # An end is found by the reactor, which acts upon it.
+            self._reads_once = self._read_in_share() is not None
+        self._go_on()
 
     def drained(self) -> None:
         """The peer has read everything: go on."""

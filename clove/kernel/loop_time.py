@@ -51,7 +51,10 @@ class LoopTime:
 
     def may(self, family: int, now: float) -> bool:
         """Whether a family may be served at once: it has time left, and nothing of it waits."""
-        return family not in self._waiting and self._has_left(family, now)
+        if family in self._waiting:
+            return False
+        known = self._left.get(family)  # not by `_has_left`: this is asked for every request
+        return known is None or known[0] + (now - known[1]) * self._rate > 0
 
     def _has_left(self, family: int, now: float) -> bool:
         return self._now_left(family, now) > 0

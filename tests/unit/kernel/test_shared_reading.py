@@ -1,0 +1,167 @@
+"""Reading costs a family its time, and who has none left is read in its turn."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from twisted.internet import unix
+from twisted.internet.main import CONNECTION_DONE
+from twisted.internet.task import Clock
+
+from clove.framing import encode
+from clove.kernel.connection import KernelConnection
+from clove.kernel.connection_limits import ConnectionLimits
+from clove.policy import Level
+from tests.unit.kernel.connection_peer import Answers, Factory, Peer
+
+LIMITS = ConnectionLimits()
+READ = LIMITS.family_turn  # seconds that one read costs here
+NOOP = encode(0, 0, b"")
+
+
+class Reactor(Clock):
+    """Knows who is read from; a turn reads from all of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.readers: list[Any] = []
+
+    def addReader(self, reader: Any) -> None:
+        self.readers.append(reader)
+
+    def removeReader(self, reader: Any) -> None:
+        if reader in self.readers:
+            self.readers.remove(reader)
+
+    def removeWriter(self, writer: Any) -> None:
+        pass
+
+    def turn(self) -> None:
+        due, self.calls = self.calls, []
+        for call in due:
+            call.func()
+        for reader in list(self.readers):
+            if reader.doRead() is CONNECTION_DONE:
+                self.removeReader(reader)
+                reader.lost = True
+
+
+class Transport(unix.Server):
+    """The kernel's end of a pair of sockets, on which every read takes a while."""
+
+    lost = False
+    connected = True
+
+    def __init__(self, end: socket.socket, connection: KernelConnection, reactor: Any) -> None:
+        self.socket, self.protocol, self.reactor = end, connection, reactor
+        self._clock = reactor
+        self.disconnecting = False
+        end.setblocking(False)
+        self.startReading()
+
+    def startReading(self) -> None:
+        self.reactor.addReader(self)
+
+    def stopReading(self) -> None:
+        self.reactor.removeReader(self)
+
+    pauseProducing = stopReading
+    resumeProducing = startReading
+
+    def receive_bytes(self, size: int) -> bytes:
+        data = self.socket.recv(size)
+        if data:
+            self._clock.rightNow += READ
+        return data
+
+
+class Guests:
+    """Connections of users that are read from by one reactor."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.patch = patch
+        operator = Peer(LIMITS)
+        self.reactor: Any = Reactor()
+        self.sessions = operator.sessions
+        self.sessions._grants = {4242: Level.STANDARD, 4343: Level.STANDARD}
+        self.sessions.clock = self.sessions.time._clock = self.reactor
+        self.ends: list[socket.socket] = []
+
+    def __call__(self, uid: int = 4242) -> tuple[socket.socket, KernelConnection]:
+        self.patch.setattr(Peer, "uid", uid)
+        ours, theirs = socket.socketpair()
+        theirs.settimeout(0)
+        self.ends += [ours, theirs]
+        connection = KernelConnection(Answers(), self.sessions, LIMITS)  # type: ignore[arg-type]
+        connection.factory = Factory()
+        connection.makeConnection(Transport(ours, connection, self.reactor))
+        return theirs, connection
+
+
+@pytest.fixture
+def guests(monkeypatch: pytest.MonkeyPatch) -> Iterator[Guests]:
+    made = Guests(monkeypatch)
+    yield made
+    for end in made.ends:
+        end.close()
+
+
+def received(each: tuple[socket.socket, KernelConnection]) -> int:
+    return each[1].received
+
+
+def test_many_connections_of_a_family_are_not_all_read_in_one_turn(guests: Guests) -> None:
+    many = [guests() for _ in range(20)]
+    other = guests(4343)
+    for end, _ in (*many, other):
+        end.sendall(NOOP)
+    guests.reactor.turn()
+    assert sum(map(received, many)) == 1
+    assert received(other) == 1
+    turns = 1
+    while sum(map(received, many)) < 20:
+        before = sum(map(received, many))
+        guests.reactor.turn()
+        assert before < sum(map(received, many)) <= before + 3
+        turns += 1
+    assert [end.recv(100) for end, _ in many] == [NOOP[:4] + end_id(one) for one in many]
+    guests.reactor.turn()
+    assert len(guests.reactor.readers) == 21  # all are read from again
+
+
+def end_id(one: tuple[socket.socket, KernelConnection]) -> bytes:
+    return encode(one[1].principal.agent_id, 0, b"")[4:]
+
+
+def test_what_completes_no_frame_costs_time_too(guests: Guests) -> None:
+    (end, connection), later = guests(), guests()
+    for one in (end, later[0]):
+        one.sendall(encode(0, 2, bytes(1000))[:500])
+    guests.reactor.turn()
+    assert connection.decoder.pending == 500
+    assert later[1].decoder.pending == 0
+    guests.reactor.turn()
+    assert later[1].decoder.pending == 500
+
+
+def test_an_end_that_is_found_in_turn_is_acted_upon(guests: Guests) -> None:
+    busy, gone = guests(), guests()
+    busy[0].sendall(NOOP)
+    gone[0].close()
+    for _ in range(4):
+        guests.reactor.turn()
+    transports: list[Any] = [busy[1].transport, gone[1].transport]
+    assert [each.lost for each in transports] == [False, True]
+
+
+def test_a_connection_that_is_lost_before_its_turn_is_not_read(guests: Guests) -> None:
+    busy, gone = guests(), guests()
+    for end, _ in (busy, gone):
+        end.sendall(NOOP)
+    guests.reactor.turn()
+    gone[1].connectionLost()
+    assert not guests.reactor.getDelayedCalls()
+    assert received(gone) == 0
