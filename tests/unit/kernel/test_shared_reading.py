@@ -97,7 +97,8 @@ class Guests:
         self.ends += [ours, theirs]
         connection = KernelConnection(Answers(), self.sessions, LIMITS)  # type: ignore[arg-type]
         connection.factory = Factory()
-        connection.makeConnection(Transport(ours, connection, self.reactor))
+        connect: Any = connection.makeConnection
+        connect(Transport(ours, connection, self.reactor))
         return theirs, connection
 
 
