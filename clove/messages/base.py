@@ -9,12 +9,14 @@ fields with empty values.
 from __future__ import annotations
 
 import functools
+import typing
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 import msgspec
 
 from clove.errors import CloveError, InvalidRequest
+from clove.messages.json_text import check_small
 from clove.messages.mending import Misfit, is_small, mend, without_empty
 
 __all__ = [
@@ -43,12 +45,33 @@ R = TypeVar("R", bound=Request)
 
 MALFORMED: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What a decoder raises for bytes from outside."""
+_FEW: Final = 8 << 10
+"""Bytes up to which a request takes little time, whatever is in it."""
 
 
 @functools.cache
 def decoder(kind: type[R]) -> Callable[[bytes], R]:
-    """What makes a request of bytes that are right, and raises one of L{MALFORMED} else."""
-    return msgspec.json.Decoder(kind).decode
+    """What makes a request of bytes that are right, and raises one of L{MALFORMED} else.
+
+    Where anything may be in a field, it looks first how much that is: L{LimitExceeded}.
+    """
+    decode = msgspec.json.Decoder(kind).decode
+    if not _is_open(kind):
+        return decode
+
+    def bounded(payload: bytes) -> R:
+        if len(payload) > _FEW:
+            check_small(payload)
+        return decode(payload)
+
+    return bounded
+
+
+def _is_open(hint: Any) -> bool:
+    """Whether a type, or one in it, takes any JSON and makes objects of it."""
+    if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
+        return any(_is_open(field.type) for field in msgspec.structs.fields(hint))
+    return hint is Any or any(map(_is_open, typing.get_args(hint)))
 
 
 def decode(kind: type[R], payload: bytes) -> R:

@@ -10,7 +10,6 @@ an empty value that a field cannot have counts as absent too. Pure.
 from __future__ import annotations
 
 import functools
-import re
 import types
 import typing
 from collections.abc import Iterable
@@ -18,6 +17,8 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from clove.errors import LimitExceeded
+from clove.messages.json_text import MAX_SLOW, outside_strings, parts, slow_numbers
 from clove.spelling import near, shown
 
 __all__ = ["Misfit", "is_small", "mend", "without_empty"]
@@ -26,8 +27,6 @@ MOST: Final = 8
 """Misfits of one request that are named."""
 PARTS: Final = 20_000
 """Commas and brackets of a request that is looked at twice; one with more is refused as it is."""
-COUNTED: Final = 512 << 10
-"""Bytes of a request from whose count those within its strings are taken."""
 EMPTY: Final = {"string": (b'""',), "object": (b"{}",), "array": (b"[]",), "number": (b"0", b"0.0")}
 """The empty values of the types of JSON, as their shortest text."""
 
@@ -46,18 +45,13 @@ class Misfit(NamedTuple):
         return f"{self.what}: {self.hint}"
 
 
-_STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
-
-
 def is_small(payload: bytes) -> bool:
     """Whether a second look at a request takes little time; strings do not count."""
-    if _parts(payload) <= PARTS:
-        return True
-    return len(payload) <= COUNTED and _parts(_STRING.sub(b"", payload)) <= PARTS
-
-
-def _parts(data: bytes) -> int:
-    return data.count(b",") + data.count(b"[") + data.count(b"{")
+    try:
+        outside = outside_strings(payload)
+    except LimitExceeded:
+        return False
+    return parts(outside) <= PARTS and slow_numbers(outside) <= MAX_SLOW
 
 
 class _Field(NamedTuple):

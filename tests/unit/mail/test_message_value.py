@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import random
+import sys
 from typing import Any
+from unittest import mock
 
 import msgspec
 import pytest
@@ -12,7 +15,7 @@ from hypothesis import strategies as st
 
 from clove.errors import CloveError, InvalidRequest, LimitExceeded
 from clove.messages import Request, decode, encode
-from clove.messages.value import MAX_CONTAINERS, MAX_DEPTH, MAX_OBJECTS, checked
+from clove.messages.value import MAX_CONTAINERS, MAX_DEPTH, checked
 
 
 class Carrier(Request, frozen=True, kw_only=True, forbid_unknown_fields=False):
@@ -36,7 +39,19 @@ _json = st.recursive(
     max_leaves=30,
 )
 _pieces = st.sampled_from([bytes([byte]) for byte in b'{}[]:,"a1-.e0 \n\xff']) | st.sampled_from(
-    [b"\\u00", b"\\ud83d", b"\\n", b"\\x", b"999", b"true", b"null", b"NaN", b"\xc3\xa4"]
+    [
+        b"\\u00",
+        b"\\ud83d",
+        b"\\n",
+        b"\\x",
+        b"999",
+        b"e999",
+        b"1e309",
+        b"true",
+        b"null",
+        b"NaN",
+        b"\xc3\xa4",
+    ]
 )
 
 
@@ -103,12 +118,60 @@ def test_too_many_containers_are_refused_and_brackets_in_texts_are_none() -> Non
     assert bytes(checked(msgspec.Raw(text), "message")) == text
 
 
-def test_objects_have_a_bound_of_their_own() -> None:
-    """They take four times as long to look at as arrays."""
-    few = b"[" + b",".join([b'{"a":1}'] * MAX_OBJECTS) + b"]"
+def test_as_many_objects_are_taken_as_arrays() -> None:
+    few = b"[" + b",".join([b'{"a":1}'] * (MAX_CONTAINERS - 1)) + b"]"
     assert bytes(checked(msgspec.Raw(few), "message")) == few
-    many = b"[" + b",".join([b"{}"] * (MAX_OBJECTS + 1)) + b"]"
-    with pytest.raises(LimitExceeded, match="objects"):
-        checked(msgspec.Raw(many), "message")
-    text = b'["' + b"{" * 2 * MAX_OBJECTS + b'"]'
-    assert bytes(checked(msgspec.Raw(text), "message")) == text
+
+
+def test_brackets_behind_escapes_are_told_apart() -> None:
+    """A quote behind a pair of backslashes ends its string, one behind a single does not."""
+    inside = b'["' + rb"\\\"[" * 200 + b'"]'
+    assert take(inside) == inside
+    outside = b"[" * 200 + b'"' + rb"\\" + b'"' + b"]" * 200
+    with pytest.raises(LimitExceeded, match="levels"):
+        take(outside)
+
+
+@pytest.mark.parametrize(
+    "number", ["1e-310", "5e-324", "2.2250738585072011e-308", "9007199254740993.0"]
+)
+def test_numbers_that_take_a_decoder_long_are_not_decoded(number: str) -> None:
+    """1 MiB of the first takes it a second."""
+    value = ("[" + ",".join([number] * 40_000) + "]").encode()
+    with mock.patch("msgspec.json.Decoder", side_effect=AssertionError):
+        assert take(value) == value
+
+
+def test_values_as_they_are_usual_are_taken_whole() -> None:
+    """Embeddings, probabilities, hashes, tokens, and a table."""
+    numbers = random.Random(8)
+    for value in (
+        [numbers.gauss(0, 0.02) for _ in range(42_000)],
+        [10 ** -numbers.uniform(0, 300) for _ in range(40_000)],
+        [sys.float_info.max, -sys.float_info.max, sys.float_info.min, 5e-324],
+        [numbers.getrandbits(64) for _ in range(45_000)],
+        [f"{numbers.getrandbits(256):064x}" for _ in range(14_000)],
+        ["the"] * 140_000,
+        [{"id": n, "name": "a", "score": 0.25, "ok": True, "at": None} for n in range(15_000)],
+    ):
+        text = json.dumps(value).encode()
+        assert len(text) <= 1 << 20
+        assert take(text) == text
+
+
+@pytest.mark.parametrize(
+    "number",
+    ["1e309", "-1E+309", "1.8e308", "0.1e310", "1e00309", "1" * 400 + ".0", "7" * 220 + "e99"],
+)
+def test_numbers_that_no_double_holds_are_refused_wherever_they_are(number: str) -> None:
+    for value in (number, f'["1e5", {{"\\"": {number}}}]', f'["\\\\", {number}]'):
+        with pytest.raises(InvalidRequest, match="bad value"):
+            take(value.encode())
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["1e308", "1.7976931348623157e+308", "1e-999", '"1e999"', '"\\"[1e999"', "0." + "1" * 4000],
+)
+def test_numbers_that_are_none_or_that_a_double_holds_are_taken(value: str) -> None:
+    assert take(value.encode()) == value.encode()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 from typing import TypeVar
+from unittest import mock
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clove.errors import InvalidRequest, PermissionDenied
+from clove.errors import InvalidRequest, LimitExceeded, PermissionDenied
 from clove.messages import MALFORMED, Reply, Request, decode, decoder, encode_error, read
 from clove.messages.agents import (
     LimitsRequest,
@@ -19,9 +20,12 @@ from clove.messages.agents import (
     TargetRequest,
     without_defaults,
 )
+from clove.messages.json_text import slow_numbers
 from clove.messages.mending import PARTS, Misfit
+from clove.messages.permissions import SetPermsRequest, WhyRequest
 from clove.messages.session import HelloRequest
 from clove.messages.state import StoreRequest
+from clove.messages.think import ThinkRequest
 
 R = TypeVar("R", bound=Request)
 
@@ -70,6 +74,42 @@ def test_a_request_that_would_take_long_to_look_at_twice_is_refused_as_it_is() -
     names = b"a,[{" * 100_000
     with pytest.raises(InvalidRequest, match="no field"):
         decode(TargetRequest, b'{"name":"' + names + b'","later":1}')
+
+
+@pytest.mark.parametrize("kind", [SetPermsRequest, SpawnRequest, ThinkRequest, WhyRequest])
+@pytest.mark.parametrize("value", ["1e-310", "[]", "0.4503599627370497503"])
+def test_what_may_be_anything_is_bounded_before_it_is_decoded(
+    kind: type[Request], value: str
+) -> None:
+    """1 MiB of the first takes a decoder a second."""
+    many = '{"permissions":{"a":[' + ",".join([value] * (PARTS * 2 + 1)) + "]}}"
+    with pytest.raises(LimitExceeded, match="more than"):
+        decoder(kind)(many.encode())
+
+
+def test_slow_numbers_are_not_looked_at_twice() -> None:
+    numbers = b",".join([b"1e-310"] * 1500)
+    mend = mock.patch("clove.messages.base.mend", side_effect=AssertionError)
+    with mend, pytest.raises(InvalidRequest):
+        again(TargetRequest, b'{"later":[' + numbers + b"]}")
+
+
+@pytest.mark.parametrize(
+    ("number", "slow"),
+    [
+        ("0.00012345678901234567", False),
+        ("-0.012345678901234567", False),
+        ("1.2345678901234567e-05", False),
+        ("18446744073709551615", False),
+        ("1e-310", True),
+        ("2.2250738585072011E-308", True),
+        ("8.98846567431157953e+307", True),
+        ("1.2345678901234567890", True),
+        ("12345678901234567890e-99", True),
+    ],
+)
+def test_numbers_that_take_long_are_known_by_their_looks(number: str, slow: bool) -> None:
+    assert slow_numbers(f"[{number}, {number}]".encode()) == 2 * slow
 
 
 @given(st.dictionaries(st.text(), st.none() | st.integers() | st.text() | st.lists(st.integers())))

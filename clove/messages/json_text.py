@@ -1,0 +1,125 @@
+"""What JSON text says of itself before anything is made of it. Pure.
+
+To decode text costs what its author likes: objects, and above all numbers that no short cut
+takes (a decimal that is almost nothing, or that lies between two doubles), of which 1 MiB takes
+a second. So what must be known is counted in the bytes, by operations that go over them once.
+The grammar has been checked by whoever hands it in here.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from clove.errors import InvalidRequest, LimitExceeded
+
+__all__ = [
+    "MAX_LARGE",
+    "MAX_PARTS",
+    "MAX_SLOW",
+    "MAX_STRINGS",
+    "check_numbers",
+    "check_small",
+    "outside_strings",
+    "parts",
+    "slow_numbers",
+]
+
+MAX_STRINGS: Final = 150_000
+"""Strings of a text that has to be looked at without them; to cut out more holds others up."""
+MAX_LARGE: Final = 500
+"""Numbers with a positive exponent of three digits or more in one value; each is looked at."""
+MAX_PARTS: Final = 40_000
+"""Values in a request, of which some may be anything."""
+MAX_SLOW: Final = 500
+"""Numbers among these that take a decoder long."""
+_LONG: Final = 200
+"""Digits of a number's integer part from which on it may be more than a double can hold."""
+_INTEGER: Final = 4300
+"""Digits of an integer that usual decoders take (Python's `sys.int_info`)."""
+_DIGITS: Final = bytes.maketrans(b"123456789E", b"000000000e")
+_JOINED: Final = bytes.maketrans(b"[]{}:E", b",,,,,e")
+_FRACTIONS: Final = bytes.maketrans(b"123456789.", b"0" * 10)
+_LONG_FLOAT: Final = re.compile(rb"(?<![0.])0{%d,}(?:\.|e(?!-))" % _LONG)
+_LARGE: Final = re.compile(rb"e\+?000+")
+
+
+def outside_strings(data: bytes) -> bytes:
+    """The text without its strings.
+
+    @raise LimitExceeded: more than L{MAX_STRINGS}.
+    """
+    if b"\\" in data:  # a pair of them first: what it ends with escapes nothing
+        data = data.replace(b"\\\\", b"").replace(b'\\"', b"")
+    if data.count(b'"') > 2 * MAX_STRINGS:
+        raise LimitExceeded(
+            f"more than {MAX_STRINGS} strings in one value", hint="send it in parts, or as a string"
+        )
+    return b"".join(data.split(b'"')[::2])
+
+
+def parts(outside: bytes) -> int:
+    """Commas and opening brackets: about how many things a decoder makes.
+
+    @param outside: text without its strings.
+    """
+    return outside.count(b",") + outside.count(b"[") + outside.count(b"{")
+
+
+def slow_numbers(outside: bytes) -> int:
+    """How many numbers take a decoder several microseconds, at most; a long one counts as several.
+
+    These have an exponent of three digits, or more than 19 digits. Doubles as usual encoders
+    write them (17 digits, leading zeros besides) and integers of 64 bits are none.
+
+    @param outside: text without its strings.
+    """
+    text = outside.translate(_JOINED, b"+- \t\r\n").replace(b",0.00", b",.").translate(_FRACTIONS)
+    return text.count(b"e000") + text.count(b"0" * 21) + text.count(b"0" * 20 + b"e")
+
+
+def check_small(payload: bytes) -> None:
+    """See that decoding a request takes little time, whatever its strings are.
+
+    @raise LimitExceeded: more values than L{MAX_PARTS}, or numbers than L{MAX_SLOW}.
+    """
+    outside = outside_strings(payload)
+    if parts(outside) > MAX_PARTS:
+        raise LimitExceeded(f"more than {MAX_PARTS} values in one request", hint="ask in parts")
+    if slow_numbers(outside) > MAX_SLOW:
+        raise LimitExceeded(
+            f"more than {MAX_SLOW} numbers of many digits or with large exponents in one request",
+            hint="write them with fewer digits, or in a string",
+        )
+
+
+def check_numbers(data: bytes) -> None:
+    """See that each number is one that every usual decoder takes.
+
+    @raise InvalidRequest: a number that no double can hold, or an integer that is too long.
+    @raise LimitExceeded: more than L{MAX_LARGE}.
+    """
+    if not _may_be_large(data.translate(_DIGITS)):
+        return
+    outside = outside_strings(data)
+    text = outside.translate(_DIGITS)
+    if not _may_be_large(text):
+        return
+    if b"0" * (_INTEGER + 1) in text:
+        raise InvalidRequest(f"a number of more than {_INTEGER} digits")
+    if _LONG_FLOAT.search(text):
+        raise InvalidRequest("a number that is out of range")
+    for count, found in enumerate(_LARGE.finditer(text)):
+        if count >= MAX_LARGE:
+            raise LimitExceeded(f"more than {MAX_LARGE} numbers with exponents from 100 on")
+        before = outside[max(0, found.start() - 2 * _LONG) : found.start()]
+        digits = before[len(before.rstrip(b"0123456789.")) :]
+        if len(digits) == 2 * _LONG or float(digits + outside[slice(*found.span())]) == _INFINITE:
+            raise InvalidRequest("a number that is out of range")
+
+
+_INFINITE: Final = float("inf")
+
+
+def _may_be_large(text: bytes) -> bool:
+    return b"e000" in text or b"e+000" in text or b"0" * _LONG in text
