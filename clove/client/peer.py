@@ -8,8 +8,9 @@ In a sandbox the user ids of the host are not known: all of them look like one, 
 (user_namespaces(7)), and so may be anybody's. There it counts that the socket is a mount of its
 own: whoever mounted it rules this mount namespace, and could change everything that is seen in it.
 Nobody else can feign that: a mount needs CAP_SYS_ADMIN in the namespace, and what fusermount(1)
-mounts for users is a directory or a plain file, never a socket. Neither the environment nor a path
-is asked, since others may have set them. What cannot be found out counts against the other end.
+mounts for users is a directory or a plain file, never a socket. It must be one of this namespace:
+every user can have another, to which a link leads through /proc/PID/root. Neither the environment nor
+a path is asked, since others may have set them. What cannot be found out counts against the other end.
 """
 
 from __future__ import annotations
@@ -68,17 +69,19 @@ def _is_known(uid: int) -> bool:
 
 
 def is_mounted(path: str) -> bool:
-    """Whether a socket is a mount of its own, and not a name in somebody's directory."""
-    directory, name = os.path.split(os.path.abspath(path))
+    """Whether a socket is a mount of its own, in this mount namespace, and not a name in
+    somebody's directory."""
+    directory, name = os.path.split(path)  # as connect(2) takes it, ".." and links in its turn
     flags = os.O_PATH | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
-        above = os.open(directory, flags | os.O_DIRECTORY)
+        above = os.open(directory or ".", flags | os.O_DIRECTORY)
         try:
             handle = os.open(name, flags, dir_fd=above)
             try:
                 if not stat.S_ISSOCK(os.fstat(handle).st_mode):
                     return False
-                return _mount_of(handle) != _mount_of(above)
+                mount = _mount_of(handle)
+                return mount != _mount_of(above) and _is_here(mount)
             finally:
                 os.close(handle)
         finally:
@@ -97,3 +100,12 @@ def _mount_of(handle: int) -> str:
             if line.startswith("mnt_id:"):
                 return line.split()[1]
     raise ValueError("no mnt_id")
+
+
+def _is_here(mount: str) -> bool:
+    """Whether this process's mount namespace has the mount (proc(5), mountinfo).
+
+    A mount's id is used again when it is gone, but no two have the same at a time.
+    """
+    with open("/proc/self/mountinfo", errors="surrogateescape") as lines:
+        return any(line.split(" ", 1)[0] == mount for line in lines)

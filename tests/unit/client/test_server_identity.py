@@ -187,6 +187,35 @@ def test_a_socket_that_was_mounted_is_trusted_and_its_name_beside_it_is_not(path
 
 @needs_root
 @pytest.mark.skipif(not shutil.which("unshare"), reason="no unshare")
+def test_what_is_mounted_in_another_namespace_is_not_trusted(path: str) -> None:
+    """Whoever rules that one chose it: a link in a directory of his leads there by /proc."""
+    directory = os.path.dirname(path)
+    with foreign(path, 1):
+        elsewhere = subprocess.Popen(
+            ["unshare", "--mount", "sh", "-c", f"{MOUNT} echo up; exec cat"],
+            cwd=directory,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        try:
+            assert elsewhere.stdin is not None
+            assert elsewhere.stdout is not None
+            if elsewhere.stdout.readline() != b"up\n":
+                pytest.skip("no namespaces here")
+            os.symlink(f"/proc/{elsewhere.pid}/root{directory}", f"{directory}/away")
+            os.makedirs(f"{directory}/sub")
+            beyond = f"{directory}/away/sub/../there"
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.connect(beyond)
+                for named in (beyond, f"/proc/{elsewhere.pid}/root{directory}/there"):
+                    with pytest.raises(PermissionDenied, match=WORDS):
+                        peer.check_server(connection, named)
+        finally:
+            elsewhere.communicate()
+
+
+@needs_root
+@pytest.mark.skipif(not shutil.which("unshare"), reason="no unshare")
 def test_an_id_that_is_not_known_here_is_nobodys_not_even_ones_own(path: str) -> None:
     """Without a mapping all users look alike, this one included."""
     with foreign(path, 2):
