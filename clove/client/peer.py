@@ -70,7 +70,8 @@ def _is_known(uid: int) -> bool:
 
 def is_mounted(path: str) -> bool:
     """Whether a socket is a mount of its own, in this mount namespace, and not a name in
-    somebody's directory."""
+    somebody's directory.
+    """
     directory, name = os.path.split(path)  # as connect(2) takes it, ".." and links in its turn
     flags = os.O_PATH | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
