@@ -13,6 +13,7 @@ from typing import Any
 
 from clove import CloveClient
 from clove.errors import CloveError
+from tests.soak.hostile import TABLE
 from tests.soak.verdict import Seen
 
 __all__ = ["HOSTILE", "Operator"]
@@ -43,6 +44,8 @@ class Operator:
         self._facts = facts
         self._numbers = itertools.count()
         self._hostile = [""] * HOSTILE
+        self._order = list(facts["only"]) or sorted(TABLE)  # so that none is long untried
+        dice.shuffle(self._order)
 
     def healthy(self, script: str, *arguments: str, **fields: Any) -> int:
         """Start an agent that does nothing wrong; its id."""
@@ -78,7 +81,8 @@ class Operator:
 
     def _start_hostile(self, slot: int) -> None:
         self._hostile[slot] = f"hostile-{slot}-{next(self._numbers)}"
-        facts = json.dumps({**self._facts, "seed": self._dice.getrandbits(64)})
+        own = {"seed": self._dice.getrandbits(64), "first": self._order[slot::HOSTILE]}
+        facts = json.dumps({**self._facts, **own})
         rules = {"allowed_paths": ["/workspace"], "allowed_domains": self._facts["domains"]}
         powers = {"can_spawn": True, "can_http": True, "can_exec": True, "can_think": True}
         self._spawn(

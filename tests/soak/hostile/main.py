@@ -44,7 +44,7 @@ def main() -> None:
     dice = Random(facts["seed"])
     counts: dict[str, dict[str, int]] = {}
     running: dict[int, tuple[str, float]] = {}
-    waiting: list[str] = []
+    waiting: list[str] = facts["first"]
     while True:
         if not waiting:
             waiting = list(chosen)
