@@ -38,7 +38,7 @@ DEVICE_LINKS = {
     "/dev/stdout": "/proc/self/fd/1",
     "/dev/stderr": "/proc/self/fd/2",
 }
-READ_ONLY_PROC = ("sys", "irq", "bus", "fs", "sysrq-trigger")
+READ_ONLY_PROC = ("sys", "irq", "bus", "fs", "pressure", "sysrq-trigger")
 """Parts of /proc that would change the machine: read-only."""
 EMPTY_PROC = ("acpi", "scsi", "driver", "tty", "dynamic_debug", "asound")
 """Directories of /proc about the machine's hardware: an empty directory instead."""

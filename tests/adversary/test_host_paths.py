@@ -111,3 +111,27 @@ def test_proc_does_not_answer_for_the_kernel_that_reads_it(here: Arena) -> None:
     told = here.run(READ, permissions="standard")
     assert "MemTotal" in told.pop("meminfo")
     assert told == dict.fromkeys(HOSTS_OWN, "permission_denied")
+
+
+WRITE = """
+import json, os, stat
+found = []
+for place, directories, files in os.walk("/proc"):
+    if place == "/proc":
+        directories[:] = [name for name in directories if not (name.isdigit() or "self" in name)]
+    for name in files:
+        path = os.path.join(place, name)
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:
+            continue
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):  # and not a mask
+            found.append(path)
+        os.close(descriptor)
+print(json.dumps(found))
+"""
+
+
+def test_nothing_of_proc_that_is_the_machines_is_written(here: Arena) -> None:
+    """Such as triggers of pressure stall information, which count for all (psi)."""
+    assert here.run(WRITE) == []
