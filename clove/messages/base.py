@@ -68,10 +68,12 @@ def decoder(kind: type[R]) -> Callable[[bytes], R]:
 
 
 def _is_open(hint: Any) -> bool:
-    """Whether a type, or one in it, takes any JSON and makes objects of it."""
+    """Whether a type, or one in it, takes any JSON, or any number of names, and makes objects."""
     if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
         return any(_is_open(field.type) for field in msgspec.structs.fields(hint))
-    return hint is Any or any(map(_is_open, typing.get_args(hint)))
+    if hint is Any or typing.get_origin(hint) is dict:
+        return True
+    return any(map(_is_open, typing.get_args(hint)))
 
 
 def decode(kind: type[R], payload: bytes) -> R:

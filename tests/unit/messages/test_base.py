@@ -20,7 +20,9 @@ from clove.messages.agents import (
     TargetRequest,
     without_defaults,
 )
-from clove.messages.json_text import slow_numbers
+from clove.messages.execute import ExecRequest
+from clove.messages.http import HttpRequest
+from clove.messages.json_text import MAX_PARTS, slow_numbers
 from clove.messages.mending import PARTS, Misfit
 from clove.messages.permissions import SetPermsRequest, WhyRequest
 from clove.messages.session import HelloRequest
@@ -82,8 +84,17 @@ def test_what_may_be_anything_is_bounded_before_it_is_decoded(
     kind: type[Request], value: str
 ) -> None:
     """1 MiB of the first takes a decoder a second."""
-    many = '{"permissions":{"a":[' + ",".join([value] * (PARTS * 2 + 1)) + "]}}"
+    many = '{"permissions":{"a":[' + ",".join([value] * (MAX_PARTS + 1)) + "]}}"
     with pytest.raises(LimitExceeded, match="more than"):
+        decoder(kind)(many.encode())
+
+
+@pytest.mark.parametrize(("kind", "field"), [(ExecRequest, "env"), (HttpRequest, "headers")])
+def test_names_without_number_are_bounded_before_they_are_decoded(
+    kind: type[Request], field: str
+) -> None:
+    many = json.dumps({field: {f"{n}": "" for n in range(MAX_PARTS + 1)}})
+    with pytest.raises(LimitExceeded, match="values"):
         decoder(kind)(many.encode())
 
 
