@@ -17,6 +17,8 @@ from collections.abc import Callable
 __all__ = ["remove_tree"]
 
 _DIRECTORY = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+BATCH = 1 << 14
+"""Names held at a time, whatever number a directory has."""
 ROUNDS = 3
 """Times that a tree is gone through which is not empty afterwards."""
 
@@ -50,7 +52,7 @@ def remove_tree(path: str) -> None:
 
 
 class _Removal:
-    """One tree's.
+    """One tree's. What is still to be removed is in the tree, and not in memory.
 
     @ivar failure: the first, if any.
     """
@@ -58,42 +60,48 @@ class _Removal:
     def __init__(self, top: int) -> None:
         self._top = top
         self._names = (f".removing-{number}" for number in itertools.count())
-        self._waiting: list[str] = []  # directories in the top one
+        self._moved = 0
         self.failure: OSError | None = None
 
     def run(self) -> None:
         """Leave the top directory empty, as far as that can be."""
-        for entry in os.listdir(self._top):
-            self._try(self._take, self._top, entry)
-        while self._waiting:
-            self._try(self._remove, self._waiting.pop())
+        self._empty(self._top, self._remove)
 
-    def _try(self, step: Callable[..., None], *args: object) -> None:
+    def _empty(self, directory: int, take: Callable[[int, str], None]) -> None:
+        """Take every entry of a directory away; not what others add all the time."""
+        more = True
+        while more:
+            moved, entries = self._moved, _some(directory)
+            gone = [self._try(take, directory, entry) for entry in entries]
+            more = any(gone) and (len(entries) == BATCH or moved != self._moved)
+
+    def _try(self, step: Callable[..., None], *args: object) -> bool:
         try:
             step(*args)
-        except FileNotFoundError:  # a crash had left it half done, so it came twice
-            pass
+        except FileNotFoundError:  # it has gone meanwhile
+            return False
         except OSError as error:
             self.failure = self.failure or error
+            return False
+        return True
 
-    def _remove(self, name: str) -> None:
-        """Remove a directory in the top one; those in it are moved up and wait."""
-        directory = _opened(name, self._top)
+    def _remove(self, top: int, entry: str) -> None:
+        """Remove an entry of the top directory; the directories in it are moved up."""
+        if _unlinked(top, entry):
+            return
+        directory = _opened(entry, top)
         try:
-            for entry in os.listdir(directory):
-                self._try(self._take, directory, entry)
+            self._empty(directory, self._move_up)
         finally:
             os.close(directory)
-        os.rmdir(name, dir_fd=self._top)
+        os.rmdir(entry, dir_fd=top)
 
-    def _take(self, directory: int, entry: str) -> None:
-        try:
-            os.unlink(entry, dir_fd=directory)
-        except (IsADirectoryError, PermissionError):  # POSIX has both for a directory
+    def _move_up(self, directory: int, entry: str) -> None:
+        if not _unlinked(directory, entry):
             os.close(_opened(entry, directory))  # what is moved must be writable
-            self._waiting.append(entry if directory == self._top else self._move(directory, entry))
+            self._move(directory, entry)
 
-    def _move(self, directory: int, entry: str) -> str:
+    def _move(self, directory: int, entry: str) -> None:
         for name in self._names:
             try:
                 os.rename(entry, name, src_dir_fd=directory, dst_dir_fd=self._top)
@@ -101,8 +109,24 @@ class _Removal:
                 if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
                     raise
             else:
-                return name
+                self._moved += 1
+                return
         raise AssertionError("there is always another name")
+
+
+def _some(directory: int) -> list[str]:
+    """Names in a directory: all of them, or as many as are held at a time."""
+    with os.scandir(directory) as listing:
+        return [entry.name for entry in itertools.islice(listing, BATCH)]
+
+
+def _unlinked(directory: int, entry: str) -> bool:
+    """Unlink what is no directory; false if it is one."""
+    try:
+        os.unlink(entry, dir_fd=directory)
+    except (IsADirectoryError, PermissionError):  # POSIX has both for a directory
+        return False
+    return True
 
 
 def _opened(name: str, directory: int | None = None) -> int:

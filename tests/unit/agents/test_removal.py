@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import socket
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
+from clove.kernel.agents import removal
 from clove.kernel.agents.removal import remove_tree
 
 
@@ -46,6 +48,23 @@ def test_a_tree_deeper_than_any_path_goes(tree: Path) -> None:
         directory = below
     os.close(directory)
     remove_tree(str(tree))
+    assert not tree.exists()
+
+
+def test_what_it_takes_of_memory_does_not_grow_with_the_tree(
+    tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An agent makes as many files as the disk holds, and its end must not be the kernel's."""
+    monkeypatch.setattr(removal, "BATCH", 100, raising=False)
+    for number in range(4000):
+        (tree / f"file-{number:0200}").touch()
+        (tree / f"a/{number:0200}").mkdir(parents=True)
+    tracemalloc.start()
+    try:
+        remove_tree(str(tree))
+        assert tracemalloc.get_traced_memory()[1] < 200_000
+    finally:
+        tracemalloc.stop()
     assert not tree.exists()
 
 
