@@ -123,8 +123,10 @@ class Shares:
                 )
             if wanted <= self._for_agents:
                 return None
+        room = self.total if family == OPERATORS else self._for_agents
+        kept = f", and {self.total - room} kept for operators" if room < self.total else ""
         return LimitExceeded(
-            f"there are {self.used} {self._what} already, the kernel's limit is {self.total}",
+            f"there are {self.used} {self._what} already, the limit is {room}{kept}",
             hint=f"try again later; the operator can raise {self._field}",
         )
 

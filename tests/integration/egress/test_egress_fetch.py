@@ -134,7 +134,7 @@ async def test_proxy_variables_change_nothing(
 
 
 async def test_requests_at_once_are_limited(server: Server, local: Permissions) -> None:
-    egress = Egress(REACTOR, EgressLimits(max_concurrent=2, max_per_agent=1))
+    egress = Egress(REACTOR, EgressLimits(max_concurrent=3, max_per_agent=1))
     request = HttpRequest(url=server.url("silent"))
     running = egress.fetch(local, request, 1)
     with pytest.raises(LimitExceeded):

@@ -247,7 +247,7 @@ def test_a_family_has_its_share_of_all_commands_and_leaves_some_to_others() -> N
         now(bench.run(14, family=10))
     for agent_id in (20, 21, 22):
         bench.run(agent_id, family=20)
-    with pytest.raises(LimitExceeded, match="the kernel's limit is 8"):
+    with pytest.raises(LimitExceeded, match="the limit is 7, and 1 kept for operators"):
         now(bench.run(30, family=30))
     bench.run(1, family=OPERATORS)
     bench.view.starting[0][1].done.callback(ExitStatus(code=0))

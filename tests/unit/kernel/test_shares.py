@@ -42,7 +42,7 @@ def test_all_families_together_leave_the_operators_their_part() -> None:
     for family in range(1, 20):
         filled(resource, family)
     assert resource.used == 14
-    with pytest.raises(LimitExceeded, match="the kernel's limit is 16") as refused:
+    with pytest.raises(LimitExceeded, match="the limit is 14, and 2 kept for operators") as refused:
         resource.take(30)
     assert "limits.exec.total" in refused.value.hint
     assert filled(resource, OPERATORS) == 2
