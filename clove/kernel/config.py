@@ -52,9 +52,10 @@ class Access(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """User id to permission level; then the socket is open to every user of the host,
     and those not named are turned away."""
     other_namespaces: bool = False
-    """Take processes for what their user ids say that are no agent's and in other user or pid
-    namespaces than the kernel, such as the host's where the kernel runs in a container. By
-    default they are refused: nobody can say whose they are."""
+    """Take processes for what their user ids say that are no agent's of this kernel and in other
+    user or pid namespaces than it, such as the host's where the kernel runs in a container. By
+    default they are refused: nobody can say whose they are. Those in sandboxes, agents of another
+    kernel of this user among them, count as operators as well, if they reach the socket."""
 
 
 class MetricsPort(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
