@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
 
 from twisted.internet.defer import Deferred
@@ -57,6 +58,13 @@ _FEW = 8  # requests in work on a connection that are not counted, if they are s
 _REQUEST = 4096  # bytes counted for a request in work, beside its own: what the kernel makes of it
 _FRAME = 128  # bytes counted for a request that waits, likewise
 _CONTROL = int(Opcode.CANCEL)
+_Request = tuple[int, int, bytes]
+"""A L{Frame} as it waits. There may be hundreds of thousands, and the garbage collector would go
+over all of them time and again; tuples in tuples it lets go of."""
+
+
+def _plain(frame: _Request) -> _Request:
+    return frame if frame.__class__ is tuple else (*frame,)
 
 
 class KernelConnection(FrameProtocol):
@@ -76,7 +84,7 @@ class KernelConnection(FrameProtocol):
         self._dispatcher = dispatcher
         self._sessions = sessions
         self._limits = limits
-        self._inbox: deque[Frame] = deque()
+        self._inbox: deque[tuple[_Request, ...]] = deque()
         self._tagged = False
         self._closing = False
         self._current: Deferred[bytes] | None = None
@@ -178,13 +186,16 @@ class KernelConnection(FrameProtocol):
             return
         self._serve(iter(frames))
 
-    def _wait(self, frames: Iterable[Frame]) -> None:
+    def _wait(self, frames: Iterable[_Request]) -> None:
         """Keep frames until their turn; read no more while there are many."""
-        self._inbox.extend(frames)
+        batch = tuple(map(_plain, frames))
+        if batch:
+            self._inbox.append(batch)
         limits = self._limits
-        size = sum(len(frame.payload) for frame in self._inbox)
-        self._buffered.queued = size + len(self._inbox) * _FRAME
-        if len(self._inbox) >= limits.max_waiting or size >= limits.max_payload:
+        number = sum(map(len, self._inbox))
+        size = sum(len(payload) for _, _, payload in chain.from_iterable(self._inbox))
+        self._buffered.queued = size + number * _FRAME
+        if number >= limits.max_waiting or size >= limits.max_payload:
             self.pause_reading()
         if self._buffered.queued > _SMALL:
             self._close_if_full()
@@ -207,7 +218,7 @@ class KernelConnection(FrameProtocol):
             self._buffered.queued = 0
             self.refuse(0, refusal)
 
-    def _serve(self, frames: Iterator[Frame]) -> None:
+    def _serve(self, frames: Iterator[_Request]) -> None:
         out: list[bytes] = []
         size = 0
         answer = self._dispatcher.answer
@@ -234,7 +245,7 @@ class KernelConnection(FrameProtocol):
                     self._hold(opcode, cast("Deferred[bytes]", reply), len(payload))
             else:
                 self._flush(out)
-                self._serve_one(frame)
+                self._serve_one(opcode, payload)
                 agent_id = self.principal.agent_id
             if self.congested or self._current is not None or self._closing:
                 self._wait(frames)
@@ -269,22 +280,21 @@ class KernelConnection(FrameProtocol):
     def _header(self, opcode: int, size: int) -> bytes:
         return HEADER.pack(MAGIC, self.principal.agent_id, opcode, size)
 
-    def _serve_one(self, frame: Frame) -> None:
+    def _serve_one(self, opcode: int, body: bytes) -> None:
         """A frame of version 2, or one that concerns the connection itself."""
-        number, body = 0, frame.payload
+        number = 0
         if self._tagged:
             if len(body) < TAG.size:
-                self._reply(frame.opcode, 0, encode_error(InvalidRequest("the tag is missing")))
+                self._reply(opcode, 0, encode_error(InvalidRequest("the tag is missing")))
                 return
             number, body = TAG.unpack_from(body)[0], body[TAG.size :]
-            problem = self._problem(number, frame.opcode, len(body))
+            problem = self._problem(number, opcode, len(body))
             if problem is not None:
-                self._reply(frame.opcode, number & _NUMBER, encode_error(problem))
+                self._reply(opcode, number & _NUMBER, encode_error(problem))
                 return
-        if frame.opcode >= _CONTROL:
-            self._control(frame.opcode, number, body)
+        if opcode >= _CONTROL:
+            self._control(opcode, number, body)
             return
-        opcode = frame.opcode
         stream = Stream(self, self._reply, opcode, number)
         reply = self._dispatcher.answer(self.principal, opcode, body, stream, self.push)
         if isinstance(reply, bytes):
@@ -373,7 +383,7 @@ class KernelConnection(FrameProtocol):
         """Serve what waits, as far as it goes."""
         while self._inbox and not self._is_held() and not self._closing:
             waiting, self._inbox, self._buffered.queued = self._inbox, deque(), 0
-            self._serve(iter(waiting))
+            self._serve(chain.from_iterable(waiting))
         if self._buffered.counted:
             self._count()
         if not self._inbox and not self.congested and self._turn is None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from clove.kernel.beyond_epoll import BeyondEpoll, watch_beyond_epoll
+from clove.kernel.beyond_epoll import EVENTS, BeyondEpoll, watch_beyond_epoll
 
 
 class Full:
@@ -83,16 +83,28 @@ def test_what_is_looked_for_can_be_changed(full: Full, pipes: Pipes) -> None:
     assert sorted(poller.poll(0, 8)) == sorted((fd, select.EPOLLOUT) for fd in (first, second))
 
 
+def test_few_are_told_of_in_one_turn_and_all_have_theirs(pipes: Pipes) -> None:
+    full = Full(3 * EVENTS)
+    poller = BeyondEpoll(full)
+    writers = [pipes.make()[1] for _ in range(2 * EVENTS + 1)]
+    for fd in writers:
+        poller.register(fd, select.EPOLLOUT)
+    turns = [[fd for fd, _ in poller.poll(0, 8 * EVENTS)] for _ in range(3)]
+    assert [len(turn) for turn in turns] == [EVENTS] * 3
+    assert set().union(*turns) == set(writers)
+    full.close()
+
+
 def test_it_costs_nothing_once_there_is_room_again(full: Full, pipes: Pipes) -> None:
     poller = BeyondEpoll(full)
     (first, _), (second, to_second) = pipes.make(), pipes.make()
-    assert poller.poll == full.poll
+    before = poller.poll
     for fd in (first, second):
         poller.register(fd, select.EPOLLIN)
-    assert poller.poll != full.poll
+    assert poller.poll != before
     poller.unregister(first)
     poller.unregister(second)
-    assert poller.poll == full.poll
+    assert poller.poll == before
     poller.register(second, select.EPOLLIN)
     assert poller.beyond == set()
     os.write(to_second, b"x")

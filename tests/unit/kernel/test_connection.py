@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 
 import pytest
@@ -36,6 +37,19 @@ def test_version_1_stops_reading_when_too_much_waits() -> None:
     peer.answers.waiting[0].callback(b"")
     assert peer.transport.producerState == "producing"
     assert len(peer.hears()) == 5
+
+
+def test_the_garbage_collector_lets_go_of_requests_that_wait() -> None:
+    """There may be hundreds of thousands: to go over all of them held the reactor up for 100 ms."""
+    peer = Peer()
+    peer.say(3)
+    peer.connection.dataReceived(encode(0, 2, b"") * 3000)
+    gc.collect()
+    [batch] = peer.connection._inbox
+    assert len(batch) == 3000
+    assert not gc.is_tracked(batch)
+    peer.answers.waiting[0].callback(b"")
+    assert len(peer.hears()) == 3001
 
 
 def test_version_2_answers_in_any_order() -> None:
