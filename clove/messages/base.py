@@ -53,7 +53,7 @@ _FEW: Final = 8 << 10
 def decoder(kind: type[R]) -> Callable[[bytes], R]:
     """What makes a request of bytes that are right, and raises one of L{MALFORMED} else.
 
-    Where anything may be in a field, it looks first how much that is: L{LimitExceeded}.
+    Where anything may be in a field, it looks first how much that is: L{InvalidRequest}.
     """
     decode = msgspec.json.Decoder(kind).decode
     if not _is_open(kind):

@@ -81,14 +81,19 @@ def slow_numbers(outside: bytes) -> int:
 def check_small(payload: bytes) -> None:
     """See that decoding a request takes little time, whatever its strings are.
 
-    @raise LimitExceeded: more values than L{MAX_PARTS}, or numbers than L{MAX_SLOW}.
+    What is refused here need not be JSON at all, so it is a bad request rather than too large.
+
+    @raise InvalidRequest: more values than L{MAX_PARTS}, or numbers than L{MAX_SLOW}.
     """
-    outside = outside_strings(payload)
+    try:
+        outside = outside_strings(payload)
+    except LimitExceeded as error:
+        raise InvalidRequest(f"bad request: {error.message}", hint=error.hint) from None
     if parts(outside) > MAX_PARTS:
-        raise LimitExceeded(f"more than {MAX_PARTS} values in one request", hint="ask in parts")
+        raise InvalidRequest(f"bad request: more than {MAX_PARTS} values", hint="ask in parts")
     if slow_numbers(outside) > MAX_SLOW:
-        raise LimitExceeded(
-            f"more than {MAX_SLOW} numbers of many digits or with large exponents in one request",
+        raise InvalidRequest(
+            f"bad request: more than {MAX_SLOW} numbers of many digits or with large exponents",
             hint="write them with fewer digits, or in a string",
         )
 

@@ -29,6 +29,8 @@ Changed = Callable[[int, str, Scope, str], object]
 LOOK_UP: Final[tuple[Scope, ...]] = ("agent", "session", "global")
 LONGEST: Final = 3600.0
 """Seconds until the next sweep, at most: a reactor cannot wait for any number."""
+SWEEP_TURN: Final = 0.002
+"""Seconds of the reactor's time that one sweep takes, before others are served."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -219,17 +221,26 @@ class StateStore:
     def _sweep(self) -> None:
         self._sweep_call = None
         now = self._clock.seconds()
-        self._expire(now)
-        self._plan_sweep(now)
+        if self._expire(now):
+            self._plan_sweep(now)
+        else:
+            self._sweep_call = self._clock.callLater(0, self._sweep)
 
-    def _expire(self, now: float) -> None:
-        """Remove expired keys, a bounded number of them."""
+    def _expire(self, now: float) -> bool:
+        """Remove expired keys, for a bounded time: all that want to know of it are told of each.
+
+        @return: false if it took too long, and should go on when others were served.
+        """
+        until = now + SWEEP_TURN
         for _ in range(self._limits.max_swept):
             due = self._expiry.pop(now)
             if due is None:
-                return
+                break
             entry = self._remove(due.owner, due.scope, due.key)
             self._tell(entry.writer, due.key, due.scope, "expire")
+            if self._clock.seconds() > until:
+                return False
+        return True
 
 
 def _owner(agent_id: int, scope: Scope) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest import mock
+
 import pytest
 from msgspec import Raw
 from twisted.internet.task import Clock
@@ -10,6 +12,7 @@ from zope.interface.verify import verifyObject
 from clove.errors import AlreadyExists, CloveError, InvalidRequest, LimitExceeded
 from clove.kernel.shares import OPERATORS, ShareLimits
 from clove.kernel.state import IStateStore, StateLimits, StateStore
+from clove.kernel.state.store import SWEEP_TURN
 from clove.kernel.state.usage import OVERHEAD
 
 WHOLE = ShareLimits(family=1, family_memory=1, operators=0)
@@ -151,6 +154,21 @@ def test_keys_that_nobody_reads_are_swept(clock: Clock) -> None:
     assert (store.usage.keys, store.usage.size) == (0, 0)
     assert told == [(1, key, "session", "expire") for key in "abcde"]
     assert clock.getDelayedCalls() == []
+
+
+def test_a_sweep_that_takes_long_lets_others_be_served(clock: Clock) -> None:
+    """Hundreds of subscribers may be told of each key."""
+
+    def tell(*facts: object) -> None:
+        clock.rightNow += SWEEP_TURN * 0.6
+
+    store = StateStore(clock, StateLimits(), tell)
+    for number in range(5):
+        store.store(1, str(number), V, "session", ttl=5)
+    with mock.patch.object(clock, "callLater", wraps=clock.callLater) as call_later:
+        clock.advance(5)
+    assert [call.args[0] for call in call_later.call_args_list] == [0, 0]
+    assert store.usage.keys == 0
 
 
 def test_a_key_that_expires_sooner_is_swept_sooner(clock: Clock) -> None:
