@@ -141,11 +141,14 @@ class KernelConnection(FrameProtocol):
         if self._turn is not None:
             self._turn.cancel()
             self._turn = None
-        abandoned = list(self._running.values())
+        abandoned, self._running = [each.cancel for each in self._running.values()], {}
         if self._current is not None:
-            abandoned.append(self._current)
-        for deferred in abandoned:
-            deferred.cancel()
+            abandoned.append(self._current.cancel)
+        if self._shares_time and len(abandoned) > _FEW:
+            self._time.call_all(self.principal.family, abandoned)
+        else:
+            for cancel in abandoned:
+                cancel()
 
     # receiving
 
@@ -495,8 +498,12 @@ class KernelConnection(FrameProtocol):
         self._closing = True
         self.finish()
 
-    def close(self) -> None:
-        """Give up what is in work, send what is buffered, then close."""
+    def close(self, *, silently: bool = False) -> None:
+        """Give up what is in work, send what is buffered, then close.
+
+        @param silently: nobody reads what becomes of what is given up.
+        """
+        self._closing = self._closing or silently
         self._abandon()
         self._closing = True
         self.finish()

@@ -10,8 +10,8 @@ C{family_turn} for each family, and a family alone still gets all the time there
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -80,6 +80,28 @@ class LoopTime:
         if self._call is None:
             self._call = self._clock.callLater(0, self._turn)
         return waiter
+
+    def call_all(self, family: int, calls: Iterable[Callable[[], object]]) -> None:
+        """Call each: at once as far as the family has time left, the others in its turns."""
+        now = self._clock.seconds
+        rest = deque(calls)
+
+        def some() -> None:
+            begun = now()
+            until = begun + self._most
+            while rest:
+                rest.popleft()()
+                if now() > until:
+                    break
+            ended = now()
+            self.spend(family, ended - begun, ended)
+            if rest:
+                self.wait(family, some)
+
+        if self.may(family, now()):
+            some()
+        else:
+            self.wait(family, some)
 
     def remove(self, waiter: Waiter) -> None:
         """Take out what waits; nothing happens if it does not."""

@@ -152,7 +152,7 @@ class Sessions:
         """Close an agent's connections: it has ended."""
         for connection in list(self.connections):
             if connection.principal is principal:
-                connection.close()
+                connection.close(silently=True)
 
     def _check_room(self, have: int, family: int) -> None:
         """@param have: connections that this agent, or this guest's user, has already."""

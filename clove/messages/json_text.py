@@ -40,7 +40,8 @@ _INTEGER: Final = 4300
 _DIGITS: Final = bytes.maketrans(b"123456789E", b"000000000e")
 _JOINED: Final = bytes.maketrans(b"[]{}:E", b",,,,,e")
 _FRACTIONS: Final = bytes.maketrans(b"123456789.", b"0" * 10)
-_LONG_FLOAT: Final = re.compile(rb"(?<![0.])0{%d,}(?:\.|e(?!-))" % _LONG)
+_LONG_POINT: Final = b"0" * _LONG + b"."
+_LONG_EXPONENT: Final = b"0" * _LONG + b"e"
 _LARGE: Final = re.compile(rb"e\+?000+")
 
 
@@ -112,7 +113,7 @@ def check_numbers(data: bytes) -> None:
         return
     if b"0" * (_INTEGER + 1) in text:
         raise InvalidRequest(f"a number of more than {_INTEGER} digits")
-    if _LONG_FLOAT.search(text):
+    if _has_long_float(text):
         raise InvalidRequest("a number that is out of range")
     for count, found in enumerate(_LARGE.finditer(text)):
         if count >= MAX_LARGE:
@@ -123,8 +124,24 @@ def check_numbers(data: bytes) -> None:
             raise InvalidRequest("a number that is out of range")
 
 
+def _has_long_float(text: bytes) -> bool:
+    """Whether a number with a point or a positive exponent has very many digits before these."""
+    if _LONG_POINT in text:
+        return True
+    done, at = 0, text.find(_LONG_EXPONENT)
+    while at >= 0:
+        end = at + _LONG
+        in_fraction = text[done:at].rstrip(b"0").endswith(b".")
+        if not in_fraction and text[end + 1 : end + 2] != b"-":
+            return True
+        done, at = end, text.find(_LONG_EXPONENT, end)
+    return False
+
+
 _INFINITE: Final = float("inf")
 
 
 def _may_be_large(text: bytes) -> bool:
-    return b"e000" in text or b"e+000" in text or b"0" * _LONG in text
+    if b"0" * _LONG in text:
+        return True
+    return b"e" in text and (b"e000" in text or b"e+000" in text)

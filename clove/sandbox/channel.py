@@ -15,7 +15,7 @@ import struct
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor, IWriteDescriptor
 from zope.interface import implementer
@@ -29,6 +29,8 @@ CREDENTIALS: Final = struct.Struct("3i")  # struct ucred: pid, uid, gid
 SPACE: Final = socket.CMSG_SPACE(MAX_FDS * 4) + socket.CMSG_SPACE(CREDENTIALS.size)
 TURN: Final = 256
 """Packets read before other events of the reactor have their turn."""
+TURN_SECONDS: Final = 0.001
+"""For which they are taken: what is done for one may take a while."""
 
 Close = Callable[[int], None]
 Receive = Callable[[dict[str, Any], list[int], int], None]
@@ -163,8 +165,12 @@ class ControlSocket:
         message.not_sent(error)
 
     def doRead(self) -> None:
-        """Take what has come."""
+        """Take what has come, for a while; the rest is there in the next turn."""
+        seconds = cast("Any", self._reactor).seconds
+        until = seconds() + TURN_SECONDS
         for _ in range(TURN):
+            if seconds() > until:
+                return
             if not self.open:
                 return
             try:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from twisted.internet.task import Clock
 
 from clove.framing import encode
 from clove.kernel.connection_limits import ConnectionLimits
+from clove.policy import Level
 from tests.unit.kernel.connection_peer import Peer
+
+LONG = 0.0002  # seconds
 
 
 def test_a_frame_that_trickles_in_is_given_up() -> None:
@@ -49,7 +53,8 @@ def test_an_idle_connection_lives_unless_configured_otherwise() -> None:
 
 def next_turn(clock: Clock) -> None:
     """What a reactor does in one turn: calls made meanwhile wait for the next."""
-    due, clock.calls = clock.calls, []
+    due = [call for call in clock.calls if call.getTime() <= clock.seconds()]
+    clock.calls = [call for call in clock.calls if call not in due]
     for call in due:
         call.func()
 
@@ -85,3 +90,28 @@ def test_a_connection_that_is_lost_between_two_turns_serves_no_more() -> None:
     peer.connection.dataReceived(encode(0, 2, b"") * 3)
     peer.lose()
     assert not peer.clock.getDelayedCalls()
+
+
+def test_what_is_in_work_on_a_lost_connection_is_cancelled_as_its_family_has_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    operator = Peer()
+    operator.sessions._grants = {4242: Level.STANDARD}
+    monkeypatch.setattr(Peer, "uid", 4242)
+    peer = Peer(sessions=operator.sessions)
+    peer.hello()
+    for number in range(1, 41):
+        peer.say(3, b"", number)
+    for waiting in peer.answers.waiting:
+        waiting.addBoth(
+            lambda _: setattr(operator.clock, "rightNow", operator.clock.rightNow + LONG)
+        )
+    peer.lose()
+    assert peer.answers.cancelled < 10
+    turns = 0
+    while peer.answers.cancelled < 40:
+        before = peer.answers.cancelled
+        next_turn(operator.clock)
+        assert before < peer.answers.cancelled < before + 10
+        turns += 1
+    assert turns > 4
