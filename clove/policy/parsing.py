@@ -195,11 +195,16 @@ def _methods(names: tuple[str, ...]) -> tuple[str, ...]:
 def check_lists(permissions: Permissions) -> None:
     """Hold the lists to their bounds, so that no check gets slow, and compile them.
 
+    What the level blocks of its own does not count: nobody asked for it.
+
     @raise LimitExceeded: a list is too long, or has too many wildcards.
     @raise InvalidRequest: a rule makes no sense, so that it is an error now and not at a check.
     """
     for name in LISTS:
         rules: tuple[str, ...] = getattr(permissions, name)
+        if len(rules) > MAX_LIST and name in ("blocked_paths", "blocked_commands"):
+            brought = frozenset(getattr(for_level(permissions.level), name))
+            rules = tuple(rule for rule in rules if rule not in brought)
         if len(rules) > MAX_LIST or sum(map(len, rules)) > MAX_TEXT:
             raise _too_long(name)
     if sum(len(text) for text in permissions.allowed_domains if not text.isascii()) > MAX_IDN:

@@ -75,6 +75,8 @@ def set_perms(ctx: Context, request: SetPermsRequest) -> SetPermsReply:
     principal = _target(ctx, request.agent_id, "SET_PERMS")
     asked = request.permissions
     level, mapping = (asked, None) if isinstance(asked, str) else (request.level, asked)
+    if level == "" and mapping is not None:
+        level = None  # from a client that sends every field
     if level is None and mapping is None:
         raise InvalidRequest("SET_PERMS needs `level` or `permissions`")
     wanted = parse(level, mapping, principal.permissions)

@@ -63,6 +63,14 @@ def test_own_permissions(family: Family) -> None:
         assert reply.permissions["level"] == "standard"
 
 
+def test_an_empty_level_beside_permissions_names_none(family: Family) -> None:
+    """Clients that send every field do so."""
+    family.set(family.child, level="", permissions={"level": "readonly"})
+    assert family.child.permissions.level == "readonly"
+    with pytest.raises(InvalidRequest):
+        family.set(family.child, level="")
+
+
 def test_ancestors_and_the_operator_see_permissions_and_nobody_else(family: Family) -> None:
     request = GetPermsRequest(agent_id=family.grandchild.agent_id)
     for who in (family.operator, family.parent, family.child):

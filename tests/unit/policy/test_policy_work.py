@@ -108,6 +108,17 @@ def test_a_list_that_is_far_too_long_is_not_looked_at(monkeypatch: pytest.Monkey
         parse(None, {"allowed_read_paths": ["/a"] * 2000})
 
 
+@pytest.mark.parametrize("level", ["standard", "sandboxed"])
+@pytest.mark.parametrize("field", ["blocked_paths", "blocked_commands"])
+def test_what_a_level_blocks_takes_no_room_from_what_is_asked_for(level: str, field: str) -> None:
+    asked = [
+        f"/srv/{number}" if field == "blocked_paths" else f"x{number}" for number in range(128)
+    ]
+    assert set(asked) <= set(getattr(parse(level, {field: asked}), field))
+    with pytest.raises(LimitExceeded, match=field):
+        parse(level, {field: [*asked, "/one/more" if field == "blocked_paths" else "more"]})
+
+
 def test_the_same_wildcard_counts_once() -> None:
     parse(None, {"allowed_paths": [f"/src/{number}/*.some-long-ending" for number in range(128)]})
 
