@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from clove.kernel.connection import KernelConnection
     from clove.kernel.connection_limits import ConnectionLimits
+    from clove.kernel.paced_connection import PacedConnection
     from clove.kernel.registry import Registry
     from clove.kernel.shares import ShareLimits
     from clove.sandbox.interface import IView
@@ -141,7 +142,7 @@ class Sessions:
             )
         self.rate.take(family, now)
 
-    def siblings(self, connection: KernelConnection) -> list[KernelConnection]:
+    def siblings(self, connection: PacedConnection) -> list[PacedConnection]:
         """The connections of the same agent, this one included."""
         principal = connection.principal
         if principal.connections == 1:
