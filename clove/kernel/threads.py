@@ -112,7 +112,9 @@ class Threads:
         shares: ShareLimits | None = None,
     ) -> None:
         self._limits = limits or ThreadLimits()
-        self._pool = ThreadPool(0, size + self._limits.own, "clove")
+        most = size + self._limits.own
+        # All from the start: later, agents may have all processes that Linux has to give.
+        self._pool = ThreadPool(most, most, "clove")
         self._callers = _Lane(reactor, self._pool, Turns.shared(size, shares or ShareLimits()))
         self._lane = _Lane(reactor, self._pool, Turns(self._limits.own, self._limits.own))
         self._family = self._caller = _KERNEL
@@ -132,7 +134,10 @@ class Threads:
         return theirs
 
     def start(self) -> None:
-        """Make the pool ready. Threads start when they are needed."""
+        """Start all threads.
+
+        @raise RuntimeError: the operating system does not give so many.
+        """
         self._pool.start()
 
     def stop(self) -> None:

@@ -34,6 +34,7 @@ class _Owner:
     def __init__(self) -> None:
         self.waiting: deque[tuple[Close, Callable[[], None] | None]] = deque()
         self.thread: int | None = None  # while it is in a close
+        self.begun = False
 
 
 class Disposal:
@@ -77,10 +78,18 @@ class Disposal:
                 found = self._owners[owner] = _Owner()
             found.waiting.append((close, done))
         if first:
-            work = (owner, found)
-            threading.Thread(target=self._work, args=work, daemon=True, name="disposal").start()
+            self._begin(owner, found)
         if self._tick is None:
             self._tick = self._reactor.callLater(PATIENCE, self._interrupt)
+
+    def _begin(self, owner: Hashable, mine: _Owner) -> None:
+        """Start an owner's thread. Where Linux has none to give now, a later tick tries again."""
+        mine.begun = True
+        work = (owner, mine)
+        try:
+            threading.Thread(target=self._work, args=work, daemon=True, name="disposal").start()
+        except RuntimeError:  # agents may have all processes that this user, or cgroup, may have
+            mine.begun = False
 
     def stop(self) -> None:
         """Wait for nothing: the end of the process closes what is left, without waits."""
@@ -109,6 +118,10 @@ class Disposal:
 
     def _interrupt(self) -> None:
         self._tick = None
+        with self._lock:
+            unbegun = [(owner, mine) for owner, mine in self._owners.items() if not mine.begun]
+        for owner, mine in unbegun:
+            self._begin(owner, mine)
         if self._wake():
             self._tick = self._reactor.callLater(PATIENCE, self._interrupt)
 

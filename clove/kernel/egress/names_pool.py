@@ -15,6 +15,8 @@ from twisted.internet._resolver import GAIResolver
 from twisted.python.threadpool import ThreadPool
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from twisted.internet.interfaces import IHostnameResolver
 
 __all__ = ["NamesPool", "host_resolver"]
@@ -24,6 +26,19 @@ class NamesPool(ThreadPool):
     """A pool whose end waits for nothing."""
 
     threadFactory = partial(Thread, daemon=True)  # type: ignore[assignment]
+
+    def callInThreadWithCallback(
+        self, onResult: Any, func: Callable[..., object], *args: Any, **kwargs: Any
+    ) -> None:
+        """Look something up; where Linux starts no thread for that, nothing is found.
+
+        (L{GAIResolver} would never end a look-up that cannot begin.)
+        """
+        try:
+            super().callInThreadWithCallback(onResult, func, *args, **kwargs)
+        except RuntimeError:
+            self.threads[:] = [thread for thread in self.threads if thread.ident is not None]
+            onResult(True, [])
 
     def stop(self) -> None:
         """Take no more work; what is at work is left."""
