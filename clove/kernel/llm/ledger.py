@@ -149,10 +149,30 @@ class Ledger:
         _add(account, tokens, calls)
         self._drop_unused(account)
 
-    def charge(self, agent_id: int, quota: Quota, tokens: int, calls: int) -> bool:
-        """Add usage that was had elsewhere; True if nothing is left now."""
+    def charge(
+        self, agent_id: int, quota: Quota, tokens: int, calls: int, *, may_ask: bool = True
+    ) -> bool:
+        """Add usage that an agent says it had elsewhere; True if nothing is left now.
+
+        Of its ancestors' it takes no more than it could have had by asking, at each of them:
+        who has a small quota, or none, cannot use up its family's by its word alone.
+
+        @param may_ask: it may ask for answers.
+        """
         accounts = self._current(agent_id, quota)
-        _add(accounts[0], tokens, calls)
+        own = accounts[0]
+        own.own_tokens += tokens
+        own.own_calls += calls
+        for account in accounts:
+            calls_left = account.quota.max_calls - account.calls
+            tokens_left = account.quota.max_tokens - account.tokens
+            account.calls += calls
+            account.tokens += tokens
+            limited = account.quota.max_calls > 0, account.quota.max_tokens > 0
+            if not may_ask or (limited[0] and calls_left <= 0) or (limited[1] and tokens_left <= 0):
+                calls = tokens = 0
+            elif limited[1]:
+                tokens = min(tokens, tokens_left)
         return any(
             (account.quota.max_calls and account.calls >= account.quota.max_calls)
             or (account.quota.max_tokens and account.tokens >= account.quota.max_tokens)

@@ -129,7 +129,9 @@ class LLM:
     ) -> LLMReportReply:
         """Charge usage that an agent had without the kernel."""
         quota = _quota(permissions)
-        empty = self._ledger.charge(agent_id, quota, tokens, 1 if success else 0)
+        calls = 1 if success else 0
+        may_ask = permissions.can_think
+        empty = self._ledger.charge(agent_id, quota, tokens, calls, may_ask=may_ask)
         total, calls, _ = self._ledger.usage(agent_id)
         return LLMReportReply(
             tokens=tokens, quota_exceeded=empty, total_tokens=total, total_calls=calls

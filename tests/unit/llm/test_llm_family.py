@@ -96,6 +96,26 @@ def test_a_parents_quota_holds_as_it_is_now() -> None:
     family.use(CHILD)
 
 
+@pytest.mark.parametrize("quota", [Quota(max_tokens=10), Quota(max_calls=1)])
+def test_reports_take_no_more_of_a_family_than_the_agent_may_use(quota: Quota) -> None:
+    family = Family(PARENT=Quota(max_calls=5, max_tokens=100), CHILD=quota, GRANDCHILD=quota)
+    for agent_id in (GRANDCHILD, CHILD, GRANDCHILD):
+        for _ in range(20):
+            family.ledger.charge(agent_id, quota, 10, 1)
+    assert family.ledger.usage(CHILD)[:2] == (200, 20)  # as it said
+    with pytest.raises(QuotaExceeded):
+        family.ask(CHILD)
+    family.use(PARENT)
+    family.use(OTHER)
+
+
+def test_reports_of_who_may_not_ask_take_nothing_of_its_family() -> None:
+    family = Family(PARENT=Quota(max_calls=2, max_tokens=100))
+    for _ in range(20):
+        family.ledger.charge(CHILD, Quota(2, 100), 1000, 1, may_ask=False)
+    family.use(PARENT)
+
+
 def test_a_call_that_outlives_its_agent_is_charged() -> None:
     family = Family(PARENT=Quota(max_calls=1))
     running = family.ask(OTHER)
