@@ -28,6 +28,7 @@ __all__ = [
     "is_free",
     "may",
     "may_resume",
+    "may_take_name",
     "relation",
     "require",
     "visible",
@@ -193,6 +194,17 @@ def may_resume(mine: tuple[Kind, int], earlier: tuple[Kind, int]) -> bool:
     @param mine, earlier: what each is, and the user id at its other end.
     """
     return mine == earlier
+
+
+def may_take_name(mine: int, holder: int, *, operator: bool) -> bool:
+    """May somebody have the name of a connection that is gone and may come back for it?
+
+    Whoever has it gets the messages that are sent to it.
+
+    @param mine, holder: families of who is to have it and of who bears it.
+    @param operator: an operator chose it.
+    """
+    return operator or mine == holder
 
 
 def check_spawn(caller: Spawner, *, sandboxed: bool, degraded: bool, network: bool) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from clove.errors import AlreadyExists, InvalidRequest, NotFound
+from clove.kernel.authority import may_take_name
 from clove.kernel.principal import Kind
 
 if TYPE_CHECKING:
@@ -57,7 +58,8 @@ class Registry:
         @raise AlreadyExists: the name is in use.
         """
         if principal.name:
-            self._claim(principal, principal.name)
+            first = principal.is_agent and principal.family == principal.agent_id
+            self._claim(principal, principal.name, operator=first or principal.is_operator)
             if principal.kind is Kind.AGENT:
                 self._given[principal.agent_id] = principal.name
         self._by_id[principal.agent_id] = principal
@@ -71,7 +73,7 @@ class Registry:
         @raise AlreadyExists: another live agent bears it.
         @raise InvalidRequest: see L{check_name}.
         """
-        self._claim(principal, check_name(name))
+        self._claim(principal, check_name(name), operator=principal.is_operator)
         if principal.name not in ("", name, self._given.get(principal.agent_id)):
             del self._by_name[principal.name]
         principal.name = name
@@ -108,9 +110,15 @@ class Registry:
     def __len__(self) -> int:
         return len(self._by_id)
 
-    def _claim(self, principal: Principal, name: str) -> None:
+    def _claim(self, principal: Principal, name: str, *, operator: bool) -> None:
+        """@param operator: an operator chose the name."""
         holder = self._by_name.get(name)
-        if holder is not None and holder.connections == 0 and holder.kind is not Kind.AGENT:
+        if (
+            holder is not None
+            and holder.connections == 0
+            and holder.kind is not Kind.AGENT
+            and may_take_name(principal.family, holder.family, operator=operator)
+        ):
             holder.name = ""  # its connection is gone; it only waits to be resumed
             holder = None
         if holder is not None and holder is not principal:

@@ -77,15 +77,53 @@ def test_renaming_to_the_same_name_changes_nothing() -> None:
     assert registry.named("x") is one
 
 
-def test_a_name_that_only_waits_to_be_resumed_can_be_taken() -> None:
+def waiting(registry: Registry, kind: Kind, family: int = 0) -> Principal:
+    gone = Principal(registry.new_id(), kind, for_level(Level.STANDARD), name="x", family=family)
+    registry.add(gone)
+    return gone
+
+
+def test_the_name_of_an_operator_that_may_come_back_is_free_to_operators() -> None:
     registry = Registry()
-    gone = principal(registry, "x", Kind.OPERATOR)
-    gone.connections = 0
-    taker = principal(registry, "x")
+    gone = waiting(registry, Kind.OPERATOR)
+    taker = principal(registry, "", Kind.OPERATOR)
+    registry.rename(taker, "x")
     assert registry.named("x") is taker
     assert gone.name == ""
     registry.remove(gone)
     assert registry.named("x") is taker
+
+
+def test_an_operator_can_spawn_an_agent_under_the_name_of_one_that_may_come_back() -> None:
+    registry = Registry()
+    waiting(registry, Kind.OPERATOR)
+    agent = principal(registry, "x")
+    assert registry.named("x") is agent
+
+
+@pytest.mark.parametrize(("kind", "family"), [(Kind.OPERATOR, 0), (Kind.GUEST, -1000)])
+def test_no_agent_or_other_user_gets_a_name_whose_bearer_may_come_back(
+    kind: Kind, family: int
+) -> None:
+    registry = Registry()
+    gone = waiting(registry, kind, family)
+    agent = principal(registry)
+    child = Principal(registry.new_id(), Kind.AGENT, agent.permissions, name="x", family=7)
+    guest = Principal(registry.new_id(), Kind.GUEST, agent.permissions, family=-1001)
+    for who in (agent, guest):
+        with pytest.raises(AlreadyExists):
+            registry.rename(who, "x")
+    with pytest.raises(AlreadyExists):
+        registry.add(child)
+    assert registry.named("x") is gone
+
+
+def test_a_guest_takes_the_name_of_its_own_lost_connection() -> None:
+    registry = Registry()
+    waiting(registry, Kind.GUEST, -1000)
+    again = Principal(registry.new_id(), Kind.GUEST, for_level(Level.STANDARD), family=-1000)
+    registry.rename(again, "x")
+    assert registry.named("x") is again
 
 
 def test_nobody_is_an_error_that_says_what_to_do() -> None:
