@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from clove.kernel.egress import Egress
     from clove.kernel.events import EventBus
     from clove.kernel.files import Commands, FileLimits
+    from clove.kernel.gateway import Gateways
     from clove.kernel.llm import LLM
     from clove.kernel.mail import Mailboxes
     from clove.kernel.metrics import Metrics
@@ -48,6 +49,7 @@ class Kernel:
     commands: Commands
     file_limits: FileLimits
     attempts: Attempts
+    gateways: Gateways
 
 
 @dataclass(slots=True)

@@ -188,6 +188,7 @@ class Parts:
             commands=Commands(reactor, limits.exec, limits.shares),
             file_limits=limits.files,
             attempts=self._make_attempts(),
+            gateways=self._gateways,
         )
         self.sessions = Sessions(
             reactor,

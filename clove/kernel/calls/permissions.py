@@ -58,6 +58,8 @@ ARGUMENTS = {
 """What a question to WHY may say of a syscall."""
 WORKSPACE = "/workspace"
 """Where the relative paths of one in a sandbox start."""
+_NETWORK = ("can_http", "allowed_domains", "allowed_http_methods")
+"""What the connections of an agent's own programs are judged by."""
 UNTRIED = (
     "judged by the words alone: links, resolved addresses, quotas, limits and the system's own "
     "permissions can still refuse it"
@@ -90,7 +92,9 @@ def set_perms(ctx: Context, request: SetPermsRequest) -> SetPermsReply:
             if narrowed is not other.permissions:
                 changes[other] = narrowed
     for changed, permissions in changes.items():
-        changed.permissions = permissions
+        earlier, changed.permissions = changed.permissions, permissions
+        if any(getattr(earlier, field) != getattr(permissions, field) for field in _NETWORK):
+            ctx.kernel.gateways.judge_again(changed.agent_id)
         subscribes = check_needs(permissions, "SUBSCRIBE")
         if subscribes is not None and not subscribes.allowed:
             ctx.kernel.events.close(changed.agent_id)  # what it subscribed to would go on else

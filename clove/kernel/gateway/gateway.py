@@ -14,46 +14,22 @@ from twisted.python.failure import Failure
 from clove.errors import CloveError, InvalidRequest, LimitExceeded, PermissionDenied, Unavailable
 from clove.kernel.gateway.dialling import dial
 from clove.kernel.gateway.inspection import Disagreement, Inspection
+from clove.kernel.gateway.links import Link, is_own, judge
 from clove.kernel.gateway.listening import Listener, original_destination
-from clove.kernel.gateway.names import RANGE, Name, Names
+from clove.kernel.gateway.names import Name, Names
 from clove.kernel.gateway.relay import Relay, reset
 from clove.kernel.gateway.resolver import FAILED, NONE, Resolver, TcpResolver, UdpResolver
-from clove.policy import check_address, check_connection, check_name, normalise_host
+from clove.kernel.gateway.traffic import Carried, Opened, Refused, Traffic
+from clove.policy import check_name, normalise_host
 
 if TYPE_CHECKING:
     from clove.kernel.egress.lookup import Lookups
     from clove.kernel.gateway.limits import GatewayLimits
     from clove.kernel.principal import Principal
-    from clove.kernel.shares import Shares
 
-__all__ = ["Carried", "Gateway", "Opened", "Refused", "Traffic"]
-
-Refused = Callable[["Principal", str, int, str, str], None]
-"""Told (principal, host, port or 0 for a name, rule, reason)."""
-Carried = Callable[["Principal", str, int, int, int], None]
-"""Told (principal, host, port, bytes sent, bytes received) when a connection has ended."""
-Opened = Callable[[str, int], None]
-"""Told (host, port) when a connection stands, before a byte of it is carried."""
+__all__ = ["Gateway"]
 
 DNS_IDLE = 30.0
-
-
-class Traffic:
-    """What all gateways share: what they have carried, and how many connections there are.
-
-    @ivar shares: the connections of each family.
-    @ivar sent: bytes that agents sent, of connections that have ended.
-    @ivar received: bytes that they received, likewise.
-    """
-
-    def __init__(self, shares: Shares) -> None:
-        self.shares = shares
-        self.sent = 0
-        self.received = 0
-
-    def figures(self) -> tuple[int, int, int]:
-        """Connections, bytes sent, bytes received."""
-        return self.shares.used, self.sent, self.received
 
 
 class Gateway:
@@ -91,9 +67,10 @@ class Gateway:
         self._parts: list[UdpResolver | Listener] = []
         self._queries: set[TcpResolver] = set()
         self._opening: set[Deferred[None]] = set()
-        self._relays: set[Relay] = set()
+        self._relays: dict[Relay, Link] = {}
         self._count = 0
         self._closed = False
+        traffic.open.setdefault(principal.agent_id, set()).add(self)
 
     def adopt(self, fds: Sequence[int]) -> None:
         """Take over sockets that were made inside; see L{clove.sandbox.outlet}."""
@@ -115,6 +92,10 @@ class Gateway:
     def close(self) -> None:
         """End everything at once. Idempotent."""
         self._closed = True
+        mine = self._traffic.open.get(self._principal.agent_id, set())
+        mine.discard(self)
+        if not mine:
+            self._traffic.open.pop(self._principal.agent_id, None)
         self._close_parts()
         for query in list(self._queries):
             query.close()
@@ -122,6 +103,19 @@ class Gateway:
             opening.cancel()
         for relay in list(self._relays):
             relay.abort()
+
+    def judge_again(self) -> None:
+        """The agent's permissions have changed: end what they allow no more.
+
+        A connection that is not looked at, and would be if it began now, ends too. Those that
+        are being made are judged again before they are carried.
+        """
+        for relay, link in list(self._relays.items()):
+            try:
+                link.judge_again(self._principal.permissions)
+            except PermissionDenied as error:
+                self._deny(link.host, link.port, error.rule, error.hint or error.message)
+                relay.abort()
 
     def _close_parts(self) -> None:
         for part in self._parts:
@@ -223,7 +217,7 @@ class Gateway:
             name = self._names.standing_at(address)
             if name is not None:
                 host = name.text
-            server = await self._reach(address, name, port)
+            server, found = await self._reach(address, name, port)
         except BaseException as error:
             reset(client)
             self._gone()
@@ -236,26 +230,39 @@ class Gateway:
             else:
                 raise
             return
-        self._carry(client, server, host, port, name is not None)
+        self._carry(client, server, host, port, found, name is not None)
 
-    async def _reach(self, address: str, name: Name | None, port: int) -> socket.socket:
-        """Judge, resolve, judge the addresses, dial.
+    async def _reach(
+        self, address: str, name: Name | None, port: int
+    ) -> tuple[socket.socket, tuple[str, ...]]:
+        """Judge, resolve, judge the addresses, dial; after each wait by the permissions of then.
 
+        @return: the connection, and the addresses that were judged.
         @raise PermissionDenied: policy refuses the host, its port or an address.
         @raise Unavailable, LimitExceeded, OSError: it cannot be reached.
         """
-        permissions = self._principal.permissions
-        if name is None and _is_own(address):
+        if name is None and is_own(address):
             raise Unavailable("no name has this address any more; look it up again")
-        host = address if name is None else name.text
-        check_connection(permissions, host, port).require(f"connection to {host}:{port}")
-        found = [address] if name is None else await self._find(name, port)
-        for one in found:
-            check_address(permissions, host, port, one).require(f"connection to {host}, {one}")
-        return await dial(self._reactor, found, port, self._limits.connect_timeout)
+        who, host = self._principal, address if name is None else name.text
+        judge(who.permissions, host, port)
+        found = (address,) if name is None else tuple(await self._find(name, port))
+        judge(who.permissions, host, port, found)
+        server = await dial(self._reactor, found, port, self._limits.connect_timeout)
+        try:
+            judge(who.permissions, host, port, found)
+        except BaseException:
+            server.close()
+            raise
+        return server, found
 
     def _carry(
-        self, client: socket.socket, server: socket.socket, host: str, port: int, named: bool
+        self,
+        client: socket.socket,
+        server: socket.socket,
+        host: str,
+        port: int,
+        found: tuple[str, ...],
+        named: bool,
     ) -> None:
         permissions = self._principal.permissions
         inspection = None
@@ -270,14 +277,14 @@ class Gateway:
                 self.kernel_log.failure("a connection could not be inspected", failure=failure)
 
         def ended() -> None:
-            self._relays.discard(relay)
+            del self._relays[relay]
             self._traffic.sent += relay.sent
             self._traffic.received += relay.received
             self._gone()
             self._carried(self._principal, host, port, relay.sent, relay.received)
 
         relay = Relay(self._reactor, client, server, inspection, self._limits.idle, refused, ended)
-        self._relays.add(relay)
+        self._relays[relay] = Link(host, port, found, named, inspection)
         if self._opened is not None:
             self._opened(host, port)
 
@@ -290,9 +297,3 @@ class Gateway:
 
     def _say(self, text: str) -> None:
         self._log(f"clove: network: {text}\n".encode("ascii", "backslashreplace"))
-
-
-def _is_own(address: str) -> bool:
-    """An address that can only mean something inside."""
-    number = ipaddress.IPv4Address(address)
-    return number in RANGE or number.is_loopback

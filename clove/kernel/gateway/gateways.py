@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from clove.kernel.egress.lookup import Lookups
-from clove.kernel.gateway.gateway import Carried, Gateway, Opened, Refused, Traffic
+from clove.kernel.gateway.gateway import Gateway
 from clove.kernel.gateway.limits import GatewayLimits
+from clove.kernel.gateway.traffic import Carried, Opened, Refused, Traffic
 from clove.kernel.shares import ShareLimits, Shares
 
 if TYPE_CHECKING:
@@ -55,6 +56,11 @@ class Gateways:
         self._refused = refused
         self._carried = carried
         self.traffic = Traffic(connections)
+
+    def judge_again(self, agent_id: int) -> None:
+        """An agent's permissions have changed: end connections that they allow no more."""
+        for gateway in list(self.traffic.open.get(agent_id, ())):
+            gateway.judge_again()
 
     def open(
         self,

@@ -42,6 +42,7 @@ class Disagreement(Exception):
 class Inspection:
     """Looks at what a client sends to one name and port.
 
+    @ivar permissions: those of whoever sends it, as they are now.
     @ivar transparent: nothing more is to be seen; bytes need not be fed any more.
     @ivar waiting: the server's answer must be seen (L{answered}) before more is read.
     """
@@ -49,7 +50,7 @@ class Inspection:
     def __init__(self, host: str, port: int, permissions: Permissions, most: int) -> None:
         self._host = host
         self._port = port
-        self._permissions = permissions
+        self.permissions = permissions
         self._most = most
         self._held = b""
         self._early = 0  # bytes of what is held that have gone on already
@@ -198,7 +199,7 @@ class Inspection:
         return passed[known:]
 
     def _judge(self, head: Head) -> None:
-        decision: Decision = check_method(self._permissions, head.method)
+        decision: Decision = check_method(self.permissions, head.method)
         if not decision.allowed:
             raise Disagreement(decision.rule, f"the method {head.method[:20]}: {decision.hint}")
         try:

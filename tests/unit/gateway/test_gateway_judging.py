@@ -13,9 +13,10 @@ from twisted.internet.testing import MemoryReactorClock
 from clove.errors import PermissionDenied, Unavailable
 from clove.kernel.egress import KnownHosts
 from clove.kernel.egress.lookup import Lookups
-from clove.kernel.gateway.gateway import Gateway, Traffic
+from clove.kernel.gateway.gateway import Gateway
 from clove.kernel.gateway.limits import GatewayLimits
 from clove.kernel.gateway.listening import Listener
+from clove.kernel.gateway.traffic import Traffic
 from clove.kernel.principal import Kind, Principal
 from clove.kernel.shares import Shares
 from clove.policy import parse
@@ -46,7 +47,8 @@ class Judged:
 
     async def reach(self, port: int = 80) -> None:
         name = self.gateway._names.of("api.test")
-        (await self.gateway._reach(name.address, name, port)).close()
+        server, _ = await self.gateway._reach(name.address, name, port)
+        server.close()
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ class Family:
     def __init__(self) -> None:
         self.registry = Registry()
         self.unsubscribed: list[int] = []
+        self.judged_again: list[int] = []
         self.operator = self.add(Kind.OPERATOR, "unrestricted")
         self.guest = self.add(Kind.GUEST, "standard")
         self.parent = self.add(Kind.AGENT, "standard", self.operator)
@@ -40,7 +41,8 @@ class Family:
 
     def context(self, principal: Principal) -> Context:
         events = SimpleNamespace(close=self.unsubscribed.append)
-        kernel: Any = SimpleNamespace(registry=self.registry, events=events)
+        gateways = SimpleNamespace(judge_again=self.judged_again.append)
+        kernel: Any = SimpleNamespace(registry=self.registry, events=events, gateways=gateways)
         return Context(kernel, principal)
 
     def end(self, principal: Principal) -> None:
@@ -280,3 +282,13 @@ async def test_why_about_nonsense_is_an_error(
 ) -> None:
     with pytest.raises(CloveError):
         await why(family.context(family.operator), WhyRequest(**request_fields))
+
+
+def test_connections_of_all_who_are_narrowed_are_judged_again(family: Family) -> None:
+    for agent in (family.parent, family.child, family.grandchild):
+        agent.permissions = parse(None, {"can_http": True})
+    family.set(family.parent, permissions={"max_exec_time_ms": 5})
+    assert family.judged_again == []
+    family.set(family.parent, permissions={"allowed_domains": ["api.test"]})
+    expected = [one.agent_id for one in (family.parent, family.child, family.grandchild)]
+    assert sorted(family.judged_again) == sorted(expected)
