@@ -59,7 +59,7 @@ class SpawnRequest(Request, frozen=True, kw_only=True):
     restart_policy: Literal["never", "on-failure", "always"] = "never"
     max_restarts: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 5
     restart_window: Annotated[float, msgspec.Meta(ge=1, le=86400 * 365)] = 300
-    llm_budget: Annotated[int, msgspec.Meta(ge=0)] | dict[str, int] | None = None
+    llm_budget: Annotated[int, msgspec.Meta(ge=0)] | dict[str, int | None] | None = None
     allow_degraded: bool = False
     warm: bool = True
 

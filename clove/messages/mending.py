@@ -12,7 +12,6 @@ from __future__ import annotations
 import functools
 import types
 import typing
-from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -55,6 +54,7 @@ def is_small(payload: bytes) -> bool:
 
 
 class _Field(NamedTuple):
+    type: Any
     required: bool
     kinds: frozenset[str]
     struct: type[msgspec.Struct] | None
@@ -64,7 +64,7 @@ class _Field(NamedTuple):
 def _fields(kind: type[msgspec.Struct]) -> dict[str, _Field]:
     """The fields of a type by their names on the wire."""
     return {
-        field.encode_name: _Field(field.required, *_shape(field.type))
+        field.encode_name: _Field(field.type, field.required, *_shape(field.type))
         for field in msgspec.structs.fields(kind)
     }
 
@@ -166,15 +166,26 @@ def mend(
 
 
 def without_empty(kind: type[msgspec.Struct], payload: bytes) -> bytes:
-    """A request without those optional fields that have the empty value of their type."""
+    """A request without those optional fields that have an empty value and cannot have it.
+
+    Of a request's objects, too, such as SPAWN's limits.
+    """
     fields = _fields(kind)
     kept: dict[str, msgspec.Raw] = {}
     for name, raw in msgspec.json.decode(payload, type=dict[str, msgspec.Raw]).items():
         field = fields.get(name)
-        if field is None or field.required or not _is_empty(bytes(raw), field.kinds):
+        if field is not None and field.struct is not None and bytes(raw).startswith(b"{"):
+            kept[name] = msgspec.Raw(without_empty(field.struct, bytes(raw)))
+        elif field is None or field.required or not _is_misfit(bytes(raw), field):
             kept[name] = raw
     return msgspec.json.encode(kept)
 
 
-def _is_empty(text: bytes, kinds: Iterable[str]) -> bool:
-    return len(text) < 4 and any(text in EMPTY[kind] for kind in kinds)
+def _is_misfit(text: bytes, field: _Field) -> bool:
+    if len(text) > 3 or not any(text in EMPTY[kind] for kind in field.kinds):
+        return False
+    try:
+        msgspec.json.decode(text, type=field.type)
+    except msgspec.ValidationError:
+        return True
+    return False

@@ -87,7 +87,7 @@ def narrow(parent: Permissions, requested: Permissions, work: Work | None = None
         rules = getattr(narrowed, field)
         if rules not in (getattr(parent, field), getattr(requested, field)):
             work.compile(rules)
-    check_lists(narrowed)
+    check_lists(narrowed, joined=True)
     return narrowed
 
 

@@ -22,6 +22,8 @@ MAX_LIST: Final = 128
 """Entries of one list of rules; more are a LimitExceeded."""
 MAX_TEXT: Final = 8192
 """Characters of one list of rules altogether; more are a LimitExceeded."""
+JOINED: Final = 2
+"""Times as many may be in a blocked list that is an agent's with its spawner's."""
 MAX_IDN: Final = 1024
 """Characters of domain rules that are not ASCII and have to be mapped; more are a LimitExceeded."""
 
@@ -123,9 +125,9 @@ def _rules(name: str, rules: _List) -> tuple[str, ...]:
     return tuple(dict.fromkeys(rules))
 
 
-def _too_long(name: str) -> LimitExceeded:
+def _too_long(name: str, times: int = 1) -> LimitExceeded:
     return LimitExceeded(
-        f"{name} has more than {MAX_LIST} rules or {MAX_TEXT} characters",
+        f"{name} has more than {MAX_LIST * times} rules or {MAX_TEXT * times} characters",
         hint="use patterns that cover more",
     )
 
@@ -192,21 +194,24 @@ def _methods(names: tuple[str, ...]) -> tuple[str, ...]:
     return methods
 
 
-def check_lists(permissions: Permissions) -> None:
+def check_lists(permissions: Permissions, *, joined: bool = False) -> None:
     """Hold the lists to their bounds, so that no check gets slow, and compile them.
 
     What the level blocks of its own does not count: nobody asked for it.
 
+    @param joined: the blocked lists are two holders', each of whom may have a full one.
     @raise LimitExceeded: a list is too long, or has too many wildcards.
     @raise InvalidRequest: a rule makes no sense, so that it is an error now and not at a check.
     """
     for name in LISTS:
         rules: tuple[str, ...] = getattr(permissions, name)
-        if len(rules) > MAX_LIST and name in ("blocked_paths", "blocked_commands"):
+        is_blocked = name in ("blocked_paths", "blocked_commands")
+        times = JOINED if joined and is_blocked else 1
+        if len(rules) > MAX_LIST * times and is_blocked:
             brought = frozenset(getattr(for_level(permissions.level), name))
             rules = tuple(rule for rule in rules if rule not in brought)
-        if len(rules) > MAX_LIST or sum(map(len, rules)) > MAX_TEXT:
-            raise _too_long(name)
+        if len(rules) > MAX_LIST * times or sum(map(len, rules)) > MAX_TEXT * times:
+            raise _too_long(name, times)
     if sum(len(text) for text in permissions.allowed_domains if not text.isascii()) > MAX_IDN:
         raise LimitExceeded(
             f"allowed_domains has more than {MAX_IDN} characters of names that are not ASCII",

@@ -100,16 +100,17 @@ def _grants(principal: Principal, request: SpawnRequest, wanted: Permissions) ->
     return grants_of(requested_fields(request.permissions), wanted)
 
 
-def _with_budget(wanted: Permissions, budget: int | dict[str, int] | None) -> Permissions:
+def _with_budget(wanted: Permissions, budget: int | dict[str, int | None] | None) -> Permissions:
     """Add SPAWN's `llm_budget`: tokens, or {max_tokens, max_calls}."""
     if budget is None:
         return wanted
-    fields = {"max_tokens": budget} if isinstance(budget, int) else dict(budget)
+    fields = {"max_tokens": budget} if isinstance(budget, int) else budget
     for name in fields.keys() - BUDGET:
         raise InvalidRequest(f"llm_budget has no `{shown(name)}`", hint=near(name, BUDGET))
-    if any(value < 0 for value in fields.values()):
+    said = {key: value for key, value in fields.items() if value is not None}
+    if any(value < 0 for value in said.values()):
         raise InvalidRequest("llm_budget is a number of tokens or {max_tokens, max_calls}")
-    changes = {f"max_llm_{key.removeprefix('max_')}": value for key, value in fields.items()}
+    changes = {f"max_llm_{key.removeprefix('max_')}": value for key, value in said.items()}
     return msgspec.structs.replace(wanted, **changes)
 
 

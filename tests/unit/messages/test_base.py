@@ -141,6 +141,26 @@ def test_the_defaults_of_version_1_are_no_wishes() -> None:
     assert without_defaults(inside) is inside
 
 
+def test_zeros_of_version_1_are_no_wishes_within_limits_either() -> None:
+    limits = b'{"memory":0,"max_pids":8,"cpu_quota":0,"cpu_shares":0.0}'
+    text = b'{"name":"a","script":"b","max_restarts":0,"restart_policy":"","limits":' + limits
+    request, misfits = again(SpawnRequest, text + b"}")
+    assert request.limits == LimitsRequest(max_pids=8)
+    assert request.max_restarts == 0, "a field that can have an empty value keeps it"
+    assert misfits == []
+    with pytest.raises(InvalidRequest):
+        again(SpawnRequest, b'{"name":"a","script":"b","limits":{"memory":1}}')
+    with pytest.raises(InvalidRequest):
+        decode(SpawnRequest, text + b"}")
+
+
+def test_null_in_a_budget_means_its_absence() -> None:
+    request = decode(
+        SpawnRequest, b'{"name":"a","script":"b","llm_budget":{"max_tokens":5,"max_calls":null}}'
+    )
+    assert request.llm_budget == {"max_tokens": 5, "max_calls": None}
+
+
 def test_null_in_an_optional_field_means_its_absence() -> None:
     request = decode(
         SpawnRequest, b'{"name":"a","script":"b","sandboxed":null,"restart_policy":null}'

@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
 from clove.errors import CloveError, InvalidRequest, NotFound, PermissionDenied
@@ -167,10 +168,10 @@ def test_descendants_are_narrowed_with_their_ancestor(family: Family) -> None:
 
 def test_no_list_of_its_own_keeps_a_descendant_from_being_narrowed(family: Family) -> None:
     full = {
-        "blocked_paths": [f"/{n}" for n in range(90)],
-        "blocked_commands": [f"c{n}" for n in range(128)],
+        "blocked_paths": tuple(f"/{n}" for n in range(200)),
+        "blocked_commands": tuple(f"c{n}" for n in range(256)),
     }
-    family.child.permissions = parse("standard", full)
+    family.child.permissions = msgspec.structs.replace(parse("standard"), **full)
     more = {"blocked_paths": [f"/x{n}" for n in range(60)], "blocked_commands": ["dd"]}
     family.set(family.operator, agent_id=family.parent.agent_id, permissions=more)
     child = family.child.permissions

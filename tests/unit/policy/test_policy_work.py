@@ -119,6 +119,21 @@ def test_what_a_level_blocks_takes_no_room_from_what_is_asked_for(level: str, fi
         parse(level, {field: [*asked, "/one/more" if field == "blocked_paths" else "more"]})
 
 
+@pytest.mark.parametrize("field", ["blocked_paths", "blocked_commands"])
+def test_a_childs_full_list_has_room_beside_its_parents(field: str) -> None:
+    """Each is within its bound: the spawn is an ordinary one."""
+
+    def full(first: str) -> Permissions:
+        mark = "/" if field == "blocked_paths" else ""
+        return parse(None, {field: [f"{mark}{first}{number}" for number in range(128)]})
+
+    parent, child, more = full("a"), full("b"), full("c")
+    both = narrow(parent, child)
+    assert {*getattr(parent, field), *getattr(child, field)} == set(getattr(both, field))
+    with pytest.raises(LimitExceeded, match=field):
+        narrow(both, more)
+
+
 def test_the_same_wildcard_counts_once() -> None:
     parse(None, {"allowed_paths": [f"/src/{number}/*.some-long-ending" for number in range(128)]})
 
@@ -226,7 +241,7 @@ def test_many_descendants_whose_rules_differ_take_no_more_work_than_one_check() 
 
 
 def test_lists_that_cannot_be_joined_are_shut_too() -> None:
-    blocked = tuple(f"/x/{number}" for number in range(128))
+    blocked = tuple(f"/x/{number}" for number in range(256))
     parent = lists(blocked_paths=("/y", *blocked[1:]))
     found = held(parent, lists(blocked_paths=blocked), Work("this"))
     assert excesses(parent, found) == []
