@@ -16,5 +16,9 @@ async def http(ctx: Context, request: HttpRequest) -> HttpReply:
     """Fetch a URL; see L{clove.kernel.egress.Egress.fetch}."""
     principal = ctx.principal
     return await ctx.kernel.egress.fetch(
-        principal.permissions, request, principal.agent_id, principal.family
+        principal.permissions,
+        request,
+        principal.agent_id,
+        principal.family,
+        lambda: principal.permissions,
     )

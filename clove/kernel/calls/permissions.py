@@ -16,7 +16,7 @@ from clove.errors import InvalidRequest, PermissionDenied
 from clove.framing import Opcode
 from clove.kernel.agents.exposure import NOTHING, grants_of, wish
 from clove.kernel.attempts.differences import Place, note
-from clove.kernel.authority import require
+from clove.kernel.authority import check_spawn, require
 from clove.messages.agents import SpawnRequest
 from clove.messages.execute import ExecRequest
 from clove.messages.files import ReadRequest, WriteRequest
@@ -31,6 +31,7 @@ from clove.messages.permissions import (
 )
 from clove.policy import (
     FLAGS,
+    Decision,
     Permissions,
     Work,
     check_needs,
@@ -124,6 +125,8 @@ async def why(ctx: Context, request: WhyRequest) -> WhyReply:
     principal = _target(ctx, request.agent_id, "WHY")
     cwd = WORKSPACE if principal.sandboxed else principal.cwd
     decision = explain(principal.permissions, name, request.arguments, cwd)
+    if name == "SPAWN" and decision.allowed:
+        decision = _by_kind(principal, request.arguments) or decision
     reply = WhyReply(
         agent_id=principal.agent_id,
         syscall=name,
@@ -145,6 +148,20 @@ async def why(ctx: Context, request: WhyRequest) -> WhyReply:
         attempt=outcome.to_wire(),
         agrees=None if found is None else found == decision.allowed,
     )
+
+
+def _by_kind(principal: Principal, arguments: Mapping[str, Any]) -> Decision | None:
+    """Why it may spawn no agent of this kind, whatever its permissions; None: it may."""
+    try:
+        check_spawn(
+            principal,
+            sandboxed=arguments.get("sandboxed") is not False,
+            degraded=arguments.get("allow_degraded") is True,
+            network=arguments.get("network") is True,
+        )
+    except PermissionDenied as error:
+        return Decision(False, error.rule, error.hint)
+    return None
 
 
 def _check_arguments(syscall: str, arguments: Mapping[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import os
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
     from clove.kernel.agents.interpreter import Interpreter
     from clove.kernel.context import Context
+    from clove.kernel.principal import Principal
+    from clove.kernel.registry import Registry
     from clove.messages.agents import SpawnRequest
     from clove.sandbox.interface import IFile
 
@@ -76,14 +79,26 @@ async def find_program(ctx: Context, request: SpawnRequest, limit: int) -> Scrip
 async def _find_python(ctx: Context, asked: str, *, mounted: bool) -> Interpreter:
     principal = ctx.principal
 
-    def check(path: str) -> None:
-        check_read(principal.permissions, path).require(f"SPAWN with {asked!r}")
-
+    check = functools.partial(_check_readers, ctx.kernel.registry, principal, asked)
     own_programs = programs_of(principal.permissions).allowed is None
     sender = Sender(principal.sandboxed, own_programs, check)
     threads = ctx.kernel.threads.of(principal.family, principal.agent_id)
     view = await require_view(ctx)
     return await find_interpreter(view, sender, threads, asked, mounted=mounted)
+
+
+def _check_readers(registry: Registry, principal: Principal, asked: str, path: str) -> None:
+    """May whoever named an interpreter read a part of it still?
+
+    It is asked again at each restart of the child. When the parent has ended, nobody narrows
+    it any more; but those above it.
+
+    @raise PermissionDenied: it, or an ancestor of it that lives, may not.
+    """
+    above = (registry.get(agent_id) for agent_id in principal.ancestors)
+    for one in (principal, *above):
+        if one is not None and not one.is_operator:
+            check_read(one.permissions, path).require(f"SPAWN with {asked!r}")
 
 
 async def find_script(ctx: Context, path: str, limit: int) -> ScriptFile:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from OpenSSL import SSL
@@ -75,9 +76,12 @@ class Egress:
         request: HttpRequest,
         agent_id: int = 0,
         family: int | None = None,
+        current: Callable[[], Permissions] | None = None,
     ) -> Deferred[HttpReply]:
         """Send a request; fires with the last response. Cancelling it ends the connection.
 
+        @param current: the permissions of now, by which each hop is judged; None: they
+            do not change.
         @param agent_id: whose request it is, for the limit of each agent.
         @param family: whose share it is of; its own if none is given.
         @raise PermissionDenied: (all by the Deferred) policy refuses a hop.
@@ -101,7 +105,8 @@ class Egress:
         self._shares.add(family)
         self._running[agent_id] += 1
         seconds = min(request.timeout, limits.max_timeout)
-        fetched = Deferred.fromCoroutine(self._fetch(permissions, request, family))
+        judged_by = current or (lambda: permissions)
+        fetched = Deferred.fromCoroutine(self._fetch(judged_by, request, family))
         fetched.addTimeout(seconds, self._reactor, lambda _, __: _timed_out(seconds))
         return fetched.addBoth(self._ended, agent_id, family)
 
@@ -113,17 +118,17 @@ class Egress:
         return result
 
     async def _fetch(
-        self, permissions: Permissions, request: HttpRequest, family: int
+        self, current: Callable[[], Permissions], request: HttpRequest, family: int
     ) -> HttpReply:
         sending = outgoing(request, self._limits.max_headers)
         origin: tuple[str, str, int] | None = None
         for _ in range(self._limits.max_redirects + 1):
-            decision, target = check_url(permissions, sending.method, sending.url)
-            decision.require(f"HTTP {sending.method} {sending.url[:200]}")
+            target = _judge(current(), sending)
             if origin not in (None, target[:3]):
                 sending = sending.without_secrets()
             origin = target[:3]
-            addresses = await self._addresses(permissions, target, family)
+            addresses = await self._addresses(current, target, family)
+            _judge(current(), sending)  # the permissions may be others by now
             hop = Hop(self._reactor, target, addresses, self._trust, self._limits)
             try:
                 response = await self._send(hop, target, sending)
@@ -136,7 +141,9 @@ class Egress:
             sending = sending.redirected(response.code, target, there)
         raise LimitExceeded(f"more than {self._limits.max_redirects} redirects")
 
-    async def _addresses(self, permissions: Permissions, target: Target, family: int) -> list[str]:
+    async def _addresses(
+        self, current: Callable[[], Permissions], target: Target, family: int
+    ) -> list[str]:
         """Where to dial. One answer that policy refuses refuses the name.
 
         @raise PermissionDenied: an address is refused.
@@ -149,7 +156,7 @@ class Egress:
         if not addresses:
             raise Unavailable(f"the name {target.host!r} has no address", hint="check the name")
         for address in addresses:
-            decision = check_address(permissions, target.host, target.port, address)
+            decision = check_address(current(), target.host, target.port, address)
             decision.require(f"HTTP to {target.host}, which is {address}")
         return addresses
 
@@ -204,6 +211,16 @@ class Egress:
             truncated=truncated,
             url=target.url,
         )
+
+
+def _judge(permissions: Permissions, sending: Outgoing) -> Target:
+    """Where a hop goes.
+
+    @raise PermissionDenied: not with these permissions.
+    """
+    decision, target = check_url(permissions, sending.method, sending.url)
+    decision.require(f"HTTP {sending.method} {sending.url[:200]}")
+    return target
 
 
 def _fail(error: CloveError) -> Deferred[HttpReply]:

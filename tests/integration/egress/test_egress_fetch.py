@@ -125,6 +125,24 @@ async def test_the_syscall_uses_the_callers_permissions(server: Server, local: P
     await turn()
 
 
+async def test_a_redirect_is_judged_by_the_permissions_of_then(
+    server: Server, local: Permissions
+) -> None:
+    kernel: Any = SimpleNamespace(egress=Egress(REACTOR))
+    caller = Principal(7, Kind.AGENT, local)
+    context = Context(kernel, caller)
+    fetching = Deferred.fromCoroutine(http(context, HttpRequest(url=server.url("silent"))))
+    await server.pages.arrived
+    caller.permissions = EVERYTHING
+    [request] = server.pages.waiting
+    request.redirect(server.url("hello").encode())
+    request.finish()
+    with pytest.raises(PermissionDenied):
+        await fetching
+    assert [path for _, path, _, _ in server.pages.seen] == ["/silent"]
+    await turn()
+
+
 async def test_proxy_variables_change_nothing(
     server: Server, local: Permissions, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -293,3 +293,23 @@ def test_connections_of_all_who_are_narrowed_are_judged_again(family: Family) ->
     family.set(family.parent, permissions={"allowed_domains": ["api.test"]})
     expected = [one.agent_id for one in (family.parent, family.child, family.grandchild)]
     assert sorted(family.judged_again) == sorted(expected)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "rule"),
+    [
+        ({"sandboxed": False}, "sandboxed"),
+        ({"allow_degraded": True}, "allow_degraded"),
+        ({"network": True}, "network"),
+        ({}, None),
+    ],
+)
+async def test_why_says_what_kinds_of_agents_one_in_a_sandbox_may_not_spawn(
+    family: Family, arguments: dict[str, Any], rule: str | None
+) -> None:
+    child = family.child
+    child.permissions = parse(None, {"can_spawn": True})
+    child.sandboxed, child.network = True, False
+    request = WhyRequest(syscall="SPAWN", arguments=arguments, attempt=False)
+    reply = await why(family.context(child), request)
+    assert (reply.allowed, rule or reply.rule) == (rule is None, reply.rule)
