@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from clove.kernel.agents.tail import Tail
 from clove.kernel.shares import Shares
@@ -143,6 +144,7 @@ class Logbook:
         self._closed = False
         self._unwritten: list[bytes] = []
         self._waiting = 0
+        self._missing = 0  # bytes that could not be written since the last that could
         self._writing: Deferred[None] | None = None
         self._holding = False
         self._watchers: set[Callable[[], None]] = set()
@@ -229,14 +231,26 @@ class Logbook:
         data = b"".join(self._unwritten)
         self._unwritten.clear()
         self._waiting = 0
+        missing, size = self._missing, len(data)
+        if missing:  # of the last output a part may be there
+            data = b"\nclove: up to %d bytes could not be written here\n" % missing + data
         self._writing = self._threads.run(self._file.append, data)
-        self._writing.addErrback(
-            lambda failure: self.log.warn(
-                "output of an agent could not be logged: {reason}",
+        self._writing.addCallbacks(self._recovered, self._failed, errbackArgs=(size,))
+        self._writing.addCallback(self._written, size)
+
+    def _recovered(self, _: object) -> None:
+        if self._missing:
+            self.log.info("output of an agent can be logged again")
+            self._missing = 0
+
+    def _failed(self, failure: Failure, size: int) -> None:
+        """The disk is full, say. It is said once: an agent chooses how often it writes."""
+        if not self._missing:
+            self.log.warn(
+                "output of an agent cannot be logged, and is counted meanwhile: {reason}",
                 reason=failure.getErrorMessage(),
             )
-        )
-        self._writing.addCallback(self._written, len(data))
+        self._missing += size
 
     def _written(self, _: object, size: int) -> None:
         self._writing = None

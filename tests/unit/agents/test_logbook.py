@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred, succeed
+from twisted.logger import capturedLogs
 
 from clove.kernel.agents.logbook import Logbook, LogFile, LogLimits, unwritten_shares
 from clove.kernel.agents.tail import PIECE
@@ -112,6 +113,24 @@ def test_forgotten_lines_count_as_lost_and_stay_in_the_file() -> None:
     assert made.memory == 0
     assert told == [2]
     assert memory.data == b"one\ntwo\n"
+
+
+def test_a_full_disk_is_told_once_and_the_file_says_what_is_missing() -> None:
+    """An agent chooses how often it writes, so it must not choose how much the kernel logs."""
+    pool = Pool(held=True)
+    made, memory = book(pool)
+    with capturedLogs() as logged:
+        for _ in range(3):
+            made.take(1, b"lost\n")
+            pool.waiting.pop(0)[0].errback(OSError(28, "No space left on device"))
+        made.take(1, b"there\n")
+        pool.go()
+        made.take(1, b"more\n")
+        pool.go()
+    assert memory.data == b"\nclove: up to 15 bytes could not be written here\nthere\nmore\n"
+    told = [event["log_format"].partition(",")[0] for event in logged]
+    assert told == ["output of an agent cannot be logged", "output of an agent can be logged again"]
+    assert texts(made) == ["lost"] * 3 + ["there", "more"]
 
 
 def test_a_slow_disk_holds_the_output_back() -> None:
