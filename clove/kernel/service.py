@@ -106,8 +106,17 @@ class KernelService(Service):
     def _serve(self) -> None:
         """The reactor runs, and takes the signals that end it."""
         release_signals()
-        self._parts.start()
-        self._watchdog.watch(self._reactor)
+        try:
+            self._parts.start()
+            self._watchdog.watch(self._reactor)
+        except RuntimeError as error:  # can't start new thread
+            self.log.critical(
+                "clove-kernel ends: {error} (give its user or cgroup more processes: ulimit -u, "
+                "TasksMax)",
+                error=error,
+            )
+            self._reactor.stop()
+            return
         self._sweep = LoopingCall(self._look_round)
         self._sweep.clock = self._reactor
         self._sweep.start(SWEEP_SECONDS, now=False)

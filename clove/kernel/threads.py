@@ -138,7 +138,12 @@ class Threads:
 
         @raise RuntimeError: the operating system does not give so many.
         """
-        self._pool.start()
+        try:
+            self._pool.start()
+        except RuntimeError:  # the pool has the one that did not start among those to be joined
+            started = [thread for thread in self._pool.threads if thread.ident is not None]
+            self._pool.threads[:] = started
+            raise
 
     def stop(self) -> None:
         """Wait for running functions and end the threads."""

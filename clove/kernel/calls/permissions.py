@@ -61,6 +61,7 @@ WORKSPACE = "/workspace"
 """Where the relative paths of one in a sandbox start."""
 _NETWORK = ("can_http", "allowed_domains", "allowed_http_methods")
 """What the connections of an agent's own programs are judged by."""
+_IN_VIEW = ("READ", "WRITE", "EXEC", "SPAWN")
 UNTRIED = (
     "judged by the words alone: links, resolved addresses, quotas, limits and the system's own "
     "permissions can still refuse it"
@@ -125,8 +126,8 @@ async def why(ctx: Context, request: WhyRequest) -> WhyReply:
     principal = _target(ctx, request.agent_id, "WHY")
     cwd = WORKSPACE if principal.sandboxed else principal.cwd
     decision = explain(principal.permissions, name, request.arguments, cwd)
-    if name == "SPAWN" and decision.allowed:
-        decision = _by_kind(principal, request.arguments) or decision
+    if decision.allowed:
+        decision = _by_kind(principal, name, request.arguments) or decision
     reply = WhyReply(
         agent_id=principal.agent_id,
         syscall=name,
@@ -150,8 +151,12 @@ async def why(ctx: Context, request: WhyRequest) -> WhyReply:
     )
 
 
-def _by_kind(principal: Principal, arguments: Mapping[str, Any]) -> Decision | None:
-    """Why it may spawn no agent of this kind, whatever its permissions; None: it may."""
+def _by_kind(principal: Principal, syscall: str, arguments: Mapping[str, Any]) -> Decision | None:
+    """Why one of its kind may not do this, whatever its permissions; None: it may."""
+    if principal.view is None and not principal.is_agent and syscall in _IN_VIEW:
+        return Decision(False, "peer-uid", "another user's connection has no files and commands")
+    if syscall != "SPAWN":
+        return None
     try:
         check_spawn(
             principal,

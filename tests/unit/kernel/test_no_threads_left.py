@@ -84,3 +84,20 @@ async def test_a_look_up_without_a_thread_ends_and_counts_no_longer(
         assert await lookups.resolve("localhost", 80, 7)
     finally:
         pool.stop()
+
+
+def test_a_kernel_without_its_threads_says_so_and_can_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: Any = Threads(Here(), 2, ThreadLimits(own=1))  # type: ignore[arg-type]
+    start, left = threading.Thread.start, [2]
+
+    def few(thread: threading.Thread) -> None:
+        if not left[0]:
+            _none(thread)
+        left[0] -= 1
+        start(thread)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", few)
+        with pytest.raises(RuntimeError):
+            threads.start()
+    threads.stop()

@@ -313,3 +313,15 @@ async def test_why_says_what_kinds_of_agents_one_in_a_sandbox_may_not_spawn(
     request = WhyRequest(syscall="SPAWN", arguments=arguments, attempt=False)
     reply = await why(family.context(child), request)
     assert (reply.allowed, rule or reply.rule) == (rule is None, reply.rule)
+
+
+@pytest.mark.parametrize(
+    ("syscall", "arguments"),
+    [("READ", {"path": "/etc/hosts"}), ("WRITE", {"path": "/tmp/x"}), ("EXEC", {"command": "ls"})],
+)
+async def test_why_says_that_another_user_has_no_files_and_commands(
+    family: Family, syscall: str, arguments: dict[str, Any]
+) -> None:
+    request = WhyRequest(syscall=syscall, arguments=arguments, attempt=False)
+    reply = await why(family.context(family.guest), request)
+    assert (reply.allowed, reply.rule) == (False, "peer-uid")
