@@ -186,9 +186,10 @@ class Launcher:
                 self._reactor, self._threads, spec, output, self._limits, host, self._disposal
             )
         ours, theirs = socket_pair()
-        source = InputPipe(self._reactor) if stdin else None
-        first = source.reader if source else os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        source, first = None, -1
         try:
+            source = InputPipe(self._reactor) if stdin else None
+            first = source.reader if source else os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
             transport = SpawnedProcess(
                 self._reactor,
                 sandbox.streams,
@@ -203,8 +204,14 @@ class Launcher:
             raise
         finally:
             theirs.close()
-            os.close(first)
-        sandbox.attach(transport, ours)
+            if first >= 0:
+                os.close(first)
+        try:
+            sandbox.attach(transport, ours)
+        except BaseException:
+            if source is not None:
+                source.close()
+            raise
         if source is not None:
             source.feed(stdin)
         return sandbox

@@ -121,6 +121,7 @@ class Sandbox:
         @param control: the kernel's end of the control socket.
         @param more: what a child of the nursery needs to know beside the spec.
         @param trees: detached mounts for it; the caller keeps its own.
+        @raise LimitExceeded: there is no room for the message; the control socket is closed.
         """
         self._transport = transport
         self._control = ControlSocket(
@@ -138,7 +139,11 @@ class Sandbox:
         if self.spec.namespaces and self.spec.seccomp:
             machine = os.uname().machine if sys.maxsize > 1 << 32 else ""
             facts["filters"] = filters.encoded(machine, memfd=self.spec.executables is None)
-        self._control.send(facts, trees, lambda error: self._fail(not_sent(error)))
+        try:
+            self._control.send(facts, trees, lambda error: self._fail(not_sent(error)))
+        except BaseException:
+            self._control.close()  # else the reactor watches a number that will be another's
+            raise
 
     @property
     def helper_pid(self) -> int:
