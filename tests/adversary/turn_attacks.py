@@ -104,8 +104,8 @@ for opcode, request in (
     (Opcode.WAIT, {"name": child(), "timeout": 600}),
     (Opcode.RECV, {"wait": 600}),
 ):
-    ones = outstanding(40, 250, opcode, request)
-    for one in ones:
+    ones = outstanding(31, 250, opcode, request)  # twice, within an agent's 64: a busy kernel may
+    for one in ones:  # not have seen yet that the first are closed
         one.close()
     time.sleep(0.3)
 """,
