@@ -46,6 +46,7 @@ __all__ = ["FEATURES", "KernelConnection"]
 FEATURES = ["tags", "streaming", "push", "cancel", "resume", "async"]
 _NUMBER = (1 << 62) - 1
 _FLUSH = 256 << 10
+_OPERATORS_TURN = 0.005  # seconds that an operator's connection is served before the others are
 _CONTROL = int(Opcode.CANCEL)
 
 
@@ -118,7 +119,7 @@ class KernelConnection(PacedConnection):
         agent_id = self.principal.agent_id
         now = self._clock.seconds
         begun = now()
-        until = begun + self._limits.family_turn
+        until = begun + (self._limits.family_turn if self._shares_time else _OPERATORS_TURN)
         for frame in frames:
             _, opcode, payload = frame
             if not self._tagged and opcode < _CONTROL:

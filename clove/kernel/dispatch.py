@@ -6,8 +6,9 @@ the same stages: accounting, decoding, permission, the call, audit, encoding.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from clove.messages.mending import Misfit
 
 __all__ = ["Dispatcher", "Syscall"]
+
+_NAMES = {int(opcode): opcode.name for opcode in Opcode}
 
 Push = Callable[[Reply], bool]
 
@@ -105,7 +108,7 @@ class Dispatcher:
                     break
             else:
                 if syscall.needs:
-                    name = Opcode(opcode).name
+                    name = _NAMES[opcode]
                     check_flag(principal.permissions, syscall.needs[0]).require(name)
             context = Context(self._kernel, principal, None, push)
             if getattr(request, "async_", False):
@@ -135,7 +138,7 @@ class Dispatcher:
             self.log.warn(
                 "agent {id} sent {name}: {misfits}",
                 id=principal.agent_id,
-                name=Opcode(opcode).name,
+                name=_NAMES[opcode],
                 misfits="; ".join(map(str, misfits)),
             )
         words = encode([str(misfit) for misfit in misfits])
@@ -147,7 +150,7 @@ class Dispatcher:
         self, syscall: Syscall, opcode: int, context: Context, request: Request
     ) -> bytes | Deferred[bytes]:
         result = syscall.call(context, request)
-        if not isinstance(result, Coroutine):
+        if not isinstance(result, CoroutineType):
             return self._done(syscall, opcode, context.principal, request, result)
         deferred: Deferred[Any] = Deferred.fromCoroutine(result)
         return self._finish(deferred, syscall, opcode, context.principal, request)
@@ -168,7 +171,7 @@ class Dispatcher:
                 error = Cancelled("the request was cancelled")
             if isinstance(error, CloveError):
                 return self._failed(syscall, opcode, principal, error)
-            self.log.failure("{name} failed", failure=failure, name=Opcode(opcode).name)
+            self.log.failure("{name} failed", failure=failure, name=_NAMES[opcode])
             return _internal(syscall)
 
         def done(result: Any) -> bytes:
@@ -191,7 +194,7 @@ class Dispatcher:
             )
         self._record(
             syscall.category,
-            Opcode(opcode).name,
+            _NAMES[opcode],
             principal.agent_id,
             principal.name,
             True,
@@ -203,7 +206,7 @@ class Dispatcher:
     def _failed(
         self, syscall: Syscall, opcode: int, principal: Principal, error: CloveError
     ) -> bytes:
-        name = Opcode(opcode).name
+        name = _NAMES[opcode]
         details = {"error": error.message, "code": error.code}
         if isinstance(error, PermissionDenied):
             details["rule"] = error.rule
@@ -243,7 +246,7 @@ class Dispatcher:
         return watcher is not None and may(watcher, "SYSCALL_BLOCKED", denied)
 
     def _bug(self, syscall: Syscall, opcode: int) -> bytes:
-        self.log.failure("{name} failed", name=Opcode(opcode).name)
+        self.log.failure("{name} failed", name=_NAMES[opcode])
         return _internal(syscall)
 
     def _accept(
@@ -260,7 +263,7 @@ class Dispatcher:
                 AsyncResult(
                     request_id=request_id,
                     opcode=opcode,
-                    opcode_name=Opcode(opcode).name,
+                    opcode_name=_NAMES[opcode],
                     payload=payload.decode("utf-8", "replace"),
                 ),
                 size,
@@ -301,7 +304,7 @@ def _internal(syscall: Syscall) -> bytes:
 
 def _unknown(opcode: int) -> CloveError:
     try:
-        name = Opcode(opcode).name
+        name = _NAMES[opcode]
     except ValueError:
         return InvalidRequest(
             f"unknown opcode 0x{opcode:02x}", hint="docs/wire.md lists the opcodes"

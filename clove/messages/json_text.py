@@ -35,13 +35,14 @@ MAX_SLOW: Final = 500
 """Numbers among these that take a decoder long."""
 _LONG: Final = 200
 """Digits of a number's integer part from which on it may be more than a double can hold."""
+_MANY: Final = b"0" * _LONG
 _INTEGER: Final = 4300
 """Digits of an integer that usual decoders take (Python's `sys.int_info`)."""
 _DIGITS: Final = bytes.maketrans(b"123456789E", b"000000000e")
 _JOINED: Final = bytes.maketrans(b"[]{}:E", b",,,,,e")
 _FRACTIONS: Final = bytes.maketrans(b"123456789.", b"0" * 10)
-_LONG_POINT: Final = b"0" * _LONG + b"."
-_LONG_EXPONENT: Final = b"0" * _LONG + b"e"
+_LONG_POINT: Final = _MANY + b"."
+_LONG_EXPONENT: Final = _MANY + b"e"
 _LARGE: Final = re.compile(rb"e\+?000+")
 
 
@@ -142,6 +143,7 @@ _INFINITE: Final = float("inf")
 
 
 def _may_be_large(text: bytes) -> bool:
-    if b"0" * _LONG in text:
+    """Quick for small messages, which most are."""
+    if len(text) >= _LONG and _MANY in text:
         return True
-    return b"e" in text and (b"e000" in text or b"e+000" in text)
+    return b"e000" in text or b"e+000" in text
