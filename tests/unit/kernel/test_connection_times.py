@@ -64,7 +64,7 @@ def test_others_have_their_turn_between_requests_that_each_take_a_while() -> Non
     answer = peer.answers.answer
 
     def slowly(*arguments: Any) -> Any:
-        peer.clock.rightNow += 0.0004
+        peer.clock.rightNow += 0.004
         return answer(*arguments)
 
     peer.answers.answer = slowly  # type: ignore[method-assign,assignment]
