@@ -71,6 +71,7 @@ class LLM:
             permissions = permissions_of(agent_id)
             return None if permissions is None else _quota(permissions)
 
+        self._permissions_of = permissions_of
         self._ledger = Ledger(quota_of)
         self._queue: FairQueue[Call] = FairQueue(settings.limits, shares)
         kept, self._per_family = divide(self._limits.max_concurrent, shares or ShareLimits())
@@ -231,6 +232,10 @@ class LLM:
 
     def _may_go(self, call: Call) -> bool:
         """Reserve a waiting call's share; True if it has one, or is refused for good."""
+        now = self._permissions_of(call.agent_id)
+        if now is not None and not now.can_think:  # narrowed while it waited
+            call.refusal = PermissionDenied("THINK", rule="can_think", hint="ask the operator")
+            return True
         running = sum(1 for other in self._sent.values() if other.agent_id == call.agent_id)
         if running >= self._limits.max_concurrent_per_agent:
             return False

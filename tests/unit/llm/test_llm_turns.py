@@ -10,6 +10,7 @@ from clove.errors import (
     TimedOut,
 )
 from clove.kernel.shares import OPERATORS
+from clove.policy import for_level, parse
 from tests.unit.llm.llm_house import House, error, quota, result
 
 
@@ -165,3 +166,13 @@ def test_closing_an_agent_abandons_its_questions_only_and_forgets_its_account() 
     house.service.done(2)
     assert result(other).success
     assert house.llm.usage(1) == {"tokens": 0, "calls": 0, "budget": 0}
+
+
+def test_a_question_that_waits_is_refused_when_its_agent_may_ask_no_more() -> None:
+    house = House(limits={"max_concurrent": 1})
+    first, second = house.think(1), house.think(2)
+    house.llm._permissions_of = {1: for_level("minimal"), 2: parse(None, {"can_think": False})}.get
+    house.service.done(1)
+    assert result(first).success
+    assert error(second).code == "permission_denied"
+    assert len(house.service.asked) == 1
