@@ -304,7 +304,7 @@ def _internal(syscall: Syscall) -> bytes:
 
 def _unknown(opcode: int) -> CloveError:
     try:
-        name = _NAMES[opcode]
+        name = Opcode(opcode).name
     except ValueError:
         return InvalidRequest(
             f"unknown opcode 0x{opcode:02x}", hint="docs/wire.md lists the opcodes"
