@@ -71,6 +71,12 @@ ODD = [
     [b"get /smuggled" + NAMING_ANOTHER],
     [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nsmuggled"],
     [b"GET /smuggled\r\n"],
+    [b"\xef\xbb\xbfGET /smuggled" + NAMING_ANOTHER],
+    [b"(GET) /smuggled" + NAMING_ANOTHER],
+    [b"G:T /smuggled" + NAMING_ANOTHER],
+    [b"G\xc3", b"T /smuggled" + NAMING_ANOTHER],
+    [b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\nGET /smuggled" + NAMING_ANOTHER],
+    [b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0GET /smuggled" + NAMING_ANOTHER],
     [b"\x80\x2e\x01\x03\x01smuggled"],
     [b"\x15\x03\x01\0\2\1\0", b"smuggled"],
 ]

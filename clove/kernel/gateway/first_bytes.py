@@ -19,6 +19,7 @@ class Kind(enum.Enum):
 
     TLS = "TLS"
     HTTP = "HTTP"
+    PROXY = "PROXY"
     OTHER = "other"
 
 
@@ -35,6 +36,10 @@ _METHODS: Final = frozenset(b"GET HEAD POST PUT PATCH DELETE OPTIONS TRACE CONNE
 LONGEST_METHOD: Final = 8 << 10
 """Bytes; what goes on for longer without a blank is no method to any server."""
 _SPACES: Final = frozenset(b" \t")
+_VERSION: Final = re.compile(rb"\sHTTP/[0-9.]+[ \t]*\r?\Z", re.IGNORECASE)
+_PROXY: Final = (b"PROXY ", b"\0\r\nQUIT\n")
+"""How the PROXY protocol begins, versions 1 and 2 (of that behind its blank lines): a server that
+takes it passes over it, so that anything may follow."""
 
 
 def blank_lines(data: bytes) -> int:
@@ -46,6 +51,10 @@ def blank_lines(data: bytes) -> int:
 def kind_of(data: bytes) -> Kind | None:
     """What these first bytes are, behind L{blank_lines}; None while that is open."""
     if not data:
+        return None
+    if data.startswith(_PROXY):
+        return Kind.PROXY
+    if data[0] == 0 and any(one.startswith(data) for one in _PROXY):
         return None
     if data[0] in RECORDS:
         if len(data) == 1 and data[0] != 0x16:
@@ -78,7 +87,7 @@ def _text(data: bytes) -> Kind | None:
     start = len(data) - len(data.lstrip(b" \t"))
     token = _TOKEN.match(data, start)
     if token is None:
-        return Kind.OTHER if start < len(data) else None
+        return _odd(data[start:]) if start < len(data) else None
     if len(token[0]) > LONGEST_METHOD:
         return Kind.OTHER
     after = data[token.end() : token.end() + 2]
@@ -88,7 +97,7 @@ def _text(data: bytes) -> Kind | None:
     if after == b"\r" and known:
         return None
     if after[0] not in _SPACES and not (known and after[:1] != b"\n" and after != b"\r\n"):
-        return Kind.OTHER
+        return _odd(data[start:])
     end = data.find(b"\n", start)
     line = data[start:] if end < 0 else data[start:end]
     if not known and _BINARY.search(line):
@@ -96,3 +105,13 @@ def _text(data: bytes) -> Kind | None:
     if end < 0:
         return None
     return Kind.HTTP if _HTTP.search(line) or _GET.match(line) else Kind.OTHER
+
+
+def _odd(data: bytes) -> Kind | None:
+    """Text that begins as no method does. Some servers do not mind, where the rest is a request's."""
+    line, end, _ = data.partition(b"\n")
+    if len(line) > LONGEST_METHOD or _BINARY.search(line):
+        return Kind.OTHER
+    if not end and not line.endswith(b"\r"):
+        return None
+    return Kind.HTTP if _VERSION.search(line) else Kind.OTHER

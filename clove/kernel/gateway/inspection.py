@@ -123,6 +123,8 @@ class Inspection:
         if kind is Kind.TLS:
             self._step = self._tls
             return self._tls()
+        if kind is Kind.PROXY:
+            raise Disagreement("host", "a header of the PROXY protocol, which names other ends")
         if self._port == 443:
             raise Disagreement("sni", "port 443 without TLS")
         if kind is None:

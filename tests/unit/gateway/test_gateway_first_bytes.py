@@ -26,6 +26,13 @@ REQUESTS = [
     b"GET\x0b/\x0bHTTP/1.1\r\nHost: evil.test\r\n\r\n",
     b"GET\xa0/\xa0HTTP/1.1\r\nHost: evil.test\r\n\r\n",
     b"GET\r/\rHTTP/1.1\nHost: evil.test\n\n",
+    b"\xef\xbb\xbfGET /" + EVIL,
+    b"(GET) /" + EVIL,
+    b"G:T /" + EVIL,
+    b"G\xc3T /" + EVIL,
+    b"FROB\x0b/\x0bHTTP/1.1\r\nHost: evil.test\r\n\r\n",
+    b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\nGET /" + EVIL,
+    b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0GET /" + EVIL,
     b"\r\nGET /" + EVIL,
     b"\n\n\r\n\rGET /" + EVIL,
     b" GET /" + EVIL,
@@ -75,7 +82,8 @@ OTHERS = [
     b"\x10\x10\x00\x04MQTT\x04\x02",
     b"\x05\x01\x00",
     b"\xff\xfd\x01",  # telnet
-    b'{"id": 1}',
+    b'{"id": 1, "protocol": "HTTP/1.1"}\n',
+    b"?status\r",
     b"\xe2\x82\xac uro\n",
 ]
 
@@ -270,3 +278,15 @@ def test_chunks_and_trailers_that_could_be_read_in_two_ways_are_refused(tail: by
 def test_header_fields_that_could_be_read_in_two_ways_are_refused(line: bytes) -> None:
     with pytest.raises(Disagreement):
         inspection(80).feed(b"GET / HTTP/1.1\r\nHost: api.test\r\n" + line + b"\r\n\r\n")
+
+
+def test_text_without_an_end_of_line_goes_on_though_it_is_undecided() -> None:
+    inspected = inspection()
+    assert inspected.feed(b'{"id": 1}') == b'{"id": 1}'
+    assert inspected.feed(b'{"id": 2}') == b'{"id": 2}'
+    assert inspected.feed(b"\0") == b"\0"
+    assert inspected.transparent
+
+
+def test_a_single_zero_goes_on() -> None:
+    assert inspection().feed(b"\0") == b"\0"
