@@ -44,9 +44,9 @@ def test_the_garbage_collector_lets_go_of_requests_that_wait() -> None:
     peer = Peer()
     peer.say(3)
     peer.connection.dataReceived(encode(0, 2, b"") * 3000)
-    gc.collect()
-    gc.collect()  # what is in it first
     [batch] = peer.connection._inbox
+    for _ in range(5):  # what is in it first, in whatever order they lie
+        gc.collect()
     assert len(batch) == 3000
     assert not gc.is_tracked(batch)
     peer.answers.waiting[0].callback(b"")
