@@ -189,7 +189,7 @@ def spare(kernel: KernelProcess) -> tuple[int, int]:
 
 def spawn_at_the_end(socket: str, script: str) -> None:
     """Spawn an agent, perhaps of a kernel that ends meanwhile."""
-    with CloveClient(socket) as client, contextlib.suppress(ConnectionLost):
+    with contextlib.suppress(ConnectionLost), CloveClient(socket) as client:
         client.spawn(f"late-{threading.get_ident()}", script)
 
 
