@@ -191,7 +191,8 @@ def visible(caller: Standing, call: str, targets: Iterable[S]) -> list[S]:
 def may_resume(mine: tuple[Kind, int], earlier: tuple[Kind, int]) -> bool:
     """May a connection with the right token have an earlier one's identity?
 
-    @param mine, earlier: what each is, and the user id at its other end.
+    @param mine: what the new one is, and the user id at its other end.
+    @param earlier: the same of the earlier one.
     """
     return mine == earlier
 
@@ -201,7 +202,8 @@ def may_take_name(mine: int, holder: int, *, operator: bool) -> bool:
 
     Whoever has it gets the messages that are sent to it.
 
-    @param mine, holder: families of who is to have it and of who bears it.
+    @param mine: the family of who is to have it.
+    @param holder: the family of who bears it.
     @param operator: an operator chose it.
     """
     return operator or mine == holder

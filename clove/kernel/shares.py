@@ -87,7 +87,8 @@ class Shares:
         """
         @param what: what is counted, in the plural ("commands").
         @param field: where the total is configured.
-        @param memory, reserve: see L{divide}.
+        @param memory: see L{divide}.
+        @param reserve: see L{divide}.
         """
         limits = limits or ShareLimits()
         self._what = what

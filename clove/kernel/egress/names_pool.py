@@ -32,7 +32,7 @@ class NamesPool(ThreadPool):
     ) -> None:
         """Look something up; where Linux starts no thread for that, nothing is found.
 
-        (L{GAIResolver} would never end a look-up that cannot begin.)
+        (Twisted's C{GAIResolver} would never end a look-up that cannot begin.)
         """
         try:
             super().callInThreadWithCallback(onResult, func, *args, **kwargs)

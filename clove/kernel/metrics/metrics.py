@@ -44,7 +44,7 @@ _Wanted = tuple[int, str | None]
 
 
 class Pool(Protocol):
-    """Where functions that block are run: the kernel's L{Threads}."""
+    """Where functions that block are run: the kernel's L{clove.kernel.threads.Threads}."""
 
     def of(self, family: int, caller: int) -> Pool:
         """The same, in a caller's turn."""
