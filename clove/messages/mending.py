@@ -173,11 +173,12 @@ def without_empty(kind: type[msgspec.Struct], payload: bytes) -> bytes:
     fields = _fields(kind)
     kept: dict[str, msgspec.Raw] = {}
     for name, raw in msgspec.json.decode(payload, type=dict[str, msgspec.Raw]).items():
-        field = fields.get(name)
-        if field is not None and field.struct is not None and bytes(raw).startswith(b"{"):
-            kept[name] = msgspec.Raw(without_empty(field.struct, bytes(raw)))
-        elif field is None or field.required or not _is_misfit(bytes(raw), field):
-            kept[name] = raw
+        field, text = fields.get(name), bytes(raw)
+        if field is not None and not field.required and _is_misfit(text, field):
+            continue
+        if field is not None and field.struct is not None and text.startswith(b"{"):
+            raw = msgspec.Raw(without_empty(field.struct, text))
+        kept[name] = raw
     return msgspec.json.encode(kept)
 
 

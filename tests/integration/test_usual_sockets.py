@@ -23,9 +23,14 @@ PROGRAM = """
 import json, os, socket, stat, subprocess, sys, time
 
 twistd, clove, config = sys.argv[1:4]
+tree = twistd.split("/.venv/")[0]
+held = f"/proc/{os.getpid()}/fd/{os.open(tree, os.O_PATH)}"
 for path in ("/run", "/tmp", "/var/lib"):
     subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=0755", "none", path], check=True)
 os.chmod("/tmp", 0o1777)
+if not os.path.exists(tree):  # it lies in one of these
+    os.makedirs(tree)
+    subprocess.run(["mount", "--no-canonicalize", "--bind", held, tree], check=True)
 os.environ.pop("CLOVE_SOCKET", None)
 if "planted" in sys.argv:
     with socket.socket(socket.AF_UNIX) as stale:
