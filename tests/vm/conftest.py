@@ -157,10 +157,13 @@ class Unit:
             until(lambda: not base.exists(), f"{base} is removed")
         output("rm", "-rf", str(self.directory))
 
-    def client(self) -> CloveClient:
+    @contextlib.contextmanager
+    def client(self) -> Iterator[CloveClient]:
         """A connection to it, as its operator: root, who has to say that the user is trusted."""
-        os.environ["CLOVE_TRUST_UID"] = str(pwd.getpwnam(self.user).pw_uid)
-        return CloveClient(self.socket)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("CLOVE_TRUST_UID", str(pwd.getpwnam(self.user).pw_uid))
+            with CloveClient(self.socket) as connected:
+                yield connected
 
     def script(self, text: str) -> str:
         """A script for an agent of it."""
