@@ -4,13 +4,18 @@
 PY := .venv/bin/python
 TOPIC ?=
 PYTEST_ARGS ?=
+# Processes that share the files of tests, one more than there are processors, since tests also wait; 0: one
+# test after the other. A file's tests stay together, since they share kernels.
+PYTEST_WORKERS ?= $(if $(PYTEST_ARGS),0,$(shell expr $$(nproc) + 1))
 SOAK_SECONDS ?= 120
 SOAK_SEED ?= 8
 SOAK_WHO ?=
-SOAK_BEHIND ?=
+SOAK_SLACK ?=
 SOURCES := clove twisted tests examples bench tools
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
+# The tests start some hundred kernels and their agents, each of which would compile all its modules.
+unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help venv dev demo test test-vm test-install test-fresh soak lint pytest trial bench bench-smoke docs reference lock check-locks clean
 
 # One line for each check, its output only when it fails.
@@ -32,14 +37,16 @@ demo: venv ## three agents write a report, one is killed half-way (TOPIC="...")
 
 test: lint trial pytest ## every check
 
-lint: dev ## format, lint, types, imports
+lint: dev ## format, lint, types, imports, sizes
 	$(call quietly,ruff format,.venv/bin/ruff format --check $(SOURCES))
 	$(call quietly,ruff check,.venv/bin/ruff check $(SOURCES))
 	$(call quietly,mypy --strict,.venv/bin/mypy)
 	$(call quietly,lint-imports,.venv/bin/lint-imports --no-cache)
+	$(call quietly,sizes,$(PY) tools/sizes.py $(SOURCES) deploy)
 
 pytest: dev ## the tests (PYTEST_ARGS="tests/unit -k mail")
-	@$(PY) -W error -m pytest $(PYTEST_ARGS)
+	@$(PY) -W error -m pytest -n $(PYTEST_WORKERS) --dist loadfile --no-loadscope-reorder \
+		--max-worker-restart 0 $(PYTEST_ARGS)
 
 test-vm: venv ## the tests that need cgroup v2 and systemd, in a guest (VM_ARGS="-k memory")
 	@tools/vm/run $(VM_ARGS)
@@ -51,7 +58,7 @@ test-fresh: venv ## the demo on a new Debian, as root and as a user (FRESH_ARGS=
 	@tools/fresh-root/run $(FRESH_ARGS)
 
 soak: dev ## hostile agents beside healthy ones (SOAK_SECONDS=, SOAK_SEED=random, SOAK_WHO=rootless)
-	@$(PY) -m tests.soak.run --seconds $(SOAK_SECONDS) --seed $(SOAK_SEED) $(if $(SOAK_WHO),--who $(SOAK_WHO)) $(if $(SOAK_BEHIND),--behind $(SOAK_BEHIND))
+	@$(PY) -m tests.soak.run --seconds $(SOAK_SECONDS) --seed $(SOAK_SEED) $(if $(SOAK_WHO),--who $(SOAK_WHO)) $(if $(SOAK_SLACK),--slack $(SOAK_SLACK))
 
 trial: dev ## the part of the suite that plain trial runs
 	$(call quietly,trial,tools/run-trial)

@@ -1,10 +1,10 @@
 """Bubblewrap's command line for the sandbox that the kernel would make.
 
-The same namespaces, the same binds, links and made-up files, by the kernel's own
-plan; the main socket of the kernel instead of an agent's own. What bubblewrap
-does less is to its advantage: no masks over /proc, no filter, no Landlock, no
-limits, no niceness, no user of its own on the host, nobody who takes output and
-orders.
+It has the same namespaces, binds, links and generated files, taken from the kernel's own
+plan, but the kernel's main socket instead of one for the agent. Bubblewrap does less, which
+is to its advantage: no masks over /proc, no filter, no Landlock, no
+limits, no niceness, no user of its own on the host, no process that relays output and
+control requests.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from pathlib import Path
 
 import clove
 from bench.servers import Unavailable
-from clove.kernel.agents.interpreter import own_interpreter
-from clove.kernel.agents.plan import Host, plan, settle_limits
-from clove.kernel.agents.settings import AgentLimits
+from clove.kernel.launch.agent_spec import Host, agent_spec
+from clove.kernel.launch.limits import AgentLimits
+from clove.kernel.launch.resource_limits import settle_limits
+from clove.kernel.mounts.interpreter import own_interpreter
 from clove.messages.agents import SpawnRequest
+from clove.sandbox.inside.namespaces import INSIDE_ID
 from clove.sandbox.layout import with_system
-from clove.sandbox.namespaces import INSIDE_ID
 from clove.sandbox.spec import SandboxSpec
 
 __all__ = ["command_line"]
@@ -30,22 +31,22 @@ UNSHARED = ("user", "ipc", "pid", "net", "uts", "cgroup")
 """Beside the mount namespace, which it always makes."""
 
 
-def command_line(place: Path, script: Path, socket: str) -> list[str]:
+def command_line(directory: Path, script: Path, socket: str) -> list[str]:
     """What to run; the script's arguments are to be added.
 
-    @param place: a directory for the workspace and the made-up files.
-    @param socket: bound inside, at the place where agents find theirs.
+    @param directory: a directory for the workspace and the generated files.
+    @param socket: bound inside, at the path where agents find theirs.
     @raise Unavailable: bubblewrap is not installed.
     """
     program = shutil.which("bwrap")
     if program is None:
         raise Unavailable("bubblewrap is not installed (apt-get install bubblewrap)")
-    home = place / "workspace"
+    home = directory / "workspace"
     home.mkdir(parents=True, exist_ok=True)
     bounds = AgentLimits()
     host = Host(os.path.dirname(clove.__file__), frozenset(), False, {}, "/")
     request = SpawnRequest(name="bench", script=str(script))
-    spec = plan(
+    spec = agent_spec(
         request,
         0,
         host=host,
@@ -58,10 +59,10 @@ def command_line(place: Path, script: Path, socket: str) -> list[str]:
         socket=socket,
         cgroup_procs=None,
     )
-    return _words(program, with_system(spec), place)
+    return _words(program, with_system(spec), directory)
 
 
-def _words(program: str, spec: SandboxSpec, place: Path) -> list[str]:
+def _words(program: str, spec: SandboxSpec, directory: Path) -> list[str]:
     words = [program, *(f"--unshare-{kind}" for kind in UNSHARED)]
     words += ["--uid", str(INSIDE_ID), "--gid", str(INSIDE_ID), "--hostname", spec.hostname]
     words += ["--die-with-parent", "--new-session", "--cap-drop", "ALL", "--clearenv"]
@@ -76,7 +77,7 @@ def _words(program: str, spec: SandboxSpec, place: Path) -> list[str]:
     for path, text in spec.links.items():
         words += ["--symlink", text, path]
     for path, text in spec.files.items():
-        made = place / path.strip("/").replace("/", "-")
+        made = directory / path.strip("/").replace("/", "-")
         made.write_text(text)
         words += ["--ro-bind", str(made), path]
     words += ["--remount-ro", "/", "--chdir", spec.cwd, "--"]

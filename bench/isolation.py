@@ -67,12 +67,12 @@ def run(seconds: float) -> dict[str, Any]:
 
     @raise Unavailable: the kernel does not come up.
     """
-    with workplace() as place, kernel(place) as (path, pid):
+    with workplace() as directory, kernel(directory) as (path, pid):
         client = Client(path)
         try:
             client.round_trips(min(seconds, 0.5))
             alone = summary(client.round_trips(seconds))
-            agents = {name: _spawn(client, place, name) for name in SCRIPTS}
+            agents = {name: _spawn(client, directory, name) for name in SCRIPTS}
             used = cpu_seconds(pid)
             beside = summary(client.round_trips(seconds))
             used = cpu_seconds(pid) - used
@@ -90,8 +90,8 @@ def run(seconds: float) -> dict[str, Any]:
     return {"alone": alone, "beside": beside, "kernel_cpu_s": used, "agents": agents}
 
 
-def _spawn(client: Client, place: Path, name: str) -> dict[str, Any]:
-    script = place / f"{name}.py"
+def _spawn(client: Client, directory: Path, name: str) -> dict[str, Any]:
+    script = directory / f"{name}.py"
     script.write_text(SCRIPTS[name])
     reply = client.request(
         Opcode.SPAWN,

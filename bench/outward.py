@@ -1,4 +1,4 @@
-"""The way out of a sandbox, measured: through the gateway, and plain loopback beside it."""
+"""Connections out of a sandbox, measured: through the gateway, and on plain loopback."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import statistics
 from pathlib import Path
 
 from bench.figures import Figure, Spread
-from bench.scene import Failed, Scene
+from bench.fixture import Failed, Fixture
 from clove.framing import Opcode
 
 __all__ = ["HOSTS", "egress"]
@@ -21,7 +21,7 @@ CARRY_BAR = 4.0
 BATCH = 10
 
 
-def egress(here: Scene, port: int, rounds: int, size: int) -> list[Figure]:
+def egress(fixture: Fixture, port: int, rounds: int, size: int) -> list[Figure]:
     """Connect and carry, from a sandboxed agent and from one on the host, in turn.
 
     A connection through the gateway is open at once; so it counts until the first
@@ -32,19 +32,19 @@ def egress(here: Scene, port: int, rounds: int, size: int) -> list[Figure]:
     """
     rules = [f"{NAME}:{port}", f"127.0.0.1:{port}"]
     within = {"network": True, "permissions": {"allowed_domains": rules}}
-    _start(here, "within", NAME, port, **within)
-    _start(here, "direct", "127.0.0.1", port, sandboxed=False)
+    _start(fixture, "within", NAME, port, **within)
+    _start(fixture, "direct", "127.0.0.1", port, sandboxed=False)
     connects: dict[str, list[float]] = {"within": [], "direct": []}
     carries: dict[str, list[float]] = {"within": [], "direct": []}
     for name in connects:
-        _ask(here, name, "connect", BATCH)  # once for what is made at first use
+        _ask(fixture, name, "connect", BATCH)  # once for what is made at first use
     for _ in range(rounds):
         for name in connects:
-            connects[name] += _ask(here, name, "connect", BATCH)
+            connects[name] += _ask(fixture, name, "connect", BATCH)
         for name in carries:
-            carries[name] += _ask(here, name, "receive", size)
+            carries[name] += _ask(fixture, name, "receive", size)
     for name in connects:
-        here.ask(Opcode.KILL, name=name)
+        fixture.ask(Opcode.KILL, name=name)
     through, plain = (Spread.of([each * 1e3 for each in connects[name]]) for name in connects)
     slower = [a / b for a, b in zip(carries["within"], carries["direct"], strict=True)]
     rates = {name: size / statistics.median(took) / 1e9 for name, took in carries.items()}
@@ -58,21 +58,21 @@ def egress(here: Scene, port: int, rounds: int, size: int) -> list[Figure]:
     ]
 
 
-def _start(here: Scene, name: str, host: str, port: int, **fields: object) -> None:
+def _start(fixture: Fixture, name: str, host: str, port: int, **fields: object) -> None:
     arguments = [name, host, str(port)]
-    here.ask(Opcode.SPAWN, name=name, script=str(SCRIPT), args=arguments, **fields)
+    fixture.ask(Opcode.SPAWN, name=name, script=str(SCRIPT), args=arguments, **fields)
 
 
-def _ask(here: Scene, name: str, what: str, number: int) -> list[float]:
+def _ask(fixture: Fixture, name: str, what: str, number: int) -> list[float]:
     """Seconds."""
-    here.ask(Opcode.SEND, to_name=name, message=[what, number])
-    mail = here.mailbox.request(Opcode.RECV, wait=60, max=1)["messages"]
-    problem = mail[0]["message"]["problem"] if mail else "it said nothing"
+    fixture.ask(Opcode.SEND, to_name=name, message=[what, number])
+    mail = fixture.mailbox.request(Opcode.RECV, wait=60, max=1)["messages"]
+    problem = mail[0]["message"]["problem"] if mail else "no report"
     if problem:
-        raise Failed(f"{name}: {problem}\n{_log(here, name)}")
+        raise Failed(f"{name}: {problem}\n{_log(fixture, name)}")
     return list(mail[0]["message"]["seconds"])
 
 
-def _log(here: Scene, name: str) -> str:
-    lines = json.loads(here.operator.call(Opcode.LOGS, json.dumps({"name": name}).encode()))
+def _log(fixture: Fixture, name: str) -> str:
+    lines = json.loads(fixture.operator.call(Opcode.LOGS, json.dumps({"name": name}).encode()))
     return "\n".join(line["text"] for line in lines.get("lines", []))

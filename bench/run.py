@@ -99,9 +99,9 @@ def run(
     seen: dict[str, list[tuple[dict[str, float], dict[str, float]]]] = {}
     console = Console(stderr=True)
     with (
-        workplace() as place,
-        echo_server(tools["echo_ref"], place) as echo,
-        kernel(place) as (clove, _),
+        workplace() as directory,
+        echo_server(tools["echo_ref"], directory) as echo,
+        kernel(directory) as (clove, _),
         Progress(console=console, transient=True) as progress,
     ):
         _stay_on(load_on)
@@ -166,8 +166,8 @@ def main(arguments: list[str] | None = None) -> int:
     if options.smoke:
         options.rounds, options.seconds = 1, 0.2
     try:
-        with workplace() as place:
-            tools = build(options.tools, None if options.tools == TOOLS else place)
+        with workplace() as directory:
+            tools = build(options.tools, None if options.tools == TOOLS else directory)
             records = run(tools, options.rounds, options.seconds, options.pin)
     except Unavailable as error:
         print(f"cannot measure: {error}", file=sys.stderr)

@@ -51,9 +51,9 @@ def build(sources: Path = TOOLS, into: Path | None = None) -> dict[str, Path]:
 
 @contextmanager
 def workplace() -> Iterator[Path]:
-    """A directory whose path is short enough for Unix sockets; removed at the end."""
-    with tempfile.TemporaryDirectory(dir="/tmp", prefix="cb") as place:
-        yield Path(place)
+    """A directory with a path that is short enough for Unix sockets; removed at the end."""
+    with tempfile.TemporaryDirectory(dir="/tmp", prefix="cb") as directory:
+        yield Path(directory)
 
 
 @contextmanager
@@ -85,26 +85,26 @@ def _await(process: subprocess.Popen[bytes], path: str, log: Path) -> None:
 
 
 @contextmanager
-def echo_server(program: Path, place: Path) -> Iterator[str]:
+def echo_server(program: Path, directory: Path) -> Iterator[str]:
     """The reference server; gives its socket's path."""
-    path = str(place / "echo.sock")
-    with _running([str(program), path], path, place / "echo.log"):
+    path = str(directory / "echo.sock")
+    with _running([str(program), path], path, directory / "echo.log"):
         yield path
 
 
 @contextmanager
-def kernel(place: Path, settings: str = "") -> Iterator[tuple[str, int]]:
+def kernel(directory: Path, settings: str = "") -> Iterator[tuple[str, int]]:
     """A kernel as users run it, on the offline model; its socket's path and its pid.
 
     @param settings: more of its configuration, TOML.
     """
-    path = str(place / "clove.sock")
-    config = place / "clove.toml"
+    path = str(directory / "clove.sock")
+    config = directory / "clove.toml"
     config.write_text('[llm]\nprovider = "offline"\n' + settings)
     twistd = Path(sys.executable).parent / "twistd"
     command = [str(twistd), "-n", "--pidfile=", "clove-kernel", "--socket", path]
-    command += ["--state-dir", str(place / "state"), "--config", str(config)]
-    with _running(command, path, place / "kernel.log") as process:
+    command += ["--state-dir", str(directory / "state"), "--config", str(config)]
+    with _running(command, path, directory / "kernel.log") as process:
         yield path, process.pid
 
 

@@ -1,12 +1,12 @@
-"""How fast sandboxed agents start and end, what they cost and leave, with bars beside it.
+"""How fast sandboxed agents start and end, their memory and leaks, each with its bar.
 
 `python -m bench.spawn [--json] [--rounds N] [--thousand] [--smoke]`
 
 A first reply is measured from SPAWN (or bubblewrap's start) to the moment when the
 agent, a script with the blocking client, has the reply to its first NOOP: it reads
 the clock then and mails that. So interpreter, imports, connection and HELLO count,
-on every way; the mail does not. Ways are taken in turn, so that whatever else the
-machine does meets all of them.
+on every way; the mail does not. The ways alternate, so that other load of the machine
+affects all of them alike.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from rich.progress import Progress
 from rich.table import Table
 
 from bench.figures import Figure
-from bench.kin import adopt_orphans
-from bench.life import ends, first_replies, many, memory, starts_at_once
+from bench.fixture import Bubblewrap, Clove, Failed, Fixture, Way, running_fixture
+from bench.leaks import adopt_orphans
+from bench.lifecycle import ends, first_replies, many, memory, starts_at_once
 from bench.outward import HOSTS, egress
-from bench.scene import Bubblewrap, Clove, Failed, Scene, Way, scene
 from bench.servers import Unavailable, workplace
 from bench.upstream import upstream
 
@@ -36,17 +36,22 @@ __all__ = ["main"]
 
 SETTINGS = f"""
 [limits.agents]
-remembered = 50
+ended = 50
 [limits.audit]
 max_entries = 100
+[access]
+other_namespaces = true
 {HOSTS}"""
-"""What the kernel keeps of ended agents is full after a few, so that leaks can be seen."""
+"""What the kernel keeps of ended agents is full after a few, so that leaks can be seen.
+
+Bubblewrap's agent connects to the main socket from namespaces that are not the kernel's.
+"""
 NO_WARM = "this kernel has no warm start"
 
 
 @dataclass(frozen=True)
 class Amounts:
-    """How much of everything.
+    """How many of each are measured.
 
     @ivar rounds: starts each way, and ends.
     @ivar at_once: agents started together.
@@ -68,7 +73,7 @@ SMOKE = Amounts(rounds=3, at_once=4, idle=4, carried=16 << 20, carries=1)
 
 
 def run(amounts: Amounts) -> tuple[list[Figure], list[str]]:
-    """Everything; the figures, and leaks in words.
+    """Measure everything; the figures, and a line about each leak.
 
     @raise Unavailable: the kernel does not come up.
     @raise Failed: it does not do what is asked.
@@ -76,8 +81,8 @@ def run(amounts: Amounts) -> tuple[list[Figure], list[str]]:
     adopt_orphans()
     console = Console(stderr=True)
     with (
-        workplace() as place,
-        scene(place, SETTINGS) as here,
+        workplace() as directory,
+        running_fixture(directory, SETTINGS) as fixture,
         Progress(console=console, transient=True) as progress,
     ):
         task = progress.add_task("measuring", total=amounts.rounds + amounts.row + 5)
@@ -85,49 +90,49 @@ def run(amounts: Amounts) -> tuple[list[Figure], list[str]]:
         def step() -> None:
             progress.advance(task)
 
-        cold = Clove(here, False)
-        usual = Clove(here, True) if here.warm else cold
+        cold = Clove(fixture, False)
+        usual = Clove(fixture, True) if fixture.warm else cold
         ours = [usual] if usual is cold else [usual, cold]
-        figures, bubblewrap = _others(here, place)
-        figures += first_replies(here, [*ours, *bubblewrap], amounts.rounds, step)
+        figures, bubblewrap = _others(fixture, directory)
+        figures += first_replies(fixture, [*ours, *bubblewrap], amounts.rounds, step)
         for way in ours:
-            figures += starts_at_once(here, way, amounts.at_once)
+            figures += starts_at_once(fixture, way, amounts.at_once)
             step()
-        figures += ends(here, usual, amounts.rounds)
+        figures += ends(fixture, usual, amounts.rounds)
         step()
         for way in ours:
-            figures += _memory(here, way, amounts.idle)
+            figures += _memory(fixture, way, amounts.idle)
             step()
-        words: list[str] = []
+        leaks: list[str] = []
         if amounts.row:
-            found, words = _many(here, usual, amounts.row, step)
+            found, leaks = _many(fixture, usual, amounts.row, step)
             figures += found
         with upstream() as port:
-            figures += egress(here, port, amounts.carries, amounts.carried)
-    return figures, words
+            figures += egress(fixture, port, amounts.carries, amounts.carried)
+    return figures, leaks
 
 
-def _others(here: Scene, place: Path) -> tuple[list[Figure], list[Way]]:
-    """What to compare with, and what is to be said of what is missing."""
-    figures = [] if here.warm else [Figure("first reply, warm, p50", None, note=NO_WARM)]
+def _others(fixture: Fixture, directory: Path) -> tuple[list[Figure], list[Way]]:
+    """Rows for what cannot be measured here, and bubblewrap if it is installed."""
+    figures = [] if fixture.warm else [Figure("first reply, warm, p50", None, note=NO_WARM)]
     try:
-        return figures, [Bubblewrap(here, place)]
+        return figures, [Bubblewrap(fixture, directory)]
     except Unavailable as error:
         return [*figures, Figure("first reply, bubblewrap, p50", None, note=str(error))], []
 
 
-def _memory(here: Scene, way: Clove, more: int) -> list[Figure]:
+def _memory(fixture: Fixture, way: Clove, more: int) -> list[Figure]:
     try:
-        return memory(here, way, more)
+        return memory(fixture, way, more)
     except Unavailable as error:
         return [Figure(f"one more idle agent, {way.name}, PSS", None, "MB", note=str(error))]
 
 
 def _many(
-    here: Scene, way: Clove, count: int, step: Callable[[], None]
+    fixture: Fixture, way: Clove, count: int, step: Callable[[], None]
 ) -> tuple[list[Figure], list[str]]:
     try:
-        return many(here, way, count, step)
+        return many(fixture, way, count, step)
     except Unavailable as error:
         return [Figure(f"{count} in a row, {way.name}: leaks", None, "", note=str(error))], []
 
@@ -138,7 +143,7 @@ def show(figures: list[Figure], load: float) -> None:
     @param load: of the machine beforehand; the figures mean little if it was busy.
     """
     caption = f"{os.cpu_count()} processors, load {load:.2f} before it began"
-    table = Table(title="Sandboxes: starts, ends, memory, the way out", caption=caption)
+    table = Table(title="Sandboxes: starts, ends, memory, connections out", caption=caption)
     for heading in ("what", "measured", "bar", "", "note"):
         justify = "right" if heading in ("measured", "bar") else "left"
         table.add_column(heading, justify=justify)  # type: ignore[arg-type]
@@ -162,12 +167,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print records, not a table")
     parser.add_argument("--rounds", type=int, default=100, help="starts each way, and ends (100)")
     parser.add_argument("--thousand", action="store_true", help="also a thousand in a row: leaks?")
-    parser.add_argument("--smoke", action="store_true", help="few of everything")
+    parser.add_argument("--smoke", action="store_true", help="few of each")
     options = parser.parse_args(arguments)
     load = os.getloadavg()[0]
     amounts = SMOKE if options.smoke else Amounts(rounds=options.rounds)
     try:
-        figures, words = run(replace(amounts, row=1000 if options.thousand else 0))
+        figures, leaks = run(replace(amounts, row=1000 if options.thousand else 0))
     except (Unavailable, Failed) as error:
         print(f"cannot measure: {error}", file=sys.stderr)
         return 1
@@ -177,9 +182,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(json.dumps({"machine": machine, "records": records}, indent=2))
     else:
         show(figures, load)
-    for leak in words:
+    for leak in leaks:
         print(f"left behind: {leak}", file=sys.stderr)
-    return 1 if words else 0
+    return 1 if leaks else 0
 
 
 if __name__ == "__main__":

@@ -183,17 +183,14 @@ class FrameDecoder:
         else:
             source = data
         frames: list[Frame] = []
-        end = len(source)
-        at = 0
+        at, end = 0, len(source)
         unpack = HEADER.unpack_from
         new = tuple.__new__  # a third of the cost of calling Frame
         limit = self.max_payload
         while end - at >= HEADER_SIZE:
             magic, agent_id, opcode, size = unpack(source, at)
             if magic != MAGIC:
-                raise self._broken(
-                    BadMagic("bad magic number: this is not Clove's protocol"), frames
-                )
+                raise self._bad_magic(frames)
             if size > limit:
                 text = f"payload of {size} bytes is over the limit of {limit}"
                 raise self._broken(TooLarge(text, agent_id, opcode), frames)
@@ -217,7 +214,10 @@ class FrameDecoder:
         """Refuse a wrong magic before the whole header is there."""
         head = bytes(self._buffer[:4])
         if head and not MAGIC.to_bytes(4, "little").startswith(head):
-            raise self._broken(BadMagic("bad magic number: this is not Clove's protocol"), frames)
+            raise self._bad_magic(frames)
+
+    def _bad_magic(self, frames: list[Frame]) -> BadFrame:
+        return self._broken(BadMagic("bad magic number: this is not Clove's protocol"), frames)
 
     def _broken(self, error: BadFrame, frames: list[Frame]) -> BadFrame:
         self._buffer.clear()

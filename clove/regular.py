@@ -1,7 +1,7 @@
-"""Reading small files that somebody else may have exchanged for something that never ends.
+"""Reading small files that another user may have exchanged for something that never ends.
 
-A FIFO without a writer holds up whoever opens it, a device may do anything, and a
-link to /dev/zero never ends. So the file is opened without waiting, what was opened
+Opening a FIFO without a writer blocks, a device may do anything, and a link to /dev/zero never
+ends. So the file is opened without waiting, what was opened
 must be a regular file, and no more is read than a bound. Standard library alone.
 """
 

@@ -1,12 +1,12 @@
-"""Where kernels listen, and clients look, when nobody says where. Standard library only.
+"""The default paths of kernels' sockets, for kernels and clients. Standard library only.
 
-Who may make the name chooses who answers, so a kernel's first socket lies where no other user can
-make anything: below /run for root, else in the user's runtime directory (XDG base directory
-specification), else beside the user's own state. The contract's /tmp/clove.sock comes last: whoever
-comes first has it, and clients look who that is (`clove.client.peer`).
+The user that makes the name decides which process answers, so a kernel's first socket lies where no
+other user can make anything: below /run for root, else in the user's runtime directory (XDG base
+directory specification), else beside the user's own state. The contract's /tmp/clove.sock comes
+last: any user can listen there first, so clients check which one does (`clove.client.peer`).
 
 A variable of the environment may be left over from another user (su and `sudo -E` keep
-XDG_RUNTIME_DIR): a runtime directory counts only if it belongs to us and to nobody else.
+XDG_RUNTIME_DIR): a runtime directory counts only if it belongs to us, and no other may write it.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def own_sockets(uid: int, environ: Mapping[str, str]) -> list[str]:
 
 
 def _own(uid: int, environ: Mapping[str, str]) -> Iterator[str]:
-    """Directories that nobody else can make."""
+    """Directories in which no other user can make anything."""
     users = [environ.get("XDG_RUNTIME_DIR", ""), f"/run/user/{uid}"]
     for directory in users if uid else ["/run"]:  # root's: whatever is left in the environment
         if os.path.isabs(directory) and belongs_to(directory, uid):

@@ -12,12 +12,16 @@ import gc
 import inspect
 import os
 import re
+import signal
 import sys
+import tempfile
+import warnings
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import pytest
 import pytest_twisted
+from hypothesis import HealthCheck, settings
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
@@ -25,16 +29,24 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from tests.places import short_dir
+from tests.short_directory import short_dir
 
 __all__ = ["LoggedFailures", "logged_failures", "short_dir"]
+
+# By default an example that takes 0.2 s fails, and a test whose examples take long to make; on a busy
+# machine any may.
+settings.register_profile("clove", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("clove")
 
 TIME_LIMIT = 60.0
 """Seconds that an asynchronous test may take."""
 SETTLE = int(os.environ.get("CLOVE_TEST_SETTLE", "200"))
 """Turns of 10 ms that the reactor gets to close what a test has let go."""
+BESIDE = "PYTEST_XDIST_WORKER" in os.environ
+"""Whether other processes run tests of this suite at the same time."""
 
 _temporary: set[str] = set()
+_cgroups_before: set[str] = set()
 
 
 def _watch(event: str, arguments: tuple[Any, ...]) -> None:
@@ -43,6 +55,23 @@ def _watch(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 sys.addaudithook(_watch)
+
+
+def pytest_sessionstart() -> None:
+    """Keep in mind what cgroups are there, and be as strict as C{-W error}, which workers do not get."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in a job of a shell's background
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # as what the tests start takes it
+    if BESIDE:
+        warnings.simplefilter("error")
+    else:
+        _cgroups_before.update(_abandoned_cgroups())
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail when the processes that ran tests side by side have left cgroups."""
+    if not BESIDE and "CI" in os.environ and (left := _abandoned_cgroups() - _cgroups_before):
+        print("\nleft behind:\n  " + "\n  ".join(sorted(left)))
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -133,8 +162,12 @@ def _children() -> set[int]:
 
 
 def _mounts() -> set[str]:
+    """Mounts in this process's temporary directories; others on the machine come and go."""
+    ours = (*_temporary, os.path.join(tempfile.gettempdir(), "pytest-of-"))
     with open("/proc/self/mountinfo") as listing:
-        return {line.split(" - ")[0] for line in listing if "clove" in line}
+        lines = [line for line in listing if line.split()[4].startswith(ours)]
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    return {line.split(" - ")[0] for line in lines if "pytest-of-" not in line or worker in line}
 
 
 @functools.cache
@@ -146,10 +179,12 @@ def _cgroup_roots() -> tuple[str, ...]:
 def _cgroups() -> set[str]:
     """Cgroups of kernels that are gone: a live one, whose pid is in the name, may have its own.
 
-    Cgroups do not say whose they are; so only where no other suite runs beside this one.
+    Cgroups do not say which suite has made them; so only where no other runs beside this one.
     """
-    if "CI" not in os.environ:
-        return set()
+    return set() if BESIDE or "CI" not in os.environ else _abandoned_cgroups()
+
+
+def _abandoned_cgroups() -> set[str]:
     found = {}
     for root in _cgroup_roots():
         for entry in os.scandir(root):

@@ -69,13 +69,13 @@ def without_ours(text: str) -> str:
 class Resolver:
     """uv, in a directory of its own."""
 
-    def __init__(self, place: Path) -> None:
-        self._place = place
-        venv.create(place / "venv", with_pip=True)
-        self._pip = [str(place / "venv/bin/python"), "-m", "pip", "--disable-pip-version-check"]
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        venv.create(directory / "venv", with_pip=True)
+        self._pip = [str(directory / "venv/bin/python"), "-m", "pip", "--disable-pip-version-check"]
         subprocess.run([*self._pip, "install", "-q", UV], check=True)
         conditions = " and ".join(ENVIRONMENT)
-        (place / "pyproject.toml").write_text(f'[tool.uv]\nenvironments = ["{conditions}"]\n')
+        (directory / "pyproject.toml").write_text(f'[tool.uv]\nenvironments = ["{conditions}"]\n')
         self._variables = os.environ | self._index()
 
     def _index(self) -> dict[str, str]:
@@ -87,7 +87,7 @@ class Resolver:
 
     def within(self, lock: str) -> list[str]:
         """Options for `resolve`: nothing but what this lock has."""
-        shutil.copy(TREE / lock, self._place / lock)
+        shutil.copy(TREE / lock, self._directory / lock)
         return ["--constraint", lock]
 
     def resolve(self, lock: str, *options: str) -> str:
@@ -95,14 +95,14 @@ class Resolver:
 
         @raise subprocess.CalledProcessError: when there is no answer; uv has said why
         """
-        source = self._place / lock.replace(".lock", ".in")
+        source = self._directory / lock.replace(".lock", ".in")
         source.write_text("\n".join(needed(lock)) + "\n")
-        result = self._place / f"{lock}.out"
+        result = self._directory / f"{lock}.out"
         common = ["--quiet", "--no-header", "--only-binary", ":all:", "--no-emit-index-url"]
-        command = [str(self._place / "venv/bin/uv"), "pip", "compile", *common, *options]
+        command = [str(self._directory / "venv/bin/uv"), "pip", "compile", *common, *options]
         command += ["--output-file", result.name, source.name]
         result.unlink(missing_ok=True)  # uv would prefer what stands there
-        subprocess.run(command, check=True, cwd=self._place, env=self._variables)
+        subprocess.run(command, check=True, cwd=self._directory, env=self._variables)
         return result.read_text().replace(f"-r {source.name}", "clove (setup.cfg)")
 
 
@@ -146,8 +146,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Renew or check the locks.")
     parser.add_argument("--check", action="store_true")
     chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory() as place:
-        resolver = Resolver(Path(place))
+    with tempfile.TemporaryDirectory() as directory:
+        resolver = Resolver(Path(directory))
         if not chosen.check:
             renew(resolver)
             return 0

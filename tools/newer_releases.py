@@ -19,7 +19,7 @@ TREE = Path(__file__).resolve().parent.parent
 WHEEL = "Wheel-Version: 1.0\nGenerator: clove\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 
 
-def make_index(place: Path) -> list[str]:
+def make_index(directory: Path) -> list[str]:
     """Make the wheels in a directory that exists.
 
     @return: the names of the packages, as the locks have them
@@ -33,7 +33,7 @@ def make_index(place: Path) -> list[str]:
         metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {VERSION}\n"
         files = {"METADATA": metadata, "WHEEL": WHEEL, "RECORD": ""}
         files["RECORD"] = "".join(f"{stem}.dist-info/{file},,\n" for file in files)
-        with zipfile.ZipFile(place / f"{stem}-py3-none-any.whl", "w") as archive:
+        with zipfile.ZipFile(directory / f"{stem}-py3-none-any.whl", "w") as archive:
             for file, content in files.items():
                 archive.writestr(f"{stem}.dist-info/{file}", content)
     return names

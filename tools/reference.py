@@ -39,7 +39,7 @@ class Field(NamedTuple):
 class Section(NamedTuple):
     """One struct: where it is in the configuration ("" if it is the top or nowhere)."""
 
-    place: str
+    key: str
     name: str
     title: str
     fields: list[Field]
@@ -63,7 +63,7 @@ def _title(kind: type) -> str:
     return " ".join(inspect.cleandoc(kind.__doc__ or "").split("\n\n")[0].split())
 
 
-def _section(place: str, kind: type) -> Section:
+def _section(key: str, kind: type) -> Section:
     texts = _texts(kind)
     if issubclass(kind, msgspec.Struct):
         made = kind()
@@ -75,19 +75,19 @@ def _section(place: str, kind: type) -> Section:
         for name, value in given
         if not isinstance(value, msgspec.Struct)
     ]
-    return Section(place, kind.__name__, _title(kind), fields)
+    return Section(key, kind.__name__, _title(kind), fields)
 
 
-def _walk(place: str, struct: msgspec.Struct) -> Iterator[tuple[str, type[msgspec.Struct]]]:
-    yield place, type(struct)
+def _walk(key: str, struct: msgspec.Struct) -> Iterator[tuple[str, type[msgspec.Struct]]]:
+    yield key, type(struct)
     for field in msgspec.structs.fields(struct):
         value = getattr(struct, field.name)
         if isinstance(value, msgspec.Struct):
-            yield from _walk(f"{place}.{field.name}".lstrip("."), value)
+            yield from _walk(f"{key}.{field.name}".lstrip("."), value)
 
 
 def _limit_types() -> list[type]:
-    """Every class named ...Limits whose fields all have defaults, wherever it is."""
+    """Every class named ...Limits with defaults for all its fields, wherever it is."""
     found = {}
     for module in pkgutil.walk_packages(clove.__path__, "clove."):
         if module.name.endswith(("__main__", ".helper", ".init")):
@@ -106,10 +106,10 @@ def _has_defaults(kind: type) -> bool:
 
 def limits() -> list[Section]:
     """Every `*Limits` struct: first those of the configuration, then the others."""
-    placed = {kind: place for place, kind in _walk("", Config())}
+    placed = {kind: key for key, kind in _walk("", Config())}
     sections = [
-        _section(place, kind)
-        for kind, place in placed.items()
+        _section(key, kind)
+        for kind, key in placed.items()
         if kind.__name__.endswith("Limits") and kind.__name__ != "Limits"
     ]
     return sections + [
@@ -122,8 +122,8 @@ def limits() -> list[Section]:
 def configuration() -> list[Section]:
     """Every table of the configuration file that is not about limits."""
     return [
-        _section(place, kind)
-        for place, kind in _walk("", Config())
+        _section(key, kind)
+        for key, kind in _walk("", Config())
         if not kind.__name__.endswith("Limits")
     ]
 
@@ -150,7 +150,7 @@ def row(field: Field) -> str:
 
 
 def _table(section: Section) -> str:
-    heading = f"`[{section.place}]`" if section.place else f"`{section.name}`"
+    heading = f"`[{section.key}]`" if section.key else f"`{section.name}`"
     lines = [f"### {heading}", f"\n{section.title}\n", "| field | default | |", "|---|---|---|"]
     lines += [
         f"{row(field)} {field.text.replace('|', chr(92) + '|')} |" for field in section.fields

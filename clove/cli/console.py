@@ -30,7 +30,7 @@ class Console:
     """The settings that all subcommands share.
 
     @ivar socket: the kernel's, or None for the usual one.
-    @ivar as_json: speak to a machine.
+    @ivar as_json: print JSON, for programs.
     """
 
     def __init__(self, socket: str | None, as_json: bool) -> None:

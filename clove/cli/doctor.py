@@ -86,13 +86,13 @@ def _show(report: Report) -> None:
         table.add_row(mark, Text(feature.name), Text(feature.detail))
     console = Console(highlight=False)
     console.print(table)
-    remedies: dict[str, list[str]] = {}
+    hints: dict[str, list[str]] = {}
     for feature in report.features:
         if feature.remedy:
-            remedies.setdefault(feature.remedy, []).append(feature.name)
-    if remedies:
+            hints.setdefault(feature.remedy, []).append(feature.name)
+    if hints:
         console.print(Text("\nTo get what is missing:"))
-    for remedy, names in remedies.items():
+    for remedy, names in hints.items():
         console.print(Text(f"  {', '.join(names)}: {remedy}"))
     if report.sandbox:
         console.print(Text("\nThe default sandbox works here.", style="green"))

@@ -41,7 +41,7 @@ The kernel's socket is --socket, else $CLOVE_SOCKET, else that of your own kerne
 
 
 class Commands(click.Group):
-    """A group whose members are imported when they are called, not for --help."""
+    """A group that imports a subcommand when it is called, not for --help."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names, in the order of the table."""

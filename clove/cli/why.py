@@ -50,7 +50,7 @@ def why(console: Console, words: bool, asked: tuple[str, ...]) -> None:
     It is tried in a throw-away sandbox with the agent's own profile, to no
     lasting effect: a file is opened, a program is executed and killed at its
     first step, a host is connected to. The first word is an agent unless it is a
-    syscall's name. Without one, it is about whoever asks.
+    syscall's name. Without an agent, it is about the caller.
     """
     agent, syscall, rest = _parted(asked)
     fields = arguments(syscall, rest)

@@ -1,6 +1,6 @@
 """The clients: `blocking` (standard library only) and `deferred` (Twisted).
 
-Both bind the same `vocabulary` and speak through the same pure `exchange`.
+Both inherit one list of `methods` and share the same pure `exchange`.
 Nothing is imported here, so that importing one does not cost the other.
 """
 

@@ -30,7 +30,7 @@ def same(reply: Any) -> Any:
 
 
 class Call(Generic[T]):
-    """One request of the vocabulary.
+    """One request, of those in L{clove.client.methods}.
 
     @ivar opcode: as in `clove.framing.Opcode`.
     @ivar payload: a JSON object, or the bytes themselves.
@@ -40,8 +40,8 @@ class Call(Generic[T]):
     @ivar idempotent: doing it twice is the same as once, so it may be repeated
         when the connection was lost before the reply.
     @ivar raw: the reply is not JSON.
-    @ivar local: keys of the payload that name files of the caller's, whose
-        relative paths the client makes absolute.
+    @ivar local: keys of the payload that name files of the caller; the client makes relative
+        paths absolute.
     """
 
     __slots__ = ("idempotent", "local", "opcode", "patience", "payload", "pick", "raw")
@@ -114,11 +114,11 @@ class Call(Generic[T]):
 
 
 class StreamCall(Call[T], Generic[T, S]):
-    """A call whose reply comes in pieces before the last one.
+    """A call with a reply that comes in pieces before the last one.
 
     @ivar pieces: what a partial reply holds, in order.
-    @ivar rest: what the last reply holds besides, if the kernel spoke version 1
-        and sent no partial replies.
+    @ivar rest: what the last reply holds besides, if the kernel has version 1 and sent no
+        partial replies.
     """
 
     __slots__ = ("pieces", "rest")

@@ -15,16 +15,17 @@ import threading
 from collections import deque
 from time import monotonic
 
-from clove.client.exchange import PUSH, Exchange
+from clove.client.exchange import Exchange
 from clove.client.limits import ClientLimits
-from clove.errors import CloveError, ConnectionLost, LimitExceeded, TimedOut
+from clove.client.waiters import Waiter, Waiters
+from clove.errors import CloveError, ConnectionLost, TimedOut
 from clove.framing import BadFrame
 
-__all__ = ["Channel", "Unsent", "Waiter"]
+__all__ = ["Channel", "Unsent"]
 
 _CHUNK = 1 << 16
 _SLICE = 0.05
-"""Seconds after which a blocked writer looks again whether anybody reads."""
+"""Seconds after which a blocked writer checks again whether a thread reads."""
 _SEND = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
 
 
@@ -32,48 +33,30 @@ class Unsent(ConnectionLost):
     """The connection was lost before the request was out: it cannot have been served."""
 
 
-class Waiter:
-    """What one request waits for.
-
-    @ivar frames: replies that came and were not taken: (payload, more).
-    @ivar held: bytes in `frames`.
-    @ivar dropped: frames thrown away (pushes only).
-    """
-
-    __slots__ = ("dropped", "error", "frames", "held", "number", "turn")
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.frames: deque[tuple[bytes, bool]] = deque()
-        self.held = 0
-        self.dropped = 0
-        self.error: CloveError | None = None
-        self.turn: threading.Condition | None = None
-
-
 class Channel:
     """A connection to the kernel.
 
-    @ivar pushes: receives the frames that answer no request.
     @ivar lost: why the connection is gone, or None while it lives.
     """
 
     def __init__(self, sock: socket.socket, limits: ClientLimits) -> None:
         self.exchange = Exchange(limits.max_reply)
-        self.pushes = Waiter(PUSH)
         self.lost: CloveError | None = None
         self._socket = sock
-        self._limits = limits
         self._lock = threading.Lock()
         self._writing = threading.Lock()
         self._reading = False
         self._uncertain = False
         self._users = 0
-        self._waiters: dict[int, Waiter] = {}
+        self._waiters = Waiters(limits)
         self._sleepers: deque[Waiter] = deque()
-        self._orphans: deque[Waiter] = deque()
         self._readable = select.poll()
         self._readable.register(sock, select.POLLIN)
+
+    @property
+    def pushes(self) -> Waiter:
+        """Receives the frames that answer no request."""
+        return self._waiters.pushes
 
     # requests
 
@@ -85,8 +68,8 @@ class Channel:
         @raise TimedOut: the kernel does not read.
         @raise LimitExceeded: too many calls are in flight.
         """
-        while self._orphans:
-            self.abandon(self._orphans.popleft())
+        while self._waiters.orphans:
+            self.abandon(self._waiters.orphans.popleft())
         patience = _remaining(deadline)
         if not self._writing.acquire(timeout=-1 if patience is None else patience):
             raise TimedOut("the connection is busy: another thread's request does not go out")
@@ -94,19 +77,15 @@ class Channel:
             with self._lock:
                 if self.lost is not None:
                     raise Unsent(self.lost.message, hint=self.lost.hint)
-                if len(self._waiters) >= self._limits.outstanding:
-                    raise LimitExceeded(
-                        f"{self._limits.outstanding} calls are in flight on this connection",
-                        hint="wait for their results, or use another client",
-                    )
+                self._waiters.require_room()
                 number, frame = self.exchange.request(opcode, body)
-                waiter = self._waiters[number] = Waiter(number)
+                waiter = self._waiters.add(number)
                 self._users += 1
             try:
                 self._send(frame, deadline)
             except BaseException:
                 with self._lock:
-                    self._waiters.pop(number, None)
+                    self._waiters.remove(number)
                 raise
             finally:
                 self._leave()
@@ -118,11 +97,11 @@ class Channel:
         """Say HELLO and give its answer's payload.
 
         A kernel that refuses us may have said so and closed before we spoke:
-        then its words are still there to be read.
+        then its reply is still there to be read.
         """
         with self._lock:
             number, frame = self.exchange.hello(token)
-            waiter = self._waiters[number] = Waiter(number)
+            waiter = self._waiters.add(number)
         with contextlib.suppress(OSError):
             self._socket.send(frame, _SEND)
         return self.take(waiter, deadline)[0]
@@ -160,7 +139,7 @@ class Channel:
     def abandon(self, waiter: Waiter) -> None:
         """Wait no longer for a reply; tell the kernel, if that needs no waiting."""
         with self._lock:
-            if self._waiters.pop(waiter.number, None) is None or self.lost is not None:
+            if not self._waiters.remove(waiter.number) or self.lost is not None:
                 return
         if not self._writing.acquire(timeout=_SLICE):
             return
@@ -179,7 +158,7 @@ class Channel:
 
         For finalizers, which may run in a thread that holds the locks.
         """
-        self._orphans.append(waiter)
+        self._waiters.orphans.append(waiter)
 
     def close(self, reason: CloveError | None = None) -> None:
         """End the connection; every waiter gets ConnectionLost."""
@@ -189,7 +168,7 @@ class Channel:
                 self._socket.close()
 
     def disown(self) -> None:
-        """In a forked child: let go of the socket, which is the parent's."""
+        """Close a forked child's copy of the socket, which is the parent's."""
         self._socket.close()
 
     # reading; the lock is held on entry and on return
@@ -225,36 +204,11 @@ class Channel:
                 self._fail(ConnectionLost("the kernel closed the connection"))
                 return
             for number, more, payload in self.exchange.feed(data):
-                self._deliver(number, more, payload)
+                self._waiters.deliver(number, more, payload)
         except BadFrame as error:
             self._fail(ConnectionLost(f"the kernel's reply makes no sense: {error.message}"))
         finally:
             self._uncertain = False
-
-    def _deliver(self, number: int, more: bool, payload: bytes) -> None:
-        if number == PUSH:
-            waiter = self.pushes
-            if len(waiter.frames) >= self._limits.events:
-                waiter.held -= len(waiter.frames.popleft()[0])
-                waiter.dropped += 1
-        else:
-            found = self._waiters.get(number) if more else self._waiters.pop(number, None)
-            if found is None:
-                return
-            waiter = found
-            if waiter.error is not None:
-                return
-            if waiter.held + len(payload) > self._limits.stream_bytes and waiter.frames:
-                waiter.error = LimitExceeded(
-                    f"over {self._limits.stream_bytes} bytes of this stream were not taken",
-                    hint="take its pieces before making other calls on this client",
-                )
-                self._orphans.append(waiter)
-                return
-        waiter.frames.append((payload, more))
-        waiter.held += len(payload)
-        if waiter.turn is not None:
-            waiter.turn.notify_all()
 
     def _sleep(self, waiter: Waiter, deadline: float | None) -> None:
         """Wait until a frame came, or until it is this thread's turn to read."""
@@ -305,7 +259,7 @@ class Channel:
             raise
 
     def _make_room(self, deadline: float | None) -> None:
-        """Wait until the socket takes more; read meanwhile, if nobody does."""
+        """Wait until the socket takes more; read meanwhile, if no other thread does."""
         timeout = _remaining(deadline)
         if timeout == 0:
             raise TimedOut("the kernel does not take this request")

@@ -4,39 +4,33 @@
         async with DeferredClient(reactor) as client:
             print((await client.think("Say hello"))["content"])
 
-Every method of `clove.client.vocabulary` is one of this class and gives a
+Every method of L{clove.client.methods.table.Methods} is one of this class and gives a
 Deferred of what the blocking client returns. Cancelling it cancels the call in
 the kernel too.
 """
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from twisted.internet.defer import CancelledError, Deferred, succeed
-from twisted.internet.endpoints import UNIXClientEndpoint
-from twisted.internet.error import ConnectError
-from twisted.internet.protocol import Factory
-from twisted.internet.task import deferLater
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
-from clove.client import vocabulary as say
 from clove.client.call import Call, Reply, StreamCall
+from clove.client.deferred_connection import DeferredConnection
 from clove.client.limits import ClientLimits
-from clove.client.link import Link, Partial
-from clove.client.peer import check_server
-from clove.client.place import absolute, nobody_there, socket_paths
-from clove.errors import ConnectionLost, LimitExceeded, PermissionDenied, TimedOut
+from clove.client.link import Partial
+from clove.client.methods import work
+from clove.client.methods.table import Methods
+from clove.client.socket_path import absolute, socket_paths
+from clove.errors import ConnectionLost, TimedOut
 
 if TYPE_CHECKING:
     from types import TracebackType
-    from typing import Concatenate, ParamSpec, Self
+    from typing import Self
 
     from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
-
-    P = ParamSpec("P")
 
 __all__ = ["DeferredClient"]
 
@@ -44,41 +38,11 @@ T = TypeVar("T")
 S = TypeVar("S")
 
 
-def _method(
-    build: Callable[P, Call[T]],
-) -> Callable[Concatenate[DeferredClient, P], Deferred[T]]:
-    """A function of the vocabulary as a method that gives a Deferred."""
-
-    @functools.wraps(build)
-    def method(self: DeferredClient, /, *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
-        return self.ask(build(*args, **kwargs))
-
-    return method
-
-
-def _streaming(
-    build: Callable[P, StreamCall[T, S]],
-) -> Callable[Concatenate[DeferredClient, Callable[[S], object], P], Deferred[T]]:
-    """A function of the vocabulary as a method whose first argument takes the pieces."""
-
-    @functools.wraps(build)
-    def method(
-        self: DeferredClient,
-        each: Callable[[S], object],
-        /,
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> Deferred[T]:
-        return self.stream(build(*args, **kwargs), each)
-
-    return method
-
-
-class DeferredClient:
+class DeferredClient(Methods):
     """A connection to the kernel; it connects, and reconnects, by itself.
 
     @param path: default: $CLOVE_SOCKET, else the usual ones (`clove.socket_paths`).
-    @param endpoint: instead of the Unix socket at `path`; who answers there is for its maker to know.
+    @param endpoint: instead of the Unix socket at `path`; its maker vouches for what answers there.
     @param timeout: seconds that the kernel has for an answer, besides what the
         call itself allows it; None: for ever.
     @param on_event: takes each event of `subscribe(..., push=True)`.
@@ -94,41 +58,32 @@ class DeferredClient:
         limits: ClientLimits | None = None,
         on_event: Callable[[Reply], object] | None = None,
     ) -> None:
-        self._paths = socket_paths(path)
-        self.socket_path = self._paths[0]
         self.timeout = timeout
         self.limits = limits or ClientLimits()
         self.on_event = on_event
         self._reactor = reactor
-        self._endpoint = endpoint
-        self._link: Link | None = None
-        self._token = ""
-        self._opening: Deferred[None] | None = None
-        self._hoping: list[Deferred[Link]] = []
+        self._connection = DeferredConnection(
+            reactor,
+            socket_paths(path),
+            endpoint,
+            self.limits,
+            pushed=self._event,
+            bounded=lambda greeting: self._within(greeting, 0.0),
+        )
 
     # the connection
 
     def connect(self) -> Deferred[Self]:
         """Connect now, instead of when the first call is made.
 
-        @raise ConnectionLost: nobody listens there; its hint says what to do.
+        @raise ConnectionLost: no kernel listens there; its hint says what to do.
         @raise PermissionDenied: the kernel refuses this user, or is another user's.
         """
-        return self._within(self._connected().addCallback(lambda _: self), 0.0)
+        return self._within(self._connection.live_link().addCallback(lambda _: self), 0.0)
 
     def close(self) -> Deferred[None]:
         """Close the connection and give up the identity; fires when it is closed."""
-        if self._opening is not None:
-            self._opening.cancel()
-        link, self._link, self._token = self._link, None, ""
-        if link is None or not link.alive:
-            return succeed(None)
-        link.request(say.exit().opcode, b"").addErrback(lambda _: None)
-        link.alive = False
-        cast("Any", link.transport).loseConnection()
-        closed: Deferred[None] = Deferred()
-        link.gone.addCallback(lambda _: closed.callback(None))
-        return closed
+        return self._connection.close()
 
     async def __aenter__(self) -> Self:
         return await self.connect()
@@ -142,23 +97,32 @@ class DeferredClient:
         await self.close()
 
     @property
+    def socket_path(self) -> str:
+        """Where the kernel was reached; before that, where it is looked for first."""
+        return self._connection.socket_path
+
+    @property
     def connected(self) -> bool:
         """Whether there is a live connection."""
-        return self._link is not None and self._link.alive
+        return self._connection.is_alive
 
     @property
     def agent_id(self) -> int:
         """Our id, as the kernel gave it; 0 before the first connection."""
-        return 0 if self._link is None else self._link.exchange.agent_id
+        link = self._connection.link
+        return 0 if link is None else link.exchange.agent_id
 
     @property
     def protocol_version(self) -> int:
         """The version that was agreed on; 0 before the first connection."""
-        return 0 if self._link is None else self._link.exchange.version
+        link = self._connection.link
+        return 0 if link is None else link.exchange.version
 
     def hello(self) -> Deferred[Reply]:
-        """What the kernel said when we connected; empty if it speaks version 1 only."""
-        return self._within(self._connected().addCallback(lambda link: link.exchange.welcome), 0.0)
+        """What the kernel said when we connected; empty if it has version 1 only."""
+        return self._within(
+            self._connection.live_link().addCallback(lambda link: link.exchange.welcome), 0.0
+        )
 
     # asking
 
@@ -171,7 +135,7 @@ class DeferredClient:
         return self._within(Deferred.fromCoroutine(self._ask(call, None)), call.patience)
 
     def stream(self, call: StreamCall[T, S], each: Callable[[S], object]) -> Deferred[T]:
-        """Make a call whose reply comes in pieces; `each` takes them as they come."""
+        """Make a call with a reply in pieces; `each` is called with them as they come."""
         parts = 0
 
         def partial(payload: bytes) -> None:
@@ -190,58 +154,22 @@ class DeferredClient:
 
         return self._within(Deferred.fromCoroutine(run()), call.patience)
 
-    # the vocabulary
-
-    noop = _method(say.noop)
-    think = _method(say.think)
-    think_stream = _streaming(say.think_stream)
-    exec = _method(say.exec)
-    exec_stream = _streaming(say.exec_stream)
-    read_file = _method(say.read_file)
-    write_file = _method(say.write_file)
-    http = _method(say.http)
-    poll_async = _method(say.poll_async)
-    llm_report = _method(say.llm_report)
-
-    spawn = _method(say.spawn)
-    kill = _method(say.kill)
-    pause = _method(say.pause)
-    resume = _method(say.resume)
-    list_agents = _method(say.list_agents)
-    logs = _method(say.logs)
-    follow_logs = _streaming(say.follow_logs)
-    wait = _method(say.wait)
-    register_name = _method(say.register_name)
-    get_permissions = _method(say.get_permissions)
-    set_permissions = _method(say.set_permissions)
-    why = _method(say.why)
-
-    send_message = _method(say.send_message)
-    recv_messages = _method(say.recv_messages)
-    ack_messages = _method(say.ack_messages)
-    broadcast = _method(say.broadcast)
-    store = _method(say.store)
-    fetch = _method(say.fetch)
-    delete_key = _method(say.delete_key)
-    list_keys = _method(say.list_keys)
-    subscribe = _method(say.subscribe)
-    unsubscribe = _method(say.unsubscribe)
-    poll_events = _method(say.poll_events)
-    emit_event = _method(say.emit_event)
-
-    get_system_metrics = _method(say.get_system_metrics)
-    get_agent_metrics = _method(say.get_agent_metrics)
-    get_all_agent_metrics = _method(say.get_all_agent_metrics)
-    get_cgroup_metrics = _method(say.get_cgroup_metrics)
-    get_audit_log = _method(say.get_audit_log)
-    set_audit_config = _method(say.set_audit_config)
+    def _streamed(
+        self,
+        build: Callable[..., StreamCall[T, S]],
+        each: Callable[[S], object],
+        /,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Deferred[T]:
+        return self.stream(build(*args, **kwargs), each)
 
     def exit(self) -> Deferred[str]:
         """Say goodbye and close; name, mailbox and keys of an unspawned client end."""
 
         async def leave() -> str:
             try:
-                return await self.ask(say.exit())
+                return await self.ask(work.exit())
             finally:
                 await self.close()
 
@@ -267,99 +195,14 @@ class DeferredClient:
 
     async def _ask_bytes(self, call: Call[Any], partial: Partial | None) -> bytes:
         body = call.body(self.limits.max_payload, absolute)
-        link = await self._connected()
+        link = await self._connection.live_link()
         try:
             return await link.request(call.opcode, body, partial)
         except ConnectionLost:
             if not call.idempotent:
                 raise
-        link = await self._connected()
+        link = await self._connection.live_link()
         return await link.request(call.opcode, body, partial)
-
-    def _connected(self) -> Deferred[Link]:
-        """The live link; connects if there is none. Several may wait for one attempt."""
-        if self._link is not None and self._link.alive:
-            return succeed(self._link)
-        if len(self._hoping) >= self.limits.outstanding:
-            raise LimitExceeded(f"{self.limits.outstanding} calls wait for a connection already")
-        hope: Deferred[Link] = Deferred(self._hoping.remove)
-        self._hoping.append(hope)
-        if self._opening is None:
-            again = self._link is not None
-            opening = Deferred.fromCoroutine(self._open(again))
-            if self._hoping:  # it is not over yet
-                self._opening = opening
-        return hope
-
-    async def _open(self, again: bool) -> None:
-        """Connect, and tell everybody who waits for it how that went."""
-        failure: Exception | None = None
-        try:
-            self._link = await self._reach(again)
-        except CancelledError:
-            failure = ConnectionLost("the client was closed")
-        except Exception as error:
-            failure = error
-        self._opening = None
-        hoping, self._hoping = self._hoping, []
-        for hope in hoping:
-            if failure is not None or self._link is None:
-                hope.errback(failure or ConnectionLost("the kernel cannot be reached"))
-            else:
-                hope.callback(self._link)
-
-    async def _reach(self, again: bool) -> Link:
-        """Connect; after a loss with several attempts, since the kernel may be restarting."""
-        failure = ConnectionLost("the kernel cannot be reached")
-        for pause in self.limits.pauses() if again else [0.0]:
-            if pause:
-                await deferLater(self._reactor, pause)
-            try:
-                return await self._greeted()
-            except ConnectionLost as error:
-                failure = error
-        raise failure
-
-    async def _greeted(self) -> Link:
-        """Connect once and say HELLO; with the token first, if there is one."""
-        for token in dict.fromkeys((self._token, "")):
-            link = await self._dial()
-            try:
-                answer = await self._within(link.greet(token), 0.0)
-                if link.exchange.welcomed(answer, resuming=bool(token)):
-                    self._token = str(link.exchange.welcome.get("resume", ""))
-                    return link
-            except BaseException as error:
-                link.drop(ConnectionLost(f"not greeted: {error}"))
-                raise
-            link.drop(ConnectionLost("the resume token was refused"))
-        raise ConnectionLost("the kernel does not greet")
-
-    async def _dial(self) -> Link:
-        """Connect to the first socket where somebody is, and look who it is."""
-        factory = Factory.forProtocol(functools.partial(Link, self.limits, self._event))
-        factory.noisy = False
-        errors = []
-        if self._endpoint is not None:
-            try:
-                return cast("Link", await self._endpoint.connect(factory))
-            except ConnectError as error:
-                raise ConnectionLost(f"the kernel cannot be reached: {error}") from None
-        for path in self._paths:
-            endpoint = cast("Any", UNIXClientEndpoint)(self._reactor, path)
-            try:
-                link = cast("Link", await endpoint.connect(factory))
-            except ConnectError as error:
-                errors.append(OSError(error.osError or 0, str(error)))
-                continue
-            try:
-                check_server(cast("Any", link.transport).socket, path)
-            except PermissionDenied as error:
-                link.drop(error)
-                raise
-            self.socket_path = path
-            return link
-        raise nobody_there(self._paths, errors)
 
     def _event(self, payload: bytes) -> None:
         if self.on_event is not None:

@@ -6,7 +6,7 @@ import socket
 from time import monotonic
 
 from clove.client.peer import check_server
-from clove.client.place import nobody_there
+from clove.client.socket_path import unreachable
 
 __all__ = ["dial"]
 
@@ -15,7 +15,7 @@ def dial(paths: tuple[str, ...], deadline: float | None) -> tuple[socket.socket,
     """A connected socket, and its path; nothing was sent.
 
     @param deadline: of the monotonic clock.
-    @raise ConnectionLost: nobody listens at any of them.
+    @raise ConnectionLost: no kernel listens at any of them.
     @raise PermissionDenied: another user does.
     """
     errors = []
@@ -35,4 +35,4 @@ def dial(paths: tuple[str, ...], deadline: float | None) -> tuple[socket.socket,
             connection.close()
             raise
         return connection, path
-    raise nobody_there(paths, errors)
+    raise unreachable(paths, errors)

@@ -39,7 +39,7 @@ class Arrival(NamedTuple):
 class Exchange:
     """The state of one connection. Not safe for use by two threads at once.
 
-    @ivar agent_id: who we are, by the last reply.
+    @ivar agent_id: ours, by the last reply.
     @ivar version: of the protocol, as negotiated; 1 before that.
     @ivar welcome: HELLO's reply; empty before it came or if there was none.
     """

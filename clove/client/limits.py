@@ -23,7 +23,7 @@ class ClientLimits(NamedTuple):
     """Bytes of one stream that were received and not taken by its reader; past it the
     stream is cancelled and raises `LimitExceeded`."""
     events: int = 1024
-    """Pushed events that nobody has taken; past it the oldest is dropped and counted."""
+    """Pushed events that were not taken yet; past it the oldest is dropped and counted."""
     reconnects: int = 6
     """Attempts to reach the kernel again after a connection was lost; then the call
     raises `ConnectionLost`."""

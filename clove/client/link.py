@@ -25,7 +25,7 @@ Partial = Callable[[bytes], None]
 _log = Logger()
 
 
-class _Pending:
+class _Request:
     """One request in flight."""
 
     __slots__ = ("done", "partial")
@@ -49,7 +49,7 @@ class Link(Protocol):
         self.gone: Deferred[None] = Deferred()
         self._limits = limits
         self._pushed = pushed
-        self._pending: dict[int, _Pending] = {}
+        self._requests: dict[int, _Request] = {}
         self._reason: CloveError = ConnectionLost("the kernel closed the connection")
 
     def connectionMade(self) -> None:
@@ -69,7 +69,7 @@ class Link(Protocol):
 
         @raise LimitExceeded: too many calls are in flight.
         """
-        if len(self._pending) >= self._limits.outstanding:
+        if len(self._requests) >= self._limits.outstanding:
             raise LimitExceeded(
                 f"{self._limits.outstanding} calls are in flight on this connection",
                 hint="wait for their results, or use another client",
@@ -79,12 +79,12 @@ class Link(Protocol):
 
     def _sent(self, number: int, frame: bytes, partial: Partial | None) -> Deferred[bytes]:
         done: Deferred[bytes] = Deferred(lambda _: self._abandon(number))
-        self._pending[number] = _Pending(done, partial)
+        self._requests[number] = _Request(done, partial)
         cast("Any", self.transport).write(frame)
         return done
 
     def _abandon(self, number: int) -> None:
-        if self._pending.pop(number, None) is not None and self.alive:
+        if self._requests.pop(number, None) is not None and self.alive:
             cast("Any", self.transport).write(self.exchange.cancel(number))
 
     def dataReceived(self, data: bytes) -> None:
@@ -98,14 +98,14 @@ class Link(Protocol):
             if number == PUSH:
                 self._call(self._pushed, payload)
                 continue
-            pending = self._pending.get(number)
-            if pending is None:
+            request = self._requests.get(number)
+            if request is None:
                 continue
             if not more:
-                del self._pending[number]
-                pending.done.callback(payload)
-            elif pending.partial is not None:
-                self._call(pending.partial, payload)
+                del self._requests[number]
+                request.done.callback(payload)
+            elif request.partial is not None:
+                self._call(request.partial, payload)
 
     def _call(self, function: Partial, payload: bytes) -> None:
         """Call the user's code; what it raises is its own affair."""
@@ -123,7 +123,7 @@ class Link(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Twisted's: the connection is over; no request will be answered."""
         self.alive = False
-        pending, self._pending = self._pending, {}
-        for one in pending.values():
+        requests, self._requests = self._requests, {}
+        for one in requests.values():
             one.done.errback(ConnectionLost(self._reason.message, hint=self._reason.hint))
         self.gone.callback(None)

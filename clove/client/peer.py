@@ -1,16 +1,18 @@
-"""Who is at the other end of a socket, before anything is said. Standard library only.
+"""The process at the other end of a socket, checked before anything is sent. Standard library only.
 
-A kernel sees prompts and chooses answers; a name in /tmp goes to whoever takes it first. So a client
-speaks to a socket of its own user, of root, or of the user that CLOVE_TRUST_UID names, by the
-credentials that Linux took when the other end began to listen (unix(7), SO_PEERCRED).
+A kernel sees prompts and chooses answers, and a name in /tmp belongs to the first user that makes
+it. So a client uses only a socket of its own user, of root, or of the user that CLOVE_TRUST_UID
+names, by the credentials that Linux took when the other end began to listen (unix(7), SO_PEERCRED).
 
 In a sandbox the user ids of the host are not known: all of them look like one, the overflow id
-(user_namespaces(7)), and so may be anybody's. There it counts that the socket is a mount of its
-own: whoever mounted it rules this mount namespace, and could change everything that is seen in it.
-Nobody else can feign that: a mount needs CAP_SYS_ADMIN in the namespace, and what fusermount(1)
-mounts for users is a directory or a plain file, never a socket. It must be one of this namespace:
-every user can have another, to which a link leads through /proc/PID/root. Neither the environment nor
-a path is asked, since others may have set them. What cannot be found out counts against the other end.
+(user_namespaces(7)), and so may be any user's. There it counts that the socket is a mount of its
+own: the process that mounted it controls this mount namespace, and could change everything that is
+seen in it. The zygote leaves word of that mount in the memory of what it forks (L{mounted}), any
+other process looks. No other can imitate that: a mount needs CAP_SYS_ADMIN in the namespace, and what
+fusermount(1) mounts for users is a directory or a plain file, never a socket. It must be a mount of
+this namespace: every user can have another, to which a link leads through /proc/PID/root. Neither
+the environment nor a path is consulted, since others may have set them. What cannot be found out
+counts against the other end.
 """
 
 from __future__ import annotations
@@ -22,8 +24,10 @@ import struct
 
 from clove.errors import PermissionDenied
 
-__all__ = ["TRUST", "check_server", "is_mounted"]
+__all__ = ["TRUST", "check_server", "is_mounted", "mounted"]
 
+mounted: str | None = None
+"""Path of the socket that the sandbox of this process has mounted, as its zygote says."""
 TRUST = "CLOVE_TRUST_UID"
 _UCRED = struct.Struct("iII")
 _ALL = 4294967295
@@ -31,11 +35,13 @@ _ALL = 4294967295
 
 
 def check_server(connection: socket.socket, path: str) -> None:
-    """Refuse to speak to another user's socket.
+    """Refuse another user's socket.
 
     @param path: where it was reached.
     @raise PermissionDenied: it is neither ours, nor root's, nor that of the user we trust.
     """
+    if path == mounted:
+        return
     raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
     uid = _UCRED.unpack(raw)[1]
     named = os.environ.get(TRUST, "").strip()
@@ -50,7 +56,7 @@ def check_server(connection: socket.socket, path: str) -> None:
             f"set {TRUST}={uid}"
         )
     raise PermissionDenied(
-        f"who listens on {path} is user id {uid}, neither you nor root: nothing was sent",
+        f"the server on {path} is user id {uid}, neither you nor root: nothing was sent",
         rule="server-uid",
         hint=hint,
     )
@@ -70,7 +76,7 @@ def _is_known(uid: int) -> bool:
 
 def is_mounted(path: str) -> bool:
     """Whether a socket is a mount of its own, in this mount namespace, and not a name in
-    somebody's directory.
+    another user's directory.
     """
     directory, name = os.path.split(path)  # as connect(2) takes it, ".." and links in its turn
     flags = os.O_PATH | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -91,22 +97,32 @@ def is_mounted(path: str) -> bool:
         return False
 
 
-def _mount_of(handle: int) -> str:
+def _contents(path: str) -> bytes:
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        pieces = []
+        while piece := os.read(file, 1 << 16):
+            pieces.append(piece)
+        return b"".join(pieces)
+    finally:
+        os.close(file)
+
+
+def _mount_of(handle: int) -> bytes:
     """The id of the mount that a descriptor is on (proc(5), fdinfo).
 
     @raise ValueError: it is not said.
     """
-    with open(f"/proc/self/fdinfo/{handle}") as file:
-        for line in file:
-            if line.startswith("mnt_id:"):
-                return line.split()[1]
+    for line in _contents(f"/proc/self/fdinfo/{handle}").splitlines():
+        if line.startswith(b"mnt_id:"):
+            return line.split()[1]
     raise ValueError("no mnt_id")
 
 
-def _is_here(mount: str) -> bool:
+def _is_here(mount: bytes) -> bool:
     """Whether this process's mount namespace has the mount (proc(5), mountinfo).
 
     A mount's id is used again when it is gone, but no two have the same at a time.
     """
-    with open("/proc/self/mountinfo", errors="surrogateescape") as lines:
-        return any(line.split(" ", 1)[0] == mount for line in lines)
+    lines = b"\n" + _contents("/proc/self/mountinfo")
+    return b"\n%s " % mount in lines

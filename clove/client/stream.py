@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from clove.client.call import StreamCall
-from clove.client.channel import Channel, Waiter
+from clove.client.channel import Channel
+from clove.client.waiters import Waiter
 from clove.errors import ConnectionLost
 
 if TYPE_CHECKING:

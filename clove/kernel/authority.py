@@ -1,9 +1,10 @@
-"""Who may do what to whom: the one place that says so. Pure.
+"""Authority: what one principal may do to another. Pure.
 
-Permissions (L{clove.policy}) say what a principal may do at all; this says on whom. Each call
-that names another principal, or shows what is another's, has a row: what the target may be to
-the caller. What has no row, and whoever a row does not name, is refused. `docs/authority.md`
-has the table for readers, and a test compares the two.
+Permissions (L{clove.policy}) say what a principal may do at all; this module says to which other
+principals. Each call that names another principal, or shows what belongs to another, has a row:
+what the target may be in relation to the caller. A call without a row is refused, and so is a
+caller that the row does not name. `docs/authority.md` has the table for readers, and a test
+compares the two.
 """
 
 from __future__ import annotations
@@ -19,40 +20,51 @@ if TYPE_CHECKING:
     from clove.kernel.principal import Kind
 
 __all__ = [
-    "EVERYBODY",
+    "ALL_RELATIONS",
+    "REMOTE_CALLS",
     "TABLE",
     "Relation",
     "Row",
     "Standing",
     "check_spawn",
+    "has_resume_token",
     "is_free",
     "may",
     "may_resume",
     "may_take_name",
     "relation",
     "require",
+    "require_remote",
     "visible",
 ]
 
 
 class Standing(Protocol):
-    """What is looked at of a principal, alive or ended.
+    """What is looked at of a principal, whether it runs or has ended.
 
-    @ivar ancestors: ids of who spawned it, who spawned that one, and so on; they stay what
-        they are when those have ended or are long forgotten.
+    @ivar ancestors: ids of its parent, its parent's parent, and so on; they stay the same when
+        those have ended or been forgotten.
     """
 
     @property
     def agent_id(self) -> int:
-        """Never reused within a kernel's life."""
+        """Never reused."""
+
+    @property
+    def ancestors(self) -> tuple[int, ...]:
+        """See the class."""
+
+
+class Caller(Standing, Protocol):
+    """What is looked at of a principal that asks."""
 
     @property
     def is_operator(self) -> bool:
         """The kernel's own user or root, on the main socket."""
 
     @property
-    def ancestors(self) -> tuple[int, ...]:
-        """See the class."""
+    def is_remote(self) -> bool:
+        """Is it a caller of another kernel, verified by a relay?"""
 
 
 S = TypeVar("S", bound=Standing)
@@ -66,30 +78,32 @@ class Relation(enum.Enum):
     DESCENDANT = "descendant"  # a child's child, at any remove
     ANCESTOR = "ancestor"  # its parent too
     SIBLING = "sibling"  # of the same parent
-    STRANGER = "stranger"  # all others, and whoever is not known
+    STRANGER = "stranger"  # all others, and principals that are not known
 
 
 SELF: Final = frozenset([Relation.SELF])
 OFFSPRING: Final = frozenset([Relation.CHILD, Relation.DESCENDANT])
 FAMILY: Final = SELF | OFFSPRING
-EVERYBODY: Final = frozenset(Relation)
-NOBODY: Final[frozenset[Relation]] = frozenset()
+ALL_RELATIONS: Final = frozenset(Relation)
+NO_RELATION: Final[frozenset[Relation]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Whom a call may concern.
+    """The targets that a call may have.
 
     @ivar agents: for agents and guests.
     @ivar operators: for operators.
+    @ivar remotes: for remote callers, which may besides make only the calls of L{REMOTE_CALLS}.
     @ivar rule: what a denial names.
     @ivar hint: and what it advises.
     """
 
     agents: frozenset[Relation]
-    operators: frozenset[Relation] = EVERYBODY
+    operators: frozenset[Relation] = ALL_RELATIONS
     rule: str = "descendants"
     hint: str = "an agent may ask about itself and its descendants"
+    remotes: frozenset[Relation] = NO_RELATION
 
 
 _MANAGE: Final = Row(
@@ -97,7 +111,7 @@ _MANAGE: Final = Row(
 )
 _INSPECT: Final = Row(FAMILY)
 _OWN: Final = Row(SELF, SELF, "owner", "it is its owner's alone")
-_FREE: Final = Row(EVERYBODY)
+_FREE: Final = Row(ALL_RELATIONS)
 
 TABLE: Final[Mapping[str, Row]] = {
     "KILL": _MANAGE,
@@ -111,9 +125,9 @@ TABLE: Final[Mapping[str, Row]] = {
     "METRICS_AGENT": _INSPECT,
     "METRICS_ALL_AGENTS": _INSPECT,
     "METRICS_CGROUP": _INSPECT,
-    "SPAWN": Row(SELF, SELF, "parent", "whoever asks is the parent"),
+    "SPAWN": Row(SELF, SELF, "parent", "the caller is the parent"),
     "GET_AUDIT_LOG": Row(SELF, rule="operator", hint="ask without agent_id"),
-    "SET_AUDIT_CONFIG": Row(NOBODY, rule="operator", hint="ask the operator"),
+    "SET_AUDIT_CONFIG": Row(NO_RELATION, rule="operator", hint="ask the operator"),
     "LIST": _FREE,
     "SEND": _FREE,
     "BROADCAST": _FREE,
@@ -132,6 +146,11 @@ TABLE: Final[Mapping[str, Row]] = {
 }
 """By the syscall's name, else by what is shown. Of events the target is the one that they tell of."""
 
+REMOTE_CALLS: Final[frozenset[str]] = frozenset()
+"""Syscalls that a remote caller may make, with the permissions and the targets that it is granted.
+None so far: a syscall that is not named here is refused."""
+_RESUMABLE: Final = ("OPERATOR", "GUEST")
+
 
 def relation(caller: Standing, target: Standing) -> Relation:
     """What the target is to the caller."""
@@ -147,21 +166,37 @@ def relation(caller: Standing, target: Standing) -> Relation:
     return Relation.STRANGER
 
 
-def may(caller: Standing, call: str, target: Standing | None) -> bool:
+def require_remote(call: str) -> None:
+    """Go on only if remote callers may make this syscall at all.
+
+    @raise PermissionDenied: rule `remote`.
+    """
+    if call not in REMOTE_CALLS:
+        raise PermissionDenied(
+            f"{call} by a caller of another kernel",
+            rule="remote",
+            hint="nothing is granted to remote callers yet",
+        )
+
+
+def may(caller: Caller, call: str, target: Standing | None) -> bool:
     """May the caller do this to the target?
 
-    @param call: a key of L{TABLE}; one that is not there is nobody's.
-    @param target: None for somebody who is not known, or the kernel itself.
+    @param call: a key of L{TABLE}; any other is refused.
+    @param target: None for one that is not known, or for the kernel itself.
     """
     row = TABLE.get(call)
     if row is None:
         return False
-    allowed = row.operators if caller.is_operator else row.agents
+    if caller.is_remote:
+        allowed = row.remotes
+    else:
+        allowed = row.operators if caller.is_operator else row.agents
     found = Relation.STRANGER if target is None else relation(caller, target)
     return found in allowed
 
 
-def require(caller: Standing, call: str, target: Standing | None, agent_id: int = 0) -> None:
+def require(caller: Caller, call: str, target: Standing | None, agent_id: int = 0) -> None:
     """Go on only if the caller L{may}.
 
     @param agent_id: the target's, where it is not known.
@@ -176,16 +211,29 @@ def require(caller: Standing, call: str, target: Standing | None, agent_id: int 
 
 
 def is_free(call: str) -> bool:
-    """May everybody do this to everybody? Then a call need not ask each time."""
+    """May every local principal do this to every other? Then a call need not ask each time.
+
+    Remote callers are left out of account as long as they may call nothing.
+    """
     row = TABLE.get(call)
-    return row is not None and row.agents == row.operators == EVERYBODY
+    if row is None or (REMOTE_CALLS and row.remotes != ALL_RELATIONS):
+        return False
+    return row.agents == row.operators == ALL_RELATIONS
 
 
-def visible(caller: Standing, call: str, targets: Iterable[S]) -> list[S]:
+def visible(caller: Caller, call: str, targets: Iterable[S]) -> list[S]:
     """Those of the targets that a call may show to the caller."""
-    if is_free(call):
+    if is_free(call) and not caller.is_remote:
         return list(targets)
     return [target for target in targets if may(caller, call, target)]
+
+
+def has_resume_token(kind: Kind) -> bool:
+    """Is there a token for the identity of a connection that is lost?
+
+    Agents need none (their sockets are their own), nor remote callers (the relay names them).
+    """
+    return kind.name in _RESUMABLE
 
 
 def may_resume(mine: tuple[Kind, int], earlier: tuple[Kind, int]) -> bool:
@@ -194,28 +242,28 @@ def may_resume(mine: tuple[Kind, int], earlier: tuple[Kind, int]) -> bool:
     @param mine: what the new one is, and the user id at its other end.
     @param earlier: the same of the earlier one.
     """
-    return mine == earlier
+    return mine == earlier and has_resume_token(mine[0])
 
 
 def may_take_name(mine: int, holder: int, *, operator: bool) -> bool:
-    """May somebody have the name of a connection that is gone and may come back for it?
+    """May a principal take the name of a lost connection that may still be resumed?
 
-    Whoever has it gets the messages that are sent to it.
+    The holder of a name gets the messages that are sent to it.
 
-    @param mine: the family of who is to have it.
-    @param holder: the family of who bears it.
-    @param operator: an operator chose it.
+    @param mine: the family of the principal that asks for the name.
+    @param holder: the family of the principal that has it.
+    @param operator: an operator chose the name.
     """
     return operator or mine == holder
 
 
 def check_spawn(caller: Spawner, *, sandboxed: bool, degraded: bool, network: bool) -> None:
-    """May the caller start an agent of this kind? Nobody gives what it has not.
+    """May the caller start an agent of this kind? A child gets no right that its parent lacks.
 
     @param degraded: with less isolation than was asked for.
     @raise PermissionDenied: rules `sandboxed`, `allow_degraded`, `network`.
     """
-    outside = caller.is_operator or (caller.is_agent and not caller.sandboxed)
+    outside = caller.is_operator or (caller.is_agent and not caller.sandboxed)  # never remote
     if not sandboxed and not outside:
         raise PermissionDenied(
             "only the operator and unsandboxed agents may spawn unsandboxed agents",
@@ -236,7 +284,7 @@ def check_spawn(caller: Spawner, *, sandboxed: bool, degraded: bool, network: bo
         )
 
 
-class Spawner(Standing, Protocol):
+class Spawner(Caller, Protocol):
     """What L{check_spawn} looks at."""
 
     @property

@@ -4,10 +4,6 @@ What epoll(7) watches is counted for a user (`fs.epoll.max_user_watches`), over 
 processes, and Linux has no smaller count for a process or a user namespace. So under a
 rootless kernel any agent can use it up; then the kernel watches by poll(2) what it cannot
 add, which no count limits. It costs time for each descriptor so watched, and nothing before.
-
-It also takes up few events in one turn of the loop: agents can see to it that hundreds of their
-connections have something to say at once. epoll puts those that it has told of behind the others,
-so all have their turn.
 """
 
 from __future__ import annotations
@@ -18,10 +14,7 @@ import select
 from collections.abc import Callable
 from typing import Any, Final
 
-__all__ = ["EVENTS", "BeyondEpoll", "watch_beyond_epoll"]
-
-EVENTS: Final = 64
-"""Descriptors that are served in one turn of the loop at most."""
+__all__ = ["BeyondEpoll", "watch_beyond_epoll"]
 
 NO_ROOM: Final = (errno.ENOSPC, errno.ENOMEM)
 Ready = list[tuple[int, int]]
@@ -41,7 +34,7 @@ class BeyondEpoll:
         self._others.register(epoll.fileno(), select.POLLIN)
         self.close: Callable[[], None] = epoll.close
         self.fileno: Callable[[], int] = epoll.fileno
-        self.poll: Callable[..., Ready] = self._poll_epoll
+        self.poll: Callable[..., Ready] = epoll.poll
         self.modify: Callable[[int, int], None] = epoll.modify
         self.unregister: Callable[[int], None] = epoll.unregister
 
@@ -72,28 +65,23 @@ class BeyondEpoll:
             self._epoll.unregister(fd)
 
     def _forget(self, fd: int) -> bool:
-        """Let go of one that poll(2) watches; false: it does not."""
+        """Stop watching a descriptor with poll(2); false: it was not watched."""
         if fd not in self.beyond:
             return False
         self._others.unregister(fd)
         self.beyond.discard(fd)
         if not self.beyond:
-            self.poll, self.modify = self._poll_epoll, self._epoll.modify
+            self.poll, self.modify = self._epoll.poll, self._epoll.modify
             self.unregister = self._epoll.unregister
         return True
 
-    def _poll_epoll(self, timeout: float = -1, maxevents: int = -1) -> Ready:
-        """What epoll has, as long as it watches everything."""
-        found: Ready = self._epoll.poll(timeout, EVENTS)
-        return found
-
     def _poll(self, timeout: float = -1, maxevents: int = -1) -> Ready:
-        """What epoll and poll have, after at most so many seconds; negative: wait."""
+        """What poll has, and so many of epoll's, after at most so many seconds; negative: wait."""
         ready = self._others.poll(None if timeout < 0 else math.ceil(timeout * 1000))
         found: Ready = []
         for fd, events in ready:
             if fd not in self.beyond:
-                found += self._epoll.poll(0, EVENTS)
+                found += self._epoll.poll(0, maxevents)
             elif events & select.POLLNVAL:  # closed without a word
                 self._forget(fd)
             else:

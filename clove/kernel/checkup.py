@@ -22,30 +22,31 @@ from twisted.internet.task import react
 
 import clove
 from clove.errors import CloveError, IsolationUnavailable
-from clove.kernel.agents.finding import Sender, find_interpreter
-from clove.kernel.agents.interpreter import Interpreter
-from clove.kernel.agents.pinned import Pinned
-from clove.kernel.agents.plan import Host, own_uid, plan, settle_limits
-from clove.kernel.agents.profile import Profile, Throwaway
-from clove.kernel.agents.settings import AgentLimits
-from clove.kernel.attempts.outcome import Outcome
-from clove.kernel.attempts.trial import Trial
-from clove.kernel.egress import KnownHosts
-from clove.kernel.gateway import GatewayLimits, Gateways
+from clove.kernel.dry_run.outcome import Outcome
+from clove.kernel.dry_run.run import Run
+from clove.kernel.launch.agent_spec import Host, agent_spec
+from clove.kernel.launch.interpreter_search import Sender, find_interpreter
+from clove.kernel.launch.limits import AgentLimits
+from clove.kernel.launch.profile import Clone, Profile
+from clove.kernel.launch.resource_limits import settle_limits
+from clove.kernel.mounts.interpreter import Interpreter
+from clove.kernel.mounts.pinned_paths import PinnedPaths
+from clove.kernel.network.gateway import GatewayLimits, Gateways
+from clove.kernel.network.known_hosts import KnownHosts
 from clove.kernel.principal import Kind, Principal
 from clove.kernel.shared_user import look, shared_by_agents
-from clove.kernel.threads import Threads
 from clove.messages.agents import SpawnRequest
 from clove.policy import parse
 from clove.sandbox.environment import public_environment
 from clove.sandbox.host import HostView
 from clove.sandbox.launcher import Launcher
 from clove.sandbox.spec import REPORTED, Isolation
+from clove.threads.threads import Threads
 
 __all__ = ["main"]
 
 ALLOWED, REFUSED = "allowed.doctor.test", "refused.doctor.test"
-"""Names that are nobody's (RFC 6761)."""
+"""Names that do not exist (RFC 6761)."""
 SECONDS: Final = 20.0
 OUTPUT: Final = 64 << 10
 UNNAMED: Final = "a name that no rule has is refused"
@@ -62,12 +63,12 @@ def finding(name: str, available: bool, detail: str, remedy: str = "") -> Findin
 
 
 class Greeting(Protocol):
-    """Says a word to whoever connects, and waits for its end."""
+    """Sends a line to each client that connects, and waits until it closes."""
 
     noisy = False
 
     def connectionMade(self) -> None:
-        """Somebody came."""
+        """Greet the client."""
         assert self.transport is not None
         self.transport.write(b"hello\n")
 
@@ -128,8 +129,8 @@ class Checkup:
             return _not_started(error)
 
     def _sandbox(self, isolation: Isolation, outcomes: Sequence[Outcome]) -> Iterator[Finding]:
-        who = "root" if self._root else "rootless"
-        yield finding("sandbox", True, f"a whole one was started, {who}")
+        user = "root" if self._root else "rootless"
+        yield finding("sandbox", True, f"a whole one was started, {user}")
         for kind in REPORTED:
             has = isolation.namespaces.get(kind, False)
             yield finding(f"sandbox.{kind}", has, "its own" if has else "the host's")
@@ -146,7 +147,7 @@ class Checkup:
     async def _start(
         self, port: int | None, words: Sequence[dict[str, Any]]
     ) -> tuple[Isolation, list[Outcome]]:
-        """Start the sandbox, make the attempts in it, wait until it is gone.
+        """Start the sandbox, make the dry runs in it, wait until it is gone.
 
         @param port: where the allowed host listens; None: without a network.
         @raise CloveError: there is no such sandbox here.
@@ -154,40 +155,40 @@ class Checkup:
         rules = [f"{host}:{port}" for host in (ALLOWED, "127.0.0.1")] if port else []
         permissions = parse("unrestricted", {"allowed_domains": rules})
         principal = Principal(1, Kind.AGENT, permissions)
-        trial = Trial("", OUTPUT)
+        run = Run("", OUTPUT)
         hosts = KnownHosts({ALLOWED: "127.0.0.1", REFUSED: "127.0.0.1"}, self._reactor.nameResolver)
         gateways = Gateways(
-            self._reactor, GatewayLimits(), hosts, refused=trial.refused, carried=trial.carried
+            self._reactor, GatewayLimits(), hosts, refused=run.refused, carried=run.carried
         )
-        gateway = gateways.open(principal, trial.log)
+        gateway = gateways.open(principal, run.append_remark)
         try:
             interpreter = await self._interpreter()
-            places = await self._threads.run(self._places, interpreter, port)
-            made = places.running(LIBRARY, json.dumps(words))
-            sandbox = await self._launcher.launch(made.spec, trial.take, None, gateway.adopt)
-            sandbox.done.addCallback(trial.ended)
+            clone = await self._threads.run(self._clone, interpreter, port)
+            made = clone.with_dry_run(LIBRARY, json.dumps(words))
+            sandbox = await self._launcher.launch(made.spec, run.append_output, None, gateway.adopt)
+            sandbox.done.addCallback(run.ended)
             ending = self._reactor.callLater(SECONDS, sandbox.kill)
-            await trial.gone
+            await run.gone
             if ending.active():
                 ending.cancel()
         finally:
             gateway.close()
-        return sandbox.isolation, trial.outcomes(len(words))
+        return sandbox.isolation, run.outcomes(len(words))
 
     async def _interpreter(self) -> Interpreter:
         view = HostView(self._threads, self._launcher, os.getcwd())
         return await find_interpreter(view, Sender(), self._threads, self._python)
 
-    def _places(self, interpreter: Interpreter, port: int | None) -> Throwaway:
-        """A default agent's, with neither socket nor cgroup. Blocking."""
+    def _clone(self, interpreter: Interpreter, port: int | None) -> Clone:
+        """A default agent's sandbox, with neither socket nor cgroup. Blocking."""
         bounds = AgentLimits()
         host = Host(LIBRARY, frozenset(), self._root, public_environment(os.environ), "/")
         limits = settle_limits(None, bounds)
-        uid = own_uid(0, host, bounds)
+        uid = bounds.uid_base if self._root else None
         if uid is not None:
             _give(self._home, uid)
-        script = os.path.join(LIBRARY, "sandbox", "attempt.py")
-        spec = plan(
+        script = os.path.join(LIBRARY, "sandbox", "inside", "dry_run.py")
+        spec = agent_spec(
             SpawnRequest(name="doctor", script=script, network=port is not None),
             0,
             host=host,
@@ -199,15 +200,16 @@ class Checkup:
             home=self._home,
             socket="/nonexistent",
             cgroup_procs=None,
+            uid=uid,
             egress=(port,) if port is not None else (),
         )
-        pinned = Pinned()
+        pinned = PinnedPaths()
         try:
-            pinned.take(interpreter.parts, as_found=True)
+            pinned.pin(interpreter.parts, as_found=True)
         finally:
             pinned.close()  # this is the operator's own process
         spec = replace(spec, binds=(*spec.binds, *pinned.binds))
-        return Profile(spec, spec.binds, None, limits).again(None)
+        return Profile(spec, spec.binds, None, limits).clone(None)
 
 
 LIBRARY: Final = os.path.dirname(os.path.realpath(clove.__file__))
@@ -248,8 +250,8 @@ def _told(name: str, well: bool, what: str, outcome: Outcome) -> Finding:
 
 def _not_started(error: CloveError) -> list[Finding]:
     """No sandbox: why, and what would help."""
-    who = "root" if os.geteuid() == 0 else "rootless"
-    return [finding("sandbox", False, f"{error.message} ({who})", error.hint or REPORT_IT)]
+    user = "root" if os.geteuid() == 0 else "rootless"
+    return [finding("sandbox", False, f"{error.message} ({user})", error.hint or REPORT_IT)]
 
 
 def _no_egress(refused: Finding) -> Iterator[Finding]:

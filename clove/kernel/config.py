@@ -4,37 +4,38 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
 from clove.errors import InvalidRequest
-from clove.kernel.agents.logbook import LogLimits
-from clove.kernel.agents.settings import AgentLimits
-from clove.kernel.attempts import AttemptLimits
+from clove.kernel.async_results import AsyncLimits
 from clove.kernel.audit import AuditLimits
-from clove.kernel.connection_limits import ConnectionLimits
-from clove.kernel.egress import EgressLimits, EgressSettings
+from clove.kernel.connection.limits import ConnectionLimits
+from clove.kernel.dry_run import DryRunLimits
 from clove.kernel.events import EventLimits
 from clove.kernel.files import ExecLimits, FileLimits
-from clove.kernel.gateway import GatewayLimits
+from clove.kernel.launch.limits import AgentLimits
 from clove.kernel.llm import LLMSettings
+from clove.kernel.logs.logbook import LogLimits
 from clove.kernel.mail import MailLimits
 from clove.kernel.metrics import MetricsLimits
-from clove.kernel.pending import AsyncLimits
-from clove.kernel.shares import ShareLimits
+from clove.kernel.network.egress.limits import EgressLimits
+from clove.kernel.network.gateway import GatewayLimits
+from clove.kernel.network.known_hosts import EgressSettings
 from clove.kernel.state import StateLimits
-from clove.kernel.threads import ThreadLimits
 from clove.kernel.watchdog import WatchdogSettings
 from clove.policy import Level
 from clove.regular import read_regular
-from clove.sandbox.launcher import LaunchLimits
-from clove.sandbox.nursery.settings import NurserySettings
+from clove.sandbox.launch_limits import LaunchLimits
+from clove.sandbox.zygote.settings import ZygoteSettings
+from clove.sharing.shares import ShareLimits
+from clove.threads.threads import ThreadLimits
 
 __all__ = ["Access", "Config", "Limits", "load"]
 
 MAY_BE_ZERO = frozenset(
-    {"idle_timeout", "grace", "nice", "remembered", "operator_connections", "max_redirects"}
+    {"idle_timeout", "grace", "nice", "ended", "operator_connections", "max_redirects"}
     | {"min_interval", "kill_wait", "operators"}
 )
 """Limits for which 0 means something."""
@@ -43,19 +44,29 @@ MOST = 2**53
 MOST_NICE = 19
 MOST_BYTES = 1 << 20
 """Bytes of a configuration file."""
+RENAMED = {
+    "limits.agents.remembered": "limits.agents.ended",
+    "limits.agents.remembered_output": "limits.agents.ended_output",
+    "limits.attempts": "limits.dry_run",
+    "limits.state.max_graves": "limits.state.max_tombstones",
+    "nursery": "zygote",
+    "zygote.spares": "zygote.prefork",
+}
+"""Keys of earlier releases, and what each is called now."""
 
 
 class Access(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Who besides the operator may connect: user ids and the level they get."""
+    """Users besides the operator that may connect: user ids and the level that they get."""
 
     uids: dict[int, Level] = {}
     """User id to permission level; then the socket is open to every user of the host,
     and those not named are turned away."""
     other_namespaces: bool = False
-    """Take processes for what their user ids say that are no agent's of this kernel and in other
-    user or pid namespaces than it, such as the host's where the kernel runs in a container. By
-    default they are refused: nobody can say whose they are. Those in sandboxes, agents of another
-    kernel of this user among them, count as operators as well, if they reach the socket."""
+    """Judge processes in other user or pid namespaces than the kernel's by their user ids, unless
+    they are known to be an agent's of this kernel: such as processes of the host where the kernel
+    runs in a container. By default they are refused, since it cannot be told what they belong to.
+    Those in sandboxes, agents of another kernel of this user among them, count as operators as
+    well, if they reach the socket."""
 
 
 class MetricsPort(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -84,7 +95,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     metrics: MetricsLimits = MetricsLimits()
     threads: ThreadLimits = ThreadLimits()
     shares: ShareLimits = ShareLimits()
-    attempts: AttemptLimits = AttemptLimits()
+    dry_run: DryRunLimits = DryRunLimits()
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -96,19 +107,19 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     `second_socket`."""
     second_socket: str | None = None
     """A second one; empty: none. Left out: the contract's /tmp/clove.sock where `socket` is empty,
-    else none. If somebody else has it the kernel says so and goes on without."""
+    else none. If another process listens there, the kernel logs that and goes on without it."""
     second_socket_required: bool = False
     """Without the second socket the kernel does not start."""
     state_dir: str = ""
-    """Directory for logs, workspaces and the agents' sockets; empty: /var/lib/clove for
-    root, else ~/.local/state/clove."""
+    """Directory for logs, workspaces, the agents' sockets and which ids were given; empty:
+    /var/lib/clove for root, else ~/.local/state/clove."""
     threads: Annotated[int, msgspec.Meta(ge=1, le=256)] = 8
     """Threads for file operations and samples that are asked for."""
     access: Access = Access()
     metrics: MetricsPort = MetricsPort()
     egress: EgressSettings = EgressSettings()
     llm: LLMSettings = LLMSettings()
-    nursery: NurserySettings = NurserySettings()
+    zygote: ZygoteSettings = ZygoteSettings()
     watchdog: WatchdogSettings = WatchdogSettings()
     limits: Limits = Limits()
 
@@ -117,13 +128,15 @@ def load(path: str | None) -> Config:
     """Read a configuration file; without one, the defaults.
 
     @raise InvalidRequest: the file cannot be read, is not TOML, has an unknown
-        key or a value of the wrong type; the text names the place.
+        key or a value of the wrong type; the text names the key.
     """
     if path is None:
         return Config()
     try:
         text = read_regular(path, MOST_BYTES).decode()
-        config = msgspec.convert(tomllib.loads(text), Config, str_keys=True)
+        tree = tomllib.loads(text)
+        _check_renamed(path, tree)
+        config = msgspec.convert(tree, Config, str_keys=True)
     except OSError as error:
         raise InvalidRequest(f"cannot read {path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -135,6 +148,19 @@ def load(path: str | None) -> Config:
     for problem in _problems(config):
         raise InvalidRequest(f"{path}: {problem}", hint="docs/limits.md explains each limit")
     return config
+
+
+def _check_renamed(path: str, tree: dict[str, Any]) -> None:
+    """@raise InvalidRequest: a key has its earlier name; the text has the new one."""
+    for earlier, now in RENAMED.items():
+        found: Any = tree
+        for part in earlier.split("."):
+            found = found.get(part) if isinstance(found, dict) else None
+        if found is not None:
+            raise InvalidRequest(
+                f"{path}: {earlier} is called {now} now",
+                hint="docs/configuration.md lists the keys",
+            )
 
 
 def _problems(config: Config) -> Iterator[str]:
@@ -150,10 +176,10 @@ def _problems(config: Config) -> Iterator[str]:
             yield f"access.uids: {uid} is not a user id"
 
 
-def _out_of_range(place: str, name: str, value: float) -> Iterator[str]:
+def _out_of_range(key: str, name: str, value: float) -> Iterator[str]:
     least = 0 if name in MAY_BE_ZERO else 1
     if isinstance(value, float):
         if not 0 <= value <= MOST or (value == 0 and least):
-            yield f"{place} is a number of seconds, {'0 or more' if not least else 'more than 0'}"
+            yield f"{key} is a number of seconds, {'0 or more' if not least else 'more than 0'}"
     elif not least <= value <= MOST:
-        yield f"{place} is a whole number from {least} to {MOST}"
+        yield f"{key} is a whole number from {least} to {MOST}"

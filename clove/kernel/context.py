@@ -1,46 +1,50 @@
-"""What a call is given: who asks, the kernel's parts, and a way to stream."""
+"""What a call is given: the caller, the kernel's parts, and a way to stream."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from clove.errors import PermissionDenied
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
     from clove.kernel.agents import Agents
-    from clove.kernel.attempts import Attempts
-    from clove.kernel.audit import AuditLog
-    from clove.kernel.egress import Egress
+    from clove.kernel.async_results import AsyncResults
+    from clove.kernel.audit import IAuditLog
+    from clove.kernel.connection.stream import Stream
+    from clove.kernel.dry_run import DryRuns
     from clove.kernel.events import EventBus
     from clove.kernel.files import Commands, FileLimits
-    from clove.kernel.gateway import Gateways
     from clove.kernel.llm import LLM
-    from clove.kernel.mail import Mailboxes
+    from clove.kernel.mail import IMailboxes
     from clove.kernel.metrics import Metrics
-    from clove.kernel.pending import AsyncResults
+    from clove.kernel.network.egress.fetch import Egress
+    from clove.kernel.network.gateway import Gateways
     from clove.kernel.principal import Principal
     from clove.kernel.registry import Registry
-    from clove.kernel.state import StateStore
-    from clove.kernel.stream import Stream
-    from clove.kernel.threads import Threads
+    from clove.kernel.state import IStateStore
+    from clove.kernel.syscall import Syscall
     from clove.messages import Reply
+    from clove.sandbox.interface import IView
+    from clove.threads.threads import Threads
 
 __all__ = ["Context", "Kernel"]
 
 
 @dataclass(slots=True)
 class Kernel:
-    """The kernel's parts. `wiring.py` builds it; calls only read it."""
+    """The kernel's parts. `wiring/` builds it; calls only read it."""
 
     clock: IReactorTime
     registry: Registry
     agents: Agents
-    mail: Mailboxes
-    state: StateStore
+    mail: IMailboxes
+    state: IStateStore
     events: EventBus
-    audit: AuditLog
+    audit: IAuditLog
     metrics: Metrics
     llm: LLM
     egress: Egress
@@ -48,8 +52,9 @@ class Kernel:
     threads: Threads
     commands: Commands
     file_limits: FileLimits
-    attempts: Attempts
+    dry_runs: DryRuns
     gateways: Gateways
+    syscalls: Mapping[int, Syscall]
 
 
 @dataclass(slots=True)
@@ -69,5 +74,19 @@ class Context:
 
     @property
     def protocol_version(self) -> int:
-        """1 or 2: what the connection speaks."""
+        """1 or 2: the wire's version on this connection."""
         return 1 if self.push is None else 2
+
+    async def require_view(self) -> IView:
+        """Where the caller's files and commands are.
+
+        @raise PermissionDenied: nowhere: it came from another uid.
+        """
+        view = await self.principal.own_view()
+        if view is None:
+            raise PermissionDenied(
+                "this connection has no files and commands",
+                rule="peer-uid",
+                hint="connect as the kernel's user, or let the operator grant this uid",
+            )
+        return view

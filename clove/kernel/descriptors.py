@@ -1,10 +1,10 @@
 """How many descriptors the kernel's process and those of agents may have (getrlimit(2)).
 
-Descriptors that are on their way in Unix sockets are counted for a user, over all of its
+Linux counts descriptors in transit in Unix sockets for each user, over all of the user's
 processes, and sendmsg(2) fails where there are more than the sender's own RLIMIT_NOFILE
-(unix(7), ETOOMANYREFS). Under a rootless kernel all agents are one user with it. So theirs
-is well below the kernel's, and that of process 1 of each sandbox, which pass descriptors
-for everybody's requests.
+(unix(7), ETOOMANYREFS). The agents of a rootless kernel share one user with it. So their limit
+is well below the kernel's, and below that of process 1 of each sandbox, which passes
+descriptors for the requests of all.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import resource
 
 import msgspec
 
-from clove.kernel.agents.settings import AgentLimits
-from clove.sandbox.rlimits import NO_CORE
+from clove.kernel.launch.limits import AgentLimits
+from clove.sandbox.inside.rlimits import NO_CORE
 
 __all__ = ["WANTED", "agents_within", "let_cores_be_off"]
 

@@ -7,66 +7,45 @@ the same stages: accounting, decoding, permission, the call, audit, encoding.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from clove.errors import (
-    Cancelled,
-    CloveError,
-    Internal,
-    InvalidRequest,
-    LimitExceeded,
-    NotImplementedYet,
-    PermissionDenied,
-)
+from clove.errors import CloveError, LimitExceeded
 from clove.framing import MAX_REPLY, Opcode
-from clove.kernel.authority import may
+from clove.kernel.authority import require_remote
 from clove.kernel.context import Context
-from clove.messages import MALFORMED, Reply, Request, decoder, encode, encode_error, read
+from clove.kernel.failed_requests import FailedRequests, unknown_opcode
+from clove.kernel.principal import Kind
+from clove.messages import MALFORMED, Reply, Request, encode, encode_error, read
 from clove.messages.session import AsyncAccepted, AsyncResult
 from clove.policy import check_flag
 
 if TYPE_CHECKING:
+    from twisted.python.failure import Failure
+
+    from clove.kernel.connection.stream import Stream
     from clove.kernel.context import Kernel
     from clove.kernel.principal import Principal
-    from clove.kernel.stream import Stream
+    from clove.kernel.syscall import Syscall
     from clove.messages.mending import Misfit
 
-__all__ = ["Dispatcher", "Syscall"]
+__all__ = ["Dispatcher"]
 
+_NOTHING: Mapping[str, object] = {}
+_NUMBERS = frozenset((bool, int, float))
 _NAMES = {int(opcode): opcode.name for opcode in Opcode}
 
 Push = Callable[[Reply], bool]
 
 
-@dataclass(frozen=True, slots=True)
-class Syscall:
-    """One line of the table.
-
-    @ivar request: type that the payload is decoded to.
-    @ivar reply: type of the reply; its empty values fill an error reply.
-    @ivar call: what serves it.
-    @ivar category: audit category of its success.
-    @ivar audited: fields of the request that its audit entry shows.
-    @ivar needs: the permission flags of which it needs one; see L{clove.policy.needs}.
-    """
-
-    request: type[Request]
-    reply: type[Reply] | None
-    call: Callable[[Context, Any], Any]
-    category: str = "SYSCALL"
-    audited: tuple[str, ...] = ()
-    needs: tuple[str, ...] = ()
-
-
 class Dispatcher:
     """Serves requests for any number of connections.
 
-    @param warnings: lines in the log about requests of one agent that were not wholly understood.
+    @param warnings: lines in the log, at most, about requests of one agent that were only partly
+        understood.
     """
 
     log = Logger()
@@ -76,6 +55,7 @@ class Dispatcher:
         self._warnings = warnings
         self._table = table
         self._record = kernel.audit.record
+        self.failed = FailedRequests(kernel)
 
     def answer(
         self,
@@ -92,24 +72,19 @@ class Dispatcher:
         principal.syscalls += 1
         if opcode == 0:
             return payload
-        syscall = self._table.get(opcode)
-        if syscall is None:
-            return encode_error(_unknown(opcode))
+        if (syscall := self._table.get(opcode)) is None:
+            return encode_error(unknown_opcode(opcode))
         misfits: list[Misfit] | None = None
-        reply: bytes | Deferred[bytes]
         try:
+            if principal.kind is Kind.REMOTE:
+                require_remote(_NAMES[opcode])
             try:
-                request = decoder(syscall.request)(payload or b"{}")
+                request = syscall.decode(payload or b"{}")
             except MALFORMED as error:
-                lenient = stream is None  # version 1
-                request, misfits = read(syscall.request, payload, error, lenient=lenient)
-            for flag in syscall.needs:
-                if getattr(principal.permissions, flag):
-                    break
-            else:
-                if syscall.needs:
-                    name = _NAMES[opcode]
-                    check_flag(principal.permissions, syscall.needs[0]).require(name)
+                version_1 = stream is None
+                request, misfits = read(syscall.request, payload, error, lenient=version_1)
+            if syscall.needs:
+                _require_flag(syscall, opcode, principal)
             context = Context(self._kernel, principal, None, push)
             if getattr(request, "async_", False):
                 reply = self._accept(syscall, opcode, context, request, len(payload))
@@ -118,12 +93,10 @@ class Dispatcher:
                     context.stream = stream
                 reply = self._run(syscall, opcode, context, request)
         except CloveError as error:
-            reply = self._failed(syscall, opcode, principal, error)
+            reply = self.failed.reply(syscall, _NAMES[opcode], principal, error)
         except Exception:
-            reply = self._bug(syscall, opcode)
-        if misfits:
-            return self._warned(principal, opcode, misfits, reply)
-        return reply
+            reply = self.failed.of_bug(syscall, _NAMES[opcode])
+        return self._warned(principal, opcode, misfits, reply) if misfits else reply
 
     def _warned(
         self,
@@ -132,7 +105,7 @@ class Dispatcher:
         misfits: list[Misfit],
         reply: bytes | Deferred[bytes],
     ) -> bytes | Deferred[bytes]:
-        """A reply that says, as the log does, what of its request was not understood."""
+        """A reply with `warnings`, also logged, about what of its request was not understood."""
         if principal.warned < self._warnings:
             principal.warned += 1
             self.log.warn(
@@ -163,16 +136,10 @@ class Dispatcher:
         principal: Principal,
         request: Request,
     ) -> bytes | Deferred[bytes]:
-        """Map results and failures; unwrap at once what is there already."""
+        """Make the reply of a result or a failure; without a Deferred if there is one already."""
 
-        def failed(failure: Any) -> bytes:
-            error = failure.value
-            if isinstance(error, CancelledError):
-                error = Cancelled("the request was cancelled")
-            if isinstance(error, CloveError):
-                return self._failed(syscall, opcode, principal, error)
-            self.log.failure("{name} failed", failure=failure, name=_NAMES[opcode])
-            return _internal(syscall)
+        def failed(failure: Failure) -> bytes:
+            return self.failed.of_failure(syscall, _NAMES[opcode], principal, failure)
 
         def done(result: Any) -> bytes:
             return self._done(syscall, opcode, principal, request, result)
@@ -198,60 +165,16 @@ class Dispatcher:
             principal.agent_id,
             principal.name,
             True,
-            {field: _brief(getattr(request, field, None)) for field in syscall.audited},
+            {field: _brief(getattr(request, field, None)) for field in syscall.audited}
+            if syscall.audited
+            else _NOTHING,
             principal.family,
         )
         return payload
 
-    def _failed(
-        self, syscall: Syscall, opcode: int, principal: Principal, error: CloveError
-    ) -> bytes:
-        name = _NAMES[opcode]
-        details = {"error": error.message, "code": error.code}
-        if isinstance(error, PermissionDenied):
-            details["rule"] = error.rule
-            self._record(
-                "SECURITY",
-                "PERMISSION_DENIED",
-                principal.agent_id,
-                principal.name,
-                False,
-                {"syscall": name, **details},
-                principal.family,
-            )
-            self.publish_blocked(principal, name, error.rule)
-        else:
-            self._record(
-                syscall.category,
-                name,
-                principal.agent_id,
-                principal.name,
-                False,
-                details,
-                principal.family,
-            )
-        return encode_error(error, syscall.reply)
-
-    def publish_blocked(self, principal: Principal, name: str, rule: str) -> None:
-        """Tell those who may see it that something was refused."""
-        self._kernel.events.publish(
-            "SYSCALL_BLOCKED",
-            {"syscall": name, "agent_id": principal.agent_id, "rule": rule},
-            principal.agent_id,
-            lambda seen: self._may_watch(seen, principal),
-        )
-
-    def _may_watch(self, seen: int, denied: Principal) -> bool:
-        watcher = self._kernel.registry.get(seen)
-        return watcher is not None and may(watcher, "SYSCALL_BLOCKED", denied)
-
-    def _bug(self, syscall: Syscall, opcode: int) -> bytes:
-        self.log.failure("{name} failed", name=_NAMES[opcode])
-        return _internal(syscall)
-
     def _accept(
         self, syscall: Syscall, opcode: int, context: Context, request: Any, size: int
-    ) -> bytes:
+    ) -> bytes | Deferred[bytes]:
         """Start an asynchronous request; ASYNC_POLL will give its result."""
         results = self._kernel.results
         agent_id = context.principal.agent_id
@@ -272,9 +195,9 @@ class Dispatcher:
         try:
             outcome = self._run(syscall, opcode, context, request)
         except CloveError as error:
-            outcome = self._failed(syscall, opcode, context.principal, error)
+            outcome = self.failed.reply(syscall, _NAMES[opcode], context.principal, error)
         except Exception:
-            outcome = self._bug(syscall, opcode)
+            outcome = self.failed.of_bug(syscall, _NAMES[opcode])
         if isinstance(outcome, bytes):
             keep(outcome)
         else:
@@ -290,23 +213,18 @@ def _with_warnings(reply: bytes, words: bytes) -> bytes:
     return b'%b%b"warnings":%b}' % (reply[:-1], comma, words)
 
 
+def _require_flag(syscall: Syscall, opcode: int, principal: Principal) -> None:
+    """@raise PermissionDenied: the principal has none of the flags that allow this syscall."""
+    for flag in syscall.needs:
+        if getattr(principal.permissions, flag):
+            return
+    check_flag(principal.permissions, syscall.needs[0]).require(_NAMES[opcode])
+
+
 def _brief(value: object) -> object:
     """A request's field as an audit entry shows it."""
+    if value is None or value.__class__ in _NUMBERS:
+        return value
     if isinstance(value, str):
         return value if len(value) <= 200 else value[:199] + "…"
-    return value if isinstance(value, (int, float, bool)) or value is None else str(value)[:200]
-
-
-def _internal(syscall: Syscall) -> bytes:
-    error = Internal("a bug in the kernel; its log says more", hint="please report it")
-    return encode_error(error, syscall.reply)
-
-
-def _unknown(opcode: int) -> CloveError:
-    try:
-        name = Opcode(opcode).name
-    except ValueError:
-        return InvalidRequest(
-            f"unknown opcode 0x{opcode:02x}", hint="docs/wire.md lists the opcodes"
-        )
-    return NotImplementedYet(f"{name} is not implemented yet", hint="see docs/architecture.md")
+    return str(value)[:200]

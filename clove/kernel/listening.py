@@ -11,32 +11,32 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import functools
 import os
 import pwd
 import resource
 import socket
 import stat
-from collections.abc import Hashable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import Factory
 
+from clove.channels.channel import Channel
 from clove.errors import InvalidRequest, Unavailable
-from clove.kernel.agents.workspace import SOCKET_PATH_LIMIT
-from clove.kernel.connection import KernelConnection
-from clove.kernel.rate_limiter import RateLimiter
-from clove.kernel.unix_port import Port
+from clove.kernel.credentials import Credentials
+from clove.kernel.peers import peer_of
+from clove.kernel.state_dir import SOCKET_PATH_LIMIT
+from clove.kernel.unix_port import Admission, Port
+from clove.protocol import ChannelProtocol
 from clove.sandbox.disposal import Disposal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from twisted.internet.interfaces import IAddress, IListeningPort
 
-    from clove.kernel.connection_limits import ConnectionLimits
-    from clove.kernel.principal import Principal
+    from clove.kernel.connection.limits import ConnectionLimits
 
 __all__ = [
     "ConnectionFactory",
@@ -51,30 +51,32 @@ __all__ = [
 
 KEPT = 64
 """Descriptors that connections leave to everything else, at least; else a quarter."""
-MOST_CLOSES = 64
 BACKLOG = 1024
 """Connections that wait to be accepted; more get EAGAIN (listen(2))."""
 
 
-class ConnectionFactory(Factory):
-    """Makes the kernel's end of connections.
+Accept: TypeAlias = Callable[[Callable[[], Credentials], Channel], object]
+"""Takes what verifies the peer's credentials (or raises a L{CloveError}), and the channel."""
 
-    @ivar principal: who connects here; None on the main socket.
+
+class ConnectionFactory(Factory):
+    """Makes channels of accepted connections, each with the credentials of its peer.
+
+    @param identify: what a transport's peer is.
     """
 
     noisy = False
 
-    def __init__(
-        self, build: Callable[[], KernelConnection], principal: Principal | None = None
-    ) -> None:
-        self._build = build
-        self.principal = principal
+    def __init__(self, accept: Accept, identify: Callable[[Any], Credentials] = peer_of) -> None:
+        self._accept = accept
+        self._identify = identify
 
-    def buildProtocol(self, addr: IAddress | None) -> KernelConnection:
+    def buildProtocol(self, addr: IAddress | None) -> ChannelProtocol:
         """A connection was accepted."""
-        connection = self._build()
-        connection.factory = self
-        return connection
+        return ChannelProtocol(self._channel_made)
+
+    def _channel_made(self, channel: Channel, transport: object) -> None:
+        self._accept(functools.partial(self._identify, transport), channel)
 
 
 class Lock:
@@ -210,21 +212,16 @@ async def listen(
     *,
     exposed: bool = False,
     disposal: Disposal | None = None,
-    owner: Hashable = "",
-    most: int = MOST_CLOSES,
-    family: int | None = None,
-    rate: RateLimiter | None = None,
+    admission: Admission | None = None,
 ) -> IListeningPort:
     """Listen on a Unix socket that refuses descriptors.
 
     @param mode: of the socket.
-    @param exposed: others can reach its directory, so it must have its mode from
-        the moment it is bound. The umask for that is the whole process's: only
-        to be used while no threads make files.
-    @param disposal: closes what a peer may make slow to close.
-    @param owner: whose closes wait for each other; empty: the peer's user's.
-    @param most: such closes at once; while there are as many, nobody is accepted.
-    @param family: whose connections C{rate} counts; None: nobody's.
+    @param exposed: others can reach its directory, so it must have its mode from the moment it
+        is bound. That takes the umask, which is the whole process's: only to be used while no
+        threads create files.
+    @param disposal: closes descriptors, a peer can make that slow.
+    @param admission: whose connections are accepted, and how many; None: as L{Admission} says.
     @raise Unavailable: the operating system refuses.
     """
     port = Port(
@@ -234,10 +231,7 @@ async def listen(
         mode=mode,
         reactor=reactor,
         disposal=disposal or Disposal(reactor),
-        owner=owner,
-        most=most,
-        family=family,
-        rate=rate,
+        admission=admission or Admission(),
     )
     with _umask(0o777 & ~mode) if exposed else contextlib.nullcontext():
         try:

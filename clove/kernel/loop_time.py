@@ -1,11 +1,12 @@
 """The time of the reactor's thread, divided between families.
 
 A loop over all connections that have something to say takes as long as all of them take
-together, and an agent may have many. So each family (see L{clove.kernel.turns}) is served at once
+together, and an agent may have many. So each family (see L{clove.sharing.fair_queue}) is served at once
 only while it has time left; what it is served costs it that time, and it gets more as time goes
-by, all families together half of it. Whoever has none left waits, and is served once a turn of the
-loop, each family as long as every other. So what others ask holds a request up by no more than
-C{family_turn} for each family, and a family alone still gets all the time there is.
+by, all families together half of it. What has none left waits: the families that wait have turns, each
+as long as every other, and the loop polls between two of them. So a request of a family that has time
+left is held up by C{family_turn} at a time, however many families keep the loop busy, and a family alone
+still gets all the time there is.
 """
 
 from __future__ import annotations
@@ -38,14 +39,19 @@ class Waiter:
 
 
 class LoopTime:
-    """@param family_turn: seconds that a family is served before the others are."""
+    """
+    @ivar serving: a connection's requests are served at this moment.
+    @param family_turn: seconds that a family is served before the others are.
+    """
 
     def __init__(self, clock: IReactorTime, family_turn: float) -> None:
+        self.serving = False
         self._clock = clock
         self._most = family_turn
         self._left: dict[int, tuple[float, float]] = {}  # seconds, and as of when
         self._rate = _TOGETHER
         self._counted = 0.0
+        self._served: set[int] = set()  # since the last turn
         self._waiting: OrderedDict[int, OrderedDict[Waiter, None]] = OrderedDict()
         self._call: IDelayedCall | None = None
 
@@ -66,6 +72,7 @@ class LoopTime:
     def spend(self, family: int, seconds: float, now: float) -> None:
         """A family was served for so long."""
         self._left[family] = (min(self._most, self._now_left(family, now)) - seconds, now)
+        self._served.add(family)
         if now - self._counted > _RECOUNT:
             self._counted = now
             old = [each for each, (_, at) in self._left.items() if now - at > _FORGOTTEN]
@@ -115,20 +122,23 @@ class LoopTime:
             self._call = None
 
     def _turn(self) -> None:
-        """Serve each family that waits for as long as every other."""
+        """Serve the family that has waited longest; the loop polls before the next one's turn."""
         self._call = None
         now = self._clock.seconds
-        for family in list(self._waiting):
-            begun = now()
-            # One that took longer in its last turn, as a single request may, waits for some more.
-            self._left[family] = (
-                min(self._most, self._now_left(family, begun) + self._most),
-                begun,
-            )
-            while (line := self._waiting.get(family)) and self._has_left(family, now()):
-                waiter, _ = line.popitem(last=False)
-                if not line:
-                    del self._waiting[family]
-                waiter.call()
+        family = next(iter(self._waiting))
+        alone = len(self._waiting) == 1 and self._served.issubset(self._waiting)
+        self._served.clear()
+        begun = now()
+        # One that took longer in its last turn, as a single request may, waits for some more:
+        # unless no other family has asked for anything meanwhile.
+        left = self._most if alone else self._now_left(family, begun) + self._most
+        self._left[family] = (min(self._most, left), begun)
+        while (line := self._waiting.get(family)) and self._has_left(family, now()):
+            waiter, _ = line.popitem(last=False)
+            if not line:
+                del self._waiting[family]
+            waiter.call()
+        if family in self._waiting:
+            self._waiting.move_to_end(family)
         if self._waiting and self._call is None:
             self._call = self._clock.callLater(0, self._turn)

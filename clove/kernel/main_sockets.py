@@ -1,10 +1,11 @@
-"""The sockets that are the kernel's own: which, who may have made their place, what if not.
+"""The kernel's main sockets: paths, checks of their directories, and what if one is taken.
 
-With a path given by hand there is that one alone. Else the first lies where nobody else can make
-anything (`clove.socket_paths`), and the contract's /tmp/clove.sock is listened on as well: clients
-that we do not write know no other. It is a listener and no link, since protected_symlinks (proc(5))
-keeps other users from following one in /tmp. Whoever was there before has it: then the kernel says
-so, and serves its first one, or does not start where the configuration requires both.
+A path given by hand is the only one. Otherwise the first socket is in a directory that only the
+kernel's user can write (`clove.socket_paths`), and the contract's /tmp/clove.sock is a second one:
+other clients of the protocol know no other path. It is a listener and no link, since
+protected_symlinks (proc(5)) keeps other users from following one in /tmp. If another process
+listens there already, the kernel logs that and serves the first one alone, or does not start where
+the configuration requires both.
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ __all__ = ["MainSockets"]
 
 
 class MainSockets:
-    """Where a kernel listens for everybody but its agents.
+    """The sockets on which a kernel listens for everything but its agents.
 
-    @ivar paths: those that it claimed, or listens on.
+    @ivar paths: those that it has locked, or listens on.
     @ivar missing: what is wrong with the second one, and what to do; "" if nothing is.
     @param asked: by --socket; then it is the only one.
     @raise InvalidRequest: a path cannot be a socket's.
@@ -123,7 +124,7 @@ class MainSockets:
             raise error
         self.missing = (
             f"{error.message}. Clients that know {self._second} alone do not reach this kernel, "
-            f"and may reach who is there instead. To have it, remove what is there (as root: "
+            f"and may reach another server there. To have it, remove what is there (as root: "
             f"rm {self._second}) and start again; to do without, set second_socket to an empty "
             "text in the configuration"
         )

@@ -1,8 +1,8 @@
-"""Who is at the other end of a connection, as Linux tells it (unix(7), proc(5)).
+"""The process at the other end of a connection, as Linux reports it (unix(7), proc(5)).
 
-Where the connection is made for an agent alone nobody asks. On the main socket everything is
-read anew for each connection, from /proc/PID/stat and two links in /proc/PID/ns: none of these
-waits for a disk or for the process, and how many are read has a limit (L{AgentFinder}).
+On an agent's own socket none of this is asked. On the main socket all of it is read anew for each
+connection, from /proc/PID/stat and two links in /proc/PID/ns: none of these waits for a disk or
+for the process, and how many are read has a limit (L{AgentFinder}).
 """
 
 from __future__ import annotations
@@ -10,68 +10,35 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import signal
 import socket
 import struct
-from dataclasses import dataclass
 from typing import Any, Final
 
 from clove.errors import PermissionDenied
+from clove.kernel.credentials import LocalPeer
 
-__all__ = ["Peer", "is_among_us", "parent_of", "peer_of"]
+__all__ = ["is_among_us", "parent_of", "peer_of"]
 
 _UCRED: Final = struct.Struct("iII")
 _SO_PEERPIDFD: Final = 77  # Linux 6.5; not in Python's socket yet
 _KINDS: Final = ("user", "pid")
 
 
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """Who called connect().
-
-    @ivar pid: as the kernel's own pid namespace has it; 0: the process is in none below it.
-    @ivar pidfd: holds the process itself, so that its pid cannot mean another; -1: Linux is
-        older than 6.5 and has none.
-    """
-
-    pid: int
-    uid: int
-    gid: int
-    pidfd: int = -1
-
-    def is_there(self) -> bool:
-        """Is the pid still that process's? True where nobody can say."""
-        if self.pidfd < 0:
-            return True
-        try:
-            signal.pidfd_send_signal(self.pidfd, 0)
-        except PermissionError:  # there, and another user's
-            return True
-        except OSError:
-            return False
-        return True
-
-    def close(self) -> None:
-        """Let go of the process. To be called once."""
-        if self.pidfd >= 0:
-            os.close(self.pidfd)
-
-
-def peer_of(transport: Any) -> Peer:
+def peer_of(transport: Any) -> LocalPeer:
     """The other end of a transport's Unix socket; its caller closes it.
 
-    @raise PermissionDenied: there is none whose credentials Linux knows, or it has ended.
+    @raise PermissionDenied: Linux knows no credentials of it, or the process has ended.
     """
     handle = getattr(transport, "socket", None)
     if handle is None or handle.family != socket.AF_UNIX:
         raise PermissionDenied(
-            "nobody knows who is at the other end of this connection",
+            "Linux does not say which process is at the other end of this connection",
             rule="peer-credentials",
             hint="connect to the kernel's Unix socket",
         )
     raw = handle.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
     pid, uid, gid = _UCRED.unpack(raw)
-    return Peer(pid, uid, gid, _pidfd_of(handle))
+    return LocalPeer(pid, uid, gid, _pidfd_of(handle))
 
 
 def _pidfd_of(handle: socket.socket) -> int:
@@ -102,11 +69,11 @@ def parent_of(pid: int) -> int | None:
 
 
 def is_among_us(pid: int) -> bool:
-    """Surely in the kernel's own user and pid namespaces?
+    """Is the process certainly in the kernel's own user and pid namespaces?
 
-    What Linux keeps from us of another user's process (root's, for a kernel of somebody else) is
-    found out by what it shows of it to all: its ids in each pid namespace, and its id map.
-    (The mount namespace says nothing: a service has one of its own, and its operators not.)
+    Linux may hide the links of another user's process (such as root's, from a rootless kernel);
+    then what every process may read of it decides: its ids in each pid namespace, and its id map.
+    (The mount namespace decides nothing: a service has its own, and its operators have not.)
     """
     try:
         return _namespaces(pid) == _namespaces("self")

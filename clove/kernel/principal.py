@@ -1,8 +1,8 @@
-"""Who is asking: one object for each agent, spawned or connected from outside.
+"""Principals: one object for each agent, spawned or connected from outside.
 
-A connection is bound to its principal when it is accepted and never asks the
-client who it is. What the principal owns (name, mailbox, subscriptions, keys)
-is kept by the domain packages under its `agent_id`.
+A connection is bound to its principal when it is accepted, and the client is never asked for its
+identity. What the principal owns (name, mailbox, subscriptions, keys) is kept by the domain
+packages under its `agent_id`.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
 
-from clove.kernel.shares import OPERATORS
+from clove.kernel.ids import REMOTE_CALLERS
+from clove.sharing.shares import OPERATORS
 
 if TYPE_CHECKING:
-    from clove.kernel.agents.exposure import Grants, Wish
-    from clove.kernel.agents.plan import Limits
+    from clove.kernel.launch.resource_limits import ResourceLimits
+    from clove.kernel.mounts.mount_request import Grants, MountRequest
     from clove.policy import Permissions
     from clove.sandbox.interface import IView
 
@@ -29,30 +30,38 @@ class Kind(enum.Enum):
     OPERATOR = "operator"  # the kernel's own uid or root, on the main socket
     GUEST = "guest"  # another uid that the configuration lets in
     AGENT = "agent"  # spawned by this kernel
+    REMOTE = "remote"  # a caller of another kernel, verified by a relay
+
+
+_FAMILIES = {Kind.OPERATOR: OPERATORS, Kind.REMOTE: REMOTE_CALLERS}
 
 
 class Principal:
     """One identity.
 
-    @ivar agent_id: never reused within a kernel's life.
+    @ivar agent_id: never used again, not even by the next kernel of the state directory.
     @ivar name: registered name, or "" if it has none.
     @ivar permissions: what it may do now; replaced as a whole.
-    @ivar ancestors: ids of who spawned it, who spawned that one, and so on, whether they live or
-        not; empty for connections from outside.
-    @ivar family: with whom it shares what the kernel has (L{clove.kernel.shares}): the id of its
-        first ancestor that is no operator; its own if it has none; L{OPERATORS} for operators;
-        for guests, and what they spawn, their user id as a negative number.
+    @ivar ancestors: ids of its parent, its parent's parent, and so on, whether they run or not;
+        empty for connections from outside.
+    @ivar family: the group that shares of the kernel's resources are counted for
+        (L{clove.sharing.shares}): the id of its first ancestor that is no operator; its own id if it
+        has none; L{OPERATORS} for operators; for guests, and what they spawn, their user id as a
+        negative number; C{REMOTE_CALLERS} for remote callers, and what they spawn.
+    @ivar path: the ids of its family, of its ancestors below that, and its own: its position in a
+        L{clove.sharing.fair_queue.FairQueue}.
     @ivar view: where READ, WRITE and EXEC happen; None if it has no right to any, and for an
+        agent until its launch is complete.
         agent until its launch is complete.
     @ivar cwd: directory that relative paths start from, or None for the view's own.
     @ivar syscalls: how many it has made.
-    @ivar warned: lines of the kernel's log about requests of its that were not wholly understood.
+    @ivar warned: lines of the kernel's log about its requests that were only partly understood.
     @ivar sandboxed: it runs inside namespaces; its children must too.
     @ivar network: it may connect to hosts itself, and spawn agents that may.
-    @ivar limits: what its processes may use; until they are settled what its parent's may;
-        None: nothing bounds them.
-    @ivar grants: for one in a sandbox: the paths of the host that it was granted by name.
-    @ivar shown: for one in a sandbox: what of them its mounts were made from; None before.
+    @ivar limits: what its processes may use; until they are settled, what its parent's may;
+        None: no bounds.
+    @ivar grants: in a sandbox: the paths of the host that it was granted by name.
+    @ivar mounted: in a sandbox: the paths that its mounts were made from; None before.
     """
 
     __slots__ = (
@@ -66,11 +75,12 @@ class Principal:
         "grants",
         "kind",
         "limits",
+        "mounted",
         "name",
         "network",
+        "path",
         "permissions",
         "sandboxed",
-        "shown",
         "syscalls",
         "warned",
     )
@@ -89,14 +99,15 @@ class Principal:
         sandboxed: bool = False,
         network: bool = True,
         grants: Grants | None = None,
-        limits: Limits | None = None,
+        limits: ResourceLimits | None = None,
     ) -> None:
         self.agent_id = agent_id
         self.kind = kind
         self.permissions = permissions
         self.name = name
         self.ancestors = ancestors
-        self.family = OPERATORS if kind is Kind.OPERATOR else family or agent_id
+        self.family = _FAMILIES.get(kind, family or agent_id)
+        self.path = _path(self.family, (*reversed(ancestors), agent_id))
         self._view = view
         self._waiting: list[Deferred[IView]] = []
         self.cwd = cwd
@@ -104,7 +115,7 @@ class Principal:
         self.network = network
         self.grants = grants
         self.limits = limits
-        self.shown: Wish | None = None
+        self.mounted: MountRequest | None = None
         self.syscalls = 0
         self.warned = 0
         self.connections = 0
@@ -136,7 +147,7 @@ class Principal:
 
     @property
     def parent_id(self) -> int:
-        """Who spawned it; 0 for connections from outside."""
+        """The id of the parent that spawned it; 0 for connections from outside."""
         return self.ancestors[0] if self.ancestors else 0
 
     @property
@@ -146,5 +157,18 @@ class Principal:
 
     @property
     def is_operator(self) -> bool:
-        """True for the one who may do everything."""
+        """Is it an operator, which may do everything?"""
         return self.kind is Kind.OPERATOR
+
+    @property
+    def is_remote(self) -> bool:
+        """True for a caller of another kernel."""
+        return self.kind is Kind.REMOTE
+
+
+def _path(family: int, ids: tuple[int, ...]) -> tuple[int, ...]:
+    """The part of a line of descent that lies within the family.
+
+    A family's id is that of its first agent, or no agent's: operators', or a user's of the host.
+    """
+    return ids[ids.index(family) :] if family in ids else (family, *ids)

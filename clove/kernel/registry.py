@@ -1,13 +1,15 @@
-"""Ids and names of every principal: who is alive, who bears which name."""
+"""Ids and names of all live principals."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import count
 from typing import TYPE_CHECKING
 
-from clove.errors import AlreadyExists, InvalidRequest, NotFound
+from clove.errors import AlreadyExists, InvalidRequest, LimitExceeded, NotFound
 from clove.kernel.authority import may_take_name
+from clove.kernel.ids import LOCAL_IDS, REMOTE_IDS
 from clove.kernel.principal import Kind
 
 if TYPE_CHECKING:
@@ -39,24 +41,28 @@ def check_name(name: str) -> str:
 
 
 class Registry:
-    """Live principals by id and by name. Ids only ever grow."""
+    """Live principals by id and by name.
 
-    def __init__(self) -> None:
-        self._next = 1
+    @ivar new_id: gives an id that was never given before; raises a L{CloveError} if there is none.
+    """
+
+    def __init__(self, new_id: Callable[[], int] | None = None) -> None:
+        """@param new_id: None: from 1 on."""
+        self.new_id = count(1).__next__ if new_id is None else new_id
         self._by_id: dict[int, Principal] = {}
         self._by_name: dict[str, Principal] = {}
         self._given: dict[int, str] = {}  # the names that agents were spawned under
-
-    def new_id(self) -> int:
-        """An id that was never given before."""
-        self._next += 1
-        return self._next - 1
 
     def add(self, principal: Principal) -> None:
         """Take in a live principal; its name, if any, must be free.
 
         @raise AlreadyExists: the name is in use.
+        @raise LimitExceeded: the id is none of those that its kind has.
         """
+        if principal.agent_id not in (REMOTE_IDS if principal.is_remote else LOCAL_IDS):
+            raise LimitExceeded(
+                f"there is no id left: {principal.agent_id} is not this kernel's to give"
+            )
         if principal.name:
             first = principal.is_agent and principal.family == principal.agent_id
             self._claim(principal, principal.name, operator=first or principal.is_operator)
@@ -89,6 +95,15 @@ class Registry:
         """The live principal with this id."""
         return self._by_id.get(agent_id)
 
+    def family_of(self, agent_id: int) -> int | None:
+        """The family of a live principal; None: there is none with this id."""
+        found = self._by_id.get(agent_id)
+        return None if found is None else found.family
+
+    def ids(self) -> list[int]:
+        """Those of all live principals, the oldest first."""
+        return list(self._by_id)
+
     def named(self, name: str) -> Principal | None:
         """The live principal with this name."""
         return self._by_name.get(name)
@@ -96,12 +111,12 @@ class Registry:
     def find(self, *, agent_id: int | None = None, name: str | None = None) -> Principal:
         """By id, else by name.
 
-        @raise NotFound: nobody alive.
+        @raise NotFound: no live principal has it.
         """
         found = self.get(agent_id) if agent_id is not None else self.named(name or "")
         if found is None:
-            who = f"id {agent_id}" if agent_id is not None else f"name {name!r}"
-            raise NotFound(f"no live agent with {who}", hint="LIST shows the agents")
+            wanted = f"id {agent_id}" if agent_id is not None else f"name {name!r}"
+            raise NotFound(f"no live agent with {wanted}", hint="LIST shows the agents")
         return found
 
     def __iter__(self) -> Iterator[Principal]:

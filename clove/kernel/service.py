@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import Any
 
@@ -13,26 +14,29 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from clove.errors import CloveError, InvalidRequest
-from clove.kernel.agents.workspace import StateDir
 from clove.kernel.beyond_epoll import watch_beyond_epoll
 from clove.kernel.clocks import make_monotonic
 from clove.kernel.config import Config
+from clove.kernel.id_file import IdFile
+from clove.kernel.interpreter import package_directories
 from clove.kernel.listening import (
     ConnectionFactory,
     Lock,
     stopped,
 )
+from clove.kernel.loop import serve_in_turns
 from clove.kernel.main_sockets import MainSockets
-from clove.kernel.priority import prefer_own_session
-from clove.kernel.process_one import (
+from clove.kernel.pid1 import (
     adopt_orphans,
-    bury_orphans,
     hold_signals,
+    reap_orphans,
     release_signals,
 )
+from clove.kernel.state_dir import StateDir
 from clove.kernel.watchdog import Watchdog
 from clove.kernel.wiring import Parts
-from clove.sandbox.capabilities import hide_memory
+from clove.sandbox.inside.capabilities import hide_memory
+from clove.sandbox.inside.priority import prefer_own_session
 from clove.socket_paths import default_state_dir
 
 __all__ = ["KernelService", "make_service", "refusal"]
@@ -55,9 +59,11 @@ class KernelService(Service):
     ) -> None:
         self._reactor = reactor
         self._config = config
-        self._kept = (os.path.abspath(config_file),) if config_file else ()
+        config_files = (os.path.abspath(config_file),) if config_file else ()
+        self._kept = (*config_files, *package_directories())
         self._sockets = sockets
         self._state_dir = StateDir(state_dir)
+        self._ids = IdFile(self._state_dir.ids)
         self._lock = Lock(os.path.join(self._state_dir.path, "kernel.lock"))
         self._ports: list[Any] = []
         self._sweep: LoopingCall | None = None
@@ -73,6 +79,7 @@ class KernelService(Service):
             self._lock.take()
             self._sockets.claim()
             self._state_dir.prepare()
+            self._ids.open()
         except (CloveError, OSError) as error:
             self._lock.release()
             raise SystemExit(refusal(error)) from None
@@ -90,14 +97,22 @@ class KernelService(Service):
         adopt_orphans()
         prefer_own_session()
         self._watchdog = Watchdog(self._config.watchdog)
+        serve_in_turns(self._reactor, self._watchdog)
         self._parts = Parts(
-            self._reactor, self._config, self._state_dir, self._kept, turns=self._watchdog.turns
+            self._reactor,
+            self._config,
+            self._state_dir,
+            self._kept,
+            self._ids,
+            turns=self._watchdog.turns,
         )
         failures: list[Failure] = []
         Deferred.fromCoroutine(self._listen()).addErrback(failures.append)
         for failure in failures:
             failure.trap(CloveError, CannotListenError, OSError)
             self._parts.clear()
+            with contextlib.suppress(OSError):
+                self._ids.finish()
             self._lock.release()
             release_signals()
             raise SystemExit(refusal(failure.value)) from None
@@ -108,7 +123,7 @@ class KernelService(Service):
         release_signals()
         try:
             self._parts.start()
-            self._watchdog.watch(self._reactor)
+            self._watchdog.start()
         except RuntimeError as error:  # can't start new thread
             self.log.critical(
                 "clove-kernel ends: {error} (give its user or cgroup more processes: ulimit -u, "
@@ -132,14 +147,14 @@ class KernelService(Service):
             metrics, port = self._parts.kernel.metrics, self._config.metrics.port
             self._ports.append(await listen_metrics(self._reactor, metrics, port))
         mode = 0o666 if self._config.access.uids else 0o600
-        factory = ConnectionFactory(self._parts.connection)
+        factory = ConnectionFactory(self._parts.accept)
         disposal = self._parts.disposal
         self._ports += await self._sockets.listen(self._reactor, factory, mode, disposal)
 
     def _look_round(self) -> None:
-        bury_orphans()
+        reap_orphans()
         now = self._reactor.seconds()
-        for connection in list(self._parts.sessions.connections):
+        for connection in list(self._parts.principals.connections):
             connection.check(now)
 
     async def _stop(self) -> None:
@@ -150,6 +165,10 @@ class KernelService(Service):
             self._sweep.stop()
         await self._parts.stop()
         threads = self._parts.threads
+        try:
+            await self._ids.stop()
+        except OSError as error:
+            self.log.warn("some ids are skipped by the next kernel: {error}", error=error)
         try:
             await threads.run(self._parts.clear)
         except OSError as error:

@@ -12,9 +12,9 @@ import resource
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from clove.kernel.agents.settings import AgentLimits
 from clove.kernel.descriptors import WANTED, agents_within
-from clove.sandbox.namespaces import HOST_LIMITS, SHARES
+from clove.kernel.launch.limits import AgentLimits
+from clove.sandbox.inside.namespaces import HOST_LIMITS, SHARES
 from clove.sandbox.probe import Feature
 
 __all__ = ["Facts", "look", "shared_by_agents"]
@@ -56,8 +56,8 @@ def look() -> Facts:
         descriptors=resource.getrlimit(resource.RLIMIT_NOFILE)[1],
         core=resource.getrlimit(resource.RLIMIT_CORE)[1],
         core_pattern=_text("sys/kernel/core_pattern"),
-        instances=_number(HOST_LIMITS["max_inotify_instances"]),
-        watches=_number(HOST_LIMITS["max_inotify_watches"]),
+        instances=_number("sys/" + HOST_LIMITS["max_inotify_instances"]),
+        watches=_number("sys/" + HOST_LIMITS["max_inotify_watches"]),
         epoll=_number("sys/fs/epoll/max_user_watches"),
         pipes_soft=_number("sys/fs/pipe-user-pages-soft"),
         pipes_hard=_number("sys/fs/pipe-user-pages-hard"),

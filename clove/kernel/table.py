@@ -1,8 +1,12 @@
-"""The table of syscalls: a new one is a line here, a message type and a call."""
+"""The table of syscalls: a new one is a line here, a message type and a call.
+
+`needs` names the permission flags of which one suffices, for dispatch and for WHY. A principal may
+read what agents share if it may change it, or if it may read files. A line without flags concerns
+the caller itself, shows what every agent may know (LIST, the machine's metrics), or is governed by
+authority alone (`authority.py`).
+"""
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 from clove.framing import Opcode
 from clove.kernel.calls import (
@@ -19,7 +23,7 @@ from clove.kernel.calls import (
     state,
     think,
 )
-from clove.kernel.dispatch import Syscall
+from clove.kernel.syscall import Syscall
 from clove.messages import agents as am
 from clove.messages import audit as um
 from clove.messages import events as em
@@ -32,36 +36,97 @@ from clove.messages import permissions as pm
 from clove.messages import session as sm
 from clove.messages import state as tm
 from clove.messages import think as lm
-from clove.policy import NEEDS
+from clove.policy import explain_exec, explain_http, explain_read, explain_spawn, explain_write
 
 __all__ = ["TABLE"]
 
-LIFE = "AGENT_LIFECYCLE"
-WHO = ("name", "id")
+LIFECYCLE = "AGENT_LIFECYCLE"
+TARGET = ("name", "id")
 
-_CALLS: dict[Opcode, Syscall] = {
-    Opcode.THINK: Syscall(lm.ThinkRequest, lm.ThinkReply, think.think, "RESOURCE"),
-    Opcode.EXEC: Syscall(xm.ExecRequest, xm.ExecReply, execute.execute, "SECURITY", ("command",)),
-    Opcode.READ: Syscall(fm.ReadRequest, fm.ReadReply, files.read, "SYSCALL", ("path",)),
-    Opcode.WRITE: Syscall(fm.WriteRequest, fm.WriteReply, files.write, "SYSCALL", ("path",)),
-    Opcode.SPAWN: Syscall(am.SpawnRequest, am.SpawnReply, agents.spawn, LIFE, ("name", "script")),
-    Opcode.KILL: Syscall(am.TargetRequest, am.KillReply, agents.kill, LIFE, WHO),
+TABLE: dict[int, Syscall] = {
+    Opcode.THINK: Syscall(
+        lm.ThinkRequest, lm.ThinkReply, think.think, "RESOURCE", needs=("can_think",)
+    ),
+    Opcode.EXEC: Syscall(
+        xm.ExecRequest,
+        xm.ExecReply,
+        execute.execute,
+        "SECURITY",
+        ("command",),
+        needs=("can_exec",),
+        by_arguments=explain_exec,
+    ),
+    Opcode.READ: Syscall(
+        fm.ReadRequest,
+        fm.ReadReply,
+        files.read,
+        "SYSCALL",
+        ("path",),
+        needs=("can_read",),
+        by_arguments=explain_read,
+    ),
+    Opcode.WRITE: Syscall(
+        fm.WriteRequest,
+        fm.WriteReply,
+        files.write,
+        "SYSCALL",
+        ("path",),
+        needs=("can_write",),
+        by_arguments=explain_write,
+    ),
+    Opcode.SPAWN: Syscall(
+        am.SpawnRequest,
+        am.SpawnReply,
+        agents.spawn,
+        LIFECYCLE,
+        ("name", "script"),
+        needs=("can_spawn",),
+        by_arguments=explain_spawn,
+    ),
+    Opcode.KILL: Syscall(am.TargetRequest, am.KillReply, agents.kill, LIFECYCLE, TARGET),
     Opcode.LIST: Syscall(sm.EmptyRequest, None, agents.list_agents),
-    Opcode.PAUSE: Syscall(am.TargetRequest, am.PauseReply, agents.pause, LIFE, WHO),
-    Opcode.RESUME: Syscall(am.TargetRequest, am.ResumeReply, agents.resume, LIFE, WHO),
+    Opcode.PAUSE: Syscall(am.TargetRequest, am.PauseReply, agents.pause, LIFECYCLE, TARGET),
+    Opcode.RESUME: Syscall(am.TargetRequest, am.ResumeReply, agents.resume, LIFECYCLE, TARGET),
     Opcode.LOGS: Syscall(am.LogsRequest, am.LogsReply, agents.logs),
     Opcode.WAIT: Syscall(am.WaitRequest, am.WaitReply, agents.wait),
-    Opcode.SEND: Syscall(mm.SendRequest, mm.SendReply, mail.send, "IPC", ("to", "to_name")),
-    Opcode.RECV: Syscall(mm.RecvRequest, mm.RecvReply, mail.recv),
-    Opcode.BROADCAST: Syscall(mm.BroadcastRequest, mm.BroadcastReply, mail.broadcast, "IPC"),
-    Opcode.REGISTER: Syscall(mm.RegisterRequest, mm.RegisterReply, mail.register, "IPC", ("name",)),
-    Opcode.ACK: Syscall(mm.AckRequest, mm.AckReply, mail.ack),
-    Opcode.STORE: Syscall(
-        tm.StoreRequest, tm.StoreReply, state.store, "STATE_STORE", ("key", "scope")
+    Opcode.SEND: Syscall(
+        mm.SendRequest, mm.SendReply, mail.send, "IPC", ("to", "to_name"), needs=("can_message",)
     ),
-    Opcode.FETCH: Syscall(tm.FetchRequest, tm.FetchReply, state.fetch),
-    Opcode.DELETE: Syscall(tm.DeleteRequest, tm.DeleteReply, state.delete, "STATE_STORE", ("key",)),
-    Opcode.KEYS: Syscall(tm.KeysRequest, tm.KeysReply, state.keys),
+    Opcode.RECV: Syscall(
+        mm.RecvRequest, mm.RecvReply, mail.recv, needs=("can_message", "can_read")
+    ),
+    Opcode.BROADCAST: Syscall(
+        mm.BroadcastRequest, mm.BroadcastReply, mail.broadcast, "IPC", needs=("can_message",)
+    ),
+    Opcode.REGISTER: Syscall(
+        mm.RegisterRequest,
+        mm.RegisterReply,
+        mail.register,
+        "IPC",
+        ("name",),
+        needs=("can_message",),
+    ),
+    Opcode.ACK: Syscall(mm.AckRequest, mm.AckReply, mail.ack, needs=("can_message", "can_read")),
+    Opcode.STORE: Syscall(
+        tm.StoreRequest,
+        tm.StoreReply,
+        state.store,
+        "STATE_STORE",
+        ("key", "scope"),
+        needs=("can_store",),
+    ),
+    Opcode.FETCH: Syscall(
+        tm.FetchRequest, tm.FetchReply, state.fetch, needs=("can_store", "can_read")
+    ),
+    Opcode.DELETE: Syscall(
+        tm.DeleteRequest,
+        tm.DeleteReply,
+        state.delete,
+        "STATE_STORE",
+        ("key",),
+        needs=("can_store",),
+    ),
+    Opcode.KEYS: Syscall(tm.KeysRequest, tm.KeysReply, state.keys, needs=("can_store", "can_read")),
     Opcode.GET_PERMS: Syscall(pm.GetPermsRequest, pm.GetPermsReply, permissions.get_perms),
     Opcode.SET_PERMS: Syscall(
         pm.SetPermsRequest,
@@ -71,11 +136,25 @@ _CALLS: dict[Opcode, Syscall] = {
         ("agent_id", "level"),
     ),
     Opcode.WHY: Syscall(pm.WhyRequest, pm.WhyReply, permissions.why),
-    Opcode.HTTP: Syscall(hm.HttpRequest, hm.HttpReply, http.http, "NETWORK", ("method", "url")),
-    Opcode.SUBSCRIBE: Syscall(em.SubscribeRequest, em.SubscribeReply, events.subscribe),
+    Opcode.HTTP: Syscall(
+        hm.HttpRequest,
+        hm.HttpReply,
+        http.http,
+        "NETWORK",
+        ("method", "url"),
+        needs=("can_http",),
+        by_arguments=explain_http,
+    ),
+    Opcode.SUBSCRIBE: Syscall(
+        em.SubscribeRequest, em.SubscribeReply, events.subscribe, needs=("can_emit", "can_read")
+    ),
     Opcode.UNSUBSCRIBE: Syscall(em.UnsubscribeRequest, em.UnsubscribeReply, events.unsubscribe),
-    Opcode.POLL_EVENTS: Syscall(em.PollEventsRequest, em.PollEventsReply, events.poll_events),
-    Opcode.EMIT: Syscall(em.EmitRequest, em.EmitReply, events.emit, "IPC", ("event_type",)),
+    Opcode.POLL_EVENTS: Syscall(
+        em.PollEventsRequest, em.PollEventsReply, events.poll_events, needs=("can_emit", "can_read")
+    ),
+    Opcode.EMIT: Syscall(
+        em.EmitRequest, em.EmitReply, events.emit, "IPC", ("event_type",), needs=("can_emit",)
+    ),
     Opcode.GET_AUDIT_LOG: Syscall(um.GetAuditLogRequest, um.GetAuditLogReply, audit.get_audit_log),
     Opcode.SET_AUDIT_CONFIG: Syscall(
         um.SetAuditConfigRequest, um.SetAuditConfigReply, audit.set_audit_config, "SECURITY"
@@ -95,7 +174,4 @@ _CALLS: dict[Opcode, Syscall] = {
         lm.LLMReportRequest, lm.LLMReportReply, think.llm_report, "RESOURCE", ("tokens",)
     ),
 }
-TABLE: dict[int, Syscall] = {
-    opcode: replace(syscall, needs=NEEDS.get(opcode.name, ())) for opcode, syscall in _CALLS.items()
-}
-"""What dispatch serves, each with the permission flags that it needs."""
+"""What dispatch serves."""

@@ -6,7 +6,8 @@ from twisted.application.service import IService
 from twisted.python import usage
 
 from clove.errors import CloveError
-from clove.kernel.process_one import hold_signals, is_process_one
+from clove.kernel.pid1 import hold_signals, is_pid1
+from clove.kernel.plain_reactor import import_reactor
 
 __all__ = ["Options", "makeService"]
 
@@ -43,8 +44,9 @@ def makeService(options: Options) -> IService:
 
     @raise SystemExit: the configuration is wrong; in one line.
     """
-    if is_process_one():  # a signal from now on waits until the service has started
+    if is_pid1():  # a signal from now on waits until the service has started
         hold_signals()
+    import_reactor()
     from clove.kernel.config import load
     from clove.kernel.interpreter import settle_interpreter
     from clove.kernel.service import make_service, refusal

@@ -1,15 +1,14 @@
 """Listening Unix sockets that agents reach, and the connections accepted there.
 
-A peer may attach descriptors to what it sends. Nobody wants them, and whoever
-holds them last closes them, which may take as long as the peer likes. So where
-Linux can (6.16), the sockets refuse them: SO_PASSRIGHTS is off before anybody
-can connect, connections inherit that (unix(7)), and the sender gets EPERM.
+A peer may attach descriptors to what it sends. The kernel has no use for them, and the process
+that closes the last copy waits for that as long as the peer likes. So where Linux can (6.16), the
+sockets refuse them: SO_PASSRIGHTS is off before a client can connect, connections inherit that
+(unix(7)), and the sender gets EPERM.
 
-On an older kernel they cannot be refused, so the reactor's thread neither takes
-nor drops them: what is in the queue is looked at first (a peek says with
-MSG_CTRUNC that there are descriptors, and drops copies only), a connection that
-has any is cut off, and every close is left to the L{Disposal}, since it drops
-what is still in the queue.
+On an older kernel they cannot be refused, so the reactor's thread neither receives nor closes them.
+It first looks at what is in the queue (a peek says with MSG_CTRUNC that there are descriptors, and
+drops copies only) and cuts off a connection that has any; and every close is left to the
+L{Disposal}, since a close drops what is still in the queue.
 """
 
 from __future__ import annotations
@@ -19,21 +18,24 @@ import os
 import socket
 import sys
 from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 from typing import Any, Final
 
 from twisted.internet import unix
 from twisted.internet.defer import Deferred
 
+from clove.channels.channel import DescriptorsSent
 from clove.kernel.rate_limiter import RateLimiter
-from clove.protocol import DescriptorsSent
 from clove.sandbox.disposal import Disposal
 
-__all__ = ["ACCEPTS", "SO_PASSRIGHTS", "Port", "Server", "refuse_descriptors"]
+__all__ = ["ACCEPTS", "SO_PASSRIGHTS", "Admission", "Port", "Server", "refuse_descriptors"]
 
 SO_PASSRIGHTS: Final = 83
 """socket(7), asm-generic/socket.h; missing in Python 3.11's module."""
 ACCEPTS: Final = 4
 """Connections accepted at one socket in one turn of the reactor's loop; the rest wait for the next."""
+MOST_CLOSES: Final = 64
+"""Closes of one owner under way, at most."""
 _INT: Final = 4
 _PRETEND: Final = "CLOVE_TEST_NO_PASSRIGHTS"
 """Tests set it: then the kernel behaves as on a Linux without SO_PASSRIGHTS."""
@@ -91,15 +93,28 @@ class Server(unix.Server):
             self._port.dispose(self._owner, self.socket, lambda: closed.callback(None))
 
 
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """Whose connections a socket accepts, and how many.
+
+    @ivar owner: closes of one owner wait for each other; empty: the peer's user is the owner.
+    @ivar most: closes of the owner under way, at which no more connections are accepted.
+    @ivar family: the family for which connections count; None: they are not counted.
+    @ivar rate: how often those of a family connect; a connection that comes too soon waits in
+        the backlog, where it costs nothing.
+    """
+
+    owner: Hashable = ""
+    most: int = MOST_CLOSES
+    family: int | None = None
+    rate: RateLimiter | None = None
+
+
 class Port(unix.Port):
     """A listening socket.
 
-    @ivar owner: whose closes wait for each other; empty: the peer's user's.
+    @ivar owner: see L{Admission}.
     @ivar refuses: the operating system refuses descriptors.
-    @param most: closes of the owner under way, at which it accepts nobody more.
-    @param family: whose connections count; None: nobody's are counted here.
-    @param rate: how often those of a family connect; who comes too often waits in the
-        backlog, before it costs anything.
     """
 
     transport = Server
@@ -113,23 +128,20 @@ class Port(unix.Port):
         mode: int,
         reactor: Any,
         disposal: Disposal,
-        owner: Hashable,
-        most: int,
-        family: int | None = None,
-        rate: RateLimiter | None = None,
+        admission: Admission,
     ) -> None:
         super().__init__(os.fsencode(path), factory, backlog, mode, reactor)
         self.refuses = False
-        self.owner = owner
+        self.owner = admission.owner
         self._disposal = disposal
-        self._most = most
-        self._family = family
-        self._rate = rate if family is not None else None
+        self._most = admission.most
+        self._family = admission.family
+        self._rate = admission.rate if admission.family is not None else None
         self._clock = reactor
         self._pause: Any = None
 
     def createInternetSocket(self) -> socket.socket:
-        """The socket, which refuses descriptors before anybody can connect."""
+        """The socket; it refuses descriptors before a client can connect."""
         end: socket.socket = super().createInternetSocket()  # type: ignore[no-untyped-call]
         self.refuses = refuse_descriptors(end)
         return end
@@ -161,7 +173,7 @@ class Port(unix.Port):
             self.startReading()  # type: ignore[no-untyped-call]
 
     def loseConnection(self, *reason: Any) -> Any:
-        """Accept nobody more."""
+        """Accept no more connections."""
         if self._pause is not None:
             self._pause.cancel()
             self._pause = None
@@ -184,8 +196,11 @@ class Port(unix.Port):
 
         self._disposal.dispose(owner, end.close, over)
 
+    def _logConnectionLostMsg(self) -> None:
+        """There is one for each agent: its end is said elsewhere."""
+
     def _closeSocket(self, orderly: bool) -> None:
-        """Connections that nobody has accepted yet are closed with it."""
+        """Connections that were not accepted yet are closed with it."""
         if self.refuses:
             super()._closeSocket(orderly)  # type: ignore[no-untyped-call]
         else:

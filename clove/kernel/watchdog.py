@@ -1,35 +1,36 @@
-"""A watch on the reactor's turns: none may keep the kernel from everybody else.
+"""The watchdog of the reactor's turns: finds those that delay all other requests.
 
-A turn is what happens between two polls. Too long is one that uses much processor time
-(the thread's own, so that a busy machine does not count), and one that is held up: that
-lasts long without computing and without waiting for a processor. A thread that samples
-says where the reactor was meanwhile.
+A turn is what happens between two polls. It is too long if it uses much processor time (of the
+thread, so that a busy machine does not count), or if it is held up: it takes long without
+computing and without waiting for a processor. A thread that samples the stack says where the
+reactor was meanwhile.
 
-What every turn costs is two looks at the clock.
+The loop (L{clove.kernel.loop}) looks at the clock where a turn begins and ends, and asks for more
+only where that may have been too long.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import msgspec
 from twisted.logger import Logger
 
 from clove.messages.metrics import ReactorTurns
 
-__all__ = ["LONG", "Watchdog", "WatchdogSettings"]
+__all__ = ["LONG", "NEVER", "Watchdog", "WatchdogSettings"]
 
 LONG: Final = "one turn of the reactor"
 """Begins the log's lines, which tests look for."""
+NEVER: Final = float("inf")
+"""When the turn that does not last began: the reactor polls."""
 _LINES_A_SECOND: Final = 1.0
-_REFRESH: Final = 0.01
-"""Seconds after which a thread's times are looked up again: every turn would be too often.
-A turn may be taken for so much shorter than it was, and never for longer."""
 _DEEP: Final = 12
 """Innermost frames of a sample."""
 
@@ -49,9 +50,17 @@ class Watchdog:
     """Watches a reactor from its own thread.
 
     @ivar turns: what was seen.
+    @ivar may_last: seconds after which a turn may have been too long, for L{judge} to say.
+    @ivar begun: when the turn that lasts began; L{NEVER} while the reactor polls. The first
+        lasts before any poll.
+    @ivar may_be_old: seconds after which a turn that begins looks the thread's times up again
+        (L{refresh}): every turn would be too often. So a turn may be taken for that much shorter
+        than it was, and never for longer.
+    @ivar refreshed: when that was.
     """
 
     log = Logger()
+    may_be_old: Final = 0.01
 
     def __init__(
         self,
@@ -65,116 +74,92 @@ class Watchdog:
         self._settings = settings
         self._cpu = cpu
         self._clock = clock
-        self._queued = _queued if queued is None else queued
-        self._least = min(settings.cpu, settings.held_up)
+        self._queued = _Schedule() if queued is None else queued
+        self.may_last = min(settings.cpu, settings.held_up) if settings.cpu > 0 else NEVER
         self._thread = threading.get_ident()
-        self._number = 1  # of the turn; odd while it lasts, as the first does before any poll
-        self._began = clock()
-        self._began_cpu = cpu()
-        self._refreshed = self._began
-        self._waited = self._queued()
-        self._sample: tuple[int, str] = (0, "")
+        self.begun = clock()
+        self.refresh(self.begun)
+        self._sample: tuple[float, str] = (0.0, "")
         self._logged = -_LINES_A_SECOND
         self._over = threading.Event()
 
-    def watch(self, reactor: Any) -> None:
-        """Watch the turns of a reactor that polls with an object of its own (epoll's)."""
-        if self._settings.cpu <= 0 or not hasattr(reactor, "_poller"):
-            return
-        reactor._poller = _Watched(reactor._poller, self)
-        if self._settings.sample:
+    def start(self) -> None:
+        """Sample, in a thread."""
+        if self._settings.sample and self.may_last < NEVER:
             threading.Thread(target=self._look, daemon=True, name="watchdog").start()
 
     def stop(self) -> None:
         """Sample no more."""
         self._over.set()
 
-    def begin(self) -> None:
-        """The poll is over."""
-        self._began = now = self._clock()
-        if now - self._refreshed > _REFRESH:
-            self._refresh(now)
-        self._number += 1
-
-    def _refresh(self, now: float) -> None:
-        self._refreshed = now
+    def refresh(self, now: float) -> None:
+        """Note the thread's times."""
+        self.refreshed = now
         self._began_cpu = self._cpu()
         self._waited = self._queued()
 
-    def end(self) -> None:
-        """The next poll begins."""
-        number, self._number = self._number, self._number + 1
-        now = self._clock()
-        if now - self._began > self._least:
-            self._judge(number, now)
-
-    def _judge(self, number: int, now: float) -> None:
-        """It may have been too long. The turns just before it may have used a part."""
-        before, lasted = self._began - self._refreshed, now - self._began
+    def judge(self, now: float) -> None:
+        """The turn that ends may have been too long. Those just before it may have used a part."""
+        begun = self.begun
+        before, lasted = begun - self.refreshed, now - begun
         used = min(lasted, self._cpu() - self._began_cpu - before)
         queued = self._queued() - self._waited
-        self._refresh(now)
+        self.refresh(now)
         settings, turns = self._settings, self.turns
         if used > turns.longest:
             turns.longest = used
         if used > settings.cpu:
             turns.busy += 1
-            self._tell(number, f"used {used * 1000:.0f} ms of processor time")
+            self._tell(begun, f"used {used * 1000:.0f} ms of processor time")
         elif lasted > settings.held_up:
             held = lasted - max(used, 0.0) - before - queued
             if held > settings.held_up:
                 turns.held_up += 1
-                self._tell(number, f"was held up for {held * 1000:.0f} ms")
+                self._tell(begun, f"was held up for {held * 1000:.0f} ms")
 
-    def _tell(self, number: int, what: str) -> None:
+    def _tell(self, begun: float, what: str) -> None:
         now = self._clock()
         if now - self._logged < _LINES_A_SECOND:
             return
         self._logged = now
         sampled, where = self._sample
-        place = f", at:\n{where}" if sampled == number and where else ""
-        self.log.warn("{long} {what}{place}", long=LONG, what=what, place=place)
+        location = f", at:\n{where}" if sampled == begun and where else ""
+        self.log.warn("{long} {what}{location}", long=LONG, what=what, location=location)
 
     def _look(self) -> None:
         """The sampling thread: a turn that was there a while ago is worth a look."""
-        seen = -1
+        seen = NEVER
         while not self._over.wait(self._settings.cpu / 2):
-            number = self._number
-            if number & 1 and number == seen:
+            begun = self.begun
+            if begun == seen < NEVER:
                 frame = sys._current_frames().get(self._thread)
                 if frame is not None:
                     stack = traceback.StackSummary.extract(
                         traceback.walk_stack(frame), limit=_DEEP, lookup_lines=False
                     )
                     where = "".join(f"  {one.filename}:{one.lineno} {one.name}\n" for one in stack)
-                    self._sample = (number, where)
-            seen = number
+                    self._sample = (begun, where)
+            seen = begun
 
 
-class _Watched:
-    """The object that a reactor polls with."""
+class _Schedule:
+    """Seconds for which this thread has waited for a processor so far (proc(5)).
 
-    def __init__(self, poller: Any, watchdog: Watchdog) -> None:
-        self._poller = poller
-        self._begin = watchdog.begin
-        self._end = watchdog.end
+    The file stays open: to open it takes longer than to read it.
+    """
 
-    def poll(self, *arguments: Any) -> Any:
-        """As the object has it."""
-        self._end()
+    def __init__(self) -> None:
         try:
-            return self._poller.poll(*arguments)
-        finally:
-            self._begin()
+            self._file = os.open("/proc/thread-self/schedstat", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:  # not in this kernel: then nothing is held up
+            self._file = -1
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._poller, name)
+    def __call__(self) -> float:
+        try:
+            return int(os.pread(self._file, 100, 0).split()[1]) / 1e9
+        except (OSError, IndexError, ValueError):
+            return float("inf")
 
-
-def _queued() -> float:
-    """Seconds for which the calling thread has waited for a processor so far (proc(5))."""
-    try:
-        with open("/proc/thread-self/schedstat", "rb") as file:
-            return int(file.read().split()[1]) / 1e9
-    except (OSError, IndexError, ValueError):  # not in this kernel: then nothing is held up
-        return float("inf")
+    def __del__(self) -> None:
+        if self._file >= 0:
+            os.close(self._file)

@@ -61,13 +61,13 @@ class Gemini:
     async def answer(self, ask: Ask, emit: Emit) -> Done:
         """Ask; ask again while the provider is busy, unless text has come already."""
         model = ask.model or self.model
-        said, wishes = self._put(ask, model)
+        said, settings = self._put(ask, model)
         attempt = 0
         while True:
             attempt += 1
             collected = Collected(ask, model, self._options.max_answer)
             try:
-                await self._once(model, said, wishes, collected, emit if ask.stream else None)
+                await self._once(model, said, settings, collected, emit if ask.stream else None)
                 return collected.done()
             except errors.APIError as error:
                 if self._is_final(attempt, error.code, collected):
@@ -109,16 +109,18 @@ class Gemini:
         self,
         model: str,
         said: Any,
-        wishes: types.GenerateContentConfig,
+        settings: types.GenerateContentConfig,
         collected: Collected,
         emit: Emit | None,
     ) -> None:
         models = self._client.aio.models
         if emit is None:
-            collected.add(await models.generate_content(model=model, contents=said, config=wishes))
+            collected.add(
+                await models.generate_content(model=model, contents=said, config=settings)
+            )
             return
         stream: Any = await models.generate_content_stream(
-            model=model, contents=said, config=wishes
+            model=model, contents=said, config=settings
         )
         async with aclosing(stream):
             async for piece in stream:

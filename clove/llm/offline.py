@@ -60,24 +60,24 @@ def compose(ask: Ask) -> str:
     told = [message.content for message in ask.messages or () if message.role == "system"]
     system = "\n".join([ask.system_instruction or "", *told])
     earlier = "\n".join(turn.content for turn in turns if turn.content != prompt)
-    wish = f"{system}\n{prompt}".lower()
-    if "json" in wish:
-        return _as_json(prompt, _length(ask, wish))
-    text = paragraph(prompt, earlier, _length(ask, wish))
-    if "bullet" in wish:
+    instructions = f"{system}\n{prompt}".lower()
+    if "json" in instructions:
+        return _as_json(prompt, _length(ask, instructions))
+    text = paragraph(prompt, earlier, _length(ask, instructions))
+    if "bullet" in instructions:
         text = "\n".join(f"- {sentence}" for sentence in re.split(r"(?<=[.!?]) ", text))
     role = _ROLE.search(system)
-    if role and "bullet" not in wish:
+    if role and "bullet" not in instructions:
         text = f"Speaking as {role.group(1).strip()}: {text}"
     if ask.image is not None:
         text += f" An {ask.image.mime_type} picture came along; the offline model cannot see it."
     return text
 
 
-def _length(ask: Ask, wish: str) -> int:
-    if "one sentence" in wish or "single sentence" in wish:
+def _length(ask: Ask, instructions: str) -> int:
+    if "one sentence" in instructions or "single sentence" in instructions:
         return 1
-    if "brief" in wish or "concise" in wish:
+    if "brief" in instructions or "concise" in instructions:
         return 2
     return _SENTENCES[ask.thinking_level or "medium"]
 

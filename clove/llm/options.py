@@ -93,7 +93,7 @@ def parse(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
 def read_key(options: Options) -> str:
     """The key, read from its file if one is named.
 
-    @raise ValueError: the file cannot be read or everybody may use it, or there
+    @raise ValueError: the file cannot be read or all users may read it, or there
         is no key, or it is none. The text never holds the key.
     """
     key = _from_file(options.key_file) if options.key_file else options.key
@@ -109,7 +109,7 @@ def _from_file(path: str) -> str:
         descriptor = open_regular(path)
         if os.fstat(descriptor).st_mode & 0o007:
             os.close(descriptor)
-            raise ValueError(f"{path} can be used by everybody; chmod o-rwx it")
+            raise ValueError(f"all users can read {path} or change it; chmod o-rwx it")
         return read_regular(descriptor, _KEY_BYTES).decode("ascii", "replace").strip()
     except OSError as error:
         raise ValueError(f"cannot read {path}: {error.strerror}") from None

@@ -45,8 +45,8 @@ _cancel = msgspec.json.Decoder(Cancel)
 class Questions:
     """The questions that are open, each a task of asyncio.
 
-    @ivar say: coroutine function that writes one message; it waits while the
-        reader is slow, and with it the question that speaks.
+    @ivar say: coroutine function that writes one message; while the reader is slow it
+        waits, and with it the question that the message belongs to.
     """
 
     def __init__(self, provider: IProvider, options: Options, say: Any) -> None:
@@ -95,8 +95,8 @@ class Questions:
         except Exception as error:
             kind = type(error).__name__
             where = traceback.extract_tb(error.__traceback__)[-1]  # its text might hold the key
-            place = f"{where.filename}:{where.lineno}"
-            print(f"question {ask.id}: {kind} at {place}", file=sys.stderr, flush=True)
+            location = f"{where.filename}:{where.lineno}"
+            print(f"question {ask.id}: {kind} at {location}", file=sys.stderr, flush=True)
             last = failed(ask.id, Internal(f"the provider failed: {kind}"))
         del self._open[ask.id]
         await self._say(last)
@@ -153,20 +153,20 @@ def make_provider(options: Options) -> IProvider:
 
 
 class _Flow(asyncio.streams.FlowControlMixin):
-    """The pipe to the kernel, which says when nobody reads it any more."""
+    """The pipe to the kernel; it says when the other end is closed."""
 
     def __init__(self, on_lost: Callable[[], object]) -> None:
         super().__init__()
         self._on_lost = on_lost
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Nobody reads any more."""
+        """The other end is closed."""
         super().connection_lost(exc)
         self._on_lost()
 
 
 async def serve(options: Options, provider: IProvider, stdin: int, stdout: int) -> None:
-    """Answer until stdin ends or nobody reads stdout any more. Takes over both descriptors."""
+    """Answer until stdin ends or stdout is closed at the other end. Takes over both descriptors."""
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=1 << 16)
     lost = asyncio.Event()

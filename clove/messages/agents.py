@@ -71,10 +71,10 @@ DEFAULT_LIMITS: Final = LimitsRequest(
 
 
 def without_defaults(request: SpawnRequest) -> SpawnRequest:
-    """A SPAWN of version 1 without the values that its clients send when nobody asked.
+    """A SPAWN of version 1 without the values that its clients send unasked.
 
-    A library fills in every field with the contract's default: nobody who wants an agent without
-    a sandbox wants `network: false` enforced, nor a limit that the contract gives anyway.
+    A library fills in every field with the contract's default: to start an agent without a sandbox
+    is not to ask that `network: false` be enforced, nor for a limit that the contract gives anyway.
     """
     changes: dict[str, Any] = {}
     if request.network is False and not request.sandboxed:

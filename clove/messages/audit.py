@@ -1,4 +1,4 @@
-"""GET_AUDIT_LOG and SET_AUDIT_CONFIG: the record of who did what."""
+"""GET_AUDIT_LOG and SET_AUDIT_CONFIG: the record of what principals did."""
 
 from __future__ import annotations
 

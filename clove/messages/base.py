@@ -1,7 +1,7 @@
 """What all messages share: bytes to a typed request, a typed reply to bytes.
 
-A request type declares what `docs/wire.md` allows. What it does not know is refused, with the
-name that is near; only where a client speaks version 1 is it ignored and told (L{read}). A reply
+A request type declares what `docs/wire.md` allows. Unknown fields are refused, with the name that
+is near; only on version 1 are they ignored, with a warning (L{read}). A reply
 type gives every field its empty value as default, because an error reply carries the usual
 fields with empty values.
 """

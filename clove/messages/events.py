@@ -88,7 +88,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     """One event as a subscriber sees it.
 
     @ivar timestamp: seconds since the epoch.
-    @ivar source_agent_id: who caused it; 0 for the kernel itself.
+    @ivar source_agent_id: the principal that caused it; 0 for the kernel itself.
     """
 
     type: str

@@ -39,7 +39,7 @@ class SendRequest(Request, frozen=True, kw_only=True):
 
 
 class SendReply(Reply, frozen=True, kw_only=True):
-    """Whose mailbox took the message, and its id (ascending in a kernel's life)."""
+    """The id of the receiver, and the message's (ascending, and never used again)."""
 
     delivered_to: int = 0
     message_id: int = 0
@@ -96,7 +96,7 @@ class RegisterRequest(Request, frozen=True, kw_only=True):
 
 
 class RegisterReply(Reply, frozen=True, kw_only=True):
-    """Who one is now."""
+    """The caller's name and id."""
 
     agent_id: int = 0
     name: str = ""

@@ -1,10 +1,10 @@
 """A second look at a request that was refused: what of it can be understood, and what not.
 
 Off the hot path: a request that is right is decoded at once (L{clove.messages.base}) and never
-comes here. An optional field that is null counts as absent, at every level. A field that nobody
-knows is named, with those that it may have been meant for. Version 1 lets clients send what a
-kernel does not know, and its clients send what they do not use as empty values ("", 0): there,
-an empty value that a field cannot have counts as absent too. Pure.
+comes here. An optional field that is null counts as absent, at every level. An unknown field is
+named, with those that it may have been meant for. On version 1 unknown fields are allowed, and its
+clients send what they do not use as empty values ("", 0): there, an empty value that a field
+cannot have counts as absent too. Pure.
 """
 
 from __future__ import annotations

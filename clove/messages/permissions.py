@@ -41,11 +41,11 @@ class SetPermsRequest(Request, frozen=True, kw_only=True):
 
 
 class SetPermsReply(Reply, frozen=True, kw_only=True):
-    """Whose were set, and to what.
+    """The agent that they were set for, and what they are now.
 
-    @ivar restart_needed: syscalls are judged by them from now on, but the mounts of
-        a sandbox, whose or a descendant's, and what can be executed in it are still as
-        they were.
+    @ivar restart_needed: syscalls are judged by them from now on, but the mounts of a
+        sandbox (the agent's, or a descendant's) and what can be executed in it are still
+        as they were.
     """
 
     agent_id: int = 0
@@ -59,7 +59,7 @@ class WhyRequest(Request, frozen=True, kw_only=True):
     @ivar syscall: name or opcode; CONNECT, with host and port, is a connection that a
         program makes itself.
     @ivar arguments: as the syscall's own request has them.
-    @ivar agent_id: whose; without an id (or with 0) one's own.
+    @ivar agent_id: the agent that is meant; without an id (or with 0) the caller.
     @ivar attempt: try it in a throw-away sandbox with the same profile.
     """
 

@@ -26,7 +26,7 @@ class EmptyRequest(Request, frozen=True, kw_only=True):
 class HelloRequest(Request, frozen=True, kw_only=True, forbid_unknown_fields=False):
     """Ask for a protocol version, and for an earlier identity.
 
-    What it does not know is ignored: who greets does not know yet who answers.
+    Unknown fields are ignored: a client does not know the kernel's version yet.
     """
 
     protocol_version: Annotated[int, msgspec.Meta(ge=1)] = 1
@@ -34,7 +34,7 @@ class HelloRequest(Request, frozen=True, kw_only=True, forbid_unknown_fields=Fal
 
 
 class HelloReply(Reply, frozen=True, kw_only=True):
-    """What this connection speaks, and who it is."""
+    """The version and features of this connection, and its principal."""
 
     protocol_version: int = 1
     kernel_version: str = ""

@@ -106,7 +106,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """What version 1 may leave out though nothing stands instead."""
 
     def __post_init__(self) -> None:
-        """A turn says something, a tool's result whose it is; raises ValueError."""
+        """Check: a turn has a text, a tool's result names its call; raises ValueError."""
         if self.content is _ABSENT:
             if not self.tool_calls:
                 raise ValueError("a message needs `content`, or `tool_calls`")

@@ -42,7 +42,8 @@ def checked(value: msgspec.Raw, what: str) -> msgspec.Raw:
     try:
         if not data.isascii():
             data.decode()
-        if data.count(b"[") + data.count(b"{") > MAX_DEPTH:
+        # Fewer bytes than levels need no counting.
+        if len(data) > MAX_DEPTH and data.count(b"[") + data.count(b"{") > MAX_DEPTH:
             _check_shape(outside_strings(data))
         check_numbers(data)
     except UnicodeDecodeError as error:

@@ -11,39 +11,51 @@ from clove.policy.domains import (
     check_url,
     ports_named,
 )
-from clove.policy.explain import explain
+from clove.policy.explain import (
+    Explain,
+    explain_connect,
+    explain_exec,
+    explain_http,
+    explain_read,
+    explain_spawn,
+    explain_write,
+)
 from clove.policy.hosts import Target, normalise_host, parse_url
 from clove.policy.levels import Level
-from clove.policy.needs import NEEDS, check_needs
 from clove.policy.parsing import parse, requested_fields
 from clove.policy.paths import check_read, check_write, normalise_path
-from clove.policy.permissions import FLAGS, Permissions, check_flag, for_level
+from clove.policy.permissions import FLAGS, Permissions, check_any_flag, check_flag, for_level
 from clove.policy.programs import EVERY_PROGRAM, Programs, programs_of
 from clove.policy.work import Work
 
 __all__ = [
     "EVERY_PROGRAM",
     "FLAGS",
-    "NEEDS",
     "Decision",
+    "Explain",
     "Level",
     "Permissions",
     "Programs",
     "Target",
     "Work",
     "check_address",
+    "check_any_flag",
     "check_command",
     "check_connection",
     "check_flag",
     "check_method",
     "check_name",
-    "check_needs",
     "check_read",
     "check_url",
     "check_write",
     "exceeds",
     "excesses",
-    "explain",
+    "explain_connect",
+    "explain_exec",
+    "explain_http",
+    "explain_read",
+    "explain_spawn",
+    "explain_write",
     "for_level",
     "held",
     "narrow",

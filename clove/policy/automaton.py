@@ -29,9 +29,8 @@ class Automaton:
     """Some patterns, each a sequence of tokens, ready to be run.
 
     Pattern number n owns a run of bits, one more than it has tokens; bit i of a
-    run set means that its first i tokens are matched. Equal tokens stand for the
-    same symbols; which, is for the caller to know, who says with each symbol
-    where it may move on.
+    run set means that its first i tokens are matched. Equal tokens stand for the same
+    symbols; the caller knows which, and says with each symbol from where it may move on.
 
     @ivar where: of each token the bits in front of it.
     @ivar start: the states before the first symbol.

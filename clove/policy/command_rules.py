@@ -150,7 +150,7 @@ def rules_of(texts: tuple[str, ...]) -> tuple[CommandRule, ...]:
 
 @functools.lru_cache(maxsize=256)
 def rules_by_program(texts: tuple[str, ...]) -> dict[str, tuple[CommandRule, ...]]:
-    """A list, parsed: its rules by the program that they speak of. Not to be changed.
+    """A parsed list: its rules by the program that they name. Not to be changed.
 
     @raise InvalidRequest: a rule cannot be read.
     """

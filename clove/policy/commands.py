@@ -9,7 +9,7 @@ of a rule match in any order, apart or together (`rm -r -f`, `rm --force
 --recursive`). With an allowed list every simple command must match a rule of it.
 
 This stops mistakes and the plain forms of what a rule names. It cannot stop
-somebody who means to get round it: a copy of the program under another name, an
+an agent that means to get round it: a copy of the program under another name, an
 interpreter (`python -c`), a script file or the dynamic loader runs anything.
 What an agent truly cannot do is what its sandbox keeps from it: the file,
 network and exec rules of the system (`docs/security.md`). The sandbox takes of

@@ -134,7 +134,7 @@ def held(parent: Permissions, child: Permissions, work: Work) -> Permissions:
 def shut(parent: Permissions, child: Permissions) -> Permissions:
     """Surely no more than either has, found without comparing lists of rules.
 
-    For a child whose lists cannot be held against its parent's, or joined with
+    For a child with lists that cannot be compared with its parent's, or joined with
     them: what lists govern is switched off.
     """
     governed = {flag for flag, _ in ALLOWED.values()}

@@ -84,7 +84,7 @@ class DomainRule(NamedTuple):
     span: Span | None = None
 
     def admits(self, host: str) -> bool:
-        """Does it speak of this host (in normal form), as a name or an address?"""
+        """Does it match this host (in normal form), as a name or an address?"""
         if self.network is not None:
             address = as_address(host)
             return address is not None and address in self.network
@@ -260,7 +260,12 @@ def check_connection(permissions: Permissions, host: str, port: int) -> Decision
 
 def ports_named(permissions: Permissions) -> tuple[int, ...]:
     """The ports that rules open, and those of the web."""
-    rules = rules_of_domains(permissions.allowed_domains)
+    return _ports(permissions.allowed_domains)
+
+
+@functools.lru_cache(maxsize=256)
+def _ports(domains: tuple[str, ...]) -> tuple[int, ...]:
+    rules = rules_of_domains(domains)
     return tuple(sorted(WEB_PORTS.union(*(rule.ports for rule in rules))))
 
 

@@ -1,9 +1,13 @@
-"""What policy would say to a syscall, judged by its words alone."""
+"""What policy says to a request, judged by its words alone. Pure.
+
+A line of the kernel's table of syscalls names the function here that decides for it; where
+there is none, the permission flags that the line names decide alone.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from clove.errors import InvalidRequest
 from clove.policy.commands import check_command
@@ -12,54 +16,49 @@ from clove.policy.delegation import excesses
 from clove.policy.domains import check_address, check_connection, check_url
 from clove.policy.hosts import as_address, normalise_host
 from clove.policy.levels import Level
-from clove.policy.needs import check_needs
 from clove.policy.parsing import parse
 from clove.policy.paths import check_read, check_write
 from clove.policy.permissions import Permissions, check_flag
 
-__all__ = ["explain"]
+__all__ = [
+    "Explain",
+    "explain_connect",
+    "explain_exec",
+    "explain_http",
+    "explain_read",
+    "explain_spawn",
+    "explain_write",
+]
 
-_FREE: Final = Decision(True, "no rule", "no permission governs it; it may still need the operator")
+Explain = Callable[[Permissions, Mapping[str, Any], str | None], Decision]
+"""The decision for permissions, a request's arguments, and what a relative path starts from (None
+if that is not known). It raises InvalidRequest where the arguments make no sense."""
 
 
-def explain(
-    permissions: Permissions, syscall: str, arguments: Mapping[str, Any], cwd: str | None = None
+def explain_read(
+    permissions: Permissions, arguments: Mapping[str, Any], cwd: str | None
 ) -> Decision:
-    """The decision for a syscall with these arguments.
-
-    @param syscall: its name in upper case, such as `READ`; or CONNECT, with host and port,
-        for a connection that a program makes itself.
-    @param cwd: what a relative path starts from; None if that is not known.
-    @raise InvalidRequest: the arguments make no sense for it.
-    """
-    if syscall in ("READ", "WRITE"):
-        path = _text(arguments, "path")
-        if not path.startswith("/") and cwd is not None:
-            path = f"{cwd}/{path}"
-        check = check_read if syscall == "READ" else check_write
-        return check(permissions, path)
-    if syscall == "EXEC":
-        command = arguments.get("command")
-        if isinstance(command, list) and set(map(type, command)) <= {str}:
-            return check_command(permissions, command)
-        return check_command(permissions, _text(arguments, "command"))
-    if syscall == "HTTP":
-        return _http(permissions, arguments)
-    if syscall == "CONNECT":
-        return _connect(permissions, arguments)
-    if syscall == "SPAWN":
-        return _spawn(permissions, arguments)
-    return check_needs(permissions, syscall) or _FREE
+    """Of READ: `path`."""
+    return check_read(permissions, _path(arguments, cwd))
 
 
-def _text(arguments: Mapping[str, Any], name: str) -> str:
-    value = arguments.get(name)
-    if not isinstance(value, str):
-        raise InvalidRequest(f"arguments need {name!r}, a string")
-    return value
+def explain_write(
+    permissions: Permissions, arguments: Mapping[str, Any], cwd: str | None
+) -> Decision:
+    """Of WRITE: `path`."""
+    return check_write(permissions, _path(arguments, cwd))
 
 
-def _http(permissions: Permissions, arguments: Mapping[str, Any]) -> Decision:
+def explain_exec(permissions: Permissions, arguments: Mapping[str, Any], _: str | None) -> Decision:
+    """Of EXEC: `command`, a line or a list of words."""
+    command = arguments.get("command")
+    if isinstance(command, list) and set(map(type, command)) <= {str}:
+        return check_command(permissions, command)
+    return check_command(permissions, _text(arguments, "command"))
+
+
+def explain_http(permissions: Permissions, arguments: Mapping[str, Any], _: str | None) -> Decision:
+    """Of HTTP: `url` and `method`."""
     method = _text(arguments, "method").upper() if "method" in arguments else "GET"
     decision, target = check_url(permissions, method, _text(arguments, "url"))
     if decision.allowed and target.address is not None:
@@ -68,7 +67,8 @@ def _http(permissions: Permissions, arguments: Mapping[str, Any]) -> Decision:
     return decision
 
 
-def _connect(permissions: Permissions, arguments: Mapping[str, Any]) -> Decision:
+def explain_connect(permissions: Permissions, arguments: Mapping[str, Any]) -> Decision:
+    """Of a connection that a program makes itself, which is no syscall: `host` and `port`."""
     host, port = normalise_host(_text(arguments, "host")), arguments.get("port")
     if not isinstance(port, int) or isinstance(port, bool) or not 0 < port < 1 << 16:
         raise InvalidRequest("arguments need 'port', a whole number from 1 to 65535")
@@ -79,7 +79,10 @@ def _connect(permissions: Permissions, arguments: Mapping[str, Any]) -> Decision
     return decision
 
 
-def _spawn(permissions: Permissions, arguments: Mapping[str, Any]) -> Decision:
+def explain_spawn(
+    permissions: Permissions, arguments: Mapping[str, Any], _: str | None
+) -> Decision:
+    """Of SPAWN: `permissions`."""
     decision = check_flag(permissions, "can_spawn")
     asked = arguments.get("permissions")
     if not decision.allowed or asked is None:
@@ -94,3 +97,15 @@ def _spawn(permissions: Permissions, arguments: Mapping[str, Any]) -> Decision:
     if not cut:
         return decision
     return Decision(True, decision.rule, f"the child gets less than asked for: {', '.join(cut)}")
+
+
+def _text(arguments: Mapping[str, Any], name: str) -> str:
+    value = arguments.get(name)
+    if not isinstance(value, str):
+        raise InvalidRequest(f"arguments need {name!r}, a string")
+    return value
+
+
+def _path(arguments: Mapping[str, Any], cwd: str | None) -> str:
+    path = _text(arguments, "path")
+    return path if path.startswith("/") or cwd is None else f"{cwd}/{path}"

@@ -50,7 +50,7 @@ class SegmentGlob:
         return characters(self.text)
 
     def matches(self, segment: str) -> bool:
-        """Does it stand for this segment? For those who look at one pattern by itself."""
+        """Does it match this segment? For matching with one pattern by itself."""
         return self.text == "*" or bool(self._alone.match(segment))
 
     @functools.cached_property

@@ -76,7 +76,7 @@ class _Requested(msgspec.Struct, forbid_unknown_fields=True):
 def _known(mapping: Mapping[str, Any], kind: type[msgspec.Struct], what: str) -> dict[str, Any]:
     """The fields that are there and not null; a right is never dropped or guessed.
 
-    @raise InvalidRequest: there is one that nobody knows.
+    @raise InvalidRequest: there is an unknown one.
     """
     fields = {name: value for name, value in mapping.items() if value is not None}
     for name in fields:
@@ -146,7 +146,7 @@ def parse(
     base: Permissions | None = None,
     home: str | None = None,
 ) -> Permissions:
-    """The permissions that a request asks for. Nobody has granted them yet.
+    """The permissions that a request asks for, before any are granted.
 
     Where a level is given (beside the mapping or in it), its defaults are the
     start, else the base. Fields of the mapping replace those of the start, but
@@ -160,12 +160,10 @@ def parse(
     """
     fields = _convert(mapping or {})
     own = fields.pop("level", None)
-    if level is not None:
-        start = for_level(level)
-    elif own is not None:
-        start = for_level(own)
-    else:
-        start = base if base is not None else for_level(Level.STANDARD)
+    named = own if level is None else level
+    start = base if named is None else for_level(named)
+    if start is None:
+        start = for_level(Level.STANDARD)
     defaults = for_level(start.level)
     for name in ("blocked_paths", "blocked_commands"):
         if name in fields:
@@ -197,9 +195,9 @@ def _methods(names: tuple[str, ...]) -> tuple[str, ...]:
 def check_lists(permissions: Permissions, *, joined: bool = False) -> None:
     """Hold the lists to their bounds, so that no check gets slow, and compile them.
 
-    What the level blocks of its own does not count: nobody asked for it.
+    What the level blocks of its own does not count: it was not asked for.
 
-    @param joined: the blocked lists are two holders', each of whom may have a full one.
+    @param joined: the blocked lists are joined of two principals', each of which may be full.
     @raise LimitExceeded: a list is too long, or has too many wildcards.
     @raise InvalidRequest: a rule makes no sense, so that it is an error now and not at a check.
     """

@@ -20,6 +20,7 @@ from typing import Final
 from clove.policy.automaton import LOOP
 from clove.policy.decision import Decision
 from clove.policy.globs import HOMES, Token, expand_home, is_plain, kernel_home, tokens
+from clove.policy.levels import Level
 from clove.policy.pathsets import MAX_PATH, PathSet, parts_of
 from clove.policy.permissions import Permissions, check_flag
 from clove.policy.work import Work
@@ -36,7 +37,7 @@ __all__ = [
 ]
 
 _CACHED: Final = 256
-"""Lists that are kept compiled, of each kind."""
+"""Lists that are kept compiled, of each kind; and decisions that are kept."""
 
 
 def normalise_path(path: str) -> str:
@@ -108,30 +109,45 @@ def check_read(permissions: Permissions, path: str, home: str | None = None) -> 
     @param home: what `~` means to the agent; None for the kernel's own home.
     @raise InvalidRequest: see L{clove.policy.pathsets.PathSet.find}.
     """
-    return _check(permissions, "can_read", "allowed_read_paths", path, home)
+    return _decide(permissions, "can_read", "allowed_read_paths", path, home)
 
 
 def check_write(permissions: Permissions, path: str, home: str | None = None) -> Decision:
     """May this absolute path be written? As L{check_read}."""
-    return _check(permissions, "can_write", "allowed_write_paths", path, home)
+    return _decide(permissions, "can_write", "allowed_write_paths", path, home)
 
 
-def _check(
+def _decide(
     permissions: Permissions, flag: str, field: str, path: str, home: str | None
 ) -> Decision:
+    """The same script is started, and the same file read, again and again."""
     decision = check_flag(permissions, flag)
     if not decision.allowed:
         return decision
-    if permissions.blocked_paths:
-        blocked = blocked_set(permissions.blocked_paths, home).find(path, beneath=True)
+    judge = _judge if len(path) <= MAX_PATH else _judge.__wrapped__  # keep nothing long
+    allowed: tuple[str, ...] = getattr(permissions, field)
+    return judge(permissions.level, permissions.blocked_paths, field, allowed, path, home)
+
+
+@functools.lru_cache(maxsize=_CACHED)
+def _judge(
+    level: Level,
+    blocked_paths: tuple[str, ...],
+    field: str,
+    allowed: tuple[str, ...],
+    path: str,
+    home: str | None,
+) -> Decision:
+    """By the lists that count alone: whole permissions would be kept with what else is in them."""
+    if blocked_paths:
+        blocked = blocked_set(blocked_paths, home).find(path, beneath=True)
         if blocked is not None:
             return Decision(
                 False, f"blocked_paths: {blocked}", "blocked paths win over every allowed one"
             )
-    allowed: tuple[str, ...] = getattr(permissions, field)
     if not allowed:
         parts_of(path)
-        return Decision(True, f"level: {permissions.level.value}")
+        return Decision(True, f"level: {level.value}")
     found = allowed_set(allowed, home).find(path)
     if found is None:
         return Decision(False, field, f"allowed are {', '.join(allowed[:8])}")

@@ -11,7 +11,15 @@ from clove.errors import InvalidRequest
 from clove.policy.decision import Decision
 from clove.policy.levels import Level
 
-__all__ = ["BLOCKED_COMMANDS", "BLOCKED_PATHS", "FLAGS", "Permissions", "check_flag", "for_level"]
+__all__ = [
+    "BLOCKED_COMMANDS",
+    "BLOCKED_PATHS",
+    "FLAGS",
+    "Permissions",
+    "check_any_flag",
+    "check_flag",
+    "for_level",
+]
 
 FLAGS: Final = (
     "can_exec",
@@ -24,7 +32,7 @@ FLAGS: Final = (
     "can_store",
     "can_emit",
 )
-"""The switches, one a family of syscalls; L{clove.policy.needs} says which one each needs."""
+"""The switches, one a family of syscalls; the table of syscalls says which one each needs."""
 
 BLOCKED_PATHS: Final = (
     "~/.ssh",
@@ -157,6 +165,7 @@ def _defaults() -> dict[Level, Permissions]:
     }
 
 
+@functools.lru_cache(maxsize=16)  # there are five
 def for_level(level: Level | str) -> Permissions:
     """The default permissions of a level.
 
@@ -186,3 +195,14 @@ def check_flag(permissions: Permissions, flag: str) -> Decision:
     return Decision(
         False, rule, f"it needs {flag}, which its parent (if it has it) or the operator can give"
     )
+
+
+def check_any_flag(permissions: Permissions, flags: tuple[str, ...]) -> Decision | None:
+    """Does one of these flags let the agent do it?
+
+    @return: None if there are no flags: nothing is needed. A refusal names the first.
+    """
+    for flag in flags:
+        if getattr(permissions, flag):
+            return check_flag(permissions, flag)
+    return check_flag(permissions, flags[0]) if flags else None

@@ -7,6 +7,7 @@ words after it bind the EXEC syscall alone.
 
 from __future__ import annotations
 
+import functools
 from typing import Final, NamedTuple
 
 from clove.policy.command_rules import rules_of
@@ -31,16 +32,29 @@ class Programs(NamedTuple):
 
 EVERY_PROGRAM: Final = Programs()
 
+_CACHED: Final = 256
+"""Pairs of lists of which the answer is kept."""
+
 
 def programs_of(permissions: Permissions) -> Programs:
     """What the command rules and `can_exec` come to for programs.
 
     @raise InvalidRequest: a rule cannot be read.
     """
-    blocked = rules_of(permissions.blocked_commands)
-    allowed = rules_of(permissions.allowed_commands)
+    return _programs(
+        permissions.blocked_commands, permissions.allowed_commands, permissions.can_exec
+    )
+
+
+@functools.lru_cache(maxsize=_CACHED)
+def _programs(
+    blocked_commands: tuple[str, ...],
+    allowed_commands: tuple[str, ...],
+    can_exec: bool,
+) -> Programs:
+    blocked, allowed = rules_of(blocked_commands), rules_of(allowed_commands)
     names: tuple[str, ...] | None = None
-    if not permissions.can_exec:
+    if not can_exec:
         names = ()
     elif allowed:
         names = tuple(

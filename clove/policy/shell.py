@@ -52,7 +52,7 @@ class _Frame:
     @ivar closer: what ends it: empty at the top, `)` or a backquote.
     @ivar word: the word being read, None between words.
     @ivar quoted: inside double quotes.
-    @ivar inline: a substitution, whose output goes on with the outer word.
+    @ivar inline: a substitution; the outer word goes on with its output.
     """
 
     closer: str = ""

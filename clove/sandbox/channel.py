@@ -2,7 +2,7 @@
 
 It never blocks: what the socket does not take waits in a bounded queue. What
 comes from inside is believed only as far as its form goes; the sender's pid is
-the operating system's word (SCM_CREDENTIALS, unix(7)).
+from the operating system (SCM_CREDENTIALS, unix(7)).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor, IWriteDe
 from zope.interface import implementer
 
 from clove.errors import LimitExceeded
-from clove.sandbox.control import FORGET, MAX_FDS, PACKET, Assembler, BadMessage, packets
+from clove.sandbox.inside.control import FORGET, MAX_FDS, PACKET, Assembler, BadMessage, packets
 
 __all__ = ["ControlSocket", "socket_pair"]
 
@@ -202,7 +202,7 @@ class ControlSocket:
             self._receive(message, fds, pid)
 
     def connectionLost(self, reason: object) -> None:
-        """The reactor's word that the descriptor is of no use."""
+        """The reactor says that the descriptor is of no use."""
         if self.open:
             self.close()
             self._lost()
@@ -220,7 +220,7 @@ class ControlSocket:
 
 
 def _incomplete(message: dict[str, Any]) -> dict[str, Any]:
-    """What a message comes to whose descriptors could not be taken."""
+    """What becomes of a message that came without its descriptors."""
     number = message.get("id")
     return {
         "op": "failed" if number is None else "refused",

@@ -16,6 +16,7 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Hashable
+from queue import SimpleQueue
 from typing import Any, Final
 
 __all__ = ["PATIENCE", "Disposal"]
@@ -23,6 +24,9 @@ __all__ = ["PATIENCE", "Disposal"]
 PATIENCE: Final = 0.05
 """Seconds that a close may wait for a peer. A signal ends the wait then: the socket
 is closed all the same, and its peer is told by the operating system in its own time."""
+IDLE: Final = 4
+"""Threads that are kept for the next owners: starting one takes the reactor's thread longer than
+most closes last."""
 _WAKE: Final = signal.SIGURG  # ignored by default: harmless to whatever else gets it
 
 Close = Callable[[], object]
@@ -49,6 +53,9 @@ class Disposal:
         self._lock = threading.Lock()  # for all that follows
         self._owners: dict[Hashable, _Owner] = {}
         self._tick: Any = None
+        self._idle = 0
+        self._handed: SimpleQueue[tuple[Hashable, _Owner] | None] = SimpleQueue()
+        self._stopped = False
 
     def start(self) -> None:
         """Take the signal that ends waits; from the main thread."""
@@ -83,11 +90,17 @@ class Disposal:
             self._tick = self._reactor.callLater(PATIENCE, self._interrupt)
 
     def _begin(self, owner: Hashable, mine: _Owner) -> None:
-        """Start an owner's thread. Where Linux has none to give now, a later tick tries again."""
+        """Give an owner a thread. Where Linux has none to give now, a later tick tries again."""
         mine.begun = True
         work = (owner, mine)
+        with self._lock:
+            idle = self._idle > 0
+            self._idle -= idle
+        if idle:
+            self._handed.put(work)
+            return
         try:
-            threading.Thread(target=self._work, args=work, daemon=True, name="disposal").start()
+            threading.Thread(target=self._serve, args=work, daemon=True, name="disposal").start()
         except RuntimeError:  # agents may have all processes that this user, or cgroup, may have
             mine.begun = False
 
@@ -97,9 +110,27 @@ class Disposal:
             self._tick.cancel()
             self._tick = None
         self._wake()
+        with self._lock:
+            self._stopped = True
+            idle, self._idle = self._idle, 0
+        for _ in range(idle):
+            self._handed.put(None)
+
+    def _serve(self, owner: Hashable, mine: _Owner) -> None:
+        """A thread: one owner after the other."""
+        work: tuple[Hashable, _Owner] | None = (owner, mine)
+        del owner, mine
+        while work is not None:
+            self._work(*work)
+            with self._lock:
+                if self._stopped or self._idle >= IDLE:
+                    return
+                self._idle += 1
+            work = None  # else it would be held as long as this waits
+            work = self._handed.get()
 
     def _work(self, owner: Hashable, mine: _Owner) -> None:
-        """The thread: one close after the other."""
+        """One close after the other."""
         over = False
         while not over:
             with self._lock:

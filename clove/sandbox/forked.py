@@ -1,4 +1,4 @@
-"""A child of the nursery, as if it were the kernel's own: its output and its end."""
+"""A child of the zygote, as if it were the kernel's own: its output and its end."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["ForkedProcess"]
 class ForkedProcess:
     """What a process transport is for the kernel's own children.
 
-    It is made before anybody knows what will run in it; see L{adopt}.
+    It is made before it is known what will run in it; see L{adopt}.
 
     @ivar ended: it is gone, or will never be.
     @ivar control: the kernel's end of its control socket, to be taken over.
@@ -43,21 +43,21 @@ class ForkedProcess:
         self.inner_ends = (self._theirs.fileno(), *self._outputs.writers)
 
     def close_inner_ends(self) -> None:
-        """The nursery has its own copies."""
+        """The zygote has its own copies."""
         self._theirs.close()
         self._outputs.close_writers()
 
     def adopt(self, streams: ProcessProtocol) -> None:
-        """Tell somebody of output, and of the end once both streams are read."""
+        """Report output, and the end once both streams are read."""
         self._streams = streams
         self._closed()
 
     def abandon(self) -> None:
-        """Nobody wants it: without a control socket it ends by itself."""
+        """It is not needed: without a control socket it ends by itself."""
         self.control.close()
 
-    def born(self, pidfd: int) -> None:
-        """The nursery has made it; the descriptor is this object's own from now on."""
+    def forked(self, pidfd: int) -> None:
+        """The zygote has made it; the descriptor is this object's own from now on."""
         self._handle = ProcessHandle(self._reactor, pidfd, self.lost)
         if self._killed:
             self._handle.kill()

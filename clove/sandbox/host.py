@@ -13,9 +13,9 @@ from zope.interface import implementer
 from clove.errors import NotFound
 from clove.sandbox.disposal import Disposal
 from clove.sandbox.environment import public_environment
-from clove.sandbox.faults import fault
+from clove.sandbox.inside.held_path import BadPath, Held, resolve
 from clove.sandbox.interface import Command, IFile, IRunning, IView, Output
-from clove.sandbox.openat2 import BadPath, Held, resolve
+from clove.sandbox.os_errors import translate
 from clove.sandbox.spec import OnHost
 
 __all__ = ["HostFile", "HostLauncher", "HostView", "kept"]
@@ -39,7 +39,7 @@ class HostLauncher(Protocol):
 
 
 def kept(source: Deferred[T], undo: Callable[[T], object]) -> Deferred[T]:
-    """A result that is undone if nobody waits for it any more.
+    """A result that is undone if it is no longer waited for.
 
     Cancelling the Deferred given back leaves the source running: a thread
     cannot be stopped, and what it has opened must be closed.
@@ -96,7 +96,7 @@ class HostFile:
         try:
             return self._held.open(flags)
         except OSError as error:
-            raise fault(error, self._asked) from None
+            raise translate(error, self._asked) from None
 
     def opener(self, flags: int) -> Deferred[Callable[[], int]]:
         """What opens it in a thread. @see: L{IFile.opener}."""
@@ -109,7 +109,7 @@ class HostFile:
 
 @implementer(IView)
 class HostView:
-    """The kernel's own view of files, for those who are in no sandbox.
+    """The kernel's own view of files, for callers outside sandboxes.
 
     @param cwd: absolute directory that relative paths start from.
     @param environ: what commands inherit; None for the public part of the
@@ -142,7 +142,7 @@ class HostView:
             try:
                 return resolve(path, cwd)
             except (OSError, BadPath) as error:
-                raise fault(error, path) from None
+                raise translate(error, path) from None
 
         found = kept(self._threads.run(call), lambda held: _dispose(self._disposal, held.close))
         return found.addCallback(lambda held: HostFile(self._threads, held, path, self._disposal))
@@ -172,7 +172,7 @@ def _directory(path: str, base: str) -> str:
     try:
         held = resolve(path, base)
     except (OSError, BadPath) as error:
-        raise fault(error, path) from None
+        raise translate(error, path) from None
     held.close()
     if held.kind != "directory":
         raise NotFound(f"no such directory to run in: {path!r}")

@@ -1,4 +1,4 @@
-"""What the kernel sees of a place where programs run: the host or a sandbox.
+"""What the kernel sees of where programs run: the host or a sandbox.
 
 Two real implementations: `clove.sandbox.host` (the kernel's own view) and
 `clove.sandbox.launcher` (inside an agent's namespaces, through its init).
@@ -24,7 +24,7 @@ Output = Callable[[int, bytes], None]
 class ExitStatus:
     """How a process ended: exactly one of the two is set (wait(2)).
 
-    @ivar reason: a word of the launcher's when it knows more than the status
+    @ivar reason: why, if the launcher knows more than the status says
         ("oom", "pids"), else empty.
     """
 
@@ -75,7 +75,7 @@ class IFile(Interface):
         """
 
     def opener(flags: int) -> Deferred[Callable[[], int]]:
-        """What opens it later, once, in a thread; for who has more to do there.
+        """What opens it later, once, in a thread; for callers with more to do there.
 
         @return: Deferred of a blocking function that gives a descriptor, which its
             caller closes. It must be called before L{close}; it raises as L{open} does.

@@ -15,28 +15,29 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.logger import Logger
-from zope.interface import implementer
 
 from clove.errors import CloveError, IsolationUnavailable, LimitExceeded, TimedOut
-from clove.kernel.threads import Threads
-from clove.sandbox.agent_cgroup import AgentCgroup
+from clove.sandbox.cgroup.agent_cgroup import AgentCgroup
 from clove.sandbox.channel import socket_pair
+from clove.sandbox.diagnostics import weaker
 from clove.sandbox.disposal import Disposal
 from clove.sandbox.host import HostView
-from clove.sandbox.interface import Command, ExitStatus, IRunning, Output
+from clove.sandbox.host_command import HostCommand
+from clove.sandbox.host_process import Process
+from clove.sandbox.interface import Command, IRunning, Output
 from clove.sandbox.launch_limits import LaunchLimits
 from clove.sandbox.layout import with_system
-from clove.sandbox.nursery.child import NewChild
-from clove.sandbox.nursery.nursery import Nursery
 from clove.sandbox.pipes import InputPipe
-from clove.sandbox.remedies import weaker
-from clove.sandbox.running import Egress, Process, Sandbox
+from clove.sandbox.running import Egress, Sandbox
 from clove.sandbox.spawned import SpawnedProcess
 from clove.sandbox.spec import SandboxSpec
+from clove.sandbox.zygote.child import NewChild
+from clove.sandbox.zygote.zygote import Zygote
+from clove.threads.threads import Threads
 
-__all__ = ["HostCommand", "LaunchLimits", "Launcher"]
+__all__ = ["Launcher"]
 
-HELPER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "helper.py")
+HELPER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "inside", "helper.py")
 
 
 class Launcher:
@@ -44,7 +45,7 @@ class Launcher:
 
     @param python: the interpreter that runs the helper, outside.
     @param disposal: for closes that may block; None: they are done at once.
-    @ivar nursery: where Python scripts can be forked from; None: nowhere.
+    @ivar zygote: where Python scripts can be forked from; None: nowhere.
     @ivar host_commands: pids of the helpers of commands on the host.
     """
 
@@ -58,7 +59,7 @@ class Launcher:
         limits: LaunchLimits | None = None,
         disposal: Disposal | None = None,
     ) -> None:
-        self.nursery: Nursery | None = None
+        self.zygote: Zygote | None = None
         self.host_commands: set[int] = set()
         self._reactor = reactor
         self._threads = threads
@@ -81,7 +82,7 @@ class Launcher:
         @param fallback: with allow_degraded, what to start where nothing of a
             sandbox can be had: the same program on the host.
         @param egress: takes the sockets of the spec's `egress`, before this fires.
-        @param child: of the nursery, for a Python script. What fails there is tried
+        @param child: of the zygote, for a Python script. What fails there is tried
             again without it.
         @param threads: where a program on the host has its files opened.
         @raise IsolationUnavailable: the host does not give what the spec asks;
@@ -126,17 +127,18 @@ class Launcher:
     async def _start_warm(
         self, child: NewChild, spec: SandboxSpec, output: Output, egress: Egress | None
     ) -> Sandbox | None:
-        """Start it in a child of the nursery; None: that cannot be done, nothing of it is left."""
-        whole = child.completed(spec)
-        if whole is None:
+        """Start it in a child of the zygote; None: that cannot be done, nothing of it is left."""
+        completed = child.completed(spec)
+        if completed is None:
             child.abandon()
-            if child.stale and self.nursery is not None:
-                self.nursery.renew()
+            if child.stale and self.zygote is not None:
+                self.zygote.renew()
             return None
+        whole, more = completed
         sandbox = self._sandbox(whole, output, egress)
         sandbox.warm = True
         try:
-            await child.settle(sandbox, self._threads)
+            await child.settle(sandbox, more, self._threads)
         except (CloveError, OSError) as error:
             self.log.info("an agent starts cold: {error}", error=error)
             child.abandon()
@@ -151,20 +153,20 @@ class Launcher:
             return None
         return sandbox
 
-    def spare(self) -> NewChild | None:
-        """A child of the nursery that waits already, in a cgroup of its own; None: there is none."""
-        return self.nursery.spares.take() if self.nursery is not None else None
+    def preforked(self) -> NewChild | None:
+        """A child of the prefork pool, in a cgroup of its own; None: there is none."""
+        return self.zygote.prefork_pool.take() if self.zygote is not None else None
 
     def fork(self, cgroup: AgentCgroup | None) -> Deferred[NewChild | None]:
-        """A child of the nursery, for a later L{launch}, or to be abandoned.
+        """A child of the zygote, for a later L{launch}, or to be abandoned.
 
-        @param cgroup: to be born in.
-        @return: Deferred of None where there is no nursery.
+        @param cgroup: to fork it into.
+        @return: Deferred of None where there is no zygote.
         """
         return Deferred.fromCoroutine(self._fork(cgroup))
 
     async def _fork(self, cgroup: AgentCgroup | None) -> NewChild | None:
-        return await self.nursery.fork(cgroup) if self.nursery is not None else None
+        return await self.zygote.fork(cgroup) if self.zygote is not None else None
 
     def _start(
         self,
@@ -181,14 +183,18 @@ class Launcher:
         if spec.namespaces:
             sandbox = self._sandbox(spec, output, egress)
         else:
-            host = HostView(threads or self._threads, self, spec.cwd, spec.env, self._disposal)
-            sandbox = Process(
-                self._reactor, self._threads, spec, output, self._limits, host, self._disposal
-            )
+            sandbox = self._on_host(spec, output, threads or self._threads)
+        source = self._spawn_helper(sandbox, bool(stdin))
+        if source is not None:
+            source.feed(stdin)
+        return sandbox
+
+    def _spawn_helper(self, sandbox: Sandbox, with_stdin: bool) -> InputPipe | None:
+        """Spawn it for a sandbox; gives the pipe for what it is to read, if that is asked for."""
         ours, theirs = socket_pair()
         source, first = None, -1
         try:
-            source = InputPipe(self._reactor) if stdin else None
+            source = InputPipe(self._reactor) if with_stdin else None
             first = source.reader if source else os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
             transport = SpawnedProcess(
                 self._reactor,
@@ -212,9 +218,13 @@ class Launcher:
             if source is not None:
                 source.close()
             raise
-        if source is not None:
-            source.feed(stdin)
-        return sandbox
+        return source
+
+    def _on_host(self, spec: SandboxSpec, output: Output, threads: Threads) -> Process:
+        host = HostView(threads, self, spec.cwd, spec.env, self._disposal)
+        return Process(
+            self._reactor, self._threads, spec, output, self._limits, host, self._disposal
+        )
 
     def _sandbox(self, spec: SandboxSpec, output: Output, egress: Egress | None) -> Sandbox:
         return Sandbox(
@@ -271,21 +281,3 @@ class Launcher:
         sandbox.done.addBoth(over)
         await self._until_ready(sandbox)
         return HostCommand(sandbox)
-
-
-@implementer(IRunning)
-class HostCommand:
-    """A command on the host; what it leaves running is killed when it ends."""
-
-    def __init__(self, process: Sandbox) -> None:
-        self._process = process
-        self.pid = process.pid
-        self.done: Deferred[ExitStatus] = process.done
-
-    def kill(self) -> None:
-        """SIGKILL to it and everything it started. @see: L{IRunning.kill}."""
-        self._process.kill()
-
-    def hold_output(self, hold: bool) -> None:
-        """Stop reading its output, or go on."""
-        self._process.hold_output(hold)

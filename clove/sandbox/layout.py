@@ -10,9 +10,9 @@ import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from clove.sandbox.namespaces import INSIDE_ID
-from clove.sandbox.outlet import RESOLVER
-from clove.sandbox.root import TMP_BYTES
+from clove.sandbox.inside.egress_sockets import RESOLVER
+from clove.sandbox.inside.namespaces import INSIDE_ID
+from clove.sandbox.inside.root import TMP_BYTES
 from clove.sandbox.spec import Bind, SandboxSpec
 
 __all__ = ["System", "with_system"]
@@ -42,7 +42,7 @@ SHARED_ETC = (
 """Public facts about the system that programs look up. Never /etc/ssl/private."""
 
 NETWORK_ETC = ("/etc/hosts", "/etc/resolv.conf", "/etc/gai.conf", "/etc/host.conf")
-"""Of use only to those who have the host's network."""
+"""For sandboxes with the host's network alone."""
 
 USERS = """\
 root:x:0:0:root:/root:/usr/sbin/nologin
@@ -84,7 +84,7 @@ class System:
     links: Mapping[str, str]
 
     @classmethod
-    def survey(cls) -> System:
+    def of_host(cls) -> System:
         """Look. Blocking."""
         binds = [Bind("/usr", "/usr")]
         network: list[Bind] = []
@@ -101,16 +101,16 @@ class System:
         if "mnt" not in spec.namespaces:
             return spec
         network = "net" not in spec.namespaces  # the host's
-        outlet = spec.egress is not None
+        egress = spec.egress is not None
         files = {
             "/etc/passwd": USERS.format(id=INSIDE_ID),
             "/etc/group": GROUP.format(id=INSIDE_ID),
-            "/etc/nsswitch.conf": NSSWITCH.format(dns=" dns" if network or outlet else ""),
+            "/etc/nsswitch.conf": NSSWITCH.format(dns=" dns" if network or egress else ""),
             "/etc/hostname": f"{spec.hostname}\n",
         }
         if not network:
             files["/etc/hosts"] = HOSTS.format(hostname=spec.hostname)
-            files["/etc/resolv.conf"] = RESOLV if outlet else ""
+            files["/etc/resolv.conf"] = RESOLV if egress else ""
         return replace(
             spec,
             binds=(*self.binds, *(self.network if network else ()), *spec.binds),
@@ -122,7 +122,7 @@ class System:
 
 def with_system(spec: SandboxSpec) -> SandboxSpec:
     """The spec with the system's parts as they are now. Blocking."""
-    return System.survey().apply(spec) if "mnt" in spec.namespaces else spec
+    return System.of_host().apply(spec) if "mnt" in spec.namespaces else spec
 
 
 def _add(path: str, parents: dict[str, str], binds: list[Bind], links: dict[str, str]) -> None:

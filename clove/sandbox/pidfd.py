@@ -44,7 +44,7 @@ class ProcessHandle:
 
     def doRead(self) -> None:
         """It has ended."""
-        with contextlib.suppress(ChildProcessError):  # nearly always somebody else's child
+        with contextlib.suppress(ChildProcessError):  # nearly always another process's child
             os.waitid(os.P_PIDFD, self._fd, os.WEXITED | os.WNOHANG)
         self.close()
         self._gone()
@@ -57,6 +57,6 @@ class ProcessHandle:
             self._fd = -1
 
     def connectionLost(self, reason: object) -> None:
-        """The reactor's word that the descriptor is of no use."""
+        """The reactor says that the descriptor is of no use."""
         if self._fd >= 0:
             self.doRead()

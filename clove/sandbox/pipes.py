@@ -1,4 +1,4 @@
-"""Pipes of a program that somebody else starts, on the reactor."""
+"""Pipes of a program that another process starts, on the reactor."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["InputPipe", "OutputPipe", "Outputs"]
 PIECE: Final = 1 << 16
 """Bytes read or written in one turn of the reactor."""
 GRACE: Final = 5.0
-"""Seconds for which what an ended program has left waits to be wanted; then it is dropped."""
+"""Seconds for which the rest of an ended program's output is kept to be read; then it is dropped."""
 
 
 class _Pipe:
@@ -35,7 +35,7 @@ class _Pipe:
         return "sandbox pipe"
 
     def connectionLost(self, reason: object) -> None:
-        """The reactor's word that the descriptor is of no use."""
+        """The reactor says that the descriptor is of no use."""
         self.close()
 
     def close(self) -> None:
@@ -137,7 +137,7 @@ class OutputPipe(_Pipe):
 
 
 class Outputs:
-    """Stdout and stderr of a program that somebody else starts.
+    """Stdout and stderr of a program that another process starts.
 
     @param received: takes 1 for stdout or 2 for stderr, and bytes.
     @param closed: called when no more will come of one of them.
@@ -179,12 +179,12 @@ class Outputs:
             pipe.finish()
 
     def close(self) -> None:
-        """Nobody wants more of it."""
+        """Read no more of it."""
         for pipe in self._pipes:
             pipe.close()
 
     def discard(self) -> None:
-        """Nobody was ever given the other ends."""
+        """Close all: the other ends were never passed on."""
         self.close_writers()
         self.close()
 
@@ -217,6 +217,6 @@ class InputPipe(_Pipe):
         except BlockingIOError:
             self._reactor.addWriter(self)
             return
-        except OSError:  # nobody reads it any more
+        except OSError:  # its reader is gone
             pass
         self.close()

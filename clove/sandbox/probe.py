@@ -1,41 +1,25 @@
 """What this host can isolate, found out by really trying, and what would change it.
 
-Standard library only; blocking (a fraction of a second). Run as a program it
-is the throw-away child that tries: each attempt is made in a process of its
-own, so nothing of it stays.
+Standard library only; blocking (a fraction of a second). A throw-away child
+(`inside/probing.py`) does what could leave something behind.
 """
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
-import struct
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-__all__ = ["NAMESPACES", "Feature", "Report", "probe", "remedy_for_namespaces"]
+from clove.sandbox.inside.probing import NAMESPACES
+from clove.sandbox.namespace_settings import read_text, remedy_for_namespaces
 
-NAMESPACES: Final = {
-    "user": 0x10000000,
-    "pid": 0x20000000,
-    "mnt": 0x00020000,
-    "net": 0x40000000,
-    "ipc": 0x08000000,
-    "uts": 0x04000000,
-}
-"""CLONE_NEW* of linux/sched.h; all of them make the default sandbox."""
+__all__ = ["Feature", "Report", "probe"]
 
-_MS_REC_PRIVATE: Final = 0x4000 | 0x40000
-_PR_SET_NO_NEW_PRIVS: Final = 38
-_PR_SET_SECCOMP: Final = 22
-_SECCOMP_MODE_FILTER: Final = 2
-_ALLOW_EVERYTHING: Final = struct.pack("=HBBI", 0x06, 0, 0, 0x7FFF0000)  # BPF_RET | BPF_K
-_SYS_LANDLOCK_CREATE_RULESET: Final = 444
-_LANDLOCK_CREATE_RULESET_VERSION: Final = 1
+_PROBING: Final = os.path.join(os.path.dirname(os.path.abspath(__file__)), "inside", "probing.py")
 _CHILD_SECONDS: Final = 20
 _FAILED: Final = "the probe failed:"
 
@@ -112,7 +96,7 @@ def _attempts(python: str) -> dict[str, str]:
     """What the child says: for each attempt "" or "errno text", landlock its ABI."""
     try:
         child = subprocess.run(
-            [python, "-I", "-S", __file__],
+            [python, "-I", "-S", _PROBING],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=_CHILD_SECONDS,
@@ -136,7 +120,7 @@ def _namespaces(attempts: Mapping[str, str]) -> Iterable[Feature]:
 
 
 def _attempted(name: str, attempts: Mapping[str, str]) -> Feature:
-    from clove.sandbox.filters import sandbox_filter
+    from clove.sandbox.seccomp.filters import sandbox_filter
 
     remedies = {
         "landlock": "boot Linux 5.19 or later with CONFIG_SECURITY_LANDLOCK=y and landlock in its "
@@ -156,7 +140,7 @@ def _attempted(name: str, attempts: Mapping[str, str]) -> Feature:
 
 
 def _openat2() -> Feature:
-    from clove.sandbox.openat2 import available
+    from clove.sandbox.inside.openat2 import available
 
     if available():
         return Feature("openat2", True, "system call")
@@ -169,18 +153,18 @@ def _openat2() -> Feature:
 
 
 def _cgroups() -> Iterable[Feature]:
-    from clove.sandbox.cgroup_sites import (
+    from clove.sandbox.cgroup.sites import (
         WANTED,
         WELCOME,
         CgroupsUnavailable,
         disks_by_weight,
-        survey,
+        find_site,
     )
 
     names = sorted(WANTED | WELCOME)
 
     try:
-        site = survey()
+        site = find_site()
     except CgroupsUnavailable as error:
         yield Feature("cgroup", False, error.reason, error.remedy)
         for name in names:
@@ -200,164 +184,10 @@ def _cgroups() -> Iterable[Feature]:
 
 def _controller(name: str) -> str:
     """What helps against a missing controller."""
-    for line in _read("/proc/self/cgroup").splitlines():
+    for line in read_text("/proc/self/cgroup").splitlines():
         if name in line.split(":")[1].split(","):
             return (
                 "the controller is in use by cgroup version 1: "
                 "boot with systemd.unified_cgroup_hierarchy=1"
             )
     return "run the kernel as a systemd service with Delegate=yes"
-
-
-_Check = tuple[str, Callable[[str], bool], str]
-
-_SYSCTLS: Final[tuple[_Check, ...]] = (
-    (
-        "kernel/unprivileged_userns_clone",
-        lambda value: value == "0",
-        "sysctl -w kernel.unprivileged_userns_clone=1",
-    ),
-    (
-        "user/max_user_namespaces",
-        lambda value: value == "0",
-        "sysctl -w user.max_user_namespaces=15000",
-    ),
-    (
-        "kernel/apparmor_restrict_unprivileged_userns",
-        lambda value: value != "0",
-        "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0, or an AppArmor profile "
-        "with `userns,` for the kernel's interpreter",
-    ),
-)
-
-
-def remedy_for_namespaces(root: str = "/") -> str:
-    """What on this host may forbid namespaces, as a sentence of things to do.
-
-    @param root: where proc and the rest are found.
-    """
-    found = []
-    for name, forbids, remedy in _SYSCTLS:
-        value = _read(f"{root}proc/sys/{name}").strip()
-        unprivileged = name.startswith("user/") or os.geteuid() != 0
-        if value and forbids(value) and unprivileged:
-            found.append(remedy)
-    if _in_container(root) and "Seccomp:\t2" in _read(f"{root}proc/self/status"):
-        found.append(
-            "the container's seccomp profile forbids unshare: start it with "
-            "--security-opt seccomp=unconfined (or a profile that allows unshare, mount and "
-            "pivot_root) and --security-opt systempaths=unconfined"
-        )
-    return "; ".join(found) or "use Linux 4.18 or later with CONFIG_USER_NS=y, or run as root"
-
-
-def _in_container(root: str) -> bool:
-    marks = (".dockerenv", "run/.containerenv")
-    if any(os.path.exists(f"{root}{mark}") for mark in marks):
-        return True
-    return "container=" in _read(f"{root}proc/1/environ")
-
-
-def _read(path: str) -> str:
-    try:
-        with open(path, errors="replace") as file:
-            return file.read()
-    except OSError:
-        return ""
-
-
-# The rest runs in the child.
-
-
-def _fail(code: int) -> None:
-    raise OSError(code, os.strerror(code))
-
-
-def _unshare(flags: int) -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(ctypes.c_int(flags)) != 0:
-        _fail(ctypes.get_errno())
-
-
-def _write(path: str, text: str) -> None:
-    with open(path, "w") as file:
-        file.write(text)
-
-
-def _try_namespace(name: str) -> str:
-    """Enter a namespace as the sandbox would, and use what it is for."""
-    uid, gid = os.geteuid(), os.getegid()
-    if name == "user" or uid != 0:
-        _unshare(NAMESPACES["user"])
-        _write("/proc/self/setgroups", "deny")
-        _write("/proc/self/uid_map", f"0 {uid} 1")
-        _write("/proc/self/gid_map", f"0 {gid} 1")
-    if name != "user":
-        _unshare(NAMESPACES[name])
-    libc = ctypes.CDLL(None, use_errno=True)
-    if name == "mnt" and libc.mount(None, b"/", None, ctypes.c_ulong(_MS_REC_PRIVATE), None):
-        _fail(ctypes.get_errno())
-    if name == "uts" and libc.sethostname(b"clove", ctypes.c_size_t(5)):
-        _fail(ctypes.get_errno())
-    if name == "pid":
-        pid = os.fork()
-        if pid == 0:
-            os._exit(0 if os.getpid() == 1 else 1)
-        if os.waitpid(pid, 0)[1] != 0:
-            return "the first process is not number 1"
-    return ""
-
-
-def _try_seccomp(_: str) -> str:
-    """Load a filter that allows everything (seccomp(2))."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    instruction = ctypes.create_string_buffer(_ALLOW_EVERYTHING, len(_ALLOW_EVERYTHING))
-    packed = struct.pack("@HP", 1, ctypes.addressof(instruction))
-    program = ctypes.create_string_buffer(packed, len(packed))
-    nothing = ctypes.c_ulong(0)
-    libc.prctl(_PR_SET_NO_NEW_PRIVS, ctypes.c_ulong(1), nothing, nothing, nothing)
-    mode = ctypes.c_ulong(_SECCOMP_MODE_FILTER)
-    if libc.prctl(_PR_SET_SECCOMP, mode, program, nothing, nothing):
-        _fail(ctypes.get_errno())
-    return ""
-
-
-def _try_landlock(_: str) -> str:
-    """The ABI's number (landlock_create_ruleset(2))."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    number = libc.syscall(
-        ctypes.c_long(_SYS_LANDLOCK_CREATE_RULESET),
-        None,
-        ctypes.c_size_t(0),
-        ctypes.c_uint(_LANDLOCK_CREATE_RULESET_VERSION),
-    )
-    return f"ABI {number}" if number > 0 else os.strerror(ctypes.get_errno())
-
-
-def _alone(attempt: Callable[[str], str], name: str) -> str:
-    """Make an attempt in a process of its own; give what it says."""
-    reader, writer = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            text = attempt(name)
-        except OSError as error:
-            text = error.strerror or repr(error)
-        os.write(writer, text.encode())
-        os._exit(0)
-    os.close(writer)
-    with open(reader, "rb") as file:
-        text = file.read().decode()
-    status = os.waitpid(pid, 0)[1]
-    return text or (f"died with status {status}" if status else "")
-
-
-def _main() -> None:
-    found = {name: _alone(_try_namespace, name) for name in NAMESPACES}
-    found["seccomp"] = _alone(_try_seccomp, "")
-    found["landlock"] = _alone(_try_landlock, "")
-    json.dump(found, sys.stdout)
-
-
-if __name__ == "__main__":
-    _main()

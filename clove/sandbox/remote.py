@@ -70,7 +70,7 @@ class RemoteCommand:
             self._closed()
 
     def abandon(self) -> None:
-        """It never ran: close the pipes, tell nobody."""
+        """It never ran: close the pipes, and report nothing."""
         self._stdin.close()
         self._outputs.close()
 

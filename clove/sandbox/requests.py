@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from clove.errors import LimitExceeded, TimedOut, Unavailable
 from clove.sandbox.channel import ControlSocket
-from clove.sandbox.refusals import not_sent
+from clove.sandbox.init_errors import not_sent
 
 __all__ = ["Answer", "Requests"]
 
@@ -29,7 +29,7 @@ class Requests:
 
     @param timeout: seconds that an answer may take.
     @param most: requests under way at once; one more is refused.
-    @param close: closes a descriptor that nobody waits for.
+    @param close: closes a descriptor that is not waited for.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class Requests:
         self._control.send(message)
 
     def answered(self, fields: dict[str, Any], fds: list[int]) -> bool:
-        """Give an answer to whom it belongs; false if nobody waits for it any more."""
+        """Give an answer to its request; false if that is no longer waited for."""
         waiter = self._waiting.pop(fields.get("id", -1), None)
         if waiter is None:
             for descriptor in fds:

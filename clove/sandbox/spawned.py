@@ -19,7 +19,7 @@ __all__ = ["SpawnedProcess", "cut_pipes"]
 
 
 def cut_pipes(transport: Any) -> None:
-    """Close Twisted's own pipes of a process that has been reaped, whoever holds their other ends.
+    """Close Twisted's own pipes of a process that has been reaped, whatever process has their other ends.
 
     @param transport: the process's; what waits in its output is read first.
     """

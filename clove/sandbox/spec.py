@@ -41,7 +41,14 @@ class Bind:
 
     def to_json(self) -> dict[str, Any]:
         """The mapping that is read inside."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        return {
+            "source": self.source,
+            "target": self.target,
+            "writable": self.writable,
+            "optional": self.optional,
+            "noexec": self.noexec,
+            "identity": self.identity,
+        }
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Bind:
@@ -92,7 +99,7 @@ class SandboxSpec:
         all beneath; every other tmpfs is mounted noexec. None: everything.
     @ivar rlimits: name such as `nofile` (getrlimit(2)) to soft and hard limit.
     @ivar user_limits: name in /proc/sys/user to the most that the sandbox's user namespace
-        may have of it; see L{clove.sandbox.namespaces.limit_user}.
+        may have of it; see L{clove.sandbox.inside.namespaces.limit_user}.
     @ivar cgroup_procs: `cgroup.procs` files to join before anything else.
     @ivar umask: None keeps the kernel's.
     @ivar egress: hand out the sockets through which the network leaves
@@ -141,7 +148,7 @@ class SandboxSpec:
         if self.egress is not None and "net" not in self.namespaces:
             raise ValueError("egress needs a network namespace")
         for path in self._inside_paths():
-            if not path.startswith("/") or ".." in path.split("/"):
+            if path[:1] != "/" or (".." in path and ".." in path.split("/")):
                 raise ValueError(f"not an absolute path without ..: {path!r}")
         for text in (*self.argv, *self.env, *self.env.values(), self.cwd):
             if "\0" in text:

@@ -1,4 +1,4 @@
-"""A Gemini that runs on loopback: the REST interface that google-genai speaks::
+"""A server on loopback with Gemini's REST interface, as google-genai uses it::
 
     POST /v1beta/models/MODEL:generateContent
     POST /v1beta/models/MODEL:streamGenerateContent?alt=sse

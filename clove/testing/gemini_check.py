@@ -7,7 +7,7 @@ from typing import Any
 __all__ = ["Wrong", "camel", "check_body"]
 
 _FREE = {"args", "response", "parametersJsonSchema"}
-"""Fields whose content is the client's own JSON."""
+"""Fields with content that is the client's own JSON."""
 
 _BODY = {
     "contents",
@@ -63,7 +63,7 @@ def _camel(name: str) -> str:
 
 
 def check_body(body: Any) -> None:
-    """Check a generateContent body whose names are in camelCase.
+    """Check a generateContent body with names in camelCase.
 
     @raise Wrong: status 400, with Google's wording where it matters.
     """

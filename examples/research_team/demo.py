@@ -30,7 +30,7 @@ CUSTOMER = "customer"
 TEAM = ("researcher", "writer", "coordinator")
 KILL_AFTER = 2
 """Findings after which the researcher is killed; it has four to make."""
-PACE = "0.6"
+DELAY = "0.6"
 """Seconds that the researcher takes for a question, so that there is time to kill it."""
 STARTING = 15.0
 """Seconds that a kernel gets to start."""
@@ -43,21 +43,21 @@ class Timeline:
         self._start = time.monotonic()
         self._names: dict[int, str] = {}
 
-    def add(self, who: str, text: str) -> None:
+    def add(self, agent: str, text: str) -> None:
         """Print one line."""
-        print(f"{time.monotonic() - self._start:6.2f} s  {who:<12} {text}", flush=True)
+        print(f"{time.monotonic() - self._start:6.2f} s  {agent:<12} {text}", flush=True)
 
     def knows(self, agent_id: int, name: str) -> None:
-        """Remember whose events these are."""
+        """Keep the name of an agent, to show it with its events."""
         self._names[agent_id] = name
 
     def event(self, event: dict[str, Any]) -> None:
         """Print an event of the kernel's."""
         data = event["data"] if isinstance(event["data"], dict) else {}
-        who = data.get("agent_name") or self._names.get(event["source_agent_id"], "kernel")
+        agent = data.get("agent_name") or self._names.get(event["source_agent_id"], "kernel")
         text = self._words(event["type"], data)
         if text:
-            self.add(who, text)
+            self.add(agent, text)
 
     def _words(self, kind: str, data: dict[str, Any]) -> str:
         if kind == "CUSTOM":
@@ -76,12 +76,12 @@ class Timeline:
 @contextmanager
 def own_kernel() -> Iterator[str]:
     """A kernel in a temporary directory; gives its socket's path."""
-    place = Path(tempfile.mkdtemp(prefix="clove-demo-", dir="/tmp"))
-    socket, log = str(place / "clove.sock"), place / "kernel.log"
+    directory = Path(tempfile.mkdtemp(prefix="clove-demo-", dir="/tmp"))
+    socket, log = str(directory / "clove.sock"), directory / "kernel.log"
     twistd = [str(Path(sys.executable).with_name("twistd")), "-n", "--pidfile="]
-    kernel = [*twistd, "clove-kernel", "--socket", socket, "--state-dir", str(place / "state")]
+    kernel = [*twistd, "clove-kernel", "--socket", socket, "--state-dir", str(directory / "state")]
     with log.open("wb") as output:
-        process = subprocess.Popen(kernel, stdout=output, stderr=output, cwd=place)
+        process = subprocess.Popen(kernel, stdout=output, stderr=output, cwd=directory)
     try:
         wait_until_ready(process, socket, log)
         yield socket
@@ -92,7 +92,7 @@ def own_kernel() -> Iterator[str]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        shutil.rmtree(place)
+        shutil.rmtree(directory)
 
 
 def wait_until_ready(process: subprocess.Popen[bytes], socket: str, log: Path) -> None:
@@ -113,7 +113,7 @@ def run_team(client: CloveClient, topic: str, seconds: float, line: Timeline) ->
     deadline = time.monotonic() + seconds
     client.register_name(CUSTOMER)
     client.subscribe(all=True, push=True)
-    arguments = {"researcher": [PACE], "writer": [], "coordinator": [topic, CUSTOMER]}
+    arguments = {"researcher": [DELAY], "writer": [], "coordinator": [topic, CUSTOMER]}
     for name in TEAM:
         script = str(HERE / f"{name}.py")
         policy = "never" if name == "coordinator" else "on-failure"
@@ -127,7 +127,7 @@ def run_team(client: CloveClient, topic: str, seconds: float, line: Timeline) ->
         if event is None:
             continue
         line.event(event)
-        if event["type"] == "MESSAGE_RECEIVED":  # we hear of our own only
+        if event["type"] == "MESSAGE_RECEIVED":  # only our own are shown to us
             line.add(CUSTOMER, "got a message")
             for mail in client.recv_messages()["messages"]:
                 return str(mail["message"]["report"])

@@ -34,14 +34,14 @@ def next_task(client: CloveClient) -> dict[str, Any]:
             return task
 
 
-def answer(client: CloveClient, number: int, question: str, pace: float) -> str:
+def answer(client: CloveClient, number: int, question: str, delay: float) -> str:
     """The answer to a question: from the store, or else from the model."""
     key = f"answer/{number}"
     noted = client.fetch(key)
     if noted["exists"]:
         client.emit_event("progress", {"text": f"has question {number} answered already"})
         return str(noted["value"])
-    time.sleep(pace)  # a person would be reading now
+    time.sleep(delay)  # a person would be reading now
     reply = client.think(question, system_instruction="A careful researcher; one short paragraph.")
     client.store(key, reply["content"], scope="agent")
     client.emit_event("finding", {"text": f"answered question {number}", "number": number})
@@ -50,13 +50,13 @@ def answer(client: CloveClient, number: int, question: str, pace: float) -> str:
 
 def main() -> None:
     """Research what is asked for, for ever."""
-    pace = float(sys.argv[2]) if len(sys.argv) > 2 else 0.0
+    delay = float(sys.argv[2]) if len(sys.argv) > 2 else 0.0
     with CloveClient(sys.argv[1]) as client:
         while True:
             task = next_task(client)
             questions = task["questions"]
             findings = [
-                {"question": question, "answer": answer(client, number, question, pace)}
+                {"question": question, "answer": answer(client, number, question, delay)}
                 for number, question in enumerate(questions, 1)
             ]
             client.send_message({"findings": findings}, to_name=task["from"])

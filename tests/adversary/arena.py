@@ -1,7 +1,7 @@
 """Real kernels of root and of an ordinary user, whose agents attack from inside.
 
 A suite runs each module's attempts in every way that an agent can come to be: under both
-kernels, warm (forked from the nursery) and cold. Where a kernel has no warm start the warm
+kernels, warm (forked from the zygote) and cold. Where a kernel has no warm start the warm
 ways are skipped; where it has, an agent that was to start warm and did not is a failure.
 """
 
@@ -20,10 +20,10 @@ from typing import Any
 
 import pytest
 
-from clove.client import vocabulary
+from clove.client.methods import agents
 from clove.sandbox.probe import probe
 from tests.integration.conftest import READY_SECONDS
-from tests.integration.exposed import ROOT, ROOTLESS, Agent, Host, host
+from tests.integration.exposed import ROOT, ROOTLESS, Agent, Host, host, kill_all
 from tests.integration.gateway_upstream import WEB
 
 __all__ = ["CONFIG", "WAYS", "Arena", "Kernels"]
@@ -86,7 +86,7 @@ class Arena(Host):
         """
         either = fields.pop("either", False)
         name = fields.pop("name", f"attacker-{next(_numbers)}")
-        call = vocabulary.spawn(name, script, args=list(args), **fields)
+        call = agents.spawn(name, script, args=list(args), **fields)
         assert isinstance(call.payload, dict)
         call.payload["warm"] = self.start == "warm"
         reply = self.client.ask(call)
@@ -121,7 +121,7 @@ class Arena(Host):
 
     @property
     def warm_is_known(self) -> bool:
-        """Whether this kernel says how agents started; waits until its nursery serves."""
+        """Whether this kernel says how agents started; waits until its zygote serves."""
         before, self.start = self.start, "cold"
         reply = self.begin("")
         self.start = before
@@ -133,7 +133,7 @@ class Arena(Host):
         return True
 
     def _starts_warm(self) -> bool:
-        call = vocabulary.spawn(f"first-{next(_numbers)}", self.script)
+        call = agents.spawn(f"first-{next(_numbers)}", self.script)
         reply = self.client.ask(call)
         self.client.kill(reply["id"])
         return bool(reply["warm"])
@@ -172,6 +172,7 @@ class Kernels:
             pytest.skip("no sandbox here; `clove doctor` says why")
         if who not in self._hosts:
             self._hosts[who] = self._stack.enter_context(host(who, CONFIG, self._prefix))
+        self._hosts[who].kernel.check_runs()
         arena = Arena(**vars(self._hosts[who]), start=start)
         if who not in self._warm:
             self._warm[who] = arena.warm_is_known
@@ -187,6 +188,5 @@ def emptied(arena: Arena) -> Iterator[Arena]:
     try:
         yield arena
     finally:
-        for agent in arena.client.list_agents():
-            arena.client.kill(agent["id"])
+        kill_all(arena.client)
         shutil.rmtree(arena.files)

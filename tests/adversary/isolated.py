@@ -18,7 +18,7 @@ import clove
 
 ROOT, ROOTLESS = "root", "rootless"
 RunIsolated = Callable[..., Any]
-NOBODY_IN_PARTICULAR = 12345
+UNUSED_UID = 12345
 DRIVER = str(Path(__file__).with_name("isolation_driver.py"))
 PATHS = [
     str(Path(clove.__file__).parent.parent),
@@ -70,7 +70,7 @@ def _surroundings(who: str) -> dict[str, Any]:
         },
     }
     if who == ROOTLESS and os.getuid() == 0:
-        uid = NOBODY_IN_PARTICULAR
+        uid = UNUSED_UID
         options |= {"user": uid, "group": uid, "extra_groups": []}
     return options
 

@@ -2,7 +2,6 @@
 
 import ctypes
 import fcntl
-import glob
 import os
 import resource
 import socket
@@ -13,7 +12,6 @@ from tests.adversary.attempting import (
     attempt,
     check,
     descriptors_held,
-    facts,
     libc,
     opened,
     report,
@@ -135,11 +133,6 @@ def number_of_pids() -> object:
 
 
 @attempt
-def kill_launcher() -> None:
-    os.kill(facts["pid"], 0)
-
-
-@attempt
 def mount_tmpfs() -> object:
     return check(libc.mount(b"none", b"/tmp", b"tmpfs", 0, None))
 
@@ -218,116 +211,6 @@ def device_node_in_workspace() -> None:
 @attempt
 def rename_host() -> None:
     socket.sethostname("mine")
-
-
-@attempt
-def write_usr() -> object:
-    return opened("/usr/bin/clove-was-here", os.O_WRONLY | os.O_CREAT)
-
-
-@attempt
-def write_root() -> object:
-    return opened("/clove-was-here", os.O_WRONLY | os.O_CREAT)
-
-
-@attempt
-def write_dev() -> object:
-    return opened("/dev/clove-was-here", os.O_WRONLY | os.O_CREAT)
-
-
-@attempt
-def write_passwd() -> object:
-    os.chmod("/etc/passwd", 0o666)
-    return opened("/etc/passwd", os.O_WRONLY)
-
-
-@attempt
-def write_library() -> object:
-    return opened("/opt/clove/clove/__init__.py", os.O_WRONLY)
-
-
-@attempt
-def write_sysctl() -> object:
-    return opened("/proc/sys/kernel/core_pattern", os.O_WRONLY)
-
-
-@attempt
-def raise_namespace_limit() -> object:
-    return opened("/proc/sys/user/max_user_namespaces", os.O_WRONLY)
-
-
-@attempt
-def sysrq() -> object:
-    return opened("/proc/sysrq-trigger", os.O_WRONLY)
-
-
-@attempt
-def kernel_facts() -> object:
-    names = (
-        *("kcore", "kallsyms", "timer_list", "vmallocinfo", "slabinfo", "interrupts", "modules"),
-        *("cmdline", "partitions", "diskstats", "swaps", "locks", "iomem", "ioports"),
-    )
-    paths = [f"/proc/{name}" for name in names if os.path.exists(f"/proc/{name}")]
-    return {path: opened(path) for path in paths}
-
-
-@attempt
-def sys_and_host_directories() -> object:
-    paths = (
-        "/sys",
-        "/root",
-        "/home",
-        "/var/lib",
-        "/var/run",
-        "/run",
-        "/boot",
-        "/mnt",
-        "/srv",
-        "/media",
-    )
-    return [path for path in paths if os.path.exists(path)]
-
-
-@attempt
-def shadow() -> object:
-    return opened("/etc/shadow")
-
-
-@attempt
-def host_file() -> object:
-    return opened(facts["secret"])
-
-
-@attempt
-def host_path_socket() -> None:
-    socket.socket(socket.AF_UNIX).connect(facts["path_socket"])
-
-
-@attempt
-def host_abstract_socket() -> None:
-    socket.socket(socket.AF_UNIX).connect("\0" + facts["abstract_socket"])
-
-
-@attempt
-def host_port() -> None:
-    socket.create_connection(("127.0.0.1", facts["port"]), 2)
-
-
-@attempt
-def internet() -> None:
-    socket.create_connection(("192.0.2.1", 80), 2)
-
-
-@attempt
-def interfaces() -> object:
-    with open("/proc/net/dev") as table:
-        return [line.split(":")[0].strip() for line in table if ":" in line]
-
-
-@attempt
-def well_known_sockets() -> object:
-    found = glob.glob("/run/**/*.sock*", recursive=True) + glob.glob("/var/run/*.sock")
-    return [path for path in [*found, "/run/dbus/system_bus_socket"] if os.path.exists(path)]
 
 
 @attempt

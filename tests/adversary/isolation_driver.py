@@ -12,6 +12,7 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,13 @@ from twisted.internet.defer import Deferred
 
 import clove
 from clove.errors import CloveError
-from clove.kernel.threads import Threads
-from clove.sandbox import bpf, capabilities, seccomp
-from clove.sandbox.interface import Command
+from clove.sandbox.inside import capabilities, seccomp
+from clove.sandbox.interface import Command, ExitStatus, ISandbox
 from clove.sandbox.launcher import Launcher
+from clove.sandbox.seccomp import bpf
+from clove.sandbox.seccomp.syscall_numbers import NUMBERS
 from clove.sandbox.spec import NAMESPACES, Bind, SandboxSpec
-from clove.sandbox.syscall_numbers import NUMBERS
+from clove.threads.threads import Threads
 
 OUTSIDE_UID = 231_072
 reactor: Any = installed_reactor
@@ -83,6 +85,33 @@ def spec_for(asked: dict[str, Any], workspace: str) -> SandboxSpec:
     )
 
 
+def populate(workspace: str, asked: dict[str, Any]) -> None:
+    """Put into a workspace what the test asks for: files, links, copies with set-uid bits."""
+    for name, text in asked.get("files", {}).items():
+        Path(workspace, name).write_text(text)
+    for name, target in asked.get("links", {}).items():
+        os.symlink(target, os.path.join(workspace, name))
+    if os.getuid() == 0:
+        os.chown(workspace, OUTSIDE_UID, OUTSIDE_UID)
+    for source, name in asked.get("setuid", {}).items():
+        shutil.copy(source, os.path.join(workspace, name))
+        os.chmod(os.path.join(workspace, name), 0o6755)
+
+
+async def end_of(
+    sandbox: ISandbox, asked: dict[str, Any], output: Callable[[int, bytes], None]
+) -> ExitStatus:
+    """How the program ends, or the command in its sandbox."""
+    if not asked.get("as_command"):
+        return await sandbox.done
+    argv = (os.path.realpath(sys.executable), "-c", asked["code"], *asked.get("args", ()))
+    command = await sandbox.run(Command(argv), output)
+    status = await command.done
+    sandbox.kill()
+    await sandbox.done
+    return status
+
+
 async def run(asked: dict[str, Any]) -> dict[str, Any]:
     """Launch, wait, tell."""
     threads = Threads(reactor)
@@ -94,24 +123,9 @@ async def run(asked: dict[str, Any]) -> dict[str, Any]:
         heard[stream] += data
 
     try:
-        for name, text in asked.get("files", {}).items():
-            Path(workspace, name).write_text(text)
-        for name, target in asked.get("links", {}).items():
-            os.symlink(target, os.path.join(workspace, name))
-        if os.getuid() == 0:
-            os.chown(workspace, OUTSIDE_UID, OUTSIDE_UID)
-        for source, name in asked.get("setuid", {}).items():
-            shutil.copy(source, os.path.join(workspace, name))
-            os.chmod(os.path.join(workspace, name), 0o6755)
+        populate(workspace, asked)
         sandbox = await Launcher(reactor, threads).launch(spec_for(asked, workspace), output)
-        if asked.get("as_command"):
-            argv = (os.path.realpath(sys.executable), "-c", asked["code"], *asked.get("args", ()))
-            command = await sandbox.run(Command(argv), output)
-            status = await command.done
-            sandbox.kill()
-            await sandbox.done
-        else:
-            status = await sandbox.done
+        status = await end_of(sandbox, asked, output)
         return {
             "code": status.code,
             "signal": status.signal,

@@ -19,8 +19,8 @@ import termios
 import time
 from collections.abc import Callable
 
-from clove.sandbox.syscall_lists import ALLOWED, CHECKED, REFUSED
-from clove.sandbox.syscall_numbers import NUMBERS
+from clove.sandbox.seccomp.syscall_lists import ALLOWED, CHECKED, REFUSED
+from clove.sandbox.seccomp.syscall_numbers import NUMBERS
 
 facts = json.loads(sys.argv[-1])
 libc = ctypes.CDLL(None, use_errno=True)

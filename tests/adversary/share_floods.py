@@ -162,7 +162,7 @@ FLOODS = {
     ),
     "mailboxes": Flood(
         "found = again(lambda client, n: client.send_message('x' * 60_000, to='sink'), 1000)",
-        "bytes of messages",
+        "bytes of unread messages",
         "with CloveClient(path) as client: client.send_message('x' * 60_000, to='sink'); "
         "found = 'served'",
     ),

@@ -6,41 +6,19 @@ none, as on older ones. Either way it serves others, and ends when it is told to
 
 from __future__ import annotations
 
-import contextlib
-import socket
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from clove.kernel.unix_port import refuse_descriptors
 from clove.kernel.watchdog import LONG
-from tests.adversary.arena import WAYS, Arena, Kernels
-from tests.adversary.test_exhaustion_inside import Witness
-
-OLDER = ("env", "CLOVE_TEST_NO_PASSRIGHTS=1")
-LINUX = ("refusing", "older")
+from tests.adversary.arena import Arena
+from tests.adversary.witness import Witness
 
 
 @pytest.fixture(scope="module")
-def linuxes() -> Iterator[dict[str, Kernels]]:
-    """Kernels as on either Linux; they are stopped while closes are under way."""
-    with contextlib.ExitStack() as stack:
-        yield {"refusing": Kernels(stack), "older": Kernels(stack, OLDER)}
-
-
-@pytest.fixture(
-    scope="module",
-    params=[(linux, way) for linux in LINUX for way in WAYS],
-    ids=lambda param: "-".join((param[0], *param[1])),
-)
-def inside(request: pytest.FixtureRequest, linuxes: dict[str, Kernels]) -> dict[str, Any]:
+def inside(arena_on_linux: tuple[str, Arena]) -> dict[str, Any]:
     """What every attempt came to, and the witness."""
-    linux, way = request.param
-    with socket.socket(socket.AF_UNIX) as probe:
-        if linux == "refusing" and not refuse_descriptors(probe):
-            pytest.skip("needs Linux 6.16")
-    arena: Arena = linuxes[linux].arena(*way)
+    linux, arena = arena_on_linux
     before = len(arena.kernel.log)
     with Witness(arena) as witness:
         found: dict[str, Any] = arena.attempts("descriptor_attempts.py")

@@ -5,13 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.adversary.arena import WAYS, Arena, Kernels
-from tests.adversary.test_descriptors_sent import LINUX, OLDER
+from tests.adversary.arena import Arena
 
 PROGRAM = (Path(__file__).parent / "ending_attempts.py").read_text()
 ESCAPES = """
@@ -24,21 +22,9 @@ print("last words", flush=True)
 
 
 @pytest.fixture(scope="module")
-def linuxes() -> Iterator[dict[str, Kernels]]:
-    """Kernels on a Linux that refuses descriptors, and on one that does not."""
-    with contextlib.ExitStack() as stack:
-        yield {"refusing": Kernels(stack), "older": Kernels(stack, OLDER)}
-
-
-@pytest.fixture(
-    scope="module",
-    params=[(linux, way) for linux in LINUX for way in WAYS],
-    ids=lambda param: "-".join((param[0], *param[1])),
-)
-def there(request: pytest.FixtureRequest, linuxes: dict[str, Kernels]) -> Arena:
+def there(arena_on_linux: tuple[str, Arena]) -> Arena:
     """A kernel, and a way to start agents."""
-    linux, way = request.param
-    return linuxes[linux].arena(*way)
+    return arena_on_linux[1]
 
 
 def text(arena: Arena, agent_id: int) -> list[str]:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import secrets
 import socket
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,6 +16,30 @@ from tests.adversary.arena import Arena
 PREFIXES = ["victi", "victim-", "victim.1", "Victim", "v1ctim"]
 ODD = ["victim\0", "victim ", " victim", "victim\n", "", "..", "victim/../victim"]
 SLEEP = "import time; time.sleep(300)"
+
+
+@contextlib.contextmanager
+def abstract_socket() -> Iterator[str]:
+    """The name of an abstract Unix socket at which this process listens."""
+    name = f"clove-test-{secrets.token_hex(8)}"
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind("\0" + name)
+        bound.listen()
+        yield name
+
+
+def sockets(arena: Arena, victim: int, abstract: str) -> dict[str, str]:
+    """Addresses that are not the attacker's to use."""
+    run = f"{arena.kernel.state_dir}/run"
+    return {
+        "of the victim": f"{run}/{victim}.sock",
+        "of the operator": arena.kernel.socket,
+        "through proc": f"/proc/1/root{run}/{victim}.sock",
+        "abstract": "\0" + abstract,
+        "of D-Bus": "/run/dbus/system_bus_socket",
+        "of containers": "/var/run/docker.sock",
+        "of the agent for SSH": os.environ.get("SSH_AUTH_SOCK", "/tmp/ssh-agent"),
+    }
 
 
 @pytest.fixture(scope="module")
@@ -31,12 +56,7 @@ def inside(arena: Arena) -> dict[str, Any]:
     client.recv_messages(wait=20)
     dead = arena.begin(SLEEP, name="departed")
     client.kill(dead["id"])
-    name = f"clove-test-{secrets.token_hex(8)}"
-    run = f"{arena.kernel.state_dir}/run"
-    with contextlib.ExitStack() as stack:
-        bound = stack.enter_context(socket.socket(socket.AF_UNIX))
-        bound.bind("\0" + name)
-        bound.listen()
+    with abstract_socket() as abstract:
         facts = {
             "victim": victim["id"],
             "victim_name": "victim",
@@ -44,15 +64,7 @@ def inside(arena: Arena) -> dict[str, Any]:
             "operator": operator,
             "token": client.hello()["resume"],
             "names": [*PREFIXES, *ODD, "victim", "departed"],
-            "sockets": {
-                "of the victim": f"{run}/{victim['id']}.sock",
-                "of the operator": arena.kernel.socket,
-                "through proc": f"/proc/1/root{run}/{victim['id']}.sock",
-                "abstract": "\0" + name,
-                "of D-Bus": "/run/dbus/system_bus_socket",
-                "of containers": "/var/run/docker.sock",
-                "of the agent for SSH": os.environ.get("SSH_AUTH_SOCK", "/tmp/ssh-agent"),
-            },
+            "sockets": sockets(arena, victim["id"], abstract),
         }
         found: dict[str, Any] = arena.attempts("identity_attempts.py", facts)
     found["mail"] = client.recv_messages(max=100)["messages"]
@@ -82,7 +94,7 @@ def test_others_are_not_its_to_manage(inside: dict[str, Any]) -> None:
     assert "victim" in inside["alive"]
 
 
-def test_a_name_that_only_looks_like_another_is_nobody(inside: dict[str, Any]) -> None:
+def test_a_name_that_only_looks_like_another_is_unknown(inside: dict[str, Any]) -> None:
     for name in PREFIXES:
         assert inside[f"kill {name!r}"] == inside[f"send {name!r}"] == "not_found", name
 

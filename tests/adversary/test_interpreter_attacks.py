@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from clove.errors import InvalidRequest, PermissionDenied
-from clove.kernel.agents.teller import SYSTEMS
+from clove.kernel.launch.trusted_interpreter import SYSTEMS
 from tests.adversary.arena import Arena
 
 pytestmark = [
@@ -47,7 +47,7 @@ def test_what_is_exchanged_meanwhile_is_never_shown(here: Arena, secret: str) ->
     assert found["named by the host"] == ["not_found"]
 
 
-def test_what_is_no_small_file_is_refused_and_holds_up_nobody(here: Arena) -> None:
+def test_what_is_no_small_file_is_refused_and_delays_no_request(here: Arena) -> None:
     told = attempts(here, "configs")
     for name in ("fifo", "zero", "socket", "sparse", "directory"):
         assert told[name] == ["invalid_request"], name
@@ -130,7 +130,7 @@ def test_no_interpreter_lies_in_the_kernels_own_places(here: Arena) -> None:
             for path in (place, *place.rglob("*")):
                 os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
         try:
-            with pytest.raises(InvalidRequest, match="shown to nobody"):
+            with pytest.raises(InvalidRequest, match="no agent may see it"):
                 here.spawn("unrestricted", python=f"{place}/bin/python")
         finally:
             shutil.rmtree(place)

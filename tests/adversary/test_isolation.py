@@ -52,6 +52,7 @@ def inside(arena: Arena) -> dict[str, Any]:
     """What every attempt came to."""
     with host_belongings() as facts:
         found: dict[str, Any] = arena.attempts("isolation_attempts.py", facts)
+        found |= arena.attempts("host_reach_attempts.py", facts)
     return found
 
 
@@ -146,7 +147,7 @@ def test_root_cannot_be_become(inside: dict[str, Any]) -> None:
 
 
 def test_set_uid_files_give_nothing(inside: dict[str, Any]) -> None:
-    """Of files in a granted directory see test_exposure_attacks.py."""
+    """Of files in a granted directory see test_mount_attacks.py."""
     assert inside["set_uid_programs_of_the_host"] is True
 
 

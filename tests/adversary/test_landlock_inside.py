@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from clove.sandbox import landlock
+from clove.sandbox.inside import landlock
 
 Run = Callable[..., Any]
 ABI = landlock.abi()

@@ -20,7 +20,7 @@ BY_LANDLOCK = [0, "EACCES"]
 PROGRAM = Path(__file__).with_name("taking_all.py")
 
 
-class Scene:
+class Fixture:
     """A thief that has taken what it could, and an agent that was there before.
 
     @ivar taken: what the thief got; see `taking_all.py`.
@@ -34,9 +34,9 @@ class Scene:
 
 
 @pytest.fixture(scope="module")
-def scene(arena: Arena) -> Iterator[Scene]:
+def fixture(arena: Arena) -> Iterator[Fixture]:
     with emptied(arena):
-        yield Scene(arena)
+        yield Fixture(arena)
 
 
 AS_THE_OTHER = """
@@ -49,8 +49,8 @@ with CloveClient() as client:
 """
 
 
-def test_what_the_thief_gets_has_an_end(scene: Scene) -> None:
-    taken = scene.taken
+def test_what_the_thief_gets_has_an_end(fixture: Fixture) -> None:
+    taken = fixture.taken
     assert taken["in_flight"][1] in ("ETOOMANYREFS", "EMFILE")
     assert taken["in_flight"][0] * 100 <= 1200
     assert taken["inotify_instance"] == [16, "EMFILE"]
@@ -61,25 +61,25 @@ def test_what_the_thief_gets_has_an_end(scene: Scene) -> None:
     assert 900 <= signals <= 1100
 
 
-def test_another_agent_can_use_the_same(scene: Scene) -> None:
-    used = scene.arena.say(scene.other, "use")
-    if scene.taken["message_queue"] == BY_LANDLOCK:
+def test_another_agent_can_use_the_same(fixture: Fixture) -> None:
+    used = fixture.arena.say(fixture.other, "use")
+    if fixture.taken["message_queue"] == BY_LANDLOCK:
         assert used.pop("message_queue") == "EACCES"
     assert set(used.values()) == {"had"}, used
 
 
-def test_a_new_agent_reads_writes_and_runs_commands(scene: Scene) -> None:
-    started = scene.arena.begin(AS_THE_OTHER)
-    scene.arena.client.wait(started["id"], timeout=50)
-    lines = scene.arena.client.logs(started["id"])["lines"]
+def test_a_new_agent_reads_writes_and_runs_commands(fixture: Fixture) -> None:
+    started = fixture.arena.begin(AS_THE_OTHER)
+    fixture.arena.client.wait(started["id"], timeout=50)
+    lines = fixture.arena.client.logs(started["id"])["lines"]
     assert [line["text"].strip() for line in lines] == ["4", "text", "run"]
 
 
-def test_a_new_agent_with_a_network_starts(scene: Scene) -> None:
-    started = scene.arena.begin("print(1)", network=True)
-    assert scene.arena.printed(started["id"]) == 1
+def test_a_new_agent_with_a_network_starts(fixture: Fixture) -> None:
+    started = fixture.arena.begin("print(1)", network=True)
+    assert fixture.arena.printed(started["id"]) == 1
 
 
-def test_the_kernel_serves_new_connections(scene: Scene) -> None:
-    with CloveClient(scene.arena.kernel.socket) as client:
-        assert scene.thief in [agent["id"] for agent in client.list_agents()]
+def test_the_kernel_serves_new_connections(fixture: Fixture) -> None:
+    with CloveClient(fixture.arena.kernel.socket) as client:
+        assert fixture.thief in [agent["id"] for agent in client.list_agents()]

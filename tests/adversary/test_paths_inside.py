@@ -123,7 +123,7 @@ sys.exit(1)
 """
 
 
-def test_what_an_agent_plants_in_its_places_leads_nobody_astray(here: Arena) -> None:
+def test_what_an_agent_plants_in_its_directories_misleads_no_caller(here: Arena) -> None:
     """Row 6: across a restart and the removal, nothing is written, chowned or removed outside;
     and what it made to last goes all the same.
     """

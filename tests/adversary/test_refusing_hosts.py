@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from tests.adversary.isolated import NOBODY_IN_PARTICULAR, PATHS, unprivileged_python
+from tests.adversary.isolated import PATHS, UNUSED_UID, unprivileged_python
 from tests.integration.conftest import KernelProcess
 
 pytestmark = pytest.mark.skipif(
@@ -69,7 +69,7 @@ def as_ordinary_user() -> dict[str, Any]:
     environ = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(PATHS)}
     options: dict[str, Any] = {"env": environ, "capture_output": True, "text": True, "timeout": 60}
     if os.getuid() == 0:
-        uid = NOBODY_IN_PARTICULAR
+        uid = UNUSED_UID
         options |= {"user": uid, "group": uid, "extra_groups": []}
     return options
 
@@ -80,7 +80,7 @@ def asked(prefix: tuple[str, ...]) -> Iterator[dict[str, Any]]:
     if os.getuid() == 0:
         if not unprivileged_python():
             pytest.skip("no interpreter that an ordinary user can run")
-        uid = str(NOBODY_IN_PARTICULAR)
+        uid = str(UNUSED_UID)
         prefix = ("setpriv", "--reuid", uid, "--regid", uid, "--clear-groups", *prefix)
     with tempfile.TemporaryDirectory(dir="/tmp", prefix="c") as directory:
         kernel = HostedKernel(
@@ -88,7 +88,7 @@ def asked(prefix: tuple[str, ...]) -> Iterator[dict[str, Any]]:
         )
         kernel.environ = {"HOME": directory, "PYTHONPATH": os.pathsep.join(PATHS)}
         if os.getuid() == 0:
-            os.chown(directory, NOBODY_IN_PARTICULAR, NOBODY_IN_PARTICULAR)
+            os.chown(directory, UNUSED_UID, UNUSED_UID)
         script = Path(directory, "script.py")
         script.write_text("print('ran')")
         python = unprivileged_python() or sys.executable

@@ -231,7 +231,7 @@ print(json.dumps("not-for-agents" in "".join(texts)))
 @pytest.mark.parametrize("who", [ROOT, ROOTLESS])
 def test_the_agents_environment_is_not_the_kernels(who: str) -> None:
     with host(who, extra_environ=SECRETS) as here:
-        for start in ("cold", "warm"):  # the nursery gets ready meanwhile
+        for start in ("cold", "warm"):  # the zygote gets ready meanwhile
             arena = Arena(**vars(here), start=start)
             if start == "warm" and not arena.warm_is_known:
                 continue
@@ -240,7 +240,7 @@ def test_the_agents_environment_is_not_the_kernels(who: str) -> None:
 
 def test_what_starts_agents_has_nothing_of_the_kernels_environment(here: Arena) -> None:
     """A cold agent's helper is an isolated interpreter without site, so that no .pth is run; the
-    nursery has what an agent has, and is as an agent is in a sandbox of its own.
+    zygote has what an agent has, and is as an agent is in a sandbox of its own.
     """
     if os.getuid() != 0:
         pytest.skip("only root sees the processes of a sandbox")

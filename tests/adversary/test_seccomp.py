@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from clove.sandbox.syscall_lists import REFUSED
-from clove.sandbox.syscall_numbers import NUMBERS
+from clove.sandbox.seccomp.syscall_lists import REFUSED
+from clove.sandbox.seccomp.syscall_numbers import NUMBERS
 from tests.adversary.arena import Arena
 
 MACHINE = os.uname().machine
@@ -178,7 +178,9 @@ def test_no_other_protocol_is_put_on_a_socket(inside: dict[str, Any]) -> None:
     assert inside["TCP_NODELAY"] is None
 
 
-def test_nobody_gets_a_descriptor_of_the_process_at_the_other_end(inside: dict[str, Any]) -> None:
+def test_no_process_gets_a_descriptor_of_the_process_at_the_other_end(
+    inside: dict[str, Any],
+) -> None:
     assert inside["pidfd of the peer"] == "ENOPROTOOPT"
     assert inside["pidfds with messages"] == "ENOPROTOOPT"
     assert inside["credentials of the peer"] == 12
@@ -198,7 +200,7 @@ def test_the_execution_domain_stays(inside: dict[str, Any]) -> None:
     assert inside["personality asked"] == "done"
 
 
-def test_nobody_is_held_up_who_opens_a_file(inside: dict[str, Any]) -> None:
+def test_opening_a_file_is_not_held_up(inside: dict[str, Any]) -> None:
     assert inside["a lease"] == inside["a watch on a directory"] == "EPERM"
     assert inside["a lock"] is None
 

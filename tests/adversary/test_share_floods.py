@@ -6,7 +6,6 @@ family's share alone; how shares are counted over a family's agents is tested in
 
 from __future__ import annotations
 
-import contextlib
 import re
 import socket
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ import pytest
 from clove.errors import InvalidRequest
 from clove.sandbox.probe import probe
 from tests.adversary.share_floods import FLOODS, PROLOGUE, Flood
-from tests.adversary.test_exhaustion_inside import rss
+from tests.adversary.witness import rss
 from tests.integration.exposed import ROOT, ROOTLESS, Agent, Host, host
 
 pytestmark = pytest.mark.skipif(
@@ -74,19 +73,6 @@ def here(kernel_host: Host) -> Iterator[Host]:
     """Without agents before and after."""
     with kernel_host.emptied():
         yield kernel_host
-
-
-@pytest.fixture(scope="module")
-def stuck_port() -> Iterator[int]:
-    """Where connections are neither made nor refused: nobody takes those that wait."""
-    with contextlib.ExitStack() as stack:
-        server = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
-        port = server.getsockname()[1]
-        for _ in range(8):
-            waiting = stack.enter_context(socket.socket())
-            waiting.setblocking(False)
-            waiting.connect_ex(("127.0.0.1", port))
-        yield int(port)
 
 
 def agent(here: Host, *ports: int, **fields: Any) -> Agent:

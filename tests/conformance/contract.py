@@ -1,6 +1,6 @@
 """docs/wire.md's table of syscalls, as data.
 
-Types are written as in `JSON_TYPES`; several are joined by `|`. A field of a
+Types are written as in `json_types.VALUES`; several are joined by `|`. A field of a
 request that is marked `!` must be there.
 """
 
@@ -8,17 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
-
-VALUES: dict[str, Any] = {
-    "null": None,
-    "boolean": True,
-    "integer": 1,
-    "number": 1.5,
-    "string": "x",
-    "array": [],
-    "object": {},
-}
-"""One value of each type of JSON."""
 
 CODES = {
     "invalid_request",
@@ -34,25 +23,6 @@ CODES = {
     "unavailable",
 }
 """Codes that a reply may bear. `internal_error` would be a bug."""
-
-
-def types_of(value: object) -> set[str]:
-    """The names of a value's types; an integer is a number as well."""
-    for kind, name in (
-        (bool, "boolean"),
-        (str, "string"),
-        (list, "array"),
-        (dict, "object"),
-        (float, "number"),
-    ):
-        if isinstance(value, kind):
-            return {name}
-    return {"null"} if value is None else {"integer", "number"}
-
-
-def is_one_of(value: object, kinds: str) -> bool:
-    """Whether the value has one of the types."""
-    return kinds == "any" or bool(types_of(value) & set(kinds.split("|")))
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.conformance.contract import (
-    CODES,
-    SYSCALLS,
-    Syscall,
-    is_one_of,
-)
+from tests.conformance.contract import CODES, SYSCALLS, Syscall
+from tests.conformance.json_types import is_one_of
 from tests.conformance.peer import Reply
 
 BY_NAME = {syscall.name: syscall for syscall in SYSCALLS}

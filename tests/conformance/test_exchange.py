@@ -9,9 +9,7 @@ import time
 import pytest
 
 from tests.conformance.conftest import Kernel
-from tests.conformance.contract import (
-    types_of,
-)
+from tests.conformance.json_types import types_of
 from tests.conformance.judging import BY_NAME, MAX_PAYLOAD, check
 from tests.conformance.peer import Closed, Peer
 

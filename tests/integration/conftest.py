@@ -92,6 +92,13 @@ class KernelProcess:
                 pytest.fail(f"the kernel did not start:\n{self.log}")
             time.sleep(0.01)
 
+    def check_runs(self) -> None:
+        """Fail with its last words if it has ended."""
+        assert self.process is not None
+        ended = self.process.poll()
+        if ended is not None:
+            pytest.fail(f"the kernel has ended with {ended}:\n{self.log[-8000:]}")
+
     def answers(self) -> bool:
         with contextlib.closing(socket.socket(socket.AF_UNIX)) as probe:
             try:

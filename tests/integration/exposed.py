@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from clove import CloveClient
+from clove.errors import NotFound
 from tests.adversary.isolated import PATHS, unprivileged_python
 from tests.integration.conftest import KernelProcess
 
@@ -149,8 +150,7 @@ class Host:
         """With an empty directory of files; agents and files go afterwards."""
         self.directory()
         yield self
-        for agent in self.client.list_agents():
-            self.client.kill(agent["id"])
+        kill_all(self.client)
         shutil.rmtree(self.files)
 
     def until_restarted(self, agent: Agent) -> bool:
@@ -161,6 +161,13 @@ class Host:
                     return True
             self.client.recv_messages(wait=0.05)
         return False
+
+
+def kill_all(client: CloveClient) -> None:
+    """End all agents, those included that end by themselves meanwhile."""
+    for agent in client.list_agents():
+        with contextlib.suppress(NotFound):
+            client.kill(agent["id"])
 
 
 @contextlib.contextmanager
@@ -197,8 +204,7 @@ def host(
         kernel.start()
         with CloveClient(kernel.socket) as client:
             yield Host(who, kernel, client, files, str(script))
-            for agent in client.list_agents():
-                client.kill(agent["id"])
+            kill_all(client)
     finally:
         if kernel.process is not None:
             kernel.stop()

@@ -10,39 +10,43 @@ from typing import Any
 import pytest
 
 from clove import CloveClient
-from clove.errors import (
-    PermissionDenied,
-)
-from tests.integration.conftest import (
-    SLEEP,
-    KernelProcess,
-    running_kernel,
-)
+from clove.errors import PermissionDenied
+from tests.integration.conftest import SLEEP, KernelProcess, running_kernel
+
+SPAWNS_ALL_KINDS = """
+import json
+from clove import CloveClient
+from clove.errors import CloveError
+
+open("child.py", "w").write("import time; time.sleep(60)")
+c = CloveClient()
+out = {}
+
+def attempt(name, **options):
+    try:
+        out[name] = c.spawn(name, "/workspace/child.py", **options)["agent_id"]
+    except CloveError as error:
+        out[name] = [error.code, error.rule]
+
+attempt("plain")
+attempt("open", sandboxed=False)
+attempt("net", network=True)
+attempt("lax", allow_degraded=True)
+attempt("strong", permissions={"can_http": True})
+if isinstance(out.get("plain"), int):
+    out["perms"] = c.get_permissions(out["plain"])["permissions"]
+    out["killed"] = c.kill("plain")["killed"]
+c.send_message(out, to_name="judge")
+"""
 
 
 def test_an_agent_may_spawn_only_with_permission_and_never_more_than_it_has(
     client: CloveClient, script: Any
 ) -> None:
-    path = script(
-        "import json\nfrom clove import CloveClient\nfrom clove.errors import CloveError\n"
-        "open('child.py', 'w').write('import time; time.sleep(60)')\n"
-        "c = CloveClient()\n"
-        "out = {}\n"
-        "def attempt(name, **options):\n"
-        "    try:\n"
-        "        out[name] = c.spawn(name, '/workspace/child.py', **options)['agent_id']\n"
-        "    except CloveError as error:\n"
-        "        out[name] = [error.code, error.rule]\n"
-        "attempt('plain')\nattempt('open', sandboxed=False)\nattempt('net', network=True)\n"
-        "attempt('lax', allow_degraded=True)\n"
-        "attempt('strong', permissions={'can_http': True})\n"
-        "if isinstance(out.get('plain'), int):\n"
-        "    out['perms'] = c.get_permissions(out['plain'])['permissions']\n"
-        "    out['killed'] = c.kill('plain')['killed']\n"
-        "c.send_message(out, to_name='judge')\n"
-    )
     client.register_name("judge")
-    client.spawn("parent", path, permissions={"can_spawn": True, "max_llm_calls": 3})
+    client.spawn(
+        "parent", script(SPAWNS_ALL_KINDS), permissions={"can_spawn": True, "max_llm_calls": 3}
+    )
     [mail] = client.recv_messages(wait=30)["messages"]
     found = mail["message"]
     assert isinstance(found["plain"], int)

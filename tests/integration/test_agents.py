@@ -160,7 +160,7 @@ def test_too_many_failures_escalate(client: CloveClient, script: Any) -> None:
     client.unsubscribe(["AGENT_EXITED", "AGENT_ESCALATED", "AGENT_RESTARTING"])
 
 
-def test_ended_agents_leave_no_places_behind(
+def test_ended_agents_leave_no_directories_behind(
     kernel: KernelProcess, client: CloveClient, script: Any
 ) -> None:
     for number in range(3):

@@ -159,7 +159,7 @@ def test_every_known_difference_is_described(here: Host) -> None:
         assert f"| `{name}` |" in text
 
 
-def test_known_differences_of_what_is_the_agents_own_show(here: Host, place: Path) -> None:
+def test_known_differences_of_the_agents_own_paths_show(here: Host, place: Path) -> None:
     agent = here.spawn(filled(POLICIES["write alone"], place))
     syscall, direct = agent.both("read", "/proc/self/status")
     assert (syscall, direct[:4]) == ("permission_denied", "yes:")

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from clove.sandbox.cgroup_sites import CgroupsUnavailable, survey
-from clove.sandbox.cgroups import (
+from clove.sandbox.cgroup.sites import CgroupsUnavailable, find_site
+from clove.sandbox.cgroup.tree import (
     LEAF,
     AgentCgroup,
     CgroupLimits,
@@ -24,7 +24,7 @@ from clove.sandbox.cgroups import (
 def _reason() -> str:
     """Why these tests cannot run here; empty if they can."""
     try:
-        site = survey()
+        site = find_site()
     except CgroupsUnavailable as error:
         return f"{error} ({error.remedy})"
     return "the tests would move other processes" if site.move else ""
@@ -127,7 +127,7 @@ def test_a_live_kernels_subtree_is_left_and_a_dead_ones_is_swept(tree: CgroupTre
     base = os.path.dirname(tree.path)
     code = (
         "import os\n"
-        "from clove.sandbox.cgroups import CgroupTree, CgroupLimits\n"
+        "from clove.sandbox.cgroup.tree import CgroupTree, CgroupLimits\n"
         "tree = CgroupTree.find()\n"
         "print(tree.create(1, CgroupLimits()).procs_path, flush=True)\n"
         "input()\n"
@@ -169,15 +169,13 @@ def test_two_kernels_of_one_process_have_two_subtrees(tree: CgroupTree) -> None:
     assert os.path.isdir(tree.path)
 
 
-SURVEY = (
-    "from clove.sandbox.cgroup_sites import survey; site = survey(); print(site.path, site.move)"
-)
+SURVEY = "from clove.sandbox.cgroup.sites import find_site; site = find_site(); print(site.path, site.move)"
 CONTAINER = """
 import os
-from clove.sandbox.cgroup_sites import survey
-from clove.sandbox.cgroups import CgroupTree
+from clove.sandbox.cgroup.sites import find_site
+from clove.sandbox.cgroup.tree import CgroupTree
 
-base = survey().path
+base = find_site().path
 tree = CgroupTree.find()
 print(tree.path == f"{base}/clove-{os.getpid()}")
 print(open("/proc/self/cgroup").read().split("0::")[1].strip())
@@ -215,7 +213,7 @@ def test_one_in_which_others_live_is_none(tree: CgroupTree, apart: AgentCgroup) 
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a container's cgroups needs root")
-def test_in_a_container_everybody_moves_to_a_leaf_and_back(apart: AgentCgroup) -> None:
+def test_in_a_container_all_processes_move_to_a_leaf_and_back(apart: AgentCgroup) -> None:
     other = join(apart, "exec cat")
     with tempfile.TemporaryDirectory(dir="/tmp") as mount:
         script = f'mount -t cgroup2 none {mount} && exec "$0" "$@"'

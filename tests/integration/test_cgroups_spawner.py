@@ -1,6 +1,6 @@
 """A process of another user may fork into the cgroups of agents, and do nothing more to cgroups.
 
-It is the place of the nursery (docs/nursery.md); here a program of the test's own takes it.
+It is the place of the zygote (docs/zygote.md); here a program of the test's own takes it.
 """
 
 import json
@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from clove.sandbox.cgroup_sites import CgroupsUnavailable, survey
-from clove.sandbox.cgroups import (
+from clove.sandbox.cgroup.sites import CgroupsUnavailable, find_site
+from clove.sandbox.cgroup.tree import (
     AgentCgroup,
     CgroupLimits,
     CgroupTree,
@@ -30,7 +30,7 @@ def _reason() -> str:
     if os.geteuid() != 0:
         return "only root can give files to other users"
     try:
-        site = survey()
+        site = find_site()
     except CgroupsUnavailable as error:
         return f"{error} ({error.remedy})"
     return "the tests would move other processes" if site.move else ""
@@ -108,7 +108,7 @@ class Stranger:
         self.process.communicate(timeout=10)
 
 
-class Scene:
+class Fixture:
     """A tree, two agents' cgroups in it, and their descriptors."""
 
     def __init__(self) -> None:
@@ -121,8 +121,8 @@ class Scene:
         os.mkdir(self.foreign)
 
     def stranger(self, uid: int, *descriptors: int, inside: AgentCgroup | None = None) -> Stranger:
-        """A process in the nursery's cgroup, or in another one."""
-        made = Stranger(uid, inside or self.tree.nursery, *self.descriptors, *descriptors)
+        """A process in the zygote's cgroup, or in another one."""
+        made = Stranger(uid, inside or self.tree.zygote, *self.descriptors, *descriptors)
         self.strangers.append(made)
         return made
 
@@ -138,81 +138,81 @@ class Scene:
 
 
 @pytest.fixture
-def scene() -> Iterator[Scene]:
-    made = Scene()
+def fixture() -> Iterator[Fixture]:
+    made = Fixture()
     yield made
     made.close()
 
 
-def test_its_children_are_born_in_the_cgroups_of_agents(scene: Scene) -> None:
-    assert scene.tree.spawner_uid == SPAWNER
-    spawner = scene.stranger(SPAWNER)
-    assert scene.tree.nursery.pids() == [spawner.process.pid]
-    for agent, descriptor in zip(scene.agents, scene.descriptors, strict=True):
+def test_its_children_start_in_the_cgroups_of_agents(fixture: Fixture) -> None:
+    assert fixture.tree.spawner_uid == SPAWNER
+    spawner = fixture.stranger(SPAWNER)
+    assert fixture.tree.zygote.pids() == [spawner.process.pid]
+    for agent, descriptor in zip(fixture.agents, fixture.descriptors, strict=True):
         child = spawner("fork", descriptor)
         assert agent.pids() == [child]
         agent.remove()
         assert not Path(f"/proc/{child}").exists()
-    assert scene.tree.nursery.pids() == [spawner.process.pid]
+    assert fixture.tree.zygote.pids() == [spawner.process.pid]
 
 
-def test_they_count_against_the_agents_limits(scene: Scene) -> None:
-    if "pids" not in scene.tree.controllers:
+def test_they_count_against_the_agents_limits(fixture: Fixture) -> None:
+    if "pids" not in fixture.tree.controllers:
         pytest.skip("no controller pids here")
-    spawner = scene.stranger(SPAWNER)
-    assert spawner("fork", scene.descriptors[0]) in scene.agents[0].pids()
-    assert spawner("fork", scene.descriptors[0]) == "EAGAIN"
-    assert spawner("fork", scene.descriptors[1]) in scene.agents[1].pids()
+    spawner = fixture.stranger(SPAWNER)
+    assert spawner("fork", fixture.descriptors[0]) in fixture.agents[0].pids()
+    assert spawner("fork", fixture.descriptors[0]) == "EAGAIN"
+    assert spawner("fork", fixture.descriptors[1]) in fixture.agents[1].pids()
 
 
-def test_it_can_change_no_limit_and_make_no_cgroup(scene: Scene) -> None:
-    spawner = scene.stranger(SPAWNER)
-    places = [scene.tree.path, *(agent.path for agent in scene.agents)]
+def test_it_can_change_no_limit_and_make_no_cgroup(fixture: Fixture) -> None:
+    spawner = fixture.stranger(SPAWNER)
+    places = [fixture.tree.path, *(agent.path for agent in fixture.agents)]
     assert [spawner("writable", place) for place in places] == [["cgroup.procs"]] * 3
-    for place in (scene.base, scene.tree.nursery.path, scene.foreign):
+    for place in (fixture.base, fixture.tree.zygote.path, fixture.foreign):
         assert spawner("writable", place) == []
-    for place in (scene.base, *places):
+    for place in (fixture.base, *places):
         assert spawner("mkdir", f"{place}/mine") == "EACCES"
     for name in ("cgroup.kill", "cgroup.freeze", "cgroup.subtree_control"):
         assert spawner("write", f"{places[1]}/{name}", "1") == "EACCES"
 
 
-def test_no_child_of_it_leaves_the_subtree(scene: Scene) -> None:
-    outside = os.open(scene.foreign, os.O_PATH | os.O_DIRECTORY)
+def test_no_child_of_it_leaves_the_subtree(fixture: Fixture) -> None:
+    outside = os.open(fixture.foreign, os.O_PATH | os.O_DIRECTORY)
     try:
-        spawner = scene.stranger(SPAWNER, outside)
-        child = str(spawner("fork", scene.descriptors[0]))
+        spawner = fixture.stranger(SPAWNER, outside)
+        child = str(spawner("fork", fixture.descriptors[0]))
         assert spawner("fork", outside) == "EACCES"
-        assert spawner("write", f"{scene.foreign}/cgroup.procs", child) == "EACCES"
+        assert spawner("write", f"{fixture.foreign}/cgroup.procs", child) == "EACCES"
         # Not even into a cgroup that somebody gave it: what is above both is not its own.
-        os.chown(f"{scene.foreign}/cgroup.procs", SPAWNER, -1)
+        os.chown(f"{fixture.foreign}/cgroup.procs", SPAWNER, -1)
         assert spawner("fork", outside) == "EACCES"
-        assert spawner("write", f"{scene.foreign}/cgroup.procs", child) == "EACCES"
+        assert spawner("write", f"{fixture.foreign}/cgroup.procs", child) == "EACCES"
     finally:
         os.close(outside)
-    assert scene.agents[0].pids() == [int(child)]
-    assert AgentCgroup(scene.foreign).pids() == []
+    assert fixture.agents[0].pids() == [int(child)]
+    assert AgentCgroup(fixture.foreign).pids() == []
 
 
-@pytest.mark.parametrize("inside", ["nursery", "agent"])
-def test_an_agents_own_user_can_do_none_of_it(scene: Scene, inside: str) -> None:
-    place = scene.tree.nursery if inside == "nursery" else scene.agents[0]
-    agent = scene.stranger(AGENT, inside=place)
+@pytest.mark.parametrize("inside", ["zygote", "agent"])
+def test_an_agents_own_user_can_do_none_of_it(fixture: Fixture, inside: str) -> None:
+    place = fixture.tree.zygote if inside == "zygote" else fixture.agents[0]
+    agent = fixture.stranger(AGENT, inside=place)
     mine = str(agent.process.pid)
-    for other, descriptor in zip(scene.agents, scene.descriptors, strict=True):
+    for other, descriptor in zip(fixture.agents, fixture.descriptors, strict=True):
         assert agent("fork", descriptor) == "EACCES"
         assert agent("writable", other.path) == []
         assert agent("write", f"{other.path}/cgroup.procs", mine) == "EACCES"
-    for path in (scene.base, scene.tree.path, scene.tree.nursery.path):
+    for path in (fixture.base, fixture.tree.path, fixture.tree.zygote.path):
         assert agent("writable", path) == []
         assert agent("mkdir", f"{path}/mine") == "EACCES"
     assert place.pids() == [agent.process.pid]
 
 
-def test_without_a_spawner_nobody_is_given_anything() -> None:
+def test_without_a_spawner_no_files_change_their_owner() -> None:
     tree = CgroupTree.find()
     try:
-        places = [tree.path, tree.nursery.path, tree.create(1, CgroupLimits()).path]
+        places = [tree.path, tree.zygote.path, tree.create(1, CgroupLimits()).path]
         owners = {os.stat(f"{place}/cgroup.procs").st_uid for place in places}
         assert (tree.spawner_uid, owners) == (None, {0})
     finally:
@@ -222,7 +222,7 @@ def test_without_a_spawner_nobody_is_given_anything() -> None:
 def test_a_user_that_does_not_exist_here_is_not_the_spawner() -> None:
     """As in a container whose user namespace maps root and nobody else."""
     code = (
-        "from clove.sandbox.cgroups import CgroupLimits, CgroupTree\n"
+        "from clove.sandbox.cgroup.tree import CgroupLimits, CgroupTree\n"
         f"tree = CgroupTree.find(spawner_uid={SPAWNER})\n"
         "print(tree.spawner_uid, tree.create(1, CgroupLimits()).pids())\n"
         "tree.close()\n"
@@ -232,12 +232,12 @@ def test_a_user_that_does_not_exist_here_is_not_the_spawner() -> None:
     assert done.stdout == "None []\n"
 
 
-def test_what_a_dead_kernels_nursery_has_left_is_swept() -> None:
+def test_what_a_dead_kernels_zygote_has_left_is_swept() -> None:
     code = (
         "import os, sys\n"
-        "from clove.sandbox.cgroups import CgroupTree\n"
+        "from clove.sandbox.cgroup.tree import CgroupTree\n"
         f"tree = CgroupTree.find(spawner_uid={SPAWNER})\n"
-        "print(tree.nursery.path, flush=True)\n"
+        "print(tree.zygote.path, flush=True)\n"
         "input()\n"
         "os._exit(0)\n"  # dies without cleaning up
     )
@@ -255,8 +255,8 @@ def test_what_a_dead_kernels_nursery_has_left_is_swept() -> None:
     assert not os.path.exists(tree)
 
 
-def test_a_process_that_has_ended_cannot_be_put_anywhere(scene: Scene) -> None:
+def test_a_process_that_has_ended_cannot_be_put_anywhere(fixture: Fixture) -> None:
     ended = subprocess.Popen(["true"])
     ended.wait()
     with pytest.raises(ProcessLookupError):
-        scene.tree.nursery.add(ended.pid)
+        fixture.tree.zygote.add(ended.pid)

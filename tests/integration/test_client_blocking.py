@@ -153,7 +153,7 @@ def test_asynchronous_requests(client: CloveClient) -> None:
     assert "later" in results[0]["payload"]
 
 
-def test_an_agents_life(client: CloveClient, script: Any) -> None:
+def test_an_agents_life_cycle(client: CloveClient, script: Any) -> None:
     path = script("import sys, time\nprint('up', sys.argv[2:], flush=True)\ntime.sleep(300)")
     agent = client.spawn("life", path, args=["a", "b"])
     stream = client.follow_logs("life")
@@ -197,9 +197,9 @@ def test_waiting_for_an_agent_has_a_time_out(client: CloveClient, script: Any) -
 
 def _patient(client: CloveClient, agent_id: int) -> Any:
     """A WAIT for ever that the client itself gives up."""
-    from clove.client import vocabulary
+    from clove.client.methods import agents
 
-    call = vocabulary.wait(agent_id)
+    call = agents.wait(agent_id)
     call.patience = 0.0
     return call
 
@@ -213,8 +213,8 @@ def test_http_refuses_the_metadata_service(client: CloveClient) -> None:
 def test_a_lost_connection_keeps_name_and_mailbox(client: CloveClient, kernel: Any) -> None:
     client.register_name("keeper")
     identity = client.agent_id
-    assert client._channel is not None
-    client._channel.close(ConnectionLost("cut by the test"))
+    assert client._connection.channel is not None
+    client._connection.channel.close(ConnectionLost("cut by the test"))
     with CloveClient(kernel.socket) as other:
         other.send_message("while you were out", to_name="keeper")
     assert client.recv_messages(wait=10)["messages"][0]["message"] == "while you were out"

@@ -10,8 +10,8 @@ from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.interfaces import IReactorTime
 
-from clove.client import vocabulary
 from clove.client.deferred import DeferredClient
+from clove.client.methods import sharing
 from clove.errors import NotFound, TimedOut
 
 clock = cast(IReactorTime, reactor)
@@ -61,8 +61,10 @@ async def test_streams(kernel: Any, tmp_path: Path) -> None:
 
 
 async def test_errors_and_time_outs(kernel: Any) -> None:
-    async with DeferredClient(clock, kernel.socket, timeout=0.05) as client:
-        call = vocabulary.recv_messages(wait=60)
+    async with DeferredClient(clock, kernel.socket) as client:
+        await client.noop()  # it is connected, which may take longer
+        client.timeout = 0.05
+        call = sharing.recv_messages(wait=60)
         call.patience = 0.0  # give up long before the kernel does
         with pytest.raises(TimedOut):
             await client.ask(call)
@@ -75,7 +77,7 @@ async def test_a_lost_connection_keeps_its_identity(kernel: Any) -> None:
     async with DeferredClient(clock, kernel.socket) as client:
         await client.register_name("deferred")
         identity = client.agent_id
-        link = client._link
+        link = client._connection.link
         assert link is not None
         cast(Any, link.transport).abortConnection()
         await link.gone

@@ -14,16 +14,16 @@ from twisted.internet.defer import CancelledError, Deferred
 
 from clove.errors import InvalidRequest, LimitExceeded, NotFound, PermissionDenied
 from clove.kernel.calls.execute import execute
+from clove.kernel.connection.stream import Stream
 from clove.kernel.context import Context
 from clove.kernel.files import Commands, ExecLimits, FileLimits
 from clove.kernel.principal import Kind, Principal
-from clove.kernel.stream import Stream
-from clove.kernel.threads import Threads
 from clove.messages.execute import ExecReply, ExecRequest
 from clove.policy import for_level
 from clove.sandbox.environment import public_environment
 from clove.sandbox.host import HostView
 from clove.sandbox.launcher import Launcher
+from clove.threads.threads import Threads
 
 
 @dataclass

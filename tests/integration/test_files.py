@@ -19,11 +19,11 @@ from clove.kernel.calls.files import read, write
 from clove.kernel.context import Context
 from clove.kernel.files import FileLimits
 from clove.kernel.principal import Kind, Principal
-from clove.kernel.threads import Threads
 from clove.messages.files import ReadRequest, WriteRequest
 from clove.policy import for_level
 from clove.sandbox.host import HostView
 from clove.sandbox.launcher import Launcher
+from clove.threads.threads import Threads
 
 
 @dataclass

@@ -58,7 +58,7 @@ class Reader:
             yield json.loads(payload[TAG.size :])
 
 
-def test_a_reader_who_stays_behind_is_told_what_it_has_missed(narrow: KernelProcess) -> None:
+def test_a_slow_reader_is_told_what_it_has_missed(narrow: KernelProcess) -> None:
     script = Path(narrow.directory, "flood.py")
     script.write_text(FLOOD)
     reader = Reader(narrow.socket)

@@ -35,7 +35,7 @@ NO_NAME = "gaierror -2"
 
 
 @dataclass
-class Scene:
+class Fixture:
     """A kernel, its operator and the servers outside."""
 
     host: Host
@@ -74,22 +74,22 @@ class Scene:
 
 
 @pytest.fixture(scope="module", params=[ROOT, ROOTLESS])
-def scene(request: pytest.FixtureRequest) -> Iterator[Scene]:
+def fixture(request: pytest.FixtureRequest) -> Iterator[Fixture]:
     with host(request.param, CONFIG) as here, upstream(here.kernel.directory) as servers:
         here.client.register_name("judge")
         shutil.copy(SCRIPT, here.script)
-        yield Scene(here, servers, itertools.count())
+        yield Fixture(here, servers, itertools.count())
 
 
 @pytest.fixture(autouse=True)
-def nothing_left(scene: Scene) -> Iterator[None]:
+def nothing_left(fixture: Fixture) -> Iterator[None]:
     yield
-    for agent in scene.client.list_agents():
-        scene.client.kill(agent["id"])
+    for agent in fixture.client.list_agents():
+        fixture.client.kill(agent["id"])
 
 
-def test_listed_names_have_addresses_and_others_do_not(scene: Scene) -> None:
-    _, found = scene.spawn(
+def test_listed_names_have_addresses_and_others_do_not(fixture: Fixture) -> None:
+    _, found = fixture.spawn(
         ["names", "api.test"],
         ["names", "API.TEST."],
         ["names", "evil.test"],
@@ -109,9 +109,9 @@ def test_listed_names_have_addresses_and_others_do_not(scene: Scene) -> None:
     assert found[5:] == [[0, 1], [0, 0], [0, 0], [0, 1], [3, 0], [3, 0]]
 
 
-def test_every_client_reaches_a_listed_name(scene: Scene) -> None:
-    plain, secure, _ = scene.servers.servers
-    _, found = scene.spawn(
+def test_every_client_reaches_a_listed_name(fixture: Fixture) -> None:
+    plain, secure, _ = fixture.servers.servers
+    _, found = fixture.spawn(
         ["get", "api.test", plain.port],
         ["tls", "api.test", secure.port, "api.test"],
         ["get", "127.0.0.1", plain.port],
@@ -125,16 +125,16 @@ def test_every_client_reaches_a_listed_name(scene: Scene) -> None:
     assert found[4:] == ["mine", ["127.0.0.1"]]
 
 
-def test_a_name_opens_private_addresses_only_with_a_rule_that_names_them(scene: Scene) -> None:
-    port = scene.servers.plain.port
-    agent, found = scene.spawn(["get", "api.test", port], rules=[f"api.test:{port}"])
+def test_a_name_opens_private_addresses_only_with_a_rule_that_names_them(fixture: Fixture) -> None:
+    port = fixture.servers.plain.port
+    agent, found = fixture.spawn(["get", "api.test", port], rules=[f"api.test:{port}"])
     assert found == [RESET]
-    assert "address: loopback" in scene.log(agent)
+    assert "address: loopback" in fixture.log(agent)
 
 
-def test_without_rules_only_public_addresses_are_reached(scene: Scene) -> None:
-    port = scene.servers.plain.port
-    agent, found = scene.spawn(
+def test_without_rules_only_public_addresses_are_reached(fixture: Fixture) -> None:
+    port = fixture.servers.plain.port
+    agent, found = fixture.spawn(
         ["get", "api.test", port],
         ["get", "10.0.0.1", 80],
         ["get", "169.254.169.254", 80],
@@ -143,67 +143,67 @@ def test_without_rules_only_public_addresses_are_reached(scene: Scene) -> None:
     )
     assert found[:3] == [RESET] * 3
     assert found[3] in (NO_NAME, "gaierror -3")
-    assert "address: metadata service" in scene.log(agent)
+    assert "address: metadata service" in fixture.log(agent)
 
 
-def test_permissions_of_a_running_agent_hold_for_its_next_connection(scene: Scene) -> None:
-    port = scene.servers.plain.port
-    agent, found = scene.spawn(["get", "api.test", port], rules=["open.test"])
+def test_permissions_of_a_running_agent_hold_for_its_next_connection(fixture: Fixture) -> None:
+    port = fixture.servers.plain.port
+    agent, found = fixture.spawn(["get", "api.test", port], rules=["open.test"])
     assert found == [NO_NAME]
-    scene.client.set_permissions({"allowed_domains": scene.rules}, agent_id=agent["id"])
-    assert scene.ask(agent, ["get", "api.test", port]) == ["HTTP/1.1 200"]
-    scene.client.set_permissions({"can_http": False}, agent_id=agent["id"])
-    assert scene.ask(agent, ["get", "api.test", port], ["get", "8.8.8.8", 80]) == [NO_NAME, RESET]
+    fixture.client.set_permissions({"allowed_domains": fixture.rules}, agent_id=agent["id"])
+    assert fixture.ask(agent, ["get", "api.test", port]) == ["HTTP/1.1 200"]
+    fixture.client.set_permissions({"can_http": False}, agent_id=agent["id"])
+    assert fixture.ask(agent, ["get", "api.test", port], ["get", "8.8.8.8", 80]) == [NO_NAME, RESET]
 
 
-def test_the_network_without_can_http_is_none(scene: Scene) -> None:
-    permissions = {"allowed_domains": scene.rules, "can_http": False}
-    _, found = scene.spawn(["names", "api.test"], permissions=permissions)
+def test_the_network_without_can_http_is_none(fixture: Fixture) -> None:
+    permissions = {"allowed_domains": fixture.rules, "can_http": False}
+    _, found = fixture.spawn(["names", "api.test"], permissions=permissions)
     assert found == [NO_NAME]
 
 
-def test_the_network_is_reported_as_isolated(scene: Scene) -> None:
-    agent, _ = scene.spawn()
+def test_the_network_is_reported_as_isolated(fixture: Fixture) -> None:
+    agent, _ = fixture.spawn()
     assert agent["isolation"]["namespaces"]["net"] is True
     assert "network" not in agent["isolation"].get("degraded_reason", "")
 
 
-def test_without_the_network_there_is_loopback_alone(scene: Scene) -> None:
-    _, found = scene.spawn(
+def test_without_the_network_there_is_loopback_alone(fixture: Fixture) -> None:
+    _, found = fixture.spawn(
         ["names", "api.test"], ["get", "8.8.8.8", 80], ["own_server"], network=False
     )
     assert found[0].startswith("gaierror")
     assert found[1:] == [NO_ROUTE, "mine"]
 
 
-def test_the_hosts_abstract_sockets_are_out_of_reach(scene: Scene) -> None:
+def test_the_hosts_abstract_sockets_are_out_of_reach(fixture: Fixture) -> None:
     name = f"clove-test-{os.getpid()}"
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind("\0" + name)
         listening.listen()
-        _, found = scene.spawn(["abstract", name])
+        _, found = fixture.spawn(["abstract", name])
     assert found == [REFUSED]
 
 
-def test_bytes_pass_both_ways_at_their_own_pace(scene: Scene) -> None:
+def test_bytes_pass_both_ways_at_their_own_pace(fixture: Fixture) -> None:
     size = 24 << 20
-    _, found = scene.spawn(["echo", size], ["forward", size], ["echo", 1 << 16])
+    _, found = fixture.spawn(["echo", size], ["forward", size], ["echo", 1 << 16])
     assert found[0] is True
     assert found[1]["received"] == size
     assert found[2] is True
 
 
-def test_an_agent_that_ends_takes_its_connections_along(scene: Scene) -> None:
+def test_an_agent_that_ends_takes_its_connections_along(fixture: Fixture) -> None:
     def sockets() -> int:
         """The kernel's sockets to the server outside."""
-        port = f":{scene.servers.lines.port:04X} "
-        lines = Path(f"/proc/{scene.host.kernel.pid}/net/tcp").read_text().splitlines()
+        port = f":{fixture.servers.lines.port:04X} "
+        lines = Path(f"/proc/{fixture.host.kernel.pid}/net/tcp").read_text().splitlines()
         return sum(1 for line in lines if port in line[20:36] and line[34:36] == "01")
 
     before = sockets()
-    agent, found = scene.spawn(["keep", 5])
+    agent, found = fixture.spawn(["keep", 5])
     assert found == [5]
     assert sockets() == before + 5
-    scene.client.kill(agent["id"])
-    scene.client.wait(agent["id"])
+    fixture.client.kill(agent["id"])
+    fixture.client.wait(agent["id"])
     assert sockets() == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -27,6 +28,32 @@ def test_sigterm_drains(own_kernel: KernelProcess) -> None:
         os.kill(pid, 0)
     assert not os.path.lexists(own_kernel.socket)
     assert not os.path.lexists(f"{own_kernel.state_dir}/agents")
+
+
+REFUSED = (
+    "from clove import CloveClient\nfrom clove.errors import CloveError\n"
+    "with CloveClient() as client:\n"
+    "    for _ in range(5):\n"
+    "        try:\n"
+    "            client.exec('true')\n"
+    "        except CloveError:\n"
+    "            pass\n"
+)
+
+
+def test_refusals_that_were_only_counted_are_written_at_the_end(own_kernel: KernelProcess) -> None:
+    path = Path(own_kernel.directory, "a.py")
+    path.write_text(REFUSED)
+    with CloveClient(own_kernel.socket) as client:
+        agent = client.spawn("refused", str(path), permissions={"can_exec": False})["agent_id"]
+        assert client.wait("refused", timeout=30)["exit_code"] == 0
+    own_kernel.stop(signal.SIGTERM)
+    lines = Path(own_kernel.state_dir, "audit", "security.log").read_text().splitlines()
+    entries = [json.loads(line) for line in lines]
+    denied = [entry for entry in entries if entry["event_type"] == "PERMISSION_DENIED"]
+    counted = [entry for entry in entries if entry["event_type"] == "ENTRIES_COUNTED"]
+    assert [entry["agent_id"] for entry in denied] == [agent]
+    assert [entry["details"]["repeated"] for entry in counted] == [{str(denied[0]["id"]): 4}]
 
 
 def test_sigterm_drains_from_the_moment_that_one_can_connect(short_dir: str) -> None:

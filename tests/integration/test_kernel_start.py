@@ -13,7 +13,7 @@ import pytest
 from clove import CloveClient
 from tests.conformance.peer import Peer
 from tests.integration.conftest import KernelProcess
-from tests.integration.nurseries import until_warm
+from tests.integration.zygotes import until_warm
 
 
 def refused(kernel: KernelProcess, *options: str) -> str:
@@ -47,6 +47,7 @@ def test_a_metrics_port_in_use_is_one_line_and_leaves_nothing(short_dir: str) ->
     assert not Path(kernel.socket).exists()
     assert sorted(entry.name for entry in Path(kernel.state_dir).iterdir()) == [
         "audit",
+        "ids",
         "kernel.lock",
         "logs",
     ]

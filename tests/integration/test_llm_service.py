@@ -206,7 +206,7 @@ def test_key_that_is_none_is_refused_without_showing_it() -> None:
         assert b"half" not in said
 
 
-def test_key_file_that_everybody_can_read_is_refused() -> None:
+def test_key_file_that_all_can_read_is_refused() -> None:
     with tempfile.NamedTemporaryFile(dir="/tmp") as file:
         file.write(b"secret-key\n")
         file.flush()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from pathlib import Path
 from typing import Any
 
@@ -12,30 +11,46 @@ import pytest
 
 from clove import CloveClient
 from tests.integration.conftest import BOTH, SLEEP, until_up
+from tests.waiting import until
+
+TICKER = (
+    "import time\nprint('up', flush=True)\n"
+    "while True:\n    print(time.time(), flush=True)\n    time.sleep(0.001)\n"
+)
+
+
+def lines(client: CloveClient, name: str) -> int:
+    """How many an agent has printed so far."""
+    return int(client.logs(name)["next"])
+
+
+def until_printed(client: CloveClient, name: str, more: int) -> None:
+    """Wait until an agent has printed as many lines more."""
+    wanted = lines(client, name) + more
+    until(lambda: lines(client, name) >= wanted, f"{name} prints")
 
 
 @BOTH
 def test_a_paused_agent_stands_still_and_can_be_killed(
     client: CloveClient, script: Any, sandboxed: bool
 ) -> None:
-    path = script(
-        "import time\nprint('up', flush=True)\n"
-        "while True:\n    print(time.time(), flush=True)\n    time.sleep(0.001)\n"
-    )
-    client.spawn("ticker", path, sandboxed=sandboxed)
-    until_up(client, "ticker")
+    """What another agent prints says how much this one would have printed."""
+    path = script(TICKER)
+    for name in ("ticker", "other"):
+        client.spawn(name, path, sandboxed=sandboxed)
+        until_up(client, name)
     assert client.pause("ticker")["paused"] is True
-    [entry] = client.list_agents()
+    [entry] = [entry for entry in client.list_agents() if entry["name"] == "ticker"]
     assert (entry["state"], entry["running"]) == ("paused", False)
-    time.sleep(0.05)  # what was in the pipe arrives
-    first = client.logs("ticker")["next"]
-    time.sleep(0.1)
-    assert client.logs("ticker")["next"] == first
+    until_printed(client, "other", 20)  # what was in the pipe has arrived as well
+    first = lines(client, "ticker")
+    until_printed(client, "other", 50)
+    assert lines(client, "ticker") == first
     assert client.resume("ticker")["resumed"] is True
-    while client.logs("ticker")["next"] == first:
-        time.sleep(0.005)
+    until_printed(client, "ticker", 1)
     client.pause("ticker")
     assert client.kill("ticker")["killed"] is True
+    client.kill("other")
     assert client.list_agents() == []
 
 
@@ -66,12 +81,12 @@ def test_a_paused_agent_that_somebody_kills_is_restarted_if_it_asked_for_that(
     until_up(client, "phoenix")
     client.pause("phoenix")
     os.kill(agent["pid"], signal.SIGKILL)
-    deadline = time.monotonic() + 30
-    [entry] = client.list_agents()
-    while not entry["restarts"] or entry["state"] != "running":
-        assert time.monotonic() < deadline, entry
-        time.sleep(0.01)
+
+    def restarted() -> Any:
         [entry] = client.list_agents()
+        return entry["restarts"] and entry["state"] == "running" and entry
+
+    entry = until(restarted, "it is restarted")
     assert entry["pid"] not in (0, agent["pid"])
 
 

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import datetime
+import os
 import ssl
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from twisted.internet import reactor
 from twisted.internet.defer import maybeDeferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
@@ -21,47 +17,29 @@ from twisted.internet.ssl import DefaultOpenSSLContextFactory
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
-from clove.framing import Frame, FrameDecoder, Opcode, encode
-from clove.kernel.connection import KernelConnection
-from clove.kernel.connection_limits import ConnectionLimits
-from clove.protocol import FrameProtocol
+from clove.channels.channel import Channel
+from clove.channels.stream import StreamChannel
+from clove.framing import TAG, FrameDecoder, Opcode, encode
+from clove.kernel.connection.connection import KernelConnection
+from clove.kernel.connection.limits import ConnectionLimits
+from clove.kernel.credentials import Credentials
+from clove.kernel.peers import peer_of
+from clove.messages import Reply
+from clove.protocol import ChannelProtocol
+from tests.frame_end import FrameEnd
+from tests.tls_identity import make_identity
 from tests.unit.kernel.connection_peer import Peer
 
 HANDSHAKE = (0x14, 0x15, 0x16, 0x17)
 """Types of TLS records (RFC 8446, 5.1)."""
-
-
-class Kernels(Factory):
-    """Makes one connection, whose peer nobody knows."""
-
-    noisy = False
-    principal = None
-    end: Any = None
-
-    def buildProtocol(self, addr: object) -> Any:
-        self.end.factory = self
-        return self.end
-
-
-class Echo(FrameProtocol):
-    """Sends back what it is sent; counts the times that the peer was slow."""
-
-    slow = 0
-
-    def framesReceived(self, frames: list[Frame]) -> None:
-        for frame in frames:
-            self.send(encode(*frame))
-            self.slow += self.congested
-
-    def drained(self) -> None:
-        super().drained()
-        self.resume_reading()
+APPLICATION_DATA = 0x17
 
 
 class Client(Protocol):
     """Speaks TLS itself and keeps what came over the wire.
 
-    @ivar wire: bytes as the wire had them.
+    @ivar wire: bytes as the wire had them, from the server.
+    @ivar said: and to it.
     @ivar text: what they were.
     """
 
@@ -71,7 +49,7 @@ class Client(Protocol):
         context.verify_mode = ssl.CERT_NONE
         self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._in, self._out)
-        self.wire, self.text = bytearray(), bytearray()
+        self.wire, self.said, self.text = bytearray(), bytearray(), bytearray()
         self.secure = self.lost = False
 
     def connectionMade(self) -> None:
@@ -95,7 +73,9 @@ class Client(Protocol):
 
     def _flush(self) -> None:
         transport: Any = self.transport
-        transport.write(self._out.read())
+        data = self._out.read()
+        self.said += data
+        transport.write(data)
 
     def say(self, data: bytes) -> None:
         self._tls.write(data)
@@ -105,13 +85,24 @@ class Client(Protocol):
         self.lost = True
 
     def records(self) -> list[int]:
-        """The types of the records on the wire, which must be nothing else."""
-        at, kinds = 0, []
-        while at < len(self.wire):
-            kinds.append(self.wire[at])
-            at += 5 + int.from_bytes(self.wire[at + 3 : at + 5], "big")
-        assert at == len(self.wire)
-        return kinds
+        """The types of the records that came."""
+        return records(self.wire)
+
+
+def records(wire: bytes | bytearray) -> list[int]:
+    """The types of the TLS records on a wire, on which must be nothing else."""
+    at, kinds = 0, []
+    while at < len(wire):
+        kinds.append(wire[at])
+        at += 5 + int.from_bytes(wire[at + 3 : at + 5], "big")
+    assert at == len(wire)
+    return kinds
+
+
+class SecretReply(Reply, frozen=True):
+    """Bears what nobody else is to read."""
+
+    text: str = ""
 
 
 async def until(there: Callable[[], bool]) -> None:
@@ -121,36 +112,15 @@ async def until(there: Callable[[], bool]) -> None:
 
 @pytest.fixture
 def identity(tmp_path: Path) -> tuple[str, str]:
-    """Files of a key and a certificate that it has signed itself."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "clove.test")])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .sign(key, hashes.SHA256())
-    )
-    (tmp_path / "key").write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    (tmp_path / "certificate").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    return str(tmp_path / "key"), str(tmp_path / "certificate")
+    return make_identity(tmp_path)
 
 
-async def connected(identity: tuple[str, str], end: Protocol) -> tuple[Any, Client]:
-    """A port that serves one connection over TLS, and the client of it."""
+async def connected(
+    identity: tuple[str, str], accept: Callable[[Channel, object], object]
+) -> tuple[Any, Client]:
+    """A port that serves over TLS, and a client of it."""
     whole: Any = reactor
-    factory = Kernels()
-    factory.end = end
+    factory = Factory.forProtocol(lambda: ChannelProtocol(accept))
     context = DefaultOpenSSLContextFactory(*identity)
     port = whole.listenSSL(0, factory, context, interface="127.0.0.1")
     endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", port.getHost().port)
@@ -166,47 +136,130 @@ async def close(port: Any, client: Client) -> None:
     await maybeDeferred(port.stopListening)
 
 
-async def test_what_a_frame_protocol_sends_is_encrypted(identity: tuple[str, str]) -> None:
-    port, client = await connected(identity, Echo())
-    frame = encode(7, 0, b"a secret of ours")
-    client.say(frame)
-    await until(lambda: len(client.text) == len(frame))
-    assert client.text == frame
-    assert b"secret" not in client.wire
-    assert set(client.records()) <= set(HANDSHAKE)
-    await close(port, client)
-
-
 async def test_a_peer_that_reads_slowly_gets_everything_in_its_order(
     identity: tuple[str, str],
 ) -> None:
-    echo = Echo(1 << 24)
-    port, client = await connected(identity, echo)
+    ends: list[FrameEnd] = []
+    port, client = await connected(
+        identity, lambda channel, _: ends.append(FrameEnd(channel, max_payload=1 << 24))
+    )
     transport: Any = client.transport
     frames = b"".join(encode(1, 0, bytes([number]) * (1 << 20)) for number in range(12))
     transport.pauseProducing()
     client.say(frames)
-    await until(lambda: echo.slow > 0)
-    assert echo.unsent > 0
+    await until(lambda: bool(ends) and ends[0].slow > 0)
+    assert ends[0].sender.unsent > 0
     transport.resumeProducing()
     await until(lambda: len(client.text) == len(frames))
     assert client.text == frames
-    assert echo.unsent == 0
+    assert ends[0].sender.unsent == 0
     await close(port, client)
 
 
-async def test_the_kernels_connection_over_tls_says_nothing_in_clear(
+class Kernel:
+    """Serves every channel as the kernel does; its peer is verified before."""
+
+    def __init__(self, identify: Callable[[], Credentials]) -> None:
+        self.peer = Peer()
+        self.made: list[KernelConnection] = []
+        self._identify = identify
+
+    def accept(self, channel: Channel, transport: object) -> None:
+        assert type(channel) is StreamChannel
+        answers: Any = self.peer.answers
+        principals, limits = self.peer.principals, ConnectionLimits()
+        connection = KernelConnection(answers, principals, limits, channel)
+        self.made.append(connection)
+        connection.open(self._identify)
+
+
+def in_clear(client: Client) -> bytes:
+    """All that anybody between the two could read, both ways, after the handshake's first flight."""
+    return bytes(client.wire + client.said)
+
+
+class Secrets:
+    """Bytes that are told over a connection, and must not be seen on its wire."""
+
+    def __init__(self) -> None:
+        self.told: list[bytes] = []
+
+    def next(self) -> bytes:
+        self.told.append(os.urandom(16))
+        return self.told[-1]
+
+
+def say(client: Client, opcode: int, payload: bytes, tag: int | None = None) -> None:
+    client.say(encode(0, opcode, payload if tag is None else TAG.pack(tag) + payload))
+
+
+async def converse(kernel: Kernel, client: Client, secrets: Secrets) -> None:
+    """Requests of both versions, a late reply, a partial one, a push and an error: 7 frames."""
+    answers = kernel.peer.answers
+    waiting = answers.waiting
+    say(client, Opcode.NOOP, secrets.next())
+    say(client, 3, secrets.next())
+    await until(lambda: bool(waiting))
+    waiting[0].callback(secrets.next())  # late, on version 1
+    say(client, Opcode.HELLO, b'{"protocol_version":2}')
+    say(client, 3, secrets.next(), 1)
+    await until(lambda: len(waiting) == 2)
+    answers.streams[-1](SecretReply(text=secrets.next().hex()))
+    waiting[1].callback(secrets.next())
+    assert kernel.made[0].push(SecretReply(text=secrets.next().hex()))
+    say(client, Opcode.CANCEL, b"", 2)  # an error
+
+
+async def overfill(kernel: Kernel, client: Client, secrets: Secrets) -> None:
+    """Thirty requests whose replies are more than is on its way at once, to a slow reader."""
+    transport: Any = client.transport
+    transport.pauseProducing()
+    for tag in range(3, 33):
+        say(client, 2, secrets.next() * 20_000, tag)
+    await until(lambda: kernel.made[0].sender.congested)
+    assert kernel.made[0].sender.unsent > 0
+    transport.resumeProducing()
+    await until(lambda: secrets.told[-1] * 20_000 in client.text)
+
+
+async def test_the_kernels_protocol_over_tls_says_nothing_in_clear(
     identity: tuple[str, str],
 ) -> None:
-    peer = Peer()
-    limits = ConnectionLimits()
-    connection = KernelConnection(peer.answers, peer.sessions, limits)  # type: ignore[arg-type]
-    port, client = await connected(identity, connection)
-    client.say(encode(0, Opcode.NOOP, b"still there?"))
-    decoder = FrameDecoder()
-    await until(lambda: client.lost or bool(client.text))
-    assert decoder.feed(bytes(client.text))
+    """Requests of both versions, partial replies, pushes, errors, and a reader who is slow."""
+    kernel, secrets = Kernel(Peer.own), Secrets()
+    port, client = await connected(identity, kernel.accept)
+    handshake = len(client.wire), len(client.said)
+    await converse(kernel, client, secrets)
+    await overfill(kernel, client, secrets)
+    decoder = FrameDecoder(1 << 20)
+    frames = decoder.feed(bytes(client.text))
+    assert decoder.pending == 0
+    assert len(frames) == 2 + 1 + 3 + 1 + 30
+
     assert set(client.records()) <= set(HANDSHAKE)
-    for word in (b"TNGA", b"success", b"still there"):
-        assert word not in client.wire
+    assert set(records(client.said)) <= set(HANDSHAKE)
+    # What came after the handshake is application data alone (TLS 1.3), and shows nothing of ours.
+    assert set(records(client.wire[handshake[0] :])) == {APPLICATION_DATA}
+    assert set(records(client.said[handshake[1] :])) == {APPLICATION_DATA}
+    clear = in_clear(client)
+    in_hexadecimal = [secret.hex().encode() for secret in secrets.told]
+    named = (b"TNGA", b"success", b"protocol_version", b"code")
+    for word in (*secrets.told, *in_hexadecimal, *named):
+        assert word not in clear
+        assert word[:8] not in clear
+    await close(port, client)
+    await until(lambda: not kernel.made[0].principal.connections)
+    kernel.peer.principals.stop()
+
+
+async def test_a_stranger_is_refused_over_tls_and_not_in_clear(
+    identity: tuple[str, str],
+) -> None:
+    kernel = Kernel(lambda: peer_of(object()))
+    port, client = await connected(identity, kernel.accept)
+    await until(lambda: client.lost or bool(client.text))
+    [frame] = FrameDecoder().feed(bytes(client.text))
+    assert b"permission_denied" in frame.payload
+    assert set(client.records()) <= set(HANDSHAKE)
+    assert b"denied" not in client.wire
     await close(port, client)

@@ -7,9 +7,7 @@ from typing import Any
 from clove import CloveClient
 
 
-def test_a_denial_that_nobody_catches_shows_its_rule_and_hint(
-    client: CloveClient, script: Any
-) -> None:
+def test_an_uncaught_denial_shows_its_rule_and_hint(client: CloveClient, script: Any) -> None:
     path = script("from clove import CloveClient\nCloveClient().spawn('x', '/app/x.py')\n")
     agent = client.spawn("careless", path)
     assert client.wait(agent["id"], timeout=20)["exit_code"] == 1

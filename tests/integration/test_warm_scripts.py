@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from clove import CloveClient
-from tests.integration.nurseries import PATIENCE, until_warm
+from tests.integration.zygotes import PATIENCE, until_warm
 
 SCRIPTS = {
     "arguments and environment": """
@@ -158,7 +158,7 @@ _ADDRESS = re.compile(r"at 0x[0-9a-f]+")
 
 @pytest.fixture
 def client(kernel: Any, script: Any) -> Iterator[CloveClient]:
-    """The operator of a kernel whose nursery serves."""
+    """The operator of a kernel whose zygote serves."""
     with CloveClient(kernel.socket) as connected:
         connected.wait(until_warm(connected, script("pass"))["id"])
         yield connected

@@ -11,8 +11,11 @@ import pytest
 
 from clove.errors import PermissionDenied
 from clove.sandbox.probe import probe
-from tests.integration.exposed import ROOT, ROOTLESS, Agent, Host, host
+from tests.integration.exposed import ROOT, ROOTLESS, Host, host
 from tests.integration.gateway_upstream import Upstream, upstream
+from tests.integration.why_asking import answer, left, state, why
+from tests.integration.zygotes import until_preforked, zygote_of
+from tests.waiting import until
 
 pytestmark = pytest.mark.skipif(
     not probe().sandbox, reason="no sandbox here; `clove doctor` says why"
@@ -41,26 +44,6 @@ def here(kernel_host: Host) -> Iterator[Host]:
 def servers(kernel_host: Host) -> Iterator[Upstream]:
     with upstream(kernel_host.kernel.directory) as running:
         yield running
-
-
-def why(here: Host, agent: Agent | None, syscall: str, **arguments: Any) -> dict[str, Any]:
-    return here.client.why(syscall, arguments, None if agent is None else agent.id)
-
-
-def answer(reply: dict[str, Any]) -> tuple[bool, str, bool | None]:
-    """What policy says, what happened, whether they agree."""
-    attempt = reply["attempt"]
-    return reply["allowed"], attempt["errno_name"] or attempt["happened"], reply["agrees"]
-
-
-def state(path: Path) -> dict[str, Any]:
-    """All that a visitor of these files could have changed."""
-    found = {}
-    for each in (path, *path.rglob("*")):
-        facts = each.lstat()
-        text = each.read_text() if each.is_file() else ""
-        found[str(each)] = (facts.st_mtime_ns, facts.st_mode, facts.st_ino, text)
-    return found
 
 
 def test_files_are_tried_as_the_agent_sees_them_and_stay_as_they_are(here: Host) -> None:
@@ -145,10 +128,10 @@ def test_known_differences_are_named(here: Host) -> None:
 
 
 def test_the_note_names_what_the_documentation_lists() -> None:
-    from clove.kernel.attempts import differences
+    from clove.kernel.dry_run import diagnosis
 
     table = Path(__file__).parents[2].joinpath("docs", "agreement.md").read_text()
-    source = Path(differences.__file__).read_text()
+    source = Path(diagnosis.__file__).read_text()
     names = ["own-places", "own-process", "writable-is-readable", "later-names", "replaced-files"]
     for name in (
         *names,
@@ -205,7 +188,7 @@ def test_what_the_interpreter_is_told_by_the_agents_environment_does_not_count(h
     assert answer(why(here, agent, "READ", path=path)) == (True, "succeeded", True)
 
 
-def test_hosts_are_reached_through_a_gateway_that_nobody_hears_of(
+def test_hosts_are_reached_through_a_gateway_that_reports_to_no_log(
     here: Host, servers: Upstream
 ) -> None:
     plain = servers.servers[0]
@@ -299,29 +282,10 @@ def test_an_agent_asks_about_itself_and_its_descendants(here: Host) -> None:
 def test_nothing_is_left(here: Host) -> None:
     agent = here.spawn({"level": "standard"})
     here.client.why("READ", {"path": "/etc/passwd"}, agent.id)
+    if zygote_of(here.kernel):
+        until_preforked(here.kernel, here.client)  # in place of the one that the agent was made of
     before = left(here)
     for _ in range(3):
         here.client.why("EXEC", {"command": "ls"}, agent.id)
         here.client.why("READ", {"path": "/etc/passwd"})
-    assert left(here) == before
-
-
-def left(here: Host) -> tuple[set[str], list[str], int]:
-    """Children of the kernel, directories of agents, and how many sockets it has.
-
-    The kernel is not dumpable, so that root alone sees its descriptors (proc(5)).
-    """
-    pid = here.kernel.pid
-    threads = Path(f"/proc/{pid}/task").iterdir()
-    children = " ".join((thread / "children").read_text() for thread in threads).split()
-    agents = sorted(path.name for path in Path(here.kernel.state_dir, "agents").iterdir())
-    descriptors = Path(f"/proc/{pid}/fd").iterdir() if os.getuid() == 0 else iter(())
-    sockets = [path for path in descriptors if "socket:" in target(path)]
-    return set(children), agents, len(sockets)
-
-
-def target(path: Path) -> str:
-    try:
-        return os.readlink(path)
-    except FileNotFoundError:  # it was the descriptor of this listing
-        return ""
+    until(lambda: left(here) == before, "all is gone that the dry runs had")

@@ -10,7 +10,7 @@ from twisted.internet import reactor
 
 from clove.client.deferred import DeferredClient
 from clove.errors import LimitExceeded, NotFound
-from clove.kernel.attempts import AttemptLimits
+from clove.kernel.dry_run import DryRunLimits
 from clove.sandbox.probe import probe
 from tests.integration.exposed import ROOT, ROOTLESS, Host, host
 
@@ -44,9 +44,9 @@ def here(kernel_host: Host) -> Iterator[Host]:
         yield emptied
 
 
-async def test_attempts_of_one_caller_are_made_in_turn_and_are_so_many(here: Host) -> None:
+async def test_dry_runs_of_one_caller_are_made_in_turn_and_are_so_many(here: Host) -> None:
     client = await DeferredClient(reactor, here.kernel.socket).connect()
-    most = AttemptLimits().per_caller
+    most = DryRunLimits().per_caller
     try:
         asked = [client.why("READ", {"path": "/etc/passwd"}) for _ in range(most)]
         with pytest.raises(LimitExceeded):
@@ -57,7 +57,7 @@ async def test_attempts_of_one_caller_are_made_in_turn_and_are_so_many(here: Hos
         await client.close()
 
 
-async def test_an_agents_first_word_may_be_why(here: Host) -> None:
+async def test_an_agents_first_request_may_be_why(here: Host) -> None:
     script = Path(here.kernel.directory, "first.py")
     script.write_text(FIRST_WORD)
     client = await DeferredClient(reactor, here.kernel.socket).connect()

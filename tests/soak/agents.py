@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["CHILD", "PARENT", "PULSE"]
+__all__ = ["CHILD", "LATENCY", "PARENT"]
 
 CHILD = '''
 """Answers what its parent sends."""
@@ -78,7 +78,7 @@ while time.monotonic() < ends:
     + 'print(json.dumps({"work": summary(times), "errors": errors[:20], "failed": len(errors)}))\n'
 )
 
-PULSE = (
+LATENCY = (
     '''
 """A request that the kernel only sends back, and the same to a server that does nothing else, in turn."""
 import json, socket, sys, time

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.kin import descendants, mounts
+from bench.leaks import descendants, mounts
 
 __all__ = ["Around", "left_since", "resident_mib"]
 

@@ -76,7 +76,7 @@ class Operator:
         for slot, name in enumerate(self._hostile):
             if name not in alive:
                 self._start_hostile(slot)
-        self._dice.choice([self._short_life, self._short_life, self._look, self._kill_hostile])()
+        self._dice.choice([self._short_lived, self._short_lived, self._look, self._kill_hostile])()
         time.sleep(PAUSE)
 
     def _start_hostile(self, slot: int) -> None:
@@ -94,7 +94,7 @@ class Operator:
             warm=self._dice.random() < 0.5,
         )
 
-    def _short_life(self) -> None:
+    def _short_lived(self) -> None:
         name = f"short-{next(self._numbers)}"
         if self._spawn(name, "short"):
             self._kill(name)

@@ -117,6 +117,6 @@ def test_the_wheel_has_the_plugin_and_the_licence(tmp_path: Path) -> None:
         names = set(archive.namelist())
     assert "twisted/plugins/clove_plugin.py" in names
     assert "twisted/__init__.py" not in names
-    assert {"clove/py.typed", "clove/framing.py", "clove/sandbox/helper.py"} <= names
+    assert {"clove/py.typed", "clove/framing.py", "clove/sandbox/inside/helper.py"} <= names
     assert any(name.endswith("LICENSE") for name in names)
     assert not any(name.startswith(("tests/", "bench/", "examples/")) for name in names)

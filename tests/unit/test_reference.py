@@ -12,13 +12,13 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
 def _named(section: Section) -> str:
-    return section.place or section.name
+    return section.key or section.name
 
 
 @pytest.mark.parametrize("section", limits(), ids=_named)
 def test_every_limit_is_in_the_documentation_with_its_default(section: Section) -> None:
     text = (DOCS / "limits.md").read_text()
-    heading = f"### `[{section.place}]`" if section.place else f"### `{section.name}`"
+    heading = f"### `[{section.key}]`" if section.key else f"### `{section.name}`"
     _, found, after = text.partition(heading + "\n")
     assert found, f"{heading} is not there; run `make reference`"
     own = after.split("\n### ")[0]
@@ -36,7 +36,7 @@ def test_every_limit_says_what_it_does(section: Section) -> None:
 def test_every_key_is_in_the_documentation(section: Section) -> None:
     text = (DOCS / "configuration.md").read_text()
     for field in section.fields:
-        assert row(field) in text, f"{section.place}.{field.name}: run `make reference`"
+        assert row(field) in text, f"{section.key}.{field.name}: run `make reference`"
 
 
 def test_the_parts_are_all_there() -> None:

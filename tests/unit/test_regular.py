@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from clove.errors import InvalidRequest
-from clove.kernel.agents.binaries import needed_by
 from clove.kernel.config import load
+from clove.kernel.mounts.binaries import needed_by
 from clove.llm.options import Options, read_key
 from clove.regular import NotSmall, open_regular, read_regular
 

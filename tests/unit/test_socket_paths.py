@@ -20,7 +20,7 @@ ME = os.geteuid()
 SOMEBODY = 54321
 
 
-def test_roots_place_is_the_same_whatever_is_left_in_its_environment(short_dir: str) -> None:
+def test_roots_path_is_the_same_whatever_is_left_in_its_environment(short_dir: str) -> None:
     for environ in ({}, {"XDG_RUNTIME_DIR": "/run/user/1000", "XDG_STATE_HOME": short_dir}):
         assert set(own_sockets(0, environ)) <= {SYSTEM, "/var/lib/clove/clove.sock"}
         assert usual_sockets(0, environ)[-1] == CONTRACT
@@ -59,7 +59,7 @@ def test_a_path_that_is_too_long_for_a_socket_is_passed_over(short_dir: str) -> 
     assert all(long not in path for path in own_sockets(SOMEBODY, environ))
 
 
-def test_a_user_without_a_home_has_the_contracts_place_alone() -> None:
+def test_a_user_without_a_home_has_the_contracts_path_alone() -> None:
     assert own_sockets(SOMEBODY, {}) == []
     assert default_state_dir(SOMEBODY, {}) == ""
     assert usual_sockets(SOMEBODY, {}) == [SYSTEM, CONTRACT]
@@ -70,7 +70,7 @@ def test_a_client_asks_its_own_kernel_first_then_roots_then_the_contracts(short_
     assert found == [STATE, SYSTEM, CONTRACT]
 
 
-def test_a_directory_is_ones_own_if_nobody_else_can_write_it(short_dir: str) -> None:
+def test_a_directory_is_private_if_no_other_user_can_write_it(short_dir: str) -> None:
     assert belongs_to(short_dir, ME)
     assert not belongs_to(short_dir, ME + 1)
     assert not belongs_to("/tmp", ME)

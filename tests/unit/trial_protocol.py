@@ -6,47 +6,25 @@ failure unhandled. Run by `make trial`.
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+import weakref
 from typing import Any, cast
 
 from twisted.internet import reactor as global_reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import UNIXClientEndpoint, UNIXServerEndpoint, connectProtocol
-from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
-from clove.framing import BadFrame, Frame, TooLarge, encode
-from clove.protocol import FrameProtocol
+from clove.framing import TooLarge, encode
+from tests.frame_end import FrameEnd, FrameEnds
 
 reactor: Any = global_reactor
-
-
-class Echo(FrameProtocol):
-    """Sends every frame back; keeps the error that broke the stream."""
-
-    def __init__(self, max_payload: int) -> None:
-        super().__init__(max_payload)
-        self.broken: Deferred[BadFrame] = Deferred()
-        self.lost: Deferred[None] = Deferred()
-
-    def framesReceived(self, frames: list[Frame]) -> None:
-        for frame in frames:
-            self.send(encode(*frame))
-
-    def frameBroken(self, error: BadFrame) -> None:
-        self.broken.callback(error)
-        cast("Any", self.transport).loseConnection()
-
-    def drained(self) -> None:
-        self.resume_reading()
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        super().connectionLost(reason)
-        self.lost.callback(None)
 
 
 class Collector(Protocol):
@@ -76,28 +54,16 @@ class Collector(Protocol):
         self.lost.callback(None)
 
 
-class EchoFactory(Factory):
-    """Keeps the server's ends."""
-
-    def __init__(self, make: Callable[[], Echo]) -> None:
-        self.made: list[Echo] = []
-        self._make = make
-
-    def buildProtocol(self, addr: object) -> Echo:
-        self.made.append(self._make())
-        return self.made[-1]
-
-
-class FrameProtocolTests(TestCase):
-    """The protocol on both ends of a real socket."""
+class UnixChannelTests(TestCase):
+    """Frames over a real socket."""
 
     timeout = 60
 
-    async def _connect(self, max_payload: int = 1 << 20) -> tuple[Collector, EchoFactory]:
+    async def _connect(self, max_payload: int = 1 << 20) -> tuple[Collector, FrameEnds]:
         place = tempfile.mkdtemp(dir="/tmp", prefix="ct")
         self.addCleanup(shutil.rmtree, place)
         path = os.path.join(place, "s")
-        factory = EchoFactory(lambda: Echo(max_payload))
+        factory = FrameEnds(max_payload=max_payload)
         port = await UNIXServerEndpoint(reactor, path).listen(factory)
         client = await connectProtocol(UNIXClientEndpoint(reactor, path), Collector())
 
@@ -106,12 +72,20 @@ class FrameProtocolTests(TestCase):
             if not client.lost.called:
                 await client.lost
             for made in factory.made:
-                if not made.lost.called:
-                    await made.lost
+                await self._lost(made)
             await port.stopListening()
 
         self.addCleanup(lambda: Deferred.fromCoroutine(close()))
         return client, factory
+
+    async def _turn(self) -> None:
+        turn: Deferred[None] = Deferred()
+        reactor.callLater(0.001, turn.callback, None)
+        await turn
+
+    async def _lost(self, end: FrameEnd) -> None:
+        while not end.lost_times:
+            await self._turn()
 
     def test_a_frame_comes_back(self) -> Deferred[None]:
         async def scenario() -> None:
@@ -119,6 +93,27 @@ class FrameProtocolTests(TestCase):
             frame = encode(7, 0, b"hello")
             cast("Any", client.transport).write(frame)
             assert await client.take(len(frame)) == frame
+
+        return Deferred.fromCoroutine(scenario())
+
+    def test_a_lost_connection_leaves_nothing_to_the_collector_of_cycles(self) -> Deferred[None]:
+        async def scenario() -> None:
+            client, factory = await self._connect()
+            cast("Any", client.transport).write(encode(7, 0, b"hello"))
+            await client.take(len(encode(7, 0, b"hello")))
+            end = factory.made[0]
+            cast("Any", client.transport).loseConnection()
+            await self._lost(end)
+            seen = weakref.ref(end)
+            gc.collect()
+            gc.disable()
+            try:
+                await deferLater(reactor, 0)
+                factory.made.clear()
+                del end
+                assert seen() is None
+            finally:
+                gc.enable()
 
         return Deferred.fromCoroutine(scenario())
 
@@ -139,10 +134,8 @@ class FrameProtocolTests(TestCase):
             transport = cast("Any", client.transport)
             transport.pauseProducing()
             transport.write(frame)
-            while not (factory.made and factory.made[0].congested):
-                turn: Deferred[None] = Deferred()
-                reactor.callLater(0.001, turn.callback, None)
-                await turn
+            while not (factory.made and factory.made[0].sender.congested):
+                await self._turn()
             transport.resumeProducing()
             assert await client.take(len(frame)) == frame
 
@@ -153,7 +146,7 @@ class FrameProtocolTests(TestCase):
             client, factory = await self._connect(16)
             cast("Any", client.transport).write(encode(3, 9, b"x" * 17))
             await client.lost
-            error = await factory.made[0].broken
+            error = factory.made[0].broken
             assert isinstance(error, TooLarge)
             assert (error.agent_id, error.opcode) == (3, 9)
 
@@ -176,9 +169,9 @@ class FrameProtocolTests(TestCase):
             transport.write(encode(1, 0, b""))
             await client.take(17)
             (server,) = factory.made
-            server.unsent_limit = 1 << 20
+            server.sender.unsent_limit = 1 << 20
             transport.pauseProducing()
-            server.send(bytes(4 << 20))
-            await server.lost
+            server.sender.send(bytes(4 << 20))
+            await self._lost(server)
 
         return Deferred.fromCoroutine(scenario())

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from clove import CloveClient
 from tests.vm.conftest import Unit, cgroup_of, table, until, words
-from tests.vm.test_guest_limits import until_says
+from tests.vm.sleeping import until_says
 
 FAMILY = (  # a child, and a grandchild that left session and parent and ignores SIGTERM
     "import subprocess, time\n"

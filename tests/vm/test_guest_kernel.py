@@ -27,7 +27,7 @@ from tests.vm.conftest import (
     until,
     words,
 )
-from tests.vm.test_guest_limits import SLEEP
+from tests.vm.sleeping import SLEEP
 
 CONTROLLERS = {"cpu", "memory", "pids"}
 """Those that each of the units has been given; the systems' own have io as well."""

@@ -9,6 +9,7 @@ import pytest
 from clove import CloveClient
 from clove.errors import LimitExceeded
 from tests.vm.conftest import Unit, cgroup_of, table, until, words
+from tests.vm.sleeping import SLEEP, until_says
 
 NAMED = {
     "memory": 96 << 20,
@@ -17,7 +18,6 @@ NAMED = {
     "cpu_period": 50_000,
     "cpu_shares": 2048,
 }
-SLEEP = "import time\nprint('up', flush=True)\ntime.sleep(1000)\n"
 EATER = (  # a child in a session of its own must die with the one that eats
     "import subprocess\n"
     "subprocess.Popen(['setsid', 'sleep', '1000'])\n"
@@ -44,13 +44,6 @@ CATCHER = (
     "    time.sleep(1000)\n"
 )
 SPIN = "while True: pass\n"
-
-
-def until_says(client: CloveClient, name: str, word: str) -> None:
-    """Wait for a line of an agent's output."""
-    for line in client.follow_logs(name):
-        if line["text"] == word:
-            return
 
 
 def said(client: CloveClient, name: str) -> str:

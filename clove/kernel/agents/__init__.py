@@ -1,7 +1,6 @@
-"""Spawned agents: life cycle, restarts, places, output."""
+"""Spawned agents: their life, restarts and end, and those that have ended."""
 
 from clove.kernel.agents.agent import Agent
 from clove.kernel.agents.agents import Agents
-from clove.kernel.agents.settings import AgentLimits
 
-__all__ = ["Agent", "AgentLimits", "Agents"]
+__all__ = ["Agent", "Agents"]

@@ -1,27 +1,29 @@
 """One agent: its life cycle carried out on a real process.
 
 The decisions are L{Lifecycle}'s; this shell starts, signals and restarts, and
-tells who waits.
+answers what waits for its end.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.defer import CancelledError, Deferred, DeferredLock
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
-from clove.errors import CloveError, InvalidRequest, Unavailable
+from clove.errors import CloveError, Unavailable
 from clove.kernel.agents.lifecycle import NOT_STARTED, Lifecycle, State
-from clove.kernel.threads import to_the_end
+from clove.kernel.agents.pausing import Pausing
 from clove.sandbox.interface import ExitStatus
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-    from clove.kernel.agents.logbook import Logbook
-    from clove.kernel.agents.pace import Pace, Turn
+    from clove.kernel.agents.end_limiter import EndLimiter, EndPermit
+    from clove.kernel.launch.launch import Launched
+    from clove.kernel.logs.logbook import Logbook
     from clove.kernel.principal import Principal
     from clove.sandbox.interface import ISandbox
 
@@ -35,7 +37,7 @@ class Agent:
 
     @ivar sandbox: what runs now; None before the start and between restarts.
     @ivar isolation: what is enforced, as SPAWN's reply gives it.
-    @ivar warm: its process was forked from the nursery.
+    @ivar warm: its process was forked from the zygote.
     @ivar cgroup: path of its cgroup, if it has one.
     """
 
@@ -48,11 +50,11 @@ class Agent:
         logbook: Logbook,
         *,
         clock: IReactorTime,
-        launch: Callable[[Agent], Awaitable[ISandbox]],
+        launch: Callable[[Agent], Awaitable[Launched]],
         notify: Notify,
         over: Callable[[Agent], None],
         grace: float,
-        pace: Pace,
+        ends: EndLimiter,
     ) -> None:
         self.principal = principal
         self.agent_id = principal.agent_id
@@ -69,13 +71,12 @@ class Agent:
         self._notify = notify
         self._over = over
         self._grace = grace
-        self._pace = pace
-        self._turn: Turn | None = None
+        self._ends = ends
+        self._end_permit: EndPermit | None = None
         self._started_at = clock.seconds()
         self._ended_at: float | None = None
         self._restart_call: IDelayedCall | None = None
         self._restarting: Deferred[None] | None = None
-        self._pausing = DeferredLock()
         self._kill_call: IDelayedCall | None = None
         self._waiters: set[Deferred[None]] = set()
 
@@ -105,7 +106,14 @@ class Agent:
     @property
     def restarts(self) -> int:
         """How often it was restarted."""
-        return self.lifecycle.restart.count
+        return self.lifecycle.restarts
+
+    @functools.cached_property
+    def pausing(self) -> Pausing:
+        """Stops its processes for a while; made when that is first asked for."""
+        return Pausing(
+            self.lifecycle, lambda: self.sandbox, lambda what: self._notify(self, what, {})
+        )
 
     # starting
 
@@ -114,11 +122,13 @@ class Agent:
 
         @raise CloveError: it could not be started; nothing of it is left.
         """
-        sandbox = await self._launch(self)
-        self._adopt(sandbox)
-
-    def _adopt(self, sandbox: ISandbox) -> None:
+        launched = await self._launch(self)
+        sandbox = launched.sandbox
         self.sandbox = sandbox
+        self.isolation = launched.isolation
+        self.warm = sandbox.warm
+        self.cgroup = launched.cgroup
+        self.logbook.hold = sandbox.hold_output
         self._started_at = self._clock.seconds()
         self._ended_at = None
         sandbox.done.addCallback(self._exited)
@@ -130,11 +140,12 @@ class Agent:
     def _restart(self) -> None:
         self._restart_call = None
         self.lifecycle.starting()
-        self._restarting = Deferred.fromCoroutine(self.start())
-        self._restarting.addCallbacks(self._restarted, self._restart_failed)
 
-    def _restarted(self, _: None) -> None:
-        self._restarting = None
+        def restarted(_: None) -> None:
+            self._restarting = None
+
+        self._restarting = Deferred.fromCoroutine(self.start())
+        self._restarting.addCallbacks(restarted, self._restart_failed)
 
     def _restart_failed(self, failure: Any) -> None:
         """It counts as a failed exit."""
@@ -143,11 +154,11 @@ class Agent:
             self.log.failure("agent {id} could not be restarted", failure=failure, id=self.agent_id)
         if not failure.check(CancelledError):
             text = f"clove: restart failed: {failure.value}\n"
-            self.logbook.take(2, text.encode(errors="backslashreplace"))
+            self.logbook.append_output(2, text.encode(errors="backslashreplace"))
         self._exited(ExitStatus(code=NOT_STARTED))
 
     def never_started(self) -> None:
-        """Its first start failed: tell those who wait."""
+        """Its first start failed: answer what waits for its end."""
         self.lifecycle.never_started()
         self._finish()
 
@@ -156,9 +167,9 @@ class Agent:
     def _exited(self, status: ExitStatus) -> None:
         self.sandbox = None
         self._ended_at = self._clock.seconds()
-        if self._turn is not None:
-            self._turn.over()
-            self._turn = None
+        if self._end_permit is not None:
+            self._end_permit.release()
+            self._end_permit = None
         if self._kill_call is not None:
             self._kill_call.cancel()
             self._kill_call = None
@@ -188,7 +199,7 @@ class Agent:
         self._finish()
 
     def _finish(self) -> None:
-        """Let go of all that running it took: an ended agent may be remembered for long."""
+        """Release all that running it took: an ended agent may be kept for long."""
         self.logbook.close()
         self._launch = _never_again
         self.principal.view = None
@@ -217,20 +228,20 @@ class Agent:
         elif not self.lifecycle.stop():
             return
         elif self.sandbox is not None:
-            self._take_turn(self._terminate)
+            self._end_in_turn(self._terminate)
         elif self._restarting is not None:
             self._restarting.cancel()
 
-    def _take_turn(self, act: Callable[[ISandbox], None]) -> None:
+    def _end_in_turn(self, act: Callable[[ISandbox], None]) -> None:
         def begin() -> None:
             if self.sandbox is not None:
                 act(self.sandbox)
 
-        turn = self._pace.turn(begin)
+        permit = self._ends.admit(begin)
         if self.sandbox is None:  # it has ended at once
-            turn.over()
+            permit.release()
         else:
-            self._turn = turn
+            self._end_permit = permit
 
     def _terminate(self, sandbox: ISandbox) -> None:
         self._kill_call = self._clock.callLater(self._grace, self._force)
@@ -238,52 +249,10 @@ class Agent:
 
     def _force(self) -> None:
         self._kill_call = None
-        self._take_turn(lambda sandbox: sandbox.kill())
-
-    async def pause(self) -> None:
-        """Stop all its processes.
-
-        @raise InvalidRequest: it does not run.
-        @raise CloveError: it could not be paused.
-        """
-        async with self._pausing:
-            if self.lifecycle.pause():
-                sandbox = self._running()
-                await self._carry_out(sandbox, sandbox.pause(), self.lifecycle.not_paused)
-                self._notify(self, "AGENT_PAUSED", {})
-
-    async def resume(self) -> None:
-        """Let them go on.
-
-        @raise InvalidRequest: it is not paused.
-        @raise CloveError: it could not be continued.
-        """
-        async with self._pausing:
-            if self.lifecycle.resume():
-                sandbox = self._running()
-                await self._carry_out(sandbox, sandbox.resume(), self.lifecycle.not_resumed)
-                self._notify(self, "AGENT_RESUMED", {})
-
-    async def _carry_out(
-        self, sandbox: ISandbox, work: Deferred[None], undo: Callable[[], None]
-    ) -> None:
-        """Wait until its processes are as its state says, or set the state right again."""
-        try:
-            await to_the_end(work)
-        except CloveError:
-            if self.sandbox is sandbox:
-                undo()
-            raise
-        if self.sandbox is not sandbox:
-            raise InvalidRequest("the agent has ended meanwhile")
-
-    def _running(self) -> ISandbox:
-        if self.sandbox is None:
-            raise InvalidRequest("the agent has no process now")
-        return self.sandbox
+        self._end_in_turn(lambda sandbox: sandbox.kill())
 
 
-async def _never_again(agent: Agent) -> ISandbox:
+async def _never_again(agent: Agent) -> Launched:
     """How an ended agent is launched.
 
     @raise Unavailable: always.

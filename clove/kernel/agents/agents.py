@@ -2,72 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from typing import TYPE_CHECKING, Any, Protocol
+import functools
+from collections.abc import Awaitable, Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred, DeferredList
 
-from clove.errors import LimitExceeded, NotFound, Unavailable
+from clove.errors import AlreadyExists, LimitExceeded, NotFound, Unavailable
 from clove.kernel.agents.agent import Agent
-from clove.kernel.agents.exposure import NOTHING
+from clove.kernel.agents.end_limiter import EndLimiter
+from clove.kernel.agents.ended_agents import EndedAgents
 from clove.kernel.agents.lifecycle import Lifecycle
-from clove.kernel.agents.pace import Pace
-from clove.kernel.agents.remembered import Remembered
-from clove.kernel.agents.restart import Restart
-from clove.kernel.lane import Lane
-from clove.kernel.principal import Kind, Principal
-from clove.kernel.shares import ShareLimits, Shares
-from clove.kernel.threads import to_the_end
-from clove.kernel.turns import Turn, Turns
+from clove.kernel.agents.restart import restart_policy
+from clove.kernel.agents.starts import principal_of
+from clove.kernel.launch.record import AgentRecord
+from clove.kernel.mounts.mount_request import NOTHING
+from clove.sharing.fair_queue import FairQueue
+from clove.sharing.fair_semaphore import FairSemaphore
+from clove.sharing.shares import OPERATORS, ShareLimits, Shares
+from clove.threads.threads import to_the_end
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
-    from clove.kernel.agents.exposure import Grants
-    from clove.kernel.agents.interpreter import Interpreter
-    from clove.kernel.agents.logbook import Logbook
-    from clove.kernel.agents.settings import AgentLimits
+    from clove.kernel.agents.starts import Launches, Prepare
+    from clove.kernel.launch.launch import Launched
+    from clove.kernel.launch.limits import AgentLimits
+    from clove.kernel.launch.program import Find
+    from clove.kernel.logs.logbook import Logbook
+    from clove.kernel.mounts.mount_request import Grants
+    from clove.kernel.principal import Principal
     from clove.kernel.registry import Registry
     from clove.messages.agents import SpawnRequest
     from clove.policy import Permissions
-    from clove.sandbox.interface import ISandbox
 
 __all__ = ["Agents"]
-
-Launch = Callable[[Agent], Awaitable["ISandbox"]]
-
-
-class Script(Protocol):
-    """A script that was found.
-
-    @ivar path: absolute, as its parent sees it.
-    @ivar interpreter: what runs it.
-    """
-
-    path: str
-    interpreter: Interpreter
-
-    def load(self) -> bytes:
-        """Its bytes. Blocking.
-
-        @raise CloveError: it cannot be read.
-        """
-
-    def close(self) -> None:
-        """Let go of it."""
-
-
-Find = Callable[[], Coroutine[Any, Any, Script]]
-"""Finds an agent's script."""
 
 
 class Agents:
     """The spawned agents of this kernel.
 
-    @ivar prepare: given an agent's principal, its request and what finds its
-        script, makes its places and gives the way to launch it.
-    @ivar forget: takes an agent's places away.
+    @ivar prepare: makes what an agent has on the host, given its record and what finds its
+        program; without that, from the record alone.
+    @ivar release: takes it away.
     @ivar later: does background work.
+    @param logbook: makes one for a name, a family and an agent's id.
     """
 
     def __init__(
@@ -76,10 +55,10 @@ class Agents:
         registry: Registry,
         limits: AgentLimits,
         *,
-        prepare: Callable[[Principal, SpawnRequest, Find], Awaitable[Launch]],
-        forget: Callable[[int], Awaitable[None]],
+        prepare: Prepare,
+        release: Callable[[int], Awaitable[None]],
         later: Callable[[Awaitable[None]], None],
-        logbook: Callable[[Principal], Logbook],
+        logbook: Callable[[str, int, int], Logbook],
         notify: Callable[[Agent, str, dict[str, Any]], None],
         opened: Callable[[Principal], None],
         closed: Callable[[Principal], None],
@@ -90,7 +69,7 @@ class Agents:
         self._registry = registry
         self._limits = limits
         self._prepare = prepare
-        self._forget = forget
+        self._release = release
         self._later = later
         self._logbook = logbook
         self._notify = notify
@@ -98,12 +77,15 @@ class Agents:
         self._closed = closed
         self._live: dict[int, Agent] = {}
         self._spawning: dict[int, Deferred[Agent]] = {}
-        self._ended = Remembered(limits.remembered, limits.remembered_output, shares)
-        self._pace = Pace(clock, limits.ends_at_once, limits.end_turn)
-        self._places = Shares("agents", "limits.agents.max_agents", limits.max_agents, shares)
-        self._starts = Lane(clock, Turns.shared(limits.spawns_at_once, shares))
+        self._ended = EndedAgents(limits.ended, limits.ended_output, shares)
+        self._ends = EndLimiter(clock, limits.ends_at_once, limits.end_turn)
+        self._counted = Shares("agents", "limits.agents.max_agents", limits.max_agents, shares)
+        self._starts = FairSemaphore(clock, FairQueue.shared(limits.spawns_at_once, shares))
+        self._releasing: set[int] = set()
         self._stopping = False
         self.script_limit = limits.script
+
+    # starting
 
     async def spawn(
         self,
@@ -116,88 +98,125 @@ class Agents:
         """Start an agent.
 
         @param permissions: what it may do; already no more than its parent may.
-        @param find: finds its script, in its turn.
+        @param find: finds its program, in its turn.
         @param grants: paths of the host that its parent grants by name.
         @raise AlreadyExists: the name is in use by a live agent.
         @raise LimitExceeded: too many agents live, or too many spawns wait.
         @raise IsolationUnavailable: what was asked for cannot be had here.
         @raise CloveError: the script cannot be read.
         """
-        if self._stopping:
-            raise Unavailable("the kernel is stopping")
-        principal = Principal(
-            self._registry.new_id(),
-            Kind.AGENT,
-            permissions,
-            name=request.name,
+        self._check_serving()
+        agent_id = self._registry.new_id()
+        record = AgentRecord(
+            agent_id=agent_id,
             ancestors=(parent.agent_id, *parent.ancestors),
-            family=0 if parent.is_operator else parent.family,
-            sandboxed=request.sandboxed,
+            family=agent_id if parent.is_operator else parent.family,
+            request=request,
+            permissions=permissions,
             network=bool(request.network) or not request.sandboxed,
             grants=grants if request.sandboxed else None,
-            limits=parent.limits,
         )
-        self._check_room(parent, principal)
+        principal = principal_of(record, parent.limits)
+        return await self._start_counted(principal, record, find, parent.path)
+
+    async def restore(self, record: AgentRecord) -> Agent:
+        """Start an agent anew from its record alone, under its id.
+
+        It counts as a request of operators, whichever principal spawned it.
+
+        @raise AlreadyExists: it lives, its directories are still removed, or its name is in use.
+        @raise CloveError: as L{spawn} raises it; or its script is not there any more.
+        """
+        self._check_serving()
+        agent_id = record.agent_id
+        if agent_id in self._releasing or self._registry.get(agent_id) is not None:
+            raise AlreadyExists(f"agent {agent_id} lives, or its directories are not removed yet")
+        return await self._start_counted(principal_of(record), record, None, (OPERATORS,))
+
+    def _check_serving(self) -> None:
+        if self._stopping:
+            raise Unavailable("the kernel is stopping")
+
+    async def _start_counted(
+        self,
+        principal: Principal,
+        record: AgentRecord,
+        find: Find | None,
+        requester: tuple[int, ...],
+    ) -> Agent:
+        """Start it within the bounds of all agents.
+
+        @param requester: where in the fair queue its start stands.
+        """
+        self._check_bounds(principal, requester)
         self._registry.add(principal)
-        self._places.add(principal.family)
+        self._counted.add(principal.family)
         self._opened(principal)
-        spawning = Deferred.fromCoroutine(self._spawn(parent, principal, request, find))
+        spawning = Deferred.fromCoroutine(self._start_in_turn(principal, record, find, requester))
         self._spawning[principal.agent_id] = spawning
         try:
             return await spawning
         finally:
             self._spawning.pop(principal.agent_id, None)
 
-    def _check_room(self, parent: Principal, principal: Principal) -> None:
-        """@raise LimitExceeded: there is no room for a child of this parent."""
+    def _check_bounds(self, principal: Principal, requester: tuple[int, ...]) -> None:
+        """@raise LimitExceeded: there is no room for one more agent of this requester."""
         if len(principal.ancestors) > self._limits.max_depth:
             raise LimitExceeded(
                 f"agents spawn each other {self._limits.max_depth} deep at most",
                 hint="have an ancestor spawn it, or raise limits.agents.max_depth",
             )
-        refusal = self._places.refusal(parent.family)
+        refusal = self._counted.refusal(requester[0])
         if refusal is not None:
             raise refusal
-        if self._starts.waiting(parent.family) >= self._limits.spawns_waiting:
+        if self._starts.waiting(requester[:1]) >= self._limits.spawns_waiting:
             raise LimitExceeded(
                 "too many spawns of your family of agents wait", hint="await some of them first"
             )
 
-    async def _spawn(
-        self, parent: Principal, principal: Principal, request: SpawnRequest, find: Find
+    async def _start_in_turn(
+        self,
+        principal: Principal,
+        record: AgentRecord,
+        find: Find | None,
+        requester: tuple[int, ...],
     ) -> Agent:
         """Start it in its turn; whatever goes wrong, or is cancelled, leaves nothing."""
         try:
-            async with self._starts.within(Turn(parent.family, parent.agent_id)):
-                return await self._start(principal, request, find)
+            async with self._starts.permit(requester):
+                provision = await self._prepare(principal, record, find)
+                return await self._start(principal, record.request, provision)
         except BaseException:
-            await to_the_end(Deferred.fromCoroutine(self._undo(principal)))
+            await to_the_end(Deferred.fromCoroutine(self._undo_start(principal)))
             raise
 
-    async def _undo(self, principal: Principal) -> None:
-        """Take away what a spawn that failed has made; its name is free after that."""
-        await self._forget(principal.agent_id)
+    async def _undo_start(self, principal: Principal) -> None:
+        """Take away what a start that failed has made; its name is free after that."""
+        await self._release(principal.agent_id)
         agent = self._live.get(principal.agent_id)
         if agent is not None:
             agent.never_started()
         else:
             self._registry.remove(principal)
             self._closed(principal)
-            self._places.give(principal.family)
+            self._counted.give(principal.family)
 
-    async def _start(self, principal: Principal, request: SpawnRequest, find: Find) -> Agent:
-        launch = await self._prepare(principal, request, find)
-        restart = Restart(request.restart_policy, request.max_restarts, request.restart_window)
+    async def _start(
+        self, principal: Principal, request: SpawnRequest, provision: Launches
+    ) -> Agent:
+        policy = restart_policy(
+            request.restart_policy, request.max_restarts, request.restart_window
+        )
         agent = Agent(
             principal,
-            Lifecycle(restart),
-            self._logbook(principal),
+            Lifecycle(policy),
+            self._logbook(principal.name, principal.family, principal.agent_id),
             clock=self._clock,
-            launch=self._in_turn(launch),
+            launch=functools.partial(self._launch, provision),
             notify=self._notify,
-            over=self._over,
+            over=self._end,
             grace=self._limits.grace,
-            pace=self._pace,
+            ends=self._ends,
         )
         self._live[agent.agent_id] = agent
         await agent.start()
@@ -205,59 +224,30 @@ class Agents:
         self._notify(agent, "AGENT_SPAWNED", facts)
         return agent
 
-    def _in_turn(self, launch: Launch) -> Launch:
-        """Have restarts wait for their turn as spawns do; the first start has its own already."""
+    async def _launch(self, provision: Launches, agent: Agent) -> Launched:
+        """Launch an agent; restarts wait for their turn as spawns do, which have theirs already."""
+        output = agent.logbook.append_output
+        if not agent.restarts:
+            return await provision.launch(output, first=True)
+        path = agent.principal.path
+        async with self._starts.permit(path[:-1] or path):  # in its parent's turn
+            return await provision.launch(output, first=False)
 
-        async def launched(agent: Agent) -> ISandbox:
-            if not agent.restarts:
-                return await launch(agent)
-            async with self._starts.within(Turn(agent.principal.family, agent.parent_id)):
-                return await launch(agent)
-
-        return launched
-
-    def _over(self, agent: Agent) -> None:
+    def _end(self, agent: Agent) -> None:
         self._live.pop(agent.agent_id, None)
         self._registry.remove(agent.principal)
         self._closed(agent.principal)
-        self._later(self._clear(agent.principal))
+        self._later(self._release_ended(agent.principal))
         self._ended.add(agent)
 
-    async def _clear(self, principal: Principal) -> None:
-        """Take an ended agent's places away; until then it counts as one."""
+    async def _release_ended(self, principal: Principal) -> None:
+        """Take away what an ended agent has; until then it counts as one."""
+        self._releasing.add(principal.agent_id)
         try:
-            await self._forget(principal.agent_id)
+            await self._release(principal.agent_id)
         finally:
-            self._places.give(principal.family)
-
-    # finding
-
-    def records(self) -> Iterator[Agent]:
-        """The live agents, oldest first."""
-        return iter(list(self._live.values()))
-
-    def find(self, *, agent_id: int | None, name: str | None, ended: bool = False) -> Agent:
-        """By id, else by name.
-
-        @param ended: also among ended ones that are remembered, latest first.
-        @raise NotFound: there is none.
-        """
-        if agent_id is not None:
-            found = self._live.get(agent_id) or (self._ended.get(agent_id) if ended else None)
-        else:
-            found = self._named(name, ended)
-        if found is None:
-            who = f"id {agent_id}" if agent_id is not None else f"name {name!r}"
-            raise NotFound(f"no agent with {who}", hint="LIST (clove ps) shows the agents")
-        return found
-
-    def _named(self, name: str | None, ended: bool) -> Agent | None:
-        for agent in self._live.values():
-            if agent.name == name:
-                return agent
-        return self._ended.named(name) if ended else None
-
-    # the end
+            self._releasing.discard(principal.agent_id)
+            self._counted.give(principal.family)
 
     async def stop(self) -> None:
         """Give up the spawns under way; end every agent as KILL does."""
@@ -270,3 +260,30 @@ class Agents:
         for agent in live:
             agent.stop()
         await DeferredList([agent.wait() for agent in live])
+
+    # finding
+
+    def records(self) -> Iterator[Agent]:
+        """The live agents, oldest first."""
+        return iter(list(self._live.values()))
+
+    def find(self, *, agent_id: int | None, name: str | None, ended: bool = False) -> Agent:
+        """By id, else by name.
+
+        @param ended: also among the ended ones that are kept, latest first.
+        @raise NotFound: there is none.
+        """
+        if agent_id is not None:
+            found = self._live.get(agent_id) or (self._ended.get(agent_id) if ended else None)
+        else:
+            found = self._named(name, ended)
+        if found is None:
+            named = f"id {agent_id}" if agent_id is not None else f"name {name!r}"
+            raise NotFound(f"no agent with {named}", hint="LIST (clove ps) shows the agents")
+        return found
+
+    def _named(self, name: str | None, ended: bool) -> Agent | None:
+        for agent in self._live.values():
+            if agent.name == name:
+                return agent
+        return self._ended.named(name) if ended else None

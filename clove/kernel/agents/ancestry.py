@@ -7,7 +7,7 @@ agent's helper, a sandbox's process 1 and at last the kernel itself do. So the w
 up to the first of its pid namespace decides: if the kernel is not on it, the process is no
 agent's, and nothing but that makes it one of the operator's. If the kernel is, it is the agent's
 whose helper, process 1 or main program is on the way, or that of a command which an operator has
-the kernel run (EXEC); whoever else is there belongs to an agent that starts, ends or has ended,
+the kernel run (EXEC); any other process there belongs to an agent that starts, ends or has ended,
 and is refused.
 """
 
@@ -19,10 +19,11 @@ from collections.abc import Callable, Container, Iterable
 from typing import TYPE_CHECKING
 
 from clove.errors import PermissionDenied, Unavailable
-from clove.kernel.peers import Peer, is_among_us, parent_of
+from clove.kernel.peers import is_among_us, parent_of
 
 if TYPE_CHECKING:
     from clove.kernel.agents.agent import Agent
+    from clove.kernel.credentials import LocalPeer
     from clove.kernel.principal import Principal
 
 __all__ = ["AgentFinder"]
@@ -42,7 +43,7 @@ class AgentFinder:
     @param commands: pids of what runs for operators (L{Launcher.host_commands}).
     @param parent_of: a process's parent, 0 for none, None if it is gone.
     @param is_among_us: whether a process is in the kernel's own namespaces.
-    @param other_namespaces: let in who is in other ones, all the same (configuration).
+    @param other_namespaces: let processes in other ones connect as well (configuration).
     @param most: ancestors of a process that are looked at.
     @param kernel: the kernel's own pid.
     """
@@ -66,10 +67,10 @@ class AgentFinder:
         self._most = most
         self._kernel = kernel or os.getpid()
 
-    def of_process(self, peer: Peer) -> Principal | None:
+    def of_process(self, peer: LocalPeer) -> Principal | None:
         """The agent's principal, or None for a process that is surely no agent's.
 
-        @raise PermissionDenied: nobody can say whose it is.
+        @raise PermissionDenied: it cannot be told which agent it belongs to.
         @raise Unavailable: it may belong to an agent that just starts.
         """
         if peer.pid <= 0:  # in no pid namespace below the kernel's, and so none of its agents'
@@ -127,7 +128,7 @@ class AgentFinder:
         return None
 
     def _below(self, chain: list[int]) -> Principal | None:
-        """Whose process it is that has the kernel for an ancestor."""
+        """The agent of a process that has the kernel for an ancestor."""
         live = list(self._records())
         owners = {pid: agent.principal for agent in live for pid in agent.processes}
         for pid in chain:

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from clove.errors import InvalidRequest
-from clove.kernel.agents.restart import Restart, Verdict
 from clove.sandbox.interface import ExitStatus
+from clove.supervisor import RestartPolicy, Supervisor, Verdict
 
 __all__ = ["NOT_STARTED", "Lifecycle", "State"]
 
@@ -40,19 +40,26 @@ _OVER = frozenset({State.EXITED, State.ESCALATED})
 class Lifecycle:
     """One agent's life.
 
+    @ivar policy: when it is started again.
     @ivar reason: why it is over: exited, killed, oom, pids, escalated.
     @ivar status: how its last process ended.
     """
 
-    restart: Restart
+    policy: RestartPolicy
     state: State = State.STARTING
     reason: str = ""
     status: ExitStatus = field(default_factory=ExitStatus)
+    _supervisor: Supervisor | None = None  # since its first end
 
     @property
     def over(self) -> bool:
         """It will never run again."""
         return self.state in _OVER
+
+    @property
+    def restarts(self) -> int:
+        """How often it was restarted."""
+        return 0 if self._supervisor is None else self._supervisor.restarts
 
     def started(self) -> None:
         """Its process runs."""
@@ -105,7 +112,9 @@ class Lifecycle:
         if stopping:
             self.state = State.EXITED
             return Verdict("stop")
-        verdict = self.restart.after_exit(status.code != 0, now)
+        if self._supervisor is None:
+            self._supervisor = Supervisor(self.policy)
+        verdict = self._supervisor.ended(now, failed=status.code != 0)
         if verdict.action == "restart":
             self.state = State.RESTARTING
         elif verdict.action == "escalate":

@@ -1,4 +1,4 @@
-"""The audit log: who did what, and whether it was allowed."""
+"""The audit log: which principal did what, and whether it was allowed."""
 
 from clove.kernel.audit.file import SecurityFile
 from clove.kernel.audit.interface import IAuditLog

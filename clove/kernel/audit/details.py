@@ -17,6 +17,9 @@ MAX_DEPTH: Final = 4
 """Levels that are kept."""
 
 _encode = msgspec.json.Encoder().encode
+_LARGE: Final = 1 << 63
+_BACKSLASH: Final = 0x5C
+_DELETE: Final = 0x7F
 _SPACE = re.compile(r"\s+")
 
 
@@ -37,6 +40,8 @@ def details_json(details: Mapping[str, object], max_bytes: int, max_text: int) -
     """The details as JSON of at most so many bytes."""
     if not details:
         return b"{}"
+    if (short := _short(details)) is not None and len(short) <= min(max_bytes, max_text):
+        return short
     fields = {
         clean(str(key), max_text): _harmless(value, max_text, MAX_DEPTH)
         for key, value in islice(details.items(), MAX_ITEMS)
@@ -51,6 +56,25 @@ def details_json(details: Mapping[str, object], max_bytes: int, max_text: int) -
         if len(fields) == 1:
             break
     return encoded
+
+
+def _short(details: Mapping[str, object]) -> bytes | None:
+    """The JSON of what needs no changes, unless it is long: of most requests."""
+    for value in details.values():
+        kind = value.__class__
+        if kind is int:
+            if not -_LARGE < value < _LARGE:  # type: ignore[operator]
+                return None
+        elif kind is not str and value is not None and kind is not bool:
+            return None
+    try:
+        encoded = _encode(details)
+    except UnicodeEncodeError:
+        return None
+    # JSON escapes all other control characters. (Numbers: to look for bytes takes five times longer.)
+    if not encoded.isascii() or _BACKSLASH in encoded or _DELETE in encoded:
+        return None
+    return encoded if len(details) <= MAX_ITEMS else None
 
 
 def _harmless(value: object, max_text: int, depth: int) -> Any:

@@ -1,15 +1,17 @@
 """Security entries on disk: they outlive the kernel, and no flood washes them away.
 
-Written by threads, one batch after the other. Nothing here waits for the disk:
-what does not fit the buffer, or cannot be written, is counted, and the next line
+Entries are gathered for a moment, and then written by threads, one batch after the
+other, so that a request does no more than to hand them in. Nothing here waits for the
+disk: what does not fit the buffer, or cannot be written, is counted, and the next line
 that can be written says how much is missing.
 """
 
 from __future__ import annotations
 
+import functools
 import time
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Callable, Iterable
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from twisted.internet.defer import Deferred, succeed
@@ -19,7 +21,7 @@ from twisted.python.failure import Failure
 
 from clove.kernel.audit.digest import Digest
 from clove.kernel.audit.limits import AuditLimits
-from clove.kernel.audit.ring import Stored
+from clove.kernel.audit.ring import Stored, size_of
 from clove.kernel.audit.shown import shown
 from clove.kernel.clocks import Wall
 
@@ -28,7 +30,24 @@ __all__ = ["SecurityFile"]
 SUMMARY: Final = 60.0
 """Seconds after which what has been counted is written."""
 
+GATHER: Final = 0.05
+"""Seconds that an entry waits for others, at most."""
+GATHERED_BYTES: Final = 64 << 10
+"""Bytes of entries that wait for others no longer, so that they are looked at in a few at a time."""
+
 _encode = msgspec.json.Encoder().encode
+
+
+class _Waiting(NamedTuple):
+    """An entry that came.
+
+    @ivar at: when, in the clock's seconds.
+    """
+
+    entry: Stored
+    family: int
+    kind: str
+    at: float
 
 
 class SecurityFile:
@@ -36,7 +55,8 @@ class SecurityFile:
 
     @param clock: monotonic.
     @param wall: dates the lines that it adds itself.
-    @param append: writes at the end of the file, and rotates it.
+    @param append: writes at the end of the file what a function gives, and rotates it; calls both in
+        a thread.
     """
 
     log = Logger()
@@ -44,7 +64,7 @@ class SecurityFile:
     def __init__(
         self,
         clock: Any,
-        append: Callable[[bytes], Deferred[None]],
+        append: Callable[[Callable[[], bytes]], Deferred[None]],
         limits: AuditLimits,
         wall: Wall = time.time,
     ) -> None:
@@ -53,8 +73,11 @@ class SecurityFile:
         self._append = append
         self._most = limits.file_unwritten
         self._digest = Digest(limits.file_entries, limits.file_period)
-        self._lines: list[bytes] = []
-        self._size = 0
+        self._waiting: list[_Waiting] = []
+        self._waiting_size = 0
+        self._gathering: IDelayedCall | None = None
+        self._unwritten: list[Stored] = []
+        self._size = 0  # of those, in bytes
         self._lost = 0
         self._broken = False
         self._writing: Deferred[None] | None = None
@@ -65,14 +88,35 @@ class SecurityFile:
         """Take an entry."""
         if self._closing is not None:
             return
-        if self._digest.take(entry, family, kind, self._clock.seconds()):
-            self._write(_encode(shown(entry)))
-        elif self._timer is None:
-            self._timer = self._clock.callLater(SUMMARY, self._summarise)
+        size = size_of(entry)
+        if self._waiting_size + size > min(GATHERED_BYTES, self._most - self._size):
+            self._gather()
+        self._waiting.append(_Waiting(entry, family, kind, self._clock.seconds()))
+        self._waiting_size += size
+        if self._gathering is None:
+            self._gathering = self._clock.callLater(GATHER, self._gather)
+
+    def _gather(self) -> None:
+        """Have those that wait written in a batch."""
+        self._decide()
+        self._flush()
+
+    def _decide(self) -> None:
+        """Which of those that wait are written."""
+        if self._gathering is not None and self._gathering.active():
+            self._gathering.cancel()
+        self._gathering = None
+        waiting, self._waiting, self._waiting_size = self._waiting, [], 0
+        for entry, family, kind, at in waiting:
+            if self._digest.take(entry, family, kind, at):
+                self._write(entry)
+            elif self._timer is None:
+                self._timer = self._clock.callLater(SUMMARY, self._summarise)
 
     def close(self) -> Deferred[None]:
         """Write what has been counted; fires when all is written. Takes nothing more."""
         if self._closing is None:
+            self._decide()
             if self._timer is not None:
                 self._timer.cancel()
             self._summarise()
@@ -91,31 +135,32 @@ class SecurityFile:
                 "left_out": summary.left_out,
             }
             self._write(self._own("ENTRIES_COUNTED", details))
+        self._flush()
 
-    def _own(self, event_type: str, details: dict[str, Any]) -> bytes:
-        """A line about the file itself."""
-        at = self._wall()
-        entry = Stored(0, at, "SECURITY", event_type, 0, "", True, _encode(details))
-        return _encode(shown(entry))
+    def _own(self, event_type: str, details: dict[str, Any]) -> Stored:
+        """An entry about the file itself."""
+        return Stored(0, self._wall(), "SECURITY", event_type, 0, "", True, _encode(details))
 
-    def _write(self, line: bytes) -> None:
-        if self._size + len(line) > self._most:
+    def _write(self, entry: Stored) -> None:
+        size = size_of(entry)
+        if self._size + size > self._most:
             self._lost += 1
             return
-        self._lines.append(line + b"\n")
-        self._size += len(line) + 1
-        if self._writing is None:
-            self._flush()
+        self._unwritten.append(entry)
+        self._size += size
 
     def _flush(self) -> None:
-        lines, self._lines, self._size = self._lines, [], 0
+        """Have a batch written, if there is one and none is under way."""
+        if self._writing is not None or not self._unwritten:
+            return
+        batch, self._unwritten, self._size = self._unwritten, [], 0
         lost, self._lost = self._lost, 0
-        missing = lost + len(lines)
+        missing = lost + len(batch)
         if lost:
-            lines.insert(0, self._own("LINES_LOST", {"lines": lost}) + b"\n")
-        if self._broken:
-            lines.insert(0, b"\n")  # of the last batch a part may be there
-        self._writing = self._append(b"".join(lines))
+            batch.insert(0, self._own("LINES_LOST", {"lines": lost}))
+        # Of a batch that failed a part may be there.
+        lines = functools.partial(_encoded, batch, b"\n" if self._broken else b"")
+        self._writing = self._append(lines)
         self._writing.addCallbacks(self._written, self._failed, errbackArgs=(missing,))
         self._writing.addBoth(self._next)
 
@@ -136,8 +181,12 @@ class SecurityFile:
 
     def _next(self, result: Any) -> Any:
         self._writing = None
-        if self._lines:
-            self._flush()
-        elif self._closing is not None and not self._closing.called:
+        self._flush()
+        if self._writing is None and self._closing is not None and not self._closing.called:
             self._closing.callback(None)
         return result
+
+
+def _encoded(entries: Iterable[Stored], before: bytes) -> bytes:
+    """Their lines, after what stands before them."""
+    return b"".join([before, *(_encode(shown(entry)) + b"\n" for entry in entries)])

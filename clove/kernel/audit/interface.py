@@ -8,13 +8,18 @@ from collections.abc import Mapping
 
 from zope.interface import Attribute, Interface
 
+from clove.kernel.answers import Answer
 from clove.messages.audit import AuditConfig, AuditEntry, SetAuditConfigRequest
 
 __all__ = ["IAuditLog"]
 
 
 class IAuditLog(Interface):
-    """Entries with ascending ids, in categories that can be switched off."""
+    """Entries with ascending ids, in categories that can be switched off.
+
+    L{record} answers nothing: no request waits for the disk. A log that takes its time puts
+    entries down in the order in which they came, and a query sees all that came before it.
+    """
 
     config: AuditConfig = Attribute("What is recorded now.")
 
@@ -31,7 +36,7 @@ class IAuditLog(Interface):
 
         Control characters are taken out of all texts, and details are cut to size.
 
-        @param family: whose room it takes (L{clove.kernel.shares}).
+        @param family: the family that the entry counts for (L{clove.sharing.shares}).
         """
 
     def query(
@@ -39,15 +44,18 @@ class IAuditLog(Interface):
         agent_id: int | None = None,
         since_id: int | None = None,
         limit: int = 100,
-    ) -> list[AuditEntry]:
+    ) -> Answer[list[AuditEntry]]:
         """Entries of a category and an agent, oldest first: the first after
         `since_id`, or without it the newest.
         """
 
     def configure(
         changes: SetAuditConfigRequest, agent_id: int = 0, agent_name: str = ""
-    ) -> AuditConfig:
+    ) -> Answer[AuditConfig]:
         """Change what is recorded; the change itself always is (category SECURITY).
 
         @raise LimitExceeded: more entries than may be kept.
         """
+
+    def stop() -> Answer[None]:
+        """What was recorded is kept as well as it ever will be; nothing more comes."""

@@ -39,8 +39,8 @@ class AuditLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     file_period: float = 3600.0
     """Seconds."""
     file_unwritten: int = 1 << 20
-    """Bytes that wait for the disk; lines past it, and those that cannot be written, are
-    counted, and a line LINES_LOST tells how many."""
+    """Bytes of entries that wait for the disk, or 50 ms for others to be written with them; those
+    past it, and those that cannot be written, are counted, and a line LINES_LOST tells how many."""
     max_details_bytes: int = 4096
     """Bytes of one entry's details as JSON; the last fields are left out, and
     `truncated` says so."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from heapq import merge
 from itertools import count, islice
 from operator import attrgetter
@@ -12,6 +12,7 @@ import msgspec
 from zope.interface import implementer
 
 from clove.errors import LimitExceeded
+from clove.kernel.answers import Answer
 from clove.kernel.audit.details import clean, details_json
 from clove.kernel.audit.interface import IAuditLog
 from clove.kernel.audit.limits import AuditLimits
@@ -51,15 +52,17 @@ class AuditLog:
         wall: Wall,
         limits: AuditLimits | None = None,
         file: SecurityFile | None = None,
+        new_id: Callable[[], int] | None = None,
     ) -> None:
+        """@param new_id: gives ids that ascend; None: from 1 on."""
         self._seconds = wall
         self._limits = limits = limits or AuditLimits()
         self._file = file
-        self._ids = count(1)
+        self._new_id = count(1).__next__ if new_id is None else new_id
         self._security = Ring(limits.security_entries, limits.security_bytes)
         self._lifecycle = Ring(limits.lifecycle_entries, limits.lifecycle_bytes)
         self._ring = Ring(limits.max_entries, limits.max_bytes)
-        self._places = self._choose_places()
+        self._rings_of = self._choose_rings()
         self.config = AuditConfig(max_entries=self._limits.max_entries)
         self._on: dict[str, bool] = {}
         self._apply(self.config)
@@ -114,15 +117,19 @@ class AuditLog:
             self._apply(msgspec.structs.replace(self.config, **fields))
         return self.config
 
+    def stop(self) -> Answer[None]:
+        """See L{IAuditLog.stop}."""
+        return None if self._file is None else self._file.close()
+
     def _rings(self, category: str | None) -> tuple[Ring, ...]:
         """Where entries of a category may be."""
         if category is None:
             return self._security, self._lifecycle, self._ring
         if category == "NETWORK":
             return self._security, self._ring
-        return (self._places[True][category][0],)
+        return (self._rings_of[True][category][0],)
 
-    def _choose_places(self) -> dict[bool, dict[str, tuple[Ring, str]]]:
+    def _choose_rings(self) -> dict[bool, dict[str, tuple[Ring, str]]]:
         """By success and category: where an entry goes, and its kind for the file, or ""."""
         usual = {
             **dict.fromkeys(SWITCHES, (self._ring, "")),
@@ -149,7 +156,7 @@ class AuditLog:
     ) -> None:
         limits = self._limits
         entry = Stored(
-            next(self._ids),
+            self._new_id(),
             self._seconds(),
             category,
             clean(event_type, limits.max_text),
@@ -158,7 +165,7 @@ class AuditLog:
             success,
             details_json(details, limits.max_details_bytes, limits.max_text),
         )
-        ring, kind = self._places[success][category]
+        ring, kind = self._rings_of[success][category]
         ring.add(entry, family)
         if kind and self._file is not None:
             self._file.add(entry, family, kind)

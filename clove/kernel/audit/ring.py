@@ -11,13 +11,13 @@ from operator import attrgetter
 
 from msgspec import Struct
 
-__all__ = ["Ring", "Stored", "Wanted"]
+__all__ = ["Ring", "Stored", "Wanted", "size_of"]
 
 OVERHEAD = 300
 """Bytes counted for an entry beside its texts: about what its objects take."""
 
 
-class Stored(Struct, gc=False):
+class Stored(Struct, frozen=True, gc=False):
     """An entry as it is kept.
 
     @ivar at: seconds since the epoch.
@@ -65,9 +65,9 @@ class Ring:
         if own is None:
             own = self._families[family] = deque()
         own.append(entry)
-        self.size += _size(entry)
+        self.size += size_of(entry)
         if self._count >= self.max_entries and len(own) - 1 == self._most:
-            self.size -= _size(own.popleft())
+            self.size -= size_of(own.popleft())
         else:
             self._count += 1
             self._changed(family, len(own) - 1, len(own))
@@ -78,7 +78,7 @@ class Ring:
         while self._count > self.max_entries or (self.size > self._max_bytes and self._count):
             family = next(iter(self._levels[self._most]))
             own = self._families[family]
-            self.size -= _size(own.popleft())
+            self.size -= size_of(own.popleft())
             self._count -= 1
             self._changed(family, len(own) + 1, len(own))
             if not own:
@@ -116,5 +116,6 @@ def _chosen(rest: Iterable[Iterator[Stored]], wanted: Wanted) -> Iterable[Iterat
     return rest if wanted is None else (filter(wanted, own) for own in rest)
 
 
-def _size(entry: Stored) -> int:
+def size_of(entry: Stored) -> int:
+    """Bytes that an entry takes, roughly."""
     return OVERHEAD + len(entry.details) + len(entry.agent_name) + len(entry.event_type)

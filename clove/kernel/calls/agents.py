@@ -11,8 +11,8 @@ from twisted.internet.defer import TimeoutError as NotInTime
 
 from clove.errors import InvalidRequest, TimedOut
 from clove.kernel import authority
-from clove.kernel.agents.exposure import NOTHING, grants_of
 from clove.kernel.calls.scripts import find_program
+from clove.kernel.mounts.mount_request import NOTHING, grants_of
 from clove.kernel.registry import check_name
 from clove.messages.agents import (
     AgentEntry,
@@ -29,10 +29,10 @@ from clove.spelling import near, shown
 
 if TYPE_CHECKING:
     from clove.kernel.agents import Agent
-    from clove.kernel.agents.exposure import Grants
+    from clove.kernel.connection.stream import Stream
     from clove.kernel.context import Context
+    from clove.kernel.mounts.mount_request import Grants
     from clove.kernel.principal import Principal
-    from clove.kernel.stream import Stream
     from clove.messages import Request
     from clove.messages.agents import LogsRequest, SpawnRequest, TargetRequest, WaitRequest
     from clove.policy import Permissions
@@ -78,26 +78,30 @@ async def spawn(ctx: Context, request: SpawnRequest) -> SpawnReply:
 def _wanted(principal: Principal, request: SpawnRequest) -> Permissions:
     """What the new agent shall be able to do: `standard`, or what was asked for.
 
-    It gets that within its parent's. An operator's grant stands as it is: nobody's
-    permissions bound it, and a rule that names a private address is his to give.
-    Who asks for the network asks for `can_http`, unless the permissions name it.
+    It gets that within its parent's. What an operator grants stands as it is: an operator's
+    permissions have no bounds, and may contain a rule that names a private address.
+    To ask for the network is to ask for `can_http`, unless the permissions name it.
     """
     asked = request.permissions
+    named: frozenset[str] = frozenset()
     if isinstance(asked, str):
         wanted = parse(asked, None, principal.permissions)
+    elif asked:
+        wanted = parse(None, asked, for_level(Level.STANDARD))
+        named = requested_fields(asked)
     else:
-        wanted = parse(None, asked or {}, for_level(Level.STANDARD))
-    named = requested_fields(asked) if isinstance(asked, dict) else frozenset()
+        wanted = for_level(Level.STANDARD)
     if request.network and "can_http" not in named:  # the network is of no use without
         wanted = msgspec.structs.replace(wanted, can_http=True)
     return _with_budget(wanted, request.llm_budget)
 
 
 def _grants(principal: Principal, request: SpawnRequest, wanted: Permissions) -> Grants:
-    """The host's paths that the request grants by name: only who sees them himself can."""
-    if principal.sandboxed or principal.view is None or isinstance(request.permissions, str):
+    """The host's paths that the request grants by name; the caller must see them itself."""
+    asked = request.permissions
+    if not asked or isinstance(asked, str) or principal.sandboxed or principal.view is None:
         return NOTHING
-    return grants_of(requested_fields(request.permissions), wanted)
+    return grants_of(requested_fields(asked), wanted)
 
 
 def _with_budget(wanted: Permissions, budget: int | dict[str, int | None] | None) -> Permissions:
@@ -115,7 +119,7 @@ def _with_budget(wanted: Permissions, budget: int | dict[str, int | None] | None
 
 
 def _target(ctx: Context, request: TargetRequest, what: str, *, ended: bool = False) -> Agent:
-    agent_id, name = request.id or request.agent_id, request.name or None  # nobody has id 0
+    agent_id, name = request.id or request.agent_id, request.name or None  # there is no id 0
     if not agent_id and name is None:
         raise InvalidRequest(f"{what} needs a name or an id")
     agent = ctx.kernel.agents.find(agent_id=agent_id or None, name=name, ended=ended)
@@ -155,19 +159,19 @@ def list_agents(ctx: Context, request: Request) -> list[AgentEntry]:
 async def pause(ctx: Context, request: TargetRequest) -> PauseReply:
     """Stop all of an agent's processes for a while."""
     agent = _target(ctx, request, "PAUSE")
-    await agent.pause()
+    await agent.pausing.pause()
     return PauseReply(paused=True, agent_id=agent.agent_id)
 
 
 async def resume(ctx: Context, request: TargetRequest) -> ResumeReply:
     """Let a paused agent go on."""
     agent = _target(ctx, request, "RESUME")
-    await agent.resume()
+    await agent.pausing.resume()
     return ResumeReply(resumed=True, agent_id=agent.agent_id)
 
 
 def _page(agent: Agent, since: int) -> LogsReply:
-    lines, lost = agent.logbook.since(since, LINES_AT_ONCE)
+    lines, lost = agent.logbook.lines_since(since, LINES_AT_ONCE)
     following = lines[-1].offset + 1 if lines else max(since, agent.logbook.next_offset)
     return LogsReply(agent_id=agent.agent_id, lines=lines, next=following, lost=lost)
 
@@ -224,12 +228,12 @@ async def wait(ctx: Context, request: WaitRequest) -> WaitReply:
         await ended
     except NotInTime:
         raise TimedOut(f"agent {agent.agent_id} still lives after {request.timeout} s") from None
-    life = agent.lifecycle
+    lifecycle = agent.lifecycle
     return WaitReply(
         agent_id=agent.agent_id,
         name=agent.name,
-        exit_code=life.status.code,
-        signal=life.status.signal,
-        reason=life.reason,
+        exit_code=lifecycle.status.code,
+        signal=lifecycle.status.signal,
+        reason=lifecycle.reason,
         restarts=agent.restarts,
     )

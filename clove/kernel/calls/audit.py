@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
+from typing import Any
+
+from clove.kernel.answers import then
 from clove.kernel.authority import may, require
 from clove.kernel.context import Context
 from clove.messages.audit import (
+    AuditConfig,
+    AuditEntry,
     GetAuditLogReply,
     GetAuditLogRequest,
     SetAuditConfigReply,
@@ -14,7 +20,9 @@ from clove.messages.audit import (
 __all__ = ["get_audit_log", "set_audit_config"]
 
 
-def get_audit_log(ctx: Context, request: GetAuditLogRequest) -> GetAuditLogReply:
+def get_audit_log(
+    ctx: Context, request: GetAuditLogRequest
+) -> GetAuditLogReply | Coroutine[Any, Any, GetAuditLogReply]:
     """Entries of the log; for all but operators only one's own.
 
     @raise PermissionDenied: rule `operator`, for another one's entries.
@@ -29,10 +37,16 @@ def get_audit_log(ctx: Context, request: GetAuditLogRequest) -> GetAuditLogReply
         target = caller if agent_id == caller.agent_id else ctx.kernel.registry.get(agent_id)
         require(caller, "GET_AUDIT_LOG", target, agent_id)
     entries = ctx.kernel.audit.query(request.category, agent_id, request.since_id, request.limit)
+    return then(entries, _shown, None)
+
+
+def _shown(entries: list[AuditEntry], _: None) -> GetAuditLogReply:
     return GetAuditLogReply(count=len(entries), entries=entries)
 
 
-def set_audit_config(ctx: Context, request: SetAuditConfigRequest) -> SetAuditConfigReply:
+def set_audit_config(
+    ctx: Context, request: SetAuditConfigRequest
+) -> SetAuditConfigReply | Coroutine[Any, Any, SetAuditConfigReply]:
     """Change what is recorded.
 
     @raise PermissionDenied: rule `operator`.
@@ -41,4 +55,8 @@ def set_audit_config(ctx: Context, request: SetAuditConfigRequest) -> SetAuditCo
     principal = ctx.principal
     require(principal, "SET_AUDIT_CONFIG", None)
     config = ctx.kernel.audit.configure(request, principal.agent_id, principal.name)
+    return then(config, _configured, None)
+
+
+def _configured(config: AuditConfig, _: None) -> SetAuditConfigReply:
     return SetAuditConfigReply(config=config)

@@ -28,8 +28,8 @@ def subscribe(ctx: Context, request: SubscribeRequest) -> SubscribeReply:
     """
     push = ctx.push if request.push else None
     events = ctx.kernel.events
-    who = ctx.principal
-    types = events.subscribe(who.agent_id, _types(request), request.all, push, who.family)
+    caller = ctx.principal
+    types = events.subscribe(caller.agent_id, _types(request), request.all, push, caller.family)
     return SubscribeReply(subscribed=types)
 
 

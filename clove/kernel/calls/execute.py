@@ -6,7 +6,6 @@ import re
 from typing import TYPE_CHECKING
 
 from clove.errors import InvalidRequest, LimitExceeded
-from clove.kernel.calls.files import require_view
 from clove.kernel.files import Ended, ExecLimits
 from clove.kernel.files.lookup import whole_path
 from clove.messages.base import encode
@@ -28,7 +27,7 @@ _SMALL = 1 << 16
 
 async def execute(ctx: Context, request: ExecRequest) -> ExecReply | bytes:
     """Run a command in the caller's view and wait for its end."""
-    view = await require_view(ctx)
+    view = await ctx.require_view()
     permissions = ctx.principal.permissions
     commands = ctx.kernel.commands
     argv = _argv(request, commands.limits)
@@ -47,7 +46,7 @@ async def execute(ctx: Context, request: ExecRequest) -> ExecReply | bytes:
     )
     if ended.size <= _SMALL:
         return _reply(ended)
-    threads = ctx.kernel.threads.of(ctx.principal.family, ctx.principal.agent_id, bounded=False)
+    threads = ctx.kernel.threads.of(ctx.principal.path, bounded=False)
     return await threads.run(lambda: encode(_reply(ended)))
 
 

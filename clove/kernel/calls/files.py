@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from clove.errors import AlreadyExists, PermissionDenied
+from clove.errors import AlreadyExists
 from clove.kernel.files import decode_content, find, read_slice, write_content
 from clove.kernel.held import run_on_descriptor
 from clove.messages.files import ReadRequest, WriteReply, WriteRequest
@@ -13,33 +13,17 @@ from clove.policy import check_read, check_write
 
 if TYPE_CHECKING:
     from clove.kernel.context import Context
-    from clove.kernel.threads import Threads
-    from clove.sandbox.interface import IView
+    from clove.threads.threads import Threads
 
-__all__ = ["read", "require_view", "write"]
+__all__ = ["read", "write"]
 
 _TRIES = 3
-
-
-async def require_view(ctx: Context) -> IView:
-    """Where the caller's files and commands are.
-
-    @raise PermissionDenied: nowhere: it came from another uid.
-    """
-    view = await ctx.principal.own_view()
-    if view is None:
-        raise PermissionDenied(
-            "this connection has no files and commands",
-            rule="peer-uid",
-            hint="connect as the kernel's user, or let the operator grant this uid",
-        )
-    return view
 
 
 async def read(ctx: Context, request: ReadRequest) -> bytes:
     """Read a file. Replies with a L{clove.messages.files.ReadReply} as JSON."""
     held = await find(
-        await require_view(ctx),
+        await ctx.require_view(),
         ctx.principal.permissions,
         request.path,
         cwd=ctx.principal.cwd,
@@ -69,7 +53,7 @@ async def write(ctx: Context, request: WriteRequest) -> WriteReply:
     flags = os.O_WRONLY | os.O_CREAT | (os.O_APPEND if append else 0)
     for left in reversed(range(_TRIES)):
         held = await find(
-            await require_view(ctx),
+            await ctx.require_view(),
             ctx.principal.permissions,
             request.path,
             cwd=ctx.principal.cwd,
@@ -92,4 +76,4 @@ async def write(ctx: Context, request: WriteRequest) -> WriteReply:
 
 def _threads(ctx: Context) -> Threads:
     """The caller's."""
-    return ctx.kernel.threads.of(ctx.principal.family, ctx.principal.agent_id)
+    return ctx.kernel.threads.of(ctx.principal.path)

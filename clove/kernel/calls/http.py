@@ -13,7 +13,7 @@ __all__ = ["http"]
 
 
 async def http(ctx: Context, request: HttpRequest) -> HttpReply:
-    """Fetch a URL; see L{clove.kernel.egress.Egress.fetch}."""
+    """Fetch a URL; see L{clove.kernel.network.egress.fetch.Egress.fetch}."""
     principal = ctx.principal
     return await ctx.kernel.egress.fetch(
         principal.permissions,

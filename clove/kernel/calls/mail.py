@@ -1,7 +1,7 @@
 """SEND, RECV, BROADCAST, REGISTER and ACK.
 
-Every agent may send to every other: a mailbox is bounded, and its owner sees
-who a message is from by the kernel's word, not by the sender's.
+Every agent may send to every other: a mailbox is bounded, and the sender that its owner sees is
+the one that the kernel knows, not one that the message claims.
 """
 
 from __future__ import annotations
@@ -11,13 +11,16 @@ from typing import Any
 
 from clove.errors import InvalidRequest
 from clove.kernel import authority
+from clove.kernel.answers import then
 from clove.kernel.context import Context
+from clove.kernel.mail import Message
 from clove.kernel.principal import Principal
 from clove.messages.mail import (
     AckReply,
     AckRequest,
     BroadcastReply,
     BroadcastRequest,
+    Mail,
     RecvReply,
     RecvRequest,
     RegisterReply,
@@ -32,30 +35,29 @@ __all__ = ["ack", "broadcast", "recv", "register", "send"]
 _SENDS_TO_ALL = authority.is_free("SEND")
 
 
-def send(ctx: Context, request: SendRequest) -> SendReply:
+def send(ctx: Context, request: SendRequest) -> SendReply | Coroutine[Any, Any, SendReply]:
     """Put a message into one mailbox.
 
     @raise InvalidRequest: neither `to` nor `to_name`, or unsound JSON.
-    @raise NotFound: nobody alive by that id or name.
+    @raise NotFound: no live principal with that id or name.
     @raise LimitExceeded: it does not fit.
     """
     receiver = _receiver(ctx, request)
     sender = ctx.principal
     if not _SENDS_TO_ALL:
         authority.require(sender, "SEND", receiver)
-    message_id = ctx.kernel.mail.deliver(
-        receiver.agent_id,
-        sender.agent_id,
-        sender.name,
-        checked(request.message, "message"),
-        request.ttl,
-        sender.family,
-    )
-    return SendReply(delivered_to=receiver.agent_id, message_id=message_id)
+    to = receiver.agent_id
+    body = checked(request.message, "message")
+    message = Message(sender.agent_id, sender.name, sender.family, body, request.ttl)
+    return then(ctx.kernel.mail.deliver(to, message), _delivered, to)
+
+
+def _delivered(message_id: int, to: int) -> SendReply:
+    return SendReply(delivered_to=to, message_id=message_id)
 
 
 def _receiver(ctx: Context, request: SendRequest) -> Principal:
-    """By id; by name where no id (or 0, which nobody has) is given."""
+    """By id; by name where no id (or 0, which is no id) is given."""
     registry = ctx.kernel.registry
     if request.to:
         return registry.find(agent_id=request.to)
@@ -71,32 +73,31 @@ def recv(ctx: Context, request: RecvRequest) -> RecvReply | Coroutine[Any, Any, 
 
     @raise LimitExceeded: too many wait on this mailbox.
     """
-    manual = request.ack == "manual"
-    mails = ctx.kernel.mail.take(ctx.principal.agent_id, request.max, manual)
-    if mails or request.wait <= 0:
-        return RecvReply(count=len(mails), messages=mails)
-    return _first_to_come(ctx, request, manual)
+    mails = ctx.kernel.mail.receive(
+        ctx.principal.agent_id, request.max, request.wait, request.ack == "manual"
+    )
+    return then(mails, _received, None)
 
 
-async def _first_to_come(ctx: Context, request: RecvRequest, manual: bool) -> RecvReply:
-    mails = await ctx.kernel.mail.receive(ctx.principal.agent_id, request.max, request.wait, manual)
+def _received(mails: list[Mail], _: None) -> RecvReply:
     return RecvReply(count=len(mails), messages=mails)
 
 
-def broadcast(ctx: Context, request: BroadcastRequest) -> BroadcastReply:
+def broadcast(
+    ctx: Context, request: BroadcastRequest
+) -> BroadcastReply | Coroutine[Any, Any, BroadcastReply]:
     """Put a message into every mailbox that has room.
 
     @raise InvalidRequest: unsound JSON.
     @raise LimitExceeded: too large for any.
     """
-    delivered = ctx.kernel.mail.broadcast(
-        ctx.principal.agent_id,
-        ctx.principal.name,
-        checked(request.message, "message"),
-        request.ttl,
-        request.include_self,
-        ctx.principal.family,
-    )
+    sender = ctx.principal
+    body = checked(request.message, "message")
+    message = Message(sender.agent_id, sender.name, sender.family, body, request.ttl)
+    return then(ctx.kernel.mail.broadcast(message, request.include_self), _broadcast, None)
+
+
+def _broadcast(delivered: int, _: None) -> BroadcastReply:
     return BroadcastReply(delivered_count=delivered)
 
 
@@ -111,7 +112,11 @@ def register(ctx: Context, request: RegisterRequest) -> RegisterReply:
     return RegisterReply(agent_id=principal.agent_id, name=principal.name)
 
 
-def ack(ctx: Context, request: AckRequest) -> AckReply:
+def ack(ctx: Context, request: AckRequest) -> AckReply | Coroutine[Any, Any, AckReply]:
     """Be done with messages received with `"ack": "manual"`."""
     done = ctx.kernel.mail.ack(ctx.principal.agent_id, request.message_ids)
+    return then(done, _acknowledged, None)
+
+
+def _acknowledged(done: int, _: None) -> AckReply:
     return AckReply(acknowledged=done)

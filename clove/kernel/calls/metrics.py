@@ -55,15 +55,15 @@ async def metrics_cgroup(ctx: Context, request: MetricsCgroupRequest) -> Metrics
     @raise PermissionDenied: not a cgroup that the caller may see.
     @raise NotFound: there is none.
     """
-    who = ctx.principal
+    caller = ctx.principal
     metrics = await ctx.kernel.metrics.cgroup(
-        request.cgroup_path, _visible(ctx, "METRICS_CGROUP"), who.agent_id, who
+        request.cgroup_path, _visible(ctx, "METRICS_CGROUP"), caller.agent_id, caller
     )
     return MetricsCgroupReply(metrics=metrics)
 
 
 def _visible(ctx: Context, call: str) -> frozenset[int] | None:
-    """The agents whose metrics the caller may see; None: all, and what is nobody's."""
+    """The agents whose metrics the caller may see; None: all, and those of no agent."""
     if authority.may(ctx.principal, call, None):
         return None
     seen = authority.visible(ctx.principal, call, ctx.kernel.registry)

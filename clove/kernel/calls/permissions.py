@@ -1,8 +1,8 @@
 """GET_PERMS, SET_PERMS and WHY.
 
-An agent sees and narrows its own permissions and those of its descendants. The
-operator sees and sets everybody's. Whoever is narrowed, its descendants are
-narrowed with it, so that no child ever has more than its parent.
+An agent sees and narrows its own permissions and those of its descendants. The operator sees
+and sets all. Narrowing an agent narrows its descendants as well, so that no child ever has more
+than its parent.
 """
 
 from __future__ import annotations
@@ -14,13 +14,10 @@ import msgspec
 
 from clove.errors import InvalidRequest, PermissionDenied
 from clove.framing import Opcode
-from clove.kernel.agents.exposure import NOTHING, grants_of, wish
-from clove.kernel.attempts.differences import Place, note
 from clove.kernel.authority import check_spawn, require
-from clove.messages.agents import SpawnRequest
-from clove.messages.execute import ExecRequest
-from clove.messages.files import ReadRequest, WriteRequest
-from clove.messages.http import HttpRequest
+from clove.kernel.dry_run.diagnosis import Conditions, diagnose
+from clove.kernel.mounts.mount_request import NOTHING, grants_of, mount_request
+from clove.kernel.syscall import UNGOVERNED
 from clove.messages.permissions import (
     GetPermsReply,
     GetPermsRequest,
@@ -34,9 +31,8 @@ from clove.policy import (
     Decision,
     Permissions,
     Work,
-    check_needs,
     excesses,
-    explain,
+    explain_connect,
     held,
     narrow,
     parse,
@@ -52,11 +48,6 @@ if TYPE_CHECKING:
 
 __all__ = ["get_perms", "set_perms", "why"]
 
-ARGUMENTS = {
-    kind.__name__.removesuffix("Request").upper(): kind.__struct_encode_fields__
-    for kind in (ReadRequest, WriteRequest, ExecRequest, HttpRequest, SpawnRequest)
-} | {"CONNECT": ("host", "port")}
-"""What a question to WHY may say of a syscall."""
 WORKSPACE = "/workspace"
 """Where the relative paths of one in a sandbox start."""
 _NETWORK = ("can_http", "allowed_domains", "allowed_http_methods")
@@ -97,8 +88,7 @@ def set_perms(ctx: Context, request: SetPermsRequest) -> SetPermsReply:
         earlier, changed.permissions = changed.permissions, permissions
         if any(getattr(earlier, field) != getattr(permissions, field) for field in _NETWORK):
             ctx.kernel.gateways.judge_again(changed.agent_id)
-        subscribes = check_needs(permissions, "SUBSCRIBE")
-        if subscribes is not None and not subscribes.allowed:
+        if not ctx.kernel.syscalls[Opcode.SUBSCRIBE].is_permitted(permissions):
             ctx.kernel.events.close(changed.agent_id)  # what it subscribed to would go on else
     if ctx.principal.is_operator and principal.sandboxed:
         named = requested_fields(mapping)
@@ -114,18 +104,20 @@ def _is_shown_otherwise(principal: Principal, work: Work | None = None) -> bool:
     """Would a restart of its sandbox mount other paths of the host? Perhaps, where to find out
     would be too much work.
     """
-    if principal.shown is None:
+    if principal.mounted is None:
         return False
-    return wish(principal.permissions, principal.grants or NOTHING, work) != principal.shown
+    return (
+        mount_request(principal.permissions, principal.grants or NOTHING, work) != principal.mounted
+    )
 
 
 async def why(ctx: Context, request: WhyRequest) -> WhyReply:
     """What policy says to a syscall, and what happens when it is tried."""
     name = _name(request.syscall)
-    _check_arguments(name, request.arguments)
+    _check_arguments(name, _fields(ctx, name), request.arguments)
     principal = _target(ctx, request.agent_id, "WHY")
     cwd = WORKSPACE if principal.sandboxed else principal.cwd
-    decision = explain(principal.permissions, name, request.arguments, cwd)
+    decision = _explain(ctx, name, principal.permissions, request.arguments, cwd)
     if decision.allowed:
         decision = _by_kind(principal, name, request.arguments) or decision
     reply = WhyReply(
@@ -138,11 +130,11 @@ async def why(ctx: Context, request: WhyRequest) -> WhyReply:
     )
     if not request.attempt:
         return reply
-    outcome = await ctx.kernel.attempts.make(ctx.principal, principal, name, request.arguments)
+    outcome = await ctx.kernel.dry_runs.make(ctx.principal, principal, name, request.arguments)
     found = outcome.succeeded
-    place = Place(principal.sandboxed, principal.network, _is_shown_otherwise(principal))
+    conditions = Conditions(principal.sandboxed, principal.network, _is_shown_otherwise(principal))
     path = os.path.normpath(os.path.join(cwd or "/", str(request.arguments.get("path", ""))))
-    said = note(name, path, decision, outcome, principal.permissions, place)
+    said = diagnose(name, path, decision, outcome, principal.permissions, conditions)
     return msgspec.structs.replace(
         reply,
         note=said or (reply.note if found is None else ""),
@@ -169,13 +161,36 @@ def _by_kind(principal: Principal, syscall: str, arguments: Mapping[str, Any]) -
     return None
 
 
-def _check_arguments(syscall: str, arguments: Mapping[str, Any]) -> None:
+def _explain(
+    ctx: Context,
+    syscall: str,
+    permissions: Permissions,
+    arguments: Mapping[str, Any],
+    cwd: str | None,
+) -> Decision:
+    """What its line in the table says."""
+    if syscall == "CONNECT":
+        return explain_connect(permissions, arguments)
+    line = ctx.kernel.syscalls.get(Opcode[syscall])
+    return UNGOVERNED if line is None else line.explain(permissions, arguments, cwd)
+
+
+def _fields(ctx: Context, syscall: str) -> tuple[str, ...] | None:
+    """The arguments that a question may name; None: any, since the answer depends on none."""
+    if syscall == "CONNECT":
+        return ("host", "port")
+    line = ctx.kernel.syscalls.get(Opcode[syscall])
+    if line is None or line.by_arguments is None:
+        return None
+    return line.request.__struct_encode_fields__
+
+
+def _check_arguments(
+    syscall: str, known: tuple[str, ...] | None, arguments: Mapping[str, Any]
+) -> None:
     """@raise InvalidRequest: the syscall has no such field: the answer would be about another."""
-    if syscall not in ARGUMENTS:
-        return
-    known = ARGUMENTS[syscall]
     for field in arguments:
-        if field not in known:
+        if known is not None and field not in known:
             raise InvalidRequest(
                 f"{syscall} has no argument `{shown(field)}`", hint=near(field, known)
             )
@@ -195,9 +210,9 @@ def _name(syscall: str | int) -> str:
 
 
 def _target(ctx: Context, agent_id: int | None, what: str) -> Principal:
-    """Whose permissions are meant, if the caller may speak of them.
+    """The principal that the permissions are of, if the caller may see them.
 
-    An agent gets the same answer for a stranger and for nobody.
+    An agent gets the same answer for an id that it may not see and for one that is not there.
     """
     mine = ctx.principal
     if not agent_id or agent_id == mine.agent_id:
@@ -207,7 +222,7 @@ def _target(ctx: Context, agent_id: int | None, what: str) -> Principal:
         return registry.find(agent_id=agent_id)
     found = registry.get(agent_id)
     require(mine, what, found, agent_id)
-    assert found is not None  # nobody but the operator may do anything to who is not known
+    assert found is not None  # only an operator may do anything to an unknown target
     return found
 
 

@@ -8,38 +8,47 @@ import os
 from typing import TYPE_CHECKING
 
 from clove.errors import InvalidRequest, LimitExceeded, NotFound
-from clove.kernel.agents.finding import Sender, find_interpreter
-from clove.kernel.agents.interpreter import own_interpreter
-from clove.kernel.calls.files import require_view
 from clove.kernel.files.lookup import find
+from clove.kernel.launch.interpreter_search import Sender, find_interpreter
+from clove.kernel.mounts.interpreter import own_interpreter
 from clove.policy import check_read, programs_of
 from clove.regular import NotSmall, read_regular
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
-    from clove.kernel.agents.interpreter import Interpreter
     from clove.kernel.context import Context
+    from clove.kernel.launch.record import AgentRecord
     from clove.kernel.principal import Principal
     from clove.kernel.registry import Registry
     from clove.messages.agents import SpawnRequest
+    from clove.policy import Permissions
     from clove.sandbox.interface import IFile
 
-__all__ = ["ScriptFile", "find_program", "find_script"]
+__all__ = ["ScriptFile", "check_recorded_readers", "find_program", "find_script"]
+
+
+def _may_read(path: str) -> None:
+    """Raise nothing: the request named no interpreter, so it is the kernel's."""
 
 
 class ScriptFile:
     """A script that was found and may be read.
 
-    @ivar path: its real path.
-    @ivar interpreter: what runs it.
+    @see: L{clove.kernel.launch.program.Program}, which it is.
+    @param source: its path on the host; "" if it is not there.
     @param opener: opens it, in a thread.
     @param limit: bytes that it may have.
     """
 
-    def __init__(self, held: IFile, opener: Callable[[], int], limit: int) -> None:
+    found_now = True
+
+    def __init__(self, held: IFile, source: str, opener: Callable[[], int], limit: int) -> None:
         self.path = held.path
+        self.source = source
         self.interpreter = own_interpreter()
+        self.reader: Permissions | None = None
+        self.check = _may_read
         self._held = held
         self._opener = opener
         self._limit = limit
@@ -57,7 +66,7 @@ class ScriptFile:
             raise InvalidRequest(f"the script {error.strerror}") from None
 
     def close(self) -> None:
-        """Let go of it. Idempotent."""
+        """Release it. Idempotent."""
         self._held.close()
 
 
@@ -69,34 +78,56 @@ async def find_program(ctx: Context, request: SpawnRequest, limit: int) -> Scrip
     script = await find_script(ctx, request.script, limit)
     try:
         if request.python:
-            script.interpreter = await _find_python(ctx, request.python, mounted=request.sandboxed)
+            await _find_python(ctx, script, request.python, mounted=request.sandboxed)
     except BaseException:
         script.close()
         raise
     return script
 
 
-async def _find_python(ctx: Context, asked: str, *, mounted: bool) -> Interpreter:
+async def _find_python(ctx: Context, script: ScriptFile, asked: str, *, mounted: bool) -> None:
+    """Have the interpreter that was named run a script."""
     principal = ctx.principal
-
     check = functools.partial(_check_readers, ctx.kernel.registry, principal, asked)
     own_programs = programs_of(principal.permissions).allowed is None
     sender = Sender(principal.sandboxed, own_programs, check)
-    threads = ctx.kernel.threads.of(principal.family, principal.agent_id)
-    view = await require_view(ctx)
-    return await find_interpreter(view, sender, threads, asked, mounted=mounted)
+    threads = ctx.kernel.threads.of(principal.path)
+    view = await ctx.require_view()
+    script.interpreter = await find_interpreter(view, sender, threads, asked, mounted=mounted)
+    script.check = check
+    script.reader = None if principal.is_operator else principal.permissions
 
 
 def _check_readers(registry: Registry, principal: Principal, asked: str, path: str) -> None:
-    """May whoever named an interpreter read a part of it still?
+    """May the principal that named an interpreter still read a part of it?
 
-    It is asked again at each restart of the child. When the parent has ended, nobody narrows
-    it any more; but those above it.
+    It is asked again at each restart of the child. After the parent has ended its permissions
+    cannot be narrowed any more, so its ancestors are asked as well.
 
     @raise PermissionDenied: it, or an ancestor of it that lives, may not.
     """
-    above = (registry.get(agent_id) for agent_id in principal.ancestors)
-    for one in (principal, *above):
+    if not principal.is_operator:
+        check_read(principal.permissions, path).require(f"SPAWN with {asked!r}")
+    _check_live_readers(registry, principal.ancestors, asked, path)
+
+
+def check_recorded_readers(registry: Registry, record: AgentRecord, path: str) -> None:
+    """The same for an agent that starts from a record, whose parent may have ended.
+
+    @raise PermissionDenied: its parent might not when the agent was spawned, or those of its
+        ancestors that live may not.
+    """
+    asked = str(record.request.python)
+    reader = None if record.program is None else record.program.reader
+    if reader is not None:
+        check_read(reader, path).require(f"SPAWN with {asked!r}")
+    _check_live_readers(registry, record.ancestors, asked, path)
+
+
+def _check_live_readers(
+    registry: Registry, ancestors: Iterable[int], asked: str, path: str
+) -> None:
+    for one in map(registry.get, ancestors):
         if one is not None and not one.is_operator:
             check_read(one.permissions, path).require(f"SPAWN with {asked!r}")
 
@@ -110,8 +141,9 @@ async def find_script(ctx: Context, path: str, limit: int) -> ScriptFile:
     @raise PermissionDenied: the caller may not read it.
     """
     principal = ctx.principal
+    view = await ctx.require_view()
     held = await find(
-        await require_view(ctx),
+        view,
         principal.permissions,
         path,
         cwd=principal.cwd,
@@ -121,7 +153,9 @@ async def find_script(ctx: Context, path: str, limit: int) -> ScriptFile:
     try:
         if held.kind == "missing":
             raise NotFound(f"no such script: {path!r}", hint="give the script's absolute path")
-        return ScriptFile(held, await held.opener(os.O_RDONLY), limit)
+        on_host = view.on_host(held.path)
+        source = "" if on_host is None else on_host.path
+        return ScriptFile(held, source, await held.opener(os.O_RDONLY), limit)
     except BaseException:
         held.close()
         raise

@@ -18,7 +18,7 @@ async def think(ctx: Context, request: ThinkRequest) -> ThinkReply:
     on_text = None if stream is None else lambda text: stream(ThinkReply(content=text))
     principal = ctx.principal
     return await ctx.kernel.llm.think(
-        principal.agent_id, principal.permissions, request, on_text, principal.family
+        principal.agent_id, principal.permissions, request, on_text, principal.path
     )
 
 

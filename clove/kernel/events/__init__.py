@@ -1,4 +1,4 @@
-"""Events: who subscribed to what, and what waits for them."""
+"""Events: subscriptions, and the events that wait for subscribers."""
 
 from clove.kernel.events.bus import Audience, EventBus
 from clove.kernel.events.custom import custom_data

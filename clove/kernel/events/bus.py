@@ -1,4 +1,4 @@
-"""The event bus: from those who publish to those who subscribed."""
+"""The event bus: from publishers to subscribers."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from clove.errors import CloveError, InvalidRequest, LimitExceeded
 from clove.kernel.clocks import Wall
 from clove.kernel.events.limits import EventLimits
 from clove.kernel.events.subscriber import Happening, Push, Subscriber
-from clove.kernel.shares import ShareLimits, Shares
 from clove.messages.events import EVENT_TYPES, Event, EventPush
+from clove.sharing.shares import ShareLimits, Shares
 
 __all__ = ["Audience", "EventBus"]
 
@@ -25,7 +25,7 @@ Audience = Callable[[int], bool]
 class EventBus:
     """Subscribers by agent id.
 
-    Publishing an event that nobody wants costs a look into a dictionary.
+    Publishing an event without subscribers costs a look into a dictionary.
 
     @ivar limits: its bounds.
     @param wall: dates events.
@@ -54,7 +54,7 @@ class EventBus:
         self._by_type: dict[str, dict[int, Subscriber]] = {}
 
     def wanted(self, type: str) -> bool:
-        """Whether anybody subscribed to a type."""
+        """Whether a type has any subscriber."""
         return type in self._by_type
 
     def publish(
@@ -64,11 +64,11 @@ class EventBus:
         source_id: int = 0,
         audience: Audience | None = None,
     ) -> int:
-        """Tell an event to all who want it and may see it; gives how many that are.
+        """Give an event to all subscribers that may see it; gives how many they are.
 
         @param data: something that JSON can hold.
-        @param source_id: who caused it; 0 for the kernel.
-        @param audience: None: everybody may see it.
+        @param source_id: the principal that caused it; 0 for the kernel.
+        @param audience: tells of a subscriber's id whether it may see the event; None: all may.
         @raise LimitExceeded: the data is too large.
         """
         subscribers = self._by_type.get(type)
@@ -101,12 +101,12 @@ class EventBus:
         push: Push | None = None,
         family: int | None = None,
     ) -> list[str]:
-        """Want more types; gives all that are wanted now.
+        """Subscribe to more types; gives all that are subscribed to now.
 
         @param push: from now on events go there at once, instead of waiting for
             L{poll}. When it fails they wait again, until the next subscription
             with a push. None leaves it as it was.
-        @param family: whose share of what waits it is of; None: a family of its own.
+        @param family: the family that waiting events count for; None: a family of its own.
         @raise InvalidRequest: an unknown type, or nothing named.
         """
         chosen = _chosen(types, all)

@@ -8,8 +8,8 @@ from typing import Final
 
 from msgspec import Raw, Struct
 
-from clove.kernel.shares import Shares
 from clove.messages.base import Reply
+from clove.sharing.shares import Shares
 
 __all__ = ["Happening", "Push", "Subscriber"]
 
@@ -18,7 +18,7 @@ Push = Callable[[Reply], object]
 
 
 class Happening(Struct, frozen=True):
-    """An event, shared by all whom it reaches.
+    """An event, shared by all subscribers that it reaches.
 
     @ivar data: JSON.
     @ivar at: second of the kernel's clock.
@@ -39,7 +39,7 @@ OVERHEAD = 256
 
 
 ALARMS: Final = frozenset(("SYSCALL_BLOCKED", "AGENT_ESCALATED", "RESOURCE_WARNING"))
-"""Types that no other can push out: they tell of what somebody would want to hide."""
+"""Types that no other type can push out: they report what an attacker would want to hide."""
 
 
 class Subscriber:
@@ -112,7 +112,7 @@ class Subscriber:
         self._shares.give(self._family, size + OVERHEAD)
 
     def close(self) -> None:
-        """Nobody will take what waits."""
+        """Drop what waits."""
         for queue in (self._alarms, self._news):
             while queue:
                 self._drop(queue)

@@ -12,9 +12,9 @@ from twisted.python.failure import Failure
 from clove.errors import LimitExceeded
 from clove.kernel.files.limits import ExecLimits
 from clove.kernel.files.running import Ended, OnText, Run
-from clove.kernel.shares import ShareLimits, Shares
 from clove.sandbox.host import kept
 from clove.sandbox.interface import Command, IRunning, IView
+from clove.sharing.shares import ShareLimits, Shares
 
 __all__ = ["Commands"]
 
@@ -47,8 +47,8 @@ class Commands:
         """Run a command to its end. Cancelling kills its process group.
 
         @param timeout: seconds; after that it is killed, reason `timeout`.
-        @param on_text: told of the kept output as it comes.
-        @param family: whose share it is of; its own if none is given.
+        @param on_text: gets the kept output as it comes.
+        @param family: the family that it counts for; its own if none is given.
         @raise LimitExceeded: too many run already.
         @raise NotFound: no such program or directory.
         """
@@ -83,7 +83,7 @@ class Commands:
 
 
 def _watch(result: IRunning | Failure, release: Callable[[], None]) -> object:
-    """Count a command off when it is really gone, whoever still waits for it."""
+    """Count a command as ended when its process has, even if the caller gave up."""
     if isinstance(result, Failure):
         release()
         return result

@@ -11,7 +11,7 @@ import stat
 from clove.errors import InvalidRequest, LimitExceeded
 from clove.messages.base import encode
 from clove.messages.files import Encoding, ReadReply
-from clove.sandbox.faults import fault
+from clove.sandbox.os_errors import translate
 
 __all__ = ["decode_content", "read_slice", "write_content"]
 
@@ -29,7 +29,7 @@ def _too_big(path: str, size: int, most: int) -> LimitExceeded:
 
 
 def _check_regular(descriptor: int, path: str) -> os.stat_result:
-    """What is open must be a file, whoever opened it.
+    """What is open must be a regular file, whichever side opened it.
 
     @raise InvalidRequest: it is not.
     """
@@ -77,7 +77,7 @@ def read_slice(
         wanted = most + 1 if limit is None else min(limit, most + 1)
         data = _read(descriptor, offset, wanted)
     except OSError as error:
-        raise fault(error, path) from None
+        raise translate(error, path) from None
     finally:
         os.close(descriptor)
     if len(data) > most:
@@ -135,7 +135,7 @@ def write_content(descriptor: int, path: str, data: bytes, *, append: bool) -> i
         finally:
             os.close(descriptor)
     except OSError as error:
-        problem = fault(error, path)
+        problem = translate(error, path)
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) and written:
             text = f"{problem.message} ({written} of {len(data)} bytes were written)"
             problem = type(problem)(text, hint=problem.hint)

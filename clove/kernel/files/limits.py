@@ -13,7 +13,7 @@ class FileLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Limits of READ and WRITE."""
 
     read_bytes: int = MAX_REPLY
-    """Bytes of a READ's reply. More: LimitExceeded, whose hint names offset and limit."""
+    """Bytes of a READ's reply. More: LimitExceeded, with a hint that names offset and limit."""
 
 
 class ExecLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

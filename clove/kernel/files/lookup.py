@@ -44,7 +44,7 @@ async def find(
     check: Check,
     what: str,
 ) -> IFile:
-    """Hold what a path leads to, if policy allows both the path and the place.
+    """Hold what a path leads to, if policy allows both the path as named and the real path.
 
     The path as it was named is judged first, so that a denied name gets the
     same answer whether or not it exists; then the real path of what is held.
@@ -62,11 +62,7 @@ async def find(
     held = await view.resolve(whole)
     try:
         check(permissions, held.path).require(f"{what} {path!r}")
-        if held.kind not in ("file", "missing"):
-            raise InvalidRequest(
-                f"{path!r} is a {held.kind}, not a file",
-                hint="list a directory with a command (EXEC)" if held.kind == "directory" else "",
-            )
+        _require_file(held, path)
         if held.links > 1 and isinstance(view, HostView) and _narrowed(permissions):
             raise PermissionDenied(
                 f"{what} {path!r}: the file has {held.links} names (hard links)",
@@ -77,6 +73,14 @@ async def find(
         held.close()
         raise
     return held
+
+
+def _require_file(held: IFile, path: str) -> None:
+    if held.kind not in ("file", "missing"):
+        raise InvalidRequest(
+            f"{path!r} is a {held.kind}, not a file",
+            hint="list a directory with a command (EXEC)" if held.kind == "directory" else "",
+        )
 
 
 def _narrowed(permissions: Permissions) -> bool:

@@ -91,7 +91,7 @@ class Run:
             self._strike(self._running)
 
     def abandon(self) -> None:
-        """Nobody waits any more: kill it if it still runs, forget the timers."""
+        """Its caller has given up: kill it if it still runs, forget the timers."""
         self._on_text = None
         for timer in self._timers:
             if timer.active():

@@ -17,47 +17,53 @@ from clove.messages.think import ThinkReply, ThinkRequest
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall
 
+    from clove.sharing.fair_queue import Path
+
 __all__ = ["Call"]
 
 
 class Call:
     """A question and its Deferred, which fires exactly once.
 
+    @ivar path: its position in the queue (L{clove.sharing.fair_queue.FairQueue}).
+    @ivar service: the name of the service that answers it.
     @ivar size: bytes of the question.
     @ivar estimate: tokens of the question.
     @ivar asked_at, sent_at: seconds of the reactor's clock.
-    @ivar number: the service knows it by; 0 before it is sent.
+    @ivar number: its number in the service's protocol; 0 before it is sent.
     @ivar reservation: its share of the quota, while it is sent.
     @ivar refusal: why it can never be sent.
-    @ivar abandoned: nobody waits for the answer any more.
+    @ivar abandoned: its answer is no longer wanted.
     """
 
     log = Logger()
 
     __slots__ = (
         "_fired",
-        "_heard",
         "_on_text",
+        "_received",
         "_timer",
         "abandoned",
         "agent_id",
         "asked_at",
         "deferred",
         "estimate",
-        "family",
         "number",
+        "path",
         "quota",
         "refusal",
         "request",
         "reservation",
         "sent_at",
+        "service",
         "size",
     )
 
     def __init__(
         self,
         agent_id: int,
-        family: int,
+        path: Path,
+        service: str,
         quota: Quota,
         request: ThinkRequest,
         on_text: Callable[[str], None] | None,
@@ -67,7 +73,8 @@ class Call:
         on_cancel: Callable[[Call], None],
     ) -> None:
         self.agent_id = agent_id
-        self.family = family
+        self.path = path
+        self.service = service
         self.quota = quota
         self.request = request
         self.size = size
@@ -80,14 +87,9 @@ class Call:
         self.abandoned = False
         self.deferred: Deferred[ThinkReply] = Deferred(lambda _: on_cancel(self))
         self._on_text = on_text
-        self._heard = 0
+        self._received = 0
         self._fired = False
         self._timer: IDelayedCall | None = None
-
-    @property
-    def caller(self) -> int:
-        """In whose line of the family it waits."""
-        return self.agent_id
 
     def within_share(self) -> ThinkRequest:
         """The request, its answer capped to what was reserved for it."""
@@ -98,9 +100,9 @@ class Call:
             self.request, max_tokens=min(most, self.request.max_tokens or most)
         )
 
-    def hear(self, text: str) -> None:
+    def append_text(self, text: str) -> None:
         """A piece of the answer came."""
-        self._heard += count_tokens(text)
+        self._received += count_tokens(text)
         if self._on_text is None or self.abandoned:
             return
         try:
@@ -108,9 +110,9 @@ class Call:
         except Exception:
             self.log.failure("a listener to an answer failed")
 
-    def cost_of_heard(self) -> int:
-        """Tokens of the question and of what was heard; 0 if nothing was."""
-        return self.estimate + self._heard if self._heard else 0
+    def cost_of_received(self) -> int:
+        """Tokens of the question and of what was received; 0 if nothing was."""
+        return self.estimate + self._received if self._received else 0
 
     def time_out(self, reactor: Any, seconds: float, then: Callable[[Call], None]) -> None:
         """Set the one timer of this question anew."""

@@ -29,17 +29,6 @@ class Quota:
     max_tokens: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Reservation:
-    """One call's share.
-
-    @ivar tokens: reserved of each account; 0 when none has a token quota.
-    """
-
-    agent_id: int
-    tokens: int
-
-
 @dataclass(slots=True)
 class _Account:
     """One agent's.
@@ -48,6 +37,8 @@ class _Account:
     @ivar calls, tokens: and by all its descendants.
     @ivar quota: the last that is known.
     @ivar children: accounts that have this one for their parent.
+    @ivar closed: its agent has ended.
+    @ivar dropped: and it bounds nothing any more.
     """
 
     agent_id: int
@@ -61,6 +52,7 @@ class _Account:
     quota: Quota = Quota()
     children: int = 0
     closed: bool = False
+    dropped: bool = False
 
     def with_ancestors(self) -> list[_Account]:
         """This account, its parent's, and so on."""
@@ -72,8 +64,21 @@ class _Account:
         return found
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Reservation:
+    """One call's share.
+
+    @ivar account: its agent's, of the life in which that asked; a restored agent has another one.
+    @ivar tokens: reserved of each account; 0 when none has a token quota.
+    """
+
+    account: _Account
+    tokens: int
+
+
 class Ledger:
-    """Every agent's account, from its beginning until nothing below it is left.
+    """Every agent's account, from when it or a child of its first needs one until nothing below it
+    is left.
 
     @param quota_of: an agent's quota as it is now; None: it has ended, or is not known.
     """
@@ -83,14 +88,22 @@ class Ledger:
         self._quota_of = quota_of
 
     def open(self, agent_id: int, parent_id: int = 0) -> None:
-        """An agent begins.
+        """Open an agent's account. One that no other bounds needs that not: it is opened at first use.
 
-        @param parent_id: whose account bounds it; 0: nobody's.
+        @param parent_id: the agent whose account bounds it as well, which lives; 0: none.
         """
-        parent = self._accounts.get(parent_id)
+        parent = self._account(parent_id) if parent_id else None
         self._accounts[agent_id] = _Account(agent_id, parent)
         if parent is not None:
             parent.children += 1
+
+    def _account(self, agent_id: int) -> _Account:
+        """An agent's account, opened if it has none."""
+        account = self._accounts.get(agent_id)
+        restored = account is not None and account.closed and self._quota_of(agent_id) is not None
+        if account is None or restored:  # of its earlier life one may bound others still
+            account = self._accounts[agent_id] = _Account(agent_id)
+        return account
 
     def reserve(
         self, agent_id: int, quota: Quota, input_tokens: int, output_tokens: int
@@ -121,7 +134,7 @@ class Ledger:
         for account in accounts:
             account.reserved_calls += 1
             account.reserved_tokens += share
-        return Reservation(agent_id, share)
+        return Reservation(accounts[0], share)
 
     def check(self, agent_id: int, quota: Quota, input_tokens: int) -> None:
         """Refuse early what can never go.
@@ -140,9 +153,7 @@ class Ledger:
         self._end(reservation, 0, 0)
 
     def _end(self, reservation: Reservation, tokens: int, calls: int) -> None:
-        account = self._accounts.get(reservation.agent_id)
-        if account is None:
-            return
+        account = reservation.account
         for each in account.with_ancestors():
             each.reserved_calls -= 1
             each.reserved_tokens -= reservation.tokens
@@ -152,10 +163,10 @@ class Ledger:
     def charge(
         self, agent_id: int, quota: Quota, tokens: int, calls: int, *, may_ask: bool = True
     ) -> bool:
-        """Add usage that an agent says it had elsewhere; True if nothing is left now.
+        """Add usage that an agent reports from elsewhere; True if nothing is left now.
 
-        Of its ancestors' it takes no more than it could have had by asking, at each of them:
-        who has a small quota, or none, cannot use up its family's by its word alone.
+        Each of its ancestors is charged no more than the agent could have used by asking: an agent
+        with a small quota, or none, cannot use up its family's by reports alone.
 
         @param may_ask: it may ask for answers.
         """
@@ -187,7 +198,7 @@ class Ledger:
         return account.own_tokens, account.own_calls, account.quota.max_tokens
 
     def close(self, agent_id: int, quota: Quota | None = None) -> None:
-        """An agent has ended. Ids are never used again, so nobody inherits the account.
+        """Close the account of an agent that has ended, and may be restored under its id.
 
         @param quota: what it had at its end; None: what was last known.
         """
@@ -203,14 +214,15 @@ class Ledger:
         for each in account.with_ancestors():
             if not each.closed or each.children or each.reserved_calls:
                 return
-            if self._accounts.pop(each.agent_id, None) is not None and each.parent is not None:
+            if self._accounts.get(each.agent_id) is each:
+                del self._accounts[each.agent_id]
+            if not each.dropped and each.parent is not None:
                 each.parent.children -= 1
+            each.dropped = True
 
     def _current(self, agent_id: int, quota: Quota) -> list[_Account]:
         """The accounts that a call is charged to, its own first, each with its quota of now."""
-        if agent_id not in self._accounts:
-            self.open(agent_id)
-        account = self._accounts[agent_id]
+        account = self._account(agent_id)
         account.quota = quota
         accounts = account.with_ancestors()
         for each in accounts:
@@ -220,21 +232,23 @@ class Ledger:
     @staticmethod
     def _check(account: _Account, agent_id: int, input_tokens: int) -> None:
         quota = account.quota
-        whose = "" if account.agent_id == agent_id else f" of agent {account.agent_id}'s family"
+        of_family = "" if account.agent_id == agent_id else f" of agent {account.agent_id}'s family"
         if quota.max_calls and account.calls >= quota.max_calls:
             raise QuotaExceeded(
-                f"all {quota.max_calls} LLM calls{whose} are used", rule="max_llm_calls", hint=_HINT
+                f"all {quota.max_calls} LLM calls{of_family} are used",
+                rule="max_llm_calls",
+                hint=_HINT,
             )
         left = quota.max_tokens - account.tokens
         if quota.max_tokens and left <= 0:
             raise QuotaExceeded(
-                f"all {quota.max_tokens} LLM tokens{whose} are used",
+                f"all {quota.max_tokens} LLM tokens{of_family} are used",
                 rule="max_llm_tokens",
                 hint=_HINT,
             )
         if quota.max_tokens and input_tokens >= left:
             raise QuotaExceeded(
-                f"the question alone takes about {input_tokens} tokens, {left}{whose} are left",
+                f"the question alone takes about {input_tokens} tokens, {left}{of_family} are left",
                 rule="max_llm_tokens",
                 hint=_HINT,
             )

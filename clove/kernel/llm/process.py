@@ -1,4 +1,4 @@
-"""The LLM service as a child process: started, spoken to, restarted when it dies."""
+"""The LLM service as a child process: started, written to, restarted when it ends."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import re
 import sys
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ProcessExitedAlready
@@ -17,28 +17,22 @@ from clove.llm.exchange import LINE_SLACK, Ready, Said, decode_said
 from clove.llm.lines import LineBuffer
 from clove.llm.options import KEY_VARIABLES, Options, arguments
 from clove.sandbox.spawned import cut_pipes
+from clove.supervisor import RestartPolicy, Supervisor
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall
     from twisted.python.failure import Failure
 
-__all__ = ["ModelService", "backoff", "clean_environment", "printable"]
+__all__ = ["ModelService", "clean_environment", "printable"]
 
-BACKOFF_MAX = 30.0
-HEALTHY_AFTER = 60.0
-"""Seconds of life after which a death begins the back-off anew."""
-BROKEN_AFTER = 3
-"""Starts in a row that came to no `ready` before the service counts as broken."""
+RESTARTS: Final = RestartPolicy(
+    first_delay=1.0, longest_delay=30.0, healthy_after=60.0, most_false_starts=3
+)
 STOP_TIMEOUT = 2.0
 """Seconds for the service to end by itself when its stdin ends."""
 
 _LOG_LINE = 4096
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-
-
-def backoff(deaths: int) -> float:
-    """Seconds to wait after so many deaths in a row: 1, 2, 4 ... 30."""
-    return float(min(BACKOFF_MAX, 2.0 ** min(deaths - 1, 10)))
 
 
 def printable(text: bytes) -> str:
@@ -69,30 +63,29 @@ class ModelService:
         reactor: Any,
         options: Options,
         environ: Mapping[str, str],
-        on_said: Callable[[Said], None],
-        on_down: Callable[[], None],
+        on_message: Callable[[Said], None],
+        on_end: Callable[[], None],
         argv: tuple[str, ...] = (),
     ) -> None:
         """Make the object; `start` makes the process.
 
-        @param on_said: takes every message but `Ready` from the service; also
+        @param on_message: takes every message but `Ready` from the service; also
             called with the `Ready`, after `ready` is set.
-        @param on_down: called when a process is gone, before the next one starts.
+        @param on_end: called when a process is gone, before the next one starts.
         @param argv: another command line than the service's own.
         """
         self._reactor = reactor
         self._options = options
         self._environ = clean_environment(options, environ)
-        self._on_said = on_said
-        self._on_down = on_down
+        self._on_message = on_message
+        self._on_end = on_end
         self._argv = argv or (sys.executable, "-I", "-m", "clove.llm.service", *arguments(options))
         self._link: _Link | None = None
         self._retry: IDelayedCall | None = None
-        self._deaths = 0
-        self._false_starts = 0
-        self._started_at = 0.0
+        self._supervisor = Supervisor(RESTARTS)
+        self._ready_at: float | None = None
         self._stopped: Deferred[None] | None = None
-        self._last_words = ""
+        self._last_error = ""
         self.ready = False
         self.broken = ""
         self.provider = options.provider
@@ -107,7 +100,7 @@ class ModelService:
     def start(self) -> None:
         """Start the process. Returns at once."""
         self._retry = None
-        self._started_at = self._reactor.seconds()
+        self._ready_at = None
         self._link = link = _Link(self, self._options.max_answer + LINE_SLACK)
         try:
             self._reactor.spawnProcess(
@@ -118,8 +111,8 @@ class ModelService:
                 childFDs={0: "w", 1: "r", 2: "r"},
             )
         except OSError as error:
-            self._last_words = f"{self._argv[0]}: {error.strerror}"
-            self._gone(link, "could not be started")
+            self._last_error = f"{self._argv[0]}: {error.strerror}"
+            self._ended(link, "could not be started")
 
     def stop(self) -> Deferred[None]:
         """End the process: its stdin first, after two seconds SIGKILL. Fires when it is gone."""
@@ -139,7 +132,7 @@ class ModelService:
         return waiting
 
     def send(self, line: bytes) -> None:
-        """Say a line to the service, if it is there."""
+        """Write a line to the service, if it is ready."""
         if self._link is not None and self.ready:
             self._link.transport.write(line)
 
@@ -149,12 +142,12 @@ class ModelService:
             self.log.warn("killing the LLM service: {reason}", reason=reason)
             self._link.kill()
 
-    def _deaf(self, link: _Link) -> None:
-        """It can be told nothing more: what was sent last may be lost, and would never be answered."""
+    def _write_failed(self, link: _Link) -> None:
+        """Nothing more can be written: what was sent last may be lost, and never be answered."""
         if link is self._link and self._stopped is None:
             link.kill()
 
-    def _said(self, link: _Link, line: bytes | None) -> None:
+    def _received(self, link: _Link, line: bytes | None) -> None:
         if link is not self._link:
             return
         try:
@@ -165,36 +158,36 @@ class ModelService:
             self.kill(f"it broke the exchange: {printable(str(error).encode())}")
             return
         if isinstance(message, Ready):
-            self.ready, self.broken, self._false_starts = self._stopped is None, "", 0
+            self.ready, self.broken = self._stopped is None, ""
+            self._ready_at = self._ready_at or self._reactor.seconds()
+            self._supervisor.ready()
             self.provider, self.model = message.provider, message.model
-        self._on_said(message)
+        self._on_message(message)
 
-    def _complained(self, line: bytes) -> None:
+    def _log_error(self, line: bytes) -> None:
         text = printable(line)
         if self._options.key:
             text = text.replace(self._options.key, "[key]")
-        self._last_words = text[:500]
+        self._last_error = text[:500]
         self.log.info("LLM service: {text}", text=text)
 
-    def _gone(self, link: _Link, how: str) -> None:
+    def _ended(self, link: _Link, how: str) -> None:
         if link is not self._link:
             return
         self._link = None
         if self._stopped is None:
             self._start_again(how)
         self.ready = False
-        self._on_down()
+        self._on_end()
         if self._stopped is not None:
             self._stopped.callback(None)
 
     def _start_again(self, how: str) -> None:
-        if self._reactor.seconds() - self._started_at >= HEALTHY_AFTER:
-            self._deaths = 0
-        self._deaths += 1
-        self._false_starts += 0 if self.ready else 1
-        if self._false_starts >= BROKEN_AFTER:
-            self.broken = self._last_words or how
-        delay = backoff(self._deaths)
+        now = self._reactor.seconds()
+        served = None if self._ready_at is None else now - self._ready_at
+        delay = self._supervisor.ended(now, served=served).delay
+        if self._supervisor.broken:
+            self.broken = self._last_error or how
         self.log.warn(
             "the LLM service ended ({how}), starting it again in {delay} s", how=how, delay=delay
         )
@@ -214,16 +207,16 @@ class _Link(ProcessProtocol):
     def outReceived(self, data: bytes) -> None:
         """Bytes of the exchange."""
         for line in self._out.feed(data):
-            self._service._said(self, line)
+            self._service._received(self, line)
 
     def inConnectionLost(self) -> None:
         """Its stdin is closed, or a write to it failed."""
-        self._service._deaf(self)
+        self._service._write_failed(self)
 
     def errReceived(self, data: bytes) -> None:
-        """Words for people."""
+        """Lines for the log."""
         for line in self._err.feed(data):
-            self._service._complained(line if line is not None else b"(a very long line)")
+            self._service._log_error(line if line is not None else b"(a very long line)")
 
     def processExited(self, reason: Failure) -> None:
         """The process is gone; what it may have started does not keep its pipes open."""
@@ -234,7 +227,7 @@ class _Link(ProcessProtocol):
         value: Any = reason.value
         signal = getattr(value, "signal", None)
         status = getattr(value, "exitCode", None)
-        self._service._gone(self, f"signal {signal}" if signal else f"exit code {status}")
+        self._service._ended(self, f"signal {signal}" if signal else f"exit code {status}")
 
     def kill(self) -> None:
         """SIGKILL. Harmless when it is over."""

@@ -1,4 +1,4 @@
-"""What waits for the model: families take turns, and in a family its agents. Pure."""
+"""What waits for the model: a fair queue with bounds on what it holds. Pure."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
 from clove.errors import LimitExceeded
-from clove.kernel import turns
 from clove.kernel.llm.settings import LLMLimits
-from clove.kernel.shares import ShareLimits, Shares
+from clove.sharing import fair_queue
+from clove.sharing.fair_queue import FairQueue
+from clove.sharing.shares import ShareLimits, Shares
 
-__all__ = ["FairQueue", "Waiting"]
+__all__ = ["BoundedQueue", "Queued"]
 
 
-class Waiting(turns.Waiting, Protocol):
+class Queued(fair_queue.Queued, Protocol):
     """What can wait.
 
     @ivar size: bytes that it holds while it waits.
@@ -22,16 +23,17 @@ class Waiting(turns.Waiting, Protocol):
     size: int
 
 
-W = TypeVar("W", bound=Waiting)
+Q = TypeVar("Q", bound=Queued)
 
 
-class FairQueue(Generic[W]):
-    """One line for each agent; the agent and the family that were served go to the back."""
+class BoundedQueue(Generic[Q]):
+    """A L{FairQueue} that refuses what is too much to wait: for an agent, a family, or all."""
 
     def __init__(self, limits: LLMLimits, shares: ShareLimits | None = None) -> None:
-        self._limits = limits
-        self._lines: turns.Lines[W] = turns.Lines()
-        self._places = Shares(
+        shares = shares or ShareLimits()
+        self._most = limits.max_waiting_per_agent
+        self._queue: FairQueue[Q] = FairQueue.shared(limits.max_concurrent, shares)
+        self._slots = Shares(
             "questions waiting", "llm.limits.max_waiting", limits.max_waiting, shares
         )
         self._bytes = Shares(
@@ -48,48 +50,48 @@ class FairQueue(Generic[W]):
         return self._bytes.used
 
     def __len__(self) -> int:
-        return len(self._lines)
+        return len(self._queue)
 
-    def push(self, item: W) -> None:
-        """Let an item wait at the end of its agent's line.
+    def waiting(self) -> list[Q]:
+        """Everything that waits, in no order that means anything."""
+        return list(self._queue)
 
-        @raise LimitExceeded: the line, the family's share or the whole queue is full.
+    def add(self, item: Q) -> None:
+        """Let an item wait behind all others of its agent.
+
+        @raise LimitExceeded: too much of the agent, of its family or of all waits.
         """
-        most = self._limits.max_waiting_per_agent
-        if self._lines.of(item.family, item.caller) >= most:
+        family = item.path[0]
+        if self._queue.waiting_at(item.path) >= self._most:
             raise LimitExceeded(
-                f"{most} questions of this agent wait already",
+                f"{self._most} questions of this agent wait already",
                 hint="await answers before asking more (llm.limits.max_waiting_per_agent)",
             )
-        refusal = self._bytes.refusal(item.family, item.size)
+        refusal = self._bytes.refusal(family, item.size)
         if refusal is not None:
             raise refusal
-        self._places.take(item.family)
-        self._bytes.add(item.family, item.size)
-        self._lines.add(item)
+        self._slots.take(family)
+        self._bytes.add(family, item.size)
+        self._queue.add(item)
 
-    def pop(self, family_may: Callable[[int], bool], may: Callable[[W], bool]) -> W | None:
-        """Take out the next item that may go; whose first may not is passed over.
-
-        @param family_may: asked at most once for each family.
-        @param may: asked at most once for each agent, about its first item.
-        """
-        item = self._lines.take(family_may, may)
+    def next(self, may: Callable[[Q], bool]) -> Q | None:
+        """Take the next item in turn into service; see L{FairQueue.next}."""
+        item = self._queue.next(may)
         if item is not None:
-            self._left(item)
+            self._give_back(item)
         return item
 
-    def remove(self, item: W) -> bool:
-        """Take an item out of the middle; False if it does not wait."""
-        if not self._lines.remove(item):
+    def withdraw(self, item: Q) -> bool:
+        """Take out an item that waits; False if it does not."""
+        if not self._queue.withdraw(item):
             return False
-        self._left(item)
+        self._give_back(item)
         return True
 
-    def all(self) -> list[W]:
-        """Everything that waits, in no order that means anything."""
-        return list(self._lines)
+    def finish(self, item: Q) -> None:
+        """An item's service is over."""
+        self._queue.finish(item)
 
-    def _left(self, item: W) -> None:
-        self._places.give(item.family)
-        self._bytes.give(item.family, item.size)
+    def _give_back(self, item: Q) -> None:
+        self._slots.give(item.path[0])
+        self._bytes.give(item.path[0], item.size)

@@ -24,7 +24,7 @@ class MailLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     max_message_bytes: int = 1 << 20
     """Bytes of one message; a larger one is refused."""
     max_sender_bytes: int = 32 << 20
-    """Bytes of one sender's messages that nobody has read yet, in all mailboxes
+    """Bytes of one sender's unread messages, in all mailboxes
     together; past it the sender is refused."""
     max_total_bytes: int = 256 << 20
     """Bytes of messages in all mailboxes together; past it, or past its family's share of

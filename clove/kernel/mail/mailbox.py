@@ -6,9 +6,10 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from math import inf
 
-from msgspec import Raw, Struct
+from msgspec import Struct
 
-from clove.kernel.shares import OPERATORS
+from clove.kernel.mail.message import Message
+from clove.sharing.shares import OPERATORS
 
 __all__ = ["Letter", "Mailbox"]
 
@@ -16,16 +17,12 @@ __all__ = ["Letter", "Mailbox"]
 class Letter(Struct, gc=False):
     """One message on its way.
 
-    @ivar family: the sender's.
     @ivar sent, expires: seconds of the kernel's clock.
-    @ivar size: bytes of the message.
+    @ivar size: bytes of the message's body.
     """
 
     id: int
-    sender: int
-    family: int
-    sender_name: str
-    message: Raw
+    message: Message
     sent: float
     expires: float
     size: int
@@ -75,7 +72,7 @@ class Mailbox:
         """Add a letter with an id above all others."""
         self._queue.append(letter)
         self.size += letter.size
-        if self.is_foreign(letter.family):
+        if self.is_foreign(letter.message.family):
             self._count(letter, 1)
         if letter.expires < self._soonest:
             self._soonest = letter.expires
@@ -113,7 +110,7 @@ class Mailbox:
         return done
 
     def end_leases(self, now: float) -> int:
-        """Put letters whose lease is over back into their order; gives how many."""
+        """Put letters with an expired lease back into their order; gives how many."""
         back = [letter for until, letter in self._leased.values() if until <= now]
         for letter in back:
             del self._leased[letter.id]
@@ -156,13 +153,14 @@ class Mailbox:
     def _count(self, letter: Letter, one: int) -> None:
         self.foreign_count += one
         self.foreign_size += one * letter.size
-        count, size = self._foreign.pop(letter.family, (0, 0))
+        family = letter.message.family
+        count, size = self._foreign.pop(family, (0, 0))
         if count + one:
-            self._foreign[letter.family] = count + one, size + one * letter.size
+            self._foreign[family] = count + one, size + one * letter.size
 
     def _drop(self, letter: Letter) -> None:
         self.size -= letter.size
-        if self.is_foreign(letter.family):
+        if self.is_foreign(letter.message.family):
             self._count(letter, -1)
         self._on_gone(letter)
 

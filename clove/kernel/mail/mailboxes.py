@@ -1,4 +1,4 @@
-"""All mailboxes in memory, with those who wait on them and the clock of the leases."""
+"""All mailboxes in memory, with the RECVs that wait on them and the clock of the leases."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from collections.abc import Callable, Iterable
 from itertools import count
 from math import inf
 
-from msgspec import Raw
-from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import implementer
 
 from clove.errors import CloveError, LimitExceeded, NotFound
-from clove.kernel.mail.interface import IMailboxes
+from clove.kernel.answers import Answer
+from clove.kernel.mail.interface import IMailboxes, Owners
 from clove.kernel.mail.limits import MailLimits
 from clove.kernel.mail.mailbox import Letter, Mailbox
+from clove.kernel.mail.message import Message
 from clove.kernel.mail.waiting import WaitingLine
-from clove.kernel.shares import ShareLimits, Shares
 from clove.messages.mail import Mail
+from clove.sharing.shares import ShareLimits, Shares
 
 __all__ = ["Delivered", "Mailboxes"]
 
@@ -29,7 +29,7 @@ Delivered = Callable[[int, int, str, int], object]
 
 
 class _Box:
-    """A mailbox, who waits on it, and the call that will end its next lease."""
+    """A mailbox, the RECVs that wait on it, and the call that will end its next lease."""
 
     __slots__ = ("lease_call", "line", "mailbox")
 
@@ -41,22 +41,29 @@ class _Box:
 
 @implementer(IMailboxes)
 class Mailboxes:
-    """See L{IMailboxes}. What is in them is lost with the kernel."""
+    """See L{IMailboxes}. What is in them is lost with the kernel.
+
+    A mailbox is made when it is first used: most agents send and receive nothing.
+    """
 
     def __init__(
         self,
         clock: IReactorTime,
+        owners: Owners,
         limits: MailLimits | None = None,
         on_delivered: Delivered | None = None,
         shares: ShareLimits | None = None,
+        new_id: Callable[[], int] | None = None,
     ) -> None:
+        """@param new_id: gives ids that ascend; None: from 1 on."""
         self._clock = clock
+        self._owners = owners
         self._limits = limits or MailLimits()
         self.on_delivered = on_delivered
         self._boxes: dict[int, _Box] = {}
-        self._ids = count(1)
+        self._new_id = count(1).__next__ if new_id is None else new_id
         self._shares = Shares(
-            "bytes of messages that nobody has read",
+            "bytes of unread messages",
             "limits.mail.max_total_bytes",
             self._limits.max_total_bytes,
             shares,
@@ -68,13 +75,6 @@ class Mailboxes:
     def total_bytes(self) -> int:
         """Bytes of messages in all mailboxes, with L{OVERHEAD} for each."""
         return self._shares.used
-
-    def open(self, agent_id: int, family: int | None = None) -> None:
-        """See L{IMailboxes.open}."""
-        if agent_id not in self._boxes:
-            line = WaitingLine(self._clock, self._limits.max_waiters)
-            family = agent_id if family is None else family
-            self._boxes[agent_id] = _Box(Mailbox(self._gone, family), line)
 
     def close(self, agent_id: int) -> None:
         """See L{IMailboxes.close}."""
@@ -91,63 +91,44 @@ class Mailboxes:
         if box is not None:
             self._end_leases(box, inf)
 
-    def deliver(
-        self,
-        to: int,
-        sender: int,
-        sender_name: str,
-        message: Raw,
-        ttl: float | None = None,
-        family: int | None = None,
-    ) -> int:
+    def deliver(self, to: int, message: Message) -> int:
         """See L{IMailboxes.deliver}."""
-        if family is None:
-            family = sender
         box = self._box(to)
-        size = len(message)
+        size = len(message.body)
         now = self._clock.seconds()
-        self._check_size(size)
-        refusal = self._refusal(box.mailbox, to, sender, family, size, now)
+        if size > self._limits.max_message_bytes:
+            raise self._too_large(size)
+        refusal = self._refusal(box.mailbox, to, message, size, now)
         if refusal is not None:
             raise refusal
-        return self._put(to, box, sender, family, sender_name, message, size, now, ttl)
+        return self._put(to, box, message, size, now)
 
-    def broadcast(
-        self,
-        sender: int,
-        sender_name: str,
-        message: Raw,
-        ttl: float | None = None,
-        include_self: bool = False,
-        family: int | None = None,
-    ) -> int:
+    def broadcast(self, message: Message, include_self: bool = False) -> int:
         """See L{IMailboxes.broadcast}."""
-        if family is None:
-            family = sender
-        size = len(message)
+        size = len(message.body)
         now = self._clock.seconds()
-        self._check_size(size)
+        if size > self._limits.max_message_bytes:
+            raise self._too_large(size)
         delivered = 0
-        for to, box in list(self._boxes.items()):
-            if to == sender and not include_self:
+        for to in self._owners.ids():
+            if to == message.sender and not include_self:
                 continue
-            if self._refusal(box.mailbox, to, sender, family, size, now) is None:
-                self._put(to, box, sender, family, sender_name, message, size, now, ttl)
+            if self._owners.family_of(to) is None:
+                continue  # an earlier receiver ended it: its next request may be served already
+            box = self._box(to)
+            if self._refusal(box.mailbox, to, message, size, now) is None:
+                self._put(to, box, message, size, now)
                 delivered += 1
         return delivered
 
-    def take(self, agent_id: int, most: int, manual_ack: bool = False) -> list[Mail]:
-        """See L{IMailboxes.take}."""
-        return self._take(self._box(agent_id), most, manual_ack)
-
     def receive(
         self, agent_id: int, most: int, wait: float = 0, manual_ack: bool = False
-    ) -> Deferred[list[Mail]]:
+    ) -> Answer[list[Mail]]:
         """See L{IMailboxes.receive}."""
         box = self._box(agent_id)
         mails = self._take(box, most, manual_ack)
         if mails or wait <= 0:
-            return succeed(mails)
+            return mails
         return box.line.join(most, manual_ack, min(wait, self._limits.max_wait))
 
     def ack(self, agent_id: int, message_ids: Iterable[int]) -> int:
@@ -158,23 +139,26 @@ class Mailboxes:
         return done
 
     def _box(self, agent_id: int) -> _Box:
-        try:
-            return self._boxes[agent_id]
-        except KeyError:
-            raise NotFound(f"agent {agent_id} has no mailbox") from None
+        box = self._boxes.get(agent_id)
+        if box is None:
+            family = self._owners.family_of(agent_id)
+            if family is None:
+                raise NotFound(f"agent {agent_id} has no mailbox")
+            line = WaitingLine(self._clock, self._limits.max_waiters)
+            box = self._boxes[agent_id] = _Box(Mailbox(self._gone, family), line)
+        return box
 
-    def _check_size(self, size: int) -> None:
-        if size > self._limits.max_message_bytes:
-            raise LimitExceeded(
-                f"the message has {size} bytes, the limit is {self._limits.max_message_bytes}",
-                hint="send a path or a state key instead of the content",
-            )
+    def _too_large(self, size: int) -> CloveError:
+        return LimitExceeded(
+            f"the message has {size} bytes, the limit is {self._limits.max_message_bytes}",
+            hint="send a path or a state key instead of the content",
+        )
 
     def _refusal(
-        self, mailbox: Mailbox, to: int, sender: int, family: int, size: int, now: float
+        self, mailbox: Mailbox, to: int, message: Message, size: int, now: float
     ) -> CloveError | None:
         """Why a message does not fit, or None."""
-        limits = self._limits
+        limits, family = self._limits, message.family
         if len(mailbox) >= limits.max_messages or mailbox.size + size > limits.max_bytes:
             mailbox.purge(now)
             if len(mailbox) >= limits.max_messages or mailbox.size + size > limits.max_bytes:
@@ -187,7 +171,7 @@ class Mailboxes:
             refusal = self._foreign_refusal(mailbox, to, family, size, now)
             if refusal is not None:
                 return refusal
-        if self._unread.get(sender, 0) + size > limits.max_sender_bytes:
+        if self._unread.get(message.sender, 0) + size > limits.max_sender_bytes:
             return LimitExceeded(
                 f"{limits.max_sender_bytes} bytes of your messages are not read yet",
                 hint="send again when their receivers have called RECV",
@@ -216,35 +200,26 @@ class Mailboxes:
             hint="send again when the receiver has called RECV (and ACK)",
         )
 
-    def _put(
-        self,
-        to: int,
-        box: _Box,
-        sender: int,
-        family: int,
-        sender_name: str,
-        message: Raw,
-        size: int,
-        now: float,
-        ttl: float | None,
-    ) -> int:
-        id = next(self._ids)
-        expires = inf if ttl is None else now + ttl
-        box.mailbox.put(Letter(id, sender, family, sender_name, message, now, expires, size))
-        self._shares.add(family, size + OVERHEAD)
+    def _put(self, to: int, box: _Box, message: Message, size: int, now: float) -> int:
+        id = self._new_id()
+        sender, ttl = message.sender, message.ttl
+        box.mailbox.put(Letter(id, message, now, inf if ttl is None else now + ttl, size))
+        self._shares.add(message.family, size + OVERHEAD)
         self._unread[sender] = self._unread.get(sender, 0) + size
         if self.on_delivered is not None:
-            self.on_delivered(to, sender, sender_name, id)
-        self._serve(box)
+            self.on_delivered(to, sender, message.sender_name, id)
+        if box.line:
+            self._serve(box)
         return id
 
     def _gone(self, letter: Letter) -> None:
-        self._shares.give(letter.family, letter.size + OVERHEAD)
-        left = self._unread[letter.sender] - letter.size
+        message = letter.message
+        self._shares.give(message.family, letter.size + OVERHEAD)
+        left = self._unread[message.sender] - letter.size
         if left:
-            self._unread[letter.sender] = left
+            self._unread[message.sender] = left
         else:
-            del self._unread[letter.sender]
+            del self._unread[message.sender]
 
     def _take(self, box: _Box, most: int, manual_ack: bool) -> list[Mail]:
         now = self._clock.seconds()
@@ -255,7 +230,7 @@ class Mailboxes:
         return [_mail(letter, now) for letter in letters]
 
     def _serve(self, box: _Box) -> None:
-        """Give what is there to those who wait, in order."""
+        """Give messages to the waiters, in order."""
         while (waiter := box.line.first()) is not None:
             mails = self._take(box, waiter.most, waiter.manual_ack)
             if not mails:
@@ -286,11 +261,12 @@ class Mailboxes:
 
 
 def _mail(letter: Letter, now: float) -> Mail:
+    message = letter.message
     return Mail(
         id=letter.id,
-        from_=letter.sender,
-        from_id=letter.sender,
-        from_name=letter.sender_name,
-        message=letter.message,
+        from_=message.sender,
+        from_id=message.sender,
+        from_name=message.sender_name,
+        message=message.body,
         age_ms=max(0, int((now - letter.sent) * 1000)),
     )

@@ -1,4 +1,4 @@
-"""Those who wait on one mailbox, first come, first served."""
+"""RECVs that wait on one mailbox, first come, first served."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class WaitingLine:
         return deferred
 
     def first(self) -> Waiter | None:
-        """Who is served next."""
+        """The waiter that is served next."""
         return next(iter(self._line), None)
 
     def fire(self, waiter: Waiter, mails: list[Mail]) -> None:
@@ -64,7 +64,7 @@ class WaitingLine:
         waiter.deferred.callback(mails)
 
     def close(self) -> None:
-        """Send everybody away with Cancelled."""
+        """End all waiting with Cancelled."""
         while (waiter := self.first()) is not None:
             self._leave(waiter)
             waiter.deferred.errback(Cancelled("the mailbox was closed"))

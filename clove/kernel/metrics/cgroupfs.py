@@ -53,7 +53,7 @@ def cgroup_path(asked: str, root: str, mount: str, allowed: Collection[str] | No
     path = os.path.normpath(os.path.join(mount, asked))
     if not is_below(path, root):
         raise InvalidRequest(f"cgroup_path must be below {root}")
-    if allowed is not None and not any(is_below(path, place) for place in allowed):
+    if allowed is not None and not any(is_below(path, allowed_path) for allowed_path in allowed):
         raise PermissionDenied(
             "an agent sees its own cgroup and those of its descendants only",
             rule="cgroup-subtree",

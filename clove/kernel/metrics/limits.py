@@ -11,8 +11,8 @@ class MetricsLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """What is too much is left out of a reply, which says so; too many that wait are refused."""
 
     min_interval: float = 0.25
-    """Seconds between two samples of the same thing; who asks earlier gets the last one's
-    figures again."""
+    """Seconds between two samples of the same thing; a request before that gets the last
+    sample's figures again."""
     max_waiting: int = 64
     """Requests of one family for samples of agents that wait until these are read; one more gets
     `limit_exceeded`."""

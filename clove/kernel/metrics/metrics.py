@@ -1,4 +1,4 @@
-"""Metrics of the machine, of agents and of cgroups, read when somebody asks."""
+"""Metrics of the machine, of agents and of cgroups, read on request."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from clove.kernel.metrics.readings import AgentReading, read_agent, read_system
 from clove.kernel.metrics.recent import Recent
 from clove.kernel.metrics.sampling import AgentCpu, SystemCpu
 from clove.kernel.metrics.sources import Asker, Caller, Record, Records
-from clove.kernel.shares import OPERATORS
 from clove.messages.metrics import (
     AgentMetrics,
     CgroupMetrics,
@@ -30,6 +29,7 @@ from clove.messages.metrics import (
     ReactorTurns,
     SystemMetrics,
 )
+from clove.sharing.shares import OPERATORS
 
 __all__ = ["Metrics", "Pool"]
 
@@ -44,9 +44,9 @@ _Wanted = tuple[int, str | None]
 
 
 class Pool(Protocol):
-    """Where functions that block are run: the kernel's L{clove.kernel.threads.Threads}."""
+    """Where functions that block are run: the kernel's L{clove.threads.threads.Threads}."""
 
-    def of(self, family: int, caller: int) -> Pool:
+    def of(self, path: tuple[int, ...]) -> Pool:
         """The same, in a caller's turn."""
 
     def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
@@ -111,19 +111,19 @@ class Metrics:
             clock, self._limits.min_interval, self._limits.max_waiting
         )
 
-    def _lane(self, asker: Asker | None) -> Pool:
-        """Where to read for somebody; None: for the kernel itself."""
-        return self._threads if asker is None else self._threads.of(asker.family, asker.agent_id)
+    def _pool(self, asker: Asker | None) -> Pool:
+        """The pool of threads that reads for a caller; None: for the kernel itself."""
+        return self._threads if asker is None else self._threads.of(asker.path)
 
     async def system(self, asker: Asker | None = None) -> SystemMetrics:
-        """The machine's metrics; asked again too soon, the same again.
+        """The machine's metrics; the last figures again if they were just read.
 
-        @param asker: in whose turn they are read, here as below; None: the kernel's own.
+        @param asker: the caller, whose turns the reading takes; None: the kernel itself.
         """
         now = self._clock.seconds()
         if self._system is not None and 0 <= now - self._system[0] < self._limits.min_interval:
             return self._system[1]
-        reading = await self._lane(asker).run(read_system, self._proc)
+        reading = await self._pool(asker).run(read_system, self._proc)
         percent = self._system_cpu.percent(reading.ticks) or [0.0]
         metrics = SystemMetrics(
             cpu=Cpu(
@@ -176,7 +176,7 @@ class Metrics:
 
         @param path: absolute or relative to the mount; None: that of the agent
             `own`, else (for operators) the kernel's, else figures that are not valid.
-        @param visible: agents in whose cgroups it must be; None: anywhere.
+        @param visible: agents, in the cgroup of one of which it must be; None: anywhere.
         @raise InvalidRequest: not a path of a cgroup.
         @raise PermissionDenied: none that may be seen (rule `cgroup-subtree`).
         @raise NotFound: there is none.
@@ -186,11 +186,11 @@ class Metrics:
             mine = cgroups.get(own)
             if mine is None and visible is not None:
                 return CgroupMetrics()
-            return await self._lane(asker).run(_read_own, mine, self._proc, self._cgroup_root)
+            return await self._pool(asker).run(_read_own, mine, self._proc, self._cgroup_root)
         allowed = None
         if visible is not None:
             allowed = [cgroup for id, cgroup in cgroups.items() if cgroup and id in visible]
-        return await self._lane(asker).run(_read_asked, path, self._cgroup_root, allowed)
+        return await self._pool(asker).run(_read_asked, path, self._cgroup_root, allowed)
 
     def prometheus(self) -> Deferred[bytes]:
         """Everything in Prometheus' text format (version 0.0.4)."""
@@ -204,7 +204,7 @@ class Metrics:
         return exposition(system, agents, clients, truncated, self._traffic())
 
     def _subjects(self) -> dict[int, Subject]:
-        """Everybody that is alive or has a record."""
+        """All agents that are alive or have a record."""
         subjects = {
             caller.agent_id: Subject(
                 caller.agent_id,
@@ -228,7 +228,7 @@ class Metrics:
     async def _read(self, subjects: list[Subject], asker: Asker | None) -> list[AgentMetrics]:
         def read(wanted: list[_Wanted]) -> Deferred[list[AgentReading]]:
             most = self._limits.max_processes
-            return self._lane(asker).run(_read_all, self._proc, wanted, most)
+            return self._pool(asker).run(_read_all, self._proc, wanted, most)
 
         family = OPERATORS if asker is None else asker.family
         wanted = [(subject.pid, subject.cgroup) for subject in subjects]

@@ -1,4 +1,4 @@
-"""Readings shared by all who ask for the same thing soon after each other.
+"""Readings shared by all requests for the same thing that come soon after each other.
 
 Reading an agent's processes costs a thread some time for each of them. However many ask, each
 agent is read no more often than an interval allows, and once at a time for each family.
@@ -25,8 +25,8 @@ V = TypeVar("V")
 class Recent(Generic[K, V]):
     """What was read last, while it is fresh.
 
-    @param seconds: for which a reading is given to all who ask.
-    @param most: how many of one family may wait: all are told in one go.
+    @param seconds: for which a reading is given again.
+    @param most: requests of one family that may wait: all are answered in one go.
     """
 
     def __init__(self, clock: IReactorTime, seconds: float, most: int) -> None:
@@ -40,10 +40,10 @@ class Recent(Generic[K, V]):
     async def get(
         self, family: int, keys: Sequence[K], read: Callable[[list[K]], Deferred[list[V]]]
     ) -> list[V]:
-        """What is known of some things, read now where that is not fresh.
+        """The readings of some things, read now where they are not fresh.
 
-        @param family: who asks: it waits for what it has asked for already, and for no reading
-            of another family, which may wait long for its turn.
+        @param family: the caller's: it waits for what its family has asked for already, and for no
+            reading of another family, which may wait long for its turn.
         @param read: reads several; gives the readings in their order.
         @raise LimitExceeded: too many of the family wait.
         """

@@ -1,4 +1,4 @@
-"""What metrics needs to know of agents, whoever keeps it."""
+"""What metrics needs to know of agents, as protocols; other packages implement them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Record(Protocol):
 
     @property
     def parent_id(self) -> int:
-        """Who spawned it."""
+        """The id of its parent."""
 
     @property
     def pid(self) -> int:
@@ -52,7 +52,7 @@ class Records(Protocol):
 
 
 class Caller(Protocol):
-    """A principal: whoever can make syscalls."""
+    """A principal, which can make syscalls."""
 
     @property
     def agent_id(self) -> int:
@@ -64,7 +64,7 @@ class Caller(Protocol):
 
     @property
     def parent_id(self) -> int:
-        """Who spawned it; 0 for connections from outside."""
+        """The id of its parent; 0 for connections from outside."""
 
     @property
     def syscalls(self) -> int:
@@ -72,14 +72,14 @@ class Caller(Protocol):
 
 
 class Asker(Protocol):
-    """Who asks for metrics: in whose turn they are read."""
-
-    @property
-    def agent_id(self) -> int:
-        """Its id."""
+    """The principal that asks for metrics, whose turns the reading takes."""
 
     @property
     def family(self) -> int:
+        """See L{clove.kernel.principal.Principal}."""
+
+    @property
+    def path(self) -> tuple[int, ...]:
         """See L{clove.kernel.principal.Principal}."""
 
 

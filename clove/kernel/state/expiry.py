@@ -28,7 +28,7 @@ class Due(NamedTuple):
 class Expiry:
     """Items by time.
 
-    An item whose key was changed or deleted meanwhile is stale. Stale items are
+    An item is stale if its key has been changed or deleted since. Stale items are
     thrown out when they are more than half of the heap, so its size is bounded
     by the number of keys.
     """

@@ -26,9 +26,9 @@ class StateLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Keys in the reply to one KEYS; with more it says `truncated`."""
     max_listed_bytes: int = 4 << 20
     """Bytes of keys in the reply to one KEYS; with more it says `truncated`."""
-    max_graves: int = 10_000
-    """Deleted keys whose last version is remembered. When one more is deleted the
-    oldest is forgotten, and keys that come up afresh start above its version."""
+    max_tombstones: int = 10_000
+    """Deleted keys of which the last version is kept. When one more is deleted the
+    oldest is forgotten, and keys that are created afresh start above its version."""
     sweep_interval: float = 1.0
     """Seconds between two sweeps for expired keys, at least. (An expired key is never
     seen; until it is swept it only takes up room.)"""

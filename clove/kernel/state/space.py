@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from msgspec import Raw, Struct
 
-__all__ = ["Entry", "Graves", "Space"]
+__all__ = ["Entry", "Space", "Tombstones"]
 
 
 class Entry(Struct, gc=False):
@@ -63,31 +63,31 @@ class Space:
                 yield key
 
 
-class Graves:
+class Tombstones:
     """Last versions of keys that are gone, so that no version is ever given twice.
 
-    Bounded: when the oldest grave is forgotten, every key without a grave
-    starts above the version that was in it (the floor). So in a kernel where
+    Bounded: when the oldest is forgotten, every key without one starts above
+    the version that was in it (the floor). So in a kernel where
     more than `limit` keys were deleted, new keys may start above 1.
     """
 
-    __slots__ = ("_graves", "_limit", "floor")
+    __slots__ = ("_limit", "_tombstones", "floor")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._graves: dict[tuple[int, str, str], int] = {}
+        self._tombstones: dict[tuple[int, str, str], int] = {}
         self.floor = 0
 
     def __len__(self) -> int:
-        return len(self._graves)
+        return len(self._tombstones)
 
-    def bury(self, owner: int, scope: str, key: str, version: int) -> None:
+    def add(self, owner: int, scope: str, key: str, version: int) -> None:
         """Remember the last version of a key that is gone."""
-        self._graves[owner, scope, key] = version
-        if len(self._graves) > self._limit:
-            oldest = next(iter(self._graves))
-            self.floor = max(self.floor, self._graves.pop(oldest))
+        self._tombstones[owner, scope, key] = version
+        if len(self._tombstones) > self._limit:
+            oldest = next(iter(self._tombstones))
+            self.floor = max(self.floor, self._tombstones.pop(oldest))
 
-    def raise_again(self, owner: int, scope: str, key: str) -> int:
-        """The version that a key which comes up afresh counts on from."""
-        return self._graves.pop((owner, scope, key), self.floor)
+    def next_version(self, owner: int, scope: str, key: str) -> int:
+        """The first version of a key that comes up afresh."""
+        return self._tombstones.pop((owner, scope, key), self.floor) + 1

@@ -13,13 +13,13 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import implementer
 
 from clove.errors import AlreadyExists, InvalidRequest, LimitExceeded
-from clove.kernel.shares import ShareLimits
 from clove.kernel.state.expiry import Due, Expiry
 from clove.kernel.state.interface import Found, IStateStore
 from clove.kernel.state.limits import StateLimits
-from clove.kernel.state.space import Entry, Graves, Space
+from clove.kernel.state.space import Entry, Space, Tombstones
 from clove.kernel.state.usage import OVERHEAD, Usage
 from clove.messages.state import Scope
+from clove.sharing.shares import ShareLimits
 
 __all__ = ["Changed", "StateStore"]
 
@@ -38,7 +38,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 class StateStore:
     """See L{IStateStore}. All of it is lost with the kernel.
 
-    @ivar usage: what is charged to whom.
+    @ivar usage: what is charged to which principal and family.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class StateStore:
         self.on_changed = on_changed
         self.usage = Usage(self._limits, shares)
         self._spaces: dict[tuple[str, int], Space] = {}
-        self._graves = Graves(self._limits.max_graves)
+        self._tombstones = Tombstones(self._limits.max_tombstones)
         self._expiry = Expiry(self._is_live)
         self._sweep_call: IDelayedCall | None = None
 
@@ -77,9 +77,11 @@ class StateStore:
         old = self._entry(owner, scope, key, now)
         _check_version(key, old, if_version)
         self._check_room(agent_id, family, size, old, now)
-        last = old.version if old is not None else self._graves.raise_again(owner, scope, key)
+        version = (
+            self._tombstones.next_version(owner, scope, key) if old is None else old.version + 1
+        )
         expires = inf if ttl is None else now + ttl
-        entry = Entry(value, last + 1, agent_id, family, expires, size)
+        entry = Entry(value, version, agent_id, family, expires, size)
         space = self._spaces.get((scope, owner))
         if space is None:
             space = self._spaces[scope, owner] = Space()
@@ -96,23 +98,25 @@ class StateStore:
     def fetch(self, agent_id: int, key: str, scope: Scope | None = None) -> Found | None:
         """See L{IStateStore.fetch}."""
         now = self._clock.seconds()
-        for place in _places(scope):
-            entry = self._entry(_owner(agent_id, place), place, key, now)
-            if entry is not None:
-                return Found(entry.value, place, entry.version)
+        for in_scope in LOOK_UP if scope is None else (scope,):
+            owner = agent_id if in_scope == "agent" else 0
+            if (in_scope, owner) in self._spaces:
+                entry = self._entry(owner, in_scope, key, now)
+                if entry is not None:
+                    return Found(entry.value, in_scope, entry.version)
         return None
 
     def delete(self, agent_id: int, key: str, scope: Scope | None = None) -> bool:
         """See L{IStateStore.delete}."""
         now = self._clock.seconds()
-        for place in _places(scope):
-            owner = _owner(agent_id, place)
-            entry = self._entry(owner, place, key, now)
+        for in_scope in _scopes_of(scope):
+            owner = _owner(agent_id, in_scope)
+            entry = self._entry(owner, in_scope, key, now)
             if entry is not None:
-                self._remove(owner, place, key)
+                self._remove(owner, in_scope, key)
                 if entry.expires < inf:
                     self._expiry.spoil()
-                self._tell(agent_id, key, place, "delete")
+                self._tell(agent_id, key, in_scope, "delete")
                 return True
         return False
 
@@ -174,7 +178,10 @@ class StateStore:
     def _merged(self, agent_id: int, prefix: str, scope: Scope | None) -> Iterator[str]:
         """Keys of all spaces in order; one that is in several comes several times."""
         now = self._clock.seconds()
-        spaces = (self._spaces.get((place, _owner(agent_id, place))) for place in _places(scope))
+        spaces = (
+            self._spaces.get((in_scope, _owner(agent_id, in_scope)))
+            for in_scope in _scopes_of(scope)
+        )
         return merge(*(space.beginning_with(prefix, now) for space in spaces if space is not None))
 
     def _entry(self, owner: int, scope: Scope, key: str, now: float) -> Entry | None:
@@ -196,7 +203,7 @@ class StateStore:
         if not space.entries:
             del self._spaces[scope, owner]
         self.usage.remove(entry)
-        self._graves.bury(owner, scope, key, entry.version)
+        self._tombstones.add(owner, scope, key, entry.version)
         return entry
 
     def _tell(self, agent_id: int, key: str, scope: Scope, action: str) -> None:
@@ -244,11 +251,11 @@ class StateStore:
 
 
 def _owner(agent_id: int, scope: Scope) -> int:
-    """Whose space it is; 0 for those that all share."""
+    """The id that owns the space; 0 for the space that all share."""
     return agent_id if scope == "agent" else 0
 
 
-def _places(scope: Scope | None) -> tuple[Scope, ...]:
+def _scopes_of(scope: Scope | None) -> tuple[Scope, ...]:
     return LOOK_UP if scope is None else (scope,)
 
 

@@ -1,11 +1,11 @@
-"""Who is charged for how many keys and bytes. Pure."""
+"""The keys and bytes that principals and families are charged for. Pure."""
 
 from __future__ import annotations
 
 from clove.errors import LimitExceeded
-from clove.kernel.shares import ShareLimits, Shares
 from clove.kernel.state.limits import StateLimits
 from clove.kernel.state.space import Entry
+from clove.sharing.shares import ShareLimits, Shares
 
 __all__ = ["OVERHEAD", "Usage"]
 

@@ -12,7 +12,7 @@ from twisted.protocols.policies import WrappingFactory
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
-from clove.kernel.egress import Egress
+from clove.kernel.network.egress.fetch import Egress
 from clove.messages.http import HttpReply, HttpRequest
 from clove.policy import Level, Permissions, for_level
 

@@ -13,7 +13,8 @@ from twisted.logger import globalLogPublisher
 from clove.errors import LimitExceeded, PermissionDenied, TimedOut, Unavailable
 from clove.kernel.calls.http import http
 from clove.kernel.context import Context
-from clove.kernel.egress import Egress, EgressLimits
+from clove.kernel.network.egress.fetch import Egress
+from clove.kernel.network.egress.limits import EgressLimits
 from clove.kernel.principal import Kind, Principal
 from clove.messages.http import HttpRequest
 from clove.policy import Permissions

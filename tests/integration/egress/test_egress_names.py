@@ -11,7 +11,7 @@ from twisted.protocols.policies import WrappingFactory
 from twisted.web.server import Site
 
 from clove.errors import PermissionDenied, Unavailable
-from clove.kernel.egress import Egress
+from clove.kernel.network.egress.fetch import Egress
 from tests.integration.egress.pages import (
     EVERYTHING,
     REACTOR,

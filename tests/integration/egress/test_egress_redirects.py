@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from clove.errors import InvalidRequest, LimitExceeded, PermissionDenied
-from clove.kernel.egress import Egress
+from clove.kernel.network.egress.fetch import Egress
 from clove.policy import Permissions
 from tests.integration.egress.pages import (
     REACTOR,

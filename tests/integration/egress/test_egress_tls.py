@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,9 +19,11 @@ from twisted.internet.interfaces import IOpenSSLContextFactory
 from twisted.web.client import BrowserLikePolicyForHTTPS
 from zope.interface import implementer
 
+from clove.client.deferred import DeferredClient
 from clove.errors import Unavailable
-from clove.kernel.egress import Egress
+from clove.kernel.network.egress.fetch import Egress
 from clove.messages.http import HttpReply
+from tests.integration.conftest import running_kernel
 from tests.integration.egress.pages import (
     REACTOR,
     Pages,
@@ -28,6 +32,8 @@ from tests.integration.egress.pages import (
     fetch,
 )
 from tests.scripted_names import ScriptedNames
+
+HOSTS = ("right.test", "127.0.0.1")
 
 
 @implementer(IOpenSSLContextFactory)
@@ -115,3 +121,27 @@ async def test_tls_with_a_wrong_name_or_an_unknown_authority_is_refused(
     with pytest.raises(Unavailable, match=r"TLS with right\.test") as caught:
         await over_tls(authority, [x509.DNSName(name)], "right.test", trusted)
     assert "certificate" in caught.value.hint
+
+
+async def test_a_whole_kernel_loads_tls_when_it_is_needed_and_not_before(
+    authority: Authority, tmp_path: Path
+) -> None:
+    """And trusts nobody less for that: the same kernel refuses an unknown authority."""
+    bundle = tmp_path / "authority.pem"
+    bundle.write_bytes(authority.certificate.public_bytes(serialization.Encoding.PEM))
+    server = Server(Pages(), authority.server(x509.DNSName("right.test")))
+    stranger = Server(Pages(), Authority().server(x509.DNSName("right.test")))
+    hosts = '[egress.hosts]\n"right.test" = "127.0.0.1"\n'
+
+    with running_kernel(hosts, {"SSL_CERT_FILE": str(bundle)}) as kernel:
+        if os.geteuid() == 0:  # others cannot see what a kernel has loaded: it is undumpable
+            assert "cryptography" not in Path(f"/proc/{kernel.pid}/maps").read_text()
+        async with DeferredClient(REACTOR, kernel.socket) as client:
+            places = [f"{host}:{one.number}" for one in (server, stranger) for host in HOSTS]
+            await client.set_permissions({"allowed_domains": places})
+            reply = await client.http(server.url("hello", "right.test", "https"))
+            assert (reply["status_code"], reply["body"]) == (200, "grüezi")
+            with pytest.raises(Unavailable, match=r"TLS with right\.test"):
+                await client.http(stranger.url("hello", "right.test", "https"))
+    await server.stop()
+    await stranger.stop()

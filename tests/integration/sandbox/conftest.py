@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import pytest_twisted
 
-from clove.kernel.threads import Threads
 from clove.sandbox.launcher import Launcher
 from clove.sandbox.running import Sandbox
 from clove.sandbox.spec import SandboxSpec
+from clove.threads.threads import Threads
 from tests.integration.sandbox.launching import (
     OUTSIDE_UID,
     PATH,

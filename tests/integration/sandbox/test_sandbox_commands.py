@@ -12,11 +12,12 @@ from clove.errors import (
     PermissionDenied,
     Unavailable,
 )
-from clove.kernel.threads import Threads
 from clove.sandbox.channel import ControlSocket
 from clove.sandbox.interface import Command, ExitStatus
-from clove.sandbox.launcher import Launcher, LaunchLimits
+from clove.sandbox.launch_limits import LaunchLimits
+from clove.sandbox.launcher import Launcher
 from clove.sandbox.running import Sandbox
+from clove.threads.threads import Threads
 from tests.integration.sandbox.launching import (
     KILLED,
     PATH,

@@ -14,9 +14,10 @@ from clove.errors import (
     PermissionDenied,
     TimedOut,
 )
-from clove.kernel.threads import Threads
 from clove.sandbox.interface import Command
-from clove.sandbox.launcher import Launcher, LaunchLimits
+from clove.sandbox.launch_limits import LaunchLimits
+from clove.sandbox.launcher import Launcher
+from clove.threads.threads import Threads
 from tests.integration.sandbox.launching import (
     Heard,
     inside,

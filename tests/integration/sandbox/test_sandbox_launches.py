@@ -16,11 +16,12 @@ from clove.errors import (
     TimedOut,
     Unavailable,
 )
-from clove.kernel.threads import Threads
 from clove.sandbox.channel import ControlSocket
 from clove.sandbox.interface import ExitStatus
-from clove.sandbox.launcher import Launcher, LaunchLimits
+from clove.sandbox.launch_limits import LaunchLimits
+from clove.sandbox.launcher import Launcher
 from clove.sandbox.spec import Bind, SandboxSpec
+from clove.threads.threads import Threads
 from tests.integration.sandbox.launching import (
     PATH,
     Heard,

@@ -66,7 +66,7 @@ async def test_held_output_stays_in_the_pipe(launcher: Launcher, place: Spec) ->
     await sandbox.done
 
 
-async def test_terminate_reaches_everybody(launcher: Launcher, place: Spec) -> None:
+async def test_terminate_reaches_all_processes(launcher: Launcher, place: Spec) -> None:
     heard = Heard()
     script = "trap 'echo main; exit 0' TERM; (trap 'echo child; exit 0' TERM; echo up; while :; do sleep 0.01; done) & while :; do sleep 0.01; done"
     sandbox = await launcher.launch(place(script), heard)

@@ -12,7 +12,7 @@ from tests.soak.hostile.frame import SECONDS, W, Way, attack, frame, give, until
 
 
 @attack
-def a_socket_whose_close_lingers(way: Way) -> None:
+def a_socket_with_a_lingering_close(way: Way) -> None:
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
     listener.bind(("127.0.0.1", 0))

@@ -107,7 +107,7 @@ def events_without_end(way: Way) -> None:
 
 
 @attack
-def events_that_nobody_takes(way: Way) -> None:
+def unread_events(way: Way) -> None:
     client = way.client()
     client.subscribe(all=True, push=True)
     flood(way, Opcode.EMIT, 1, 100, event_type="noise", data="x" * 100)

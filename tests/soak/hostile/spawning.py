@@ -66,7 +66,7 @@ def an_interpreter_that_is_a_fifo(way: Way) -> None:
 
 
 @attack
-def an_interpreter_whose_home_is_exchanged(way: Way) -> None:
+def an_interpreter_with_an_exchanged_home(way: Way) -> None:
     one, other = f"{W}/{way.name()}", f"{W}/{way.name()}"
     os.makedirs(f"{one}/bin")
     os.symlink("/etc", other)

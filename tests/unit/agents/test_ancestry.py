@@ -10,21 +10,21 @@ import pytest
 
 from clove.errors import PermissionDenied, Unavailable
 from clove.kernel.agents.ancestry import AgentFinder
-from clove.kernel.connection_limits import ConnectionLimits
-from clove.kernel.peers import Peer
+from clove.kernel.connection.limits import ConnectionLimits
+from clove.kernel.credentials import LocalPeer
 from clove.kernel.principal import Kind, Principal
 from clove.policy import Level, for_level
 
 MOST = ConnectionLimits().max_ancestors
 KERNEL = 1000
 HELPER, MAIN, INIT, INSIDE = 1001, 1002, 1003, 1004
-NURSERY, COMMAND = 1010, 1020
+ZYGOTE, COMMAND = 1010, 1020
 SHELL = 500
 
 HOST = {KERNEL: 400, 400: 1, SHELL: 1}
 PLAIN = {HELPER: KERNEL, MAIN: HELPER}
 BOXED = {HELPER: KERNEL, INIT: HELPER, INSIDE: INIT}
-WARM = {NURSERY: KERNEL, INIT: NURSERY, INSIDE: INIT}
+WARM = {ZYGOTE: KERNEL, INIT: ZYGOTE, INSIDE: INIT}
 
 
 class Record:
@@ -60,7 +60,7 @@ def of(
         is_among_us=lambda pid: among_us,
         other_namespaces=other_namespaces,
         kernel=kernel,
-    ).of_process(Peer(pid, 0, 0))
+    ).of_process(LocalPeer(pid, 0, 0))
 
 
 @pytest.mark.parametrize(
@@ -84,13 +84,13 @@ def test_a_process_out_of_a_sandbox_is_its_agent_too(tree: dict[int, int], paren
     assert of(2000, {**tree, 2000: parent}, record, among_us=False) is record.principal
 
 
-def test_an_orphan_of_a_warm_agent_is_not_another_one_of_the_nursery() -> None:
+def test_an_orphan_of_a_warm_agent_is_not_another_one_of_the_zygote() -> None:
     first, second = Record(1100, 1101, agent_id=7), Record(INSIDE, INIT, agent_id=8)
-    tree = {**WARM, 1101: NURSERY, 1100: 1101, 2000: INIT}
+    tree = {**WARM, 1101: ZYGOTE, 1100: 1101, 2000: INIT}
     assert of(2000, tree, first, second) is second.principal
 
 
-def test_a_warm_agent_that_outlives_its_nursery_is_itself() -> None:
+def test_a_warm_agent_that_outlives_its_zygote_is_itself() -> None:
     record = Record(INSIDE, INIT)
     assert of(2000, {INIT: KERNEL, INSIDE: INIT, 2000: INSIDE}, record) is record.principal
 
@@ -107,7 +107,7 @@ def test_others_are_no_agents() -> None:
         assert of(pid, {**PLAIN, **parents}, record) is None
 
 
-def test_a_kernel_that_is_process_one() -> None:
+def test_a_kernel_that_is_pid1() -> None:
     record = Record(MAIN, HELPER)
     tree = {HELPER: 1, MAIN: HELPER, 2000: MAIN, 2001: 0, 2002: 1}
     assert of(2000, tree, record, kernel=1) is record.principal
@@ -129,7 +129,7 @@ def test_no_chain_is_long_enough_to_be_the_operators(length: int) -> None:
 
 
 @pytest.mark.parametrize("records", [(), (Record(MAIN, HELPER),)], ids=["none", "others"])
-def test_what_an_ended_agent_left_is_nobody(records: tuple[Record, ...]) -> None:
+def test_what_an_ended_agent_left_is_unknown(records: tuple[Record, ...]) -> None:
     with pytest.raises(PermissionDenied):
         of(2000, {**PLAIN, 2000: KERNEL}, *records)  # its helper was killed, or has ended
 
@@ -165,7 +165,7 @@ def test_other_namespaces_can_be_let_in_and_agents_not() -> None:
         of(2000, {2000: KERNEL}, record, among_us=False, other_namespaces=True)
 
 
-def test_a_parent_that_ends_meanwhile_and_whose_pid_is_used_again() -> None:
+def test_a_parent_that_ends_meanwhile_with_a_pid_that_is_used_again() -> None:
     """The orphan has another parent by then, so the walk is not taken for the truth."""
     record = Record(MAIN, HELPER)
     table = {**HOST, **PLAIN, 2001: MAIN, 2000: 2001}

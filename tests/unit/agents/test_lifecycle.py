@@ -6,12 +6,12 @@ import pytest
 
 from clove.errors import InvalidRequest
 from clove.kernel.agents.lifecycle import NOT_STARTED, Lifecycle, State
-from clove.kernel.agents.restart import Restart
+from clove.kernel.agents.restart import restart_policy
 from clove.sandbox.interface import ExitStatus
 
 
 def running(policy: str = "never", most: int = 5) -> Lifecycle:
-    life = Lifecycle(Restart(policy, most))  # type: ignore[arg-type]
+    life = Lifecycle(restart_policy(policy, most))
     life.started()
     return life
 
@@ -64,7 +64,7 @@ def test_pause_and_resume_are_idempotent() -> None:
 
 
 def test_what_does_not_run_cannot_be_paused() -> None:
-    life = Lifecycle(Restart())
+    life = Lifecycle(restart_policy())
     with pytest.raises(InvalidRequest, match="starting"):
         life.pause()
     with pytest.raises(InvalidRequest, match="not paused"):

@@ -65,7 +65,7 @@ def test_entries_of_all_rings_come_in_order() -> None:
     assert ids(log.query("SECURITY", since_id=1)) == [4, 7, 10, 13]
 
 
-def test_a_family_whose_entries_are_large_loses_them_by_its_number() -> None:
+def test_a_family_with_large_entries_loses_them_by_its_number() -> None:
     ring = Ring(1000, 20_000)
     for id in range(100):
         ring.add(entry(id, 3000 if id % 2 else 10), id % 2)

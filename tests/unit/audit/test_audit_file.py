@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from twisted.logger import ILogObserver, LogPublisher, globalLogPublisher
 from zope.interface import implementer
 
 from clove.kernel.audit import AuditLimits, AuditLog, SecurityFile
+from clove.kernel.audit.file import GATHER, GATHERED_BYTES
 
 
 class Disk:
@@ -23,10 +25,10 @@ class Disk:
         self.at_once = True
         self.full = False
 
-    def append(self, data: bytes) -> Deferred[None]:
+    def append(self, lines: Callable[[], bytes]) -> Deferred[None]:
         done: Deferred[None] = Deferred()
         self.waiting.append(done)
-        self.batches.append(data)
+        self.batches.append(lines())
         if self.at_once:
             self.end()
         return done
@@ -65,8 +67,14 @@ class Recorded:
             family,
         )
 
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        """All, once what came is gathered."""
+        self.clock.advance(GATHER)
+        return self.disk.lines
+
     def types(self) -> list[str]:
-        return [line["event_type"] for line in self.disk.lines]
+        return [line["event_type"] for line in self.lines]
 
 
 @pytest.fixture
@@ -81,7 +89,7 @@ def test_refusals_and_lives_are_written_and_nothing_else(recorded: Recorded) -> 
     recorded.log.record("NETWORK", "CONNECTION_ENDED", 3, "bob", True, {}, 1)
     recorded.log.record("IPC", "SEND", 3, "bob", False, {}, 1)
     assert recorded.types() == ["PERMISSION_DENIED", "AGENT_SPAWNED", "CONNECTION_REFUSED"]
-    assert recorded.disk.lines[0] == {
+    assert recorded.lines[0] == {
         "id": 1,
         "timestamp": "1970-01-01T00:00:00.000Z",
         "category": "SECURITY",
@@ -107,15 +115,16 @@ def test_repeats_are_counted_and_told_once_a_minute(recorded: Recorded) -> None:
     recorded.refuse(agent_id=9)
     assert recorded.types() == ["PERMISSION_DENIED"] * 2
     recorded.clock.advance(60)
-    assert recorded.disk.lines[2]["details"] == {
+    assert recorded.lines[2]["details"] == {
         "family": 1,
         "repeated": {"1": 999},
         "left_out": 0,
     }
     assert recorded.clock.getDelayedCalls() == []
     recorded.refuse()
+    recorded.clock.advance(GATHER)
     recorded.clock.advance(60)
-    assert recorded.disk.lines[3]["details"]["repeated"] == {"1": 1}
+    assert recorded.lines[3]["details"]["repeated"] == {"1": 1}
 
 
 def test_a_flood_of_different_refusals_of_one_family_leaves_the_others_room() -> None:
@@ -126,7 +135,7 @@ def test_a_flood_of_different_refusals_of_one_family_leaves_the_others_room() ->
     recorded.log.record("AGENT_LIFECYCLE", "AGENT_SPAWNED", 1, "ann", True, {}, 1)
     assert recorded.types() == ["PERMISSION_DENIED"] * 11 + ["AGENT_SPAWNED"]
     recorded.clock.advance(60)
-    assert recorded.disk.lines[-1]["details"] == {"family": 1, "repeated": {}, "left_out": 490}
+    assert recorded.lines[-1]["details"] == {"family": 1, "repeated": {}, "left_out": 490}
     recorded.clock.advance(3600)
     recorded.refuse("something new")
     assert recorded.types()[-1] == "PERMISSION_DENIED"
@@ -137,7 +146,7 @@ def test_families_without_number_share_what_is_left(monkeypatch: pytest.MonkeyPa
     recorded = Recorded(file_entries=3)
     for family in range(1, 50):
         recorded.refuse(family=family)
-    assert len(recorded.disk.lines) == 5 + 3
+    assert len(recorded.lines) == 5 + 3
     assert len(recorded.file._digest._shares) == 6
 
 
@@ -147,9 +156,10 @@ def test_a_slow_disk_is_not_waited_for_and_what_does_not_fit_is_counted() -> Non
     for number in range(100):
         recorded.refuse(number)
     assert len(recorded.disk.waiting) == 1  # one batch at a time
+    recorded.clock.advance(GATHER)
     recorded.disk.end()
     recorded.disk.end()
-    lines = recorded.disk.lines
+    lines = recorded.lines
     lost = next(line for line in lines if line["event_type"] == "LINES_LOST")
     assert lost["details"]["lines"] == 100 - (len(lines) - 1)
     assert len(lines) < 10
@@ -170,15 +180,56 @@ def test_a_full_disk_is_said_once_and_then_what_is_missing() -> None:
     try:
         for number in range(5):
             recorded.refuse(number)
+            recorded.clock.advance(GATHER)
         recorded.disk.full = False
         recorded.refuse("last")
+        recorded.clock.advance(GATHER)
     finally:
         globalLogPublisher.removeObserver(watch)
     assert said == ["warn", "info"]
     assert recorded.disk.batches[0].startswith(b"\n")  # a part of a line may be there
-    [lost, last] = recorded.disk.lines
+    [lost, last] = recorded.lines
     assert (lost["event_type"], lost["details"]) == ("LINES_LOST", {"lines": 5})
     assert last["details"] == {"rule": "last"}
+
+
+def test_what_comes_within_a_moment_is_written_in_one_batch(recorded: Recorded) -> None:
+    recorded.refuse("first")
+    recorded.clock.advance(GATHER / 2)
+    recorded.refuse("second")
+    assert recorded.disk.batches == []
+    recorded.clock.advance(GATHER / 2)
+    assert len(recorded.disk.batches) == 1
+    assert [line["timestamp"][-5:] for line in recorded.disk.lines] == [".000Z", ".025Z"]
+    assert recorded.clock.getDelayedCalls() == []
+
+
+def test_a_flood_within_a_moment_takes_neither_memory_nor_the_place_of_another_family(
+    recorded: Recorded,
+) -> None:
+    for number in range(20_000):
+        recorded.refuse(number)
+        assert recorded.file._waiting_size <= GATHERED_BYTES
+    recorded.refuse(family=2)
+    assert [line["agent_id"] for line in recorded.lines] == [1] * 100 + [2]
+
+
+def test_an_entry_counts_for_the_period_in_which_it_came() -> None:
+    recorded = Recorded(file_entries=1, file_period=10)
+    recorded.refuse("first")
+    recorded.clock.advance(10 - GATHER / 2)
+    recorded.refuse("of the same period")
+    recorded.clock.advance(GATHER)  # the next one has begun
+    assert recorded.types() == ["PERMISSION_DENIED"]
+    recorded.refuse("of the next")
+    assert recorded.types() == ["PERMISSION_DENIED"] * 2
+
+
+def test_closing_writes_at_once_what_waits_for_others(recorded: Recorded) -> None:
+    recorded.refuse()
+    assert recorded.file.close().called
+    assert [line["event_type"] for line in recorded.disk.lines] == ["PERMISSION_DENIED"]
+    assert recorded.clock.getDelayedCalls() == []
 
 
 def test_closing_writes_what_has_been_counted_and_waits_for_the_disk(recorded: Recorded) -> None:

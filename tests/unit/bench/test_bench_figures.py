@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bench.figures import Figure, Spread
-from bench.kin import SLACK_KB, Holdings, leaks
+from bench.leaks import SLACK_KB, Holdings, find_leaks
 
 BEFORE = Holdings(
     descriptors=20,
@@ -39,19 +39,19 @@ def test_without_a_bar_or_a_value_there_is_no_verdict() -> None:
 
 def test_what_there_is_more_of_is_named() -> None:
     after = replace(BEFORE, descriptors=22, network_namespaces=4)
-    assert leaks(BEFORE, BEFORE, after) == [
+    assert find_leaks(BEFORE, BEFORE, after) == [
         "descriptors: 20 before, 22 after",
         "network namespaces: 1 before, 4 after",
     ]
 
 
 def test_less_than_before_is_no_leak() -> None:
-    assert leaks(BEFORE, BEFORE, replace(BEFORE, mounts=50, files=8)) == []
+    assert find_leaks(BEFORE, BEFORE, replace(BEFORE, mounts=50, files=8)) == []
 
 
 def test_memory_leaks_when_it_still_grows_in_the_second_half() -> None:
     middle = replace(BEFORE, rss_kb=90_000)
-    assert leaks(BEFORE, middle, replace(middle, rss_kb=90_000 + SLACK_KB)) == []
-    assert leaks(BEFORE, middle, replace(middle, rss_kb=90_001 + SLACK_KB)) == [
+    assert find_leaks(BEFORE, middle, replace(middle, rss_kb=90_000 + SLACK_KB)) == []
+    assert find_leaks(BEFORE, middle, replace(middle, rss_kb=90_001 + SLACK_KB)) == [
         f"memory: {SLACK_KB + 1} kB more in the second half"
     ]

@@ -168,7 +168,7 @@ def test_on_version_1_a_late_reply_is_not_taken_for_another(peer: Any) -> None:
         assert client.fetch("k")["asked"] == {"key": "k"}
 
 
-def test_threads_share_a_connection_whose_replies_come_in_any_order(peer: Any) -> None:
+def test_threads_share_a_connection_with_replies_in_any_order(peer: Any) -> None:
     held: list[Any] = []
     everyone = threading.Event()
 

@@ -76,7 +76,7 @@ def test_leaving_a_stream_cancels_it(peer: Any) -> None:
         assert peer.opcodes()[-2:] == ["CANCEL", "NOOP"]
 
 
-def test_a_stream_that_nobody_takes_is_bounded(peer: Any) -> None:
+def test_an_unread_stream_is_bounded(peer: Any) -> None:
     def answer(ask: Any) -> Any:
         if ask.opcode == Opcode.EXEC:
             for _ in range(40):

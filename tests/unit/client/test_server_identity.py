@@ -224,6 +224,19 @@ def test_an_id_that_is_not_known_here_is_nobodys_not_even_ones_own(path: str) ->
     assert peer._is_known(65534), "where all ids are mapped it is a user"
 
 
+@needs_root
+def test_a_socket_of_which_the_zygote_has_left_word_is_trusted_and_no_other(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with foreign(path, 1), socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(path)
+        monkeypatch.setattr(peer, "mounted", f"{path}/")
+        with pytest.raises(PermissionDenied, match=WORDS):
+            peer.check_server(connection, path)
+        monkeypatch.setattr(peer, "mounted", path)
+        peer.check_server(connection, path)
+
+
 LEFT: dict[str, Callable[[Path], object]] = {
     "file": lambda path: path.write_text(""),
     "link": lambda path: path.symlink_to("/dev/log"),
@@ -238,7 +251,7 @@ def test_what_is_no_socket_is_not_mounted(path: str, kind: str) -> None:
     assert not peer.is_mounted("/proc/self/mountinfo")
 
 
-def test_the_usual_places_are_tried_in_order(short_dir: str) -> None:
+def test_the_usual_paths_are_tried_in_order(short_dir: str) -> None:
     first, stale, live = (f"{short_dir}/{name}" for name in ("first", "stale", "live"))
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(stale)
@@ -246,11 +259,11 @@ def test_the_usual_places_are_tried_in_order(short_dir: str) -> None:
         server.bind(live)
         server.listen()
         client = CloveClient(first, timeout=0.2)
-        client._paths = (first, stale, live)
+        client._connection._paths = (first, stale, live)
         with contextlib.suppress(Exception):
             client.connect()
         assert client.socket_path == live
-        client._paths = (first, stale)
+        client._connection._paths = (first, stale)
         with pytest.raises(ConnectionLost, match=f"{first} or {stale}") as caught:
             client.connect()
         assert caught.value.hint == "start one: twistd -n clove-kernel"

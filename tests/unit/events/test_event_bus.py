@@ -183,7 +183,7 @@ def test_a_push_that_failed_is_not_used_again_so_that_order_holds(clock: Clock) 
     assert answers == [True]
 
 
-def test_one_whose_push_closes_it_does_not_disturb_the_others(clock: Clock) -> None:
+def test_one_that_its_push_closes_does_not_disturb_the_others(clock: Clock) -> None:
     bus = some(clock)
 
     def close(_: Reply) -> bool:

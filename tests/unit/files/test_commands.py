@@ -11,9 +11,9 @@ from zope.interface import implementer
 
 from clove.errors import LimitExceeded, NotFound
 from clove.kernel.files import Commands, Ended, ExecLimits
-from clove.kernel.shares import OPERATORS, ShareLimits
 from clove.sandbox.interface import Command, ExitStatus, IFile, IRunning, IView, Output
 from clove.sandbox.spec import OnHost
+from clove.sharing.shares import OPERATORS, ShareLimits
 
 COMMAND = Command(("true",))
 

@@ -8,15 +8,15 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
-from twisted.internet.testing import StringTransport
 
 from clove.framing import TAG, FrameDecoder, Opcode, encode
-from clove.kernel.connection import KernelConnection
-from clove.kernel.connection_limits import ConnectionLimits
-from clove.kernel.peers import Peer as Credentials
+from clove.kernel.connection.connection import KernelConnection
+from clove.kernel.connection.limits import ConnectionLimits
+from clove.kernel.credentials import Credentials, LocalPeer
 from clove.kernel.principal import Principal
+from clove.kernel.principals import Principals
 from clove.kernel.registry import Registry
-from clove.kernel.sessions import Sessions
+from clove.testing.memory_channel import MemoryChannel
 
 
 class Answers:
@@ -48,67 +48,56 @@ class Answers:
         return waiting
 
 
-class Transport(StringTransport):
-    """Knows when it was cut off."""
-
-    aborted = False
-
-    def abortConnection(self) -> None:
-        self.aborted = True
-
-
-make_transport: Any = Transport
-
-
-class Factory:
-    principal: Principal | None = None
-
-
 class Peer:
     """One connection and what it said."""
 
     def __init__(
-        self, limits: ConnectionLimits | None = None, sessions: Sessions | None = None
+        self,
+        limits: ConnectionLimits | None = None,
+        principals: Principals | None = None,
+        credentials: Credentials | None = None,
     ) -> None:
         self.clock = Clock()
         limits = limits or ConnectionLimits()
         self.closed: list[int] = []
-        self.sessions = sessions or Sessions(
+        self.registry = Registry()
+        self.principals = principals or Principals(
             self.clock,
-            Registry(),
+            self.registry,
             limits,
             host=None,  # type: ignore[arg-type]
             grants={},
             agent_of=lambda peer: None,
             opened=lambda principal: None,
             closed=lambda principal: self.closed.append(principal.agent_id),
-            peer_of=self.credentials,
         )
         self.answers = Answers()
-        self.connection = KernelConnection(self.answers, self.sessions, limits)  # type: ignore[arg-type]
-        self.connection.factory = Factory()
-        self.transport: Any = make_transport()
-        connect: Any = self.connection.makeConnection
-        connect(self.transport)
+        self.channel = MemoryChannel()
+        self.connection = KernelConnection(
+            self.answers,  # type: ignore[arg-type]
+            self.principals,
+            limits,
+            self.channel,
+        )
+        self.connection.open(self.own if credentials is None else lambda: credentials)
         self.decoder = FrameDecoder(1 << 30)
 
     uid: int | None = None
     """The user id of who connects; None: our own."""
 
     @classmethod
-    def credentials(cls, transport: Any) -> Credentials:
+    def own(cls) -> LocalPeer:
         uid = os.geteuid() if cls.uid is None else cls.uid
-        return Credentials(os.getpid(), uid, uid)
+        return LocalPeer(os.getpid(), uid, uid)
 
     def say(self, opcode: int, payload: bytes = b"", tag: int | None = None) -> None:
         if tag is not None:
             payload = TAG.pack(tag) + payload
-        self.connection.dataReceived(encode(0, opcode, payload))
+        self.connection.data_received(encode(0, opcode, payload))
 
     def hears(self) -> list[tuple[int, bytes]]:
-        data = self.transport.value()
-        self.transport.clear()
-        return [(frame.opcode, frame.payload) for frame in self.decoder.feed(data)]
+        frames = self.decoder.feed(self.channel.take())
+        return [(frame.opcode, frame.payload) for frame in frames]
 
     def hello(self, **fields: Any) -> dict[str, Any]:
         self.say(Opcode.HELLO, json.dumps({"protocol_version": 2, **fields}).encode())
@@ -116,6 +105,4 @@ class Peer:
         return dict(json.loads(payload))
 
     def lose(self) -> None:
-        from twisted.internet.protocol import connectionDone
-
-        self.connection.connectionLost(connectionDone)
+        self.channel.lose()

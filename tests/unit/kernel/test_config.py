@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from clove.errors import InvalidRequest
-from clove.kernel.config import Config, load
+from clove.kernel.config import RENAMED, Config, load
 from clove.kernel.listening import check_path
 
 
@@ -38,15 +39,44 @@ def loaded(directory: str, text: str) -> Config:
         ("socket = 3", r"\$\.socket"),
     ],
 )
-def test_what_is_wrong_is_named_with_its_place(short_dir: str, text: str, place: str) -> None:
+def test_what_is_wrong_is_named_with_its_key(short_dir: str, text: str, place: str) -> None:
     with pytest.raises(InvalidRequest, match=place):
         loaded(short_dir, text)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[limits.attempts]\nat_once = 1", "limits.attempts is called limits.dry_run now"),
+        ("limits.attempts = 0", "limits.attempts is called limits.dry_run now"),
+        ("[limits.attempts]", "limits.attempts is called limits.dry_run now"),
+        ("[nursery]\nenabled = false", "nursery is called zygote now"),
+        ("[zygote]\nspares = 2", "zygote.spares is called zygote.prefork now"),
+    ],
+)
+def test_an_earlier_name_of_a_key_is_refused_with_the_new_one(
+    short_dir: str, text: str, said: str
+) -> None:
+    with pytest.raises(InvalidRequest, match=re.escape(said)):
+        loaded(short_dir, text)
+
+
+@pytest.mark.parametrize("earlier", RENAMED)
+def test_every_new_name_is_a_key(earlier: str) -> None:
+    found: object = Config()
+    for part in RENAMED[earlier].split("."):
+        found = getattr(found, part)
+
+
+def test_what_only_looks_like_an_earlier_name_is_refused_as_what_it_is(short_dir: str) -> None:
+    with pytest.raises(InvalidRequest, match=r"\$\.limits"):
+        loaded(short_dir, "limits = 3")
+
+
 def test_zero_is_fine_where_it_means_something(short_dir: str) -> None:
-    text = "[limits.connection]\nidle_timeout = 0.0\n[limits.agents]\ngrace = 0.0\nremembered = 0\n"
+    text = "[limits.connection]\nidle_timeout = 0.0\n[limits.agents]\ngrace = 0.0\nended = 0\n"
     config = loaded(short_dir, text + '[access]\nuids = {"1000" = "readonly"}')
-    assert config.limits.agents.remembered == 0
+    assert config.limits.agents.ended == 0
     assert list(config.access.uids) == [1000]
 
 
@@ -66,6 +96,6 @@ def test_a_path_that_no_socket_can_have_is_refused(path: str) -> None:
         check_path(path)
 
 
-def test_a_socket_keeps_its_place_when_the_directory_changes() -> None:
+def test_a_socket_keeps_its_path_when_the_directory_changes() -> None:
     assert check_path("/" + "x" * 106) == "/" + "x" * 106
     assert check_path("s").startswith("/")

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import gc
 import json
+import weakref
 
 import pytest
 
 from clove.framing import HEADER, MAGIC, MORE, TAG, Opcode, encode
-from clove.kernel.connection_limits import ConnectionLimits
+from clove.kernel.connection.limits import ConnectionLimits
 from clove.messages import Reply
 from tests.unit.kernel.connection_peer import Peer
 
 
 def test_replies_carry_the_connections_own_id() -> None:
     peer = Peer()
-    peer.connection.dataReceived(encode(999, 0, b"x"))
-    [frame] = peer.decoder.feed(peer.transport.value())
+    peer.connection.data_received(encode(999, 0, b"x"))
+    [frame] = peer.decoder.feed(peer.channel.take())
     assert frame.agent_id == peer.connection.principal.agent_id
 
 
 def test_version_1_answers_in_order_even_when_an_early_request_takes_long() -> None:
     peer = Peer()
-    peer.connection.dataReceived(encode(0, 3, b"slow") + encode(0, 2, b"b") + encode(0, 4, b"c"))
+    peer.connection.data_received(encode(0, 3, b"slow") + encode(0, 2, b"b") + encode(0, 4, b"c"))
     assert peer.hears() == []
     peer.answers.waiting[0].callback(b"a")
     assert peer.hears() == [(3, b"a"), (2, b"b"), (4, b"c")]
@@ -33,9 +34,9 @@ def test_version_1_stops_reading_when_too_much_waits() -> None:
     peer.say(3)
     for _ in range(4):
         peer.say(2)
-    assert peer.transport.producerState == "paused"
+    assert peer.channel.paused
     peer.answers.waiting[0].callback(b"")
-    assert peer.transport.producerState == "producing"
+    assert not peer.channel.paused
     assert len(peer.hears()) == 5
 
 
@@ -43,8 +44,8 @@ def test_the_garbage_collector_lets_go_of_requests_that_wait() -> None:
     """There may be hundreds of thousands: to go over all of them held the reactor up for 100 ms."""
     peer = Peer()
     peer.say(3)
-    peer.connection.dataReceived(encode(0, 2, b"") * 3000)
-    [batch] = peer.connection._inbox
+    peer.connection.data_received(encode(0, 2, b"") * 3000)
+    [batch] = peer.connection.flow._inbox
     for _ in range(5):  # what is in it first, in whatever order they lie
         gc.collect()
     assert len(batch) == 3000
@@ -166,23 +167,23 @@ def test_the_largest_payload_passes_with_and_without_a_tag() -> None:
     assert [len(payload) for _, payload in peer.hears()] == [108]
     peer.say(2, b"x" * 101, tag=2)
     assert json.loads(peer.hears()[0][1][8:])["code"] == "limit_exceeded"
-    assert peer.transport.disconnecting
+    assert peer.channel.closing
 
 
 def test_bad_magic_gets_one_error_and_a_close_after_the_frames_before_it() -> None:
     peer = Peer()
-    peer.connection.dataReceived(encode(0, 2, b"good") + b"GET / HTTP/1.1\r\n" * 10)
+    peer.connection.data_received(encode(0, 2, b"good") + b"GET / HTTP/1.1\r\n" * 10)
     (first, second) = peer.hears()
     assert first == (2, b"good")
     assert json.loads(second[1])["code"] == "invalid_request"
-    assert peer.transport.disconnecting
-    peer.connection.dataReceived(b"more" * 1000)
+    assert peer.channel.closing
+    peer.connection.data_received(b"more" * 1000)
     assert peer.hears() == []
 
 
 def test_a_huge_size_is_refused_from_its_header_alone() -> None:
     peer = Peer()
-    peer.connection.dataReceived(HEADER.pack(MAGIC, 0, 2, 1 << 63))
+    peer.connection.data_received(HEADER.pack(MAGIC, 0, 2, 1 << 63))
     [(opcode, payload)] = peer.hears()
     assert (opcode, json.loads(payload)["code"]) == (2, "limit_exceeded")
     assert peer.connection.decoder.pending == 0
@@ -193,7 +194,7 @@ def test_after_exit_nothing_is_served() -> None:
     peer.say(Opcode.EXIT)
     peer.say(2, b"late")
     assert peer.hears() == [(Opcode.EXIT, b"goodbye")]
-    assert not peer.transport.disconnecting
+    assert not peer.channel.closing
     peer.lose()
     assert peer.closed == [1]
 
@@ -209,32 +210,32 @@ def test_a_lost_connection_cancels_what_it_asked_for() -> None:
 
 def test_a_closed_connection_serves_nothing_that_waited() -> None:
     peer = Peer()
-    peer.connection.dataReceived(encode(0, 3, b"") + encode(0, 3, b"") + encode(0, 2, b"late"))
+    peer.connection.data_received(encode(0, 3, b"") + encode(0, 3, b"") + encode(0, 2, b"late"))
     assert len(peer.answers.waiting) == 1
     peer.connection.close()
     assert len(peer.answers.waiting) == 1
     assert peer.hears() == [(3, b'{"code":"cancelled"}')]
     peer.say(2, b"later still")
     assert peer.hears() == []
-    assert peer.transport.disconnecting
+    assert peer.channel.closing
 
 
 def test_version_1_stops_reading_when_what_waits_is_large() -> None:
     peer = Peer(ConnectionLimits(max_payload=1000))
     peer.say(3)
     peer.say(2, b"x" * 900)
-    assert peer.transport.producerState == "producing"
+    assert not peer.channel.paused
     peer.say(2, b"x" * 900)
-    assert peer.transport.producerState == "paused"
+    assert peer.channel.paused
     peer.answers.waiting[0].callback(b"")
-    assert peer.transport.producerState == "producing"
+    assert not peer.channel.paused
     assert len(peer.hears()) == 3
 
 
 def test_the_bytes_of_outstanding_requests_are_bounded_over_all_of_an_agents_connections() -> None:
     limits = ConnectionLimits(held=20_000)
     first = Peer(limits)
-    second = Peer(limits, first.sessions)
+    second = Peer(limits, first.principals)
     second.connection.principal = first.connection.principal
     first.connection.principal.connections = 2
     for peer in (first, second):
@@ -248,3 +249,43 @@ def test_the_bytes_of_outstanding_requests_are_bounded_over_all_of_an_agents_con
     first.answers.waiting[0].callback(b"")
     second.say(3, b"x" * 9000, tag=3)
     assert second.hears() == []
+
+
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_lost_connection_leaves_nothing_to_the_collector_of_cycles(
+    version: int, refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = Peer()
+    if refused:
+        monkeypatch.setattr(Peer, "uid", 4242)
+    peer = Peer(principals=first.principals)
+    if version == 2 and not refused:
+        peer.hello()
+    tag = 1 if version == 2 else None
+    peer.say(3, b"slow", tag)
+    peer.say(2, b"quick", None if tag is None else 2)
+    peer.lose()
+    first.principals.stop()
+    peer.answers.waiting.clear()
+    peer.answers.streams.clear()
+    seen = weakref.ref(peer.connection)
+    gc.collect()
+    gc.disable()
+    try:
+        del peer
+        assert seen() is None
+    finally:
+        gc.enable()
+
+
+def test_what_is_streamed_to_a_lost_connection_goes_nowhere() -> None:
+    peer = Peer()
+    peer.hello()
+    peer.say(3, b"", tag=5)
+    peer.lose()
+    peer.answers.streams[0](Reply())
+    assert not peer.connection.push(Reply())
+    peer.connection.close()
+    peer.connection.check(1.0)
+    assert peer.hears() == []

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any
 
 import pytest
 
 from clove.framing import encode
-from clove.kernel.connection_limits import ConnectionLimits
+from clove.kernel.connection.limits import ConnectionLimits
+from clove.kernel.principal import Principal
 from clove.policy import Level
 from tests.unit.kernel.connection_peer import Peer
 
@@ -21,12 +23,12 @@ class Guests:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.patch = monkeypatch
         self.operator = Peer(LIMITS)
-        self.sessions = self.operator.sessions
-        self.sessions._grants = {4242: Level.STANDARD, 4343: Level.STANDARD}
+        self.principals = self.operator.principals
+        self.principals._grants = {4242: Level.STANDARD, 4343: Level.STANDARD}
 
     def __call__(self, uid: int = 4242, *, version: int = 1) -> Peer:
         self.patch.setattr(Peer, "uid", uid)
-        peer = Peer(LIMITS, self.sessions)
+        peer = Peer(LIMITS, self.principals)
         if version == 2:
             peer.hello()
         return peer
@@ -39,14 +41,14 @@ def guests(monkeypatch: pytest.MonkeyPatch) -> Guests:
 
 def part(peer: Peer, size: int) -> None:
     """Say so much of a frame that is larger."""
-    peer.connection.dataReceived(encode(0, 2, b"x" * (size + 1000))[:size])
+    peer.connection.data_received(encode(0, 2, b"x" * (size + 1000))[:size])
 
 
 def refused(peer: Peer) -> bool:
     """It was told that the family has too much, and was closed."""
     told = [json.loads(payload) for _, payload in peer.hears()]
     assert [each["code"] for each in told] in ([], ["limit_exceeded"])
-    assert bool(told) == peer.transport.disconnecting
+    assert bool(told) == peer.channel.closing
     return bool(told)
 
 
@@ -65,17 +67,17 @@ def test_frames_that_never_end_are_bounded_for_a_family(guests: Guests) -> None:
     assert not refused(peers[0])
     for peer in (*peers[:2], other, guests.operator):
         peer.lose()
-    assert guests.sessions.buffers.used == 4500
+    assert guests.principals.buffers.used == 4500
 
 
 def test_a_frame_that_is_whole_counts_no_more(guests: Guests) -> None:
     peer = guests()
     frame = encode(0, 2, b"x" * 9000)
     for _ in range(10):
-        peer.connection.dataReceived(frame[:8000])
-        assert guests.sessions.buffers.used == 8000
-        peer.connection.dataReceived(frame[8000:])
-        assert guests.sessions.buffers.used == 0
+        peer.connection.data_received(frame[:8000])
+        assert guests.principals.buffers.used == 8000
+        peer.connection.data_received(frame[8000:])
+        assert guests.principals.buffers.used == 0
     assert len(peer.hears()) == 10
 
 
@@ -97,7 +99,7 @@ def test_requests_that_wait_in_order_are_bounded_for_a_family(guests: Guests) ->
     first, second = guests(), guests()
     first.say(3, b"x" * 9000)
     first.say(2, b"x" * 6000)
-    assert guests.sessions.buffers.used == 15_000 + 128
+    assert guests.principals.buffers.used == 15_000 + 128
     second.say(3, b"x" * 5000)
     assert refused(second)
     assert second.answers.cancelled == 0
@@ -105,44 +107,32 @@ def test_requests_that_wait_in_order_are_bounded_for_a_family(guests: Guests) ->
     assert len(first.hears()) == 2
     second.lose()
     assert second.answers.cancelled == 1
-    assert guests.sessions.buffers.used == 0
+    assert guests.principals.buffers.used == 0
 
 
-class Full:
-    """A transport that wants nothing: what is written waits."""
-
-    def __init__(self, peer: Peer) -> None:
-        connection: Any = peer.connection
-        self._outgoing = connection._outgoing
-        self._outgoing.pauseProducing()
-
-    def read_all(self) -> None:
-        self._outgoing.resumeProducing()
-
-
-def test_replies_that_nobody_reads_are_bounded_for_a_family(guests: Guests) -> None:
+def test_unread_replies_are_bounded_for_a_family(guests: Guests) -> None:
     peers = [guests() for _ in range(3)]
     other = guests(4343)
-    full = [Full(peer) for peer in (*peers, other)]
     for peer in (*peers, other):
+        peer.channel.stop_reading()
         peer.say(2, b"x" * 7000)
-    assert [peer.transport.aborted for peer in peers] == [False, False, True]
-    assert not other.transport.aborted
+    assert [peer.channel.aborted for peer in peers] == [False, False, True]
+    assert not other.channel.aborted
     peers[2].lose()
-    full[0].read_all()
+    peers[0].channel.go_on_reading()
     peers[0].connection.check(1.0)
     last = guests()
-    Full(last)
+    last.channel.stop_reading()
     last.say(2, b"x" * 7000)
-    assert not last.transport.aborted
+    assert not last.channel.aborted
 
 
-def test_a_small_reply_goes_to_whoever_reads_it_however_full_the_family_is(guests: Guests) -> None:
+def test_a_small_reply_goes_to_a_reader_however_full_the_family_is(guests: Guests) -> None:
     part(guests(), 17_000)
     peer = guests()
-    Full(peer)
+    peer.channel.stop_reading()
     peer.say(2, b"x" * 2000)
-    assert not peer.transport.aborted
+    assert not peer.channel.aborted
 
 
 def test_small_requests_that_wait_for_long_are_bounded_for_a_family(guests: Guests) -> None:
@@ -157,7 +147,38 @@ def test_small_requests_that_wait_for_long_are_bounded_for_a_family(guests: Gues
     for waiting in (*first.answers.waiting, *second.answers.waiting):
         waiting.callback(b"")
     first.say(3, b"x", tag=99)
-    assert first.connection._running
+    assert first.connection.framing.outstanding
     for peer in (first, second, other):
         peer.lose()
-    assert guests.sessions.buffers.used == 0
+    assert guests.principals.buffers.used == 0
+
+
+def test_what_waits_behind_a_request_is_not_served_within_the_one_that_answers_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """400 of them in each other were more than the stack of Python takes."""
+    first = Peer()
+    others = [Peer(principals=first.principals) for _ in range(400)]
+
+    def answer_next(peer: Peer, following: Peer) -> None:
+        usual = peer.answers.answer
+
+        def answer(principal: Principal, opcode: int, payload: bytes) -> Any:
+            if opcode == 2:
+                following.answers.waiting[0].callback(b"a")
+            return usual(principal, opcode, payload)
+
+        monkeypatch.setattr(peer.answers, "answer", answer)
+
+    for peer, following in itertools.pairwise([first, *others]):
+        answer_next(peer, following)
+    for peer in others:
+        peer.connection.data_received(encode(0, 3, b"") + encode(0, 2, b"b"))
+    first.say(2, b"done")
+    assert first.hears() == [(2, b"done")]
+    assert others[0].hears() == [(3, b"a")]  # at once, but what waits behind it in its turn
+    while first.clock.getDelayedCalls():
+        first.clock.advance(0)
+    assert others[0].hears() == [(2, b"b")]
+    for peer in others[1:]:
+        assert peer.hears() == [(3, b"a"), (2, b"b")]

@@ -34,7 +34,7 @@ class Family:
         _check_readers(self.registry, self.child, "python", PART)
 
 
-def test_whoever_names_it_must_be_able_to_read_it() -> None:
+def test_the_principal_that_names_it_must_be_able_to_read_it() -> None:
     family = Family()
     family.check()
     family.child.permissions = NARROW
@@ -51,7 +51,7 @@ def test_narrowing_an_ancestor_counts_when_the_parent_has_ended() -> None:
         family.check()
 
 
-def test_the_operator_bounds_nobody() -> None:
+def test_the_operator_narrows_no_reader() -> None:
     family = Family()
     family.operator.permissions = NARROW
     family.check()

@@ -12,7 +12,7 @@ from twisted.internet.defer import maybeDeferred
 from twisted.internet.protocol import Factory
 
 from clove.errors import Unavailable
-from clove.kernel.connection_limits import ConnectionLimits
+from clove.kernel.connection.limits import ConnectionLimits
 from clove.kernel.listening import Lock, claim_socket, listen, within_descriptors
 
 

@@ -70,7 +70,7 @@ def test_a_path_in_the_configuration_is_the_only_one_unless_it_names_two(short_d
     assert same.paths == [f"{short_dir}/s"]
 
 
-def test_without_a_word_it_is_the_users_own_place_and_the_contracts(short_dir: str) -> None:
+def test_by_default_it_is_the_users_own_path_and_the_contracts(short_dir: str) -> None:
     usual = sockets()
     assert usual._second == CONTRACT
     assert sockets(second_socket="")._second == ""
@@ -80,7 +80,7 @@ def test_without_a_word_it_is_the_users_own_place_and_the_contracts(short_dir: s
     assert os.stat(f"{short_dir}/state/clove").st_mode & 0o022 == 0
 
 
-def test_a_place_that_others_may_write_is_passed_over(short_dir: str) -> None:
+def test_a_directory_that_others_may_write_is_passed_over(short_dir: str) -> None:
     os.mkdir(f"{short_dir}/open")
     os.chmod(f"{short_dir}/open", 0o777)
     Path(short_dir, "link").symlink_to("/nowhere")
@@ -90,7 +90,7 @@ def test_a_place_that_others_may_write_is_passed_over(short_dir: str) -> None:
     assert usual.paths == [f"{short_dir}/own/clove.sock"]
 
 
-def test_who_has_no_place_of_his_own_has_the_contracts_or_none(short_dir: str) -> None:
+def test_a_user_without_a_private_directory_has_the_contracts_path_or_none(short_dir: str) -> None:
     usual = sockets(second_socket=f"{short_dir}/c")
     usual._usual = []
     usual.claim()

@@ -9,11 +9,11 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from clove.kernel.egress.lookup import Lookups
-from clove.kernel.egress.names_pool import host_resolver
-from clove.kernel.shares import Shares
-from clove.kernel.threads import ThreadLimits, Threads
+from clove.kernel.network.host_resolver import host_resolver
+from clove.kernel.network.lookups import Lookups
 from clove.sandbox.disposal import PATIENCE, Disposal
+from clove.sharing.shares import Shares
+from clove.threads.threads import ThreadLimits, Threads
 
 
 def _none(self: threading.Thread) -> None:
@@ -56,8 +56,8 @@ async def test_the_kernels_threads_are_there_before_they_are_needed(
         with monkeypatch.context() as patch:
             patch.setattr(threading.Thread, "start", _none)
             works: list[Deferred[bool]] = [
-                threads.of(0, 0).run(go_on.wait, 20),
-                threads.of(0, 1).run(go_on.wait, 20),
+                threads.of((0, 0)).run(go_on.wait, 20),
+                threads.of((0, 1)).run(go_on.wait, 20),
                 threads.run(go_on.wait, 20),
             ]
             go_on.set()

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from clove.kernel.peers import Peer
-from clove.kernel.sessions import _working_directory
+from clove.kernel.credentials import LocalPeer
+from clove.kernel.principals import _working_directory
 
 needs_pidfd = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="no pidfd_open here")
 
 
 def test_it_is_the_peers_own() -> None:
-    assert _working_directory(Peer(os.getpid(), os.getuid(), 0)) == os.getcwd()
+    assert _working_directory(LocalPeer(os.getpid(), os.getuid(), 0)) == os.getcwd()
 
 
 @needs_pidfd
@@ -24,7 +24,7 @@ def test_that_of_another_process_with_the_same_pid_is_not_taken(tmp_path: Path) 
     child = subprocess.Popen(["/bin/true"])
     held = os.pidfd_open(child.pid)
     child.wait()
-    peer = Peer(os.getpid(), os.getuid(), 0, held)
+    peer = LocalPeer(os.getpid(), os.getuid(), 0, held)
     try:
         assert _working_directory(peer) is None
     finally:
@@ -34,4 +34,4 @@ def test_that_of_another_process_with_the_same_pid_is_not_taken(tmp_path: Path) 
 def test_one_that_is_gone_has_none() -> None:
     with subprocess.Popen(["/bin/true"]) as child:
         child.wait()
-        assert _working_directory(Peer(child.pid, os.getuid(), 0)) is None
+        assert _working_directory(LocalPeer(child.pid, os.getuid(), 0)) is None

@@ -14,7 +14,8 @@ import pytest
 from twisted.internet.testing import StringTransport
 
 from clove.errors import PermissionDenied
-from clove.kernel.peers import Peer, is_among_us, parent_of, peer_of
+from clove.kernel.credentials import LocalPeer
+from clove.kernel.peers import is_among_us, parent_of, peer_of
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ def test_a_living_peer(listener: socket.socket) -> None:
             peer.close()
 
 
-def test_a_peer_whose_pid_may_be_anybodys(listener: socket.socket) -> None:
+def test_a_peer_with_a_pid_that_may_be_used_again(listener: socket.socket) -> None:
     accepted, child = connected_by_a_child(listener)
     with contextlib.closing(accepted):
         transport = SimpleNamespace(socket=accepted)
@@ -75,7 +76,7 @@ def test_what_has_no_credentials_is_a_stranger() -> None:
 def test_parents() -> None:
     assert parent_of(os.getpid()) == os.getppid()
     assert parent_of(0) is None
-    assert Peer(1, 0, 0).is_there()
+    assert LocalPeer(1, 0, 0).is_there()
 
 
 @pytest.mark.parametrize("kind", ["--user", "--pid"])

@@ -39,7 +39,7 @@ async def test_a_run_does_not_get_the_view_of_the_run_before() -> None:
     assert await waiting is VIEW
 
 
-async def test_who_gives_up_is_forgotten() -> None:
+async def test_one_that_gives_up_is_forgotten() -> None:
     agent = principal(Kind.AGENT)
     waiting = asked(agent)
     waiting.cancel()

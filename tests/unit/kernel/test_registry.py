@@ -102,7 +102,7 @@ def test_an_operator_can_spawn_an_agent_under_the_name_of_one_that_may_come_back
 
 
 @pytest.mark.parametrize(("kind", "family"), [(Kind.OPERATOR, 0), (Kind.GUEST, -1000)])
-def test_no_agent_or_other_user_gets_a_name_whose_bearer_may_come_back(
+def test_no_agent_or_other_user_gets_a_name_while_its_holder_may_come_back(
     kind: Kind, family: int
 ) -> None:
     registry = Registry()
@@ -126,7 +126,7 @@ def test_a_guest_takes_the_name_of_its_own_lost_connection() -> None:
     assert registry.named("x") is again
 
 
-def test_nobody_is_an_error_that_says_what_to_do() -> None:
+def test_an_unknown_agent_is_an_error_that_says_what_to_do() -> None:
     with pytest.raises(NotFound) as caught:
         Registry().find(agent_id=7)
     assert "LIST" in caught.value.hint

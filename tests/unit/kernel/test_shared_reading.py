@@ -11,11 +11,12 @@ from twisted.internet import unix
 from twisted.internet.main import CONNECTION_DONE
 from twisted.internet.task import Clock
 
+from clove.channels.unix import UnixChannel
 from clove.framing import encode
-from clove.kernel.connection import KernelConnection
-from clove.kernel.connection_limits import ConnectionLimits
+from clove.kernel.connection.connection import KernelConnection
+from clove.kernel.connection.limits import ConnectionLimits
 from clove.policy import Level
-from tests.unit.kernel.connection_peer import Answers, Factory, Peer
+from tests.unit.kernel.connection_peer import Answers, Peer
 
 LIMITS = ConnectionLimits()
 READ = LIMITS.family_turn  # seconds that one read costs here
@@ -55,8 +56,8 @@ class Transport(unix.Server):
     lost = False
     connected = True
 
-    def __init__(self, end: socket.socket, connection: KernelConnection, reactor: Any) -> None:
-        self.socket, self.protocol, self.reactor = end, connection, reactor
+    def __init__(self, end: socket.socket, reactor: Any) -> None:
+        self.socket, self.reactor = end, reactor
         self._clock = reactor
         self.disconnecting = False
         end.setblocking(False)
@@ -85,20 +86,26 @@ class Guests:
         self.patch = patch
         operator = Peer(LIMITS)
         self.reactor: Any = Reactor()
-        self.sessions = operator.sessions
-        self.sessions._grants = {4242: Level.STANDARD, 4343: Level.STANDARD}
-        self.sessions.clock = self.sessions.time._clock = self.reactor
+        self.principals = operator.principals
+        self.principals._grants = {4242: Level.STANDARD, 4343: Level.STANDARD}
+        self.principals.clock = self.principals.time._clock = self.reactor
         self.ends: list[socket.socket] = []
+        self.transports: list[Transport] = []
 
     def __call__(self, uid: int = 4242) -> tuple[socket.socket, KernelConnection]:
         self.patch.setattr(Peer, "uid", uid)
         ours, theirs = socket.socketpair()
         theirs.settimeout(0)
         self.ends += [ours, theirs]
-        connection = KernelConnection(Answers(), self.sessions, LIMITS)  # type: ignore[arg-type]
-        connection.factory = Factory()
-        connect: Any = connection.makeConnection
-        connect(Transport(ours, connection, self.reactor))
+        transport = Transport(ours, self.reactor)
+        self.transports.append(transport)
+        connection = KernelConnection(
+            Answers(),  # type: ignore[arg-type]
+            self.principals,
+            LIMITS,
+            UnixChannel(transport, ours),
+        )
+        connection.open(Peer.own)
         return theirs, connection
 
 
@@ -111,7 +118,7 @@ def guests(monkeypatch: pytest.MonkeyPatch) -> Iterator[Guests]:
 
 
 def received(each: tuple[socket.socket, KernelConnection]) -> int:
-    return each[1].received
+    return each[1].flow.received
 
 
 def test_many_connections_of_a_family_are_not_all_read_in_one_turn(guests: Guests) -> None:
@@ -154,8 +161,7 @@ def test_an_end_that_is_found_in_turn_is_acted_upon(guests: Guests) -> None:
     gone[0].close()
     for _ in range(4):
         guests.reactor.turn()
-    transports: list[Any] = [busy[1].transport, gone[1].transport]
-    assert [each.lost for each in transports] == [False, True]
+    assert [each.lost for each in guests.transports] == [False, True]
 
 
 def test_a_connection_that_is_lost_before_its_turn_is_not_read(guests: Guests) -> None:
@@ -163,6 +169,6 @@ def test_a_connection_that_is_lost_before_its_turn_is_not_read(guests: Guests) -
     for end, _ in (busy, gone):
         end.sendall(NOOP)
     guests.reactor.turn()
-    gone[1].connectionLost()
+    gone[1].lost()
     assert not guests.reactor.getDelayedCalls()
     assert received(gone) == 0

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from clove.kernel.agents.settings import AgentLimits
 from clove.kernel.descriptors import agents_within
+from clove.kernel.launch.limits import AgentLimits
 from clove.kernel.shared_user import Facts, look, shared_by_agents
 from clove.sandbox.probe import Feature
 
@@ -54,7 +54,7 @@ def test_a_kernel_with_few_descriptors_gives_agents_fewer() -> None:
     assert "LimitNOFILE" in few.remedy
 
 
-def test_a_hard_limit_of_pipes_stops_everybody() -> None:
+def test_a_hard_limit_of_pipes_stops_all() -> None:
     assert told(USER)["shared.pipes"].available
     assert not told(replace(USER, pipes_hard=9000))["shared.pipes"].available
 

@@ -7,39 +7,47 @@ from typing import Any
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
 
-from clove.framing import BadFrame, Frame, Opcode
-from clove.kernel.stream import Stream
-from clove.protocol import FrameProtocol
+from clove.channels.sender import Sender
+from clove.framing import Opcode
+from clove.kernel.connection.stream import Stream
+from clove.testing.memory_channel import MemoryChannel
 
 
-class Slow(FrameProtocol):
-    """A connection whose client has so much left to read as the test says."""
+class Slow:
+    """The client's connection; it has so much left to read as the test says."""
 
-    unsent_limit = 400
-    left = 0
-
-    def framesReceived(self, frames: list[Frame]) -> None:
-        raise AssertionError("nothing is sent to us here")
-
-    def frameBroken(self, error: BadFrame) -> None:
-        raise AssertionError("nothing is sent to us here")
-
-    @property
-    def unsent(self) -> int:
-        return self.left
+    def __init__(self) -> None:
+        self.channel = MemoryChannel()
+        self.channel.deliver_to(self)
+        self.sender = Sender(
+            self.channel, unsent_limit=400, backlog=lambda unsent: unsent + self.more
+        )
+        self.more = 0  # on others of the agent's connections
 
     def behind(self, left: int) -> None:
-        self.left = left
-        self.congested = left > 0
-        if not left:
-            self.drained()
+        self.channel.go_on_reading()
+        self.channel.stop_reading()
+        if left:
+            self.sender.send(bytes(left))
+
+    def drained(self) -> None:
+        self.sender.drained()
+
+    def data_received(self, data: bytes) -> None:
+        raise AssertionError("nothing is sent to us here")
+
+    def descriptors_received(self) -> None:
+        raise AssertionError("nothing is sent to us here")
+
+    def lost(self) -> None:
+        self.sender.lost()
 
 
 def clear(connection: Slow) -> Deferred[None]:
     def reply(*arguments: Any) -> None:
         raise AssertionError("nothing is sent here")
 
-    return Deferred.fromCoroutine(Stream(connection, reply, Opcode.LOGS, 1).clear())
+    return Deferred.fromCoroutine(Stream(connection.sender, reply, Opcode.LOGS, 1).clear())
 
 
 def test_little_to_read_keeps_nothing_waiting() -> None:
@@ -69,9 +77,9 @@ def test_several_that_wait_look_again_when_one_has_sent() -> None:
     assert second.called
 
 
-def test_what_the_clients_other_connections_have_left_holds_nobody_for_ever() -> None:
+def test_what_the_clients_other_connections_have_left_holds_no_stream_for_ever() -> None:
     connection = Slow()
-    connection.left = 300
+    connection.more = 300
     assert clear(connection).called
 
 

@@ -12,15 +12,14 @@ from typing import Any
 import pytest
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.protocol import Factory, connectionDone
 from twisted.internet.task import deferLater
-from twisted.python.failure import Failure
 
-from clove.framing import BadFrame, Frame, encode
+from clove.framing import encode
 from clove.kernel import unix_port
 from clove.kernel.listening import listen
-from clove.protocol import FrameProtocol
+from clove.kernel.unix_port import Admission
 from clove.sandbox.disposal import Disposal
+from tests.frame_end import FrameEnds
 
 with socket.socket(socket.AF_UNIX) as _probe:
     HERE = unix_port.refuse_descriptors(_probe)
@@ -52,39 +51,6 @@ class Held(Disposal):
                 done()
 
 
-class Keeper(FrameProtocol):
-    """Keeps what comes."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.frames: list[Frame] = []
-        self.broken: BadFrame | None = None
-        self.lost = False
-
-    def framesReceived(self, frames: list[Frame]) -> None:
-        self.frames += frames
-
-    def frameBroken(self, error: BadFrame) -> None:
-        self.broken = error
-        self.send(b"no")
-        self.finish()
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        super().connectionLost(reason)
-        self.lost = True
-
-
-class Kept(Factory):
-    noisy = False
-
-    def __init__(self) -> None:
-        self.made: list[Keeper] = []
-
-    def buildProtocol(self, addr: object) -> Keeper:
-        self.made.append(Keeper())
-        return self.made[-1]
-
-
 class Place:
     """A listening socket."""
 
@@ -92,7 +58,7 @@ class Place:
         if pretend:
             monkeypatch.setenv("CLOVE_TEST_NO_PASSRIGHTS", "1")
         self.path = path
-        self.factory = Kept()
+        self.factory = FrameEnds(echoes=False, refusal=b"no")
         self.disposal = Held()
         self.port: Any = None
 
@@ -103,8 +69,7 @@ class Place:
             self.path,
             0o600,
             disposal=self.disposal,
-            owner="agent",
-            most=most,
+            admission=Admission(owner="agent", most=most),
         )
         return self
 
@@ -116,9 +81,8 @@ class Place:
     async def stop(self) -> None:
         await maybeDeferred(self.port.stopListening)
         for one in self.factory.made:
-            transport: Any = one.transport
-            transport.abortConnection()
-        await until(lambda: all(one.lost for one in self.factory.made))
+            one.channel.abort()
+        await until(lambda: all(one.lost_times for one in self.factory.made))
         self.disposal.go_on()
 
 
@@ -173,7 +137,7 @@ async def test_the_operating_system_refuses_descriptors(
 
 
 @pytest.mark.parametrize("flags", [0, socket.MSG_OOB])
-async def test_on_an_older_linux_who_sends_one_is_cut_off_and_it_is_closed_elsewhere(
+async def test_on_an_older_linux_a_sender_of_one_is_cut_off_and_it_is_closed_elsewhere(
     short_dir: str, monkeypatch: pytest.MonkeyPatch, pipe: tuple[int, int], flags: int
 ) -> None:
     place = await Place(f"{short_dir}/s", True, monkeypatch).listen()
@@ -182,7 +146,7 @@ async def test_on_an_older_linux_who_sends_one_is_cut_off_and_it_is_closed_elsew
         end.send(frame)
         await until(lambda: bool(place.factory.made and place.factory.made[0].frames))
         give(end, pipe[1], flags)
-        await until(lambda: place.factory.made[0].lost)
+        await until(lambda: bool(place.factory.made[0].lost_times))
         assert place.factory.made[0].broken is not None
         assert end.recv(10) == b"no"
         assert end.recv(10) == b""
@@ -201,7 +165,7 @@ async def test_on_an_older_linux_descriptors_behind_a_whole_frame_are_not_droppe
     with place.connect() as end:
         end.send(encode(0, 0, b"first"))
         give(end, pipe[1])
-        await until(lambda: bool(place.factory.made and place.factory.made[0].lost))
+        await until(lambda: bool(place.factory.made and place.factory.made[0].lost_times))
         assert not is_closed(pipe[0])
         place.disposal.go_on()
         assert is_closed(pipe[0])
@@ -215,13 +179,12 @@ async def test_on_an_older_linux_what_was_never_read_is_closed_elsewhere(
     place = await Place(f"{short_dir}/s", True, monkeypatch).listen()
     end = place.connect()
     await until(lambda: len(place.factory.made) == 1)
-    place.factory.made[0].pause_reading()
+    place.factory.made[0].channel.pause()
     give(end, pipe[1])
     if end_first:
         end.close()
-    transport: Any = place.factory.made[0].transport
-    transport.abortConnection()
-    await until(lambda: place.factory.made[0].lost)
+    place.factory.made[0].channel.abort()
+    await until(lambda: bool(place.factory.made[0].lost_times))
     assert not is_closed(pipe[0])
     place.disposal.go_on()
     assert is_closed(pipe[0])
@@ -244,7 +207,7 @@ async def test_on_an_older_linux_what_was_never_accepted_is_closed_elsewhere(
     end.close()
 
 
-async def test_nobody_more_is_accepted_while_much_of_the_owners_is_being_closed(
+async def test_no_more_is_accepted_while_much_of_the_owners_is_being_closed(
     short_dir: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = await Place(f"{short_dir}/s", True, monkeypatch).listen(most=2)

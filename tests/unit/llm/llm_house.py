@@ -98,7 +98,13 @@ class House:
     def __init__(self, ready: bool = True, **settings: Any) -> None:
         self.clock = Processes()
         limits = LLMLimits(**settings.pop("limits", {}))
-        self.llm = LLM(self.clock, LLMSettings(limits=limits, **settings), {})
+        self.permissions: dict[int, Permissions] = {}
+        self.llm = LLM(
+            self.clock,
+            LLMSettings(limits=limits, **settings),
+            {},
+            permissions_of=lambda agent_id: self.permissions.get(agent_id),
+        )
         self.llm.start()
         if ready:
             self.service.ready()
@@ -117,7 +123,8 @@ class House:
         **fields: Any,
     ) -> Deferred[ThinkReply]:
         asked = ThinkRequest(prompt=prompt, **fields)
-        return self.llm.think(agent, permissions or quota(), asked, on_text, family)
+        path = (agent,) if family in (None, agent) else (family or 0, agent)
+        return self.llm.think(agent, permissions or quota(), asked, on_text, path)
 
     @property
     def order(self) -> list[str]:

@@ -54,7 +54,9 @@ def test_calls_of_children_are_their_parents() -> None:
 def test_a_budget_larger_than_what_the_parent_has_left_is_bounded_by_that() -> None:
     family = Family(PARENT=Quota(max_tokens=100), CHILD=Quota(max_tokens=1000))
     family.use(PARENT, 60)
-    assert family.ask(CHILD, 500) == Reservation(CHILD, 40)
+    reservation = family.ask(CHILD, 500)
+    assert reservation is not None
+    assert reservation.tokens == 40
 
 
 def test_what_runs_in_the_family_counts() -> None:
@@ -109,7 +111,7 @@ def test_reports_take_no_more_of_a_family_than_the_agent_may_use(quota: Quota) -
     family.use(OTHER)
 
 
-def test_reports_of_who_may_not_ask_take_nothing_of_its_family() -> None:
+def test_usage_reported_by_an_agent_that_may_not_ask_takes_nothing_of_its_family() -> None:
     family = Family(PARENT=Quota(max_calls=2, max_tokens=100))
     for _ in range(20):
         family.ledger.charge(CHILD, Quota(2, 100), 1000, 1, may_ask=False)
@@ -124,6 +126,54 @@ def test_a_call_that_outlives_its_agent_is_charged() -> None:
     family.ledger.settle(running, 10)
     with pytest.raises(QuotaExceeded):
         family.ask(PARENT)
+
+
+def test_a_parent_that_has_asked_nothing_yet_has_its_account_with_its_first_child() -> None:
+    quotas = {PARENT: Quota(max_calls=1), CHILD: FREE}
+    ledger = Ledger(quotas.get)
+    ledger.open(CHILD, PARENT)
+    ledger.charge(CHILD, FREE, 10, 1)
+    with pytest.raises(QuotaExceeded):
+        ledger.reserve(PARENT, quotas[PARENT], 1, 1)
+    ledger.close(PARENT, quotas.pop(PARENT))
+    with pytest.raises(QuotaExceeded):
+        ledger.reserve(CHILD, FREE, 1, 1)
+    ledger.close(CHILD)
+    assert ledger._accounts == {}
+
+
+def test_an_agent_that_was_restored_keeps_its_account_when_children_of_its_earlier_life_end() -> (
+    None
+):
+    family = Family(PARENT=Quota(max_calls=1))
+    quota = family.quotas[PARENT]
+    family.end(PARENT)  # its children still live
+    family.quotas[PARENT] = quota
+    family.use(PARENT)
+    assert family.ledger.usage(PARENT) == (10, 1, 0)
+    for agent_id in (CHILD, OTHER, GRANDCHILD):
+        family.end(agent_id)
+    assert family.ledger.usage(PARENT) == (10, 1, 0)
+    with pytest.raises(QuotaExceeded):
+        family.ask(PARENT)
+
+
+def test_a_call_that_outlives_its_agent_is_no_call_of_the_one_that_is_restored() -> None:
+    family = Family(PARENT=Quota(max_calls=1))
+    quota = family.quotas[PARENT]
+    running = family.ask(PARENT)
+    family.end(PARENT)
+    family.quotas[PARENT] = quota
+    theirs = family.ask(PARENT)
+    assert running is not None
+    assert theirs is not None
+    family.ledger.settle(running, 10)
+    assert family.ask(PARENT) is None  # its one call runs
+    family.ledger.settle(theirs, 20)
+    assert family.ledger.usage(PARENT) == (20, 1, 0)
+    for agent_id in (CHILD, OTHER, GRANDCHILD, PARENT):
+        family.end(agent_id)
+    assert family.ledger._accounts == {}
 
 
 def test_nothing_is_kept_of_a_family_that_is_gone() -> None:

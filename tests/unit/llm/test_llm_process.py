@@ -93,7 +93,7 @@ def test_service_that_breaks_the_exchange_is_killed(noise: bytes) -> None:
     house.service.die()
 
 
-def test_answers_to_nobody_are_ignored() -> None:
+def test_answers_to_no_call_are_ignored() -> None:
     house = House()
     house.service.done(99)
     house.service.say(type="text", id=99, text="x")

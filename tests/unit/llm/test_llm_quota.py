@@ -38,7 +38,7 @@ def test_fifty_agents_of_one_family_at_once_let_five_through() -> None:
     assert all(isinstance(error(one), QuotaExceeded) for one in asked[5:])
 
 
-def test_failed_call_gives_its_place_in_the_quota_to_the_next() -> None:
+def test_failed_call_gives_its_part_of_the_quota_to_the_next() -> None:
     house = House()
     asked = [house.think(permissions=quota(calls=1)) for _ in range(3)]
     house.service.fail(1)

@@ -38,11 +38,12 @@ def test_odd_addresses_are_mistakes_in_the_configuration(url: str) -> None:
 
 def test_provider_follows_from_the_key() -> None:
     def provider(**environ: str) -> str:
-        return LLM(Clock(), LLMSettings(), environ).service.provider
+        [(name, service)] = LLM(Clock(), LLMSettings(), environ).services.items()
+        assert name == service.provider
+        return name
 
     assert provider() == "offline"
     assert provider(GEMINI_API_KEY=" ") == "offline"
     assert provider(GOOGLE_API_KEY="k") == "gemini"
-    assert LLM(
-        Clock(), LLMSettings(provider="offline"), {"GEMINI_API_KEY": "k"}
-    ).service.provider == ("offline")
+    settings = LLMSettings(provider="offline")
+    assert list(LLM(Clock(), settings, {"GEMINI_API_KEY": "k"}).services) == ["offline"]

@@ -9,8 +9,8 @@ from clove.errors import (
     LimitExceeded,
     TimedOut,
 )
-from clove.kernel.shares import OPERATORS
 from clove.policy import for_level, parse
+from clove.sharing.shares import OPERATORS
 from tests.unit.llm.llm_house import House, error, quota, result
 
 
@@ -41,7 +41,7 @@ def test_questions_wait_until_the_service_is_ready() -> None:
     assert result(asked).success
 
 
-def test_places_go_round_between_agents() -> None:
+def test_slots_go_round_between_agents() -> None:
     house = House(limits={"max_concurrent": 1})
     asked = [house.think(1, f"a{n}") for n in range(3)] + [house.think(2, "b0")]
     for number in range(1, 5):
@@ -50,7 +50,7 @@ def test_places_go_round_between_agents() -> None:
     assert all(result(one).success for one in asked)
 
 
-def test_one_agent_cannot_take_every_place() -> None:
+def test_one_agent_cannot_take_every_slot() -> None:
     house = House(limits={"max_concurrent": 4, "max_concurrent_per_agent": 2})
     asked = [house.think(1, "a") for _ in range(5)]
     assert house.order == ["a", "a"]
@@ -61,7 +61,7 @@ def test_one_agent_cannot_take_every_place() -> None:
     assert all(result(one).success for one in asked)
 
 
-def test_one_family_cannot_take_every_place_however_many_agents_ask() -> None:
+def test_one_family_cannot_take_every_slot_however_many_agents_ask() -> None:
     house = House(limits={"max_concurrent": 8})
     asked = [house.think(agent, "a", family=10) for agent in range(10, 18)]
     assert house.order == ["a"] * 4
@@ -144,7 +144,7 @@ def test_waiting_ends_after_its_time() -> None:
     assert house.llm.status()["waiting"] == 0
 
 
-def test_slow_answer_ends_after_its_time_and_frees_its_place_when_confirmed() -> None:
+def test_slow_answer_ends_after_its_time_and_frees_its_slot_when_confirmed() -> None:
     house = House(limits={"timeout": 5, "max_concurrent": 1})
     first, second = house.think(), house.think()
     house.clock.advance(5)
@@ -171,7 +171,7 @@ def test_closing_an_agent_abandons_its_questions_only_and_forgets_its_account() 
 def test_a_question_that_waits_is_refused_when_its_agent_may_ask_no_more() -> None:
     house = House(limits={"max_concurrent": 1})
     first, second = house.think(1), house.think(2)
-    house.llm._permissions_of = {1: for_level("minimal"), 2: parse(None, {"can_think": False})}.get
+    house.permissions = {1: for_level("minimal"), 2: parse(None, {"can_think": False})}
     house.service.done(1)
     assert result(first).success
     assert error(second).code == "permission_denied"

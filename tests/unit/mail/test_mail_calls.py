@@ -20,15 +20,18 @@ from clove.messages import decode, encode
 from clove.messages import mail as messages
 from clove.messages.value import MAX_DEPTH
 from clove.policy import Level, for_level
+from tests.contracts.answers import Slow, settled
 
 
 class Agents:
-    """Two principals and a kernel with mailboxes."""
+    """Two principals and a kernel with mailboxes, at once or slow."""
 
-    def __init__(self) -> None:
+    def __init__(self, slow: bool) -> None:
         self.clock = Clock()
         self.registry = Registry()
-        self.mail = Mailboxes(self.clock)
+        self.slow = slow
+        mail = Mailboxes(self.clock, self.registry)
+        self.mail: Any = Slow(self.clock, mail) if slow else mail
         self.ann = self.add("ann")
         self.bob = self.add("")
 
@@ -36,22 +39,26 @@ class Agents:
         permissions = for_level(Level.STANDARD)
         principal = Principal(self.registry.new_id(), Kind.AGENT, permissions, name=name)
         self.registry.add(principal)
-        self.mail.open(principal.agent_id)
         return principal
 
     def call(self, who: Principal, name: str, request: bytes) -> Any:
-        """The reply as a client reads it, or a Deferred of it."""
+        """The reply as a client reads it."""
+        return settled(self.clock, self.ask(who, name, request))
+
+    def ask(self, who: Principal, name: str, request: bytes) -> Any:
+        """The reply, or a Deferred of it."""
         kernel = cast(Kernel, SimpleNamespace(mail=self.mail, registry=self.registry))
         kind = getattr(messages, f"{name.capitalize()}Request")
         reply = getattr(calls, name)(Context(kernel, who), decode(kind, request))
         if isinstance(reply, msgspec.Struct):
+            assert not self.slow or name == "register"
             return msgspec.json.decode(encode(reply))
         return Deferred.fromCoroutine(reply).addCallback(lambda r: msgspec.json.decode(encode(r)))
 
 
-@pytest.fixture
-def agents() -> Agents:
-    return Agents()
+@pytest.fixture(params=[False, True], ids=["at once", "slow"])
+def agents(request: pytest.FixtureRequest) -> Agents:
+    return Agents(slow=request.param)
 
 
 def test_a_message_goes_by_id_and_comes_with_its_sender(agents: Agents) -> None:
@@ -126,7 +133,7 @@ def test_depth_is_bounded(agents: Agents) -> None:
 
 def test_recv_waits_and_is_woken(agents: Agents) -> None:
     got: list[Any] = []
-    agents.call(agents.bob, "recv", b'{"wait": 5}').addCallback(got.append)
+    agents.ask(agents.bob, "recv", b'{"wait": 5}').addCallback(got.append)
     assert got == []
     agents.call(agents.ann, "send", b'{"to": 2, "message": 1}')
     assert [reply["count"] for reply in got] == [1]
@@ -134,7 +141,8 @@ def test_recv_waits_and_is_woken(agents: Agents) -> None:
 
 def test_recv_gives_up_after_its_wait(agents: Agents) -> None:
     got: list[Any] = []
-    agents.call(agents.bob, "recv", b'{"wait": 5}').addCallback(got.append)
+    agents.ask(agents.bob, "recv", b'{"wait": 5}').addCallback(got.append)
+    agents.clock.advance(5)
     agents.clock.advance(5)
     assert got == [{"success": True, "count": 0, "messages": []}]
 
@@ -159,7 +167,7 @@ def test_manual_acknowledgement(agents: Agents) -> None:
     assert agents.call(agents.bob, "recv", b"")["count"] == 0
 
 
-def test_nobody_acknowledges_for_another(agents: Agents) -> None:
+def test_no_agent_acknowledges_for_another(agents: Agents) -> None:
     agents.call(agents.ann, "send", b'{"to": 2, "message": "work"}')
     agents.call(agents.bob, "recv", b'{"ack": "manual"}')
     assert agents.call(agents.ann, "ack", b'{"message_ids": [1]}')["acknowledged"] == 0

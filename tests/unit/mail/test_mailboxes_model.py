@@ -8,14 +8,15 @@ from math import inf
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-from msgspec import Raw
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from clove.errors import LimitExceeded
 from clove.kernel.mail import Mailboxes, MailLimits
 from clove.kernel.mail.mailboxes import OVERHEAD
-from clove.kernel.shares import ShareLimits
 from clove.messages.mail import Mail
+from clove.sharing.shares import ShareLimits
+from tests.contracts.mail_making import Owners, message
 
 ME, SENDER = 1, 2
 WHOLE = ShareLimits(family=1, family_memory=1, operators=0)
@@ -36,8 +37,7 @@ class MailModel(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.clock = Clock()
-        self.boxes = Mailboxes(self.clock, LIMITS, shares=WHOLE)
-        self.boxes.open(ME)
+        self.boxes = Mailboxes(self.clock, Owners.alone(ME), LIMITS, shares=WHOLE)
         self.sent: list[Sent] = []
         self.waiting: list[tuple[int, bool, list[Mail]]] = []
         self.next_text = 0
@@ -73,7 +73,7 @@ class MailModel(RuleBasedStateMachine):
         fits = len(live) < LIMITS.max_messages and size + len(text) <= LIMITS.max_bytes
         expires = inf if ttl is None else self.clock.seconds() + ttl
         try:
-            id = self.boxes.deliver(ME, SENDER, "", Raw(text), ttl)
+            id = self.boxes.deliver(ME, message(SENDER, text, ttl))
         except LimitExceeded:
             assert not fits
             return
@@ -83,20 +83,21 @@ class MailModel(RuleBasedStateMachine):
 
     @rule(most=st.integers(1, 4), manual=st.booleans())
     def take(self, most: int, manual: bool) -> None:
-        self.expect(most, manual, self.boxes.take(ME, most, manual))
+        mails = self.boxes.receive(ME, most, manual_ack=manual)
+        assert not isinstance(mails, Deferred)
+        self.expect(most, manual, mails)
 
     @rule(most=st.integers(1, 4), manual=st.booleans(), cancel=st.booleans())
     def wait(self, most: int, manual: bool, cancel: bool) -> None:
         got: list[Mail] = []
         waiting = self.boxes.receive(ME, most, 3600, manual)
-        if cancel and not waiting.called:
+        if not isinstance(waiting, Deferred):
+            self.expect(most, manual, waiting)
+        elif cancel:
             waiting.addErrback(lambda _: None)
             waiting.cancel()
-            return
-        waiting.addCallback(got.extend)
-        if waiting.called:
-            self.expect(most, manual, got)
         else:
+            waiting.addCallback(got.extend)
             self.waiting.append((most, manual, got))
 
     @rule(data=st.data())

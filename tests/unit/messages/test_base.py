@@ -132,7 +132,7 @@ def test_any_object_gives_a_request_or_a_refusal_on_either_version(fields: objec
         assert isinstance(decode(SpawnRequest, payload), SpawnRequest)
 
 
-def test_the_defaults_of_version_1_are_no_wishes() -> None:
+def test_the_defaults_of_version_1_are_not_requests() -> None:
     limits = b'{"memory":268435456,"max_pids":8,"cpu_quota":null}'
     text = b'{"name":"a","script":"b","sandboxed":false,"network":false,"limits":' + limits + b"}"
     request = without_defaults(decode(SpawnRequest, text))
@@ -141,7 +141,7 @@ def test_the_defaults_of_version_1_are_no_wishes() -> None:
     assert without_defaults(inside) is inside
 
 
-def test_zeros_of_version_1_are_no_wishes_within_limits_either() -> None:
+def test_zeros_of_version_1_are_not_requests_within_limits_either() -> None:
     limits = b'{"memory":0,"max_pids":8,"cpu_quota":0,"cpu_shares":0.0}'
     text = b'{"name":"a","script":"b","max_restarts":0,"restart_policy":"","limits":' + limits
     request, misfits = again(SpawnRequest, text + b"}")

@@ -3,109 +3,20 @@
 from __future__ import annotations
 
 import os
-import re
-import socket
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 import pytest
-from twisted.internet import reactor as global_reactor
-from twisted.internet.task import Clock
 
 from clove.errors import InvalidRequest, NotFound, PermissionDenied
 from clove.kernel.calls import metrics as calls
-from clove.kernel.context import Context, Kernel
-from clove.kernel.metrics import Metrics, MetricsLimits
-from clove.kernel.metrics.exporter import is_loopback_name, listen
-from clove.kernel.metrics.prometheus import exposition
+from clove.kernel.metrics import MetricsLimits
 from clove.kernel.principal import Kind, Principal
-from clove.kernel.registry import Registry
-from clove.kernel.threads import Threads
 from clove.messages import encode
-from clove.messages.metrics import (
-    AgentMetrics,
-    MetricsAgentRequest,
-    MetricsCgroupRequest,
-    SystemMetrics,
-)
+from clove.messages.metrics import AgentMetrics, MetricsAgentRequest, MetricsCgroupRequest
 from clove.messages.session import EmptyRequest
-from clove.policy import Level, for_level
-
-reactor: Any = global_reactor
-
-
-@dataclass
-class Record:
-    """A spawned agent."""
-
-    agent_id: int
-    parent_id: int = 0
-    pid: int = 0
-    name: str = "worker"
-    state: str = "running"
-    uptime_ms: int = 1234
-    restarts: int = 2
-    cgroup: str | None = None
-
-
-@dataclass
-class Agents:
-    """Spawned agents."""
-
-    list: list[Record] = field(default_factory=list)
-
-    def records(self) -> Iterable[Record]:
-        return self.list
-
-
-@pytest.fixture
-def threads() -> Iterator[Threads]:
-    pool = Threads(reactor, 2)
-    pool.start()
-    yield pool
-    pool.stop()
-
-
-@dataclass
-class World:
-    """Principals, agents and their metrics."""
-
-    threads: Threads
-    clock: Clock = field(default_factory=Clock)
-    agents: Agents = field(default_factory=Agents)
-    registry: Registry = field(default_factory=Registry)
-    used: dict[int, dict[str, int]] = field(default_factory=dict)
-
-    def metrics(self, **options: Any) -> Metrics:
-        return Metrics(
-            self.clock,
-            self.threads,
-            self.agents,
-            self.registry,
-            llm_usage=lambda id: self.used.get(id, {}),
-            **options,
-        )
-
-    def principal(self, kind: Kind = Kind.AGENT, parent: Principal | None = None) -> Principal:
-        ancestors = () if parent is None else (parent.agent_id, *parent.ancestors)
-        principal = Principal(
-            self.registry.new_id(), kind, for_level(Level.STANDARD), ancestors=ancestors
-        )
-        self.registry.add(principal)
-        return principal
-
-    def context(self, who: Principal, metrics: Metrics | None = None) -> Context:
-        kernel = SimpleNamespace(metrics=metrics or self.metrics(), registry=self.registry)
-        return Context(cast(Kernel, kernel), who)
-
-
-@pytest.fixture
-def world(threads: Threads) -> World:
-    return World(threads)
+from tests.unit.metrics.metrics_world import Record, World
 
 
 async def test_the_machine(world: World) -> None:
@@ -164,7 +75,7 @@ async def test_one_that_was_not_spawned_has_no_process(world: World) -> None:
     assert metrics.process.memory.rss == 0
 
 
-async def test_an_agent_whose_process_has_just_ended(world: World) -> None:
+async def test_an_agent_that_has_just_ended(world: World) -> None:
     world.agents.list.append(Record(1, pid=2**22 + 1, cgroup="/sys/fs/cgroup/no/such"))
     metrics = await world.metrics().agent(1)
     assert (metrics.process.memory.rss, metrics.cgroup.valid) == (0, False)
@@ -296,94 +207,3 @@ async def test_processes_in_the_cgroup_are_summed(world: World, cgroups: Path) -
     assert two.process.pid == os.getpid()
     assert two.process.memory.vms > one.process.memory.vms
     assert (two.cgroup.valid, two.cgroup.cpu_usage_usec, two.cgroup.mem_current) == (True, 5, 6)
-
-
-# Prometheus
-
-SAMPLE = re.compile(r'[a-z_]+(\{([a-z_]+="([^"\\\n]|\\["\\n])*",?)+\})? -?[0-9.e+]+')
-
-
-def test_the_text_is_well_formed_whatever_agents_are_called() -> None:
-    agents = [AgentMetrics(agent_id=1, name='a"b\\c\nd{}', status="running", syscalls=3)]
-    text = exposition(SystemMetrics(), agents, 2, False).decode()
-    lines = text.splitlines()
-    samples = [line for line in lines if not line.startswith("#")]
-    assert all(SAMPLE.fullmatch(line) for line in samples), samples
-    assert r'clove_agent_syscalls_total{agent_id="1",name="a\"b\\c\nd{}"} 3' in samples
-    assert 'clove_agents{state="running"} 1' in samples
-    assert "clove_clients 2" in samples
-    assert len(lines) == 2 * text.count("# TYPE") + len(samples)
-    families = [line.split()[2] for line in lines if line.startswith("# TYPE")]
-    assert len(families) == len(set(families))
-
-
-async def test_only_spawned_agents_have_series(world: World) -> None:
-    spawned, _ = world.principal(), world.principal()
-    world.agents.list.append(Record(spawned.agent_id))
-    text = (await world.metrics().prometheus()).decode()
-    assert set(re.findall(r'agent_id="(\d+)"', text)) == {"1"}
-    assert "clove_clients 1" in text
-
-
-@pytest.mark.parametrize(
-    ("host", "fine"),
-    [
-        ("localhost", True),
-        ("LOCALHOST:9100", True),
-        ("127.0.0.1:9100", True),
-        ("[::1]:9100", True),
-        ("evil.example", False),
-        ("localhost.evil.example", False),
-        ("evil@localhost", False),
-        ("localhost:x", False),
-        ("localhost:99999999", False),
-        ("localhost/", False),
-        ("localhost#", False),
-        ("[::1", False),
-        ("127.0.0.1.", False),
-        ("", False),
-    ],
-)
-def test_names_of_this_machine(host: str, fine: bool) -> None:
-    assert is_loopback_name(host) is fine
-
-
-def _http(port: int, request: str) -> tuple[int, bytes]:
-    """For a thread: the status and the whole answer."""
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
-        connection.sendall(request.replace("\n", "\r\n").encode())
-        answer = b"".join(iter(lambda: connection.recv(65536), b""))
-    return int(answer.split()[1]), answer
-
-
-async def test_prometheus_over_http(world: World) -> None:
-    port = await listen(reactor, world.metrics(), 0)
-    address: Any = port.getHost()
-    assert address.host == "127.0.0.1"
-
-    async def ask(head: str) -> tuple[int, bytes]:
-        return await world.threads.run(_http, address.port, head + "Connection: close\n\n")
-
-    try:
-        status, answer = await ask("GET /metrics HTTP/1.1\nHost: localhost:1\n")
-        assert status == 200
-        assert b"text/plain; version=0.0.4" in answer
-        assert b"clove_host_memory_bytes" in answer
-        status, answer = await ask("HEAD /metrics HTTP/1.1\nHost: 127.0.0.1\n")
-        assert (status, answer.partition(b"\r\n\r\n")[2]) == (200, b"")
-        for head, wanted in (
-            ("GET /metrics HTTP/1.1\nHost: evil.example\n", 403),
-            ("GET /metrics HTTP/1.0\n", 403),
-            ("GET /metrics HTTP/1.1\nHost: localhost\nOrigin: https://evil.example\n", 403),
-            ("GET /metrics HTTP/1.1\nHost: localhost\nOrigin: null\n", 403),
-            ("GET /metrics HTTP/1.1\nHost: localhost\nOrigin: http://localhost:3000\n", 200),
-            ("GET /other HTTP/1.1\nHost: localhost\n", 404),
-            ("POST /metrics HTTP/1.1\nHost: localhost\nContent-Length: 0\n", 405),
-        ):
-            status, answer = await ask(head)
-            assert status == wanted, head
-            assert (b"clove_host" in answer) == (wanted == 200)
-    finally:
-        stopping = port.stopListening()
-        assert stopping is not None
-        await stopping

@@ -29,7 +29,7 @@ class Readings:
         self.asked[which][1].callback(list(values))
 
 
-async def test_who_asks_while_it_is_read_gets_the_same_reading() -> None:
+async def test_a_request_while_it_is_read_gets_the_same_reading() -> None:
     readings = Readings()
     waiting = [readings.get("a") for _ in range(99)]
     both = readings.get("b", "a")
@@ -40,7 +40,7 @@ async def test_who_asks_while_it_is_read_gets_the_same_reading() -> None:
     assert await both == ["B", "A"]
 
 
-async def test_who_asks_soon_after_gets_it_too_and_later_a_new_one() -> None:
+async def test_a_request_soon_after_gets_it_too_and_a_later_one_a_new_one() -> None:
     readings = Readings()
     first = readings.get("a", "a")
     readings.answer(0, "A")
@@ -75,7 +75,7 @@ async def test_a_refusal_is_told_to_all_and_forgotten() -> None:
     assert await again == ["A"]
 
 
-async def test_who_gives_up_leaves_the_reading_to_others() -> None:
+async def test_giving_up_leaves_the_reading_to_others() -> None:
     readings = Readings()
     first, second = readings.get("a"), readings.get("a")
     first.cancel()

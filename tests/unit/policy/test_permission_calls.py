@@ -1,62 +1,15 @@
-"""GET_PERMS, SET_PERMS and WHY: who may see and set what."""
+"""GET_PERMS and SET_PERMS: who may see and set what."""
 
-from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import pytest
 
-from clove.errors import CloveError, InvalidRequest, NotFound, PermissionDenied
-from clove.kernel.calls.permissions import get_perms, set_perms, why
-from clove.kernel.context import Context
-from clove.kernel.principal import Kind, Principal
-from clove.kernel.registry import Registry
-from clove.messages.permissions import GetPermsRequest, SetPermsRequest, WhyRequest
-from clove.policy import Level, excesses, for_level, parse
-
-
-class Family:
-    """An operator, a guest, and a chain of agents: parent, child, grandchild; a stranger."""
-
-    def __init__(self) -> None:
-        self.registry = Registry()
-        self.unsubscribed: list[int] = []
-        self.judged_again: list[int] = []
-        self.operator = self.add(Kind.OPERATOR, "unrestricted")
-        self.guest = self.add(Kind.GUEST, "standard")
-        self.parent = self.add(Kind.AGENT, "standard", self.operator)
-        self.child = self.add(Kind.AGENT, "standard", self.parent)
-        self.grandchild = self.add(Kind.AGENT, "standard", self.child)
-        self.stranger = self.add(Kind.AGENT, "standard", self.operator)
-
-    def add(self, kind: Kind, level: str, parent: Principal | None = None) -> Principal:
-        principal = Principal(
-            self.registry.new_id(),
-            kind,
-            for_level(level),
-            ancestors=(parent.agent_id, *parent.ancestors) if parent else (),
-            cwd="/work",
-        )
-        self.registry.add(principal)
-        return principal
-
-    def context(self, principal: Principal) -> Context:
-        events = SimpleNamespace(close=self.unsubscribed.append)
-        gateways = SimpleNamespace(judge_again=self.judged_again.append)
-        kernel: Any = SimpleNamespace(registry=self.registry, events=events, gateways=gateways)
-        return Context(kernel, principal)
-
-    def end(self, principal: Principal) -> None:
-        """The agent ends; its children live on."""
-        self.registry.remove(principal)
-
-    def set(self, who: Principal, **fields: Any) -> None:
-        set_perms(self.context(who), SetPermsRequest(**fields))
-
-
-@pytest.fixture
-def family() -> Family:
-    return Family()
+from clove.errors import InvalidRequest, NotFound, PermissionDenied
+from clove.kernel.calls.permissions import get_perms
+from clove.messages.permissions import GetPermsRequest
+from clove.policy import Level, excesses, parse
+from tests.unit.policy.family import Family
 
 
 def test_own_permissions(family: Family) -> None:
@@ -74,7 +27,7 @@ def test_an_empty_level_beside_permissions_names_none(family: Family) -> None:
         family.set(family.child, level="")
 
 
-def test_ancestors_and_the_operator_see_permissions_and_nobody_else(family: Family) -> None:
+def test_ancestors_and_the_operator_see_permissions_and_no_others(family: Family) -> None:
     request = GetPermsRequest(agent_id=family.grandchild.agent_id)
     for who in (family.operator, family.parent, family.child):
         assert get_perms(family.context(who), request).agent_id == family.grandchild.agent_id
@@ -86,7 +39,7 @@ def test_ancestors_and_the_operator_see_permissions_and_nobody_else(family: Fami
         get_perms(family.context(family.child), GetPermsRequest(agent_id=family.parent.agent_id))
 
 
-def test_nobody_is_told_which_ids_are_alive(family: Family) -> None:
+def test_no_agent_learns_which_ids_are_alive(family: Family) -> None:
     with pytest.raises(PermissionDenied):
         get_perms(family.context(family.child), GetPermsRequest(agent_id=999))
     with pytest.raises(NotFound):
@@ -209,83 +162,7 @@ def test_a_bad_request_changes_nothing(family: Family) -> None:
     assert family.child.permissions is before
 
 
-@pytest.mark.parametrize(
-    ("syscall", "arguments", "allowed", "rule"),
-    [
-        ("READ", {"path": "/etc/shadow"}, False, "blocked_paths: /etc/shadow*"),
-        (0x03, {"path": "notes"}, True, "level: standard"),
-        ("sys_write", {"path": "/work/../root/.ssh/x"}, False, "blocked_paths: ~/.ssh"),
-        ("EXEC", {"command": "ls"}, True, "level: standard"),
-        ("EXEC", {"command": ["ls"]}, True, "level: standard"),
-        ("HTTP", {"url": "http://a.com"}, False, "level: standard"),
-        ("SPAWN", {"name": "x"}, False, "level: standard"),
-        ("THINK", {}, True, "can_think"),
-        ("SEND", {"to": 1}, True, "can_message"),
-        ("KILL", {"id": 1}, True, "no rule"),
-    ],
-)
-async def test_why(
-    family: Family, syscall: str | int, arguments: dict[str, Any], allowed: bool, rule: str
-) -> None:
-    request = WhyRequest(syscall=syscall, arguments=arguments, attempt=False)
-    reply = await why(family.context(family.child), request)
-    assert reply.success
-    assert (reply.allowed, reply.rule) == (allowed, rule)
-    assert ("words alone" in reply.note) is allowed
-    assert (reply.attempt, reply.agrees) == ({}, None)
-
-
-async def test_why_about_others_is_for_ancestors_and_the_operator(family: Family) -> None:
-    fields: dict[str, Any] = {"syscall": "THINK", "attempt": False}
-    request = WhyRequest(agent_id=family.grandchild.agent_id, **fields)
-    for who in (family.operator, family.parent, family.grandchild):
-        reply = await why(family.context(who), request)
-        assert reply.agent_id == family.grandchild.agent_id
-    for who in (family.guest, family.stranger):
-        with pytest.raises(PermissionDenied):
-            await why(family.context(who), request)
-
-
-async def test_why_about_private_addresses_and_children(family: Family) -> None:
-    ctx = family.context(family.operator)
-    private: dict[str, dict[str, Any]] = {
-        "HTTP": {"url": "http://127.0.0.1/"},
-        "CONNECT": {"host": "127.0.0.1", "port": 80},
-    }
-    for syscall, arguments in private.items():
-        request = WhyRequest(syscall=syscall, arguments=arguments, attempt=False)
-        reply = await why(ctx, request)
-        assert not reply.allowed
-        assert reply.rule == "address: loopback"
-    family.child.permissions = parse("standard", {"can_spawn": True})
-    arguments = {"permissions": "unrestricted"}
-    request = WhyRequest(syscall="SPAWN", arguments=arguments, attempt=False)
-    reply = await why(family.context(family.child), request)
-    assert reply.allowed
-    assert "can_http" in reply.hint
-
-
-@pytest.mark.parametrize(
-    "request_fields",
-    [
-        {"syscall": "FLY"},
-        {"syscall": 0x99},
-        {"syscall": "READ"},
-        {"syscall": "READ", "arguments": {"path": 1}},
-        {"syscall": "SPAWN", "arguments": {"permissions": 1}},
-        {"syscall": "CONNECT", "arguments": {"host": "example.com"}},
-        {"syscall": "CONNECT", "arguments": {"host": "example.com", "port": True}},
-        {"syscall": "CONNECT", "arguments": {"host": "example.com", "port": 1 << 16}},
-    ],
-)
-async def test_why_about_nonsense_is_an_error(
-    family: Family, request_fields: dict[str, Any]
-) -> None:
-    with pytest.raises(CloveError):
-        await why(family.context(family.operator), WhyRequest(**request_fields))
-
-
-def test_connections_of_all_who_are_narrowed_are_judged_again(family: Family) -> None:
+def test_connections_of_all_narrowed_agents_are_judged_again(family: Family) -> None:
     for agent in (family.parent, family.child, family.grandchild):
         agent.permissions = parse(None, {"can_http": True})
     family.set(family.parent, permissions={"max_exec_time_ms": 5})
@@ -293,35 +170,3 @@ def test_connections_of_all_who_are_narrowed_are_judged_again(family: Family) ->
     family.set(family.parent, permissions={"allowed_domains": ["api.test"]})
     expected = [one.agent_id for one in (family.parent, family.child, family.grandchild)]
     assert sorted(family.judged_again) == sorted(expected)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "rule"),
-    [
-        ({"sandboxed": False}, "sandboxed"),
-        ({"allow_degraded": True}, "allow_degraded"),
-        ({"network": True}, "network"),
-        ({}, None),
-    ],
-)
-async def test_why_says_what_kinds_of_agents_one_in_a_sandbox_may_not_spawn(
-    family: Family, arguments: dict[str, Any], rule: str | None
-) -> None:
-    child = family.child
-    child.permissions = parse(None, {"can_spawn": True})
-    child.sandboxed, child.network = True, False
-    request = WhyRequest(syscall="SPAWN", arguments=arguments, attempt=False)
-    reply = await why(family.context(child), request)
-    assert (reply.allowed, rule or reply.rule) == (rule is None, reply.rule)
-
-
-@pytest.mark.parametrize(
-    ("syscall", "arguments"),
-    [("READ", {"path": "/etc/hosts"}), ("WRITE", {"path": "/tmp/x"}), ("EXEC", {"command": "ls"})],
-)
-async def test_why_says_that_another_user_has_no_files_and_commands(
-    family: Family, syscall: str, arguments: dict[str, Any]
-) -> None:
-    request = WhyRequest(syscall=syscall, arguments=arguments, attempt=False)
-    reply = await why(family.context(family.guest), request)
-    assert (reply.allowed, reply.rule) == (False, "peer-uid")

@@ -6,23 +6,37 @@ from typing import Any
 
 import pytest
 
+from clove.framing import Opcode
 from clove.kernel.table import TABLE
-from clove.policy import FLAGS, NEEDS, check_needs, explain, for_level, narrow, parse
+from clove.policy import FLAGS, for_level, narrow, parse
 
 CHANGING = ("SEND", "BROADCAST", "REGISTER", "STORE", "DELETE", "EMIT")
 SHARED = ("RECV", "ACK", "FETCH", "KEYS", "SUBSCRIBE", "POLL_EVENTS")
 
 
+LINES = {Opcode(opcode).name: line for opcode, line in TABLE.items()}
+
+
 def may(permissions: Any, syscall: str) -> bool:
-    decision = check_needs(permissions, syscall)
-    return decision is None or decision.allowed
+    return LINES[syscall].is_permitted(permissions)
 
 
-def test_what_is_named_is_a_syscall_and_a_switch() -> None:
-    names = {opcode.name for opcode in TABLE}  # type: ignore[attr-defined]
-    assert set(NEEDS) <= names
-    assert {flag for flags in NEEDS.values() for flag in flags} == set(FLAGS)
-    assert {opcode.name: line.needs for opcode, line in TABLE.items() if line.needs} == NEEDS  # type: ignore[attr-defined]
+def test_what_is_needed_is_a_switch_and_every_switch_is_needed() -> None:
+    assert {flag for line in LINES.values() for flag in line.needs} == set(FLAGS)
+
+
+def test_changing_needs_one_switch_and_reading_what_is_shared_one_of_two() -> None:
+    for name in CHANGING:
+        assert len(LINES[name].needs) == 1
+    for name in SHARED:
+        assert LINES[name].needs[1:] == ("can_read",)
+
+
+def test_what_is_judged_by_arguments_needs_a_switch_as_well() -> None:
+    """Else dispatch would let it through, and WHY alone would refuse it."""
+    judged = {name for name, line in LINES.items() if line.by_arguments is not None}
+    assert judged == {"READ", "WRITE", "EXEC", "HTTP", "SPAWN"}
+    assert all(LINES[name].needs == (f"can_{name.lower()}",) for name in judged)
 
 
 @pytest.mark.parametrize("level", ["unrestricted", "standard", "sandboxed"])
@@ -39,10 +53,10 @@ def test_readonly_reads_what_is_shared_and_changes_nothing() -> None:
 
 def test_minimal_thinks_only() -> None:
     permissions = for_level("minimal")
-    assert {name for name in NEEDS if may(permissions, name)} == {"THINK"}
+    assert {name for name in LINES if LINES[name].needs and may(permissions, name)} == {"THINK"}
 
 
-def test_who_may_change_what_is_shared_may_read_it() -> None:
+def test_a_principal_that_may_change_what_is_shared_may_read_it() -> None:
     permissions = parse("standard", {"can_read": False})
     assert all(may(permissions, name) for name in (*CHANGING, *SHARED))
 
@@ -66,9 +80,9 @@ def test_a_child_never_has_one_that_its_parent_lacks(flag: str) -> None:
 
 @pytest.mark.parametrize("name", CHANGING)
 def test_why_names_the_rule(name: str) -> None:
-    assert explain(for_level("readonly"), name, {}).rule == "level: readonly"
-    assert explain(for_level("standard"), name, {}).allowed
+    assert LINES[name].explain(for_level("readonly"), {}).rule == "level: readonly"
+    assert LINES[name].explain(for_level("standard"), {}).allowed
 
 
 def test_a_switch_turned_off_is_named_itself() -> None:
-    assert explain(parse("standard", {"can_store": False}), "STORE", {}).rule == "can_store"
+    assert LINES["STORE"].explain(parse("standard", {"can_store": False}), {}).rule == "can_store"

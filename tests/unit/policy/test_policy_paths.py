@@ -1,6 +1,8 @@
 """Path rules: globs, normal forms, confusion of prefixes, and no slow pattern."""
 
 import itertools
+import sys
+from uuid import uuid4
 
 import msgspec
 import pytest
@@ -8,8 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clove.errors import InvalidRequest
-from clove.policy import Level, Permissions, check_read, check_write, for_level, normalise_path
-from clove.policy.paths import allowed_set, blocked_set
+from clove.policy import (
+    Level,
+    Permissions,
+    check_read,
+    check_write,
+    for_level,
+    normalise_path,
+    ports_named,
+    programs_of,
+)
+from clove.policy.paths import MAX_PATH, allowed_set, blocked_set
 from clove.policy.work import Work
 
 STANDARD = for_level(Level.STANDARD)
@@ -109,6 +120,41 @@ def test_what_is_no_absolute_path_is_an_error_even_where_everything_is_allowed(p
     for level in (Level.UNRESTRICTED, Level.STANDARD, Level.SANDBOXED):
         with pytest.raises(InvalidRequest):
             check_read(for_level(level), path)
+
+
+def test_a_decision_is_kept_unless_its_path_is_too_long_to_be_judged() -> None:
+    standard = for_level(Level.STANDARD)
+    assert check_read(standard, "/a") is check_read(for_level(Level.STANDARD), "/a")
+    long = "/" + "a" * MAX_PATH
+    for _ in range(2):
+        with pytest.raises(InvalidRequest):
+            check_read(standard, long)
+    assert not check_read(for_level(Level.MINIMAL), long).allowed
+
+
+def test_permissions_are_not_kept_with_what_was_decided_by_some_of_their_lists() -> None:
+    new = str(uuid4())  # nothing was ever asked of these
+    rules = msgspec.structs.replace(
+        STANDARD,
+        blocked_paths=(f"/{new}",),
+        allowed_commands=(new,),
+        allowed_domains=(f"{new}.example",),
+    )
+    before = sys.getrefcount(rules)
+    assert check_read(rules, "/a").allowed
+    assert programs_of(rules).allowed == (new,)
+    assert ports_named(rules) == (80, 443)
+    assert sys.getrefcount(rules) == before
+
+
+def test_a_kept_decision_is_of_these_permissions_and_this_question_alone() -> None:
+    standard = for_level(Level.STANDARD)
+    assert check_read(standard, "/a/b").allowed
+    assert check_write(standard, "/a/b").allowed
+    narrow = msgspec.structs.replace(standard, blocked_paths=("/a",), can_write=False)
+    assert check_read(narrow, "/a/b").rule == "blocked_paths: /a"
+    assert check_write(narrow, "/c").rule == "can_write"
+    assert check_read(standard, "/a/b").allowed
 
 
 @pytest.mark.parametrize(

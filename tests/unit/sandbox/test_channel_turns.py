@@ -7,7 +7,7 @@ from typing import Any
 from twisted.internet.task import Clock
 
 from clove.sandbox.channel import TURN_SECONDS, ControlSocket, socket_pair
-from clove.sandbox.control import packets
+from clove.sandbox.inside.control import packets
 
 
 class Reactor(Clock):

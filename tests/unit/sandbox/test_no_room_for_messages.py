@@ -15,11 +15,11 @@ from twisted.internet import reactor
 from twisted.internet.task import Clock
 
 from clove.errors import LimitExceeded
-from clove.kernel.threads import Threads
 from clove.sandbox.forked import ForkedProcess
 from clove.sandbox.launch_limits import LaunchLimits
 from clove.sandbox.running import Sandbox
 from clove.sandbox.spec import SandboxSpec
+from clove.threads.threads import Threads
 
 
 class Watching(Clock):

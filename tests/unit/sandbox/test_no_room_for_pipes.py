@@ -14,7 +14,7 @@ from clove.errors import LimitExceeded
 from clove.sandbox import forked
 from clove.sandbox.forked import ForkedProcess
 from clove.sandbox.remote import RemoteCommand
-from tests.unit.sandbox.test_pipes import Watch
+from tests.unit.sandbox.descriptor_watch import Watch
 
 
 def failing(real: Callable[..., Any], after: int) -> Callable[..., Any]:

@@ -4,32 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import os
-from typing import Any
-
-from twisted.internet.task import Clock
 
 from clove.sandbox.pipes import GRACE, InputPipe, OutputPipe
-
-
-class Watch(Clock):
-    """The part of a reactor that watches descriptors, and its clock."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.readers: set[Any] = set()
-        self.writers: set[Any] = set()
-
-    def addReader(self, reader: Any) -> None:
-        self.readers.add(reader)
-
-    def removeReader(self, reader: Any) -> None:
-        self.readers.discard(reader)
-
-    def addWriter(self, writer: Any) -> None:
-        self.writers.add(writer)
-
-    def removeWriter(self, writer: Any) -> None:
-        self.writers.discard(writer)
+from tests.unit.sandbox.descriptor_watch import Watch
 
 
 class Output:
@@ -105,7 +82,7 @@ def test_held_output_waits() -> None:
     os.close(output.pipe.writer)
 
 
-def test_output_that_nobody_wants_is_dropped_in_the_end() -> None:
+def test_unwanted_output_is_dropped_in_the_end() -> None:
     output = Output()
     os.write(output.pipe.writer, b"abc")
     output.pipe.hold(True)
@@ -142,7 +119,7 @@ def test_input_is_written_as_it_is_taken_and_then_closed() -> None:
     os.close(pipe.reader)
 
 
-def test_input_that_nobody_reads_is_dropped() -> None:
+def test_unread_input_is_dropped() -> None:
     pipe = InputPipe(Watch())  # type: ignore[arg-type]
     os.close(pipe.reader)
     pipe.feed(b"x")

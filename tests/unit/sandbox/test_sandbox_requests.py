@@ -105,7 +105,7 @@ def test_the_end_fails_everything(requests: Requests, wire: Wire, clock: Clock) 
     assert clock.getDelayedCalls() == []
 
 
-def test_an_answer_that_makes_no_sense_belongs_to_nobody(requests: Requests) -> None:
+def test_an_answer_that_makes_no_sense_belongs_to_no_request(requests: Requests) -> None:
     numbers: tuple[object, ...] = ("1", None, 7)
     for number in numbers:
         assert not requests.answered({"id": number}, [])

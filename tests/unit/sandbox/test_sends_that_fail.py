@@ -14,9 +14,9 @@ from twisted.python.failure import Failure
 
 from clove.errors import CloveError, LimitExceeded, Unavailable
 from clove.sandbox.channel import ControlSocket, socket_pair
-from clove.sandbox.control import PACKET, Channel
-from clove.sandbox.refusals import path_refused, program_refused
-from clove.sandbox.remedies import failure
+from clove.sandbox.diagnostics import failure
+from clove.sandbox.init_errors import path_refused, program_refused
+from clove.sandbox.inside.control import PACKET, Channel
 from clove.sandbox.requests import Requests
 from clove.sandbox.spec import SandboxSpec
 
@@ -173,7 +173,7 @@ def test_no_descriptor_stays_of_a_message_that_failed(line: Line) -> None:
     assert len(os.listdir("/proc/self/fd")) == before
 
 
-def test_an_answer_whose_descriptor_could_not_be_taken_is_a_refusal(
+def test_an_answer_without_its_descriptor_is_a_refusal(
     line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     receive = line.end._end.recvmsg

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import msgspec
 import pytest
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from clove.errors import AlreadyExists, CloveError, InvalidRequest, LimitExceeded
@@ -17,26 +18,31 @@ from clove.kernel.state import StateStore
 from clove.messages import decode, encode
 from clove.messages import state as messages
 from clove.policy import Level, for_level
+from tests.contracts.answers import Slow, settled
 
 
 class Agents:
-    """Two agents and a kernel with a state store."""
+    """Two agents and a kernel with a state store, at once or slow."""
 
-    def __init__(self) -> None:
+    def __init__(self, slow: bool) -> None:
         self.clock = Clock()
-        self.store = StateStore(self.clock)
+        self.slow = slow
+        store = StateStore(self.clock)
+        self.store: Any = Slow(self.clock, store) if slow else store
         self.ann, self.bob = (Principal(id, Kind.AGENT, for_level(Level.STANDARD)) for id in (1, 2))
 
     def call(self, name: str, request: bytes, who: Principal | None = None) -> Any:
         kernel = cast(Kernel, SimpleNamespace(state=self.store))
         kind = getattr(messages, f"{name.capitalize()}Request")
         reply = getattr(calls, name)(Context(kernel, who or self.ann), decode(kind, request))
+        if self.slow:
+            reply = settled(self.clock, Deferred.fromCoroutine(reply))
         return msgspec.json.decode(encode(reply))
 
 
-@pytest.fixture
-def agents() -> Agents:
-    return Agents()
+@pytest.fixture(params=[False, True], ids=["at once", "slow"])
+def agents(request: pytest.FixtureRequest) -> Agents:
+    return Agents(slow=request.param)
 
 
 def test_a_value_comes_back_as_it_was(agents: Agents) -> None:

@@ -12,14 +12,14 @@ from msgspec import Raw
 from twisted.internet.task import Clock
 
 from clove.errors import AlreadyExists, LimitExceeded
-from clove.kernel.shares import ShareLimits
 from clove.kernel.state import StateLimits, StateStore
+from clove.sharing.shares import ShareLimits
 
 AGENTS = st.integers(1, 2)
 KEYS = st.sampled_from(["a", "ab", "b", "ä"])
 SCOPES: Any = st.sampled_from(["agent", "session", "global"])
 WHOLE = ShareLimits(family=1, family_memory=1, operators=0)
-LIMITS = StateLimits(max_agent_keys=6, max_keys=9, max_graves=3, max_swept=2)
+LIMITS = StateLimits(max_agent_keys=6, max_keys=9, max_tombstones=3, max_swept=2)
 Place = tuple[str, int, str]
 
 
@@ -127,7 +127,7 @@ class StateModel(RuleBasedStateMachine):
         usage = self.store.usage
         assert len(self.model) <= usage.keys <= LIMITS.max_keys
         assert (usage.keys == 0) == (usage.size == 0)
-        assert len(self.store._graves) <= LIMITS.max_graves
+        assert len(self.store._tombstones) <= LIMITS.max_tombstones
 
     def teardown(self) -> None:
         self.clock.pump([1.0] * 60)

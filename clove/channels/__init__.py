@@ -1,0 +1,1 @@
+"""Bytes between this process and one peer, whatever carries them."""

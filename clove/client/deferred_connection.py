@@ -1,0 +1,165 @@
+"""The Deferred client's connection, which is made anew when it was lost."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
+
+from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.endpoints import UNIXClientEndpoint
+from twisted.internet.error import ConnectError
+from twisted.internet.protocol import Factory
+from twisted.internet.task import deferLater
+
+from clove.client.limits import ClientLimits
+from clove.client.link import Link, Partial
+from clove.client.methods import work
+from clove.client.peer import check_server
+from clove.client.socket_path import unreachable
+from clove.errors import ConnectionLost, LimitExceeded, PermissionDenied
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
+
+__all__ = ["DeferredConnection"]
+
+
+class DeferredConnection:
+    """At most one live link to the kernel, and the token that resumes its identity.
+
+    @param paths: the sockets to try.
+    @param endpoint: tried instead of them.
+    @param pushed: takes the payload of frames that answer no request.
+    @param bounded: puts the client's time-out on a Deferred.
+    @ivar socket_path: where the kernel was reached last; before that the first of `paths`.
+    @ivar link: the last link, which may be lost; None before the first and after `close`.
+    """
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        paths: tuple[str, ...],
+        endpoint: IStreamClientEndpoint | None,
+        limits: ClientLimits,
+        *,
+        pushed: Partial,
+        bounded: Callable[[Deferred[bytes]], Deferred[bytes]],
+    ) -> None:
+        self.socket_path = paths[0]
+        self.link: Link | None = None
+        self._reactor = reactor
+        self._paths = paths
+        self._endpoint = endpoint
+        self._limits = limits
+        self._pushed = pushed
+        self._bounded = bounded
+        self._token = ""
+        self._opening: Deferred[None] | None = None
+        self._waiting: list[Deferred[Link]] = []
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether there is a live link."""
+        return self.link is not None and self.link.alive
+
+    def live_link(self) -> Deferred[Link]:
+        """The live link; connects if there is none. Several may wait for one attempt.
+
+        @raise LimitExceeded: too many wait already.
+        """
+        if self.link is not None and self.link.alive:
+            return succeed(self.link)
+        if len(self._waiting) >= self._limits.outstanding:
+            raise LimitExceeded(f"{self._limits.outstanding} calls wait for a connection already")
+        waiter: Deferred[Link] = Deferred(self._waiting.remove)
+        self._waiting.append(waiter)
+        if self._opening is None:
+            opening = Deferred.fromCoroutine(self._open(again=self.link is not None))
+            if self._waiting:  # it is not over yet
+                self._opening = opening
+        return waiter
+
+    def close(self) -> Deferred[None]:
+        """Close the link and forget the identity; fires when it is closed."""
+        if self._opening is not None:
+            self._opening.cancel()
+        link, self.link, self._token = self.link, None, ""
+        if link is None or not link.alive:
+            return succeed(None)
+        link.request(work.exit().opcode, b"").addErrback(lambda _: None)
+        link.alive = False
+        cast("Any", link.transport).loseConnection()
+        closed: Deferred[None] = Deferred()
+        link.gone.addCallback(lambda _: closed.callback(None))
+        return closed
+
+    async def _open(self, *, again: bool) -> None:
+        """Connect, and tell all that wait for it how that went."""
+        failure: Exception | None = None
+        try:
+            self.link = await self._reach(again=again)
+        except CancelledError:
+            failure = ConnectionLost("the client was closed")
+        except Exception as error:
+            failure = error
+        self._opening = None
+        waiting, self._waiting = self._waiting, []
+        for waiter in waiting:
+            if failure is not None or self.link is None:
+                waiter.errback(failure or ConnectionLost("the kernel cannot be reached"))
+            else:
+                waiter.callback(self.link)
+
+    async def _reach(self, *, again: bool) -> Link:
+        """Connect; after a loss with several attempts, since the kernel may be restarting."""
+        failure = ConnectionLost("the kernel cannot be reached")
+        for pause in self._limits.pauses() if again else [0.0]:
+            if pause:
+                await deferLater(self._reactor, pause)
+            try:
+                return await self._greeted()
+            except ConnectionLost as error:
+                failure = error
+        raise failure
+
+    async def _greeted(self) -> Link:
+        """Connect once and say HELLO; with the token first, if there is one."""
+        for token in dict.fromkeys((self._token, "")):
+            link = await self._dial()
+            try:
+                answer = await self._bounded(link.greet(token))
+                if link.exchange.welcomed(answer, resuming=bool(token)):
+                    self._token = str(link.exchange.welcome.get("resume", ""))
+                    return link
+            except BaseException as error:
+                link.drop(ConnectionLost(f"not greeted: {error}"))
+                raise
+            link.drop(ConnectionLost("the resume token was refused"))
+        raise ConnectionLost("the kernel does not greet")
+
+    async def _dial(self) -> Link:
+        """Connect to the first socket where a kernel listens, and check its user."""
+        factory = Factory.forProtocol(functools.partial(Link, self._limits, self._pushed))
+        factory.noisy = False
+        errors = []
+        if self._endpoint is not None:
+            try:
+                return cast("Link", await self._endpoint.connect(factory))
+            except ConnectError as error:
+                raise ConnectionLost(f"the kernel cannot be reached: {error}") from None
+        for path in self._paths:
+            endpoint = cast("Any", UNIXClientEndpoint)(self._reactor, path)
+            try:
+                link = cast("Link", await endpoint.connect(factory))
+            except ConnectError as error:
+                errors.append(OSError(error.osError or 0, str(error)))
+                continue
+            try:
+                check_server(cast("Any", link.transport).socket, path)
+            except PermissionDenied as error:
+                link.drop(error)
+                raise
+            self.socket_path = path
+            return link
+        raise unreachable(self._paths, errors)

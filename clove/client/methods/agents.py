@@ -1,0 +1,195 @@
+"""Agents: their life, their output, their names and their permissions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from clove.client.call import Call, Reply, StreamCall, optional
+from clove.errors import InvalidRequest
+from clove.framing import Opcode
+
+__all__ = [
+    "follow_logs",
+    "get_permissions",
+    "kill",
+    "list_agents",
+    "logs",
+    "pause",
+    "register_name",
+    "resume",
+    "set_permissions",
+    "spawn",
+    "wait",
+    "why",
+]
+
+
+def spawn(
+    name: str,
+    script: str,
+    *,
+    args: Sequence[str] | None = None,
+    python: str | None = None,
+    env: Mapping[str, str] | None = None,
+    sandboxed: bool = True,
+    network: bool | None = None,
+    limits: Mapping[str, int] | None = None,
+    permissions: Mapping[str, Any] | str | None = None,
+    restart_policy: str = "never",
+    max_restarts: int | None = None,
+    restart_window: float | None = None,
+    llm_budget: int | Mapping[str, int] | None = None,
+    allow_degraded: bool = False,
+    warm: bool | None = None,
+) -> Call[Reply]:
+    """Start an agent: `python SCRIPT SOCKET ARGS...`.
+
+    @param script: a file; a relative path is taken from the caller's working
+        directory if it exists there, else from the kernel's.
+    @param network: connections to what its permissions allow (default: loopback alone).
+    @param permissions: a level's name, or the fields of docs/wire.md; never
+        more than the caller's own.
+    @param limits: memory (bytes), max_pids, cpu_quota and cpu_period (us),
+        cpu_shares.
+    @param restart_policy: never, on-failure or always.
+    @param allow_degraded: start it also where the host cannot isolate fully.
+    @param warm: False: in an interpreter of its own, not forked from one that is
+        ready (docs/zygote.md).
+    @return: success, id and agent_id, name, pid, status, restart_policy, warm,
+        isolation.
+    @raise AlreadyExists: the name is in use.
+    @raise NotFound: no such script.
+    @raise IsolationUnavailable, PermissionDenied, InvalidRequest, LimitExceeded:
+    """
+    fields = optional(**locals())  # the parameters, which are named as the request's fields
+    return Call(Opcode.SPAWN, fields, local=("script",))
+
+
+def kill(name: str | int | None = None, *, agent_id: int | None = None) -> Call[Reply]:
+    """End an agent and everything it started; it is not restarted.
+
+    @return: success, killed, agent_id.
+    @raise NotFound, PermissionDenied:
+    """
+    return Call(Opcode.KILL, _agent(name, agent_id))
+
+
+def pause(name: str | int | None = None, *, agent_id: int | None = None) -> Call[Reply]:
+    """Stop an agent's processes until `resume`. Gives success, paused, agent_id."""
+    return Call(Opcode.PAUSE, _agent(name, agent_id))
+
+
+def resume(name: str | int | None = None, *, agent_id: int | None = None) -> Call[Reply]:
+    """Let a paused agent go on. Gives success, resumed, agent_id."""
+    return Call(Opcode.RESUME, _agent(name, agent_id))
+
+
+def list_agents() -> Call[list[Reply]]:
+    """The agents: id, name, pid, state, running, uptime_ms, parent_id, restarts."""
+    return Call(Opcode.LIST, idempotent=True)
+
+
+def logs(
+    name: str | int | None = None, *, agent_id: int | None = None, since: int | None = None
+) -> Call[Reply]:
+    """An agent's output so far.
+
+    @param since: offset of the first line wanted, as an earlier reply gave it.
+    @return: success, agent_id, lines: a list of {offset, stream, text,
+        timestamp}, next (the offset to ask for next), lost (lines no longer
+        held).
+    @raise NotFound, PermissionDenied:
+    """
+    fields = {**_agent(name, agent_id), **optional(since=since)}
+    return Call(Opcode.LOGS, fields, idempotent=True)
+
+
+def follow_logs(
+    name: str | int | None = None, *, agent_id: int | None = None, since: int | None = None
+) -> StreamCall[Reply, Reply]:
+    """An agent's output line by line, each {offset, stream, text, timestamp}, until it
+    has ended for good.
+    """
+    fields = {**_agent(name, agent_id), **optional(since=since), "follow": True}
+    return StreamCall(Call(Opcode.LOGS, fields, patience=None), _lines)
+
+
+def wait(
+    name: str | int | None = None, *, agent_id: int | None = None, timeout: float | None = None
+) -> Call[Reply]:
+    """Wait until an agent has ended for good.
+
+    @param timeout: seconds; None: as long as it takes.
+    @return: success, exit_code, signal, reason (exited, killed, oom, pids,
+        timeout, escalated).
+    @raise NotFound, TimedOut:
+    """
+    fields = {**_agent(name, agent_id), **optional(timeout=timeout)}
+    return Call(Opcode.WAIT, fields, patience=timeout, idempotent=True)
+
+
+def register_name(name: str) -> Call[Reply]:
+    """Take a name, by which others can send to us. Gives success, agent_id, name.
+
+    @raise AlreadyExists: a live agent bears it.
+    """
+    return Call(Opcode.REGISTER, {"name": name})
+
+
+def get_permissions(agent_id: int | None = None) -> Call[Reply]:
+    """One's own permissions, or another's. Gives success, permissions."""
+    return Call(Opcode.GET_PERMS, optional(agent_id=agent_id), idempotent=True)
+
+
+def set_permissions(
+    permissions: Mapping[str, Any] | None = None,
+    *,
+    agent_id: int | None = None,
+    level: str | None = None,
+) -> Call[Reply]:
+    """Narrow one's own permissions or a descendant's (the operator: set those of any agent).
+
+    @param level: unrestricted, standard, sandboxed, readonly or minimal.
+    @return: success, agent_id.
+    @raise PermissionDenied: they would be wider than before.
+    """
+    return Call(Opcode.SET_PERMS, optional(permissions=permissions, agent_id=agent_id, level=level))
+
+
+def why(
+    syscall: str | int,
+    arguments: Mapping[str, Any] | None = None,
+    agent_id: int | None = None,
+    *,
+    attempt: bool | None = None,
+) -> Call[Reply]:
+    """Would a syscall be allowed, which rule decides, and what happens when it is tried?
+
+    @param syscall: its name (`READ`) or opcode; `CONNECT` with host and port is a
+        connection that a program makes itself.
+    @param arguments: its request, as it would be sent.
+    @param agent_id: a descendant (the operator: any agent) instead of the caller.
+    @param attempt: False asks policy alone; else it is tried in a throw-away sandbox
+        with the same profile, to no lasting effect.
+    @return: success, allowed, rule, hint, note, attempt {tried, happened, error,
+        errno_name, detail, sandbox, reliable}, agrees.
+    @raise LimitExceeded: too many attempts. @raise Unavailable: the agent is not running.
+    """
+    fields = {"syscall": syscall, "arguments": dict(arguments or {})}
+    fields |= optional(agent_id=agent_id, attempt=attempt)
+    return Call(Opcode.WHY, fields, patience=30.0, idempotent=True)
+
+
+def _agent(name: str | int | None, agent_id: int | None) -> dict[str, Any]:
+    """The fields that say which agent is meant."""
+    if isinstance(name, int):
+        name, agent_id = None, name
+    if (name is None) == (agent_id is None):
+        raise InvalidRequest("which agent? give its name, or its id, but not both")
+    return optional(name=name, id=agent_id)
+
+
+def _lines(reply: Reply) -> Iterable[Reply]:
+    lines: list[Reply] = reply.get("lines") or []
+    return lines

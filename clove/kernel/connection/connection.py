@@ -1,0 +1,231 @@
+"""One connection to the kernel: frames in, replies out.
+
+A request goes from the channel to the decoder, through flow control (L{FlowControl}) to the
+framing of the connection's version (L{FramingV1}, L{FramingV2}), which asks the dispatcher and
+sends the reply. The principal was decided when the connection was accepted; the id in a request
+is never looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from clove._version import __version__
+from clove.errors import CloveError, InvalidRequest, LimitExceeded
+from clove.framing import TAG, BadFrame, FrameDecoder, Opcode, TooLarge, encode
+from clove.kernel.connection.flow_control import FlowControl
+from clove.kernel.connection.framing_v1 import FramingV1
+from clove.kernel.connection.framing_v2 import FramingV2
+from clove.messages import Reply, decode, encode_error
+from clove.messages import encode as encode_json
+from clove.messages.session import HelloReply, HelloRequest
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IDelayedCall
+
+    from clove.channels.channel import Channel
+    from clove.kernel.connection.limits import ConnectionLimits
+    from clove.kernel.credentials import Credentials
+    from clove.kernel.dispatch import Dispatcher
+    from clove.kernel.principal import Principal
+    from clove.kernel.principals import Principals
+
+__all__ = ["FEATURES", "KernelConnection"]
+
+FEATURES = ["tags", "streaming", "push", "cancel", "resume", "async"]
+
+
+class KernelConnection:
+    """The kernel's end of one connection.
+
+    @ivar principal: the caller; there is none where the peer was refused.
+    @ivar closing: nothing more is served.
+    @ivar seconds: the time, monotonic.
+    """
+
+    principal: Principal
+
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        principals: Principals,
+        limits: ConnectionLimits,
+        channel: Channel,
+    ) -> None:
+        self.channel = channel
+        self._dispatcher = dispatcher
+        self._principals = principals
+        self._limits = limits
+        self.decoder = FrameDecoder(limits.max_payload)
+        self.seconds = principals.clock.seconds
+        self.closing = False
+        self.flow = FlowControl(self, channel, principals, limits)
+        self.sender = self.flow.sender
+        self.framing: FramingV1 | FramingV2 = FramingV1(self, dispatcher)
+        self._resume = ""
+        self._cut_off: IDelayedCall | None = None
+        self._seen = (-1, 0, False)
+        self._since = 0.0
+
+    def open(self, identify: Callable[[], Credentials]) -> None:
+        """Identify the peer and serve it; refuse a stranger with one error reply.
+
+        @param identify: gives the verified credentials of the channel's peer, or raises a
+            L{CloveError}.
+        """
+        self.channel.deliver_to(self)
+        try:
+            self.principal = self._principals.enter(identify(), self)
+        except CloveError as error:
+            self.closing = True
+            self.sender.send(encode(0, Opcode.HELLO, encode_error(error, HelloReply)))
+            # It is not checked for time-outs, and a peer may leave its half of a close undone.
+            self._cut_off = self._principals.clock.callLater(
+                self._limits.frame_timeout, self.channel.abort
+            )
+            self.channel.close()
+        else:
+            self.flow.begin(self.principal)
+
+    # what the channel tells
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes came."""
+        try:
+            frames = self.decoder.feed(data)
+        except BadFrame as error:
+            self.channel.pause()
+            self.flow.receive(getattr(error, "frames", []))
+            self._break(error)
+            return
+        if frames:
+            self.flow.receive(frames)  # type: ignore[arg-type]  # a Frame is such a tuple
+        else:
+            self.flow.receive_part()
+
+    def descriptors_received(self) -> None:
+        """The peer attached descriptors."""
+        self._break(BadFrame("descriptors are not accepted here"))
+
+    def drained(self) -> None:
+        """The peer has read everything: go on."""
+        if self.sender.drained():
+            self.flow.buffered.recount()
+            if not self.closing:
+                self.flow.go_on()
+
+    def lost(self) -> None:
+        """Abandon what this connection asked for."""
+        self.sender.lost()
+        self.closing = True
+        if self._cut_off is not None and self._cut_off.active():
+            self._cut_off.cancel()
+        self._cut_off = None
+        self.flow.end()
+        self.framing.end()
+        self._principals.leave(self, self._resume)
+
+    # the connection's own requests
+
+    def control(self, opcode: int, number: int, body: bytes) -> None:
+        """Serve HELLO, CANCEL or EXIT."""
+        self.principal.syscalls += 1
+        try:
+            if opcode == Opcode.HELLO:
+                self._hello(number, body)
+            elif opcode == Opcode.EXIT:
+                self.framing.reply(opcode, number, b"goodbye")
+                self.closing = True
+                self._set_token("")
+            else:
+                done = b"true" if self.framing.cancel(body) else b"false"
+                reply = b'{"success":true,"cancelled":' + done + b"}"
+                self.framing.reply(opcode, number, reply)
+        except CloveError as error:
+            kind = HelloReply if opcode == Opcode.HELLO else None
+            self.framing.reply(opcode, number, encode_error(error, kind))
+
+    def _hello(self, number: int, body: bytes) -> None:
+        request = decode(HelloRequest, body)
+        if request.resume:
+            self.principal = self._principals.resume(self, request.resume)
+            self._set_token("")
+        version = max(self.framing.version, min(request.protocol_version, 2))
+        if version == 2 and not self._resume:
+            self._set_token(self._principals.token(self))
+        reply = HelloReply(
+            protocol_version=version,
+            kernel_version=__version__,
+            features=FEATURES,
+            agent_id=self.principal.agent_id,
+            resume=self._resume,
+        )
+        self.framing.reply(Opcode.HELLO, number, encode_json(reply))
+        if version > self.framing.version:
+            self.framing = FramingV2(self, self._dispatcher, self._limits)
+            self.decoder.max_payload += TAG.size
+
+    def _set_token(self, token: str) -> None:
+        """The only token that resumes this connection."""
+        self._principals.forget(self._resume)
+        self._resume = token
+
+    # sending
+
+    def push(self, message: Reply) -> bool:
+        """Send an unasked frame; False if the peer does not keep up or is gone."""
+        if self.closing or self.framing.version < 2 or self.sender.is_behind:
+            return False
+        self.framing.reply(Opcode.EMIT, 0, encode_json(message))
+        return True
+
+    # ends
+
+    def _break(self, error: BadFrame) -> None:
+        """One error reply, then the connection closes; what follows is thrown away."""
+        if self.closing:
+            return
+        kind = LimitExceeded if isinstance(error, TooLarge) else InvalidRequest
+        self.refuse(error.opcode, kind(error.message, hint="see the frame format in docs/wire.md"))
+
+    def refuse(self, opcode: int, error: CloveError) -> None:
+        """Send an error and close."""
+        self.framing.reply(opcode, 0, encode_error(error))
+        self.closing = True
+        self.channel.close()
+
+    def close(self, *, silently: bool = False) -> None:
+        """Give up what is in work, send what is buffered, then close.
+
+        @param silently: the results of what is given up are read by nothing.
+        """
+        self.closing = self.closing or silently
+        self.flow.abandon()
+        self.closing = True
+        self.channel.close()
+
+    def check(self, now: float) -> None:
+        """Enforce the time-outs; called about once a second.
+
+        @param now: seconds, monotonic.
+        """
+        self.flow.buffered.recount()
+        mark = (self.flow.received, self.sender.unsent, bool(self.decoder.pending))
+        if mark != self._seen:
+            self._seen = mark
+            self._since = now
+            return
+        waited = now - self._since
+        limits = self._limits
+        if self.closing:
+            if waited > limits.frame_timeout:
+                self.channel.abort()
+        elif self.sender.congested:
+            if waited > limits.write_timeout:
+                self.channel.abort()
+        elif self.decoder.pending and not self.flow.has_waiting and self.framing.current is None:
+            if waited > limits.frame_timeout:
+                self.refuse(0, InvalidRequest("the frame did not arrive in time"))
+        elif limits.idle_timeout and waited > limits.idle_timeout and not self.framing.outstanding:
+            self.channel.close()

@@ -1,0 +1,72 @@
+"""What a listener has verified about the peer at the other end of a channel.
+
+A listener produces these together with the channel; L{clove.kernel.principals.Principals.enter}
+makes a principal of them. They are never made of what the peer itself says.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from clove.kernel.principal import Principal
+
+__all__ = ["AgentSocket", "Credentials", "LocalPeer", "RemoteCaller"]
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSocket:
+    """It came over the socket that an agent alone can reach.
+
+    @ivar principal: the agent's.
+    """
+
+    principal: Principal
+
+
+@dataclass(frozen=True, slots=True)
+class LocalPeer:
+    """The process that called connect() on the main socket, as Linux tells it (unix(7)).
+
+    @ivar pid: as the kernel's own pid namespace has it; 0: the process is in none below it.
+    @ivar pidfd: holds the process itself, so that its pid cannot mean another; -1: Linux is
+        older than 6.5 and has none.
+    """
+
+    pid: int
+    uid: int
+    gid: int
+    pidfd: int = -1
+
+    def is_there(self) -> bool:
+        """Is the pid still that process's? True where it cannot be told."""
+        if self.pidfd < 0:
+            return True
+        try:
+            signal.pidfd_send_signal(self.pidfd, 0)
+        except PermissionError:  # there, and another user's
+            return True
+        except OSError:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Give back the pidfd. To be called once."""
+        if self.pidfd >= 0:
+            os.close(self.pidfd)
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteCaller:
+    """A relay has verified a caller elsewhere. No listener of this kernel produces it yet.
+
+    @ivar relay_id: the caller's, from 0 to 2**31 - 1: the same caller has the same.
+    """
+
+    relay_id: int
+
+
+Credentials: TypeAlias = AgentSocket | LocalPeer | RemoteCaller

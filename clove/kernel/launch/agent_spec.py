@@ -1,0 +1,233 @@
+"""From a SPAWN request to the description of a sandbox. Pure."""
+
+from __future__ import annotations
+
+import functools
+import os.path
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from clove.errors import InvalidRequest, IsolationUnavailable, LimitExceeded
+from clove.kernel.launch.limits import AgentLimits
+from clove.kernel.launch.resource_limits import CONTROLLERS, ResourceLimits
+from clove.kernel.mounts.interpreter import Interpreter
+from clove.messages.agents import SpawnRequest
+from clove.sandbox.spec import NAMESPACES, Bind, SandboxSpec
+
+__all__ = [
+    "Host",
+    "agent_spec",
+    "check_request",
+    "common_spec",
+    "environment",
+    "own_binds",
+]
+
+SOCKET_INSIDE = "/tmp/clove.sock"  # noqa: S108 the contract's path, private inside a sandbox
+LIBRARY_INSIDE = "/opt/clove"
+HOSTNAME = "clove"
+ALL = frozenset(NAMESPACES)
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What this kernel's host gives every plan.
+
+    @ivar library: directory of the `clove` package.
+    @ivar controllers: cgroup v2 controllers at hand.
+    @ivar root: the kernel runs as root.
+    @ivar environ: environment of the kernel without its secrets.
+    @ivar cwd: the kernel's working directory.
+    """
+
+    library: str
+    controllers: frozenset[str]
+    root: bool
+    environ: Mapping[str, str]
+    cwd: str
+
+
+def check_request(
+    request: SpawnRequest, host: Host, limits: ResourceLimits, bounds: AgentLimits
+) -> None:
+    """Refuse what is wrong in itself or cannot be enforced here.
+
+    @raise InvalidRequest: arguments or environment that no program can be given.
+    @raise LimitExceeded: too many or too long arguments.
+    @raise IsolationUnavailable: a limit or a network namespace asked for by
+        name cannot be had, and the caller did not allow less.
+    """
+    args, env = request.args or [], request.env or {}
+    if len(args) > bounds.args or len(env) > bounds.args:
+        raise LimitExceeded(f"at most {bounds.args} arguments and environment variables")
+    words = [*args, *env, *env.values()]
+    if sum(map(len, words)) > bounds.args_bytes:
+        raise LimitExceeded(f"arguments and environment have at most {bounds.args_bytes} bytes")
+    if any("\0" in word for word in words) or any(not key or "=" in key for key in env):
+        raise InvalidRequest("an argument or environment variable has a NUL, or a name is bad")
+    try:
+        "".join(words).encode()
+    except UnicodeEncodeError:
+        raise InvalidRequest("an argument or environment variable is not valid Unicode") from None
+    if request.allow_degraded:
+        return
+    missing = sorted({CONTROLLERS[name] for name in limits.named} - host.controllers)
+    if missing:
+        raise IsolationUnavailable(
+            f"the limits asked for need the cgroup v2 controller {', '.join(missing)}, "
+            "which this kernel does not have",
+            hint="run the kernel as a systemd service with Delegate=yes (clove doctor says "
+            "more), leave the limits out, or set allow_degraded",
+        )
+    if request.network is False and not request.sandboxed:
+        raise IsolationUnavailable(
+            "network=false needs a network namespace, which an unsandboxed agent does not have",
+            hint="set sandboxed=true, or leave network out",
+        )
+
+
+def environment(request: SpawnRequest, agent_id: int, socket: str, host: Host) -> dict[str, str]:
+    """The environment of an agent's main process; the kernel's own words win."""
+    if request.sandboxed:
+        base = _inside(host)
+        library = LIBRARY_INSIDE
+    else:
+        base = {**host.environ, "PYTHONUNBUFFERED": "1"}
+        library = host.library.removesuffix("/clove")
+    base.update(request.env or {})
+    earlier = base.get("PYTHONPATH")
+    base["PYTHONPATH"] = f"{earlier}:{library}" if earlier else library
+    base["CLOVE_SOCKET"] = SOCKET_INSIDE if request.sandboxed else socket
+    base["CLOVE_AGENT_ID"] = str(agent_id)
+    return base
+
+
+def _inside(host: Host) -> dict[str, str]:
+    """What every sandbox's environment begins with."""
+    base = {
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "HOME": "/workspace",
+        "LANG": host.environ.get("LANG", "C.UTF-8"),
+        "TMPDIR": "/tmp",  # noqa: S108 private inside a sandbox
+        "USER": "agent",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
+    if "TZ" in host.environ:
+        base["TZ"] = host.environ["TZ"]
+    return base
+
+
+def common_spec(host: Host, interpreter: Interpreter) -> SandboxSpec:
+    """What all sandboxed agents under one interpreter have in common."""
+    return SandboxSpec(
+        argv=(interpreter.program,),
+        env={**_inside(host), "PYTHONPATH": LIBRARY_INSIDE},
+        namespaces=ALL,
+        hostname=HOSTNAME,
+        binds=_common_binds(host.library, interpreter),
+    )
+
+
+@functools.lru_cache(maxsize=16)  # nearly all agents have the kernel's own
+def _common_binds(library: str, interpreter: Interpreter) -> tuple[Bind, ...]:
+    return (*interpreter.binds, Bind(library, f"{LIBRARY_INSIDE}/clove"))
+
+
+def own_binds(script_copy: str, home: str, socket: str) -> tuple[Bind, ...]:
+    """What of the host is a sandboxed agent's own; see L{agent_spec}."""
+    return (
+        Bind(os.path.dirname(script_copy), "/app"),
+        Bind(home, "/workspace", writable=True),
+        Bind(socket, SOCKET_INSIDE, writable=True),
+    )
+
+
+def agent_spec(
+    request: SpawnRequest,
+    agent_id: int,
+    *,
+    host: Host,
+    limits: ResourceLimits,
+    bounds: AgentLimits,
+    interpreter: Interpreter,
+    script: str,
+    script_copy: str,
+    home: str,
+    socket: str,
+    cgroup_procs: str | None,
+    uid: int | None = None,
+    egress: tuple[int, ...] = (),
+) -> SandboxSpec:
+    """The sandbox that a request describes.
+
+    @param interpreter: its parts are left to each start.
+    @param script: its real path on the host; in a sandbox C{script_copy}, the kernel's, is run.
+    @param home: the agent's workspace on the host, as C{socket} is its own socket there.
+    @param uid: the user id that it runs under in a sandbox; None: the kernel's own.
+    @param egress: the ports that its rules name, for hosts without NAT.
+    """
+    spec = functools.partial(
+        SandboxSpec,
+        env=environment(request, agent_id, socket, host),
+        cgroup_procs=() if cgroup_procs is None else (cgroup_procs,),
+        **_bounds(request, limits, bounds, host),
+    )
+    if not request.sandboxed:
+        return spec(argv=(interpreter.program, script, socket, *(request.args or ())), cwd=host.cwd)
+    inside = f"/app/{os.path.basename(script_copy)}"
+    return spec(
+        argv=(interpreter.program, inside, SOCKET_INSIDE, *(request.args or ())),
+        binds=(*_common_binds(host.library, interpreter), *own_binds(script_copy, home, socket)),
+        egress=egress if request.network else None,
+        uid=uid,
+        **_confinement(bounds),
+    )
+
+
+def _bounds(
+    request: SpawnRequest, limits: ResourceLimits, bounds: AgentLimits, host: Host
+) -> dict[str, Any]:
+    """What bounds every agent, sandboxed or not."""
+    return {
+        "rlimits": _rlimits(request, limits, bounds, host),
+        "nice": bounds.nice,
+        "allow_degraded": request.allow_degraded,
+    }
+
+
+def _confinement(bounds: AgentLimits) -> dict[str, Any]:
+    """What is the same in every sandbox."""
+    return {
+        "cwd": "/workspace",
+        "namespaces": ALL,
+        "hostname": HOSTNAME,
+        "umask": 0o077,
+        "user_limits": {
+            "max_inotify_instances": bounds.inotify_instances,
+            "max_inotify_watches": bounds.inotify_watches,
+        },
+    }
+
+
+def _rlimits(
+    request: SpawnRequest, limits: ResourceLimits, bounds: AgentLimits, host: Host
+) -> dict[str, int]:
+    """Resource limits by setrlimit(2): always some, more where cgroups cannot help.
+
+    The number of processes is counted for a user in a user namespace
+    (user_namespaces(7)), so it can only be limited inside a sandbox: outside,
+    all of the user's own processes would count. So are signals and message queues.
+    """
+    rlimits = {"nofile": bounds.descriptors}
+    if request.sandboxed:
+        rlimits["sigpending"] = bounds.pending_signals
+        rlimits["msgqueue"] = bounds.message_queues
+        rlimits["memlock"] = bounds.locked_memory
+    if "memory" not in host.controllers:
+        rlimits["data"] = limits.memory
+    if "pids" not in host.controllers and request.sandboxed:
+        own = 1 if host.root else 2  # init counts, and a rootless kernel's helper
+        rlimits["nproc"] = limits.max_pids + own
+    return rlimits

@@ -1,0 +1,65 @@
+"""What this kernel has to provide agents with."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
+
+    from clove.kernel.launch.agent_spec import Host
+    from clove.kernel.launch.limits import AgentLimits
+    from clove.kernel.launch.record import AgentRecord
+    from clove.kernel.launch.user_leases import UserLeases
+    from clove.kernel.mounts.mount_planner import MountPlanner
+    from clove.kernel.principal import Principal
+    from clove.kernel.state_dir import StateDir
+    from clove.sandbox.cgroup.tree import CgroupTree
+    from clove.sandbox.launcher import Launcher
+    from clove.threads.threads import Threads
+
+__all__ = ["Facilities", "Gateway"]
+
+
+class Gateway(Protocol):
+    """What carries the connections of one sandbox."""
+
+    def adopt(self, descriptors: list[int]) -> None:
+        """Take the sockets in the sandbox's network."""
+
+    def close(self) -> None:
+        """Carry nothing more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facilities:
+    """What provisions are made from.
+
+    @ivar threads: do blocking work.
+    @ivar state_dir: has the agents' directories and sockets.
+    @ivar cgroups: None where there are none.
+    @ivar launcher: starts processes.
+    @ivar host: what every plan has of this host.
+    @ivar bounds: for all agents.
+    @ivar mounts: plans what of the host a sandbox shows.
+    @ivar listen: opens an agent's own socket at a path; gives the way to close it.
+    @ivar open_gateway: opens the gateway of an agent that has a network, with what takes the
+        lines of its log.
+    @ivar check_reader: raises PermissionDenied for a path of an interpreter that those above
+        a recorded agent may not read.
+    @ivar users: leases user ids; None for a kernel without root.
+    """
+
+    threads: Threads
+    state_dir: StateDir
+    cgroups: CgroupTree | None
+    launcher: Launcher
+    host: Host
+    bounds: AgentLimits
+    mounts: MountPlanner
+    listen: Callable[[Principal, str], Awaitable[Callable[[], Deferred[Any]]]]
+    open_gateway: Callable[[Principal, Callable[[bytes], None]], Gateway]
+    check_reader: Callable[[AgentRecord, str], None]
+    users: UserLeases | None = None

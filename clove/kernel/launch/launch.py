@@ -1,0 +1,206 @@
+"""One start of an agent: its mounts as the host is now, its gateway if any, its process."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import Deferred
+
+from clove.errors import CloveError, Unavailable
+from clove.kernel.launch.degraded import what_is_missing
+from clove.kernel.launch.limit_hits import LimitWatch
+from clove.kernel.mounts.mount_request import NOTHING, mount_request
+
+if TYPE_CHECKING:
+    from clove.kernel.launch.allocation import Allocation
+    from clove.kernel.launch.facilities import Facilities, Gateway
+    from clove.kernel.launch.program import Program
+    from clove.kernel.launch.resource_limits import ResourceLimits
+    from clove.kernel.mounts.mount_plan import MountPlan
+    from clove.kernel.mounts.mount_request import MountRequest
+    from clove.kernel.principal import Principal
+    from clove.sandbox.cgroup.agent_cgroup import AgentCgroup
+    from clove.sandbox.interface import ExitStatus, Output
+    from clove.sandbox.running import Sandbox
+    from clove.sandbox.spec import SandboxSpec
+    from clove.sandbox.zygote.child import NewChild
+
+__all__ = ["Launch", "Launched", "Layout", "isolation_report"]
+
+TakeChild = Callable[[], Awaitable["NewChild | None"]]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What every start of one agent begins with.
+
+    @ivar spec: its sandbox, without what of the host each start finds anew.
+    @ivar fallback: with allow_degraded, where else; see L{Launcher.launch}.
+    @ivar warm: it is to be forked from a process that has Python and the client loaded.
+    """
+
+    spec: SandboxSpec
+    fallback: SandboxSpec | None
+    program: Program
+    limits: ResourceLimits
+    warm: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Launched:
+    """What has started.
+
+    @ivar spec: as it was launched.
+    @ivar mounted: what its mounts were made from.
+    @ivar isolation: what is enforced, as SPAWN's reply gives it.
+    @ivar cgroup: path of its cgroup, if it is in one.
+    """
+
+    sandbox: Sandbox
+    spec: SandboxSpec
+    mounted: MountRequest
+    isolation: dict[str, Any]
+    cgroup: str | None
+
+
+class Launch:
+    """One start.
+
+    @param output: takes what the agent writes.
+    @param first: the agent has not run before.
+    """
+
+    def __init__(
+        self,
+        facilities: Facilities,
+        principal: Principal,
+        layout: Layout,
+        allocation: Allocation,
+        output: Output,
+        *,
+        first: bool,
+    ) -> None:
+        self._facilities = facilities
+        self._principal = principal
+        self._layout = layout
+        self._threads = allocation.threads
+        self._cgroup = allocation.cgroup
+        self._output = output
+        self._first = first
+
+    async def start(self, take_child: TakeChild) -> Launched:
+        """Start the agent's process; fires when its program runs.
+
+        @param take_child: gives the process that is to become it, if there is one.
+        @raise CloveError: it cannot be started; nothing of it is left.
+        """
+        principal, layout, program = self._principal, self._layout, self._layout.program
+        request = mount_request(principal.permissions, principal.grants or NOTHING)
+        with ExitStack() as held:
+            spec, plan = await self._facilities.mounts.plan_mounts(
+                self._threads,
+                request,
+                principal.permissions.blocked_paths,
+                layout.spec,
+                program.interpreter,
+                held,
+                check=program.check,
+                as_found=self._first and program.found_now,
+            )
+            sandbox = await self._run_watched(spec, take_child)
+        joined = sandbox.isolation.cgroup and self._cgroup is not None
+        return Launched(
+            sandbox,
+            spec,
+            request,
+            self._report(sandbox, request, plan),
+            self._cgroup.path if joined and self._cgroup is not None else None,
+        )
+
+    async def _run_watched(self, spec: SandboxSpec, take_child: TakeChild) -> Sandbox:
+        """Start the process, and see which limit of its cgroup it runs into."""
+        cgroup = self._cgroup
+        if cgroup is None:
+            return await self._run(spec, take_child, None)
+
+        begun: LimitWatch | None = None
+
+        def watch() -> LimitWatch:
+            """Of a first start made when that fails or ends: nothing has happened before."""
+            return begun or LimitWatch(self._threads, cgroup, self._layout.limits.of_cgroup())
+
+        if not self._first:  # it may have been paused when it ended
+            await self._threads.run(cgroup.thaw)
+            begun = watch()
+            await begun.begin()
+        sandbox = await self._run(spec, take_child, watch)
+        sandbox.done.addCallback(
+            lambda status: Deferred.fromCoroutine(watch().end(status, self._output))
+        )
+        return sandbox
+
+    async def _run(
+        self, spec: SandboxSpec, take_child: TakeChild, watch: Callable[[], LimitWatch] | None
+    ) -> Sandbox:
+        """Start the process; behind a gateway of its own, if it is to have a network."""
+        facilities, sandbox = self._facilities, None
+        gateway = None
+        if spec.egress is not None:
+            gateway = facilities.open_gateway(self._principal, lambda line: self._output(2, line))
+        try:
+            sandbox = await facilities.launcher.launch(
+                spec,
+                self._output,
+                self._layout.fallback,
+                None if gateway is None else gateway.adopt,
+                await take_child(),
+                facilities.threads.of(self._principal.path),
+            )
+        except OSError as error:  # no descriptors, no memory, no processes left
+            raise Unavailable(f"no process can be started: {error.strerror}") from None
+        except CloveError as error:
+            raise (await watch().explain_refusal(error) if watch else error) from None
+        finally:
+            if sandbox is None and gateway is not None:
+                gateway.close()
+        if gateway is not None:
+            sandbox.done.addCallback(functools.partial(_close_gateway, gateway))
+        return sandbox
+
+    def _report(
+        self, sandbox: Sandbox, request: MountRequest, plan: MountPlan | None
+    ) -> dict[str, Any]:
+        limits = self._layout.limits
+        isolation = isolation_report(sandbox, self._cgroup)
+        if limits.cut:
+            isolation["limits_cut"] = {name: getattr(limits, name) for name in sorted(limits.cut)}
+        if plan is not None and sandbox.isolation.namespaces.get("mnt"):
+            isolation |= plan.report(request, landlock=sandbox.isolation.landlock)
+        return isolation
+
+
+def _close_gateway(gateway: Gateway, status: ExitStatus) -> ExitStatus:
+    gateway.close()
+    return status
+
+
+def isolation_report(sandbox: Any, cgroup: AgentCgroup | None) -> dict[str, Any]:
+    """What is enforced: what the launcher says, with the cgroup's limits added."""
+    isolation = sandbox.isolation
+    if cgroup is not None and isolation.cgroup:
+        isolation = replace(
+            isolation,
+            memory_limit="memory" in cgroup.applied,
+            cpu_quota="cpu" in cgroup.applied,
+            pids_limit="pids" in cgroup.applied,
+        )
+    missing = ""
+    if not isolation.fully_isolated:
+        missing = what_is_missing(isolation, sandbox.spec.rlimits)
+    reasons = (isolation.degraded_reason, missing)
+    isolation = replace(isolation, degraded_reason="; ".join(filter(None, reasons)))
+    return dict(isolation.to_wire())

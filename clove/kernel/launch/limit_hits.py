@@ -1,0 +1,108 @@
+"""Which limit of its cgroup ended an agent, as a reason and as a line of its log."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from clove.errors import CloveError, LimitExceeded
+from clove.sandbox.cgroup.tree import CgroupEvents, CgroupLimits
+from clove.sandbox.interface import ExitStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from clove.sandbox.cgroup.tree import AgentCgroup
+    from clove.sandbox.interface import Output
+    from clove.threads.threads import Threads
+
+__all__ = ["LimitWatch", "judge", "sentence"]
+
+_SENTENCES: Final[Mapping[str, str]] = {
+    "oom": "over its memory limit of {limits.memory} bytes: all of its processes were killed",
+    "pids": "it failed after its limit of {limits.max_pids} processes and threads refused it more",
+}
+
+
+def judge(status: ExitStatus, before: CgroupEvents, after: CgroupEvents) -> ExitStatus:
+    """An exit status with the limit as its reason, if it was one.
+
+    Running out of memory kills by SIGKILL, and the kernel counts it before the
+    signal is sent. A refused fork kills no process: it counts as the reason when
+    the agent then ended itself as failed.
+
+    @param before: what had happened in the cgroup when the process started; it
+        outlives restarts.
+    @param after: what had when it was over.
+    """
+    if status.reason:
+        return status
+    if status.signal == signal.SIGKILL and after.oom_kills > before.oom_kills:
+        return replace(status, reason="oom")
+    failed_itself = bool(status.code) or status.signal == signal.SIGABRT
+    if failed_itself and after.pids_max > before.pids_max:
+        return replace(status, reason="pids")
+    return status
+
+
+def sentence(reason: str, limits: CgroupLimits) -> str:
+    """A line for the agent's log; empty for other reasons than limits."""
+    text = _SENTENCES.get(reason)
+    return f"clove: {text.format(limits=limits)}\n" if text else ""
+
+
+class LimitWatch:
+    """What an agent runs into in its cgroup, from the start of one process to its end."""
+
+    def __init__(self, threads: Threads, cgroup: AgentCgroup, limits: CgroupLimits) -> None:
+        self._threads = threads
+        self._cgroup = cgroup
+        self._limits = limits
+        self._before = CgroupEvents()
+
+    async def begin(self) -> None:
+        """Before a process starts that is not the cgroup's first.
+
+        @raise LimitExceeded: too many calls wait for a thread.
+        """
+        self._before = await self._threads.run(_events, self._cgroup)
+
+    async def explain_refusal(self, error: CloveError) -> CloveError:
+        """What to tell of a program that never ran: its own limits, if they were the cause."""
+        try:
+            after = await self._threads.run(_events, self._cgroup)
+        except CloveError:
+            return error
+        if after.oom_kills > self._before.oom_kills:
+            limit = f"memory limit of {self._limits.memory} bytes"
+        elif after.pids_max > self._before.pids_max:
+            limit = f"limit of {self._limits.max_pids} processes and threads"
+        else:
+            return error
+        return LimitExceeded(
+            f"the program does not fit into its {limit}",
+            hint="the sandbox's own processes count as well; ask for more in `limits`",
+        )
+
+    async def end(self, status: ExitStatus, output: Output) -> ExitStatus:
+        """When it is over, and its cgroup is still there.
+
+        @param output: takes a line about the limit that ended it, as of stderr.
+        """
+        try:
+            after = await self._threads.run(_events, self._cgroup)
+        except CloveError:  # the reason is a help, not worth the agent's end
+            return status
+        judged = judge(status, self._before, after)
+        if judged is not status:
+            output(2, sentence(judged.reason, self._limits).encode())
+        return judged
+
+
+def _events(cgroup: AgentCgroup) -> CgroupEvents:
+    """For a thread: the counts until now; none where they cannot be read."""
+    try:
+        return cgroup.events
+    except OSError:
+        return CgroupEvents()

@@ -1,0 +1,230 @@
+"""What one agent has on this host, from its SPAWN until nothing of it is left.
+
+Order: user id, cgroup and preforked child beside socket, directories and script; then the process,
+again and again. What was made is taken away when a later step fails, and when the agent has ended.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from twisted.internet.defer import Deferred, DeferredList
+
+from clove.errors import Unavailable
+from clove.kernel.launch.agent_spec import agent_spec, own_binds
+from clove.kernel.launch.allocation import Allocation
+from clove.kernel.launch.launch import Launch, Launched, Layout
+from clove.kernel.launch.profile import Profile
+from clove.kernel.launch.program import ProgramRecord
+from clove.kernel.launch.workspace import Workspace
+from clove.kernel.mounts.mount_planner import in_workspace
+from clove.policy import ports_named
+from clove.threads.threads import to_the_end
+
+if TYPE_CHECKING:
+    from clove.kernel.launch.facilities import Facilities
+    from clove.kernel.launch.program import Find, Program
+    from clove.kernel.launch.record import AgentRecord
+    from clove.kernel.launch.resource_limits import ResourceLimits
+    from clove.kernel.principal import Principal
+    from clove.messages.agents import SpawnRequest
+    from clove.sandbox.interface import Output
+    from clove.sandbox.spec import SandboxSpec
+    from clove.sandbox.zygote.child import NewChild
+
+__all__ = ["Provision"]
+
+OWN_PROCESSES = 2
+"""Of every sandbox: process 1 and the main program."""
+
+
+class Provision:
+    """One agent's.
+
+    @param record: what it is started from.
+    @param limits: its limits, as they were settled.
+    @ivar profile: of its last start; None before the first.
+    """
+
+    def __init__(
+        self,
+        facilities: Facilities,
+        principal: Principal,
+        record: AgentRecord,
+        limits: ResourceLimits,
+    ) -> None:
+        self.profile: Profile | None = None
+        self._facilities = facilities
+        self._principal = principal
+        self._given = record
+        self._limits = limits
+        self._uid = record.uid
+        self._program = record.program
+        self._allocation = Allocation(facilities, principal.agent_id, principal.family)
+        self._workspace: Workspace | None = None
+        self._close_socket: Callable[[], Deferred[Any]] | None = None
+        self._child: NewChild | None = None
+        self._layout: Layout | None = None
+        # A warm one has its processes before it has its limits: no fork would be refused.
+        fits = limits.max_pids <= 0 or limits.max_pids >= OWN_PROCESSES
+        self._warm = record.request.warm and record.request.sandboxed and fits
+
+    @property
+    def record(self) -> AgentRecord:
+        """What it can be started from anew, with the permissions that it has now."""
+        principal = self._principal
+        return self._given.replace(
+            permissions=principal.permissions,
+            grants=principal.grants,
+            limits=self._limits,
+            uid=self._uid,
+            program=self._program,
+        )
+
+    async def prepare(self, find: Find) -> None:
+        """Make all that a start needs; what can be done at the same time, is.
+
+        @raise CloveError: something cannot be had; L{release} takes the rest away.
+        """
+        if self._given.request.sandboxed:
+            self._uid = self._allocation.lease_user(self._uid)
+        allocating = Deferred.fromCoroutine(self.allocate())
+        try:
+            program = await self.populate(find)
+        except BaseException:
+            await to_the_end(DeferredList([allocating], consumeErrors=True))
+            raise
+        await allocating
+        self._lay_out(program)
+
+    async def allocate(self) -> None:
+        """Its cgroup, and where it starts warm the process that is to become it.
+
+        @raise CloveError: there can be no cgroup.
+        """
+        limits, launcher = self._limits, self._facilities.launcher
+        self._child = launcher.preforked() if self._warm else None
+        if self._child is not None:
+            await self._allocation.make_cgroup(limits, self._child.cgroup)
+            return
+        await self._allocation.make_cgroup(limits)
+        if self._warm:
+            self._child = await launcher.fork(self._allocation.cgroup)
+
+    async def populate(self, find: Find) -> Program:
+        """Its socket, and its directories with its script; gives the program that was found.
+
+        @raise CloveError: there is no such program, or something cannot be made.
+        """
+        state_dir = self._facilities.state_dir
+        agent_id = self._principal.agent_id
+        finding = Deferred.fromCoroutine(find())
+        try:
+            path = state_dir.socket(agent_id)
+            self._close_socket = await self._facilities.listen(self._principal, path)
+        except BaseException:
+            finding.addCallbacks(lambda found: found.close(), lambda _: None).cancel()
+            raise
+        program = await finding
+        try:
+            script_name = os.path.basename(program.path)
+            self._workspace = Workspace.of_agent(state_dir, agent_id, script_name)
+            filling = self._allocation.threads.run(
+                self._fill, self._workspace, program, self._child
+            )
+            recorded, is_text = await to_the_end(filling)
+        except OSError as error:
+            raise Unavailable(f"the agent's directories cannot be made: {error.strerror}") from None
+        finally:
+            program.close()
+        self._program = recorded
+        self._warm = self._warm and is_text
+        return program
+
+    def _fill(
+        self, workspace: Workspace, program: Program, child: NewChild | None
+    ) -> tuple[ProgramRecord, bool]:
+        """Make the directories, with the script in them. Blocking.
+
+        @return: the program's record, and whether the script is text, as a warm start needs it.
+        """
+        sandboxed, script = self._given.request.sandboxed, program.load()
+        mount_points = in_workspace(program.interpreter) if sandboxed else {}
+        ready = self._facilities.state_dir.take_made_ahead()
+        workspace.create(script, self._uid, ready, mount_points)
+        if child is not None:
+            child.open_ahead(own_binds(workspace.script, workspace.home, workspace.socket))
+        return ProgramRecord.of_program(program, script), b"\0" not in script
+
+    def _lay_out(self, program: Program) -> None:
+        """Settle what every start begins with."""
+        request = self._given.request
+        if not self._warm:
+            self._abandon_child()
+        fallback = None
+        if request.sandboxed and request.allow_degraded:
+            fallback = self._spec_of(msgspec.structs.replace(request, sandboxed=False), program)
+        spec = self._spec_of(request, program)
+        self._layout = Layout(spec, fallback, program, self._limits, self._warm)
+
+    def _spec_of(self, request: SpawnRequest, program: Program) -> SandboxSpec:
+        workspace, cgroup = self._workspace, self._allocation.cgroup
+        assert workspace is not None
+        return agent_spec(
+            request,
+            self._principal.agent_id,
+            host=self._facilities.host,
+            limits=self._limits,
+            bounds=self._facilities.bounds,
+            interpreter=program.interpreter,
+            script=program.path,
+            script_copy=workspace.script,
+            home=workspace.home,
+            socket=workspace.socket,
+            cgroup_procs=cgroup.procs_path if cgroup is not None else None,
+            uid=self._uid,
+            egress=ports_named(self._principal.permissions),
+        )
+
+    async def launch(self, output: Output, *, first: bool) -> Launched:
+        """Start its process; the first time, and after each end of it.
+
+        @param output: takes what it writes.
+        @raise CloveError: it cannot be started; what it has on the host stays.
+        """
+        principal, layout, facilities = self._principal, self._layout, self._facilities
+        assert layout is not None
+        principal.view = None  # of the run before: what the next one asks waits for its own
+        launch = Launch(facilities, principal, layout, self._allocation, output, first=first)
+        launched = await launch.start(functools.partial(self._take_child, first=first))
+        facilities.threads.run(facilities.state_dir.make_ahead).addErrback(lambda _: None)
+        own, fallback = layout.spec.binds, layout.fallback
+        self.profile = Profile(launched.spec, own, fallback, layout.limits)
+        principal.mounted = launched.mounted
+        principal.view = launched.sandbox  # the last: what waits for it goes on here
+        return launched
+
+    async def _take_child(self, *, first: bool) -> NewChild | None:
+        child, self._child = self._child, None
+        if child is None and self._warm and not first:
+            return await self._facilities.launcher.fork(self._allocation.cgroup)
+        return child
+
+    def _abandon_child(self) -> None:
+        child, self._child = self._child, None
+        if child is not None:
+            child.abandon()
+
+    async def release(self) -> None:
+        """Take all of it away. Idempotent; logs what could not be removed."""
+        self._abandon_child()
+        close, self._close_socket = self._close_socket, None
+        workspace, self._workspace = self._workspace, None
+        self.profile = None
+        if close is not None:
+            await close()
+        await self._allocation.release(workspace)

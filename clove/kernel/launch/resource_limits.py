@@ -1,0 +1,103 @@
+"""An agent's limits: those that its SPAWN names, defaults for the others, never more than its parent's.
+
+Limits are each agent's own: a family takes of memory, processes and CPU what its members may take
+together, and how many it has is bounded (`docs/limits.md`). No member has more than its parent. Pure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from clove.errors import PermissionDenied
+from clove.sandbox.cgroup.tree import CgroupLimits
+
+if TYPE_CHECKING:
+    from clove.kernel.launch.limits import AgentLimits
+    from clove.messages.agents import LimitsRequest
+
+__all__ = ["CONTROLLERS", "ResourceLimits", "settle_limits", "within_parent"]
+
+CONTROLLERS: Final = {
+    "memory": "memory",
+    "max_pids": "pids",
+    "cpu_quota": "cpu",
+    "cpu_period": "cpu",
+    "cpu_shares": "cpu",
+}
+"""The controller of cgroup v2 that each limit needs."""
+_PLAIN: Final = ("memory", "max_pids", "cpu_shares")
+_CPU: Final = ("cpu_quota", "cpu_period")
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceLimits:
+    """Limits with the defaults filled in, in the units of L{AgentLimits}.
+
+    @ivar named: fields that the caller named.
+    @ivar cut: fields whose default was more than the parent has, which they are now.
+    """
+
+    memory: int
+    max_pids: int
+    cpu_quota: int
+    cpu_period: int
+    cpu_shares: int
+    named: frozenset[str]
+    cut: frozenset[str] = frozenset()
+
+    def of_cgroup(self) -> CgroupLimits:
+        """Those of the agent's cgroup."""
+        return CgroupLimits(
+            memory=self.memory,
+            max_pids=self.max_pids,
+            cpu_quota=self.cpu_quota,
+            cpu_period=self.cpu_period,
+            cpu_shares=self.cpu_shares,
+        )
+
+
+def settle_limits(request: LimitsRequest | None, defaults: AgentLimits) -> ResourceLimits:
+    """Fill in the defaults."""
+    values: dict[str, int] = {}
+    named = set()
+    for field in CONTROLLERS:
+        asked = getattr(request, field, None) if request is not None else None
+        if asked is not None:
+            named.add(field)
+        values[field] = getattr(defaults, field) if asked is None else asked
+    return ResourceLimits(**values, named=frozenset(named), cut=frozenset())
+
+
+def within_parent(limits: ResourceLimits, parent: ResourceLimits | None) -> ResourceLimits:
+    """The limits, with defaults that are more than the parent's cut to those.
+
+    @param limits: as they were asked for, defaults filled in.
+    @param parent: None: nothing bounds it.
+    @raise PermissionDenied: it names more; rule `limits.FIELD`.
+    """
+    if parent is None:
+        return limits
+    changes = {
+        field: getattr(parent, field)
+        for field in _PLAIN
+        if getattr(limits, field) > getattr(parent, field)
+    }
+    # the share of the processors' time that it comes to, whatever the period
+    if limits.cpu_quota * parent.cpu_period > parent.cpu_quota * limits.cpu_period:
+        changes |= {field: getattr(parent, field) for field in _CPU}
+    for field in changes:
+        if field in limits.named:
+            raise PermissionDenied(
+                f"{_described(limits, field)} is more than the parent's, "
+                f"{_described(parent, field)}",
+                rule=f"limits.{field}",
+                hint=f"ask for no more than that, or leave {field} out",
+            )
+    return replace(limits, **changes, cut=frozenset(changes))
+
+
+def _described(limits: ResourceLimits, field: str) -> str:
+    if field in _CPU:
+        return f"cpu_quota {limits.cpu_quota} in cpu_period {limits.cpu_period}"
+    return f"{field} {getattr(limits, field)}"

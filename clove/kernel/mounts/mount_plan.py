@@ -1,0 +1,189 @@
+"""How mounts come of what a sandbox is to show and what is to be masked. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from clove.errors import InvalidRequest
+from clove.kernel.mounts.exec_policy import ExecPolicy, printable
+from clove.kernel.mounts.mount_request import MountRequest
+from clove.kernel.mounts.paths import NEVER, OWN_ALONE, beneath, depth, directories_above, is_own
+from clove.policy import EVERY_PROGRAM
+from clove.sandbox.spec import Bind, SandboxSpec
+
+__all__ = [
+    "MaskedPath",
+    "MountPlan",
+    "Root",
+    "arrange_mounts",
+    "check_root",
+    "is_shown",
+    "outermost",
+]
+
+
+def is_shown(path: str, spec: SandboxSpec) -> bool:
+    """Has a sandbox this path without any grant?
+
+    @param spec: with the parts of the system.
+    """
+    directories = [bind.target for bind in spec.binds]
+    tmpfs = [one for one in spec.tmpfs if one not in OWN_ALONE]
+    return is_own(path) or beneath(path, [*directories, *tmpfs, *spec.links, *spec.files])
+
+
+def check_root(path: str, spec: SandboxSpec) -> None:
+    """Refuse to show what no sandbox is shown, or what would hide the sandbox's own.
+
+    @param spec: with the parts of the system.
+    @raise InvalidRequest: it is one or the other.
+    """
+    if beneath(path, NEVER):
+        raise InvalidRequest(
+            f"{path} cannot be granted to a sandboxed agent: it belongs to the machine",
+            hint="copy what the agent needs to a directory of its own",
+        )
+    own = [bind.target for bind in spec.binds if bind.source != bind.target]
+    for place in sorted([*own, *spec.tmpfs, *spec.links, *spec.files, "/proc", "/dev"]):
+        if beneath(place, [path]):
+            raise InvalidRequest(
+                f"{path} cannot be granted as a whole to a sandboxed agent, whose {place} is its "
+                "own",
+                hint=f"name the directories in {path} that it needs",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """A file, or a directory with all in it, that is mounted at its own path."""
+
+    path: str
+    writable: bool = False
+    directory: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class MaskedPath:
+    """A path beneath a mounted one that is to vanish."""
+
+    path: str
+    directory: bool
+
+
+def outermost(roots: Iterable[Root]) -> list[Root]:
+    """The roots that are needed: none within another that gives as much, outer ones first."""
+    kept: list[Root] = []
+    wholes: dict[bool, set[str]] = {True: set(), False: set()}
+    for root in sorted(set(roots), key=lambda one: (depth(one.path), one.path, not one.writable)):
+        above = set(directories_above(root.path)) | {root.path}
+        if wholes[True] & above or (not root.writable and wholes[False] & above):
+            continue
+        kept.append(root)
+        wholes[root.writable].add(root.path)
+    return kept
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MountPlan:
+    """What is mounted for an agent.
+
+    @ivar binds: mounts at the same path as on the host, outer ones first.
+    @ivar read, write: the paths that are shown.
+    @ivar unguarded: blocked patterns that, beneath these paths, are covered as far
+        as they matched when the agent started; a name that comes up later is
+        blocked for syscalls alone.
+    @ivar exec_policy: what keeps programs from being executed; None: every one may be.
+    """
+
+    binds: tuple[Bind, ...] = ()
+    read: tuple[str, ...] = ()
+    write: tuple[str, ...] = ()
+    unguarded: tuple[str, ...] = ()
+    exec_policy: ExecPolicy | None = None
+
+    def apply(self, spec: SandboxSpec) -> SandboxSpec:
+        """The spec with these mounts among those that have the same path on both sides."""
+        mounted, policy = self._mounted(spec), self.exec_policy
+        return mounted if policy is None else policy.apply(mounted)
+
+    def _mounted(self, spec: SandboxSpec) -> SandboxSpec:
+        if not self.binds:
+            return spec
+        same = [bind for bind in spec.binds if bind.source == bind.target]
+        rest = [bind for bind in spec.binds if bind.source != bind.target]
+        ordered = sorted([*self.binds, *same], key=lambda bind: depth(bind.target))
+        return replace(spec, binds=(*ordered, *rest))
+
+    def report(self, request: MountRequest, *, landlock: bool) -> dict[str, Any]:
+        """What it adds to SPAWN's `isolation`: `exposed` and `commands`, where there are any.
+
+        @param request: what was to be shown.
+        @param landlock: it holds in this sandbox.
+        """
+        found: dict[str, Any] = {}
+        if request.read or request.write:
+            found["exposed"] = self.to_wire()
+        if self.exec_policy is not None and request.programs != EVERY_PROGRAM:
+            found["commands"] = self.exec_policy.to_wire(landlock=landlock)
+        return found
+
+    def to_wire(self) -> dict[str, Any]:
+        """The `exposed` object of SPAWN's `isolation`."""
+        return {
+            "read": [printable(path) for path in self.read],
+            "write": [printable(path) for path in self.write],
+            "unguarded": list(self.unguarded),
+        }
+
+
+def arrange_mounts(
+    roots: Iterable[Root],
+    masked: Iterable[MaskedPath],
+    *,
+    read_only: Iterable[str],
+    unguarded: Iterable[str],
+    blank_directory: str,
+    blank_file: str,
+) -> MountPlan:
+    """Mounts for what is to be seen and what is not.
+
+    A covered path in a writable directory could be moved out of the way with
+    the directory that it is in, and something else be put there. A mount point
+    cannot be moved, so each directory above it is made one.
+
+    @param read_only: directories that stay read-only within writable roots.
+    @param blank_directory: of the host, to mount over what is covered.
+    @param blank_file: likewise.
+    """
+    shown = outermost(roots)
+    binds = {root.path: Bind(root.path, root.path, writable=root.writable) for root in shown}
+    covered = _cover(masked, blank_directory, blank_file)
+    writable = {root.path for root in shown if root.writable}
+    for path in read_only:
+        if writable & set(directories_above(path)) and path not in covered:
+            covered.setdefault(path, Bind(path, path))
+    for path in covered:
+        above = directories_above(path)
+        outer = next((place for place in reversed(above) if place in binds), None)
+        if outer in writable:
+            for place in above[above.index(outer) + 1 :]:
+                binds[place] = Bind(place, place, writable=True)
+                writable.add(place)
+    ordered = sorted({**binds, **covered}.values(), key=lambda bind: depth(bind.target))
+    return MountPlan(
+        binds=tuple(ordered),
+        read=tuple(root.path for root in shown if not root.writable),
+        write=tuple(root.path for root in shown if root.writable),
+        unguarded=tuple(dict.fromkeys(unguarded)),
+    )
+
+
+def _cover(masked: Iterable[MaskedPath], directory: str, file: str) -> dict[str, Bind]:
+    """Blank mounts by what they cover; beneath one that is covered no other is needed."""
+    covered: dict[str, Bind] = {}
+    for each in sorted(set(masked), key=lambda one: depth(one.path)):
+        if not covered.keys() & set(directories_above(each.path)):
+            covered[each.path] = Bind(directory if each.directory else file, each.path)
+    return covered

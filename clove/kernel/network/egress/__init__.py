@@ -1,0 +1,3 @@
+"""HTTP to the outside, for agents, under their permissions."""
+
+__all__: list[str] = []

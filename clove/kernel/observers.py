@@ -1,0 +1,67 @@
+"""Observers of the parts: they publish events and write audit entries of what happens there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from clove.kernel.agents import Agent
+    from clove.kernel.audit import AuditLog
+    from clove.kernel.events import EventBus
+    from clove.kernel.principal import Principal
+
+__all__ = ["Observers"]
+
+
+class Observers:
+    """The callables that `wiring/` gives to the parts, one method for each."""
+
+    def __init__(self, events: EventBus, audit: AuditLog) -> None:
+        self._events = events
+        self._audit = audit
+
+    def agent(self, agent: Agent, event: str, data: dict[str, Any]) -> None:
+        """An agent has changed its state."""
+        facts = {"agent_id": agent.agent_id, "agent_name": agent.name, **data}
+        self._events.publish(event, facts, agent.agent_id)
+        good = event not in ("AGENT_ESCALATED",)
+        family = agent.principal.family
+        self._audit.record("AGENT_LIFECYCLE", event, agent.agent_id, agent.name, good, data, family)
+
+    def mail(self, to: int, sender: int, sender_name: str, message_id: int) -> None:
+        """A message has arrived; only its receiver sees the event."""
+        if self._events.wanted("MESSAGE_RECEIVED"):
+            data = {"message_id": message_id, "from": sender, "from_name": sender_name}
+            self._events.publish("MESSAGE_RECEIVED", data, sender, lambda seen: seen == to)
+
+    def state(self, agent_id: int, key: str, scope: str, action: str) -> None:
+        """A value has changed; only its owner sees the event of a private one."""
+        if self._events.wanted("STATE_CHANGED"):
+            data = {"key": key, "scope": scope, "action": action}
+            private = scope == "agent"
+            self._events.publish(
+                "STATE_CHANGED",
+                data,
+                agent_id,
+                (lambda seen: seen == agent_id) if private else None,
+            )
+
+    def connection_refused(
+        self, principal: Principal, host: str, port: int, rule: str, reason: str
+    ) -> None:
+        """The gateway has refused a connection."""
+        details = {"host": host, "port": port, "rule": rule, "error": reason}
+        self._record_connection(principal, "CONNECTION_REFUSED", False, details)
+
+    def connection_carried(
+        self, principal: Principal, host: str, port: int, sent: int, received: int
+    ) -> None:
+        """A connection through the gateway has ended."""
+        details = {"host": host, "port": port, "sent": sent, "received": received}
+        self._record_connection(principal, "CONNECTION_ENDED", True, details)
+
+    def _record_connection(
+        self, principal: Principal, action: str, good: bool, details: dict[str, Any]
+    ) -> None:
+        agent_id, name, family = principal.agent_id, principal.name, principal.family
+        self._audit.record("NETWORK", action, agent_id, name, good, details, family)

@@ -1,0 +1,163 @@
+"""Agents: their life, what they have on the host, their output, and dry runs as them."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from twisted.logger import Logger
+
+from clove.kernel.agents import Agents
+from clove.kernel.agents.ancestry import AgentFinder
+from clove.kernel.calls.scripts import check_recorded_readers
+from clove.kernel.dry_run import DryRuns
+from clove.kernel.launch.agent_spec import Host
+from clove.kernel.launch.facilities import Facilities
+from clove.kernel.launch.launch import isolation_report
+from clove.kernel.launch.provisioner import Provisioner
+from clove.kernel.launch.user_leases import UserLeases
+from clove.kernel.logs.log_files import LogFiles
+from clove.kernel.mounts.mount_planner import MountPlanner
+from clove.sandbox.cgroup.tree import CgroupsUnavailable, CgroupTree
+from clove.sandbox.environment import public_environment
+from clove.sandbox.zygote.ids import IdRange
+from clove.sandbox.zygote.zygote import Zygote
+
+if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
+
+    from clove.kernel.network.gateway import Gateways
+    from clove.kernel.principal import Principal
+    from clove.kernel.wiring.foundation import Foundation
+    from clove.kernel.wiring.lifetimes import Lifetimes
+
+__all__ = ["AgentParts", "Listen"]
+
+Listen = Callable[["Principal", str], Awaitable[Callable[[], "Deferred[Any]"]]]
+"""Opens an agent's own socket at a path; gives the way to close it."""
+
+
+class AgentParts:
+    """What makes agents. Making it takes the kernel's cgroups, and starts nothing.
+
+    @param kept: files and directories that no agent may change.
+    @ivar cgroups: None where there are none.
+    @ivar finder: finds the agent of a process.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        foundation: Foundation,
+        gateways: Gateways,
+        lifetimes: Lifetimes,
+        listen: Listen,
+        kept: tuple[str, ...],
+    ) -> None:
+        self._foundation = foundation
+        limits, threads = foundation.limits, foundation.threads
+        users = IdRange(limits.agents.uid_base) if os.geteuid() == 0 else None
+        self.cgroups = self._find_cgroups(users.zygote if users is not None else None)
+        self.provisioner = self._make_provisioner(gateways, listen, kept, users)
+        self.zygote = foundation.launcher.zygote = Zygote(
+            foundation.reactor,
+            threads,
+            foundation.config.zygote,
+            self.provisioner.common_spec,
+            sys.executable,
+            users,
+            self.cgroups,
+        )
+        self.log_files = LogFiles(
+            foundation.state_dir.logs, threads, limits.logs, limits.shares, foundation.wall
+        )
+        self.agents = self._make_agents(lifetimes)
+        self.finder = AgentFinder(
+            self.agents.records,
+            foundation.launcher.host_commands,
+            other_namespaces=foundation.config.access.other_namespaces,
+            most=limits.connection.max_ancestors,
+        )
+        self.dry_runs = self._make_dry_runs(gateways)
+
+    def _find_cgroups(self, spawner_uid: int | None) -> CgroupTree | None:
+        """The kernel's cgroup subtree, or None where it can have none.
+
+        @param spawner_uid: the user id of the zygote, which makes agents' processes as well.
+        """
+        try:
+            return CgroupTree.find(spawner_uid=spawner_uid)
+        except CgroupsUnavailable as error:
+            self.log.info(
+                "agents get no cgroups: {reason} ({remedy})",
+                reason=error.reason,
+                remedy=error.remedy,
+            )
+            return None
+
+    def _make_provisioner(
+        self, gateways: Gateways, listen: Listen, kept: tuple[str, ...], users: IdRange | None
+    ) -> Provisioner:
+        foundation, cgroups = self._foundation, self.cgroups
+        library, bounds = foundation.library, foundation.agent_bounds
+        host = Host(
+            library=library,
+            controllers=frozenset(cgroups.controllers if cgroups else ()),
+            root=os.geteuid() == 0,
+            environ=public_environment(os.environ),
+            cwd=os.getcwd(),
+        )
+        mounts = MountPlanner(
+            foundation.state_dir,
+            library,
+            kept,
+            mounts=bounds.exposed_mounts,
+            entries=bounds.exposed_entries,
+        )
+        facilities = Facilities(
+            threads=foundation.threads,
+            state_dir=foundation.state_dir,
+            cgroups=cgroups,
+            launcher=foundation.launcher,
+            host=host,
+            bounds=bounds,
+            mounts=mounts,
+            listen=listen,
+            open_gateway=gateways.open,
+            check_reader=functools.partial(check_recorded_readers, foundation.registry),
+            users=UserLeases(users) if users is not None else None,
+        )
+        return Provisioner(facilities)
+
+    def _make_agents(self, lifetimes: Lifetimes) -> Agents:
+        foundation = self._foundation
+        return Agents(
+            foundation.reactor,
+            foundation.registry,
+            foundation.limits.agents,
+            prepare=self.provisioner.prepare,
+            release=self.provisioner.release,
+            later=foundation.background.start,
+            logbook=self.log_files.logbook,
+            notify=lifetimes.report,
+            opened=lifetimes.open,
+            closed=lifetimes.close,
+            shares=foundation.limits.shares,
+        )
+
+    def _make_dry_runs(self, gateways: Gateways) -> DryRuns:
+        foundation = self._foundation
+        return DryRuns(
+            foundation.reactor,
+            foundation.launcher,
+            gateways,
+            foundation.limits.dry_run,
+            library=foundation.library,
+            clone=self.provisioner.clone,
+            release=self.provisioner.release,
+            report=isolation_report,
+        )

@@ -1,0 +1,61 @@
+"""What every part stands on: the reactor, threads, processes, ids and limits."""
+
+from __future__ import annotations
+
+import functools
+import os
+from typing import TYPE_CHECKING, Any
+
+import clove
+from clove.kernel.descriptors import WANTED, agents_within, let_cores_be_off
+from clove.kernel.interpreter import import_later
+from clove.kernel.listening import raise_descriptors, within_descriptors
+from clove.kernel.registry import Registry
+from clove.kernel.wiring.background import Background
+from clove.sandbox.disposal import Disposal
+from clove.sandbox.launcher import Launcher
+from clove.threads.threads import Threads
+
+if TYPE_CHECKING:
+    from clove.kernel.clocks import Wall
+    from clove.kernel.config import Config
+    from clove.kernel.id_file import IdFile
+    from clove.kernel.state_dir import StateDir
+
+__all__ = ["Foundation"]
+
+
+class Foundation:
+    """Made first, and given to every group of parts.
+
+    @param reactor: its clock is monotonic.
+    @param ids: of all that is given an id for ever.
+    @param wall: dates what people read.
+    @ivar library: directory of the `clove` package.
+    @ivar limits: all of the configuration's.
+    @ivar per_connection, agent_bounds: those that the number of descriptors bounds.
+    @ivar import_later: imports a module in a thread.
+    """
+
+    def __init__(
+        self, reactor: Any, config: Config, state_dir: StateDir, ids: IdFile, wall: Wall
+    ) -> None:
+        self.reactor = reactor
+        self.config = config
+        self.state_dir = state_dir
+        self.ids = ids
+        self.wall = wall
+        self.limits = limits = config.limits
+        self.library = os.path.dirname(os.path.realpath(clove.__file__))
+        let_cores_be_off()
+        descriptors = raise_descriptors(max(2 * limits.connection.max_connections, WANTED))
+        self.per_connection = within_descriptors(limits.connection, descriptors)
+        self.agent_bounds = agents_within(limits.agents, descriptors)
+        self.registry = Registry(ids.agents.take)
+        self.background = Background()
+        self.disposal = Disposal(reactor)
+        self.threads = Threads(reactor, config.threads, limits.threads, limits.shares)
+        self.launcher = Launcher(
+            reactor, self.threads, limits=limits.launch, disposal=self.disposal
+        )
+        self.import_later = functools.partial(import_later, self.threads.run)

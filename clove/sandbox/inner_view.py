@@ -1,0 +1,118 @@
+"""What an agent sees, by its sandbox's init: commands beside the main program, and files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from clove.errors import LimitExceeded
+from clove.sandbox.init_errors import path_refused, program_refused
+from clove.sandbox.interface import Command, ExitStatus, IFile, IRunning, Output
+from clove.sandbox.launch_limits import LaunchLimits
+from clove.sandbox.remote import RemoteCommand, RemoteFile
+from clove.sandbox.requests import Requests
+from clove.sandbox.spec import SandboxSpec
+
+__all__ = ["InnerView"]
+
+
+class InnerView:
+    """Commands that init has started, and paths that it holds.
+
+    @param requests: what init is asked by.
+    @param check_alive: raises L{clove.errors.Unavailable} when the agent has ended.
+    @param close_descriptor: closes what came from inside.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        requests: Requests,
+        spec: SandboxSpec,
+        limits: LaunchLimits,
+        check_alive: Callable[[], None],
+        close_descriptor: Callable[[int], None],
+    ) -> None:
+        self._reactor = reactor
+        self._requests = requests
+        self._spec = spec
+        self._limits = limits
+        self._check_alive = check_alive
+        self._close_descriptor = close_descriptor
+        self._commands: dict[int, RemoteCommand] = {}
+        self._handles: set[int] = set()
+
+    async def run(self, command: Command, output: Output) -> IRunning:
+        """Start a command. @see: L{IView.run}."""
+        self._check_alive()
+        if len(self._commands) >= self._limits.commands:
+            raise LimitExceeded(f"at most {self._limits.commands} commands at once in one sandbox")
+        job = self._requests.number()
+        facts = {"argv": list(command.argv), "cwd": command.cwd, "env": dict(command.env)}
+        kill = {"op": "kill", "id": job}
+        running = RemoteCommand(self._reactor, output, lambda: self._requests.tell(kill))
+        self._commands[job] = running
+        try:
+            answer = await self._requests.ask({"op": "run", **facts}, running.inner_ends, job)
+            if answer.fields["op"] == "refused":
+                cwd = command.cwd or self._spec.cwd
+                raise program_refused(answer.fields, command.argv[0], cwd)
+        except BaseException:
+            self._requests.tell(kill)
+            del self._commands[job]
+            running.abandon()
+            raise
+        finally:
+            running.close_inner_ends()
+        running.feed(command.stdin)
+        return running
+
+    async def resolve(self, path: str) -> IFile:
+        """Hold what a path leads to. @see: L{IView.resolve}."""
+        self._check_alive()
+        if len(self._handles) >= self._limits.handles:
+            raise LimitExceeded(f"at most {self._limits.handles} files at once in one sandbox")
+        handle = self._requests.number()
+        self._handles.add(handle)
+
+        async def opener(flags: int) -> int:
+            asked = {"op": "open", "handle": handle, "flags": flags}
+            opened = await self._requests.ask(asked)
+            if opened.fields["op"] == "refused":
+                raise path_refused(opened.fields, path)
+            (descriptor,) = opened.fds
+            return descriptor
+
+        def release() -> None:
+            if handle in self._handles:
+                self._handles.discard(handle)
+                self._requests.tell({"op": "close", "handle": handle})
+
+        try:
+            answer = await self._requests.ask({"op": "resolve", "path": path}, number=handle)
+            if answer.fields["op"] == "refused":
+                raise path_refused(answer.fields, path)
+            return RemoteFile(answer.fields, opener, release, self._close_descriptor)
+        except BaseException:
+            release()
+            raise
+
+    def name_pid(self, job: int, pid: int) -> None:
+        """Init has forked a command.
+
+        @param job: the command's number; another one's is ignored.
+        @param pid: the command's, on the host.
+        """
+        if job in self._commands:
+            self._commands[job].pid = pid
+
+    def exited(self, job: int, status: ExitStatus) -> None:
+        """A command has ended."""
+        if job in self._commands:
+            self._commands.pop(job).ended(status)
+
+    def end(self, status: ExitStatus) -> None:
+        """The sandbox is gone, and all commands with it."""
+        for running in list(self._commands.values()):
+            running.ended(status)
+        self._commands.clear()

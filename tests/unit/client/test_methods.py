@@ -1,0 +1,96 @@
+"""One list of methods for all clients, and what users' type checkers know of it.
+
+mypy judges the functions below that nothing calls in `make lint`.
+
+An ignored error that mypy does not find is an error itself (strict has warn_unused_ignores).
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar, assert_type, cast
+
+import pytest
+from twisted.internet.defer import Deferred
+
+from clove.client.blocking import CloveClient, Stream
+from clove.client.call import Call, StreamCall
+from clove.client.deferred import DeferredClient
+from clove.client.methods import agents, sharing, watching, work
+from clove.client.methods.table import Methods
+from clove.framing import Opcode
+
+T = TypeVar("T")
+S = TypeVar("S")
+Reply = dict[str, Any]
+BUILDERS = {
+    name: getattr(family, name)
+    for family in (agents, sharing, watching, work)
+    for name in family.__all__
+}
+
+if TYPE_CHECKING:
+
+    def blocking(client: CloveClient) -> None:
+        assert_type(client.noop(b"data"), bytes)
+        assert_type(client.spawn("name", "script.py", sandboxed=True), Reply)
+        assert_type(client.list_agents(), list[Reply])
+        assert_type(client.think_stream("Say hello"), Stream[Reply, str])
+        assert_type(client.exec_stream("true", timeout=1.0), Stream[Reply, tuple[str, str]])
+        assert_type(CloveClient.noop(client, b"data"), bytes)
+        client.noop("text")  # type: ignore[arg-type]
+        client.spawn("name", "script.py", sandbox=True)  # type: ignore[call-arg]
+        client.exec_stream(print, "true")  # type: ignore[call-arg,arg-type]
+        client.unheard_of()  # type: ignore[attr-defined]
+
+    def deferring(client: DeferredClient, each: Callable[[str], None]) -> None:
+        assert_type(client.noop(b"data"), Deferred[bytes])
+        assert_type(client.spawn("name", "script.py", sandboxed=True), Deferred[Reply])
+        assert_type(client.list_agents(), Deferred[list[Reply]])
+        assert_type(client.think_stream(each, "Say hello"), Deferred[Reply])
+        assert_type(DeferredClient.noop(client, b"data"), Deferred[bytes])
+        client.noop("text")  # type: ignore[arg-type]
+        client.exec_stream(each, "true")  # type: ignore[arg-type]
+        client.think_stream("Say hello")  # type: ignore[arg-type]
+
+    def third(client: Recorder) -> None:
+        assert_type(client.noop(b"data"), bytes)
+        assert_type(client.list_agents(), list[Reply])
+
+
+class Recorder(Methods):
+    """A third client: it has `ask` and `stream`, and all methods by them."""
+
+    def ask(self, call: Call[T]) -> T:
+        """Give back what would be asked."""
+        return cast("T", call)
+
+    def stream(self, call: StreamCall[T, S]) -> StreamCall[T, S]:
+        """Give back what would be asked."""
+        return call
+
+
+@pytest.mark.parametrize("name", sorted(BUILDERS.keys() - {"exit"}))
+def test_every_function_is_a_method_of_every_client(name: str) -> None:
+    function = BUILDERS[name]
+    for client in (CloveClient, DeferredClient):
+        bound = getattr(client, name)
+        assert bound is getattr(Methods, name), "a client has a list of its own"
+        assert bound.__wrapped__ is function
+        assert bound.__doc__ == function.__doc__
+        assert inspect.signature(bound) == inspect.signature(function)
+
+
+def test_the_list_has_nothing_else() -> None:
+    assert {name for name in vars(Methods) if not name.startswith("_")} | {"exit"} == set(BUILDERS)
+
+
+def test_another_client_needs_no_list_of_its_own() -> None:
+    client = Recorder()
+    asked = cast("Call[bytes]", client.noop(b"data"))
+    assert (asked.opcode, asked.payload) == (Opcode.NOOP, b"data")
+    streamed: Any = client.exec_stream("true", timeout=1.0)
+    assert isinstance(streamed, StreamCall)
+    assert isinstance(streamed.payload, dict)
+    assert streamed.payload["command"] == "true"

@@ -1,0 +1,63 @@
+"""No child has larger limits than its parent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from clove.errors import PermissionDenied
+from clove.kernel.launch.limits import AgentLimits
+from clove.kernel.launch.resource_limits import ResourceLimits, settle_limits, within_parent
+from clove.messages.agents import LimitsRequest
+
+DEFAULTS = AgentLimits()
+
+
+def settled(**named: Any) -> ResourceLimits:
+    return settle_limits(LimitsRequest(**named), DEFAULTS)
+
+
+SMALL = settled(memory=64 << 20, max_pids=8, cpu_quota=50_000, cpu_shares=512)
+
+
+@pytest.mark.parametrize(
+    ("named", "rule"),
+    [
+        ({"memory": 65 << 20}, "limits.memory"),
+        ({"max_pids": 9}, "limits.max_pids"),
+        ({"cpu_shares": 513}, "limits.cpu_shares"),
+        ({"cpu_quota": 50_001}, "limits.cpu_quota"),
+        ({"cpu_quota": 25_000, "cpu_period": 40_000}, "limits.cpu_quota"),
+        ({"cpu_period": 1000}, "limits.cpu_period"),
+    ],
+)
+def test_more_by_name_is_refused(named: dict[str, int], rule: str) -> None:
+    with pytest.raises(PermissionDenied) as refused:
+        within_parent(settled(**named), SMALL)
+    assert refused.value.rule == rule
+    assert "parent's" in refused.value.message
+
+
+def test_defaults_are_cut_to_the_parents() -> None:
+    found = within_parent(settled(), SMALL)
+    assert found.cut == {"memory", "max_pids", "cpu_quota", "cpu_period", "cpu_shares"}
+    assert (found.memory, found.max_pids) == (64 << 20, 8)
+    assert (found.cpu_quota, found.cpu_period, found.cpu_shares) == (50_000, 100_000, 512)
+
+
+def test_as_much_or_less_is_given() -> None:
+    for named in ({"memory": 64 << 20}, {"max_pids": 1}, {"cpu_quota": 5000, "cpu_period": 10_000}):
+        found = within_parent(settled(**named), SMALL)
+        assert {field: getattr(found, field) for field in named} == named
+    assert within_parent(SMALL, SMALL).cut == frozenset()
+
+
+def test_a_grandchild_is_held_to_the_smallest_above_it() -> None:
+    child = within_parent(settled(memory=32 << 20), SMALL)
+    assert within_parent(settled(), child).memory == 32 << 20
+
+
+def test_nothing_bounds_what_an_operator_spawns() -> None:
+    large = settled(memory=1 << 40)
+    assert within_parent(large, None) is large

@@ -1,0 +1,26 @@
+"""Waiting for what another process does, for tests that have no reactor to be told by."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+__all__ = ["PATIENCE", "until"]
+
+PATIENCE = 90.0 if "CLOVE_GUEST" in os.environ else 30.0
+"""Seconds that anything may take, however busy the machine is: no measure."""
+T = TypeVar("T")
+
+
+def until(look: Callable[[], T], what: str) -> T:
+    """What a function gives as soon as that is true.
+
+    @param what: what never happened, if it does not.
+    """
+    end = time.monotonic() + PATIENCE
+    while not (found := look()):
+        assert time.monotonic() < end, f"never happened: {what}"
+        time.sleep(0.005)
+    return found
