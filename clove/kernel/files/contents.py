@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import errno
+import itertools
 import os
 import stat
 
@@ -12,13 +13,12 @@ from clove.errors import InvalidRequest, LimitExceeded
 from clove.messages.base import encode
 from clove.messages.files import Encoding, ReadReply
 from clove.sandbox.os_errors import translate
+from clove.threads.pieces import PIECE, in_pieces
 
 __all__ = ["decode_content", "read_slice", "write_content"]
 
-_PIECE = 3 << 16  # bytes that base64 is made of at a time; a multiple of three
-
-_PIECE = 1 << 20
-_FARTHEST = 2**63 - 1 - _PIECE  # no read may reach past 2**63 - 1 (pread(2): EINVAL)
+_READ = 1 << 20  # bytes at a time
+_FARTHEST = 2**63 - 1 - _READ  # no read may reach past 2**63 - 1 (pread(2): EINVAL)
 
 
 def _too_big(path: str, size: int, most: int) -> LimitExceeded:
@@ -44,7 +44,7 @@ def _read(descriptor: int, offset: int, most: int) -> bytes:
     pieces: list[bytes] = []
     left = most
     while left > 0 and offset <= _FARTHEST:
-        piece = os.pread(descriptor, min(left, _PIECE), offset)
+        piece = os.pread(descriptor, min(left, _READ), offset)
         if not piece:
             break
         pieces.append(piece)
@@ -82,24 +82,49 @@ def read_slice(
         os.close(descriptor)
     if len(data) > most:
         raise _too_big(path, max(size, len(data)), most)
-    reply = encode(ReadReply(content=_encoded(data, path, encoding), size=size))
+    before, after = encode(ReadReply(size=size)).split(b'""')
+    content = _base64(data) if encoding == "base64" else _text(data, path)
+    reply = b"".join([before, b'"', *content, b'"', after])
     if len(reply) > most:
         raise _too_big(path, size, most)
     return reply
 
 
-def _encoded(data: bytes, path: str, encoding: Encoding) -> str:
-    if encoding == "base64":
-        # In pieces: all threads of the interpreter stand still during each.
-        pieces = (data[at : at + _PIECE] for at in range(0, len(data), _PIECE))
-        return "".join(base64.b64encode(piece).decode("ascii") for piece in pieces)
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise InvalidRequest(
-            f"{path!r} is not UTF-8 at byte {error.start} of what was read",
-            hint='ask with "encoding": "base64"',
-        ) from None
+def _base64(data: bytes) -> list[bytes]:
+    """Base64, which JSON need not escape."""
+
+    def encoded(at: int) -> bytes:
+        return binascii.b2a_base64(data[at : at + PIECE], newline=False)
+
+    return in_pieces(encoded, range(0, len(data), PIECE))
+
+
+def _text(data: bytes, path: str) -> list[bytes]:
+    """The inside of a JSON string.
+
+    @raise InvalidRequest: not UTF-8.
+    """
+    cuts = [_character(data, at) for at in range(0, len(data), PIECE)]
+
+    def encoded(piece: tuple[int, int]) -> bytes:
+        begin, end = piece
+        try:
+            return encode(data[begin:end].decode("utf-8"))[1:-1]
+        except UnicodeDecodeError as error:
+            raise InvalidRequest(
+                f"{path!r} is not UTF-8 at byte {begin + error.start} of what was read",
+                hint='ask with "encoding": "base64"',
+            ) from None
+
+    return in_pieces(encoded, list(itertools.pairwise([*cuts, len(data)])))
+
+
+def _character(data: bytes, at: int) -> int:
+    """The last position up to `at` where a character may begin (RFC 3629, section 3)."""
+    for back in range(min(at, 4)):
+        if data[at - back] & 0xC0 != 0x80:
+            return at - back
+    return at
 
 
 def decode_content(content: str, encoding: Encoding) -> bytes:

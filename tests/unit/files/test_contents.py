@@ -13,6 +13,7 @@ import pytest
 
 from clove.errors import InvalidRequest, LimitExceeded
 from clove.kernel.files import decode_content, read_slice, write_content
+from clove.threads.pieces import PIECE
 
 
 def read(path: Path, **arguments: Any) -> dict[str, Any]:
@@ -132,3 +133,31 @@ def test_content_is_decoded_strictly() -> None:
             decode_content(content, encoding)  # type: ignore[arg-type]
     with pytest.raises(InvalidRequest):
         decode_content("\ud800", "utf-8")
+
+
+@pytest.mark.parametrize("size", [0, 1, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE + 2])
+def test_base64_of_any_length_is_that_of_the_whole(tmp_path: Path, size: int) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(os.urandom(size))
+    reply = read(path, encoding="base64")
+    assert reply["content"] == base64.b64encode(path.read_bytes()).decode()
+
+
+@pytest.mark.parametrize("character", ["ö", "€", "😀", "\\", '"', "\x00", "\u2028"])
+@pytest.mark.parametrize("before", range(5))
+def test_characters_survive_where_pieces_meet(tmp_path: Path, character: str, before: int) -> None:
+    path = tmp_path / "f"
+    text = "x" * (PIECE - before) + character + "y" * PIECE + character
+    path.write_bytes(text.encode())
+    assert read(path)["content"] == text
+
+
+@pytest.mark.parametrize("fault", [b"\xff", b"\x80", b"\x80" * 9, b"\xf0\x9f\x98", b"\xed\xa0\x80"])
+@pytest.mark.parametrize("before", range(5))
+def test_a_fault_where_pieces_meet_is_named_as_in_the_whole(
+    tmp_path: Path, fault: bytes, before: int
+) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(b"x" * (PIECE - before) + fault + b"y" * PIECE)
+    with pytest.raises(InvalidRequest, match=f"at byte {PIECE - before} of"):
+        read(path)
