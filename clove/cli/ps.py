@@ -12,11 +12,14 @@ from clove.cli.text import age, clean
 
 __all__ = ["ps"]
 
+COMMAND = 40
+"""Characters of a command in the table; --json has more of it."""
+
 
 @click.command(epilog="\b\nExamples:\n  clove ps\n  clove ps --json | jq '.[].name'")
 @command_options
 def ps(console: Console) -> None:
-    """List the agents: id, name, state, pid, uptime, restarts, parent."""
+    """List the agents: id, name, state, pid, uptime, restarts, parent, and what they run."""
     with console.client() as client:
         agents = client.list_agents()
     if console.as_json:
@@ -33,7 +36,7 @@ def _table(agents: list[dict[str, Any]]) -> None:
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("ID", "NAME", "STATE", "PID", "UPTIME", "RESTARTS", "PARENT"):
+    for title in ("ID", "NAME", "STATE", "PID", "UPTIME", "RESTARTS", "PARENT", "COMMAND"):
         number = title in ("ID", "PID", "RESTARTS", "PARENT")
         table.add_column(title, justify="right" if number else "left", no_wrap=True)
     for agent in agents:
@@ -46,8 +49,14 @@ def _table(agents: list[dict[str, Any]]) -> None:
             age(agent.get("uptime_ms") or 0),
             str(agent.get("restarts", 0)),
             str(agent.get("parent_id") or "-"),
+            _short(str(agent.get("command", ""))),
         )
         style = {"running": "", "paused": "yellow", "restarting": "yellow"}.get(state, "dim")
         table.add_row(*(Text(clean(cell), style=style) for cell in cells))
     width = None if sys.stdout.isatty() else 200
     Terminal(file=sys.stdout, width=width, highlight=False).print(table)
+
+
+def _short(command: str) -> str:
+    """As much of a command as a table has room for."""
+    return command if len(command) <= COMMAND else f"{command[: COMMAND - 1]}…"

@@ -209,7 +209,7 @@ class Checkup:
         finally:
             pinned.close()  # this is the operator's own process
         spec = replace(spec, binds=(*spec.binds, *pinned.binds))
-        return Profile(spec, spec.binds, None, limits).clone(None)
+        return Profile(spec, spec.binds, None, limits, interpreter.program).clone(None)
 
 
 LIBRARY: Final = os.path.dirname(os.path.realpath(clove.__file__))

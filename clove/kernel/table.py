@@ -79,7 +79,7 @@ TABLE: dict[int, Syscall] = {
         am.SpawnReply,
         agents.spawn,
         LIFECYCLE,
-        ("name", "script"),
+        ("name", "script", "command"),
         needs=("can_spawn",),
         by_arguments=explain_spawn,
     ),

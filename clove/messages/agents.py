@@ -45,10 +45,14 @@ class LimitsRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class SpawnRequest(Request, frozen=True, kw_only=True):
-    """Start an agent from a Python script."""
+    """Start an agent: a Python script (with the socket's path as its first argument), or a command
+    as it is. One of the two.
+    """
 
     name: str
-    script: Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
+    script: Annotated[str, msgspec.Meta(min_length=1, max_length=4096)] | None = None
+    command: Annotated[list[str], msgspec.Meta(min_length=1)] | None = None
+    cwd: Annotated[str, msgspec.Meta(min_length=1, max_length=4096)] | None = None
     python: Annotated[str, msgspec.Meta(max_length=4096)] | None = None
     args: list[str] | None = None
     env: dict[str, str] | None = None
@@ -133,7 +137,7 @@ class ResumeReply(Reply, frozen=True, kw_only=True):
 
 
 class AgentEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """One agent in LIST's array."""
+    """One agent in LIST's array. `command` is what it runs, for those who may see its output."""
 
     id: int
     name: str
@@ -143,6 +147,7 @@ class AgentEntry(msgspec.Struct, frozen=True, kw_only=True):
     uptime_ms: int
     parent_id: int
     restarts: int
+    command: str = ""
 
 
 class LogsRequest(TargetRequest, frozen=True, kw_only=True):

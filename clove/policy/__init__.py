@@ -1,6 +1,6 @@
 """What an agent may do. Pure: every check takes text and gives a decision that names its rule."""
 
-from clove.policy.commands import check_command
+from clove.policy.commands import check_command, check_main_program
 from clove.policy.decision import Decision
 from clove.policy.delegation import exceeds, excesses, held, narrow
 from clove.policy.domains import (
@@ -43,6 +43,7 @@ __all__ = [
     "check_command",
     "check_connection",
     "check_flag",
+    "check_main_program",
     "check_method",
     "check_name",
     "check_read",

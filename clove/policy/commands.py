@@ -29,7 +29,7 @@ from clove.policy.permissions import Permissions, check_flag
 from clove.policy.shell import Unreadable, simple_commands
 from clove.policy.work import Work
 
-__all__ = ["check_command"]
+__all__ = ["check_command", "check_main_program"]
 
 SHELLS: Final = frozenset(["sh", "bash", "dash", "ash", "zsh", "ksh"])
 WRAPPERS: Final = frozenset(
@@ -205,6 +205,22 @@ def _unreadable(why: str) -> Decision:
     return Decision(
         False, "command-unreadable", f"{why}; write it plainly, or put it into a script"
     )
+
+
+def check_main_program(
+    permissions: Permissions, command: tuple[str, ...] | list[str], interpreter: str
+) -> Decision:
+    """May an agent with these permissions be what runs a command?
+
+    It gets nothing by that which its script could not execute. Its interpreter can be executed
+    whatever the rules are, by a script as well (docs/agreement.md, `start-programs`).
+
+    @param command: the program and its arguments.
+    @param interpreter: the Python that comes along.
+    """
+    if command[0] == interpreter:
+        return Decision(True, "start-programs")
+    return check_command(permissions, command)
 
 
 def check_command(permissions: Permissions, command: str | tuple[str, ...] | list[str]) -> Decision:

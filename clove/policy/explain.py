@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from clove.errors import InvalidRequest
-from clove.policy.commands import check_command
+from clove.policy.commands import check_command, check_main_program
 from clove.policy.decision import Decision
-from clove.policy.delegation import excesses
+from clove.policy.delegation import excesses, narrow
 from clove.policy.domains import check_address, check_connection, check_url
 from clove.policy.hosts import as_address, normalise_host
 from clove.policy.levels import Level
@@ -82,21 +82,34 @@ def explain_connect(permissions: Permissions, arguments: Mapping[str, Any]) -> D
 def explain_spawn(
     permissions: Permissions, arguments: Mapping[str, Any], _: str | None
 ) -> Decision:
-    """Of SPAWN: `permissions`."""
+    """Of SPAWN: `permissions`, and whether the child may run `command` with them."""
     decision = check_flag(permissions, "can_spawn")
-    asked = arguments.get("permissions")
-    if not decision.allowed or asked is None:
+    if not decision.allowed:
         return decision
+    asked, wanted = arguments.get("permissions"), parse(Level.STANDARD)
     if isinstance(asked, str):
         wanted = parse(asked)
     elif isinstance(asked, dict):
-        wanted = parse(None, asked, parse(Level.STANDARD))
-    else:
+        wanted = parse(None, asked, wanted)
+    elif asked is not None:
         raise InvalidRequest("permissions are an object or the name of a level")
-    cut = excesses(permissions, wanted)
+    command = arguments.get("command")
+    if command is not None:
+        refused = _refused_command(narrow(permissions, wanted), command, arguments.get("python"))
+        if refused is not None:
+            return refused
+    cut = () if asked is None else excesses(permissions, wanted)
     if not cut:
         return decision
     return Decision(True, decision.rule, f"the child gets less than asked for: {', '.join(cut)}")
+
+
+def _refused_command(permissions: Permissions, command: Any, python: Any) -> Decision | None:
+    """Why a child with these permissions would not be started; None: it would be."""
+    if not (isinstance(command, list) and command and set(map(type, command)) == {str}):
+        raise InvalidRequest("arguments need 'command', a list of strings")
+    decision = check_main_program(permissions, command, python if isinstance(python, str) else "")
+    return None if decision.allowed else decision
 
 
 def _text(arguments: Mapping[str, Any], name: str) -> str:

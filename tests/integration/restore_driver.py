@@ -92,7 +92,8 @@ async def compare_all(kernel: InnerKernel) -> None:
     try:
         for kind, fields in KINDS.items():
             filled = json.loads(json.dumps(fields).replace("DIRECTORY", kernel.directory))
-            reply = await kernel.in_thread(client.spawn, kind, script, **filled)
+            filled.setdefault("script", None if "command" in filled else script)
+            reply = await kernel.in_thread(client.spawn, kind, **filled)
             await comparison.compare(kind, reply["id"])
         parent = kernel.file("parent.py", PARENT.format(child=CHILD, agent=AGENT))
         await kernel.in_thread(client.spawn, "parent", parent, permissions={"can_spawn": True})

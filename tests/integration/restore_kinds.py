@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 __all__ = ["AGENT", "CHILD", "KINDS", "PARENT"]
@@ -66,6 +67,12 @@ KINDS: dict[str, dict[str, Any]] = {
         "env": {"GRANTED": "DIRECTORY/granted/file"},
     },
     "commands": {"permissions": {"allowed_commands": ["ls"], "blocked_commands": ["cat"]}},
+    "command": {"command": [sys.executable, "-c", AGENT, "one", "two"], "cwd": "/usr/lib"},
+    "unsandboxed-command": {
+        "command": ["python3", "-c", AGENT, "one", ""],
+        "sandboxed": False,
+        "restart_policy": "always",
+    },
     "python": {"python": "/usr/bin/python3"},
     "unsandboxed-python": {"python": "python3", "sandboxed": False},
 }

@@ -55,4 +55,4 @@ def test_its_record_can_be_read_and_has_no_field_that_is_not_known(
 ) -> None:
     record = found[kind]["record"]
     assert read_record(json.dumps(record).encode()).request.name == kind
-    assert record["program"]["digest"]
+    assert bool(record["program"]["digest"]) is (record["request"]["script"] is not None)

@@ -27,9 +27,11 @@ __all__ = [
 
 def spawn(
     name: str,
-    script: str,
+    script: str | None = None,
     *,
     args: Sequence[str] | None = None,
+    command: Sequence[str] | None = None,
+    cwd: str | None = None,
     python: str | None = None,
     env: Mapping[str, str] | None = None,
     sandboxed: bool = True,
@@ -43,23 +45,21 @@ def spawn(
     allow_degraded: bool = False,
     warm: bool | None = None,
 ) -> Call[Reply]:
-    """Start an agent: `python SCRIPT SOCKET ARGS...`.
+    """Start an agent: `python SCRIPT SOCKET ARGS...`, or a command as it is.
 
-    @param script: a file; a relative path is taken from the caller's working
-        directory if it exists there, else from the kernel's.
+    @param script: a file; a relative path is the caller's if it is there, else the kernel's.
+    @param command: a program, looked up in the agent's PATH, and its arguments, with nothing added.
+    @param cwd: where it starts, an absolute path as the agent sees it.
+    @param python: the interpreter of the script; what a command has besides the system's.
     @param network: connections to what its permissions allow (default: loopback alone).
-    @param permissions: a level's name, or the fields of docs/wire.md; never
-        more than the caller's own.
-    @param limits: memory (bytes), max_pids, cpu_quota and cpu_period (us),
-        cpu_shares.
+    @param permissions: a level's name, or fields of docs/wire.md, within the caller's own.
+    @param limits: memory (bytes), max_pids, cpu_quota and cpu_period (us), cpu_shares.
     @param restart_policy: never, on-failure or always.
     @param allow_degraded: start it also where the host cannot isolate fully.
-    @param warm: False: in an interpreter of its own, not forked from one that is
-        ready (docs/zygote.md).
-    @return: success, id and agent_id, name, pid, status, restart_policy, warm,
-        isolation.
+    @param warm: False: not forked from an interpreter that is ready (docs/zygote.md).
+    @return: success, id and agent_id, name, pid, status, restart_policy, warm, isolation.
     @raise AlreadyExists: the name is in use.
-    @raise NotFound: no such script.
+    @raise NotFound: no such script, program or directory.
     @raise IsolationUnavailable, PermissionDenied, InvalidRequest, LimitExceeded:
     """
     fields = optional(**locals())  # the parameters, which are named as the request's fields

@@ -39,6 +39,7 @@ class Agent:
     @ivar isolation: what is enforced, as SPAWN's reply gives it.
     @ivar warm: its process was forked from the zygote.
     @ivar cgroup: path of its cgroup, if it has one.
+    @param command: what it runs, as it is shown to people.
     """
 
     log = Logger()
@@ -55,10 +56,12 @@ class Agent:
         over: Callable[[Agent], None],
         grace: float,
         ends: EndLimiter,
+        command: str = "",
     ) -> None:
         self.principal = principal
         self.agent_id = principal.agent_id
         self.name = principal.name
+        self.command = command
         self.parent_id = principal.parent_id
         self.lifecycle = lifecycle
         self.logbook = logbook

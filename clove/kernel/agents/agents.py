@@ -14,7 +14,7 @@ from clove.kernel.agents.end_limiter import EndLimiter
 from clove.kernel.agents.ended_agents import EndedAgents
 from clove.kernel.agents.lifecycle import Lifecycle
 from clove.kernel.agents.restart import restart_policy
-from clove.kernel.agents.starts import principal_of
+from clove.kernel.agents.starts import principal_of, shown_command
 from clove.kernel.launch.record import AgentRecord
 from clove.kernel.mounts.mount_request import NOTHING
 from clove.sharing.fair_queue import FairQueue
@@ -217,6 +217,7 @@ class Agents:
             over=self._end,
             grace=self._limits.grace,
             ends=self._ends,
+            command=shown_command(request),
         )
         self._live[agent.agent_id] = agent
         await agent.start()

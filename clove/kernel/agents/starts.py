@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from clove.kernel.principal import Kind, Principal
 
@@ -12,9 +13,13 @@ if TYPE_CHECKING:
     from clove.kernel.launch.program import Find
     from clove.kernel.launch.record import AgentRecord
     from clove.kernel.launch.resource_limits import ResourceLimits
+    from clove.messages.agents import SpawnRequest
     from clove.sandbox.interface import Output
 
-__all__ = ["Launches", "Prepare", "principal_of"]
+__all__ = ["SHOWN", "Launches", "Prepare", "principal_of", "shown_command"]
+
+SHOWN: Final = 256
+"""Characters of a command that are shown."""
 
 
 class Launches(Protocol):
@@ -41,6 +46,14 @@ def principal_of(record: AgentRecord, limits: ResourceLimits | None = None) -> P
         family=record.family,
         sandboxed=record.request.sandboxed,
         network=record.network,
+        cwd=record.request.cwd,
         grants=record.grants,
         limits=limits,
     )
+
+
+def shown_command(request: SpawnRequest) -> str:
+    """What an agent runs, as a line for a shell of L{SHOWN} characters at most."""
+    words = request.command or [request.script or "", *(request.args or ())]
+    text = shlex.join(word[:SHOWN] for word in words[:SHOWN])
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"

@@ -151,6 +151,8 @@ def list_agents(ctx: Context, request: Request) -> list[AgentEntry]:
             uptime_ms=agent.uptime_ms,
             parent_id=agent.parent_id,
             restarts=agent.restarts,
+            # Arguments may hold secrets: they are for those who may see the output.
+            command=agent.command if authority.may(ctx.principal, "LOGS", agent.principal) else "",
         )
         for agent in agents
     ]

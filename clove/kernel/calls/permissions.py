@@ -116,7 +116,7 @@ async def why(ctx: Context, request: WhyRequest) -> WhyReply:
     name = _name(request.syscall)
     _check_arguments(name, _fields(ctx, name), request.arguments)
     principal = _target(ctx, request.agent_id, "WHY")
-    cwd = WORKSPACE if principal.sandboxed else principal.cwd
+    cwd = principal.cwd or (WORKSPACE if principal.sandboxed else None)
     decision = _explain(ctx, name, principal.permissions, request.arguments, cwd)
     if decision.allowed:
         decision = _by_kind(principal, name, request.arguments) or decision

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from clove.policy import Permissions
     from clove.sandbox.interface import IFile
 
-__all__ = ["ScriptFile", "check_recorded_readers", "find_program", "find_script"]
+__all__ = ["Command", "ScriptFile", "check_recorded_readers", "find_program", "find_script"]
 
 
 def _may_read(path: str) -> None:
@@ -70,23 +70,51 @@ class ScriptFile:
         self._held.close()
 
 
-async def find_program(ctx: Context, request: SpawnRequest, limit: int) -> ScriptFile:
-    """The script of a SPAWN, with its interpreter.
+class Command:
+    """A command, which is looked for when it starts, where it starts.
+
+    @see: L{clove.kernel.launch.program.Program}, which it is.
+    """
+
+    found_now = True
+    path = ""
+    source = ""
+
+    def __init__(self) -> None:
+        self.interpreter = own_interpreter()
+        self.reader: Permissions | None = None
+        self.check = _may_read
+
+    def load(self) -> None:
+        """There is no script."""
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+async def find_program(ctx: Context, request: SpawnRequest, limit: int) -> ScriptFile | Command:
+    """The script of a SPAWN, with its interpreter; or its command, with the one that it named.
 
     @raise CloveError: see L{find_script} and L{find_interpreter}.
     """
-    script = await find_script(ctx, request.script, limit)
+    if request.script is not None:
+        program: ScriptFile | Command = await find_script(ctx, request.script, limit)
+    else:
+        await ctx.require_view()  # one that sees no files starts no programs
+        program = Command()
     try:
         if request.python:
-            await _find_python(ctx, script, request.python, mounted=request.sandboxed)
+            await _find_python(ctx, program, request.python, mounted=request.sandboxed)
     except BaseException:
-        script.close()
+        program.close()
         raise
-    return script
+    return program
 
 
-async def _find_python(ctx: Context, script: ScriptFile, asked: str, *, mounted: bool) -> None:
-    """Have the interpreter that was named run a script."""
+async def _find_python(
+    ctx: Context, script: ScriptFile | Command, asked: str, *, mounted: bool
+) -> None:
+    """Have the interpreter that was named run a script, or come along with a command."""
     principal = ctx.principal
     check = functools.partial(_check_readers, ctx.kernel.registry, principal, asked)
     own_programs = programs_of(principal.permissions).allowed is None

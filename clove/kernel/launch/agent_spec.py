@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os.path
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,10 +22,12 @@ __all__ = [
     "common_spec",
     "environment",
     "own_binds",
+    "runs_script",
 ]
 
 SOCKET_INSIDE = "/tmp/clove.sock"  # noqa: S108 the contract's path, private inside a sandbox
 LIBRARY_INSIDE = "/opt/clove"
+WORKSPACE = "/workspace"
 HOSTNAME = "clove"
 ALL = frozenset(NAMESPACES)
 
@@ -58,10 +60,11 @@ def check_request(
     @raise IsolationUnavailable: a limit or a network namespace asked for by
         name cannot be had, and the caller did not allow less.
     """
-    args, env = request.args or [], request.env or {}
+    _check_program(request)
+    args, env = request.command or request.args or [], request.env or {}
     if len(args) > bounds.args or len(env) > bounds.args:
         raise LimitExceeded(f"at most {bounds.args} arguments and environment variables")
-    words = [*args, *env, *env.values()]
+    words = [*args, *env, *env.values(), request.cwd or ""]
     if sum(map(len, words)) > bounds.args_bytes:
         raise LimitExceeded(f"arguments and environment have at most {bounds.args_bytes} bytes")
     if any("\0" in word for word in words) or any(not key or "=" in key for key in env):
@@ -85,6 +88,37 @@ def check_request(
             "network=false needs a network namespace, which an unsandboxed agent does not have",
             hint="set sandboxed=true, or leave network out",
         )
+
+
+def _check_program(request: SpawnRequest) -> None:
+    """@raise InvalidRequest: it does not say clearly what runs, and where."""
+    if request.script is None and request.command is None:
+        raise InvalidRequest(
+            "SPAWN needs `script` (a Python file) or `command` (a program and its arguments)"
+        )
+    if request.command is not None:
+        if request.script is not None:
+            raise InvalidRequest(
+                "SPAWN takes `script` or `command`, not both",
+                hint="to run a script without the socket's path as its first argument, "
+                'use `command`: ["python3", SCRIPT, ...]',
+            )
+        if request.args:
+            raise InvalidRequest(
+                "`args` are a script's arguments", hint="put a program's into `command`"
+            )
+        if not request.command[0]:
+            raise InvalidRequest("the program in `command` has no name")
+    cwd = request.cwd
+    if cwd is not None and (not cwd.startswith("/") or ".." in cwd.split("/")):
+        raise InvalidRequest(
+            "`cwd` is an absolute path without ..", hint="it is a path as the agent sees it"
+        )
+
+
+def runs_script(command: Sequence[str], python: str) -> bool:
+    """Is it `PYTHON /SCRIPT ...`, which a process that has the interpreter loaded can become?"""
+    return len(command) > 1 and command[0] == python and command[1].startswith("/")
 
 
 def environment(request: SpawnRequest, agent_id: int, socket: str, host: Host) -> dict[str, str]:
@@ -163,7 +197,7 @@ def agent_spec(
     """The sandbox that a request describes.
 
     @param interpreter: its parts are left to each start.
-    @param script: its real path on the host; in a sandbox C{script_copy}, the kernel's, is run.
+    @param script: its real path on the host, if any; a sandbox runs C{script_copy}, the kernel's.
     @param home: the agent's workspace on the host, as C{socket} is its own socket there.
     @param uid: the user id that it runs under in a sandbox; None: the kernel's own.
     @param egress: the ports that its rules name, for hosts without NAT.
@@ -175,15 +209,24 @@ def agent_spec(
         **_bounds(request, limits, bounds, host),
     )
     if not request.sandboxed:
-        return spec(argv=(interpreter.program, script, socket, *(request.args or ())), cwd=host.cwd)
-    inside = f"/app/{os.path.basename(script_copy)}"
+        return spec(argv=_argv(request, interpreter, script, socket), cwd=request.cwd or host.cwd)
     return spec(
-        argv=(interpreter.program, inside, SOCKET_INSIDE, *(request.args or ())),
+        argv=_argv(request, interpreter, f"/app/{os.path.basename(script_copy)}", SOCKET_INSIDE),
+        cwd=request.cwd or WORKSPACE,
         binds=(*_common_binds(host.library, interpreter), *own_binds(script_copy, home, socket)),
         egress=egress if request.network else None,
         uid=uid,
         **_confinement(bounds),
     )
+
+
+def _argv(
+    request: SpawnRequest, interpreter: Interpreter, script: str, socket: str
+) -> tuple[str, ...]:
+    """What runs: a script gets the socket's path first, a command nothing that it does not say."""
+    if request.command is not None:
+        return tuple(request.command)
+    return (interpreter.program, script, socket, *(request.args or ()))
 
 
 def _bounds(
@@ -200,7 +243,6 @@ def _bounds(
 def _confinement(bounds: AgentLimits) -> dict[str, Any]:
     """What is the same in every sandbox."""
     return {
-        "cwd": "/workspace",
         "namespaces": ALL,
         "hostname": HOSTNAME,
         "umask": 0o077,

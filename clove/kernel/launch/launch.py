@@ -14,6 +14,7 @@ from clove.errors import CloveError, Unavailable
 from clove.kernel.launch.degraded import what_is_missing
 from clove.kernel.launch.limit_hits import LimitWatch
 from clove.kernel.mounts.mount_request import NOTHING, mount_request
+from clove.policy import check_main_program
 
 if TYPE_CHECKING:
     from clove.kernel.launch.allocation import Allocation
@@ -41,6 +42,7 @@ class Layout:
     @ivar spec: its sandbox, without what of the host each start finds anew.
     @ivar fallback: with allow_degraded, where else; see L{Launcher.launch}.
     @ivar warm: it is to be forked from a process that has Python and the client loaded.
+    @ivar command: what was asked for, if that was no script.
     """
 
     spec: SandboxSpec
@@ -48,6 +50,7 @@ class Layout:
     program: Program
     limits: ResourceLimits
     warm: bool
+    command: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,10 @@ class Launch:
         @raise CloveError: it cannot be started; nothing of it is left.
         """
         principal, layout, program = self._principal, self._layout, self._layout.program
+        if layout.command:  # its permissions may have been narrowed since the last start
+            python = program.interpreter.program
+            allowed = check_main_program(principal.permissions, layout.command, python)
+            allowed.require(f"SPAWN of {layout.command[0]!r}")
         request = mount_request(principal.permissions, principal.grants or NOTHING)
         with ExitStack() as held:
             spec, plan = await self._facilities.mounts.plan_mounts(

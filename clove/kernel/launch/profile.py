@@ -76,12 +76,14 @@ class Profile:
 
     @ivar spec: as it was launched.
     @ivar own: what of its mounts is every agent's; the rest is of the host, at its path.
+    @ivar python: the interpreter that it has, as the sandbox sees it.
     """
 
     spec: SandboxSpec
     own: tuple[Bind, ...]
     fallback: SandboxSpec | None
     limits: ResourceLimits
+    python: str
 
     def clone(self, cgroup: AgentCgroup | None) -> Clone:
         """A sandbox of the same kind, but with neither its socket nor what names it.
@@ -91,9 +93,10 @@ class Profile:
         own = frozenset(bind.target for bind in self.own)
         binds = (b for b in self.spec.binds if b.target in own or os.path.lexists(_host_path(b)))
         procs = (cgroup.procs_path,) if cgroup is not None else ()
+        argv = (self.python,)
         return Clone(
-            _anonymous(replace(self.spec, binds=tuple(binds)), procs),
-            self.fallback and _anonymous(self.fallback, procs),
+            _anonymous(replace(self.spec, binds=tuple(binds), argv=argv), procs),
+            self.fallback and _anonymous(replace(self.fallback, argv=argv), procs),
             cgroup,
         )
 

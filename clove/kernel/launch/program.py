@@ -1,4 +1,4 @@
-"""An agent's program: its script and the interpreter that runs it."""
+"""An agent's program: its script and the interpreter that runs it, or a command."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ AGAIN: Final = "spawn it anew from a script that is there"
 
 
 class Program(Protocol):
-    """A script that was found, with its interpreter.
+    """A script that was found, with its interpreter; or what a command has of the host.
 
-    @ivar path: the script's real path, as its parent sees it.
+    @ivar path: the script's real path, as its parent sees it; "" of a command.
     @ivar source: the same on the host; "" if it is not there.
-    @ivar interpreter: what runs it.
+    @ivar interpreter: what runs it; of a command, the Python that it has.
     @ivar found_now: the interpreter's files must still be those that were found.
     @ivar reader: permissions of the one that named the interpreter; None: an operator, or it was not named.
     """
@@ -40,8 +40,8 @@ class Program(Protocol):
     def check(self, path: str) -> None:
         """@raise PermissionDenied: the one that named the interpreter may not read this part any more."""
 
-    def load(self) -> bytes:
-        """The script's bytes. Blocking.
+    def load(self) -> bytes | None:
+        """The script's bytes; None: it is a command. Blocking.
 
         @raise CloveError: it cannot be read.
         """
@@ -58,7 +58,7 @@ class ProgramRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """A program as it is written down.
 
     @ivar path, source, reader: see L{Program}.
-    @ivar digest: SHA-256 of the script, in hexadecimal digits.
+    @ivar digest: SHA-256 of the script, in hexadecimal digits; "" of a command.
     @ivar interpreter: None: the kernel's own.
     """
 
@@ -69,16 +69,16 @@ class ProgramRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     reader: Permissions | None = None
 
     @classmethod
-    def of_program(cls, program: Program, script: bytes) -> ProgramRecord:
+    def of_program(cls, program: Program, script: bytes | None) -> ProgramRecord:
         """The record of a program.
 
-        @param script: its bytes.
+        @param script: its bytes; None: it is a command.
         """
         named = program.interpreter
         return cls(
             path=program.path,
             source=program.source,
-            digest=digest_of(script),
+            digest="" if script is None else digest_of(script),
             interpreter=None if named == own_interpreter() else named,
             reader=program.reader,
         )
@@ -107,11 +107,13 @@ class RecordedProgram:
         self._digest = record.digest
         self._limit = limit
 
-    def load(self) -> bytes:
-        """The script's bytes, which must be those that were recorded. Blocking.
+    def load(self) -> bytes | None:
+        """The script's bytes, which must be those that were recorded; None: a command. Blocking.
 
         @raise Unavailable: there is no such script any more.
         """
+        if not self.path:
+            return None
         if not self.source:
             raise Unavailable(f"the script {self.path} was not on the host", hint=AGAIN)
         try:

@@ -15,7 +15,7 @@ import msgspec
 from twisted.internet.defer import Deferred, DeferredList
 
 from clove.errors import Unavailable
-from clove.kernel.launch.agent_spec import agent_spec, own_binds
+from clove.kernel.launch.agent_spec import agent_spec, own_binds, runs_script
 from clove.kernel.launch.allocation import Allocation
 from clove.kernel.launch.launch import Launch, Launched, Layout
 from clove.kernel.launch.profile import Profile
@@ -136,13 +136,13 @@ class Provision:
             filling = self._allocation.threads.run(
                 self._fill, self._workspace, program, self._child
             )
-            recorded, is_text = await to_the_end(filling)
+            recorded, forkable = await to_the_end(filling)
         except OSError as error:
             raise Unavailable(f"the agent's directories cannot be made: {error.strerror}") from None
         finally:
             program.close()
         self._program = recorded
-        self._warm = self._warm and is_text
+        self._warm = self._warm and forkable
         return program
 
     def _fill(
@@ -150,7 +150,8 @@ class Provision:
     ) -> tuple[ProgramRecord, bool]:
         """Make the directories, with the script in them. Blocking.
 
-        @return: the program's record, and whether the script is text, as a warm start needs it.
+        @return: the program's record, and whether it can be started warm: a script that is text,
+            or a command that runs one (which is looked at inside).
         """
         sandboxed, script = self._given.request.sandboxed, program.load()
         mount_points = in_workspace(program.interpreter) if sandboxed else {}
@@ -158,7 +159,11 @@ class Provision:
         workspace.create(script, self._uid, ready, mount_points)
         if child is not None:
             child.open_ahead(own_binds(workspace.script, workspace.home, workspace.socket))
-        return ProgramRecord.of_program(program, script), b"\0" not in script
+        if script is None:
+            forkable = runs_script(self._given.request.command or [], program.interpreter.program)
+        else:
+            forkable = b"\0" not in script
+        return ProgramRecord.of_program(program, script), forkable
 
     def _lay_out(self, program: Program) -> None:
         """Settle what every start begins with."""
@@ -169,7 +174,8 @@ class Provision:
         if request.sandboxed and request.allow_degraded:
             fallback = self._spec_of(msgspec.structs.replace(request, sandboxed=False), program)
         spec = self._spec_of(request, program)
-        self._layout = Layout(spec, fallback, program, self._limits, self._warm)
+        command = tuple(request.command or ())
+        self._layout = Layout(spec, fallback, program, self._limits, self._warm, command)
 
     def _spec_of(self, request: SpawnRequest, program: Program) -> SandboxSpec:
         workspace, cgroup = self._workspace, self._allocation.cgroup
@@ -203,7 +209,8 @@ class Provision:
         launched = await launch.start(functools.partial(self._take_child, first=first))
         facilities.threads.run(facilities.state_dir.make_ahead).addErrback(lambda _: None)
         own, fallback = layout.spec.binds, layout.fallback
-        self.profile = Profile(launched.spec, own, fallback, layout.limits)
+        python = layout.program.interpreter.program
+        self.profile = Profile(launched.spec, own, fallback, layout.limits, python)
         principal.mounted = launched.mounted
         principal.view = launched.sandbox  # the last: what waits for it goes on here
         return launched

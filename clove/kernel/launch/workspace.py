@@ -53,7 +53,7 @@ class Workspace:
     """One agent's directories.
 
     @ivar home: its working directory.
-    @ivar script: the copy of its script.
+    @ivar script: the copy of its script, in a directory that a command leaves empty.
     @ivar socket: its socket.
     """
 
@@ -75,13 +75,14 @@ class Workspace:
 
     def create(
         self,
-        source: bytes,
+        source: bytes | None,
         uid: int | None,
         ahead: str | None = None,
         mount_points: Mapping[str, bool] | None = None,
     ) -> None:
         """Make the directories and the script's copy.
 
+        @param source: the script; None: there is none.
         @param uid: the user id that the agent runs under if it is not ours.
         @param ahead: directories made ahead (L{StateDir.make_ahead}).
         @param mount_points: paths in the working directory, and whether they are
@@ -92,14 +93,18 @@ class Workspace:
             os.rename(ahead, self.root)
         else:
             make_directories(self.root)
-        handle = os.open(self.script, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o444)
-        with open(handle, "wb") as file:
-            file.write(source)
-            os.fchmod(file.fileno(), 0o444)
+        if source is not None:
+            self._copy_script(source)
         for path, is_directory in (mount_points or {}).items():
             _make_mount_point(self.home, path, is_directory=is_directory)
         if uid is not None:
             _chown(self.home, uid)
+
+    def _copy_script(self, source: bytes) -> None:
+        handle = os.open(self.script, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o444)
+        with open(handle, "wb") as file:
+            file.write(source)
+            os.fchmod(file.fileno(), 0o444)
 
     def remove(self) -> None:
         """Remove everything, links not followed. Idempotent.

@@ -94,7 +94,7 @@ class Confinement:
     def _build_root(self) -> None:
         if "mnt" in self._kinds:
             self._root.build(self.spec, own_proc="pid" in self._kinds)
-            self._root.enter(self.spec["cwd"])
+            self._root.enter()
 
     def _leave_keyring(self) -> None:
         namespaces.new_session_keyring(filtered=self.spec["seccomp"])

@@ -7,7 +7,7 @@ import json
 import os
 import signal
 
-from clove.sandbox.inside import capabilities, rlimits, seccomp
+from clove.sandbox.inside import capabilities, openat2, rlimits, seccomp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +16,16 @@ if TYPE_CHECKING:
 
     from clove.sandbox.inside.control import Channel
 
-__all__ = ["RUNS", "execute", "fail", "open_null", "reset_signals", "result", "start"]
+__all__ = [
+    "RUNS",
+    "change_directory",
+    "execute",
+    "fail",
+    "open_null",
+    "reset_signals",
+    "result",
+    "start",
+]
 
 
 NO_LIMITS: Mapping[str, int] = {}
@@ -77,7 +86,7 @@ def _become(
         for target, descriptor in enumerate(streams):
             os.dup2(descriptor, target)
         step = "cwd"
-        os.chdir(cwd)
+        change_directory(cwd)
         step = "rlimits"
         rlimits.apply(limits)
         step = "seccomp"
@@ -88,6 +97,18 @@ def _become(
         execute(argv, env)
     except Exception as error:
         fail(writer, step, error)
+
+
+def change_directory(path: str) -> None:
+    """Go to an absolute path, by no magic link: descriptors of this process are not the program's.
+
+    @raise OSError: ELOOP for a magic link, else as open(2) gives it.
+    """
+    descriptor = openat2.hold(path)
+    try:
+        os.fchdir(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def fail(writer: int, step: str, error: Exception) -> NoReturn:

@@ -121,10 +121,11 @@ class PrivateRoot:
         for path, text in spec["files"].items():
             self._write(path, text)
 
-    def enter(self, cwd: str) -> None:
+    def enter(self) -> None:
         """Make it the root of this process, read-only, and let go of the old one.
 
-        @raise OSError: there is no such directory inside.
+        It stays there: a program goes to its directory itself, with the agent's rights. This
+        process still has the host's, and holds directories of it (/proc/self/fd).
         """
         self._seal()
         os.fchdir(self._root)
@@ -132,7 +133,6 @@ class PrivateRoot:
         syscalls.umount2(".", MNT_DETACH)
         os.close(self._root)
         os.chdir("/")
-        os.chdir(cwd)
 
     def _seal(self) -> None:
         """Make what was made here read-only."""

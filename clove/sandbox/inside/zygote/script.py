@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import atexit
 import builtins
+import errno
 import importlib.machinery
 import os
 import signal
 import site
+import stat
 import sys
 import time
 import types
@@ -51,6 +53,18 @@ class Script:
         _tell_client(self._env)
         _python_signals()
         _seed()
+
+    def check(self) -> None:
+        """@raise OSError: it is no text (a directory, say, or an archive), of which the interpreter
+        would make something else than to run its lines.
+        """
+        file = self._argv[1]
+        descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode) or b"\0" in os.read(descriptor, 4096):
+                raise OSError(errno.ENOEXEC, "no text", file)
+        finally:
+            os.close(descriptor)
 
     def run(self) -> None:
         """Run it in this process, which has been L{introduce}d as it.
