@@ -2,19 +2,24 @@
 
 import asyncio
 import concurrent.futures
+import contextlib
 import datetime
+import fcntl
 import getpass
 import json
 import locale
 import multiprocessing
 import os
 import pathlib
+import pty
 import socket
 import sqlite3
 import ssl
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import threading
 import traceback
 import zoneinfo
@@ -49,6 +54,20 @@ if __name__ == "__main__":
         context = multiprocessing.get_context("fork")
         with context.Pool(2) as workers:
             return workers.map(square, range(5))
+
+    @work
+    def terminal() -> object:
+        pid, master = pty.fork()
+        if pid == 0:
+            os.execvp("sh", ["sh", "-c", "read word; stty size; test -t 0 && echo $word >/dev/tty"])
+        fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", 7, 11, 0, 0))
+        os.write(master, b"hello\n")
+        text = b""
+        with contextlib.suppress(OSError):  # EIO at the end
+            while data := os.read(master, 100):
+                text += data
+        os.waitpid(pid, 0)
+        return text.decode()
 
     @work
     def threads() -> object:

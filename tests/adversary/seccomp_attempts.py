@@ -4,19 +4,18 @@ Calls are made by number. Each attempt runs in a process of its own; its result
 is what it returns, the name of the errno that stopped it, or of the signal.
 """
 
-import array
 import ctypes
 import errno
 import fcntl
 import json
 import mmap
 import os
+import pty
 import signal
 import socket
 import struct
 import sys
 import termios
-import time
 from collections.abc import Callable
 
 from clove.sandbox.seccomp.syscall_lists import ALLOWED, CHECKED, REFUSED
@@ -136,19 +135,11 @@ def changed_mode(name: str, mode: int) -> object:
 
 
 def on_terminal(function: Callable[[int], object]) -> object:
-    """Do something with a terminal of one's own, got from an accomplice outside."""
-    with socket.socket(socket.AF_UNIX) as accomplice:
-        while True:
-            try:
-                accomplice.connect(facts["terminals"])
-                break
-            except (FileNotFoundError, ConnectionRefusedError, PermissionError):
-                time.sleep(0.01)  # it is bound when the agent runs
-        _, ancillary, _, _ = accomplice.recvmsg(1, socket.CMSG_SPACE(4))
-    held = array.array("i", ancillary[0][2])
+    """Do something with a terminal of one's own, which controls it."""
+    _, terminal = pty.openpty()
     os.setsid()
-    fcntl.ioctl(held[0], termios.TIOCSCTTY, 0)
-    return function(held[0])
+    fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+    return function(terminal)
 
 
 buffer = ctypes.create_string_buffer(4096)

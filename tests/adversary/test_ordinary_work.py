@@ -106,6 +106,7 @@ def calls(arena: Arena, how: str) -> dict[str, Any]:
 EVERYDAY: dict[str, Any] = {
     "pipeline": 19,
     "pool": [0, 1, 4, 9, 16],
+    "terminal": "hello\r\n7 11\r\nhello\r\n",
     "threads": 30,
     "database": 7,
     "proc_self": True,

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import pty
-import socket
 import subprocess
 import sys
-import tempfile
-import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -49,54 +43,15 @@ SOCKETS = {
 pytestmark = pytest.mark.skipif(MACHINE not in NUMBERS, reason=f"no filter for {MACHINE}")
 
 
-@contextlib.contextmanager
-def accomplice(path: str) -> Iterator[None]:
-    """Hands a pseudo-terminal to everybody who connects to a socket."""
-    server = socket.socket(socket.AF_UNIX)
-    server.bind(path)
-    os.chmod(path, 0o666)
-    server.listen()
-
-    def hand_out() -> None:
-        terminals = []
-        while True:
-            client, _ = server.accept()
-            with client:
-                if stop.is_set():
-                    break
-                terminals += [pair := pty.openpty()]
-                socket.send_fds(client, [b"t"], [pair[1]])
-        for pair in terminals:
-            for end in pair:
-                os.close(end)
-
-    stop = threading.Event()
-    thread = threading.Thread(target=hand_out)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        with socket.socket(socket.AF_UNIX) as last:
-            last.connect(path)
-        thread.join()
-        server.close()
-
-
 @pytest.fixture(scope="module", params=["main", "command"])
 def inside(request: pytest.FixtureRequest, arena: Arena) -> dict[str, Any]:
     """What every attempt came to, of an agent's main program and of a command."""
-    with tempfile.TemporaryDirectory(dir="/tmp", prefix="c") as directory:
-        os.chmod(directory, 0o755)
-        path = f"{directory}/s"  # a socket that is there when the agent starts is covered
-        reply = arena.begin_attempts(
-            "seccomp_attempts.py",
-            {"namespaces": NAMESPACES, "sockets": SOCKETS, "terminals": path},
-            as_command=request.param == "command",
-            permissions={"allowed_read_paths": [directory, "/workspace/**"]},
-        )
-        with accomplice(path):
-            found: dict[str, Any] = arena.printed(reply["id"])
+    reply = arena.begin_attempts(
+        "seccomp_attempts.py",
+        {"namespaces": NAMESPACES, "sockets": SOCKETS},
+        as_command=request.param == "command",
+    )
+    found: dict[str, Any] = arena.printed(reply["id"])
     return {**found, "isolation": reply["isolation"]}
 
 

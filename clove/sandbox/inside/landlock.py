@@ -102,7 +102,7 @@ def rules(spec: Mapping[str, Any], devices: Iterable[str]) -> list[tuple[str, in
     targets = [bind["target"] for bind in spec["binds"] if bind["writable"]]
     executables = spec["executables"]
     found = [("/", READ), ("/proc", USE_PROC)]
-    found += [(f"/dev/{name}", USE_DEVICE) for name in devices]
+    found += [(f"/dev/{name}", USE_DEVICE) for name in (*devices, "pts")]
     found += [(path, everything) for path in sorted({"/dev/shm", *spec["tmpfs"], *targets})]  # noqa: S108
     if executables is None:
         return found

@@ -27,6 +27,7 @@ __all__ = [
     "make",
     "make_private",
     "reach",
+    "terminals",
     "tmpfs",
     "write_file",
 ]
@@ -103,6 +104,23 @@ def tmpfs(size: int, attributes: int, mode: str = "1777") -> int:
         syscalls.fsconfig(context, "nr_inodes", str(max(size >> 10, 1024)))
         syscalls.fsconfig(context, "mode", mode)
         return syscalls.fsmount(context, attributes)
+    finally:
+        os.close(context)
+
+
+def terminals(most: int) -> int:
+    """A new detached devpts: pseudoterminals that only those see who can reach it.
+
+    No group is set, as the usual one (tty) is none that a user namespace need have.
+
+    @param most: there may be so many at a time.
+    """
+    context = syscalls.fsopen("devpts")
+    try:
+        syscalls.fsconfig(context, "max", str(most))
+        syscalls.fsconfig(context, "mode", "0600")
+        syscalls.fsconfig(context, "ptmxmode", "0666")
+        return syscalls.fsmount(context, NOSUID | NOEXEC)
     finally:
         os.close(context)
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DEVICES",
     "SHM_BYTES",
+    "TERMINALS",
     "TMP_BYTES",
     "PrivateRoot",
     "attributes",
@@ -31,12 +32,17 @@ TMP_BYTES = 256 << 20
 SHM_BYTES = 64 << 20
 """Room in /dev/shm unless the spec names another."""
 
+TERMINALS = 32
+"""Pseudoterminals of a sandbox at a time; one more is ENOSPC. All sandboxes together have
+kernel.pty.max less kernel.pty.reserve, which Linux keeps for the host (4096 and 1024)."""
+
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 DEVICE_LINKS = {
     "/dev/fd": "/proc/self/fd",
     "/dev/stdin": "/proc/self/fd/0",
     "/dev/stdout": "/proc/self/fd/1",
     "/dev/stderr": "/proc/self/fd/2",
+    "/dev/ptmx": "pts/ptmx",
 }
 READ_ONLY_PROC = ("sys", "irq", "bus", "fs", "pressure", "sysrq-trigger")
 """Parts of /proc that would change the machine: read-only."""
@@ -101,6 +107,7 @@ class PrivateRoot:
         proc = new_proc() if own_proc else mounts.copy("/proc", NOSUID | NODEV | NOEXEC)
         self._mount_root()
         self._add_tmpfs("/dev", 1 << 20, mode="0755")
+        self._attach(mounts.terminals(TERMINALS), "/dev/pts")
         self._add_scratch(spec)
         self._populate(spec, devices, binds)
         self._mount_proc(proc)

@@ -11,7 +11,14 @@ import os
 
 from clove.sandbox.inside import mounts, syscalls
 from clove.sandbox.inside.mounts import NOEXEC, NOSUID
-from clove.sandbox.inside.root import DEVICES, TMP_BYTES, PrivateRoot, bound, new_proc
+from clove.sandbox.inside.root import (
+    DEVICES,
+    TERMINALS,
+    TMP_BYTES,
+    PrivateRoot,
+    bound,
+    new_proc,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MOST_TREES", "MOUNT_POINTS", "BaseRoot", "RootOnBase", "receive_trees"]
 
-MOUNT_POINTS = ("/proc", "/tmp", "/dev/shm", "/workspace", "/app")  # noqa: S108 private ones
+MOUNT_POINTS = ("/proc", "/tmp", "/dev/shm", "/dev/pts", "/workspace", "/app")  # noqa: S108 private ones
 """Where a child mounts its own."""
 MOST_TREES = 128
 """Mount descriptors that the kernel may send with one message."""
@@ -86,6 +93,7 @@ class RootOnBase(PrivateRoot):
         """Do what needs no spec, in the namespaces that the child was made in."""
         mounts.make_private()
         self._mount_proc(new_proc())
+        self._attach(mounts.terminals(TERMINALS), "/dev/pts")
         self._scratch = {"tmpfs": {"/tmp": TMP_BYTES}, "executables": None}  # noqa: S108
         self._add_scratch(self._scratch)
 

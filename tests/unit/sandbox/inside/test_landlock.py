@@ -42,7 +42,7 @@ SPEC = {
 def test_only_what_is_mounted_writable_can_be_written() -> None:
     found = dict(rules(SPEC, ("null",)))
     writable = {path for path, rights in found.items() if rights & WRITE_FILE}
-    assert writable == {"/workspace", "/tmp", "/dev/shm", "/dev/null", "/proc"}
+    assert writable == {"/workspace", "/tmp", "/dev/shm", "/dev/null", "/dev/pts", "/proc"}
     assert found["/"] == READ
 
 
