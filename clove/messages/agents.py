@@ -11,6 +11,7 @@ from clove.messages.base import Reply, Request
 __all__ = [
     "DEFAULT_LIMITS",
     "AgentEntry",
+    "HostMount",
     "KillReply",
     "LimitsRequest",
     "LogLine",
@@ -44,6 +45,13 @@ class LimitsRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     cpu_shares: Annotated[int, msgspec.Meta(ge=2, le=262144)] | None = None
 
 
+class HostMount(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A file or directory of the host that a sandbox shows at its own path, with all beneath."""
+
+    path: Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
+    writable: bool = False
+
+
 class SpawnRequest(Request, frozen=True, kw_only=True):
     """Start an agent: a Python script (with the socket's path as its first argument), or a command
     as it is. One of the two.
@@ -58,6 +66,7 @@ class SpawnRequest(Request, frozen=True, kw_only=True):
     env: dict[str, str] | None = None
     sandboxed: bool = True
     network: bool | None = None
+    mounts: list[HostMount] | None = None
     limits: LimitsRequest | None = None
     permissions: dict[str, Any] | str | None = None
     restart_policy: Literal["never", "on-failure", "always"] = "never"

@@ -36,6 +36,7 @@ def spawn(
     env: Mapping[str, str] | None = None,
     sandboxed: bool = True,
     network: bool | None = None,
+    mounts: Sequence[Mapping[str, Any]] | None = None,
     limits: Mapping[str, int] | None = None,
     permissions: Mapping[str, Any] | str | None = None,
     restart_policy: str = "never",
@@ -52,14 +53,14 @@ def spawn(
     @param cwd: where it starts, an absolute path as the agent sees it.
     @param python: the interpreter of the script; what a command has besides the system's.
     @param network: connections to what its permissions allow (default: loopback alone).
+    @param mounts: {path, writable} of what of the host it has, at the same path.
     @param permissions: a level's name, or fields of docs/wire.md, within the caller's own.
     @param limits: memory (bytes), max_pids, cpu_quota and cpu_period (us), cpu_shares.
     @param restart_policy: never, on-failure or always.
     @param allow_degraded: start it also where the host cannot isolate fully.
     @param warm: False: not forked from an interpreter that is ready (docs/zygote.md).
     @return: success, id and agent_id, name, pid, status, restart_policy, warm, isolation.
-    @raise AlreadyExists: the name is in use.
-    @raise NotFound: no such script, program or directory.
+    @raise AlreadyExists: the name is in use. @raise NotFound: no such script or program.
     @raise IsolationUnavailable, PermissionDenied, InvalidRequest, LimitExceeded:
     """
     fields = optional(**locals())  # the parameters, which are named as the request's fields

@@ -11,8 +11,8 @@ from twisted.internet.defer import TimeoutError as NotInTime
 
 from clove.errors import InvalidRequest, TimedOut
 from clove.kernel import authority
+from clove.kernel.calls.grants import check_mounts, spawn_grants, with_mounts
 from clove.kernel.calls.scripts import find_program
-from clove.kernel.mounts.mount_request import NOTHING, grants_of
 from clove.kernel.registry import check_name
 from clove.messages.agents import (
     AgentEntry,
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from clove.kernel.agents import Agent
     from clove.kernel.connection.stream import Stream
     from clove.kernel.context import Context
-    from clove.kernel.mounts.mount_request import Grants
     from clove.kernel.principal import Principal
     from clove.messages import Request
     from clove.messages.agents import LogsRequest, SpawnRequest, TargetRequest, WaitRequest
@@ -51,7 +50,7 @@ async def spawn(ctx: Context, request: SpawnRequest) -> SpawnReply:
     if ctx.protocol_version == 1:
         request = without_defaults(request)
     check_name(request.name)
-    wanted = _wanted(principal, request)
+    wanted = with_mounts(_wanted(principal, request), request)
     permissions = wanted if principal.is_operator else narrow(principal.permissions, wanted)
     authority.check_spawn(
         principal,
@@ -61,7 +60,8 @@ async def spawn(ctx: Context, request: SpawnRequest) -> SpawnReply:
     )
     agents = ctx.kernel.agents
     find = functools.partial(find_program, ctx, request, agents.script_limit)
-    grants = _grants(principal, request, wanted)
+    check_mounts(principal, request, permissions)
+    grants = spawn_grants(principal, request, wanted)
     agent = await agents.spawn(principal, request, permissions, find, grants)
     return SpawnReply(
         id=agent.agent_id,
@@ -94,14 +94,6 @@ def _wanted(principal: Principal, request: SpawnRequest) -> Permissions:
     if request.network and "can_http" not in named:  # the network is of no use without
         wanted = msgspec.structs.replace(wanted, can_http=True)
     return _with_budget(wanted, request.llm_budget)
-
-
-def _grants(principal: Principal, request: SpawnRequest, wanted: Permissions) -> Grants:
-    """The host's paths that the request grants by name; the caller must see them itself."""
-    asked = request.permissions
-    if not asked or isinstance(asked, str) or principal.sandboxed or principal.view is None:
-        return NOTHING
-    return grants_of(requested_fields(asked), wanted)
 
 
 def _with_budget(wanted: Permissions, budget: int | dict[str, int | None] | None) -> Permissions:

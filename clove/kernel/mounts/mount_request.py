@@ -9,7 +9,7 @@ granted by name are mounted, and what is blocked beneath them is masked.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 from clove.errors import LimitExceeded
@@ -23,10 +23,15 @@ __all__ = ["NOTHING", "Grants", "MountRequest", "grants_of", "mount_request"]
 
 @dataclass(frozen=True, slots=True)
 class Grants:
-    """Patterns of paths on the host that were granted by name, by one that sees the host's files."""
+    """Patterns of paths on the host that were granted by name, by one that sees the host's files.
+
+    @ivar mounts, writable_mounts: paths that are to be there whether or not permissions name them.
+    """
 
     read: tuple[str, ...] = ()
     write: tuple[str, ...] = ()
+    mounts: tuple[str, ...] = ()
+    writable_mounts: tuple[str, ...] = ()
 
 
 NOTHING: Final = Grants()
@@ -52,9 +57,10 @@ def grants_of(named: Iterable[str], wanted: Permissions, earlier: Grants = NOTHI
     @param earlier: what holds where it names nothing.
     """
     fields = frozenset(named)
-    return Grants(
-        wanted.allowed_read_paths if "allowed_read_paths" in fields else earlier.read,
-        wanted.allowed_write_paths if "allowed_write_paths" in fields else earlier.write,
+    return replace(
+        earlier,
+        read=wanted.allowed_read_paths if "allowed_read_paths" in fields else earlier.read,
+        write=wanted.allowed_write_paths if "allowed_write_paths" in fields else earlier.write,
     )
 
 
@@ -70,8 +76,12 @@ def mount_request(
     write: tuple[str, ...] = ()
     if permissions.can_read:
         read = _granted(permissions.allowed_read_paths, grants.read, work)
+        mounts = (*grants.mounts, *grants.writable_mounts)
+        read = _merged(read, _allowed(mounts, permissions.allowed_read_paths, work))
     if permissions.can_write:
         write = _granted(permissions.allowed_write_paths, grants.write, work)
+        mounts = grants.writable_mounts
+        write = _merged(write, _allowed(mounts, permissions.allowed_write_paths, work))
     if not (read or write):
         return MountRequest(programs=programs)
     return MountRequest(read, write, permissions.blocked_paths, programs)
@@ -87,3 +97,17 @@ def _granted(
     except LimitExceeded:
         return ()  # more than can be compared is not granted
     return tuple(pattern for pattern in inside if not is_own(prefix_of(pattern)))
+
+
+def _allowed(
+    mounts: tuple[str, ...], allowed: tuple[str, ...], work: Work | None
+) -> tuple[str, ...]:
+    """The mounts of which everything may be used."""
+    try:
+        return within(mounts, allowed, work)
+    except LimitExceeded:
+        return ()
+
+
+def _merged(patterns: tuple[str, ...], mounts: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys([*patterns, *mounts])) if mounts else patterns

@@ -160,3 +160,23 @@ def test_the_interpreter_lies_over_a_directory_that_holds_it() -> None:
 
 def test_a_reply_shows_names_that_are_no_text() -> None:
     assert MountPlan(read=("/a/\udcff",)).to_wire()["read"] == ["/a/\\udcff"]
+
+
+def test_mounts_are_shown_as_far_as_permissions_allow_all_in_them() -> None:
+    grants = Grants(mounts=("/data", "/other"), writable_mounts=("/out",))
+    anything = for_level("standard")
+    request = mount_request(anything, grants)
+    assert (request.read, request.write) == (("/data", "/other", "/out"), ("/out",))
+    rules = {"allowed_read_paths": ["/data/**", "/other/*"], "allowed_write_paths": ["/x"]}
+    request = mount_request(parse(None, rules, anything), grants)
+    assert (request.read, request.write) == (("/data",), ())
+    assert mount_request(for_level("minimal"), grants) == mount_request(
+        for_level("minimal"), NOTHING
+    )
+
+
+def test_new_rules_leave_mounts_what_they_are() -> None:
+    earlier = Grants(mounts=("/data",))
+    wanted = parse(None, {"allowed_read_paths": ["/b"]}, for_level("standard"))
+    found = grants_of({"allowed_read_paths"}, wanted, earlier)
+    assert found == Grants(read=("/b",), mounts=("/data",))
