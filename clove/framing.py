@@ -23,6 +23,8 @@ __all__ = [
     "Opcode",
     "TooLarge",
     "encode",
+    "join_binary",
+    "split_binary",
     "split_tag",
 ]
 
@@ -30,6 +32,7 @@ MAGIC: Final = 0x41474E54
 HEADER: Final = struct.Struct("<IIBQ")
 HEADER_SIZE: Final = HEADER.size
 TAG: Final = struct.Struct("<Q")
+_BINARY: Final = struct.Struct("<BI")
 
 DEFAULT_MAX_PAYLOAD: Final = 1 << 20
 """Bytes of a request's payload, inclusive, without the tag of version 2."""
@@ -54,6 +57,9 @@ class Opcode(enum.IntEnum):
     RESUME = 0x15
     LOGS = 0x16
     WAIT = 0x17
+    OUTPUT = 0x18
+    ATTACH = 0x1A
+    CLOSE_STREAM = 0x1B
     SEND = 0x20
     RECV = 0x21
     BROADCAST = 0x22
@@ -223,3 +229,22 @@ class FrameDecoder:
         self._buffer.clear()
         error.frames = frames  # type: ignore[attr-defined]
         return error
+
+
+def join_binary(facts: bytes, data: bytes) -> bytes:
+    """A binary payload (version 2): a JSON object without its field `data`, and those bytes."""
+    return b"%b%b%b" % (_BINARY.pack(0, len(facts)), facts, data)
+
+
+def split_binary(payload: bytes) -> tuple[bytes, bytes]:
+    """The JSON object of a binary payload, and its bytes.
+
+    @raise ValueError: it is none.
+    """
+    if len(payload) < _BINARY.size:
+        raise ValueError("a binary payload is cut off")
+    mark, size = _BINARY.unpack_from(payload)
+    end = _BINARY.size + size
+    if mark or end > len(payload):
+        raise ValueError("a binary payload is cut off")
+    return payload[_BINARY.size : end], payload[end:]

@@ -6,7 +6,7 @@ it. Each kind of channel passes the same tests (tests/contracts/channel.py).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -43,6 +43,10 @@ class Channel(Protocol):
     """
 
     released: Deferred[None] | None
+
+    @property
+    def send_descriptors(self) -> Callable[[bytes, Sequence[int]], int] | None:
+        """As L{send_now}, with descriptors on the first byte; None where none can be sent."""
 
     @property
     def send_now(self) -> Callable[[bytes], int]:

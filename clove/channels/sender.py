@@ -5,7 +5,7 @@ A peer that does not read makes this side stop reading from it, and is cut off p
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
@@ -67,6 +67,24 @@ class Sender:
                 return
             data = data[sent:]
         self._keep(data)
+
+    @property
+    def takes_descriptors(self) -> bool:
+        """Descriptors can be sent over this channel."""
+        return self._channel.send_descriptors is not None
+
+    def send_descriptors(self, data: bytes, descriptors: Sequence[int]) -> bool:
+        """Send bytes of whole frames with descriptors; False if something waits before them.
+
+        @raise OSError: they cannot be sent, and nothing was.
+        """
+        send = self._channel.send_descriptors
+        if self.congested or send is None:
+            return False
+        sent = send(data, descriptors)
+        if sent < len(data):
+            self._keep(data[sent:])
+        return True
 
     def _keep(self, data: bytes) -> None:
         """Keep bytes until they can be sent, and notice a peer that does not read."""

@@ -25,6 +25,7 @@ class StreamChannel:
     """Writes through a transport, which says when it has enough."""
 
     released: Deferred[None] | None = None
+    send_descriptors = None
 
     def __init__(self, transport: Any) -> None:
         self._transport = transport

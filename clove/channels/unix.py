@@ -12,7 +12,7 @@ not trusted so far brings its own way to read (C{receive_bytes}).
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet import unix
@@ -54,6 +54,10 @@ class UnixChannel:
         self.receiver: Receiver | None = None
         self.released: Deferred[None] | None = getattr(transport, "closed", None)
         self.send_now: Callable[[bytes], int] = end.send
+
+    def send_descriptors(self, data: bytes, descriptors: Sequence[int]) -> int:
+        """With SCM_RIGHTS (unix(7)); the peer gets copies."""
+        return socket.send_fds(self._transport.socket, [data], descriptors)
 
     # receiving
 

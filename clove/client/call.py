@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar
 
 from clove.errors import Internal, InvalidRequest, LimitExceeded, error_from_reply
+from clove.framing import join_binary, split_binary
 
 __all__ = ["Call", "Reply", "StreamCall", "optional", "same"]
 
@@ -40,11 +41,12 @@ class Call(Generic[T]):
     @ivar idempotent: doing it twice is the same as once, so it may be repeated
         when the connection was lost before the reply.
     @ivar raw: the reply is not JSON.
+    @ivar data: bytes that go as they are beside the JSON object (version 2); None: there are none.
     @ivar local: keys of the payload that name files of the caller; the client makes relative
         paths absolute.
     """
 
-    __slots__ = ("idempotent", "local", "opcode", "patience", "payload", "pick", "raw")
+    __slots__ = ("data", "idempotent", "local", "opcode", "patience", "payload", "pick", "raw")
 
     def __init__(
         self,
@@ -56,6 +58,7 @@ class Call(Generic[T]):
         idempotent: bool = False,
         raw: bool = False,
         local: tuple[str, ...] = (),
+        data: bytes | None = None,
     ) -> None:
         self.opcode = int(opcode)
         self.payload = payload
@@ -64,6 +67,7 @@ class Call(Generic[T]):
         self.idempotent = idempotent
         self.raw = raw
         self.local = local
+        self.data = data
 
     def body(self, max_payload: int, absolute: Callable[[str], str] = str) -> bytes:
         """The request's payload.
@@ -73,6 +77,8 @@ class Call(Generic[T]):
         @raise LimitExceeded: more than `max_payload` bytes.
         """
         payload = self.payload
+        if self.data is not None and isinstance(payload, dict):
+            payload = join_binary(_encode(payload).encode(), self.data)
         if isinstance(payload, dict):
             if self.local:
                 paths = {key: absolute(str(payload[key])) for key in self.local if key in payload}
@@ -101,6 +107,9 @@ class Call(Generic[T]):
         if self.raw:
             return payload
         try:
+            if payload[:1] == b"\0":
+                facts, data = split_binary(payload)
+                return {**json.loads(facts), "data": data}
             reply = json.loads(payload)
         except (ValueError, RecursionError) as error:
             raise Internal(f"the kernel's reply is not JSON: {error}") from None

@@ -114,11 +114,8 @@ _OWN: Final = Row(SELF, SELF, "owner", "it is its owner's alone")
 _FREE: Final = Row(ALL_RELATIONS)
 
 TABLE: Final[Mapping[str, Row]] = {
-    "KILL": _MANAGE,
-    "PAUSE": _MANAGE,
-    "RESUME": _MANAGE,
-    "LOGS": _MANAGE,
-    "WAIT": _MANAGE,
+    **dict.fromkeys(("KILL", "PAUSE", "RESUME", "LOGS", "WAIT"), _MANAGE),
+    **dict.fromkeys(("OUTPUT", "INPUT", "ATTACH", "CLOSE_STREAM"), _MANAGE),
     "GET_PERMS": _INSPECT,
     "SET_PERMS": _INSPECT,
     "WHY": _INSPECT,

@@ -17,7 +17,7 @@ from clove.kernel.events import EventLimits
 from clove.kernel.files import ExecLimits, FileLimits
 from clove.kernel.launch.limits import AgentLimits
 from clove.kernel.llm import LLMSettings
-from clove.kernel.logs.logbook import LogLimits
+from clove.kernel.logs.limits import LogLimits
 from clove.kernel.mail import MailLimits
 from clove.kernel.metrics import MetricsLimits
 from clove.kernel.network.egress.limits import EgressLimits

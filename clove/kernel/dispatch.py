@@ -89,7 +89,7 @@ class Dispatcher:
             if getattr(request, "async_", False):
                 reply = self._accept(syscall, opcode, context, request, len(payload))
             else:
-                if getattr(request, "stream", False) or getattr(request, "follow", False):
+                if syscall.streams or _is_streamed(request):
                     context.stream = stream
                 reply = self._run(syscall, opcode, context, request)
         except CloveError as error:
@@ -219,6 +219,11 @@ def _require_flag(syscall: Syscall, opcode: int, principal: Principal) -> None:
         if getattr(principal.permissions, flag):
             return
     check_flag(principal.permissions, syscall.needs[0]).require(_NAMES[opcode])
+
+
+def _is_streamed(request: Request) -> bool:
+    """The client asks for partial replies."""
+    return bool(getattr(request, "stream", False) or getattr(request, "follow", False))
 
 
 def _brief(value: object) -> object:

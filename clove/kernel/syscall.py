@@ -33,6 +33,7 @@ class Syscall:
     @ivar audited: fields of the request that its audit entry shows.
     @ivar needs: the permission flags of which one suffices; the first names the rule of a refusal.
     @ivar by_arguments: what decides where arguments matter besides: what WHY says of them.
+    @ivar streams: it has partial replies, whatever its request says.
     @ivar decode: makes the request of its payload (L{clove.messages.decoder}).
     """
 
@@ -43,6 +44,7 @@ class Syscall:
     audited: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     by_arguments: Explain | None = None
+    streams: bool = False
     decode: Callable[[bytes], Any] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

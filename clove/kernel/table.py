@@ -18,6 +18,7 @@ from clove.kernel.calls import (
     http,
     mail,
     metrics,
+    output,
     permissions,
     results,
     state,
@@ -32,6 +33,7 @@ from clove.messages import files as fm
 from clove.messages import http as hm
 from clove.messages import mail as mm
 from clove.messages import metrics as cm
+from clove.messages import output as om
 from clove.messages import permissions as pm
 from clove.messages import session as sm
 from clove.messages import state as tm
@@ -42,6 +44,7 @@ __all__ = ["TABLE"]
 
 LIFECYCLE = "AGENT_LIFECYCLE"
 TARGET = ("name", "id")
+STREAM = (*TARGET, "stream")
 
 TABLE: dict[int, Syscall] = {
     Opcode.THINK: Syscall(
@@ -89,6 +92,11 @@ TABLE: dict[int, Syscall] = {
     Opcode.RESUME: Syscall(am.TargetRequest, am.ResumeReply, agents.resume, LIFECYCLE, TARGET),
     Opcode.LOGS: Syscall(am.LogsRequest, am.LogsReply, agents.logs),
     Opcode.WAIT: Syscall(am.WaitRequest, am.WaitReply, agents.wait),
+    Opcode.OUTPUT: Syscall(om.OutputRequest, om.OutputReply, output.output),
+    Opcode.ATTACH: Syscall(om.AttachRequest, om.AttachReply, output.attach, streams=True),
+    Opcode.CLOSE_STREAM: Syscall(
+        om.CloseStreamRequest, om.CloseStreamReply, output.close_stream, LIFECYCLE, STREAM
+    ),
     Opcode.SEND: Syscall(
         mm.SendRequest, mm.SendReply, mail.send, "IPC", ("to", "to_name"), needs=("can_message",)
     ),

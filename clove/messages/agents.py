@@ -75,6 +75,7 @@ class SpawnRequest(Request, frozen=True, kw_only=True):
     llm_budget: Annotated[int, msgspec.Meta(ge=0)] | dict[str, int | None] | None = None
     allow_degraded: bool = False
     warm: bool = True
+    attach: bool = False
 
 
 DEFAULT_LIMITS: Final = LimitsRequest(
@@ -167,12 +168,13 @@ class LogsRequest(TargetRequest, frozen=True, kw_only=True):
 
 
 class LogLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One line (or a piece of a very long one). `offset` counts lines from 0."""
+    """One line, or a piece of one (`partial`). `offset` counts lines from 0."""
 
     offset: int
     stream: str
     text: str
     timestamp: str
+    partial: bool = False
 
 
 class LogsReply(Reply, frozen=True, kw_only=True):

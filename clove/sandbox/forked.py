@@ -20,6 +20,7 @@ class ForkedProcess:
 
     It is made before it is known what will run in it; see L{adopt}.
 
+    @ivar outputs: its stdout and stderr.
     @ivar ended: it is gone, or will never be.
     @ivar control: the kernel's end of its control socket, to be taken over.
     @ivar inner_ends: control socket, stdout and stderr for the child; see
@@ -34,18 +35,18 @@ class ForkedProcess:
         self._killed = False
         self.ended = False
         self._told = False
-        self._outputs = Outputs(reactor, self._received, self._closed)
+        self.outputs = Outputs(reactor, self._received, self._closed)
         try:
             self.control, self._theirs = socket_pair()
         except OSError:
-            self._outputs.discard()
+            self.outputs.discard()
             raise
-        self.inner_ends = (self._theirs.fileno(), *self._outputs.writers)
+        self.inner_ends = (self._theirs.fileno(), *self.outputs.writers)
 
     def close_inner_ends(self) -> None:
         """The zygote has its own copies."""
         self._theirs.close()
-        self._outputs.close_writers()
+        self.outputs.close_writers()
 
     def adopt(self, streams: ProcessProtocol) -> None:
         """Report output, and the end once both streams are read."""
@@ -65,7 +66,7 @@ class ForkedProcess:
     def lost(self) -> None:
         """It has ended, or will never be. Idempotent."""
         self.ended = True
-        self._outputs.finish()
+        self.outputs.finish()
         self._closed()
 
     def _received(self, number: int, data: bytes) -> None:
@@ -73,7 +74,7 @@ class ForkedProcess:
             self._streams.childDataReceived(number, data)
 
     def _closed(self) -> None:
-        over = self.ended and self._outputs.over
+        over = self.ended and self.outputs.over
         if over and self._streams is not None and not self._told:
             self._told = True
             self._streams.processEnded(Failure(EOFError("ended")))
@@ -84,11 +85,3 @@ class ForkedProcess:
             self._killed = True
             if self._handle is not None:
                 self._handle.kill()
-
-    def pauseProducing(self) -> None:
-        """Stop reading its output."""
-        self._outputs.hold(True)
-
-    def resumeProducing(self) -> None:
-        """Read on."""
-        self._outputs.hold(False)

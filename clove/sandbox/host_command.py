@@ -26,4 +26,4 @@ class HostCommand:
 
     def hold_output(self, hold: bool) -> None:
         """Stop reading its output, or go on."""
-        self._process.hold_output(hold)
+        self._process.outputs.hold(hold)

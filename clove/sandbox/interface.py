@@ -14,10 +14,23 @@ from zope.interface import Attribute, Interface
 
 from clove.sandbox.spec import OnHost
 
-__all__ = ["Command", "ExitStatus", "IFile", "IRunning", "ISandbox", "IView", "Output"]
+__all__ = [
+    "REMARK",
+    "Command",
+    "ExitStatus",
+    "IFile",
+    "IOutputs",
+    "IRunning",
+    "ISandbox",
+    "IView",
+    "Output",
+]
 
 Output = Callable[[int, bytes], None]
-"""Takes (1 for stdout or 2 for stderr, bytes)."""
+"""Takes (1 for stdout or 2 for stderr, bytes), and of an agent's (L{REMARK}, bytes)."""
+
+REMARK = 0
+"""Instead of a stream's number: it is what the kernel itself has to say in an agent's output."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +124,19 @@ class IView(Interface):
         """
 
 
+class IOutputs(Interface):
+    """Stdout and stderr of a program, as they are read."""
+
+    def hold(hold: bool) -> None:
+        """Stop reading both for now, or go on; a flood waits in the pipes."""
+
+    def stall(stream: int, stall: bool) -> None:
+        """Stop reading one, or go on; what it has when the program ends is read at once."""
+
+    def close_stream(stream: int) -> None:
+        """Read no more of one: the next write to it fails with EPIPE. Idempotent."""
+
+
 class ISandbox(IView):
     """An agent's main process with everything it started."""
 
@@ -119,6 +145,7 @@ class ISandbox(IView):
         "Host pids of its main process, process 1 and helper, as long as they live."
     )
     done: Deferred[ExitStatus] = Attribute("Fires when all of it is gone.")
+    outputs: IOutputs = Attribute("Its main process's stdout and stderr.")
 
     def terminate() -> None:
         """SIGTERM to every process of the agent. A paused one is continued first."""

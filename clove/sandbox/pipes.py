@@ -64,6 +64,7 @@ class OutputPipe(_Pipe):
         super().__init__(reactor, closed)
         self._received = received
         self._held = False
+        self._stalled = False
         self._left = 0
         self._turn: Any = None
         self._cut: Any = None
@@ -92,14 +93,24 @@ class OutputPipe(_Pipe):
     def hold(self, hold: bool) -> None:
         """Stop reading, or go on."""
         self._held = hold
+        self._follow()
+
+    def stall(self, stall: bool) -> None:
+        """Likewise, but for the reader of the output: it may have what is left at the end at once."""
+        self._stalled = stall
+        self._follow()
+
+    def _follow(self) -> None:
+        """Read, or do not, as was said last."""
         if self._fd < 0:
             return
-        if hold:
+        if self._cut is not None:
+            if not self._held and self._turn is None:
+                self._drain()
+        elif self._held or self._stalled:
             self._reactor.removeReader(self)
-        elif self._cut is None:
+        else:
             self._reactor.addReader(self)
-        elif self._turn is None:
-            self._drain()
 
     def finish(self) -> None:
         """The program has ended: read what it left in the pipe, no more, then close. Idempotent.
@@ -172,6 +183,14 @@ class Outputs:
         """Stop reading, or go on."""
         for pipe in self._pipes:
             pipe.hold(hold)
+
+    def stall(self, stream: int, stall: bool) -> None:
+        """Stop reading one of them, or go on. @see: L{OutputPipe.stall}."""
+        self._pipes[stream - 1].stall(stall)
+
+    def close_stream(self, stream: int) -> None:
+        """Read no more of one of them."""
+        self._pipes[stream - 1].close()
 
     def finish(self) -> None:
         """The program has ended. @see: L{OutputPipe.finish}."""

@@ -22,6 +22,7 @@ from clove.sandbox.init_errors import not_sent
 from clove.sandbox.inner_view import InnerView
 from clove.sandbox.interface import Command, ExitStatus, IFile, IRunning, ISandbox, Output
 from clove.sandbox.launch_limits import LaunchLimits
+from clove.sandbox.pipes import Outputs
 from clove.sandbox.processes import Processes
 from clove.sandbox.requests import Requests
 from clove.sandbox.seccomp import filters
@@ -200,13 +201,10 @@ class Sandbox:
         """Continue all processes. @see: L{ISandbox.resume}."""
         return Deferred.fromCoroutine(self._processes.set_paused(False))
 
-    def hold_output(self, hold: bool) -> None:
-        """Stop reading the main program's output, or go on; a flood waits in its pipes."""
-        transport: Any = self._transport
-        if hold:
-            transport.pauseProducing()
-        else:
-            transport.resumeProducing()
+    @property
+    def outputs(self) -> Outputs:
+        """@see: L{ISandbox.outputs}."""
+        return self._transport.outputs
 
     def run(self, command: Command, output: Output) -> Deferred[IRunning]:
         """Start a command beside the main program. @see: L{IView.run}."""

@@ -41,6 +41,7 @@ class SpawnedProcess(ProcessProtocol):
     the process has been reaped, and cut. (Twisted's own pipes wait for their other ends.)
 
     @ivar pid: the process's id.
+    @ivar outputs: its stdout and stderr.
     """
 
     def __init__(
@@ -61,18 +62,18 @@ class SpawnedProcess(ProcessProtocol):
         self._streams = streams
         self._reason: Failure | None = None
         self._told = False
-        self._outputs = Outputs(reactor, streams.childDataReceived, self._closed)
-        out, err = self._outputs.writers
+        self.outputs = Outputs(reactor, streams.childDataReceived, self._closed)
+        out, err = self.outputs.writers
         try:
             self._process = reactor.spawnProcess(
                 self, argv[0], argv, env=env, childFDs={**descriptors, 1: out, 2: err}
             )
         except BaseException:
             self._streams = ProcessProtocol()
-            self._outputs.close()
+            self.outputs.close()
             raise
         finally:
-            self._outputs.close_writers()
+            self.outputs.close_writers()
         self.pid: int = self._process.pid
         streams.makeConnection(self._process)
 
@@ -86,11 +87,11 @@ class SpawnedProcess(ProcessProtocol):
 
     def _reaped(self, reason: Failure) -> None:
         self._reason = reason
-        self._outputs.finish()
+        self.outputs.finish()
         self._closed()
 
     def _closed(self) -> None:
-        if self._reason is not None and self._outputs.over and not self._told:
+        if self._reason is not None and self.outputs.over and not self._told:
             self._told = True
             self._streams.processEnded(self._reason)
 
@@ -100,11 +101,3 @@ class SpawnedProcess(ProcessProtocol):
         @raise ProcessExitedAlready: it is reaped.
         """
         self._process.signalProcess(number)
-
-    def pauseProducing(self) -> None:
-        """Stop reading its output."""
-        self._outputs.hold(True)
-
-    def resumeProducing(self) -> None:
-        """Read on."""
-        self._outputs.hold(False)

@@ -64,6 +64,7 @@ def _call(
     )
 
 
+AGENT = "name:string id:integer"
 SYSCALLS = [
     _call(
         0x01,
@@ -143,6 +144,22 @@ SYSCALLS = [
         "name:string id:integer timeout:number",
         "exit_code:integer|null signal:integer|null reason:string",
         {"name": "ended"},
+    ),
+    _call(
+        0x18,
+        "OUTPUT",
+        f"{AGENT} since:integer max:integer wait:number attached:boolean",
+        "agent_id:integer offset:integer data:string pieces:array next:integer lost:integer"
+        " ended:boolean",
+        {"name": "helper"},
+    ),
+    _call(0x1A, "ATTACH", f"{AGENT} descriptors:boolean", "offset:integer", {"name": "ended"}),
+    _call(
+        0x1B,
+        "CLOSE_STREAM",
+        f"{AGENT} stream:string!",
+        "closed:boolean",
+        {"name": "helper", "stream": "stdout"},
     ),
     _call(
         0x20,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from clove.client.call import Call, Reply, StreamCall, optional
-from clove.errors import InvalidRequest
+from clove.client.methods.target import agent_fields
 from clove.framing import Opcode
 
 __all__ = [
@@ -45,6 +45,7 @@ def spawn(
     llm_budget: int | Mapping[str, int] | None = None,
     allow_degraded: bool = False,
     warm: bool | None = None,
+    attach: bool | None = None,
 ) -> Call[Reply]:
     """Start an agent: `python SCRIPT SOCKET ARGS...`, or a command as it is.
 
@@ -52,16 +53,15 @@ def spawn(
     @param command: a program, looked up in the agent's PATH, and its arguments, with nothing added.
     @param cwd: where it starts, an absolute path as the agent sees it.
     @param python: the interpreter of the script; what a command has besides the system's.
-    @param network: connections to what its permissions allow (default: loopback alone).
+    @param network: connections to what its permissions allow; else loopback alone.
     @param mounts: {path, writable} of what of the host it has, at the same path.
     @param permissions: a level's name, or fields of docs/wire.md, within the caller's own.
     @param limits: memory (bytes), max_pids, cpu_quota and cpu_period (us), cpu_shares.
     @param restart_policy: never, on-failure or always.
-    @param allow_degraded: start it also where the host cannot isolate fully.
     @param warm: False: not forked from an interpreter that is ready (docs/zygote.md).
+    @param attach: keep all of its output for the one who attaches next (docs/output.md).
     @return: success, id and agent_id, name, pid, status, restart_policy, warm, isolation.
-    @raise AlreadyExists: the name is in use. @raise NotFound: no such script or program.
-    @raise IsolationUnavailable, PermissionDenied, InvalidRequest, LimitExceeded:
+    @raise AlreadyExists, NotFound, IsolationUnavailable, PermissionDenied, InvalidRequest:
     """
     fields = optional(**locals())  # the parameters, which are named as the request's fields
     return Call(Opcode.SPAWN, fields, local=("script",))
@@ -73,17 +73,17 @@ def kill(name: str | int | None = None, *, agent_id: int | None = None) -> Call[
     @return: success, killed, agent_id.
     @raise NotFound, PermissionDenied:
     """
-    return Call(Opcode.KILL, _agent(name, agent_id))
+    return Call(Opcode.KILL, agent_fields(name, agent_id))
 
 
 def pause(name: str | int | None = None, *, agent_id: int | None = None) -> Call[Reply]:
     """Stop an agent's processes until `resume`. Gives success, paused, agent_id."""
-    return Call(Opcode.PAUSE, _agent(name, agent_id))
+    return Call(Opcode.PAUSE, agent_fields(name, agent_id))
 
 
 def resume(name: str | int | None = None, *, agent_id: int | None = None) -> Call[Reply]:
     """Let a paused agent go on. Gives success, resumed, agent_id."""
-    return Call(Opcode.RESUME, _agent(name, agent_id))
+    return Call(Opcode.RESUME, agent_fields(name, agent_id))
 
 
 def list_agents() -> Call[list[Reply]]:
@@ -102,7 +102,7 @@ def logs(
         held).
     @raise NotFound, PermissionDenied:
     """
-    fields = {**_agent(name, agent_id), **optional(since=since)}
+    fields = {**agent_fields(name, agent_id), **optional(since=since)}
     return Call(Opcode.LOGS, fields, idempotent=True)
 
 
@@ -112,7 +112,7 @@ def follow_logs(
     """An agent's output line by line, each {offset, stream, text, timestamp}, until it
     has ended for good.
     """
-    fields = {**_agent(name, agent_id), **optional(since=since), "follow": True}
+    fields = {**agent_fields(name, agent_id), **optional(since=since), "follow": True}
     return StreamCall(Call(Opcode.LOGS, fields, patience=None), _lines)
 
 
@@ -126,7 +126,7 @@ def wait(
         timeout, escalated).
     @raise NotFound, TimedOut:
     """
-    fields = {**_agent(name, agent_id), **optional(timeout=timeout)}
+    fields = {**agent_fields(name, agent_id), **optional(timeout=timeout)}
     return Call(Opcode.WAIT, fields, patience=timeout, idempotent=True)
 
 
@@ -180,15 +180,6 @@ def why(
     fields = {"syscall": syscall, "arguments": dict(arguments or {})}
     fields |= optional(agent_id=agent_id, attempt=attempt)
     return Call(Opcode.WHY, fields, patience=30.0, idempotent=True)
-
-
-def _agent(name: str | int | None, agent_id: int | None) -> dict[str, Any]:
-    """The fields that say which agent is meant."""
-    if isinstance(name, int):
-        name, agent_id = None, name
-    if (name is None) == (agent_id is None):
-        raise InvalidRequest("which agent? give its name, or its id, but not both")
-    return optional(name=name, id=agent_id)
 
 
 def _lines(reply: Reply) -> Iterable[Reply]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from clove.client.methods import agents, sharing, watching, work
+from clove.client.methods import agents, sharing, streams, watching, work
 from clove.client.methods.binding import method, stream_method
 
 if TYPE_CHECKING:
@@ -46,6 +46,9 @@ class Methods:
     logs = method(agents.logs)
     follow_logs = stream_method(agents.follow_logs)
     wait = method(agents.wait)
+    read_output = method(streams.read_output)
+    hold_output = stream_method(streams.hold_output)
+    close_stream = method(streams.close_stream)
     register_name = method(agents.register_name)
     get_permissions = method(agents.get_permissions)
     set_permissions = method(agents.set_permissions)

@@ -16,7 +16,7 @@ from twisted.logger import Logger
 from clove.errors import CloveError, Unavailable
 from clove.kernel.agents.lifecycle import NOT_STARTED, Lifecycle, State
 from clove.kernel.agents.pausing import Pausing
-from clove.sandbox.interface import ExitStatus
+from clove.sandbox.interface import REMARK, ExitStatus
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -131,7 +131,7 @@ class Agent:
         self.isolation = launched.isolation
         self.warm = sandbox.warm
         self.cgroup = launched.cgroup
-        self.logbook.hold = sandbox.hold_output
+        self.logbook.follow_source(sandbox.outputs)
         self._started_at = self._clock.seconds()
         self._ended_at = None
         sandbox.done.addCallback(self._exited)
@@ -157,7 +157,7 @@ class Agent:
             self.log.failure("agent {id} could not be restarted", failure=failure, id=self.agent_id)
         if not failure.check(CancelledError):
             text = f"clove: restart failed: {failure.value}\n"
-            self.logbook.append_output(2, text.encode(errors="backslashreplace"))
+            self.logbook.append_output(REMARK, text.encode(errors="backslashreplace"))
         self._exited(ExitStatus(code=NOT_STARTED))
 
     def never_started(self) -> None:
@@ -169,6 +169,7 @@ class Agent:
 
     def _exited(self, status: ExitStatus) -> None:
         self.sandbox = None
+        self.logbook.follow_source(None)
         self._ended_at = self._clock.seconds()
         if self._end_permit is not None:
             self._end_permit.release()

@@ -220,6 +220,8 @@ class Agents:
             command=shown_command(request),
         )
         self._live[agent.agent_id] = agent
+        if request.attach:
+            agent.logbook.attach_point.reserve()
         await agent.start()
         facts = {"pid": agent.pid, "fully_isolated": agent.isolation.get("fully_isolated", False)}
         self._notify(agent, "AGENT_SPAWNED", facts)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from clove.messages.agents import LogsRequest, SpawnRequest, TargetRequest, WaitRequest
     from clove.policy import Permissions
 
-__all__ = ["kill", "list_agents", "logs", "pause", "resume", "spawn", "wait"]
+__all__ = ["find_target", "kill", "list_agents", "logs", "pause", "resume", "spawn", "wait"]
 
 BUDGET = ("max_tokens", "max_calls")
 LINES_AT_ONCE = 1000
@@ -110,7 +110,13 @@ def _with_budget(wanted: Permissions, budget: int | dict[str, int | None] | None
     return msgspec.structs.replace(wanted, **changes)
 
 
-def _target(ctx: Context, request: TargetRequest, what: str, *, ended: bool = False) -> Agent:
+def find_target(ctx: Context, request: TargetRequest, what: str, *, ended: bool = False) -> Agent:
+    """The agent that a request names.
+
+    @param ended: also one that has ended and is known still.
+    @raise NotFound, InvalidRequest: there is none; none is named.
+    @raise PermissionDenied: the caller may not do this to it.
+    """
     agent_id, name = request.id or request.agent_id, request.name or None  # there is no id 0
     if not agent_id and name is None:
         raise InvalidRequest(f"{what} needs a name or an id")
@@ -121,7 +127,7 @@ def _target(ctx: Context, request: TargetRequest, what: str, *, ended: bool = Fa
 
 async def kill(ctx: Context, request: TargetRequest) -> KillReply:
     """End an agent for good; answers when it has ended."""
-    agent = _target(ctx, request, "KILL")
+    agent = find_target(ctx, request, "KILL")
     ended = agent.wait()
     agent.stop()
     await ended
@@ -152,14 +158,14 @@ def list_agents(ctx: Context, request: Request) -> list[AgentEntry]:
 
 async def pause(ctx: Context, request: TargetRequest) -> PauseReply:
     """Stop all of an agent's processes for a while."""
-    agent = _target(ctx, request, "PAUSE")
+    agent = find_target(ctx, request, "PAUSE")
     await agent.pausing.pause()
     return PauseReply(paused=True, agent_id=agent.agent_id)
 
 
 async def resume(ctx: Context, request: TargetRequest) -> ResumeReply:
     """Let a paused agent go on."""
-    agent = _target(ctx, request, "RESUME")
+    agent = find_target(ctx, request, "RESUME")
     await agent.pausing.resume()
     return ResumeReply(resumed=True, agent_id=agent.agent_id)
 
@@ -172,7 +178,7 @@ def _page(agent: Agent, since: int) -> LogsReply:
 
 async def logs(ctx: Context, request: LogsRequest) -> LogsReply:
     """An agent's output; with `follow`, until it has ended."""
-    agent = _target(ctx, request, "LOGS", ended=True)
+    agent = find_target(ctx, request, "LOGS", ended=True)
     if not request.follow:
         return _page(agent, request.since)
     if ctx.stream is None:
@@ -214,7 +220,7 @@ async def _next_line(agent: Agent) -> None:
 
 async def wait(ctx: Context, request: WaitRequest) -> WaitReply:
     """Wait until an agent has ended for good, and say how."""
-    agent = _target(ctx, request, "WAIT", ended=True)
+    agent = find_target(ctx, request, "WAIT", ended=True)
     ended = agent.wait()
     if request.timeout is not None:
         ended.addTimeout(request.timeout, ctx.kernel.clock)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
@@ -75,7 +75,7 @@ class FramingV2:
         if opcode >= CONTROL:
             connection.control(opcode, number, body)
             return
-        stream = Stream(connection.sender, self.reply, opcode, number)
+        stream = Stream(connection.sender, self.reply, opcode, number, self.reply_with)
         answer = self._dispatcher.answer
         reply = answer(connection.principal, opcode, body, stream, connection.push)
         if isinstance(reply, bytes):
@@ -125,10 +125,24 @@ class FramingV2:
         """Send a reply to a request, or part of one."""
         if self._connection is LOST:  # a stream that has not noticed
             return
-        header = HEADER.pack(
-            MAGIC, self._connection.principal.agent_id, opcode, TAG.size + len(payload)
-        )
-        self._connection.sender.send(header + TAG.pack(number) + payload)
+        self._connection.sender.send(self._frame(opcode, number, payload))
+
+    def reply_with(
+        self, opcode: int, number: int, payload: bytes, descriptors: Sequence[int]
+    ) -> bool:
+        """Send part of a reply with descriptors; False if that has to wait.
+
+        @raise OSError: they cannot be sent.
+        """
+        if self._connection is LOST:
+            return True
+        frame = self._frame(opcode, number, payload)
+        return self._connection.sender.send_descriptors(frame, descriptors)
+
+    def _frame(self, opcode: int, number: int, payload: bytes) -> bytes:
+        agent_id = self._connection.principal.agent_id
+        header = HEADER.pack(MAGIC, agent_id, opcode, TAG.size + len(payload))
+        return header + TAG.pack(number) + payload
 
     def cancel(self, body: bytes) -> bool:
         """Abandon a request; False if it is not outstanding.

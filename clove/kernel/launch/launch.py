@@ -15,6 +15,7 @@ from clove.kernel.launch.degraded import what_is_missing
 from clove.kernel.launch.limit_hits import LimitWatch
 from clove.kernel.mounts.mount_request import NOTHING, mount_request
 from clove.policy import check_main_program
+from clove.sandbox.interface import REMARK
 
 if TYPE_CHECKING:
     from clove.kernel.launch.allocation import Allocation
@@ -157,7 +158,9 @@ class Launch:
         facilities, sandbox = self._facilities, None
         gateway = None
         if spec.egress is not None:
-            gateway = facilities.open_gateway(self._principal, lambda line: self._output(2, line))
+            gateway = facilities.open_gateway(
+                self._principal, lambda line: self._output(REMARK, line)
+            )
         try:
             sandbox = await facilities.launcher.launch(
                 spec,

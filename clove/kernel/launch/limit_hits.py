@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from clove.errors import CloveError, LimitExceeded
 from clove.sandbox.cgroup.tree import CgroupEvents, CgroupLimits
-from clove.sandbox.interface import ExitStatus
+from clove.sandbox.interface import REMARK, ExitStatus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -88,7 +88,7 @@ class LimitWatch:
     async def end(self, status: ExitStatus, output: Output) -> ExitStatus:
         """When it is over, and its cgroup is still there.
 
-        @param output: takes a line about the limit that ended it, as of stderr.
+        @param output: takes a line about the limit that ended it.
         """
         try:
             after = await self._threads.run(_events, self._cgroup)
@@ -96,7 +96,7 @@ class LimitWatch:
             return status
         judged = judge(status, self._before, after)
         if judged is not status:
-            output(2, sentence(judged.reason, self._limits).encode())
+            output(REMARK, sentence(judged.reason, self._limits).encode())
         return judged
 
 

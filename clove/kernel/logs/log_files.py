@@ -14,12 +14,14 @@ import re
 import threading
 import time
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from twisted.logger import Logger
 
 from clove.kernel.eviction import Eviction
-from clove.kernel.logs.logbook import Logbook, LogFile, LogLimits, unwritten_shares
+from clove.kernel.logs.limits import LogLimits
+from clove.kernel.logs.log_file import LogFile, unwritten_shares
+from clove.kernel.logs.logbook import Logbook
 from clove.sharing.shares import ShareLimits, divide
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ class LogFiles:
     @param directory: where they lie, and nothing else.
     @param threads: measure, write and remove.
     @param wall: dates lines.
+    @param reactor: see L{Logbook}.
     """
 
     log = Logger()
@@ -49,9 +52,11 @@ class LogFiles:
         limits: LogLimits,
         shares: ShareLimits | None = None,
         wall: Callable[[], float] = time.time,
+        reactor: Any = None,
     ) -> None:
         shares = shares or ShareLimits()
         self._wall = wall
+        self._reactor = reactor
         self._unwritten = unwritten_shares(limits, shares)
         self._directory = directory
         self._threads = threads
@@ -74,7 +79,16 @@ class LogFiles:
         file = self.open(name)
         threads = self._threads.of((family, -agent_id), bounded=False)
         written = functools.partial(self.ended, name, family)
-        return Logbook(file, threads, self._limits, self._wall, self._unwritten, family, written)
+        return Logbook(
+            file,
+            threads,
+            self._limits,
+            self._wall,
+            self._unwritten,
+            family,
+            written,
+            self._reactor,
+        )
 
     def ended(self, name: str, family: int) -> None:
         """The agent has ended, and its output is written."""

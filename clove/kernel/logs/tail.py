@@ -29,6 +29,7 @@ class _Piece(NamedTuple):
     @ivar first: offset of the first one.
     @ivar at: seconds, Unix time.
     @ivar size: bytes without the newlines.
+    @ivar partial: the last one goes on in a later piece, or ended without a newline.
     """
 
     stream: int
@@ -37,6 +38,7 @@ class _Piece(NamedTuple):
     first: int
     at: float
     size: int
+    partial: bool
 
 
 class Tail:
@@ -62,15 +64,16 @@ class Tail:
         """Bytes of memory that it takes, about."""
         return self._size + self._lines + PIECE * len(self._pieces)
 
-    def add(self, stream: int, body: bytes, at: float) -> None:
+    def add(self, stream: int, body: bytes, at: float, *, partial: bool = False) -> None:
         """Hold whole lines; drop what they push out, read or not.
 
         @param body: ends with a newline.
         @param at: seconds, Unix time.
+        @param partial: the last newline is not the agent's.
         """
         newlines = body.count(b"\n")
         count = newlines + _pieces_more(body, self._line)
-        piece = _Piece(stream, body, count, self.following, at, len(body) - newlines)
+        piece = _Piece(stream, body, count, self.following, at, len(body) - newlines, partial)
         self._pieces.append(piece)
         self.following += count
         self._lines += count
@@ -112,36 +115,42 @@ class Tail:
         if piece is self._pieces[0]:
             start = max(start, self._beyond(lines))
         stamp = datetime.fromtimestamp(piece.at, UTC).isoformat(timespec="milliseconds")
-        for number, line in enumerate(lines[start : start + most], piece.first + start):
+        for number, (line, partial) in enumerate(lines[start : start + most], piece.first + start):
             yield LogLine(
                 offset=number,
                 stream=_STREAMS[piece.stream],
                 text=line.decode("utf-8", "replace"),
                 timestamp=stamp,
+                partial=partial,
             )
 
-    def _beyond(self, lines: list[bytes]) -> int:
+    def _beyond(self, lines: list[tuple[bytes, bool]]) -> int:
         """How many lines of the oldest piece are too many; of the others none is."""
         first = self._pieces[0]
         kept = self._most - (self._lines - first.lines)
         room = self._held - (self._size - first.size)
         start = max(0, len(lines) - kept)
         for index in range(len(lines) - 1, start - 1, -1):
-            room -= len(lines[index])
+            room -= len(lines[index][0])
             if room < 0:
                 return index + 1
         return start
 
-    def _split(self, piece: _Piece) -> list[bytes]:
+    def _split(self, piece: _Piece) -> list[tuple[bytes, bool]]:
+        """Its lines, and whether each is partial."""
         lines = piece.body[:-1].split(b"\n")
         if len(lines) == piece.lines:
-            return lines
-        limit = self._line
-        return [
-            line[start : start + limit]
-            for line in lines
-            for start in range(0, len(line) or 1, limit)
-        ]
+            split = [(line, False) for line in lines]
+        else:
+            limit = self._line
+            split = [
+                (line[start : start + limit], start + limit < len(line))
+                for line in lines
+                for start in range(0, len(line) or 1, limit)
+            ]
+        if piece.partial:
+            split[-1] = (split[-1][0], True)
+        return split
 
 
 def _pieces_more(body: bytes, limit: int) -> int:

@@ -73,7 +73,12 @@ class AgentParts:
             self.cgroups,
         )
         self.log_files = LogFiles(
-            foundation.state_dir.logs, threads, limits.logs, limits.shares, foundation.wall
+            foundation.state_dir.logs,
+            threads,
+            limits.logs,
+            limits.shares,
+            foundation.wall,
+            foundation.reactor,
         )
         self.agents = self._make_agents(lifetimes)
         self.finder = AgentFinder(

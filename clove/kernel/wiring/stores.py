@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from clove.kernel.async_results import AsyncResults
 from clove.kernel.audit import AuditLog, SecurityFile
 from clove.kernel.events import EventBus
-from clove.kernel.logs.logbook import LogFile, LogLimits
+from clove.kernel.logs.limits import LogLimits
+from clove.kernel.logs.log_file import LogFile
 from clove.kernel.mail import Mailboxes
 from clove.kernel.observers import Observers
 from clove.kernel.state import StateStore

@@ -55,12 +55,12 @@ async def test_its_output_is_whole_when_it_is_done(launcher: Launcher, place: Sp
 async def test_held_output_stays_in_the_pipe(launcher: Launcher, place: Spec) -> None:
     heard = Heard()
     sandbox = await launcher.launch(place("read x; yes", argv=("yes",)), heard)
-    sandbox.hold_output(True)
+    sandbox.outputs.hold(True)
     before = len(heard.text[1])
     command = await sandbox.run(Command(("true",)), Heard())
     await command.done
     assert len(heard.text[1]) == before
-    sandbox.hold_output(False)
+    sandbox.outputs.hold(False)
     await heard.wait(b"y\n" * (before // 2 + 100_000))
     sandbox.kill()
     await sandbox.done

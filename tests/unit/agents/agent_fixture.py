@@ -14,7 +14,8 @@ from clove.kernel.agents.end_limiter import EndLimiter
 from clove.kernel.agents.lifecycle import Lifecycle
 from clove.kernel.agents.restart import restart_policy
 from clove.kernel.launch.launch import Launched
-from clove.kernel.logs.logbook import Logbook, LogLimits
+from clove.kernel.logs.limits import LogLimits
+from clove.kernel.logs.logbook import Logbook
 from clove.kernel.mounts.mount_request import MountRequest
 from clove.kernel.principal import Kind, Principal
 from clove.policy import Level, for_level
@@ -50,8 +51,15 @@ class Box:
         if not self.done.called:
             self.done.callback(ExitStatus(signal=9))
 
-    def hold_output(self, hold: bool) -> None:
+    @property
+    def outputs(self) -> Any:
+        return self
+
+    def hold(self, hold: bool) -> None:
         self.told.append("hold" if hold else "go on")
+
+    def stall(self, stream: int, stall: bool) -> None:
+        self.told.append(f"stall {stream}" if stall else f"go on with {stream}")
 
     def pause(self) -> Deferred[None]:
         self.told.append("pause")

@@ -14,7 +14,8 @@ from clove.kernel.launch.launch import Launched
 from clove.kernel.launch.limits import AgentLimits
 from clove.kernel.launch.program import Find
 from clove.kernel.launch.record import AgentRecord
-from clove.kernel.logs.logbook import Logbook, LogLimits
+from clove.kernel.logs.limits import LogLimits
+from clove.kernel.logs.logbook import Logbook
 from clove.kernel.mounts.mount_request import MountRequest
 from clove.kernel.principal import Kind, Principal
 from clove.kernel.registry import Registry
@@ -32,15 +33,13 @@ class Box:
     def __init__(self) -> None:
         self.pid = 77
         self.warm = False
+        self.outputs: Any = None
         self.done: Deferred[ExitStatus] = Deferred()
 
     def terminate(self) -> None:
         self.done.callback(ExitStatus(signal=15))
 
     kill = terminate
-
-    def hold_output(self, hold: bool) -> None:
-        """It has none."""
 
 
 class Fixture:

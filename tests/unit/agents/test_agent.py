@@ -153,7 +153,7 @@ async def test_an_ended_agent_holds_nothing_of_what_ran() -> None:
     await fixture.agent.start()
     box = fixture.boxes.pop()
     fixture.agent.principal.view = box
-    fixture.agent.logbook.hold = box.hold_output
+    fixture.agent.logbook.follow_source(box)
     box.done.callback(ExitStatus(code=0))
     ref = weakref.ref(box)
     del box

@@ -8,7 +8,8 @@ from twisted.internet.defer import Deferred, succeed
 
 from clove.kernel.agents.agent import Agent
 from clove.kernel.agents.ended_agents import EndedAgents
-from clove.kernel.logs.logbook import Logbook, LogLimits
+from clove.kernel.logs.limits import LogLimits
+from clove.kernel.logs.logbook import Logbook
 from clove.kernel.logs.tail import PIECE
 from clove.kernel.principal import Kind, Principal
 from clove.policy import Level, for_level
@@ -65,7 +66,7 @@ def test_of_one_name_the_latest_is_found() -> None:
 
 
 def test_output_of_all_together_has_a_bound_and_the_oldest_goes_first() -> None:
-    size = 1000 + PIECE
+    size = 2 * (1000 + PIECE)
     kept = EndedAgents(100, 2 * size, WHOLE)
     agents = [ended(number, b"x" * 999 + b"\n") for number in range(1, 5)]
     for agent in agents:
@@ -76,7 +77,7 @@ def test_output_of_all_together_has_a_bound_and_the_oldest_goes_first() -> None:
 
 
 def test_output_that_is_larger_than_the_bound_is_not_held_at_all() -> None:
-    kept = EndedAgents(100, 500, WHOLE)
+    kept = EndedAgents(100, 600, WHOLE)
     large, small = ended(1, b"x" * 1000 + b"\n"), ended(2, b"y\n")
     kept.add(large)
     assert large.logbook.memory == 0
@@ -85,7 +86,7 @@ def test_output_that_is_larger_than_the_bound_is_not_held_at_all() -> None:
 
 
 def test_one_that_is_forgotten_gives_back_the_room_of_its_output() -> None:
-    size = 1000 + PIECE
+    size = 2 * (1000 + PIECE)
     kept = EndedAgents(1, size, WHOLE)
     for number in range(1, 5):
         agent = ended(number, b"x" * 999 + b"\n")
@@ -100,7 +101,7 @@ def test_none_is_kept_when_none_is_wanted() -> None:
 
 
 def test_agents_of_a_family_that_end_in_a_row_make_none_of_another_forgotten() -> None:
-    size = 1000 + PIECE
+    size = 2 * (1000 + PIECE)
     kept = EndedAgents(8, 8 * size)
     mine = [ended(number, b"x" * 999 + b"\n") for number in (1, 2)]
     for agent in mine:

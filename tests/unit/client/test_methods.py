@@ -17,7 +17,7 @@ from twisted.internet.defer import Deferred
 from clove.client.blocking import CloveClient, Stream
 from clove.client.call import Call, StreamCall
 from clove.client.deferred import DeferredClient
-from clove.client.methods import agents, sharing, watching, work
+from clove.client.methods import agents, sharing, streams, watching, work
 from clove.client.methods.table import Methods
 from clove.framing import Opcode
 
@@ -26,7 +26,7 @@ S = TypeVar("S")
 Reply = dict[str, Any]
 BUILDERS = {
     name: getattr(family, name)
-    for family in (agents, sharing, watching, work)
+    for family in (agents, sharing, streams, watching, work)
     for name in family.__all__
 }
 

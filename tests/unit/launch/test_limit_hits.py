@@ -13,7 +13,7 @@ from twisted.internet.interfaces import IReactorFromThreads
 from clove.errors import LimitExceeded, Unavailable
 from clove.kernel.launch.limit_hits import LimitWatch, judge, sentence
 from clove.sandbox.cgroup.tree import AgentCgroup, CgroupEvents, CgroupLimits
-from clove.sandbox.interface import ExitStatus
+from clove.sandbox.interface import REMARK, ExitStatus
 from clove.threads.threads import Threads
 
 KILLED = ExitStatus(signal=9)
@@ -81,7 +81,7 @@ async def test_what_happened_during_a_run_reaches_its_status_and_its_log(
     put(tmp_path, 2)
     ended = await watch.end(KILLED, lambda *line: lines.append(line))
     assert ended.reason == "oom"
-    assert lines == [(2, sentence("oom", CgroupLimits(memory=1024)).encode())]
+    assert lines == [(REMARK, sentence("oom", CgroupLimits(memory=1024)).encode())]
 
 
 async def test_without_its_cgroup_an_end_is_told_as_it_is(threads: Threads, tmp_path: Path) -> None:

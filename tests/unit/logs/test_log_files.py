@@ -9,8 +9,8 @@ from typing import Any, cast
 import pytest
 from twisted.internet.defer import Deferred, succeed
 
+from clove.kernel.logs.limits import LogLimits
 from clove.kernel.logs.log_files import LogFiles
-from clove.kernel.logs.logbook import LogLimits
 from clove.sharing.shares import ShareLimits
 
 

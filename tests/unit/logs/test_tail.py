@@ -119,7 +119,7 @@ def test_a_flood_of_lines_is_not_looked_at_until_somebody_asks(
     split: list[int] = []
     really = tail._split
 
-    def watched(piece: Any) -> list[bytes]:
+    def watched(piece: Any) -> list[tuple[bytes, bool]]:
         split.append(piece.first)
         return really(piece)
 

@@ -1,0 +1,70 @@
+"""An agent's standard streams, as bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from clove.client.call import Call, Reply, StreamCall, optional
+from clove.client.methods.target import agent_fields
+from clove.framing import Opcode
+
+__all__ = ["close_stream", "hold_output", "read_output"]
+
+
+def read_output(
+    name: str | int | None = None,
+    *,
+    agent_id: int | None = None,
+    since: int = 0,
+    max: int | None = None,
+    wait: float = 0.0,
+    attached: bool | None = None,
+) -> Call[Reply]:
+    """The bytes that an agent has written, from an offset on (docs/output.md).
+
+    @param since: offset of the first byte wanted, over both streams; 0 at first, then the last
+        reply's `next`.
+    @param max: bytes at most (default: 1 MiB, at most 8 MiB).
+    @param wait: seconds to wait for the first one.
+    @param attached: this connection holds the output (L{hold_output}): it has what is before
+        `since`.
+    @return: success, agent_id, offset, data (bytes), pieces: a list of {stream, size}, next,
+        lost (bytes no longer held), ended.
+    @raise NotFound, PermissionDenied:
+    """
+    fields = {**agent_fields(name, agent_id), "since": since, "binary": True}
+    fields |= optional(max=max, wait=wait or None, attached=attached)
+    return Call(Opcode.OUTPUT, fields, patience=wait, idempotent=True)
+
+
+def hold_output(
+    name: str | int | None = None, *, agent_id: int | None = None
+) -> StreamCall[Reply, Reply]:
+    """Attach to an agent: its output is read no faster than `read_output(attached=True)` takes it.
+
+    It lasts until the agent has ended and all is taken; giving it up ends that. Its first piece
+    says where the output begins: agent_id, offset.
+
+    @raise AlreadyExists: another is attached.
+    """
+    call: Call[Reply] = Call(Opcode.ATTACH, agent_fields(name, agent_id), patience=None)
+    return StreamCall(call, _one, _none)
+
+
+def close_stream(
+    stream: str, name: str | int | None = None, *, agent_id: int | None = None
+) -> Call[Reply]:
+    """Close an agent's standard input, or have its writes to an output fail from now on.
+
+    @param stream: stdin, stdout or stderr.
+    @return: success, agent_id, closed.
+    """
+    return Call(Opcode.CLOSE_STREAM, {**agent_fields(name, agent_id), "stream": stream})
+
+
+def _one(reply: Reply) -> Iterable[Reply]:
+    return (reply,)
+
+
+def _none(_: Reply) -> Iterable[Reply]:
+    return ()

@@ -1,0 +1,140 @@
+"""OUTPUT, INPUT, ATTACH and CLOSE_STREAM: an agent's streams as bytes (`docs/output.md`)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from twisted.internet.defer import Deferred
+from twisted.internet.defer import TimeoutError as NotInTime
+
+from clove.errors import InvalidRequest, LimitExceeded, PermissionDenied
+from clove.kernel.calls.agents import find_target
+from clove.messages.output import (
+    AttachReply,
+    CloseStreamReply,
+    OutputReply,
+    Piece,
+    encode_binary,
+)
+
+if TYPE_CHECKING:
+    from clove.kernel.agents import Agent
+    from clove.kernel.context import Context
+    from clove.kernel.logs.logbook import Logbook
+    from clove.messages.output import AttachRequest, CloseStreamRequest, OutputRequest
+
+__all__ = ["attach", "close_stream", "output"]
+
+STREAMS = {"stdout": 1, "stderr": 2}
+NAMES = {number: name for name, number in STREAMS.items()}
+
+
+async def output(ctx: Context, request: OutputRequest) -> OutputReply | bytes:
+    """Bytes of an agent's output."""
+    agent = find_target(ctx, request, "OUTPUT", ended=True)
+    if request.binary and ctx.protocol_version == 1:
+        raise InvalidRequest("binary replies need protocol version 2", hint="send HELLO first")
+    book = agent.logbook
+    if request.attached and not book.attach_point.take(ctx.principal, request.since):
+        raise InvalidRequest(
+            "this connection is not attached to the agent's output",
+            hint="send ATTACH first, and leave it outstanding",
+        )
+    if request.wait and request.since >= book.spool.next and not book.closed:
+        await _next_output(ctx, book, request.wait)
+    reply = _page(agent, request.since, request.max)
+    if request.attached and reply.ended:
+        book.attach_point.take(ctx.principal, reply.next)
+    return encode_binary(reply) if request.binary else reply
+
+
+def _page(agent: Agent, since: int, most: int) -> OutputReply:
+    book = agent.logbook
+    parts = book.spool.since(since, most)
+    offset = parts[0].offset if parts else max(book.spool.first, min(since, book.spool.next))
+    following = parts[-1].offset + len(parts[-1].data) if parts else offset
+    pieces: list[Piece] = []
+    for part in parts:
+        name, size = NAMES[part.stream], len(part.data)
+        if pieces and pieces[-1].stream == name:
+            size += pieces.pop().size
+        pieces.append(Piece(stream=name, size=size))
+    return OutputReply(
+        agent_id=agent.agent_id,
+        offset=offset,
+        data=b"".join(part.data for part in parts),
+        pieces=pieces,
+        next=following,
+        lost=max(0, offset - since),
+        ended=book.closed and following == book.spool.next,
+    )
+
+
+async def _next_output(ctx: Context, book: Logbook, seconds: float) -> None:
+    """Wait until there is more, or the agent has ended, or for so long."""
+    more: Deferred[None] = Deferred()
+
+    def wake() -> None:
+        if not more.called:
+            more.callback(None)
+
+    unwatch = book.watch(wake)
+    more.addTimeout(seconds, ctx.kernel.clock)
+    try:
+        await more
+    except NotInTime:
+        return
+    finally:
+        unwatch()
+
+
+async def attach(ctx: Context, request: AttachRequest) -> AttachReply:
+    """Hold an agent's output for the caller until it is over."""
+    agent = find_target(ctx, request, "ATTACH", ended=True)
+    stream, book = ctx.stream, agent.logbook
+    if request.descriptors:
+        _check_descriptors(ctx)
+    try:
+        attachment = book.attach_point.attach(ctx.principal, pipes=request.descriptors)
+    except OSError as error:
+        raise LimitExceeded(f"no room for the pipes of an attachment: {error.strerror}") from None
+    try:
+        first = AttachReply(
+            agent_id=agent.agent_id,
+            offset=attachment.start,
+            descriptors=[name for name, _ in attachment.descriptors],
+        )
+        if stream is not None and request.descriptors:
+            await stream.send_descriptors(first, [number for _, number in attachment.descriptors])
+            attachment.close_descriptors()
+        elif stream is not None:
+            stream(first)
+        await attachment.over
+    except OSError as error:
+        raise LimitExceeded(f"the descriptors cannot be sent: {error.strerror}") from None
+    finally:
+        attachment.close_descriptors()
+        book.attach_point.detach(attachment)
+    return AttachReply(agent_id=agent.agent_id, offset=attachment.start, ended=True)
+
+
+def _check_descriptors(ctx: Context) -> None:
+    """@raise PermissionDenied, InvalidRequest: this caller, or this connection, gets none."""
+    if not ctx.principal.is_operator:
+        raise PermissionDenied(
+            "only operators get descriptors", rule="operator", hint="attach without"
+        )
+    if ctx.stream is None or not ctx.stream.takes_descriptors:
+        raise InvalidRequest(
+            "this connection cannot carry descriptors",
+            hint="attach without, or by version 2 over a Unix socket",
+        )
+
+
+def close_stream(ctx: Context, request: CloseStreamRequest) -> CloseStreamReply:
+    """Close the kernel's end of one of an agent's streams."""
+    agent = find_target(ctx, request, "CLOSE_STREAM", ended=True)
+    sandbox = agent.sandbox
+    if sandbox is not None:
+        sandbox.outputs.close_stream(STREAMS[request.stream])
+    return CloseStreamReply(agent_id=agent.agent_id, closed=True)

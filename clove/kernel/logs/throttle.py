@@ -1,0 +1,53 @@
+"""What keeps an agent's output from being read for now."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+__all__ = ["Source", "Throttle"]
+
+
+class Source(Protocol):
+    """What the output comes from: the pipes of an agent's process."""
+
+    def hold(self, hold: bool, /) -> None:
+        """Stop reading all of it for now, or go on."""
+
+    def stall(self, stream: int, stall: bool, /) -> None:
+        """Stop reading a stream for its reader, or go on; at the process's end the rest is read."""
+
+
+class Throttle:
+    """Tells the source what is to wait; the next one, after a restart, is told again."""
+
+    def __init__(self) -> None:
+        self._source: Source | None = None
+        self._held = False
+        self._stalled: set[int] = set()
+
+    def follow(self, source: Source | None) -> None:
+        """The output comes from here from now on."""
+        self._source = source
+        if source is None:
+            return
+        if self._held:
+            source.hold(True)
+        for stream in self._stalled:
+            source.stall(stream, True)
+
+    def hold(self, hold: bool) -> None:
+        """All of it waits for the disk, or does no more."""
+        self._held = hold
+        if self._source is not None:
+            self._source.hold(hold)
+
+    def stall(self, stream: int, stall: bool) -> None:
+        """A stream waits for the one who is attached, or does no more."""
+        if stall == (stream in self._stalled):
+            return
+        if stall:
+            self._stalled.add(stream)
+        else:
+            self._stalled.discard(stream)
+        if self._source is not None:
+            self._source.stall(stream, stall)
