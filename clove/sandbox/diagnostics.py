@@ -95,6 +95,12 @@ def failure(message: dict[str, Any], spec: SandboxSpec) -> CloveError:
     return IsolationUnavailable(f"{FEATURES[step]} cannot be had: {text}{where}", hint=hint)
 
 
+def _without_filter(spec: SandboxSpec) -> SandboxSpec:
+    """Nothing keeps set-id bits from being set then, so no owner's files are the agent's."""
+    binds = tuple(replace(bind, owner=None) for bind in spec.binds)
+    return replace(spec, seccomp=False, binds=binds)
+
+
 def weaker(spec: SandboxSpec, step: str) -> SandboxSpec | None:
     """The spec without what a failed step would have given, or None.
 
@@ -106,7 +112,7 @@ def weaker(spec: SandboxSpec, step: str) -> SandboxSpec | None:
     if step == "cgroup":
         return replace(spec, cgroup_procs=()) if spec.cgroup_procs else None
     if step == "seccomp":
-        return replace(spec, seccomp=False) if spec.seccomp else None
+        return _without_filter(spec) if spec.seccomp else None
     if step == "landlock":
         return replace(spec, landlock=False) if spec.landlock else None
     if step == "egress":  # less network, never an open one

@@ -1,15 +1,15 @@
 """Starts programs, in sandboxes and on the host, through the helper.
 
-A launch is over when the program has been exec'ed, not when something has been
-forked: see `docs/sandbox.md`. After a failed one nothing is left.
+A launch is over when the program has been exec'ed (`docs/sandbox.md`). After a failed one nothing is left.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -24,6 +24,7 @@ from clove.sandbox.disposal import Disposal
 from clove.sandbox.host import HostView
 from clove.sandbox.host_command import HostCommand
 from clove.sandbox.host_process import Process
+from clove.sandbox.id_maps import IdMaps, MapDescriptors
 from clove.sandbox.interface import Command, IRunning, Output
 from clove.sandbox.launch_limits import LaunchLimits
 from clove.sandbox.layout import with_system
@@ -33,7 +34,7 @@ from clove.sandbox.spawned import SpawnedProcess
 from clove.sandbox.spec import SandboxSpec
 from clove.sandbox.zygote.child import NewChild
 from clove.sandbox.zygote.zygote import Zygote
-from clove.threads.threads import Threads
+from clove.threads.threads import Threads, to_the_end
 
 __all__ = ["Launcher"]
 
@@ -45,6 +46,7 @@ class Launcher:
 
     @param python: the interpreter that runs the helper, outside.
     @param disposal: for closes that may block; None: they are done at once.
+    @param id_maps: for mounts whose owners an agent's user is; None: there are none.
     @ivar zygote: where Python scripts can be forked from; None: nowhere.
     @ivar host_commands: pids of the helpers of commands on the host.
     """
@@ -58,6 +60,7 @@ class Launcher:
         python: str = sys.executable,
         limits: LaunchLimits | None = None,
         disposal: Disposal | None = None,
+        id_maps: IdMaps | None = None,
     ) -> None:
         self.zygote: Zygote | None = None
         self.host_commands: set[int] = set()
@@ -66,6 +69,7 @@ class Launcher:
         self._python = python
         self._limits = limits or LaunchLimits()
         self._disposal = disposal
+        self._id_maps = id_maps
 
     def launch(
         self,
@@ -79,14 +83,12 @@ class Launcher:
         """Start a program; fires when it runs.
 
         @param output: takes what it writes; may be called before this fires.
-        @param fallback: with allow_degraded, what to start where nothing of a
-            sandbox can be had: the same program on the host.
+        @param fallback: with allow_degraded, the same program on the host, to start where no sandbox is.
         @param egress: takes the sockets of the spec's `egress`, before this fires.
-        @param child: of the zygote, for a Python script. What fails there is tried
-            again without it.
+        @param child: of the zygote, for a Python script. What fails there is tried again without it.
         @param threads: where a program on the host has its files opened.
-        @raise IsolationUnavailable: the host does not give what the spec asks;
-            with its remedy. With allow_degraded only if there is no less to ask.
+        @raise IsolationUnavailable: the host does not give what the spec asks; with its
+            remedy. With allow_degraded only if there is no less to ask.
         @raise NotFound, PermissionDenied: no such program or directory, or not for it.
         @raise TimedOut: it took too long.
         """
@@ -105,10 +107,22 @@ class Launcher:
             sandbox = await self._start_warm(child, spec, output, egress)
             if sandbox is not None:
                 return sandbox
+        held = MapDescriptors(self._id_maps)
+        try:
+            await to_the_end(self._threads.run(held.open_maps, spec.binds, spec.uid))
+            start = partial(self._start, output=output, egress=egress, threads=threads, held=held)
+            return await self._start_cold(spec, fallback, start)
+        finally:
+            held.close()
+
+    async def _start_cold(
+        self, spec: SandboxSpec, fallback: SandboxSpec | None, start: Callable[..., Sandbox]
+    ) -> Sandbox:
+        """Start it by the helper; with allow_degraded as often as there is less to ask for."""
         whole = await self._threads.run(with_system, spec)
         reasons: list[str] = []
         while True:
-            sandbox = self._start(whole, output, egress=egress, threads=threads)
+            sandbox = start(whole)
             try:
                 await self._until_ready(sandbox)
             except IsolationUnavailable as error:
@@ -175,6 +189,7 @@ class Launcher:
         stdin: bytes = b"",
         egress: Egress | None = None,
         threads: Threads | None = None,
+        held: MapDescriptors | None = None,
     ) -> Sandbox:
         """Spawn the helper and hand it the spec.
 
@@ -184,12 +199,14 @@ class Launcher:
             sandbox = self._sandbox(spec, output, egress)
         else:
             sandbox = self._on_host(spec, output, threads or self._threads)
-        source = self._spawn_helper(sandbox, bool(stdin))
+        source = self._spawn_helper(sandbox, bool(stdin), held or MapDescriptors())
         if source is not None:
             source.feed(stdin)
         return sandbox
 
-    def _spawn_helper(self, sandbox: Sandbox, with_stdin: bool) -> InputPipe | None:
+    def _spawn_helper(
+        self, sandbox: Sandbox, with_stdin: bool, held: MapDescriptors
+    ) -> InputPipe | None:
         """Spawn it for a sandbox; gives the pipe for what it is to read, if that is asked for."""
         ours, theirs = socket_pair()
         source, first = None, -1
@@ -213,7 +230,7 @@ class Launcher:
             if first >= 0:
                 os.close(first)
         try:
-            sandbox.attach(transport, ours)
+            sandbox.attach(transport, ours, held.describe(sandbox.spec), held.descriptors)
         except BaseException:
             if source is not None:
                 source.close()

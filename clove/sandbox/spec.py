@@ -12,13 +12,29 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-__all__ = ["NAMESPACES", "Bind", "Isolation", "OnHost", "SandboxSpec", "on_host"]
+__all__ = ["NAMESPACES", "Bind", "Isolation", "OnHost", "Owner", "SandboxSpec", "on_host"]
 
 NAMESPACES: Final = ("user", "pid", "mnt", "net", "ipc", "uts", "cgroup", "time")
 """Kinds of namespaces (namespaces(7)) that a spec may name."""
 
 REPORTED: Final = ("pid", "net", "mnt", "uts", "ipc", "user")
 """The kinds without which an agent is not fully isolated (`docs/wire.md`, SPAWN)."""
+
+
+class Owner(NamedTuple):
+    """Whose files a mount shows as the agent's (docs/owners.md).
+
+    @ivar whole: what is mounted must be theirs; else it lies in what is.
+    """
+
+    uid: int
+    gid: int
+    whole: bool = True
+
+    @property
+    def ids(self) -> tuple[int, int]:
+        """User and group id, as the file system has them."""
+        return self.uid, self.gid
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +46,7 @@ class Bind:
     @ivar optional: leave it out when the host has no such path.
     @ivar noexec: nothing in it can be executed, nor mapped to be (mount(8)).
     @ivar identity: device and inode number of what the source must be when it is mounted.
+    @ivar owner: whose files in it are the agent's; None: those of the agent's user id.
     """
 
     source: str
@@ -38,6 +55,7 @@ class Bind:
     optional: bool = False
     noexec: bool = False
     identity: tuple[int, int] | None = None
+    owner: Owner | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The mapping that is read inside."""
@@ -48,6 +66,7 @@ class Bind:
             "optional": self.optional,
             "noexec": self.noexec,
             "identity": self.identity,
+            "owner": self.owner,
         }
 
     @classmethod
@@ -56,8 +75,12 @@ class Bind:
 
         @raise TypeError: unknown fields.
         """
-        identity = fields.get("identity")
-        return cls(**{**fields, "identity": None if identity is None else tuple(identity)})
+        identity, owner = fields.get("identity"), fields.get("owner")
+        known = {
+            "identity": None if identity is None else tuple(identity),
+            "owner": None if owner is None else Owner(*owner),
+        }
+        return cls(**{**fields, **known})
 
 
 class OnHost(NamedTuple):
@@ -147,6 +170,9 @@ class SandboxSpec:
             raise ValueError("the outside uid of a sandbox is never root's")
         if self.egress is not None and "net" not in self.namespaces:
             raise ValueError("egress needs a network namespace")
+        mapped = any(bind.owner is not None for bind in self.binds)
+        if mapped and (self.uid is None or not self.seccomp):
+            raise ValueError("owners are mapped to a uid, and where set-id bits are filtered")
         for path in self._inside_paths():
             if path[:1] != "/" or (".." in path and ".." in path.split("/")):
                 raise ValueError(f"not an absolute path without ..: {path!r}")

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from clove.errors import InvalidRequest, LimitExceeded, PermissionDenied
-from clove.kernel.mounts.mount_request import NOTHING, Grants, grants_of
+from clove.kernel.mounts.mount_request import NOTHING, grants_of
 from clove.kernel.mounts.paths import NEVER, beneath, is_own
 from clove.policy import check_read, check_write, requested_fields
 from clove.policy.globs import is_plain
 from clove.policy.paths import within
 
 if TYPE_CHECKING:
+    from clove.kernel.mounts.mount_request import Grants
     from clove.kernel.principal import Principal
     from clove.messages.agents import HostMount, SpawnRequest
     from clove.policy import Permissions
@@ -119,14 +121,15 @@ def spawn_grants(principal: Principal, request: SpawnRequest, wanted: Permission
         return NOTHING
     asked = request.permissions
     named = requested_fields(asked) if asked and not isinstance(asked, str) else ()
-    grants = grants_of(named, wanted) if named else NOTHING
+    as_owner = principal.is_operator
+    grants = grants_of(named, wanted, as_owner=as_owner) if named else NOTHING
     if not request.mounts:
         return grants
-    return Grants(
-        read=grants.read,
-        write=grants.write,
+    return replace(
+        grants,
         mounts=_paths(request, writable=False),
         writable_mounts=_paths(request, writable=True),
+        as_owner=(*grants.as_owner, *(("mounts",) if as_owner else ())),
     )
 
 

@@ -92,7 +92,8 @@ def set_perms(ctx: Context, request: SetPermsRequest) -> SetPermsReply:
             ctx.kernel.events.close(changed.agent_id)  # what it subscribed to would go on else
     if ctx.principal.is_operator and principal.sandboxed:
         named = requested_fields(mapping)
-        principal.grants = grants_of(named, wanted, principal.grants or NOTHING)
+        before = principal.grants or NOTHING
+        principal.grants = grants_of(named, wanted, before, as_owner=True)
     return SetPermsReply(
         agent_id=principal.agent_id,
         permissions=wanted.to_wire(),

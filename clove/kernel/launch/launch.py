@@ -189,7 +189,7 @@ class Launch:
         if limits.cut:
             isolation["limits_cut"] = {name: getattr(limits, name) for name in sorted(limits.cut)}
         if plan is not None and sandbox.isolation.namespaces.get("mnt"):
-            isolation |= plan.report(request, landlock=sandbox.isolation.landlock)
+            isolation |= plan.report(request, sandbox.isolation)
         return isolation
 
 

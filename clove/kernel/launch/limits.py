@@ -76,5 +76,8 @@ class AgentLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     the spawn is refused."""
     exposed_entries: int = 50_000
     """Directory entries looked at to find what wildcards in its paths mean; more: it is refused."""
+    owned_entries: int = 200_000
+    """Directory entries looked at for set-id files in what a root kernel mounts for writing with
+    its owner; more: it is mounted without (docs/owners.md)."""
     nice: int = 5
     """Niceness of agents, so that the kernel answers while they compute."""

@@ -1,8 +1,7 @@
 """Looking at the host for what a sandbox is to show and what is to vanish in it.
 
-Blocking; it runs in a thread. Paths are reached without following links, here
-and again when they are mounted, so what is exchanged meanwhile makes the launch
-fail.
+Blocking; it runs in a thread. Paths are reached without following links, here and again when
+they are mounted, so what is exchanged meanwhile makes the launch fail.
 """
 
 from __future__ import annotations
@@ -29,6 +28,7 @@ from clove.kernel.mounts.mount_plan import (
     outermost,
 )
 from clove.kernel.mounts.mount_request import MountRequest
+from clove.kernel.mounts.owners import OwnedRoots, Owners
 from clove.kernel.mounts.paths import NEVER, beneath
 from clove.kernel.mounts.pattern_walk import (
     Pattern,
@@ -57,12 +57,14 @@ def scan_host(
     entries: int,
     parts: tuple[Bind, ...] = (),
     real: str = "",
+    owners: Owners | None = None,
 ) -> MountPlan:
     """What to mount for a request, as the host is now.
 
     @param spec: the sandbox without these mounts.
     @param parts: what else it will have of the host, by rules that are those of granted paths.
     @param real: the real path of its interpreter; by default what the spec runs.
+    @param owners: finds whose files what is granted has; None: they stay what they are.
     @param mounts: limit of mounts.
     @param entries: limit of directory entries looked at.
     @raise InvalidRequest: a granted path is missing, a link, or not to be shown.
@@ -72,11 +74,12 @@ def scan_host(
     scan = HostScan(request, with_system(spec), protected, ScanBudget(mounts, entries))
     for part in parts:
         scan.admit_part(part)
-    for patterns, writable in ((request.write, True), (request.read, False)):
+    for kind, patterns in (("write", request.write), ("read", request.read)):
+        as_owner = kind in request.as_owner
         for pattern in patterns:
-            scan.add_allowed(pattern, writable=writable)
+            scan.add_allowed(pattern, writable=kind == "write", as_owner=as_owner)
     scan.mask_blocked()
-    plan = scan.make_plan()
+    plan = scan.make_plan(owners)
     if len(plan.binds) > mounts:
         raise IsolationUnavailable(
             f"the paths granted and blocked need {len(plan.binds)} mounts; {mounts} are the most",
@@ -114,7 +117,7 @@ class HostScan:
 
     # what is shown
 
-    def add_allowed(self, pattern: str, *, writable: bool) -> None:
+    def add_allowed(self, pattern: str, *, writable: bool, as_owner: bool = False) -> None:
         """Find what one allowed pattern shows.
 
         @raise CloveError: see L{scan_host}.
@@ -136,7 +139,7 @@ class HostScan:
         for path, is_directory in self._matches(walk, states, prefix, kind == "directory"):
             self._budget.count_mount(f"allowed path {pattern!r}")
             kept = beneath(path, self._read_only)
-            self._roots.append(Root(path, writable and not kept, is_directory))
+            self._roots.append(Root(path, writable and not kept, is_directory, as_owner))
 
     def admit_part(self, part: Bind) -> None:
         """Judge a part of an interpreter; what is blocked in it will be covered.
@@ -265,20 +268,25 @@ class HostScan:
 
     # what comes of it
 
-    def make_plan(self) -> MountPlan:
+    def make_plan(self, owners: Owners | None = None) -> MountPlan:
         """The mounts for what was found."""
         protected = self._protected
+        owned = OwnedRoots(tuple(self._roots))
+        if owners is not None:
+            owned = owners.assign(self._roots, [masked.path for masked in self._masked_paths])
         same = [bind.target for bind in self._spec.binds if bind.source == bind.target]
-        return arrange_mounts(
-            self._roots,
+        plan = arrange_mounts(
+            owned.roots,
             self._masked_paths,
             read_only=dict.fromkeys(
                 [*self._read_only, *same, *(root.path for root in self._parts)]
             ),
+            guarded=owned.read_only,
             unguarded=self._unguarded,
             blank_directory=protected.blank_directory,
             blank_file=protected.blank_file,
         )
+        return replace(plan, mapped=owned.mapped, kept=owned.kept)
 
 
 def _inside(path: str, roots: Iterable[Root]) -> bool:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
 from clove.errors import InvalidRequest
 from clove.kernel.mounts.exec_policy import ExecPolicy, printable
 from clove.kernel.mounts.mount_request import MountRequest
 from clove.kernel.mounts.paths import NEVER, OWN_ALONE, beneath, depth, directories_above, is_own
 from clove.policy import EVERY_PROGRAM
-from clove.sandbox.spec import Bind, SandboxSpec
+from clove.sandbox.spec import Bind, Isolation, Owner, SandboxSpec
+
+UNFILTERED: Final = "without a filter of system calls nothing keeps set-id bits from being set"
 
 __all__ = [
     "MaskedPath",
@@ -57,11 +59,17 @@ def check_root(path: str, spec: SandboxSpec) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Root:
-    """A file, or a directory with all in it, that is mounted at its own path."""
+    """A file, or a directory with all in it, that is mounted at its own path.
+
+    @ivar as_owner: it was granted with the rights of its owner, whoever that is.
+    @ivar owner: whose files in it are the agent's, if anybody's.
+    """
 
     path: str
     writable: bool = False
     directory: bool = True
+    as_owner: bool = False
+    owner: Owner | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +80,15 @@ class MaskedPath:
     directory: bool
 
 
+def _outer_first(root: Root) -> tuple[int, str, bool, bool]:
+    return depth(root.path), root.path, not root.writable, not root.as_owner
+
+
 def outermost(roots: Iterable[Root]) -> list[Root]:
     """The roots that are needed: none within another that gives as much, outer ones first."""
     kept: list[Root] = []
     wholes: dict[bool, set[str]] = {True: set(), False: set()}
-    for root in sorted(set(roots), key=lambda one: (depth(one.path), one.path, not one.writable)):
+    for root in sorted(set(roots), key=_outer_first):
         above = set(directories_above(root.path)) | {root.path}
         if wholes[True] & above or (not root.writable and wholes[False] & above):
             continue
@@ -94,6 +106,8 @@ class MountPlan:
     @ivar unguarded: blocked patterns that, beneath these paths, are covered as far
         as they matched when the agent started; a name that comes up later is
         blocked for syscalls alone.
+    @ivar mapped: roots whose owner the agent is, to the owner's user id.
+    @ivar kept: roots whose owner it is not, though it was asked for, to the reason.
     @ivar exec_policy: what keeps programs from being executed; None: every one may be.
     """
 
@@ -101,6 +115,8 @@ class MountPlan:
     read: tuple[str, ...] = ()
     write: tuple[str, ...] = ()
     unguarded: tuple[str, ...] = ()
+    mapped: Mapping[str, int] = field(default_factory=dict)
+    kept: Mapping[str, str] = field(default_factory=dict)
     exec_policy: ExecPolicy | None = None
 
     def apply(self, spec: SandboxSpec) -> SandboxSpec:
@@ -116,18 +132,30 @@ class MountPlan:
         ordered = sorted([*self.binds, *same], key=lambda bind: depth(bind.target))
         return replace(spec, binds=(*ordered, *rest))
 
-    def report(self, request: MountRequest, *, landlock: bool) -> dict[str, Any]:
-        """What it adds to SPAWN's `isolation`: `exposed` and `commands`, where there are any.
+    def report(self, request: MountRequest, isolation: Isolation) -> dict[str, Any]:
+        """What it adds to SPAWN's `isolation`: `exposed`, `owners`, `commands`, if there are any.
 
         @param request: what was to be shown.
-        @param landlock: it holds in this sandbox.
+        @param isolation: what holds in this sandbox.
         """
         found: dict[str, Any] = {}
         if request.read or request.write:
             found["exposed"] = self.to_wire()
+        if self.mapped or self.kept:
+            found["owners"] = self._owners_to_wire(filtered=isolation.seccomp)
         if self.exec_policy is not None and request.programs != EVERY_PROGRAM:
-            found["commands"] = self.exec_policy.to_wire(landlock=landlock)
+            found["commands"] = self.exec_policy.to_wire(landlock=isolation.landlock)
         return found
+
+    def _owners_to_wire(self, *, filtered: bool) -> dict[str, Any]:
+        """The `owners` object of SPAWN's `isolation`."""
+        mapped, kept = self.mapped, self.kept
+        if not filtered:
+            mapped, kept = {}, {**kept, **dict.fromkeys(mapped, UNFILTERED)}
+        return {
+            "mapped": {printable(path): uid for path, uid in mapped.items()},
+            "kept": {printable(path): reason for path, reason in kept.items()},
+        }
 
     def to_wire(self) -> dict[str, Any]:
         """The `exposed` object of SPAWN's `isolation`."""
@@ -143,6 +171,7 @@ def arrange_mounts(
     masked: Iterable[MaskedPath],
     *,
     read_only: Iterable[str],
+    guarded: Iterable[str] = (),
     unguarded: Iterable[str],
     blank_directory: str,
     blank_file: str,
@@ -153,23 +182,32 @@ def arrange_mounts(
     the directory that it is in, and something else be put there. A mount point
     cannot be moved, so each directory above it is made one.
 
-    @param read_only: directories that stay read-only within writable roots.
+    @param read_only: directories that stay read-only within writable roots, with their owners.
+    @param guarded: files and directories that do, with the root's owner.
     @param blank_directory: of the host, to mount over what is covered.
     @param blank_file: likewise.
     """
     shown = outermost(roots)
-    binds = {root.path: Bind(root.path, root.path, writable=root.writable) for root in shown}
+    binds = {
+        root.path: Bind(root.path, root.path, writable=root.writable, owner=root.owner)
+        for root in shown
+    }
     covered = _cover(masked, blank_directory, blank_file)
     writable = {root.path for root in shown if root.writable}
     for path in read_only:
         if writable & set(directories_above(path)) and path not in covered:
             covered.setdefault(path, Bind(path, path))
+    for path in guarded:
+        root = next((one for one in reversed(directories_above(path)) if one in binds), None)
+        if root in writable and not covered.keys() & set(directories_above(path)):
+            covered.setdefault(path, Bind(path, path, owner=_part_of(binds[root].owner)))
     for path in covered:
         above = directories_above(path)
         outer = next((place for place in reversed(above) if place in binds), None)
         if outer in writable:
             for place in above[above.index(outer) + 1 :]:
-                binds[place] = Bind(place, place, writable=True)
+                part = _part_of(binds[outer].owner)
+                binds[place] = Bind(place, place, writable=True, owner=part)
                 writable.add(place)
     ordered = sorted({**binds, **covered}.values(), key=lambda bind: depth(bind.target))
     return MountPlan(
@@ -178,6 +216,11 @@ def arrange_mounts(
         write=tuple(root.path for root in shown if root.writable),
         unguarded=tuple(dict.fromkeys(unguarded)),
     )
+
+
+def _part_of(owner: Owner | None) -> Owner | None:
+    """The owner of what lies in a root."""
+    return None if owner is None else owner._replace(whole=False)
 
 
 def _cover(masked: Iterable[MaskedPath], directory: str, file: str) -> dict[str, Bind]:

@@ -12,6 +12,7 @@ from clove.kernel.mounts.host_scan import scan_host
 from clove.kernel.mounts.interpreter import own_parts
 from clove.kernel.mounts.mount_plan import MountPlan
 from clove.kernel.mounts.mount_request import MountRequest
+from clove.kernel.mounts.owners import Owners
 from clove.kernel.mounts.paths import beneath
 from clove.kernel.mounts.pinned_paths import PinnedPaths
 from clove.kernel.mounts.scan_bounds import ProtectedPaths
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from clove.kernel.mounts.interpreter import Interpreter, Part
     from clove.kernel.state_dir import StateDir
+    from clove.sandbox.id_maps import IdMaps
     from clove.sandbox.spec import Bind, SandboxSpec
     from clove.threads.threads import Threads
 
@@ -47,6 +49,8 @@ class MountPlanner:
     @param kept: files that no agent may change.
     @param mounts: most mounts of one sandbox.
     @param entries: most directory entries that are looked at for it.
+    @param id_maps: maps the owners of what is granted; None: nothing does.
+    @param owned_entries: most directory entries that are looked at for that.
     @raise InvalidRequest: every agent would see the state directory.
     """
 
@@ -58,7 +62,11 @@ class MountPlanner:
         *,
         mounts: int,
         entries: int,
+        id_maps: IdMaps | None = None,
+        owned_entries: int = 0,
     ) -> None:
+        self._id_maps = id_maps
+        self._owned_entries = owned_entries
         for bind in own_parts():
             if beneath(state_dir.path, [bind.source]):
                 raise InvalidRequest(
@@ -109,9 +117,21 @@ class MountPlanner:
         elif request == MountRequest():
             return spec, None
         plan = await threads.run(
-            self._scan, request, spec, self._protected, parts=binds, real=interpreter.real
+            self._scan,
+            request,
+            spec,
+            self._protected,
+            parts=binds,
+            real=interpreter.real,
+            owners=self._owners(spec),
         )
         return plan.apply(replace(spec, binds=(*spec.binds, *binds))), plan
+
+    def _owners(self, spec: SandboxSpec) -> Owners | None:
+        """Finds owners for a start; None: the agent's user is the kernel's, or nothing is mapped."""
+        if self._id_maps is None or spec.uid is None or not spec.seccomp:
+            return None
+        return Owners(self._id_maps, spec.uid, self._owned_entries)
 
 
 async def _pin(

@@ -26,41 +26,58 @@ class Grants:
     """Patterns of paths on the host that were granted by name, by one that sees the host's files.
 
     @ivar mounts, writable_mounts: paths that are to be there whether or not permissions name them.
+    @ivar as_owner: which of C{read}, C{write} and C{mounts} (both kinds) were granted by one who has
+        the rights of every owner, root.
     """
 
     read: tuple[str, ...] = ()
     write: tuple[str, ...] = ()
     mounts: tuple[str, ...] = ()
     writable_mounts: tuple[str, ...] = ()
+    as_owner: tuple[str, ...] = ()
 
 
 NOTHING: Final = Grants()
+KINDS: Final = ("read", "write", "mounts")
 
 
 class MountRequest(NamedTuple):
     """What a sandbox is to show, as patterns, and what of its programs can be executed.
 
+    @ivar as_owner: what is shown with its owner (docs/owners.md): C{read} or C{write}, and a pattern.
     @ivar blocked: what stays masked beneath; empty when nothing is shown.
     """
 
     read: tuple[str, ...] = ()
     write: tuple[str, ...] = ()
+    as_owner: tuple[tuple[str, str], ...] = ()
     blocked: tuple[str, ...] = ()
     programs: Programs = EVERY_PROGRAM
 
 
-def grants_of(named: Iterable[str], wanted: Permissions, earlier: Grants = NOTHING) -> Grants:
+def grants_of(
+    named: Iterable[str],
+    wanted: Permissions,
+    earlier: Grants = NOTHING,
+    *,
+    as_owner: bool = False,
+) -> Grants:
     """The grants that a request makes.
 
     @param named: the fields of permissions that it sets by itself.
     @param wanted: the permissions that it asks for.
     @param earlier: what holds where it names nothing.
+    @param as_owner: it comes from one who has the rights of every owner.
     """
     fields = frozenset(named)
+    read, write = "allowed_read_paths" in fields, "allowed_write_paths" in fields
+    owned = {kind: kind in earlier.as_owner for kind in KINDS}
+    owned |= {kind: as_owner for kind, given in (("read", read), ("write", write)) if given}
     return replace(
         earlier,
-        read=wanted.allowed_read_paths if "allowed_read_paths" in fields else earlier.read,
-        write=wanted.allowed_write_paths if "allowed_write_paths" in fields else earlier.write,
+        read=wanted.allowed_read_paths if read else earlier.read,
+        write=wanted.allowed_write_paths if write else earlier.write,
+        as_owner=tuple(kind for kind, given in owned.items() if given),
     )
 
 
@@ -72,19 +89,34 @@ def mount_request(
     @param work: what bounds this, if more than this belongs to it; what is beyond is not granted.
     """
     programs = programs_of(permissions)
-    read: tuple[str, ...] = ()
-    write: tuple[str, ...] = ()
-    if permissions.can_read:
-        read = _granted(permissions.allowed_read_paths, grants.read, work)
-        mounts = (*grants.mounts, *grants.writable_mounts)
-        read = _merged(read, _allowed(mounts, permissions.allowed_read_paths, work))
-    if permissions.can_write:
-        write = _granted(permissions.allowed_write_paths, grants.write, work)
-        mounts = grants.writable_mounts
-        write = _merged(write, _allowed(mounts, permissions.allowed_write_paths, work))
-    if not (read or write):
+    found: dict[str, tuple[str, ...]] = {"read": (), "write": ()}
+    owned: list[tuple[str, str]] = []
+    for kind, may, allowed, granted, mounts in (
+        (
+            "read",
+            permissions.can_read,
+            permissions.allowed_read_paths,
+            grants.read,
+            (*grants.mounts, *grants.writable_mounts),
+        ),
+        (
+            "write",
+            permissions.can_write,
+            permissions.allowed_write_paths,
+            grants.write,
+            grants.writable_mounts,
+        ),
+    ):
+        if not may:
+            continue
+        shown = {kind: _granted(allowed, granted, work), "mounts": _allowed(mounts, allowed, work)}
+        found[kind] = _merged(shown[kind], shown["mounts"])
+        for by in grants.as_owner:
+            owned += ((kind, pattern) for pattern in shown.get(by, ()))
+    if not (found["read"] or found["write"]):
         return MountRequest(programs=programs)
-    return MountRequest(read, write, permissions.blocked_paths, programs)
+    as_owner = tuple(dict.fromkeys(owned))
+    return MountRequest(found["read"], found["write"], as_owner, permissions.blocked_paths, programs)
 
 
 def _granted(

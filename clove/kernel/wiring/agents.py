@@ -71,6 +71,7 @@ class AgentParts:
             sys.executable,
             users,
             self.cgroups,
+            foundation.id_maps,
         )
         self.log_files = LogFiles(
             foundation.state_dir.logs,
@@ -122,6 +123,8 @@ class AgentParts:
             kept,
             mounts=bounds.exposed_mounts,
             entries=bounds.exposed_entries,
+            id_maps=foundation.id_maps,
+            owned_entries=bounds.owned_entries,
         )
         facilities = Facilities(
             threads=foundation.threads,

@@ -13,6 +13,7 @@ from clove.kernel.listening import raise_descriptors, within_descriptors
 from clove.kernel.registry import Registry
 from clove.kernel.wiring.background import Background
 from clove.sandbox.disposal import Disposal
+from clove.sandbox.id_maps import IdMaps
 from clove.sandbox.launcher import Launcher
 from clove.threads.threads import Threads
 
@@ -55,7 +56,12 @@ class Foundation:
         self.background = Background()
         self.disposal = Disposal(reactor)
         self.threads = Threads(reactor, config.threads, limits.threads, limits.shares)
+        self.id_maps = IdMaps()
         self.launcher = Launcher(
-            reactor, self.threads, limits=limits.launch, disposal=self.disposal
+            reactor,
+            self.threads,
+            limits=limits.launch,
+            disposal=self.disposal,
+            id_maps=self.id_maps,
         )
         self.import_later = functools.partial(import_later, self.threads.run)

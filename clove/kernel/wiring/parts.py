@@ -163,6 +163,7 @@ class Parts:
         await self._llm.stop()
         await self._agents.zygote.stop()
         self._network.names.stop()
+        await self._foundation.threads.run(self._foundation.id_maps.close)
         self.disposal.stop()
         background.finish(self._stores.audit.stop())
         await background.drain()

@@ -22,11 +22,12 @@ if __name__ == "__main__":
 from clove.sandbox.inside import capabilities, namespaces, program, syscalls
 from clove.sandbox.inside.confinement import Confinement, perform
 from clove.sandbox.inside.control import Channel
+from clove.sandbox.inside.mounts import MOST_MAPS
 from clove.sandbox.inside.priority import prefer_as_parent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from clove.sandbox.inside.confinement import Step
@@ -38,10 +39,17 @@ CONTROL = 3
 
 
 class ColdStart(Confinement):
-    """Every step from a fresh process on the host; without namespaces, it stays there."""
+    """Every step from a fresh process on the host; without namespaces, it stays there.
 
-    def __init__(self, channel: Channel, spec: Mapping[str, Any]) -> None:
+    @param id_maps: descriptors of user namespaces, for the binds that name them by their
+        number in `id_map`.
+    """
+
+    def __init__(
+        self, channel: Channel, spec: Mapping[str, Any], id_maps: Sequence[int] = ()
+    ) -> None:
         super().__init__(channel, spec, namespaces.identities())
+        self._id_maps = id_maps
         self._uid, self._gid = os.geteuid(), os.getegid()
         self._ask = self._answer = -1
 
@@ -106,6 +114,7 @@ class ColdStart(Confinement):
             return
         os.close(answers)
         os.close(asks)
+        self._close_id_maps()
         self._channel.close()
         self._stay_outside(pid)
 
@@ -120,6 +129,17 @@ class ColdStart(Confinement):
             os.write(self._answer, problem.to_bytes(4, "little"))
         os.waitpid(child, 0)
         os._exit(0)
+
+    def _build_root(self) -> None:
+        for bind in self.spec["binds"]:
+            if "id_map" in bind:
+                bind["id_map"] = self._id_maps[bind["id_map"]]
+        super()._build_root()
+        self._close_id_maps()
+
+    def _close_id_maps(self) -> None:
+        for descriptor in self._id_maps:
+            os.close(descriptor)
 
     def _raise_loopback(self) -> None:
         if "net" in self._kinds:
@@ -167,10 +187,11 @@ def main() -> None:
     prefer_as_parent()
     program.reset_signals()
     syscalls.close_from(CONTROL + 1)
-    channel = Channel(CONTROL)
+    channel = Channel(CONTROL, most_fds=MOST_MAPS)
     received = channel.receive()
     if received is not None:
-        perform(ColdStart(channel, received[0]), channel)
+        spec, id_maps = received
+        perform(ColdStart(channel, spec, id_maps), channel)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import stat
 from clove.sandbox.inside import syscalls
 
 __all__ = [
+    "MOST_MAPS",
     "NODEV",
     "NOEXEC",
     "NOSUID",
@@ -26,6 +27,7 @@ __all__ = [
     "is_directory",
     "make",
     "make_private",
+    "map_ids",
     "reach",
     "terminals",
     "tmpfs",
@@ -41,6 +43,9 @@ NOSUID = 0x2
 NODEV = 0x4
 NOEXEC = 0x8
 """MOUNT_ATTR_* (mount_setattr(2))."""
+IDMAP = 0x100000
+MOST_MAPS = 64
+"""Owners that the mounts of one sandbox may have."""
 
 NO_LINKS = 0x02 | 0x04
 """RESOLVE_NO_MAGICLINKS and RESOLVE_NO_SYMLINKS (openat2(2))."""
@@ -58,7 +63,14 @@ def follow_host() -> None:
     syscalls.mount("none", "/", "", MS_REC | MS_SLAVE)
 
 
-def copy(source: str, attributes: int, identity: tuple[int, int] | None = None) -> int:
+def copy(
+    source: str,
+    attributes: int,
+    identity: tuple[int, int] | None = None,
+    *,
+    id_map: int = -1,
+    owner: int | None = None,
+) -> int:
     """A detached copy of everything mounted at a host path.
 
     It is private also where the host's mounts are shared: what is mounted upon it
@@ -66,6 +78,9 @@ def copy(source: str, attributes: int, identity: tuple[int, int] | None = None) 
     attributes, in the copy.
 
     @param identity: device and inode number of what must be there.
+    @param id_map: descriptor of a user namespace with the map of its owners' ids, if they
+        are not to stay what they are.
+    @param owner: the user who must own what is there.
     @raise OSError: ELOOP where a part of the path is a symbolic link, ESTALE where
         something else is there.
     """
@@ -75,13 +90,30 @@ def copy(source: str, attributes: int, identity: tuple[int, int] | None = None) 
             facts = os.fstat(place)
             if identity is not None and identity != (facts.st_dev, facts.st_ino):
                 raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+            if owner is not None and owner != facts.st_uid:
+                raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
             tree = syscalls.open_tree("", dir_fd=place)
         finally:
             os.close(place)
         syscalls.mount_setattr(tree, attributes, propagation=MS_PRIVATE)
+        if id_map >= 0:
+            map_ids(tree, id_map)
     except OSError as error:
         raise OSError(error.errno, os.strerror(error.errno or 0), source) from None
     return tree
+
+
+def map_ids(tree: int, user_namespace: int) -> None:
+    """Map the owners of files on a detached mount, and on those below it if all of them can be.
+
+    @param user_namespace: a descriptor of one that has the map.
+    @raise OSError: EINVAL where its file system cannot, EPERM where this process may not or
+        they are mapped already.
+    """
+    try:
+        syscalls.mount_setattr(tree, IDMAP, user_namespace=user_namespace)
+    except OSError:
+        syscalls.mount_setattr(tree, IDMAP, recursive=False, user_namespace=user_namespace)
 
 
 def clone(directory: int, name: str) -> int:

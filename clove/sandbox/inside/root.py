@@ -21,6 +21,7 @@ __all__ = [
     "attributes",
     "bound",
     "new_proc",
+    "required_owner",
 ]
 
 MNT_DETACH = 2
@@ -242,17 +243,36 @@ def attributes(bind: Mapping[str, Any]) -> int:
 def bound(bind: Mapping[str, Any]) -> int:
     """The detached mount of a bind, or -1 for an optional one that the host lacks.
 
-    @param bind: the fields of C{Bind}; `tree` where the kernel has sent the mount.
+    @param bind: the fields of C{Bind}; `tree` where the kernel has sent the mount, `id_map`
+        where it has sent the map of its owners.
     """
     if "tree" in bind:
         return int(bind["tree"])
     identity = bind.get("identity")
     try:
-        return mounts.copy(bind["source"], attributes(bind), identity and tuple(identity))
+        return mounts.copy(
+            bind["source"],
+            attributes(bind),
+            identity and tuple(identity),
+            id_map=bind.get("id_map", -1),
+            owner=required_owner(bind),
+        )
     except FileNotFoundError:
         if bind["optional"]:
             return -1
         raise
+
+
+def required_owner(bind: Mapping[str, Any]) -> int | None:
+    """The user id that must own what is mounted; None: whoever does.
+
+    @param bind: the fields of C{Bind}.
+    """
+    owner = bind.get("owner")
+    if owner is None:
+        return None
+    uid, _, whole = owner
+    return int(uid) if whole else None
 
 
 def new_proc() -> int:

@@ -145,13 +145,19 @@ def fsmount(context: int, attributes: int) -> int:
 
 
 def mount_setattr(
-    tree: int, attributes: int, *, recursive: bool = True, propagation: int = 0
+    tree: int,
+    attributes: int,
+    *,
+    recursive: bool = True,
+    propagation: int = 0,
+    user_namespace: int = 0,
 ) -> None:
     """Set attributes on a mount and all mounts below it (mount_setattr(2)).
 
     @param propagation: MS_PRIVATE or its like; 0 leaves it.
+    @param user_namespace: a descriptor, for MOUNT_ATTR_IDMAP.
     """
-    data = (ctypes.c_uint64 * 4)(attributes, 0, propagation, 0)
+    data = (ctypes.c_uint64 * 4)(attributes, 0, propagation, user_namespace)
     flags = AT_EMPTY_PATH | (AT_RECURSIVE if recursive else 0)
     call(MOUNT_SETATTR, tree, b"", flags, bytes(data), 32)
 

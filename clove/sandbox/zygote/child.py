@@ -79,7 +79,7 @@ class NewChild:
         try:
             missing = self.held.missing(more.binds) if self.ids is not None else ()
             if missing:
-                await threads.run(self.held.open_mounts, missing)
+                await threads.run(self.held.open_mounts, missing, spec.uid)
             facts["binds"] = self.held.describe(more.binds)
             sandbox.attach(self.process, self.process.control, facts, self.held.trees)
             self.process.adopt(sandbox.streams)  # which may be told of its end at once

@@ -11,8 +11,9 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
+from clove.sandbox.id_maps import IdMaps, MapDescriptors
 from clove.sandbox.inside import mounts
-from clove.sandbox.inside.root import attributes
+from clove.sandbox.inside.root import attributes, required_owner
 from clove.sandbox.spec import Bind
 
 __all__ = ["MountDescriptors"]
@@ -21,21 +22,33 @@ __all__ = ["MountDescriptors"]
 class MountDescriptors:
     """Descriptors of mounts, to be sent; the object has them until L{close}.
 
+    @param id_maps: for mounts with another owner.
     @ivar trees: mounts.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, id_maps: IdMaps | None = None) -> None:
         self.trees: list[int] = []
+        self._maps = MapDescriptors(id_maps)
         self._numbers: dict[Bind, int] = {}
 
-    def open_mounts(self, binds: Iterable[Bind]) -> None:
+    def open_mounts(self, binds: Iterable[Bind], uid: int | None = None) -> None:
         """Open their mounts. Blocking.
 
+        @param uid: the agent's user id, if some have an owner.
         @raise OSError: its filename names what cannot be had.
         """
+        binds = tuple(binds)
+        self._maps.open_maps(binds, uid)
         for bind in binds:
+            fields = bind.to_json()
             try:
-                tree = mounts.copy(bind.source, attributes(bind.to_json()), bind.identity)
+                tree = mounts.copy(
+                    bind.source,
+                    attributes(fields),
+                    bind.identity,
+                    id_map=self._maps.of_bind(bind),
+                    owner=required_owner(fields),
+                )
             except FileNotFoundError:
                 if not bind.optional:
                     raise
@@ -62,5 +75,6 @@ class MountDescriptors:
 
     def close(self) -> None:
         """The messages have their own copies."""
+        self._maps.close()
         while self.trees:
             os.close(self.trees.pop())

@@ -15,6 +15,7 @@ from clove.errors import CloveError
 from clove.sandbox.cgroup.agent_cgroup import AgentCgroup
 from clove.sandbox.cgroup.tree import CgroupTree
 from clove.sandbox.forked import ForkedProcess
+from clove.sandbox.id_maps import IdMaps
 from clove.sandbox.layout import System
 from clove.sandbox.spec import SandboxSpec
 from clove.sandbox.zygote.child import NewChild
@@ -41,6 +42,7 @@ class Zygote:
     @param python: the interpreter that runs it.
     @param ids: None for a kernel without root.
     @param cgroups: where it and its children shall be; None where there are none.
+    @param id_maps: for mounts whose owners an agent's user is.
     """
 
     log = Logger()
@@ -54,6 +56,7 @@ class Zygote:
         python: str,
         ids: IdRange | None,
         cgroups: CgroupTree | None,
+        id_maps: IdMaps | None = None,
     ) -> None:
         self._reactor = reactor
         self._threads = threads
@@ -62,6 +65,7 @@ class Zygote:
         self._python = python
         self._ids = ids
         self._cgroups = cgroups
+        self._id_maps = id_maps
         self._current: ZygoteProcess | None = None
         self._all: set[ZygoteProcess] = set()
         self._beginning: Deferred[None] | None = None
@@ -218,7 +222,7 @@ class Zygote:
         if child.ended:  # it could not be asked for
             child.abandon()
             return None
-        return NewChild(child, self._current, self._ids, cgroup)
+        return NewChild(child, self._current, self._ids, cgroup, MountDescriptors(self._id_maps))
 
     def renew(self) -> None:
         """The one that serves is out of date: have another one started, which then replaces it."""

@@ -234,8 +234,11 @@ def test_a_state_directory_that_every_agent_would_see_is_refused(
 ) -> None:
     own = (Bind(f"{tmp_path}/lib", "/x/lib"),)
     monkeypatch.setattr(mount_planner, "own_parts", lambda: own)
-    bounds = {"mounts": 9, "entries": 9}
-    MountPlanner(StateDir(f"{tmp_path}/library"), "/clove", (), **bounds)
+
+    def planner(state_dir: str) -> MountPlanner:
+        return MountPlanner(StateDir(state_dir), "/clove", (), mounts=9, entries=9)
+
+    planner(f"{tmp_path}/library")
     for name in ("lib", "lib/state"):
         with pytest.raises(InvalidRequest, match="which every agent sees"):
-            MountPlanner(StateDir(f"{tmp_path}/{name}"), "/clove", (), **bounds)
+            planner(f"{tmp_path}/{name}")
