@@ -129,7 +129,7 @@ def test_a_set_id_file_that_is_there_cannot_be_changed(here: Arena, owned: Path,
     assert attempt(agent, owned, beside) is None
 
 
-def test_an_agents_wish_maps_nobody(here: Arena, owned: Path) -> None:
+def test_no_agent_has_an_owner_mapped_for_another(here: Arena, owned: Path) -> None:
     if here.who != ROOT:
         pytest.skip("only a root kernel maps owners")
     secret = owned / "secret"

@@ -114,7 +114,7 @@ def test_what_is_granted_for_reading_can_be_read_and_not_written(here: Host, sta
 
 
 @pytest.mark.parametrize("owner", [0, 4242])
-def test_whoever_the_owner_is(rooted: Host, start: str, owner: int) -> None:
+def test_the_owner_may_be_root_or_any_user(rooted: Host, start: str, owner: int) -> None:
     path = private(rooted, "repo/notes", owner)
     agent = spawn(rooted, start, allowed_paths=[f"{rooted.files}/repo"])
     assert agent.isolation["owners"] == {"mapped": {f"{rooted.files}/repo": owner}, "kept": {}}

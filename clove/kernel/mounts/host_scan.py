@@ -35,12 +35,11 @@ from clove.kernel.mounts.pattern_walk import (
     PatternWalk,
     States,
     allowed_pattern,
-    blocked_pattern,
+    blocked_patterns,
     prefix_of,
 )
 from clove.kernel.mounts.program_scan import scan_programs
 from clove.kernel.mounts.scan_bounds import ProtectedPaths, ScanBudget, list_entries
-from clove.policy.globs import HOMES, expand_home, kernel_home
 from clove.policy.paths import blocked_set
 from clove.sandbox.layout import with_system
 from clove.sandbox.spec import Bind, SandboxSpec
@@ -74,10 +73,7 @@ def scan_host(
     scan = HostScan(request, with_system(spec), protected, ScanBudget(mounts, entries))
     for part in parts:
         scan.admit_part(part)
-    for kind, patterns in (("write", request.write), ("read", request.read)):
-        as_owner = kind in request.as_owner
-        for pattern in patterns:
-            scan.add_allowed(pattern, writable=kind == "write", as_owner=as_owner)
+    scan.add_granted(request)
     scan.mask_blocked()
     plan = scan.make_plan(owners)
     if len(plan.binds) > mounts:
@@ -116,6 +112,16 @@ class HostScan:
         self._unguarded: list[str] = []
 
     # what is shown
+
+    def add_granted(self, request: MountRequest) -> None:
+        """Find what the patterns of a request show.
+
+        @raise CloveError: see L{scan_host}.
+        """
+        for kind, patterns in (("write", request.write), ("read", request.read)):
+            as_owner = kind in request.as_owner
+            for pattern in patterns:
+                self.add_allowed(pattern, writable=kind == "write", as_owner=as_owner)
 
     def add_allowed(self, pattern: str, *, writable: bool, as_owner: bool = False) -> None:
         """Find what one allowed pattern shows.
@@ -196,7 +202,7 @@ class HostScan:
             if beneath(path, tops) and (kind := look_up(path)) is not None:
                 self._mask(path, kind == "directory")
         self._check_read_only(writable)
-        walk = PatternWalk(_blocked_patterns(self._blocked_texts))
+        walk = PatternWalk(blocked_patterns(self._blocked_texts))
         for top in tops:
             states = walk.descend(walk.start(), top)
             if walk.matched(states, directory=True):  # all that is in it
@@ -291,10 +297,3 @@ class HostScan:
 
 def _inside(path: str, roots: Iterable[Root]) -> bool:
     return any(root.path != path and beneath(path, [root.path]) for root in roots)
-
-
-def _blocked_patterns(texts: Iterable[str]) -> list[Pattern]:
-    homes = list(dict.fromkeys([kernel_home(), *HOMES]))
-    return [
-        blocked_pattern(text, expanded) for text in texts for expanded in expand_home(text, homes)
-    ]

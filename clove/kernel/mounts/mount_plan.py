@@ -71,6 +71,10 @@ class Root:
     as_owner: bool = False
     owner: Owner | None = None
 
+    def to_bind(self) -> Bind:
+        """Its mount."""
+        return Bind(self.path, self.path, writable=self.writable, owner=self.owner)
+
 
 @dataclass(frozen=True, slots=True)
 class MaskedPath:
@@ -188,27 +192,15 @@ def arrange_mounts(
     @param blank_file: likewise.
     """
     shown = outermost(roots)
-    binds = {
-        root.path: Bind(root.path, root.path, writable=root.writable, owner=root.owner)
-        for root in shown
-    }
+    binds = {root.path: root.to_bind() for root in shown}
     covered = _cover(masked, blank_directory, blank_file)
-    writable = {root.path for root in shown if root.writable}
-    for path in read_only:
-        if writable & set(directories_above(path)) and path not in covered:
-            covered.setdefault(path, Bind(path, path))
-    for path in guarded:
-        root = next((one for one in reversed(directories_above(path)) if one in binds), None)
-        if root in writable and not covered.keys() & set(directories_above(path)):
-            covered.setdefault(path, Bind(path, path, owner=_part_of(binds[root].owner)))
+    covered = {**_read_only(read_only, guarded, binds, covered), **covered}
     for path in covered:
-        above = directories_above(path)
-        outer = next((place for place in reversed(above) if place in binds), None)
-        if outer in writable:
-            for place in above[above.index(outer) + 1 :]:
-                part = _part_of(binds[outer].owner)
-                binds[place] = Bind(place, place, writable=True, owner=part)
-                writable.add(place)
+        outer = _outer(path, binds)
+        if outer and outer.writable:
+            above = directories_above(path)
+            for place in above[above.index(outer.target) + 1 :]:
+                binds[place] = Bind(place, place, writable=True, owner=_part_of(outer))
     ordered = sorted({**binds, **covered}.values(), key=lambda bind: depth(bind.target))
     return MountPlan(
         binds=tuple(ordered),
@@ -218,9 +210,30 @@ def arrange_mounts(
     )
 
 
-def _part_of(owner: Owner | None) -> Owner | None:
-    """The owner of what lies in a root."""
-    return None if owner is None else owner._replace(whole=False)
+def _read_only(
+    kept: Iterable[str], guarded: Iterable[str], binds: Mapping[str, Bind], covered: Iterable[str]
+) -> dict[str, Bind]:
+    """Mounts of what stays read-only within writable ones; see L{arrange_mounts}."""
+    found: dict[str, Bind] = {}
+    for path in guarded:
+        outer = _outer(path, binds)
+        if outer and outer.writable and not beneath(path, covered):
+            found[path] = Bind(path, path, owner=_part_of(outer))
+    for path in kept:
+        if any(binds[one].writable for one in directories_above(path) if one in binds):
+            found[path] = Bind(path, path)
+    return found
+
+
+def _outer(path: str, binds: Mapping[str, Bind]) -> Bind | None:
+    """The innermost mount that a path lies in."""
+    above = reversed(directories_above(path))
+    return next((binds[place] for place in above if place in binds), None)
+
+
+def _part_of(outer: Bind) -> Owner | None:
+    """The owner of what lies in a mount."""
+    return None if outer.owner is None else outer.owner._replace(whole=False)
 
 
 def _cover(masked: Iterable[MaskedPath], directory: str, file: str) -> dict[str, Bind]:

@@ -116,15 +116,8 @@ class MountPlanner:
             request = request._replace(blocked=blocked)
         elif request == MountRequest():
             return spec, None
-        plan = await threads.run(
-            self._scan,
-            request,
-            spec,
-            self._protected,
-            parts=binds,
-            real=interpreter.real,
-            owners=self._owners(spec),
-        )
+        more = {"parts": binds, "real": interpreter.real, "owners": self._owners(spec)}
+        plan = await threads.run(self._scan, request, spec, self._protected, **more)
         return plan.apply(replace(spec, binds=(*spec.binds, *binds))), plan
 
     def _owners(self, spec: SandboxSpec) -> Owners | None:

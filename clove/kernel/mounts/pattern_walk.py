@@ -11,9 +11,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from clove.policy.automaton import LOOP, Loop
-from clove.policy.globs import Token, is_plain, segments, tokens
+from clove.policy.globs import HOMES, Token, expand_home, is_plain, kernel_home, segments, tokens
 
-__all__ = ["Pattern", "PatternWalk", "States", "allowed_pattern", "blocked_pattern", "prefix_of"]
+__all__ = [
+    "Pattern",
+    "PatternWalk",
+    "States",
+    "allowed_pattern",
+    "blocked_pattern",
+    "blocked_patterns",
+    "prefix_of",
+]
 
 States = frozenset[tuple[int, int]]
 """Pattern number and how many of its tokens are behind."""
@@ -50,6 +58,14 @@ def allowed_pattern(text: str) -> Pattern:
     """
     sequence = tuple(tokens(text))
     return Pattern(text, (*sequence, LOOP) if is_plain(text) else sequence)
+
+
+def blocked_patterns(texts: Iterable[str]) -> list[Pattern]:
+    """Blocked paths, each for every home that its `~` may stand for."""
+    homes = list(dict.fromkeys([kernel_home(), *HOMES]))
+    return [
+        blocked_pattern(text, expanded) for text in texts for expanded in expand_home(text, homes)
+    ]
 
 
 def blocked_pattern(text: str, expanded: str) -> Pattern:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from clove.sandbox.inside import mounts, syscalls
+from clove.sandbox.inside.binds import open_bind
 from clove.sandbox.inside.mounts import NODEV, NOEXEC, NOSUID, RDONLY
 
 TYPE_CHECKING = False
@@ -18,10 +19,7 @@ __all__ = [
     "TERMINALS",
     "TMP_BYTES",
     "PrivateRoot",
-    "attributes",
-    "bound",
     "new_proc",
-    "required_owner",
 ]
 
 MNT_DETACH = 2
@@ -103,7 +101,7 @@ class PrivateRoot:
         @raise OSError: its filename names the path that could not be had.
         """
         mounts.make_private()
-        binds = [(bind["target"], tree) for bind in spec["binds"] if (tree := bound(bind)) >= 0]
+        binds = [(bind["target"], tree) for bind in spec["binds"] if (tree := open_bind(bind)) >= 0]
         devices = [(name, mounts.copy(f"/dev/{name}", NOSUID | NOEXEC)) for name in DEVICES]
         proc = new_proc() if own_proc else mounts.copy("/proc", NOSUID | NODEV | NOEXEC)
         self._mount_root()
@@ -229,50 +227,6 @@ class PrivateRoot:
             _cover(tree, path, lambda _: syscalls.open_tree("", dir_fd=null, recursive=False))
         for descriptor in (parent, target, tree, null):
             os.close(descriptor)
-
-
-def attributes(bind: Mapping[str, Any]) -> int:
-    """The mount attributes of a bind.
-
-    @param bind: the fields of C{Bind}.
-    """
-    flags = NOSUID | NODEV | (0 if bind["writable"] else RDONLY)
-    return flags | (NOEXEC if bind["noexec"] else 0)
-
-
-def bound(bind: Mapping[str, Any]) -> int:
-    """The detached mount of a bind, or -1 for an optional one that the host lacks.
-
-    @param bind: the fields of C{Bind}; `tree` where the kernel has sent the mount, `id_map`
-        where it has sent the map of its owners.
-    """
-    if "tree" in bind:
-        return int(bind["tree"])
-    identity = bind.get("identity")
-    try:
-        return mounts.copy(
-            bind["source"],
-            attributes(bind),
-            identity and tuple(identity),
-            id_map=bind.get("id_map", -1),
-            owner=required_owner(bind),
-        )
-    except FileNotFoundError:
-        if bind["optional"]:
-            return -1
-        raise
-
-
-def required_owner(bind: Mapping[str, Any]) -> int | None:
-    """The user id that must own what is mounted; None: whoever does.
-
-    @param bind: the fields of C{Bind}.
-    """
-    owner = bind.get("owner")
-    if owner is None:
-        return None
-    uid, _, whole = owner
-    return int(uid) if whole else None
 
 
 def new_proc() -> int:

@@ -12,8 +12,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from clove.sandbox.id_maps import IdMaps, MapDescriptors
-from clove.sandbox.inside import mounts
-from clove.sandbox.inside.root import attributes, required_owner
+from clove.sandbox.inside.binds import open_bind
 from clove.sandbox.spec import Bind
 
 __all__ = ["MountDescriptors"]
@@ -40,18 +39,8 @@ class MountDescriptors:
         binds = tuple(binds)
         self._maps.open_maps(binds, uid)
         for bind in binds:
-            fields = bind.to_json()
-            try:
-                tree = mounts.copy(
-                    bind.source,
-                    attributes(fields),
-                    bind.identity,
-                    id_map=self._maps.of_bind(bind),
-                    owner=required_owner(fields),
-                )
-            except FileNotFoundError:
-                if not bind.optional:
-                    raise
+            tree = open_bind({**bind.to_json(), "id_map": self._maps.of_bind(bind)})
+            if tree < 0:
                 self._numbers[bind] = -1
                 continue
             self._numbers[bind] = len(self.trees)

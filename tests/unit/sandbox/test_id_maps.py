@@ -98,7 +98,7 @@ def spec(**fields: object) -> SandboxSpec:
     return SandboxSpec(**{**known, **fields})  # type: ignore[arg-type]
 
 
-def test_an_owner_is_only_mapped_to_a_user_whose_calls_are_filtered() -> None:
+def test_an_owner_is_only_mapped_where_calls_are_filtered() -> None:
     assert SandboxSpec.from_json(spec().to_json()) == spec()
     for fields in ({"seccomp": False}, {"uid": None}):
         with pytest.raises(ValueError, match="owners"):

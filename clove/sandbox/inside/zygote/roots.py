@@ -10,13 +10,13 @@ from __future__ import annotations
 import os
 
 from clove.sandbox.inside import mounts, syscalls
+from clove.sandbox.inside.binds import open_bind
 from clove.sandbox.inside.mounts import NOEXEC, NOSUID
 from clove.sandbox.inside.root import (
     DEVICES,
     TERMINALS,
     TMP_BYTES,
     PrivateRoot,
-    bound,
     new_proc,
 )
 
@@ -59,7 +59,7 @@ class BaseRoot(PrivateRoot):
         """
         mounts.follow_host()
         host = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        binds = [(bind["target"], tree) for bind in spec["binds"] if (tree := bound(bind)) >= 0]
+        binds = [(bind["target"], tree) for bind in spec["binds"] if (tree := open_bind(bind)) >= 0]
         devices = [(name, mounts.copy(f"/dev/{name}", NOSUID | NOEXEC)) for name in DEVICES]
         self._mount_root("/")  # on top of everything, so that it hides nothing
         self._add_tmpfs("/dev", 1 << 20, mode="0755")
@@ -108,7 +108,7 @@ class RootOnBase(PrivateRoot):
         @param spec: `binds` are those that the base lacks, `beyond` the files in
             which this root differs.
         """
-        binds = [(bind["target"], tree) for bind in spec["binds"] if (tree := bound(bind)) >= 0]
+        binds = [(bind["target"], tree) for bind in spec["binds"] if (tree := open_bind(bind)) >= 0]
         if any(spec[name] != usual for name, usual in self._scratch.items()):
             self._add_scratch(spec)  # on top
         if spec["beyond"]:
