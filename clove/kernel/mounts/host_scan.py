@@ -119,8 +119,8 @@ class HostScan:
         @raise CloveError: see L{scan_host}.
         """
         for kind, patterns in (("write", request.write), ("read", request.read)):
-            as_owner = kind in request.as_owner
             for pattern in patterns:
+                as_owner = (kind, pattern) in request.as_owner
                 self.add_allowed(pattern, writable=kind == "write", as_owner=as_owner)
 
     def add_allowed(self, pattern: str, *, writable: bool, as_owner: bool = False) -> None:

@@ -89,34 +89,45 @@ def mount_request(
     @param work: what bounds this, if more than this belongs to it; what is beyond is not granted.
     """
     programs = programs_of(permissions)
-    found: dict[str, tuple[str, ...]] = {"read": (), "write": ()}
-    owned: list[tuple[str, str]] = []
-    for kind, may, allowed, granted, mounts in (
-        (
-            "read",
-            permissions.can_read,
-            permissions.allowed_read_paths,
-            grants.read,
-            (*grants.mounts, *grants.writable_mounts),
-        ),
-        (
-            "write",
-            permissions.can_write,
-            permissions.allowed_write_paths,
-            grants.write,
-            grants.writable_mounts,
-        ),
-    ):
-        if not may:
-            continue
-        shown = {kind: _granted(allowed, granted, work), "mounts": _allowed(mounts, allowed, work)}
-        found[kind] = _merged(shown[kind], shown["mounts"])
-        for by in grants.as_owner:
-            owned += ((kind, pattern) for pattern in shown.get(by, ()))
-    if not (found["read"] or found["write"]):
+    read = write = _NONE
+    if permissions.can_read:
+        mounts = (*grants.mounts, *grants.writable_mounts)
+        allowed = permissions.allowed_read_paths
+        read = _Shown(_granted(allowed, grants.read, work), _allowed(mounts, allowed, work))
+    if permissions.can_write:
+        allowed = permissions.allowed_write_paths
+        mounts = grants.writable_mounts
+        write = _Shown(_granted(allowed, grants.write, work), _allowed(mounts, allowed, work))
+    if not (read.patterns or write.patterns):
         return MountRequest(programs=programs)
-    as_owner = tuple(dict.fromkeys(owned))
-    return MountRequest(found["read"], found["write"], as_owner, permissions.blocked_paths, programs)
+    as_owner = (*read.owned("read", grants.as_owner), *write.owned("write", grants.as_owner))
+    blocked = permissions.blocked_paths
+    return MountRequest(read.patterns, write.patterns, as_owner, blocked, programs)
+
+
+class _Shown(NamedTuple):
+    """What is shown by patterns of permissions, and by mounts."""
+
+    granted: tuple[str, ...] = ()
+    mounts: tuple[str, ...] = ()
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """All of it."""
+        return tuple(dict.fromkeys([*self.granted, *self.mounts]))
+
+    def owned(self, kind: str, as_owner: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+        """What of it is shown with its owner.
+
+        @param kind: `read` or `write`.
+        @param as_owner: see L{Grants}.
+        """
+        granted = self.granted if kind in as_owner else ()
+        mounts = self.mounts if "mounts" in as_owner else ()
+        return tuple((kind, pattern) for pattern in dict.fromkeys([*granted, *mounts]))
+
+
+_NONE: Final = _Shown()
 
 
 def _granted(
@@ -139,7 +150,3 @@ def _allowed(
         return within(mounts, allowed, work)
     except LimitExceeded:
         return ()
-
-
-def _merged(patterns: tuple[str, ...], mounts: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys([*patterns, *mounts])) if mounts else patterns

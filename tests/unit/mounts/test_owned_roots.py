@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 import pytest
 
 from clove.kernel.mounts.mount_plan import MountPlan, Root, arrange_mounts
-from clove.kernel.mounts.mount_request import NOTHING, Grants, MountRequest, grants_of
+from clove.kernel.mounts.mount_request import (
+    NOTHING,
+    Grants,
+    MountRequest,
+    grants_of,
+    mount_request,
+)
 from clove.kernel.mounts.owners import Owners, hands_between
 from clove.kernel.mounts.set_id_files import SetIdSearch, TooManyFiles
 from clove.policy import parse
@@ -130,6 +137,18 @@ def test_what_cannot_be_mapped_is_kept_with_the_reason_and_a_remedy(tmp_path: Pa
     [reason] = owned.kept.values()
     assert "No space left on device" in reason
     assert "copy what is needed into the workspace" in reason
+
+
+def test_each_pattern_has_the_owner_that_its_own_grant_gives() -> None:
+    grants = Grants(("/a",), ("/b",), ("/c",), ("/d",), ("write", "mounts"))
+    permissions = parse(
+        None, {"allowed_read_paths": ["/a", "/c", "/d"], "allowed_write_paths": ["/b", "/d"]}
+    )
+    request = mount_request(permissions, grants)
+    assert (request.read, request.write) == (("/a", "/c", "/d"), ("/b", "/d"))
+    owned = {("read", "/c"), ("read", "/d"), ("write", "/b"), ("write", "/d")}
+    assert set(request.as_owner) == owned
+    assert mount_request(permissions, replace(grants, as_owner=())).as_owner == ()
 
 
 def test_the_report_promises_no_owner_without_a_filter() -> None:
