@@ -1,6 +1,6 @@
-"""The clients: `blocking` (standard library only) and `deferred` (Twisted).
+"""The clients: `blocking`, `aio` (both standard library only) and `deferred` (Twisted).
 
-Both inherit one list of `methods` and share the same pure `exchange`.
+All inherit one list of `methods` and share the same pure `exchange`.
 Nothing is imported here, so that importing one does not cost the other.
 """
 

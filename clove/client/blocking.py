@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from clove.client.blocking_connection import BlockingConnection
 from clove.client.call import Call, Reply, StreamCall
-from clove.client.channel import Unsent
+from clove.client.exchange import Closed, Unsent
 from clove.client.limits import ClientLimits
 from clove.client.methods import work
 from clove.client.methods.table import Methods
 from clove.client.socket_path import absolute, socket_paths
+from clove.client.status import ConnectionStatus
 from clove.client.stream import Stream
 from clove.errors import ConnectionLost, InvalidRequest, TimedOut
 
@@ -34,7 +35,7 @@ T = TypeVar("T")
 S = TypeVar("S")
 
 
-class CloveClient(Methods):
+class CloveClient(Methods, ConnectionStatus):
     """A connection to the kernel.
 
     @param socket_path: default: $CLOVE_SOCKET, else the usual ones (`clove.socket_paths`).
@@ -43,6 +44,8 @@ class CloveClient(Methods):
         A call that timed out is cancelled and raises TimedOut; the connection
         stays usable.
     """
+
+    _connection: BlockingConnection
 
     def __init__(
         self,
@@ -85,28 +88,6 @@ class CloveClient(Methods):
     ) -> None:
         self.close()
 
-    @property
-    def socket_path(self) -> str:
-        """Where the kernel was reached; before that, where it is looked for first."""
-        return self._connection.socket_path
-
-    @property
-    def connected(self) -> bool:
-        """Whether there is a live connection."""
-        return self._connection.is_alive
-
-    @property
-    def agent_id(self) -> int:
-        """Our id, as the kernel gave it; 0 before the first connection."""
-        channel = self._connection.channel
-        return 0 if channel is None else channel.exchange.agent_id
-
-    @property
-    def protocol_version(self) -> int:
-        """The version that was agreed on; 0 before the first connection."""
-        channel = self._connection.channel
-        return 0 if channel is None else channel.exchange.version
-
     def hello(self) -> Reply:
         """What the kernel said when we connected: kernel_version, features, agent_id.
 
@@ -130,8 +111,8 @@ class CloveClient(Methods):
             return call.result(self._round(call, body, deadline))
         except Unsent:
             pass
-        except ConnectionLost:
-            if not call.idempotent:
+        except ConnectionLost as error:
+            if not call.idempotent or isinstance(error, Closed):
                 raise
         return call.result(self._round(call, body, deadline))
 

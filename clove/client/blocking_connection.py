@@ -8,6 +8,7 @@ from time import monotonic, sleep
 
 from clove.client.channel import Channel
 from clove.client.dialling import dial
+from clove.client.exchange import Exchange
 from clove.client.limits import ClientLimits
 from clove.client.methods import work
 from clove.errors import CloveError, ConnectionLost, TimedOut
@@ -37,6 +38,11 @@ class BlockingConnection:
         """Whether there is a live channel, and it is this process's."""
         channel = self.channel
         return channel is not None and channel.lost is None and self._pid == os.getpid()
+
+    @property
+    def exchange(self) -> Exchange | None:
+        """The last channel's; None before the first and after `close`."""
+        return None if self.channel is None else self.channel.exchange
 
     def live_channel(self, deadline: float | None) -> Channel:
         """The live channel; connects if there is none.

@@ -15,13 +15,13 @@ import threading
 from collections import deque
 from time import monotonic
 
-from clove.client.exchange import Exchange
+from clove.client.exchange import Closed, Exchange, Unsent, lost_in_flight, lost_unsent
 from clove.client.limits import ClientLimits
 from clove.client.waiters import Waiter, Waiters
 from clove.errors import CloveError, ConnectionLost, TimedOut
 from clove.framing import BadFrame
 
-__all__ = ["Channel", "Unsent"]
+__all__ = ["Channel"]
 
 _CHUNK = 1 << 16
 _SLICE = 0.05
@@ -29,8 +29,7 @@ _SLICE = 0.05
 _SEND = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
 
 
-class Unsent(ConnectionLost):
-    """The connection was lost before the request was out: it cannot have been served."""
+_Waiter = Waiter[threading.Condition]
 
 
 class Channel:
@@ -48,23 +47,23 @@ class Channel:
         self._reading = False
         self._uncertain = False
         self._users = 0
-        self._waiters = Waiters(limits)
-        self._sleepers: deque[Waiter] = deque()
+        self._waiters: Waiters[threading.Condition] = Waiters(limits)
+        self._sleepers: deque[_Waiter] = deque()
         self._readable = select.poll()
         self._readable.register(sock, select.POLLIN)
 
     @property
-    def pushes(self) -> Waiter:
+    def pushes(self) -> _Waiter:
         """Receives the frames that answer no request."""
         return self._waiters.pushes
 
     # requests
 
-    def start(self, opcode: int, body: bytes, deadline: float | None) -> Waiter:
+    def start(self, opcode: int, body: bytes, deadline: float | None) -> _Waiter:
         """Send a request.
 
         @param deadline: of the monotonic clock.
-        @raise Unsent: the connection was lost before the request was out.
+        @raise Unsent, Closed: the connection was lost before the request was out.
         @raise TimedOut: the kernel does not read.
         @raise LimitExceeded: too many calls are in flight.
         """
@@ -76,7 +75,7 @@ class Channel:
         try:
             with self._lock:
                 if self.lost is not None:
-                    raise Unsent(self.lost.message, hint=self.lost.hint)
+                    raise lost_unsent(self.lost)
                 self._waiters.require_room()
                 number, frame = self.exchange.request(opcode, body)
                 waiter = self._waiters.add(number)
@@ -106,7 +105,7 @@ class Channel:
             self._socket.send(frame, _SEND)
         return self.take(waiter, deadline)[0]
 
-    def take(self, waiter: Waiter, deadline: float | None) -> tuple[bytes, bool]:
+    def take(self, waiter: _Waiter, deadline: float | None) -> tuple[bytes, bool]:
         """The next frame for a waiter: its payload, and whether more follow.
 
         @raise TimedOut: the deadline is over. The waiter still waits.
@@ -121,14 +120,12 @@ class Channel:
                     if waiter.error is not None:
                         raise waiter.error
                     if self.lost is not None:
-                        raise ConnectionLost(self.lost.message, hint=self.lost.hint)
+                        raise lost_in_flight(self.lost)
                     if self._reading:
                         self._sleep(waiter, deadline)
                     else:
                         self._read(deadline)
-                frame = waiter.frames.popleft()
-                waiter.held -= len(frame[0])
-                return frame
+                return waiter.next_frame()
             finally:
                 if not self._reading and self._sleepers:
                     self._wake_one()
@@ -136,7 +133,7 @@ class Channel:
                 if self.lost is not None and not self._users:
                     self._socket.close()
 
-    def abandon(self, waiter: Waiter) -> None:
+    def abandon(self, waiter: _Waiter) -> None:
         """Wait no longer for a reply; tell the kernel, if that needs no waiting."""
         with self._lock:
             if not self._waiters.remove(waiter.number) or self.lost is not None:
@@ -153,7 +150,7 @@ class Channel:
         finally:
             self._writing.release()
 
-    def orphan(self, waiter: Waiter) -> None:
+    def orphan(self, waiter: _Waiter) -> None:
         """Abandon a waiter with the next request.
 
         For finalizers, which may run in a thread that holds the locks.
@@ -163,7 +160,7 @@ class Channel:
     def close(self, reason: CloveError | None = None) -> None:
         """End the connection; every waiter gets ConnectionLost."""
         with self._lock:
-            self._fail(reason or ConnectionLost("the client was closed"))
+            self._fail(reason or Closed())
             if not self._users:
                 self._socket.close()
 
@@ -210,7 +207,7 @@ class Channel:
         finally:
             self._uncertain = False
 
-    def _sleep(self, waiter: Waiter, deadline: float | None) -> None:
+    def _sleep(self, waiter: _Waiter, deadline: float | None) -> None:
         """Wait until a frame came, or until it is this thread's turn to read."""
         if waiter.turn is None:
             waiter.turn = threading.Condition(self._lock)
@@ -267,7 +264,7 @@ class Channel:
         waiting.register(self._socket, select.POLLOUT)
         with self._lock:
             if self.lost is not None:
-                raise Unsent(self.lost.message)
+                raise lost_unsent(self.lost)
             if not self._reading:
                 self._drain()
         waiting.poll((_SLICE if timeout is None else min(timeout, _SLICE)) * 1000)

@@ -19,11 +19,13 @@ from twisted.python.failure import Failure
 
 from clove.client.call import Call, Reply, StreamCall
 from clove.client.deferred_connection import DeferredConnection
+from clove.client.exchange import Closed
 from clove.client.limits import ClientLimits
 from clove.client.link import Partial
 from clove.client.methods import work
 from clove.client.methods.table import Methods
 from clove.client.socket_path import absolute, socket_paths
+from clove.client.status import ConnectionStatus
 from clove.errors import ConnectionLost, TimedOut
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ T = TypeVar("T")
 S = TypeVar("S")
 
 
-class DeferredClient(Methods):
+class DeferredClient(Methods, ConnectionStatus):
     """A connection to the kernel; it connects, and reconnects, by itself.
 
     @param path: default: $CLOVE_SOCKET, else the usual ones (`clove.socket_paths`).
@@ -47,6 +49,8 @@ class DeferredClient(Methods):
         call itself allows it; None: for ever.
     @param on_event: takes each event of `subscribe(..., push=True)`.
     """
+
+    _connection: DeferredConnection
 
     def __init__(
         self,
@@ -95,28 +99,6 @@ class DeferredClient(Methods):
         trace: TracebackType | None,
     ) -> None:
         await self.close()
-
-    @property
-    def socket_path(self) -> str:
-        """Where the kernel was reached; before that, where it is looked for first."""
-        return self._connection.socket_path
-
-    @property
-    def connected(self) -> bool:
-        """Whether there is a live connection."""
-        return self._connection.is_alive
-
-    @property
-    def agent_id(self) -> int:
-        """Our id, as the kernel gave it; 0 before the first connection."""
-        link = self._connection.link
-        return 0 if link is None else link.exchange.agent_id
-
-    @property
-    def protocol_version(self) -> int:
-        """The version that was agreed on; 0 before the first connection."""
-        link = self._connection.link
-        return 0 if link is None else link.exchange.version
 
     def hello(self) -> Deferred[Reply]:
         """What the kernel said when we connected; empty if it has version 1 only."""
@@ -198,8 +180,8 @@ class DeferredClient(Methods):
         link = await self._connection.live_link()
         try:
             return await link.request(call.opcode, body, partial)
-        except ConnectionLost:
-            if not call.idempotent:
+        except ConnectionLost as error:
+            if not call.idempotent or isinstance(error, Closed):
                 raise
         link = await self._connection.live_link()
         return await link.request(call.opcode, body, partial)

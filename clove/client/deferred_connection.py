@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from twisted.internet.defer import CancelledError, Deferred, succeed
-from twisted.internet.endpoints import UNIXClientEndpoint
 from twisted.internet.error import ConnectError
 from twisted.internet.protocol import Factory
 from twisted.internet.task import deferLater
 
+from clove.client.dialling import Attempts
+from clove.client.exchange import Closed, Exchange
 from clove.client.limits import ClientLimits
 from clove.client.link import Link, Partial
 from clove.client.methods import work
-from clove.client.peer import check_server
-from clove.client.socket_path import unreachable
-from clove.errors import ConnectionLost, LimitExceeded, PermissionDenied
+from clove.client.reaching import Reaching
+from clove.errors import ConnectionLost, LimitExceeded
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
@@ -53,8 +52,12 @@ class DeferredConnection:
         self._endpoint = endpoint
         self._limits = limits
         self._pushed = pushed
-        self._bounded = bounded
-        self._token = ""
+        self._reaching = Reaching(
+            self._dial,
+            lambda link, token: bounded(link.greet(token)),
+            lambda pause: deferLater(reactor, pause),
+            limits,
+        )
         self._opening: Deferred[None] | None = None
         self._waiting: list[Deferred[Link]] = []
 
@@ -62,6 +65,11 @@ class DeferredConnection:
     def is_alive(self) -> bool:
         """Whether there is a live link."""
         return self.link is not None and self.link.alive
+
+    @property
+    def exchange(self) -> Exchange | None:
+        """The last link's; None before the first and after `close`."""
+        return None if self.link is None else self.link.exchange
 
     def live_link(self) -> Deferred[Link]:
         """The live link; connects if there is none. Several may wait for one attempt.
@@ -84,12 +92,11 @@ class DeferredConnection:
         """Close the link and forget the identity; fires when it is closed."""
         if self._opening is not None:
             self._opening.cancel()
-        link, self.link, self._token = self.link, None, ""
+        link, self.link, self._reaching.token = self.link, None, ""
         if link is None or not link.alive:
             return succeed(None)
         link.request(work.exit().opcode, b"").addErrback(lambda _: None)
-        link.alive = False
-        cast("Any", link.transport).loseConnection()
+        link.close()
         closed: Deferred[None] = Deferred()
         link.gone.addCallback(lambda _: closed.callback(None))
         return closed
@@ -98,9 +105,9 @@ class DeferredConnection:
         """Connect, and tell all that wait for it how that went."""
         failure: Exception | None = None
         try:
-            self.link = await self._reach(again=again)
+            self.link = await self._reaching.reach(again=again)
         except CancelledError:
-            failure = ConnectionLost("the client was closed")
+            failure = Closed()
         except Exception as error:
             failure = error
         self._opening = None
@@ -111,55 +118,21 @@ class DeferredConnection:
             else:
                 waiter.callback(self.link)
 
-    async def _reach(self, *, again: bool) -> Link:
-        """Connect; after a loss with several attempts, since the kernel may be restarting."""
-        failure = ConnectionLost("the kernel cannot be reached")
-        for pause in self._limits.pauses() if again else [0.0]:
-            if pause:
-                await deferLater(self._reactor, pause)
-            try:
-                return await self._greeted()
-            except ConnectionLost as error:
-                failure = error
-        raise failure
-
-    async def _greeted(self) -> Link:
-        """Connect once and say HELLO; with the token first, if there is one."""
-        for token in dict.fromkeys((self._token, "")):
-            link = await self._dial()
-            try:
-                answer = await self._bounded(link.greet(token))
-                if link.exchange.welcomed(answer, resuming=bool(token)):
-                    self._token = str(link.exchange.welcome.get("resume", ""))
-                    return link
-            except BaseException as error:
-                link.drop(ConnectionLost(f"not greeted: {error}"))
-                raise
-            link.drop(ConnectionLost("the resume token was refused"))
-        raise ConnectionLost("the kernel does not greet")
-
     async def _dial(self) -> Link:
         """Connect to the first socket where a kernel listens, and check its user."""
-        factory = Factory.forProtocol(functools.partial(Link, self._limits, self._pushed))
+        link = Link(self._limits, self._pushed)
+        factory = Factory.forProtocol(lambda: link)
         factory.noisy = False
-        errors = []
         if self._endpoint is not None:
             try:
                 return cast("Link", await self._endpoint.connect(factory))
             except ConnectError as error:
                 raise ConnectionLost(f"the kernel cannot be reached: {error}") from None
-        for path in self._paths:
-            endpoint = cast("Any", UNIXClientEndpoint)(self._reactor, path)
-            try:
-                link = cast("Link", await endpoint.connect(factory))
-            except ConnectError as error:
-                errors.append(OSError(error.osError or 0, str(error)))
-                continue
-            try:
-                check_server(cast("Any", link.transport).socket, path)
-            except PermissionDenied as error:
-                link.drop(error)
-                raise
-            self.socket_path = path
-            return link
-        raise unreachable(self._paths, errors)
+        attempts = Attempts(self._paths)  # Twisted takes a full queue for a closed connection
+        for pause in attempts:
+            await deferLater(self._reactor, pause)
+        with attempts.connection as connection:
+            adopt = cast("Any", self._reactor).adoptStreamConnection
+            adopt(connection.fileno(), connection.family, factory)
+        self.socket_path = attempts.path
+        return link

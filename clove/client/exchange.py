@@ -1,7 +1,7 @@
 """One connection's conversation with the kernel, without any I/O.
 
 It numbers requests, tags them on version 2, matches replies with them, and
-knows what HELLO's answer means. Both clients feed it bytes. Pure.
+knows what HELLO's answer means. Every client feeds it bytes. Pure.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import json
 from collections import deque
 from typing import Any, NamedTuple
 
-from clove.errors import error_from_reply
+from clove.errors import CloveError, ConnectionLost, error_from_reply
 from clove.framing import HEADER, MAGIC, MORE, TAG, Frame, FrameDecoder, Opcode, split_tag
 
-__all__ = ["PUSH", "Arrival", "Exchange"]
+__all__ = ["PUSH", "Arrival", "Closed", "Exchange", "Unsent", "lost_in_flight", "lost_unsent"]
 
 PUSH = 0
 """The number of frames that answer no request."""
@@ -22,6 +22,29 @@ _HELLO = int(Opcode.HELLO)
 _CANCEL = int(Opcode.CANCEL)
 _REFUSED = ("permission_denied", "limit_exceeded", "unavailable")
 _STALE = ("not_found", "invalid_request")
+
+
+class Unsent(ConnectionLost):
+    """The connection was lost before the request was out: it cannot have been served."""
+
+
+class Closed(ConnectionLost):
+    """The client was closed meanwhile; no call is repeated."""
+
+    def __init__(self, message: str = "the client was closed", *, rule: str = "", hint: str = ""):
+        super().__init__(message, rule=rule, hint=hint)
+
+
+def lost_in_flight(reason: CloveError) -> ConnectionLost:
+    """What a call raises that was sent on a connection that was lost."""
+    kind = Closed if isinstance(reason, Closed) else ConnectionLost
+    return kind(reason.message, hint=reason.hint)
+
+
+def lost_unsent(reason: CloveError) -> ConnectionLost:
+    """What a call raises that was not sent yet."""
+    kind = Closed if isinstance(reason, Closed) else Unsent
+    return kind(reason.message, hint=reason.hint)
 
 
 class Arrival(NamedTuple):

@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 
-from clove.client.exchange import PUSH, Exchange
+from clove.client.exchange import PUSH, Closed, Exchange, lost_in_flight
 from clove.client.limits import ClientLimits
 from clove.errors import CloveError, ConnectionLost, LimitExceeded
 from clove.framing import BadFrame
@@ -114,6 +114,12 @@ class Link(Protocol):
         except Exception:
             _log.failure("a callback of the client failed")
 
+    def close(self) -> None:
+        """End the connection when all is sent."""
+        self._reason = Closed()
+        self.alive = False
+        cast("Any", self.transport).loseConnection()
+
     def drop(self, reason: CloveError) -> None:
         """End the connection at once."""
         self._reason = reason
@@ -125,5 +131,5 @@ class Link(Protocol):
         self.alive = False
         requests, self._requests = self._requests, {}
         for one in requests.values():
-            one.done.errback(ConnectionLost(self._reason.message, hint=self._reason.hint))
+            one.done.errback(lost_in_flight(self._reason))
         self.gone.callback(None)

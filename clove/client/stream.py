@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from clove.client.call import StreamCall
 from clove.client.channel import Channel
+from clove.client.pieces import Pieces
 from clove.client.waiters import Waiter
 from clove.errors import ConnectionLost
 
@@ -23,21 +24,25 @@ S = TypeVar("S")
 class Stream(Generic[T, S]):
     """Iterate over the pieces of a reply as they come.
 
-    @ivar result: the whole reply, once the iteration is over.
-
     Leaving it early (`close`, `with`, or throwing it away) cancels the call.
     """
 
     def __init__(
-        self, call: StreamCall[T, S], channel: Channel, waiter: Waiter, deadline: float | None
+        self,
+        call: StreamCall[T, S],
+        channel: Channel,
+        waiter: Waiter[threading.Condition],
+        deadline: float | None,
     ) -> None:
-        self._call = call
+        self._pieces = Pieces(call)
         self._channel = channel
-        self._waiter: Waiter | None = waiter
+        self._waiter: Waiter[threading.Condition] | None = waiter
         self._deadline = deadline
-        self._pieces: Iterator[S] = iter(())
-        self._partial = False
-        self.result: T | None = None
+
+    @property
+    def result(self) -> T | None:
+        """The whole reply, once the iteration is over."""
+        return self._pieces.result
 
     def __iter__(self) -> Self:
         return self
@@ -50,20 +55,14 @@ class Stream(Generic[T, S]):
                 raise StopIteration
             self._take(self._waiter)
 
-    def _take(self, waiter: Waiter) -> None:
+    def _take(self, waiter: Waiter[threading.Condition]) -> None:
         try:
-            payload, more = self._channel.take(waiter, self._deadline)
-            reply = self._call.decoded(payload)
+            self._pieces.add(*self._channel.take(waiter, self._deadline))
         except BaseException:
             self.close()
             raise
-        if more:
-            self._partial = True
-            self._pieces = iter(self._call.pieces(reply))
-            return
-        self._waiter = None
-        self.result = self._call.pick(reply)
-        self._pieces = iter(()) if self._partial else iter(self._call.rest(reply))
+        if self._pieces.is_over:
+            self._waiter = None
 
     def finish(self) -> T:
         """Take whatever is left and give the whole reply."""
@@ -76,7 +75,7 @@ class Stream(Generic[T, S]):
     def close(self) -> None:
         """Abandon the rest."""
         waiter, self._waiter = self._waiter, None
-        self._pieces = iter(())
+        self._pieces.abandon()
         if waiter is not None:
             self._channel.abandon(waiter)
 

@@ -1,27 +1,39 @@
 """The requests of one connection that wait for replies, without any I/O. Standard library only.
 
-The channel holds its lock while it calls any of this; finalizers append to `orphans` without it.
+A channel holds its lock while it calls any of this; finalizers append to `orphans` without it.
 """
 
 from __future__ import annotations
 
-import threading
 from collections import deque
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from clove.client.exchange import PUSH
 from clove.client.limits import ClientLimits
 from clove.errors import CloveError, LimitExceeded
 
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    class Turn(Protocol):
+        """What wakes threads or tasks: a `threading.Condition`, say."""
+
+        def notify_all(self) -> None:
+            """Wake all of them."""
+
+
 __all__ = ["Waiter", "Waiters"]
 
+N = TypeVar("N", bound="Turn")
 
-class Waiter:
+
+class Waiter(Generic[N]):
     """What one request waits for.
 
     @ivar frames: replies that came and were not taken: (payload, more).
     @ivar held: bytes in `frames`.
     @ivar dropped: frames thrown away (pushes only).
-    @ivar turn: wakes the thread that waits for it, if one does.
+    @ivar turn: wakes what waits for it, if anything does.
     """
 
     __slots__ = ("dropped", "error", "frames", "held", "number", "turn")
@@ -32,10 +44,16 @@ class Waiter:
         self.held = 0
         self.dropped = 0
         self.error: CloveError | None = None
-        self.turn: threading.Condition | None = None
+        self.turn: N | None = None
+
+    def next_frame(self) -> tuple[bytes, bool]:
+        """Take the first of `frames`, which must not be empty."""
+        frame = self.frames.popleft()
+        self.held -= len(frame[0])
+        return frame
 
 
-class Waiters:
+class Waiters(Generic[N]):
     """Waiters by the number of their request.
 
     @ivar pushes: receives the frames that answer no request.
@@ -45,22 +63,32 @@ class Waiters:
     __slots__ = ("_by_number", "_limits", "orphans", "pushes")
 
     def __init__(self, limits: ClientLimits) -> None:
-        self.pushes = Waiter(PUSH)
-        self.orphans: deque[Waiter] = deque()
+        self.pushes: Waiter[N] = Waiter(PUSH)
+        self.orphans: deque[Waiter[N]] = deque()
         self._limits = limits
-        self._by_number: dict[int, Waiter] = {}
+        self._by_number: dict[int, Waiter[N]] = {}
 
-    def require_room(self) -> None:
-        """@raise LimitExceeded: too many calls are in flight."""
-        if len(self._by_number) >= self._limits.outstanding:
+    @property
+    def held(self) -> int:
+        """Bytes that were received for requests that expect more, and not taken."""
+        return sum(waiter.held for waiter in self._by_number.values())
+
+    def require_room(self, unsent: int = 0) -> None:
+        """Refuse one call more than there may be.
+
+        @param unsent: calls that are not here yet, since they wait to be sent.
+        @raise LimitExceeded: too many calls are in flight.
+        """
+        if len(self._by_number) + unsent >= self._limits.outstanding:
             raise LimitExceeded(
                 f"{self._limits.outstanding} calls are in flight on this connection",
                 hint="wait for their results, or use another client",
             )
 
-    def add(self, number: int) -> Waiter:
+    def add(self, number: int) -> Waiter[N]:
         """A waiter for a request's replies."""
-        waiter = self._by_number[number] = Waiter(number)
+        waiter: Waiter[N] = Waiter(number)
+        self._by_number[number] = waiter
         return waiter
 
     def remove(self, number: int) -> bool:
@@ -72,7 +100,7 @@ class Waiters:
         self._by_number.clear()
 
     def deliver(self, number: int, more: bool, payload: bytes) -> None:
-        """Give a frame to its waiter, and wake the thread that waits for it.
+        """Give a frame to its waiter, and wake what waits for it.
 
         Frames past the limits are dropped: of pushes the oldest, of a stream all from
         then on, and the stream is abandoned.
@@ -80,7 +108,7 @@ class Waiters:
         if number == PUSH:
             waiter = self.pushes
             if len(waiter.frames) >= self._limits.events:
-                waiter.held -= len(waiter.frames.popleft()[0])
+                waiter.next_frame()
                 waiter.dropped += 1
         else:
             expected = self._by_number
@@ -96,7 +124,7 @@ class Waiters:
         if waiter.turn is not None:
             waiter.turn.notify_all()
 
-    def _overflow(self, waiter: Waiter) -> None:
+    def _overflow(self, waiter: Waiter[N]) -> None:
         waiter.error = LimitExceeded(
             f"over {self._limits.stream_bytes} bytes of this stream were not taken",
             hint="take its pieces before making other calls on this client",

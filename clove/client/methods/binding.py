@@ -2,16 +2,16 @@
 
 At run time L{method} and L{stream_method} give plain functions, made once and shared by all
 clients. What such a function gives depends on the client: the result of the call if `ask` waits
-for it, a Deferred of the result if `ask` gives one. Python's types have no variable for "whatever
-`ask` makes of T", so the functions are declared as descriptors (which functions are) with an
+for it, a Deferred or a coroutine of the result if `ask` gives one. Python's types have no variable for
+"whatever `ask` makes of T", so the functions are declared as descriptors (which functions are) with an
 overload for each shape of `ask`. A type checker so knows each method's arguments and its result,
-for any client of these shapes; a client of a third shape (asyncio's, say) is one overload more.
+for any client of these shapes; a client of another shape is one overload more.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, cast
 
 __all__ = ["method", "stream_method"]
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from twisted.internet.defer import Deferred
 
+    from clove.client.aio_stream import AsyncStream
     from clove.client.call import Call, StreamCall
     from clove.client.stream import Stream
 
@@ -40,8 +41,15 @@ if TYPE_CHECKING:
         def ask(self, call: Call[T], /) -> Deferred[T]:
             """Make a call."""
 
+    class Awaiting(Protocol):
+        """A client with calls that are coroutines."""
+
+        def ask(self, call: Call[T], /) -> Coroutine[Any, Any, T]:
+            """Make a call, and wait for its result when it is awaited."""
+
     W = TypeVar("W", bound=Waiting)
     D = TypeVar("D", bound=Deferring)
+    A = TypeVar("A", bound=Awaiting)
 
     class Method(Generic[P, T]):
         """A function as a method that makes its call."""
@@ -51,11 +59,19 @@ if TYPE_CHECKING:
         @overload
         def __get__(self, client: Deferring, owner: object) -> Callable[P, Deferred[T]]: ...
         @overload
+        def __get__(
+            self, client: Awaiting, owner: object
+        ) -> Callable[P, Coroutine[Any, Any, T]]: ...
+        @overload
         def __get__(self, client: None, owner: type[W]) -> Callable[Concatenate[W, P], T]: ...
         @overload
         def __get__(
             self, client: None, owner: type[D]
         ) -> Callable[Concatenate[D, P], Deferred[T]]: ...
+        @overload
+        def __get__(
+            self, client: None, owner: type[A]
+        ) -> Callable[Concatenate[A, P], Coroutine[Any, Any, T]]: ...
         def __get__(self, client: object, owner: Any) -> Any:
             """The method of a client, or, of a class, the function."""
 
@@ -71,6 +87,8 @@ if TYPE_CHECKING:
             self, client: Deferring, owner: object
         ) -> Callable[Concatenate[Callable[[S], object], P], Deferred[T]]: ...
         @overload
+        def __get__(self, client: Awaiting, owner: object) -> Callable[P, AsyncStream[T, S]]: ...
+        @overload
         def __get__(
             self, client: None, owner: type[W]
         ) -> Callable[Concatenate[W, P], Stream[T, S]]: ...
@@ -78,6 +96,10 @@ if TYPE_CHECKING:
         def __get__(
             self, client: None, owner: type[D]
         ) -> Callable[Concatenate[D, Callable[[S], object], P], Deferred[T]]: ...
+        @overload
+        def __get__(
+            self, client: None, owner: type[A]
+        ) -> Callable[Concatenate[A, P], AsyncStream[T, S]]: ...
         def __get__(self, client: object, owner: Any) -> Any:
             """The method of a client, or, of a class, the function."""
 

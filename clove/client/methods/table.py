@@ -2,8 +2,8 @@
 
 A client inherits L{Methods} and has two methods of its own: `ask`, which makes a `Call` and gives
 its result, and `stream`, which makes a `StreamCall` (`binding.py` says what these may give). The
-blocking client and the Deferred client are such clients; one that reaches a kernel through a relay
-is a third, and needs no list of its own, either: it says how a call travels, not which calls there are.
+blocking client, the Deferred client and asyncio's are such clients; one that reaches a kernel through a relay
+is another, and needs no list of its own, either: it says how a call travels, not which calls there are.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from clove.framing import MORE, TAG, FrameDecoder, Opcode, encode, split_tag
+from tests.contracts.clients import KINDS, Kind
 
 Answer = Callable[["Ask"], Any]
 
@@ -180,3 +181,8 @@ def peer(socket_directory: Path) -> Iterator[Peer]:
     peer = Peer(str(socket_directory / "s"))
     yield peer
     peer.stop()
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> Kind:
+    return KINDS[request.param]()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,16 +12,13 @@ from clove import CloveClient
 from clove.client.limits import ClientLimits
 from clove.errors import (
     AlreadyExists,
-    ConnectionLost,
-    Internal,
     InvalidRequest,
     LimitExceeded,
     NotFound,
-    PermissionDenied,
     TimedOut,
 )
-from clove.framing import MAX_REPLY, Opcode
-from tests.unit.client.echoing import QUICK, echo
+from clove.framing import Opcode
+from tests.unit.client.echoing import echo
 
 
 @pytest.fixture
@@ -30,42 +26,6 @@ def client(peer: Any) -> Iterator[CloveClient]:
     peer.answer = echo
     with CloveClient(peer.path) as client:
         yield client
-
-
-def test_speaks_version_2_and_takes_its_id(client: CloveClient) -> None:
-    assert client.protocol_version == 2
-    assert client.agent_id == 1
-    assert client.hello()["kernel_version"] == "test"
-    assert client.noop(b"\x00abc") == b"\x00abc"
-
-
-@pytest.mark.parametrize("version", [0, 1])
-def test_falls_back_to_version_1(peer: Any, version: int) -> None:
-    peer.version = version
-    peer.answer = echo
-    with CloveClient(peer.path) as client:
-        assert client.protocol_version == 1
-        assert client.noop(b"hello") == b"hello"
-        assert client.fetch("k")["asked"] == {"key": "k"}
-
-
-def test_says_how_to_start_a_kernel_that_is_not_there(socket_directory: Path) -> None:
-    with pytest.raises(ConnectionLost) as caught:
-        CloveClient(f"{socket_directory}/none").connect()
-    assert "no kernel listens" in caught.value.message
-    assert "twistd -n clove-kernel" in caught.value.hint
-
-
-def test_raises_what_a_kernel_says_to_a_stranger(peer: Any) -> None:
-    peer.refusal = {
-        "success": False,
-        "error": "Permission denied: not you",
-        "code": "permission_denied",
-        "rule": "peer-uid",
-    }
-    with pytest.raises(PermissionDenied) as caught:
-        CloveClient(peer.path).connect()
-    assert caught.value.rule == "peer-uid"
 
 
 def test_an_error_with_a_code_is_raised_and_one_without_is_a_result(peer: Any) -> None:
@@ -125,30 +85,6 @@ def test_refuses_what_cannot_be_asked(client: CloveClient) -> None:
     with pytest.raises(LimitExceeded):
         client.noop(bytes((1 << 20) + 1))
     assert client.noop(bytes(1 << 20)) == bytes(1 << 20)
-
-
-def test_a_relative_script_is_the_callers(
-    client: CloveClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "here.py").write_text("")
-    monkeypatch.chdir(tmp_path)
-    assert client.spawn("a", "here.py")["asked"]["script"] == f"{tmp_path}/here.py"
-    assert client.spawn("a", "elsewhere.py")["asked"]["script"] == "elsewhere.py"
-
-
-def test_a_time_out_cancels_and_leaves_the_connection_usable(peer: Any) -> None:
-    late: list[Any] = []
-    peer.answer = lambda ask: late.append(ask) if ask.opcode == Opcode.WAIT else echo(ask)
-    with CloveClient(peer.path, timeout=0.02) as client:
-        with pytest.raises(TimedOut):
-            client.wait("a", timeout=0.01)
-        client.timeout = 30
-        assert client.noop(b"1") == b"1"
-        cancels = [ask for ask in peer.asked if ask.opcode == Opcode.CANCEL]
-        assert [int.from_bytes(ask.body, "little") for ask in cancels] == [late[0].number]
-        late[0].reply({"success": True})
-        assert client.noop(b"2") == b"2"
-        assert len(peer.links) == 1
 
 
 def test_on_version_1_a_late_reply_is_not_taken_for_another(peer: Any) -> None:
@@ -230,21 +166,6 @@ def test_big_requests_and_big_replies_do_not_hold_each_other_up(peer: Any) -> No
         assert done == [8 << 20] * 16
 
 
-def test_the_largest_reply_is_taken_and_a_larger_one_is_not(peer: Any) -> None:
-    peer.answer = lambda ask: bytes(MAX_REPLY)
-    with CloveClient(peer.path, limits=QUICK) as client:
-        assert len(client.noop()) == MAX_REPLY
-        peer.answer = lambda ask: bytes(MAX_REPLY + 1)
-        with pytest.raises(ConnectionLost, match="makes no sense"):
-            client.noop()
-
-
-def test_a_reply_that_is_not_json_is_an_error_of_its_own(peer: Any) -> None:
-    peer.answer = lambda ask: b"\xff{"
-    with CloveClient(peer.path) as client, pytest.raises(Internal):
-        client.fetch("k")
-
-
 def test_too_many_calls_in_flight_are_refused(peer: Any) -> None:
     peer.answer = lambda ask: None
     with CloveClient(peer.path, limits=ClientLimits(outstanding=2)) as client:
@@ -253,16 +174,3 @@ def test_too_many_calls_in_flight_are_refused(peer: Any) -> None:
             client.follow_logs("a")
         streams[0].close()
         streams[0] = client.follow_logs("a")
-
-
-def test_exit_gives_the_goodbye(peer: Any) -> None:
-    client = CloveClient(peer.path)
-    assert client.exit() == "goodbye"
-    assert not client.connected
-
-
-def test_the_socket_comes_from_the_environment(peer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CLOVE_SOCKET", peer.path)
-    peer.answer = echo
-    with CloveClient() as client:
-        assert client.noop(b"x") == b"x"

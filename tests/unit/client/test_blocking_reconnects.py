@@ -6,38 +6,11 @@ import os
 import threading
 from typing import Any
 
-import pytest
-
 from clove import CloveClient
 from clove.errors import (
     ConnectionLost,
 )
 from tests.unit.client.echoing import QUICK, echo
-
-
-def test_a_lost_connection_is_resumed_and_reads_are_repeated(peer: Any) -> None:
-    peer.answer = echo
-    with CloveClient(peer.path, limits=QUICK) as client:
-        assert client.agent_id == 1
-
-        def cut_once(ask: Any) -> None:
-            peer.answer = echo
-            ask.link.cut()
-
-        peer.answer = cut_once
-        assert client.fetch("k")["asked"] == {"key": "k"}
-        assert client.agent_id == 1
-        assert len(peer.links) == 2
-
-
-def test_a_call_that_may_have_been_served_is_not_repeated(peer: Any) -> None:
-    peer.answer = lambda ask: ask.link.cut()
-    with CloveClient(peer.path, limits=QUICK) as client:
-        with pytest.raises(ConnectionLost):
-            client.store("k", 1)
-        assert peer.opcodes().count("STORE") == 1
-        peer.answer = echo
-        assert client.store("k", 2)["success"] is True
 
 
 def test_a_call_on_a_connection_that_died_meanwhile_is_sent_on_a_new_one(peer: Any) -> None:
@@ -48,13 +21,6 @@ def test_a_call_on_a_connection_that_died_meanwhile_is_sent_on_a_new_one(peer: A
         peer.tokens.clear()
         assert client.store("k", 2)["success"] is True
         assert client.agent_id == 3  # the old token was refused, so this is somebody new
-
-
-def test_a_kernel_that_stays_away_is_an_error_after_the_last_attempt(peer: Any) -> None:
-    with CloveClient(peer.path, limits=QUICK) as client:
-        peer.stop()
-        with pytest.raises(ConnectionLost, match="no kernel listens"):
-            client.noop()
 
 
 def test_closing_wakes_a_thread_that_waits(peer: Any) -> None:

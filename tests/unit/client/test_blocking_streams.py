@@ -31,14 +31,6 @@ def test_streams_give_pieces_and_then_the_whole(peer: Any) -> None:
         assert client.think_stream("again").finish()["content"] == "one two"
 
 
-def test_a_stream_on_version_1_comes_in_one_piece(peer: Any) -> None:
-    peer.version = 1
-    peer.answer = lambda ask: {"success": True, "stdout": "out", "stderr": "err", "exit_code": 0}
-    with CloveClient(peer.path) as client:
-        stream = client.exec_stream("x")
-        assert list(stream) == [("stdout", "out"), ("stderr", "err")]
-
-
 def test_other_calls_work_while_a_stream_is_open(peer: Any) -> None:
     def answer(ask: Any) -> Any:
         if ask.opcode == Opcode.LOGS:

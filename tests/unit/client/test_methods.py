@@ -8,12 +8,13 @@ An ignored error that mypy does not find is an error itself (strict has warn_unu
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar, assert_type, cast
 
 import pytest
 from twisted.internet.defer import Deferred
 
+from clove.client.aio import AsyncClient, AsyncStream
 from clove.client.blocking import CloveClient, Stream
 from clove.client.call import Call, StreamCall
 from clove.client.deferred import DeferredClient
@@ -24,6 +25,7 @@ from clove.framing import Opcode
 T = TypeVar("T")
 S = TypeVar("S")
 Reply = dict[str, Any]
+Coroutines = Coroutine[Any, Any, T]
 BUILDERS = {
     name: getattr(family, name)
     for family in (agents, sharing, streams, watching, work)
@@ -54,13 +56,29 @@ if TYPE_CHECKING:
         client.exec_stream(each, "true")  # type: ignore[arg-type]
         client.think_stream("Say hello")  # type: ignore[arg-type]
 
-    def third(client: Recorder) -> None:
+    def awaiting(client: AsyncClient) -> None:
+        noop, listed = client.noop(b"data"), client.list_agents()
+        assert_type((noop, listed), tuple[Coroutines[bytes], Coroutines[list[Reply]]])
+        assert_type(client.think_stream("Say hello"), AsyncStream[Reply, str])
+        assert_type(client.exec_stream("true", timeout=1.0), AsyncStream[Reply, tuple[str, str]])
+        unbound = AsyncClient.noop(client, b"data")
+        assert_type([unbound], list[Coroutines[bytes]])
+        client.noop("text")  # type: ignore[arg-type,unused-coroutine]
+        client.exec_stream(print, "true")  # type: ignore[call-arg,arg-type]
+
+    async def awaited(client: AsyncClient) -> None:
+        assert_type(await client.noop(b"data"), bytes)
+        async for name, text in client.exec_stream("true"):
+            assert_type(name, str)
+            assert_type(text, str)
+
+    def another(client: Recorder) -> None:
         assert_type(client.noop(b"data"), bytes)
         assert_type(client.list_agents(), list[Reply])
 
 
 class Recorder(Methods):
-    """A third client: it has `ask` and `stream`, and all methods by them."""
+    """Another client: it has `ask` and `stream`, and all methods by them."""
 
     def ask(self, call: Call[T]) -> T:
         """Give back what would be asked."""
@@ -74,7 +92,7 @@ class Recorder(Methods):
 @pytest.mark.parametrize("name", sorted(BUILDERS.keys() - {"exit"}))
 def test_every_function_is_a_method_of_every_client(name: str) -> None:
     function = BUILDERS[name]
-    for client in (CloveClient, DeferredClient):
+    for client in (CloveClient, DeferredClient, AsyncClient):
         bound = getattr(client, name)
         assert bound is getattr(Methods, name), "a client has a list of its own"
         assert bound.__wrapped__ is function

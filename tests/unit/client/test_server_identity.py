@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import shutil
@@ -15,7 +16,7 @@ import pytest
 from twisted.internet import reactor
 from twisted.internet.task import deferLater
 
-from clove import CloveClient
+from clove import AsyncClient, CloveClient
 from clove.client import peer
 from clove.client.deferred import DeferredClient
 from clove.errors import ConnectionLost, PermissionDenied
@@ -88,6 +89,19 @@ async def test_the_deferred_client_says_nothing_to_a_stranger(path: str) -> None
         await client.close()
         for _ in range(3):  # turns for the connection to be closed in
             await deferLater(reactor, 0.01)
+        assert server.communicate(timeout=20)[0] == "0\n"
+
+
+@needs_root
+def test_the_asyncio_client_says_nothing_to_a_stranger(path: str) -> None:
+    async def ask() -> None:
+        client = AsyncClient(path)
+        with pytest.raises(PermissionDenied, match=WORDS):
+            await client.think("secret")
+        await client.close()
+
+    with foreign(path, 1) as server:
+        asyncio.run(ask())
         assert server.communicate(timeout=20)[0] == "0\n"
 
 
