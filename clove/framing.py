@@ -85,6 +85,11 @@ class Opcode(enum.IntEnum):
     GET_AUDIT_LOG = 0x76
     SET_AUDIT_CONFIG = 0x77
     ASYNC_POLL = 0x80
+    INSPECT = 0x90
+    RESTART = 0x91
+    SIGNAL = 0x92
+    RENAME = 0x93
+    PRUNE = 0x94
     WORLD_CREATE = 0xA0
     WORLD_DESTROY = 0xA1
     WORLD_LIST = 0xA2

@@ -6,7 +6,7 @@ import difflib
 import functools
 from typing import Final
 
-__all__ = ["SHOWN", "near", "shown"]
+__all__ = ["SHOWN", "guess", "near", "shown"]
 
 SHOWN: Final = 64
 """Characters of an unknown name that are looked at and shown."""
@@ -27,6 +27,13 @@ ELSEWHERE: Final = {
 def shown(name: str) -> str:
     """An unknown name for a log or a reply: cut, and in printable ASCII."""
     return name[:SHOWN].encode("unicode_escape").decode("ascii")
+
+
+def guess(name: str, known: tuple[str, ...]) -> str:
+    """The name of agents, keys or the like that one with a slip may have been meant for; else ""."""
+    low = {each.lower(): each for each in known}
+    found = difflib.get_close_matches(name[:SHOWN].lower(), tuple(low), 1)
+    return low[found[0]] if found else ""
 
 
 def near(name: str, known: tuple[str, ...]) -> str:

@@ -84,6 +84,19 @@ class Registry:
             del self._by_name[principal.name]
         principal.name = name
 
+    def rename_agent(self, principal: Principal, name: str, *, operator: bool) -> None:
+        """Give a live agent the name that it goes by; all that it had before become free.
+
+        @param operator: an operator chose the name.
+        @raise AlreadyExists: another bears it.
+        @raise InvalidRequest: see L{check_name}.
+        """
+        self._claim(principal, check_name(name), operator=operator)
+        for old in {principal.name, self._given.get(principal.agent_id, "")} - {name}:
+            if self._by_name.get(old) is principal:
+                del self._by_name[old]
+        principal.name = self._given[principal.agent_id] = name
+
     def remove(self, principal: Principal) -> None:
         """Forget a principal and free its names."""
         self._by_id.pop(principal.agent_id, None)

@@ -16,7 +16,9 @@ from clove.kernel.calls import (
     execute,
     files,
     http,
+    listing,
     mail,
+    managing,
     metrics,
     output,
     permissions,
@@ -32,6 +34,7 @@ from clove.messages import execute as xm
 from clove.messages import files as fm
 from clove.messages import http as hm
 from clove.messages import mail as mm
+from clove.messages import managing as gm
 from clove.messages import metrics as cm
 from clove.messages import output as om
 from clove.messages import permissions as pm
@@ -86,8 +89,8 @@ TABLE: dict[int, Syscall] = {
         needs=("can_spawn",),
         by_arguments=explain_spawn,
     ),
-    Opcode.KILL: Syscall(am.TargetRequest, am.KillReply, agents.kill, LIFECYCLE, TARGET),
-    Opcode.LIST: Syscall(sm.EmptyRequest, None, agents.list_agents),
+    Opcode.KILL: Syscall(am.KillRequest, am.KillReply, agents.kill, LIFECYCLE, TARGET),
+    Opcode.LIST: Syscall(am.ListRequest, None, listing.list_agents),
     Opcode.PAUSE: Syscall(am.TargetRequest, am.PauseReply, agents.pause, LIFECYCLE, TARGET),
     Opcode.RESUME: Syscall(am.TargetRequest, am.ResumeReply, agents.resume, LIFECYCLE, TARGET),
     Opcode.LOGS: Syscall(am.LogsRequest, am.LogsReply, agents.logs),
@@ -97,6 +100,17 @@ TABLE: dict[int, Syscall] = {
     Opcode.CLOSE_STREAM: Syscall(
         om.CloseStreamRequest, om.CloseStreamReply, output.close_stream, LIFECYCLE, STREAM
     ),
+    Opcode.INSPECT: Syscall(am.TargetRequest, gm.InspectReply, managing.inspect),
+    Opcode.RESTART: Syscall(
+        gm.RestartRequest, gm.RestartReply, managing.restart, LIFECYCLE, TARGET
+    ),
+    Opcode.SIGNAL: Syscall(
+        gm.SignalRequest, gm.SignalReply, managing.send_signal, LIFECYCLE, (*TARGET, "signal")
+    ),
+    Opcode.RENAME: Syscall(
+        gm.RenameRequest, gm.RenameReply, managing.rename, LIFECYCLE, (*TARGET, "new_name")
+    ),
+    Opcode.PRUNE: Syscall(gm.PruneRequest, gm.PruneReply, managing.prune, LIFECYCLE, TARGET),
     Opcode.SEND: Syscall(
         mm.SendRequest, mm.SendReply, mail.send, "IPC", ("to", "to_name"), needs=("can_message",)
     ),

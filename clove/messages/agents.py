@@ -10,10 +10,14 @@ from clove.messages.base import Reply, Request
 
 __all__ = [
     "DEFAULT_LIMITS",
+    "AgentEnd",
     "AgentEntry",
     "HostMount",
     "KillReply",
+    "KillRequest",
+    "LimitHit",
     "LimitsRequest",
+    "ListRequest",
     "LogLine",
     "LogsReply",
     "LogsRequest",
@@ -125,6 +129,12 @@ class TargetRequest(Request, frozen=True, kw_only=True):
     agent_id: Id | None = None
 
 
+class KillRequest(TargetRequest, frozen=True, kw_only=True):
+    """End an agent. `grace`: seconds between SIGTERM and SIGKILL; absent: the kernel's."""
+
+    grace: Seconds | None = None
+
+
 class KillReply(Reply, frozen=True, kw_only=True):
     """Whether the agent is ended now."""
 
@@ -146,8 +156,34 @@ class ResumeReply(Reply, frozen=True, kw_only=True):
     agent_id: int = 0
 
 
+class ListRequest(Request, frozen=True, kw_only=True):
+    """The live agents; with `all` the ended ones that are still known as well."""
+
+    all: bool = False
+
+
+class LimitHit(msgspec.Struct, frozen=True, kw_only=True):
+    """The limit of SPAWN that ended a process, and its value in SPAWN's unit."""
+
+    name: str
+    value: int
+
+
+class AgentEnd(msgspec.Struct, frozen=True, kw_only=True):
+    """How the last process of an agent ended, and when."""
+
+    exit_code: int | None = None
+    signal: int | None = None
+    reason: str = ""
+    limit: LimitHit | None = None
+    ms_ago: int = 0
+
+
 class AgentEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """One agent in LIST's array. `command` is what it runs, for those who may see its output."""
+    """One agent in LIST's array. `command` is what it runs, for those who may see its output.
+
+    `ended` is there for one that has ended for good.
+    """
 
     id: int
     name: str
@@ -158,6 +194,7 @@ class AgentEntry(msgspec.Struct, frozen=True, kw_only=True):
     parent_id: int
     restarts: int
     command: str = ""
+    ended: AgentEnd | msgspec.UnsetType = msgspec.UNSET
 
 
 class LogsRequest(TargetRequest, frozen=True, kw_only=True):
@@ -201,3 +238,4 @@ class WaitReply(Reply, frozen=True, kw_only=True):
     signal: int | None = None
     reason: str = ""
     restarts: int = 0
+    limit: LimitHit | None = None

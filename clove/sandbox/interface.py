@@ -153,6 +153,12 @@ class ISandbox(IView):
     def kill() -> None:
         """SIGKILL to every process of the agent, paused or not."""
 
+    def signal(number: int) -> Deferred[None]:
+        """Send a signal to the main program alone.
+
+        @raise Unavailable: it has ended. @raise CloveError: it takes none from the kernel.
+        """
+
     def pause() -> Deferred[None]:
         """Stop every process of the agent (cgroup freezer, else SIGSTOP)."""
 

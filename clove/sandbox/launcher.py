@@ -288,7 +288,7 @@ class Launcher:
             sandbox = self._start(spec, output, stdin)
         except OSError as error:  # no descriptors, no memory, no processes left
             raise LimitExceeded(f"no room for one more process: {error.strerror}") from None
-        helper = sandbox.helper_pid
+        helper = sandbox.processes[-1]  # the others are not known yet
         self.host_commands.add(helper)
 
         def over(result: object) -> object:

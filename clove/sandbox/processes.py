@@ -99,6 +99,11 @@ class Processes:
             await self.set_paused(False)
         await self._requests().ask({"op": "signal", "signal": int(signal.SIGTERM)})
 
+    async def signal_main(self, number: int) -> None:
+        """Send a signal to the main program alone. @see: L{ISandbox.signal}."""
+        self._check_alive()
+        await self._requests().ask({"op": "signal", "signal": number, "main": True})
+
     def kill(self) -> None:
         """SIGKILL to all of them, whatever state init is in. @see: L{ISandbox.kill}."""
         if self.over:

@@ -175,15 +175,10 @@ class Sandbox:
         return self._processes.main
 
     @property
-    def helper_pid(self) -> int:
-        """The helper's, or 0 if there is none (any more)."""
-        return self._processes.helper
-
-    @property
     def processes(self) -> tuple[int, ...]:
         """@see: L{ISandbox.processes}."""
         main = self.pid if self._status is None else 0
-        return tuple(filter(None, (main, self._processes.init, self.helper_pid)))
+        return tuple(filter(None, (main, self._processes.init, self._processes.helper)))
 
     def terminate(self) -> None:
         """SIGTERM to all processes. @see: L{ISandbox.terminate}."""
@@ -192,6 +187,10 @@ class Sandbox:
     def kill(self) -> None:
         """SIGKILL to all processes, whatever state init is in. @see: L{ISandbox.kill}."""
         self._processes.kill()
+
+    def signal(self, number: int) -> Deferred[None]:
+        """Send a signal to the main program. @see: L{ISandbox.signal}."""
+        return Deferred.fromCoroutine(self._processes.signal_main(number))
 
     def pause(self) -> Deferred[None]:
         """Stop all processes. @see: L{ISandbox.pause}."""

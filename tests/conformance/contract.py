@@ -6,8 +6,8 @@ request that is marked `!` must be there.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from tests.conformance.contract_lines import call
+from tests.conformance.contract_managing import MANAGING
 
 CODES = {
     "invalid_request",
@@ -25,48 +25,9 @@ CODES = {
 """Codes that a reply may bear. `internal_error` would be a bug."""
 
 
-@dataclass(frozen=True)
-class Syscall:
-    """One line of the table.
-
-    @ivar minimal: a request with what must be there alone.
-    @ivar fields: each field of the request with its types.
-    @ivar reply: each field of the reply with its types; None: an array.
-    """
-
-    opcode: int
-    name: str
-    minimal: dict[str, Any]
-    fields: dict[str, str]
-    reply: dict[str, str] | None
-    required: frozenset[str] = frozenset()
-
-    def __str__(self) -> str:
-        return self.name
-
-
-def _fields(text: str) -> dict[str, str]:
-    """`"path:string! limit:integer"` as a mapping, the marks kept."""
-    return dict(item.rsplit(":", 1) for item in text.split())
-
-
-def _call(
-    opcode: int, name: str, fields: str, reply: str | None, minimal: dict[str, Any] | None = None
-) -> Syscall:
-    given = _fields(fields)
-    return Syscall(
-        opcode,
-        name,
-        minimal or {},
-        {field: kinds.rstrip("!") for field, kinds in given.items()},
-        None if reply is None else {"success": "boolean", **_fields(reply)},
-        frozenset(field for field, kinds in given.items() if kinds.endswith("!")),
-    )
-
-
 AGENT = "name:string id:integer"
 SYSCALLS = [
-    _call(
+    call(
         0x01,
         "THINK",
         "prompt:string! image:object system_instruction:string thinking_level:string"
@@ -76,7 +37,7 @@ SYSCALLS = [
         " provider:string queued_ms:number error:string",
         {"prompt": "hello"},
     ),
-    _call(
+    call(
         0x02,
         "EXEC",
         "command:string|array! cwd:string timeout:number async:boolean request_id:string|integer"
@@ -84,21 +45,21 @@ SYSCALLS = [
         "stdout:string stderr:string exit_code:integer timed_out:boolean truncated:boolean",
         {"command": "true"},
     ),
-    _call(
+    call(
         0x03,
         "READ",
         "path:string! offset:integer limit:integer encoding:string",
         "content:string size:integer",
         {"path": "clove.toml"},
     ),
-    _call(
+    call(
         0x04,
         "WRITE",
         "path:string! content:string! mode:string encoding:string",
         "bytes_written:integer",
         {"path": "written.txt", "content": "x"},
     ),
-    _call(
+    call(
         0x10,
         "SPAWN",
         "name:string! script:string! python:string args:array env:object sandboxed:boolean"
@@ -109,43 +70,43 @@ SYSCALLS = [
         " isolation:object",
         {"name": "spawned", "script": "agent.py", "sandboxed": False, "allow_degraded": True},
     ),
-    _call(
+    call(
         0x11,
         "KILL",
-        "name:string id:integer",
+        "name:string id:integer grace:number",
         "killed:boolean agent_id:integer",
         {"name": "helper"},
     ),
-    _call(0x12, "LIST", "", None),
-    _call(
+    call(0x12, "LIST", "all:boolean", None),
+    call(
         0x14,
         "PAUSE",
         "name:string id:integer",
         "paused:boolean agent_id:integer",
         {"name": "helper"},
     ),
-    _call(
+    call(
         0x15,
         "RESUME",
         "name:string id:integer",
         "resumed:boolean agent_id:integer",
         {"name": "helper"},
     ),
-    _call(
+    call(
         0x16,
         "LOGS",
         "name:string id:integer since:integer follow:boolean",
         "lines:array",
         {"name": "helper"},
     ),
-    _call(
+    call(
         0x17,
         "WAIT",
         "name:string id:integer timeout:number",
         "exit_code:integer|null signal:integer|null reason:string",
         {"name": "ended"},
     ),
-    _call(
+    call(
         0x18,
         "OUTPUT",
         f"{AGENT} since:integer max:integer wait:number attached:boolean",
@@ -153,69 +114,69 @@ SYSCALLS = [
         " ended:boolean",
         {"name": "helper"},
     ),
-    _call(0x1A, "ATTACH", f"{AGENT} descriptors:boolean", "offset:integer", {"name": "ended"}),
-    _call(
+    call(0x1A, "ATTACH", f"{AGENT} descriptors:boolean", "offset:integer", {"name": "ended"}),
+    call(
         0x1B,
         "CLOSE_STREAM",
         f"{AGENT} stream:string!",
         "closed:boolean",
         {"name": "helper", "stream": "stdout"},
     ),
-    _call(
+    call(
         0x20,
         "SEND",
         "to:integer to_name:string message:any! ttl:number",
         "delivered_to:integer message_id:integer",
         {"to_name": "helper", "message": {"n": 1}},
     ),
-    _call(0x21, "RECV", "max:integer wait:number ack:string", "count:integer messages:array"),
-    _call(
+    call(0x21, "RECV", "max:integer wait:number ack:string", "count:integer messages:array"),
+    call(
         0x22,
         "BROADCAST",
         "message:any! include_self:boolean",
         "delivered_count:integer",
         {"message": 1},
     ),
-    _call(
+    call(
         0x23,
         "REGISTER",
         "name:string!",
         "agent_id:integer name:string",
         {"name": "registered"},
     ),
-    _call(0x24, "ACK", "message_ids:array!", "", {"message_ids": []}),
-    _call(
+    call(0x24, "ACK", "message_ids:array!", "", {"message_ids": []}),
+    call(
         0x30,
         "STORE",
         "key:string! value:any! scope:string ttl:number if_version:integer",
         "key:string version:integer",
         {"key": "k", "value": None},
     ),
-    _call(
+    call(
         0x31,
         "FETCH",
         "key:string!",
         "exists:boolean value:any scope:string|null version:integer",
         {"key": "k"},
     ),
-    _call(0x32, "DELETE", "key:string!", "deleted:boolean", {"key": "k"}),
-    _call(0x33, "KEYS", "prefix:string", "keys:array count:integer"),
-    _call(0x40, "GET_PERMS", "agent_id:integer", "permissions:object"),
-    _call(
+    call(0x32, "DELETE", "key:string!", "deleted:boolean", {"key": "k"}),
+    call(0x33, "KEYS", "prefix:string", "keys:array count:integer"),
+    call(0x40, "GET_PERMS", "agent_id:integer", "permissions:object"),
+    call(
         0x41,
         "SET_PERMS",
         "agent_id:integer level:string permissions:object",
         "agent_id:integer",
         {"level": "unrestricted"},
     ),
-    _call(
+    call(
         0x42,
         "WHY",
         "syscall:string|integer! arguments:object",
         "allowed:boolean rule:string",
         {"syscall": "EXEC", "arguments": {"command": "true"}},
     ),
-    _call(
+    call(
         0x50,
         "HTTP",
         "url:string! method:string headers:object body:string timeout:number async:boolean"
@@ -223,35 +184,35 @@ SYSCALLS = [
         "status_code:integer headers:object body:string encoding:string truncated:boolean",
         {"url": "http://127.0.0.1:1/", "timeout": 5},
     ),
-    _call(
+    call(
         0x60,
         "SUBSCRIBE",
         "event_types:array|string events:array|string event:array|string all:boolean",
         "subscribed:any",
         {"event_types": ["CUSTOM"]},
     ),
-    _call(
+    call(
         0x61,
         "UNSUBSCRIBE",
         "event_types:array|string events:array|string event:array|string all:boolean",
         "unsubscribed:any",
         {"event_types": ["CUSTOM"]},
     ),
-    _call(0x62, "POLL_EVENTS", "max:integer", "count:integer events:array"),
-    _call(
+    call(0x62, "POLL_EVENTS", "max:integer", "count:integer events:array"),
+    call(
         0x63,
         "EMIT",
         "event_type:string event:string data:any",
         "delivered_to:integer",
         {"event_type": "own", "data": {"n": 1}},
     ),
-    _call(
+    call(
         0x76,
         "GET_AUDIT_LOG",
         "category:string agent_id:integer since_id:integer limit:integer",
         "count:integer entries:array",
     ),
-    _call(
+    call(
         0x77,
         "SET_AUDIT_CONFIG",
         "max_entries:integer log_syscalls:boolean log_security:boolean log_lifecycle:boolean"
@@ -259,19 +220,20 @@ SYSCALLS = [
         " log_world:boolean",
         "config:object",
     ),
-    _call(0x80, "ASYNC_POLL", "max:integer", "count:integer results:array"),
-    _call(0xC0, "METRICS_SYSTEM", "", "metrics:object"),
-    _call(0xC1, "METRICS_AGENT", "agent_id:integer", "metrics:object"),
-    _call(0xC2, "METRICS_ALL_AGENTS", "", "agents:array count:integer"),
-    _call(0xC3, "METRICS_CGROUP", "cgroup_path:string", "metrics:object"),
-    _call(
+    call(0x80, "ASYNC_POLL", "max:integer", "count:integer results:array"),
+    *MANAGING,
+    call(0xC0, "METRICS_SYSTEM", "", "metrics:object"),
+    call(0xC1, "METRICS_AGENT", "agent_id:integer", "metrics:object"),
+    call(0xC2, "METRICS_ALL_AGENTS", "", "agents:array count:integer"),
+    call(0xC3, "METRICS_CGROUP", "cgroup_path:string", "metrics:object"),
+    call(
         0xF0,
         "LLM_REPORT",
         "tokens:integer! success:boolean",
         "tokens:integer quota_exceeded:boolean",
         {"tokens": 1},
     ),
-    _call(
+    call(
         0xFE,
         "HELLO",
         "protocol_version:integer resume:string",

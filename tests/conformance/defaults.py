@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.conformance.contract import SYSCALLS, Syscall
+from tests.conformance.contract import SYSCALLS
+from tests.conformance.contract_lines import Syscall
 
 DEFAULTS: dict[str, dict[str, Any]] = {
     "EXEC": {"timeout": 30, "async": False},
@@ -31,6 +32,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "restart_window": 300,
         "allow_degraded": False,
     },
+    "LIST": {"all": False},
     "RECV": {"max": 10, "wait": 0, "ack": "auto"},
     "BROADCAST": {"include_self": False},
     "STORE": {"scope": "global"},

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.conformance.contract import CODES, SYSCALLS, Syscall
+from tests.conformance.contract import CODES, SYSCALLS
+from tests.conformance.contract_lines import Syscall
 from tests.conformance.json_types import is_one_of
 from tests.conformance.peer import Reply
 

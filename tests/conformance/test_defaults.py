@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from tests.conformance.conftest import Kernel
-from tests.conformance.contract import SYSCALLS, Syscall
+from tests.conformance.contract import SYSCALLS
+from tests.conformance.contract_lines import Syscall
 from tests.conformance.defaults import CASES, DEFAULTS
 from tests.conformance.judging import BY_NAME, check
 from tests.conformance.peer import Peer

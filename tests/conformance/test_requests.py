@@ -10,7 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.conformance.conftest import Kernel
-from tests.conformance.contract import LATER, SYSCALLS, UNKNOWN, Syscall
+from tests.conformance.contract import LATER, SYSCALLS, UNKNOWN
+from tests.conformance.contract_lines import Syscall
 from tests.conformance.json_types import VALUES, is_one_of
 from tests.conformance.judging import BY_NAME, MAX_PAYLOAD, check
 from tests.conformance.peer import Peer, Reply

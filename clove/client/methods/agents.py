@@ -67,13 +67,18 @@ def spawn(
     return Call(Opcode.SPAWN, fields, local=("script",))
 
 
-def kill(name: str | int | None = None, *, agent_id: int | None = None) -> Call[Reply]:
+def kill(
+    name: str | int | None = None, *, agent_id: int | None = None, grace: float | None = None
+) -> Call[Reply]:
     """End an agent and everything it started; it is not restarted.
+
+    @param grace: seconds between SIGTERM and SIGKILL (default: the kernel's).
 
     @return: success, killed, agent_id.
     @raise NotFound, PermissionDenied:
     """
-    return Call(Opcode.KILL, agent_fields(name, agent_id))
+    fields = {**agent_fields(name, agent_id), **optional(grace=grace)}
+    return Call(Opcode.KILL, fields, patience=grace or 0.0)
 
 
 def pause(name: str | int | None = None, *, agent_id: int | None = None) -> Call[Reply]:
@@ -86,9 +91,13 @@ def resume(name: str | int | None = None, *, agent_id: int | None = None) -> Cal
     return Call(Opcode.RESUME, agent_fields(name, agent_id))
 
 
-def list_agents() -> Call[list[Reply]]:
-    """The agents: id, name, pid, state, running, uptime_ms, parent_id, restarts."""
-    return Call(Opcode.LIST, idempotent=True)
+def list_agents(*, all: bool | None = None) -> Call[list[Reply]]:
+    """The agents: id, name, pid, state, running, uptime_ms, parent_id, restarts, command.
+
+    @param all: also those that have ended and are still known; they have `ended`
+        {exit_code, signal, reason, limit, ms_ago}.
+    """
+    return Call(Opcode.LIST, optional(all=all), idempotent=True)
 
 
 def logs(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from clove.client.methods import agents, sharing, streams, watching, work
+from clove.client.methods import agents, managing, sharing, streams, watching, work
 from clove.client.methods.binding import method, stream_method
 
 if TYPE_CHECKING:
@@ -53,6 +53,12 @@ class Methods:
     get_permissions = method(agents.get_permissions)
     set_permissions = method(agents.set_permissions)
     why = method(agents.why)
+
+    inspect = method(managing.inspect)
+    restart = method(managing.restart)
+    send_signal = method(managing.send_signal)
+    rename = method(managing.rename)
+    prune = method(managing.prune)
 
     send_message = method(sharing.send_message)
     recv_messages = method(sharing.recv_messages)

@@ -11,9 +11,10 @@ __all__ = ["agent_fields"]
 
 
 def agent_fields(name: str | int | None, agent_id: int | None) -> dict[str, Any]:
-    """The fields that say which agent is meant.
+    """The fields of a request that say it.
 
-    @raise InvalidRequest: none is, or two are.
+    @param name: a name; a number is an id.
+    @raise InvalidRequest: none is named, or two are.
     """
     if isinstance(name, int):
         name, agent_id = None, name

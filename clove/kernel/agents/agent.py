@@ -10,21 +10,25 @@ import functools
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.logger import Logger
 
 from clove.errors import CloveError, Unavailable
+from clove.kernel.agents.ending import Ending
 from clove.kernel.agents.lifecycle import NOT_STARTED, Lifecycle, State
 from clove.kernel.agents.pausing import Pausing
+from clove.kernel.agents.waiters import Waiters
 from clove.sandbox.interface import REMARK, ExitStatus
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-    from clove.kernel.agents.end_limiter import EndLimiter, EndPermit
+    from clove.kernel.agents.end_limiter import EndLimiter
+    from clove.kernel.agents.starts import Launches
     from clove.kernel.launch.launch import Launched
     from clove.kernel.logs.logbook import Logbook
     from clove.kernel.principal import Principal
+    from clove.messages.agents import SpawnRequest
     from clove.sandbox.interface import ISandbox
 
 __all__ = ["Agent"]
@@ -39,6 +43,8 @@ class Agent:
     @ivar isolation: what is enforced, as SPAWN's reply gives it.
     @ivar warm: its process was forked from the zygote.
     @ivar cgroup: path of its cgroup, if it has one.
+    @ivar request: what SPAWN asked for; None once it has ended.
+    @ivar provision: what it has on the host; None once it has ended.
     @param command: what it runs, as it is shown to people.
     """
 
@@ -69,19 +75,20 @@ class Agent:
         self.isolation: dict[str, Any] = {}
         self.warm = False
         self.cgroup: str | None = None
+        self.request: SpawnRequest | None = None
+        self.provision: Launches | None = None
         self._clock = clock
         self._launch = launch
         self._notify = notify
         self._over = over
         self._grace = grace
-        self._ends = ends
-        self._end_permit: EndPermit | None = None
+        self._ending = Ending(clock, ends, lambda: self.sandbox)
         self._started_at = clock.seconds()
         self._ended_at: float | None = None
         self._restart_call: IDelayedCall | None = None
         self._restarting: Deferred[None] | None = None
-        self._kill_call: IDelayedCall | None = None
-        self._waiters: set[Deferred[None]] = set()
+        self._end = Waiters()
+        self._restarted = Waiters()
 
     # facts
 
@@ -105,6 +112,11 @@ class Agent:
         """Milliseconds since its last start, or until its end."""
         end = self._clock.seconds() if self._ended_at is None else self._ended_at
         return int((end - self._started_at) * 1000)
+
+    @property
+    def ended_ms_ago(self) -> int:
+        """Milliseconds since its last process ended; 0 while one runs."""
+        return 0 if self._ended_at is None else int((self._clock.seconds() - self._ended_at) * 1000)
 
     @property
     def restarts(self) -> int:
@@ -139,6 +151,8 @@ class Agent:
         self.lifecycle.started()
         if stopped_meanwhile:
             sandbox.kill()
+        else:
+            self._restarted.fire()
 
     def _restart(self) -> None:
         self._restart_call = None
@@ -153,6 +167,7 @@ class Agent:
     def _restart_failed(self, failure: Any) -> None:
         """It counts as a failed exit."""
         self._restarting = None
+        self._restarted.fail(self._not_restarted(failure.value))
         if not failure.check(CloveError, CancelledError):
             self.log.failure("agent {id} could not be restarted", failure=failure, id=self.agent_id)
         if not failure.check(CancelledError):
@@ -171,12 +186,7 @@ class Agent:
         self.sandbox = None
         self.logbook.follow_source(None)
         self._ended_at = self._clock.seconds()
-        if self._end_permit is not None:
-            self._end_permit.release()
-            self._end_permit = None
-        if self._kill_call is not None:
-            self._kill_call.cancel()
-            self._kill_call = None
+        self._ending.over()
         verdict = self.lifecycle.ended(status, self._clock.seconds())
         self._tell_end(restarting=verdict.action == "restart")
         self._follow(verdict.action, verdict.delay)
@@ -206,23 +216,43 @@ class Agent:
         """Release all that running it took: an ended agent may be kept for long."""
         self.logbook.close()
         self._launch = _never_again
+        self.request = self.provision = None
         self.principal.view = None
         self._over(self)
-        waiters, self._waiters = self._waiters, set()
-        for waiter in waiters:
-            waiter.callback(None)
+        self._restarted.fail(self._not_restarted(None))
+        self._end.fire()
+
+    def _not_restarted(self, error: object) -> CloveError:
+        if isinstance(error, CloveError):
+            return error
+        return Unavailable(f"agent {self.agent_id} has ended and was not restarted")
 
     def wait(self) -> Deferred[None]:
         """Fires when it is over for good."""
-        deferred: Deferred[None] = Deferred(lambda d: self._waiters.discard(d))
-        if self.lifecycle.over:
-            deferred.callback(None)
-        else:
-            self._waiters.add(deferred)
-        return deferred
+        return succeed(None) if self.lifecycle.over else self._end.add()
 
-    def stop(self) -> None:
-        """End it for good, in its turn: SIGTERM, then SIGKILL after the grace period."""
+    def restart(self, grace: float | None = None) -> Deferred[None]:
+        """End its process and start it anew; fires when it runs again.
+
+        @param grace: seconds from SIGTERM to SIGKILL; None: as KILL has them.
+        @raise InvalidRequest: it does not run, or is ending.
+        @return: fails with L{CloveError} if it cannot be started, or is ended meanwhile.
+        """
+        must_end = self.lifecycle.restart()
+        restarted = self._restarted.add()
+        if must_end:
+            self._ending.begin(self._grace if grace is None else grace)
+        elif self._restart_call is not None:
+            self._restart_call.cancel()
+            self._restart()
+        return restarted
+
+    def stop(self, grace: float | None = None) -> None:
+        """End it for good, in its turn: SIGTERM, then SIGKILL after the grace period.
+
+        @param grace: seconds of it; None: the usual ones. One that is ending already has
+            no more than these from now on.
+        """
         if self._restart_call is not None:
             self._restart_call.cancel()
             self._restart_call = None
@@ -230,30 +260,12 @@ class Agent:
             self._tell_end(restarting=False)
             self._finish()
         elif not self.lifecycle.stop():
-            return
+            if grace is not None:
+                self._ending.hasten(grace)
         elif self.sandbox is not None:
-            self._end_in_turn(self._terminate)
+            self._ending.begin(self._grace if grace is None else grace)
         elif self._restarting is not None:
             self._restarting.cancel()
-
-    def _end_in_turn(self, act: Callable[[ISandbox], None]) -> None:
-        def begin() -> None:
-            if self.sandbox is not None:
-                act(self.sandbox)
-
-        permit = self._ends.admit(begin)
-        if self.sandbox is None:  # it has ended at once
-            permit.release()
-        else:
-            self._end_permit = permit
-
-    def _terminate(self, sandbox: ISandbox) -> None:
-        self._kill_call = self._clock.callLater(self._grace, self._force)
-        sandbox.terminate()
-
-    def _force(self) -> None:
-        self._kill_call = None
-        self._end_in_turn(lambda sandbox: sandbox.kill())
 
 
 async def _never_again(agent: Agent) -> Launched:

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred, DeferredList
 
-from clove.errors import AlreadyExists, LimitExceeded, NotFound, Unavailable
+from clove.errors import AlreadyExists, LimitExceeded, Unavailable
 from clove.kernel.agents.agent import Agent
 from clove.kernel.agents.end_limiter import EndLimiter
-from clove.kernel.agents.ended_agents import EndedAgents
+from clove.kernel.agents.known_agents import KnownAgents
 from clove.kernel.agents.lifecycle import Lifecycle
 from clove.kernel.agents.restart import restart_policy
 from clove.kernel.agents.starts import principal_of, shown_command
 from clove.kernel.launch.record import AgentRecord
 from clove.kernel.mounts.mount_request import NOTHING
+from clove.kernel.registry import check_name
 from clove.sharing.fair_queue import FairQueue
 from clove.sharing.fair_semaphore import FairSemaphore
 from clove.sharing.shares import OPERATORS, ShareLimits, Shares
@@ -46,7 +47,9 @@ class Agents:
         program; without that, from the record alone.
     @ivar release: takes it away.
     @ivar later: does background work.
+    @ivar known: the agents that live, and those that ended last.
     @param logbook: makes one for a name, a family and an agent's id.
+    @param set_log_aside: the agent of a name has another one now, and writes to its file still.
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class Agents:
         notify: Callable[[Agent, str, dict[str, Any]], None],
         opened: Callable[[Principal], None],
         closed: Callable[[Principal], None],
+        set_log_aside: Callable[[str], None] = lambda name: None,
         shares: ShareLimits | None = None,
     ) -> None:
         shares = shares or ShareLimits()
@@ -73,11 +77,11 @@ class Agents:
         self._later = later
         self._logbook = logbook
         self._notify = notify
+        self._set_log_aside = set_log_aside
         self._opened = opened
         self._closed = closed
-        self._live: dict[int, Agent] = {}
         self._spawning: dict[int, Deferred[Agent]] = {}
-        self._ended = EndedAgents(limits.ended, limits.ended_output, shares)
+        self.known = KnownAgents(limits.ended, limits.ended_output, shares)
         self._ends = EndLimiter(clock, limits.ends_at_once, limits.end_turn)
         self._counted = Shares("agents", "limits.agents.max_agents", limits.max_agents, shares)
         self._starts = FairSemaphore(clock, FairQueue.shared(limits.spawns_at_once, shares))
@@ -193,7 +197,7 @@ class Agents:
     async def _undo_start(self, principal: Principal) -> None:
         """Take away what a start that failed has made; its name is free after that."""
         await self._release(principal.agent_id)
-        agent = self._live.get(principal.agent_id)
+        agent = self.known.get_live(principal.agent_id)
         if agent is not None:
             agent.never_started()
         else:
@@ -219,7 +223,8 @@ class Agents:
             ends=self._ends,
             command=shown_command(request),
         )
-        self._live[agent.agent_id] = agent
+        agent.request, agent.provision = request, provision
+        self.known.add(agent)
         if request.attach:
             agent.logbook.attach_point.reserve()
         await agent.start()
@@ -237,11 +242,10 @@ class Agents:
             return await provision.launch(output, first=False)
 
     def _end(self, agent: Agent) -> None:
-        self._live.pop(agent.agent_id, None)
         self._registry.remove(agent.principal)
         self._closed(agent.principal)
         self._later(self._release_ended(agent.principal))
-        self._ended.add(agent)
+        self.known.end(agent)
 
     async def _release_ended(self, principal: Principal) -> None:
         """Take away what an ended agent has; until then it counts as one."""
@@ -252,6 +256,23 @@ class Agents:
             self._releasing.discard(principal.agent_id)
             self._counted.give(principal.family)
 
+    def rename(self, agent: Agent, name: str, *, operator: bool) -> None:
+        """Give an agent another name, also one that has ended.
+
+        @param operator: an operator chose the name.
+        @raise AlreadyExists: a live principal bears it.
+        @raise InvalidRequest: it cannot be the name of an agent.
+        """
+        if agent.lifecycle.over:
+            agent.name = check_name(name)
+            return
+        old = agent.name
+        self._registry.rename_agent(agent.principal, name, operator=operator)
+        if agent.provision is not None:
+            agent.provision.rename(name)
+        agent.name = name
+        self._set_log_aside(old)
+
     async def stop(self) -> None:
         """Give up the spawns under way; end every agent as KILL does."""
         self._stopping = True
@@ -259,7 +280,7 @@ class Agents:
         for one in spawning:
             one.cancel()
         await DeferredList(spawning)
-        live = list(self._live.values())
+        live = list(self.known.live())
         for agent in live:
             agent.stop()
         await DeferredList([agent.wait() for agent in live])
@@ -268,25 +289,8 @@ class Agents:
 
     def records(self) -> Iterator[Agent]:
         """The live agents, oldest first."""
-        return iter(list(self._live.values()))
+        return self.known.live()
 
     def find(self, *, agent_id: int | None, name: str | None, ended: bool = False) -> Agent:
-        """By id, else by name.
-
-        @param ended: also among the ended ones that are kept, latest first.
-        @raise NotFound: there is none.
-        """
-        if agent_id is not None:
-            found = self._live.get(agent_id) or (self._ended.get(agent_id) if ended else None)
-        else:
-            found = self._named(name, ended)
-        if found is None:
-            named = f"id {agent_id}" if agent_id is not None else f"name {name!r}"
-            raise NotFound(f"no agent with {named}", hint="LIST (clove ps) shows the agents")
-        return found
-
-    def _named(self, name: str | None, ended: bool) -> Agent | None:
-        for agent in self._live.values():
-            if agent.name == name:
-                return agent
-        return self._ended.named(name) if ended else None
+        """By id, else by name; see L{KnownAgents.find}."""
+        return self.known.find(agent_id=agent_id, name=name, ended=ended)

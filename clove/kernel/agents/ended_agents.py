@@ -1,8 +1,9 @@
-"""Ended agents that WAIT and LOGS still know, within bounds. Pure."""
+"""Ended agents that WAIT, LOGS, INSPECT and LIST still know, within bounds. Pure."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from clove.kernel.eviction import Eviction
@@ -41,6 +42,15 @@ class EndedAgents:
         if agent.agent_id in self._agents:
             for oldest in self._outputs.add(agent.agent_id, family, agent.logbook.memory):
                 self._agents[oldest].logbook.drop_lines()
+
+    def remove(self, agent_id: int) -> None:
+        """Forget one, if it is kept."""
+        if self._agents.pop(agent_id, None) is not None:
+            self._listed.remove(agent_id)
+            self._outputs.remove(agent_id)
+
+    def __iter__(self) -> Iterator[Agent]:
+        return iter(list(self._agents.values()))
 
     def get(self, agent_id: int) -> Agent | None:
         """By id."""

@@ -3,6 +3,7 @@
 starting -> running <-> paused
 running, paused -> stopping -> exited
 running, paused -> restarting -> starting, or exited, or escalated
+running, paused -> stopping -> restarting -> starting (RESTART)
 starting -> exited (it could not be started)
 """
 
@@ -41,7 +42,7 @@ class Lifecycle:
     """One agent's life.
 
     @ivar policy: when it is started again.
-    @ivar reason: why it is over: exited, killed, oom, pids, escalated.
+    @ivar reason: why its last process ended: exited, killed, restarted, oom, pids, escalated.
     @ivar status: how its last process ended.
     """
 
@@ -50,6 +51,8 @@ class Lifecycle:
     reason: str = ""
     status: ExitStatus = field(default_factory=ExitStatus)
     _supervisor: Supervisor | None = None  # since its first end
+    _again: bool = False  # it stops for RESTART
+    _ordered: int = 0  # restarts by RESTART
 
     @property
     def over(self) -> bool:
@@ -58,8 +61,9 @@ class Lifecycle:
 
     @property
     def restarts(self) -> int:
-        """How often it was restarted."""
-        return 0 if self._supervisor is None else self._supervisor.restarts
+        """How often it was restarted, by its policy or by RESTART."""
+        by_policy = 0 if self._supervisor is None else self._supervisor.restarts
+        return by_policy + self._ordered
 
     def started(self) -> None:
         """Its process runs."""
@@ -92,6 +96,7 @@ class Lifecycle:
 
     def stop(self) -> bool:
         """It is to end for good; True if a process must be ended for that."""
+        self._again = False
         if self.over or self.state is State.STOPPING:
             return False
         if self.state is State.RESTARTING:
@@ -101,6 +106,27 @@ class Lifecycle:
         self.state = State.STOPPING
         return True
 
+    def restart(self) -> bool:
+        """It is to be started anew by order; True if a process must be ended for that.
+
+        False: it waits for its next start already. Its policy does not count such a restart.
+
+        @raise InvalidRequest: it does not run, or is ending.
+        """
+        if self.state is State.RESTARTING:
+            return False
+        if self.state not in (State.RUNNING, State.PAUSED):
+            raise InvalidRequest(f"the agent is {self.state.value}, it cannot be restarted")
+        self.state = State.STOPPING
+        self._again = True
+        return True
+
+    def require_running(self, what: str) -> None:
+        """@raise InvalidRequest: it does not run; `what` says what it cannot do."""
+        if self.state is not State.RUNNING:
+            hint = "resume it first" if self.state is State.PAUSED else ""
+            raise InvalidRequest(f"the agent is {self.state.value}, it cannot be {what}", hint=hint)
+
     def ended(self, status: ExitStatus, now: float) -> Verdict:
         """Its process has ended.
 
@@ -109,6 +135,12 @@ class Lifecycle:
         stopping = self.state is State.STOPPING
         self.status = status
         self.reason = "killed" if stopping else status.reason or "exited"
+        if stopping and self._again:
+            self._again = False
+            self._ordered += 1
+            self.reason = "restarted"
+            self.state = State.RESTARTING
+            return Verdict("restart")
         if stopping:
             self.state = State.EXITED
             return Verdict("stop")

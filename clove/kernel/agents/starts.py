@@ -28,6 +28,9 @@ class Launches(Protocol):
     async def launch(self, output: Output, *, first: bool) -> Launched:
         """Start its process, or raise L{CloveError}."""
 
+    def rename(self, name: str) -> None:
+        """What it is started from anew has this name from now on."""
+
 
 Prepare = Callable[["Principal", "AgentRecord", "Find | None"], Awaitable[Launches]]
 

@@ -1,4 +1,4 @@
-"""SPAWN, KILL, LIST, PAUSE, RESUME, LOGS and WAIT."""
+"""SPAWN, KILL, PAUSE, RESUME, LOGS and WAIT."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from twisted.internet.defer import TimeoutError as NotInTime
 from clove.errors import InvalidRequest, TimedOut
 from clove.kernel import authority
 from clove.kernel.calls.grants import check_mounts, spawn_grants, with_mounts
+from clove.kernel.calls.listing import limit_hit
 from clove.kernel.calls.scripts import find_program
 from clove.kernel.registry import check_name
 from clove.messages.agents import (
-    AgentEntry,
     KillReply,
     LogsReply,
     PauseReply,
@@ -32,16 +32,20 @@ if TYPE_CHECKING:
     from clove.kernel.connection.stream import Stream
     from clove.kernel.context import Context
     from clove.kernel.principal import Principal
-    from clove.messages import Request
-    from clove.messages.agents import LogsRequest, SpawnRequest, TargetRequest, WaitRequest
+    from clove.messages.agents import (
+        KillRequest,
+        LogsRequest,
+        SpawnRequest,
+        TargetRequest,
+        WaitRequest,
+    )
     from clove.policy import Permissions
 
-__all__ = ["find_target", "kill", "list_agents", "logs", "pause", "resume", "spawn", "wait"]
+__all__ = ["find_target", "kill", "logs", "pause", "resume", "spawn", "wait"]
 
 BUDGET = ("max_tokens", "max_calls")
 LINES_AT_ONCE = 1000
 """Log lines in one reply."""
-_ALL_LISTED = authority.is_free("LIST")
 
 
 async def spawn(ctx: Context, request: SpawnRequest) -> SpawnReply:
@@ -125,35 +129,13 @@ def find_target(ctx: Context, request: TargetRequest, what: str, *, ended: bool 
     return agent
 
 
-async def kill(ctx: Context, request: TargetRequest) -> KillReply:
+async def kill(ctx: Context, request: KillRequest) -> KillReply:
     """End an agent for good; answers when it has ended."""
     agent = find_target(ctx, request, "KILL")
     ended = agent.wait()
-    agent.stop()
+    agent.stop(request.grace)
     await ended
     return KillReply(killed=True, agent_id=agent.agent_id)
-
-
-def list_agents(ctx: Context, request: Request) -> list[AgentEntry]:
-    """The live agents."""
-    agents = list(ctx.kernel.agents.records())
-    if not _ALL_LISTED:
-        agents = [one for one in agents if authority.may(ctx.principal, "LIST", one.principal)]
-    return [
-        AgentEntry(
-            id=agent.agent_id,
-            name=agent.name,
-            pid=agent.pid,
-            state=agent.state,
-            running=agent.state == "running",
-            uptime_ms=agent.uptime_ms,
-            parent_id=agent.parent_id,
-            restarts=agent.restarts,
-            # Arguments may hold secrets: they are for those who may see the output.
-            command=agent.command if authority.may(ctx.principal, "LOGS", agent.principal) else "",
-        )
-        for agent in agents
-    ]
 
 
 async def pause(ctx: Context, request: TargetRequest) -> PauseReply:
@@ -236,4 +218,5 @@ async def wait(ctx: Context, request: WaitRequest) -> WaitReply:
         signal=lifecycle.status.signal,
         reason=lifecycle.reason,
         restarts=agent.restarts,
+        limit=limit_hit(agent),
     )

@@ -22,7 +22,7 @@ class AgentLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     spawns_waiting: int = 256
     """Spawns of one family, or of operators, that wait; one more gets `limit_exceeded`."""
     ended: int = 1000
-    """Ended agents that WAIT and LOGS still know; the oldest are forgotten."""
+    """Ended agents that LIST, INSPECT, WAIT and LOGS still know; the oldest are forgotten."""
     ended_output: int = 64 << 20
     """Bytes of memory for the output of all ended agents together; past it the lines of the
     oldest go first and count as `lost`. The log files stay as long as `limits.logs` lets them."""

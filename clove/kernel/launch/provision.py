@@ -85,6 +85,11 @@ class Provision:
             program=self._program,
         )
 
+    def rename(self, name: str) -> None:
+        """Its record has this name from now on."""
+        request = msgspec.structs.replace(self._given.request, name=name)
+        self._given = self._given.replace(request=request)
+
     async def prepare(self, find: Find) -> None:
         """Make all that a start needs; what can be done at the same time, is.
 

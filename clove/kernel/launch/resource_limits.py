@@ -46,6 +46,10 @@ class ResourceLimits:
     named: frozenset[str]
     cut: frozenset[str] = frozenset()
 
+    def to_wire(self) -> dict[str, int]:
+        """As SPAWN names them."""
+        return {field: getattr(self, field) for field in CONTROLLERS}
+
     def of_cgroup(self) -> CgroupLimits:
         """Those of the agent's cgroup."""
         return CgroupLimits(

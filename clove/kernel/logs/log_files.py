@@ -63,6 +63,7 @@ class LogFiles:
         self._limits = limits
         self._opening = threading.Lock()
         self._live: Counter[str] = Counter()
+        self._aside: set[str] = set()  # names of files whose agents have other names by now
         self._old: set[str] = set()
         names, size = limits.names, limits.all_files
         self._names = Eviction[str](names, divide(names, shares, reserve=False)[1])
@@ -75,7 +76,12 @@ class LogFiles:
         return LogFile(self._path(name), self._limits, self._opening)
 
     def logbook(self, name: str, family: int, agent_id: int) -> Logbook:
-        """The logbook of a new agent."""
+        """The logbook of a new agent.
+
+        Its file has its name; and its id, if one that was renamed writes to that file still.
+        """
+        if name in self._aside:
+            name = f"{name}~{agent_id}"
         file = self.open(name)
         threads = self._threads.of((family, -agent_id), bounded=False)
         written = functools.partial(self.ended, name, family)
@@ -90,12 +96,18 @@ class LogFiles:
             self._reactor,
         )
 
+    def set_aside(self, name: str) -> None:
+        """The agent that was started under this name has another one from now on."""
+        if name in self._live:
+            self._aside.add(name)
+
     def ended(self, name: str, family: int) -> None:
         """The agent has ended, and its output is written."""
         self._live[name] -= 1
         if self._live[name] > 0:
             return
         del self._live[name]
+        self._aside.discard(name)
         measured = self._threads.run(self._measure, name)
         measured.addCallback(lambda size: self._keep(name, family, size))
         measured.addErrback(self._failed)

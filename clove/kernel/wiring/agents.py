@@ -154,6 +154,7 @@ class AgentParts:
             notify=lifetimes.report,
             opened=lifetimes.open,
             closed=lifetimes.close,
+            set_log_aside=self.log_files.set_aside,
             shares=foundation.limits.shares,
         )
 

@@ -180,7 +180,10 @@ class Init:
 
     def _perform(self, op: str, job: int, message: Mapping[str, Any], fds: list[int]) -> None:
         if op == "signal":
-            self._processes.signal(message["signal"])
+            if message.get("main"):
+                self._signal_main(message["signal"])
+            else:
+                self._processes.signal(message["signal"])
             self._channel.send({"op": "done", "id": job})
         elif op == "run":
             if len(fds) != STREAMS:
@@ -210,6 +213,12 @@ class Init:
             forgotten = self._held.pop(message["handle"], None)
             if forgotten is not None:
                 forgotten.close()
+
+    def _signal_main(self, number: int) -> None:
+        """@raise OSError: it runs a set-uid program."""
+        for pid, job in self._jobs.items():  # it is this process's child: its pid is not another's
+            if job == MAIN:
+                os.kill(pid, number)
 
     def _resolve(self, path: str) -> held_path.Held:
         held = held_path.resolve(path, self._spec["cwd"])

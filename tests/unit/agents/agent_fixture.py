@@ -61,6 +61,10 @@ class Box:
     def stall(self, stream: int, stall: bool) -> None:
         self.told.append(f"stall {stream}" if stall else f"go on with {stream}")
 
+    def signal(self, number: int) -> Deferred[None]:
+        self.told.append(f"signal {number}")
+        return succeed(None)
+
     def pause(self) -> Deferred[None]:
         self.told.append("pause")
         return succeed(None)
@@ -83,6 +87,7 @@ class AgentFixture:
         self.events: list[str] = []
         self.over = 0
         self.fails = False
+        self.ends = EndLimiter(self.clock, 1, 0.5)
         principal = Principal(4, Kind.AGENT, for_level(Level.STANDARD), name="a", ancestors=(1,))
         self.agent = Agent(
             principal,
@@ -93,7 +98,7 @@ class AgentFixture:
             notify=lambda agent, event, data: self.events.append(event),
             over=self.ended,
             grace=5,
-            ends=EndLimiter(self.clock, 1, 0.5),
+            ends=self.ends,
         )
         self.agent.logbook.append_output = lambda stream, data: None  # type: ignore[method-assign]
 

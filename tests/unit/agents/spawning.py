@@ -54,6 +54,8 @@ class Fixture:
         self.released: list[int] = []
         self.releasing: Deferred[None] = succeed(None)
         self.events: list[str] = []
+        self.names: list[str] = []
+        self.aside: list[str] = []
         self.clock = Clock()
         self.agents = Agents(
             self.clock,
@@ -66,6 +68,7 @@ class Fixture:
             notify=lambda agent, event, facts: self.events.append(event),
             opened=lambda principal: self.opened.append(principal.agent_id),
             closed=lambda principal: self.closed.append(principal.agent_id),
+            set_log_aside=self.aside.append,
         )
 
     async def prepare(
@@ -74,6 +77,9 @@ class Fixture:
         self.preparing.append(Deferred())
         await self.preparing[-1]
         return self
+
+    def rename(self, name: str) -> None:
+        self.names.append(name)
 
     async def launch(self, output: Output, *, first: bool) -> Launched:
         self.launching.append(Deferred())

@@ -94,6 +94,19 @@ def test_one_that_is_forgotten_gives_back_the_room_of_its_output() -> None:
         assert agent.logbook.memory == size
 
 
+def test_one_that_is_removed_gives_back_its_room() -> None:
+    agents = [ended(number, b"x" * 999 + b"\n") for number in (1, 2, 3)]
+    size = agents[0].logbook.memory
+    kept = EndedAgents(2, 2 * size, WHOLE)
+    for agent in agents[:2]:
+        kept.add(agent)
+    kept.remove(1)
+    kept.remove(1)
+    kept.add(agents[2])
+    assert list(kept) == agents[1:]
+    assert [agent.logbook.memory for agent in agents[1:]] == [size, size]
+
+
 def test_none_is_kept_when_none_is_wanted() -> None:
     kept = EndedAgents(0, 1)
     kept.add(ended(1, b"x\n"))

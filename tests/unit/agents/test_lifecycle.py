@@ -78,6 +78,50 @@ def test_a_paused_agent_can_be_stopped() -> None:
     assert life.state is State.STOPPING
 
 
+def test_a_restart_by_order_is_counted_and_no_policy_sees_it() -> None:
+    life = running("never", 0)
+    assert life.restart()
+    assert life.state is State.STOPPING
+    verdict = life.ended(ExitStatus(signal=15), 0)
+    assert (verdict.action, verdict.delay) == ("restart", 0)
+    assert (life.state, life.reason, life.restarts) == (State.RESTARTING, "restarted", 1)
+    assert not life.over
+
+
+def test_a_stop_takes_a_restart_by_order_back() -> None:
+    life = running("always")
+    life.restart()
+    assert not life.stop()
+    assert life.ended(ExitStatus(signal=15), 0).action == "stop"
+    assert (life.state, life.reason) == (State.EXITED, "killed")
+
+
+def test_what_is_starting_or_over_cannot_be_restarted_by_order() -> None:
+    life = Lifecycle(restart_policy())
+    with pytest.raises(InvalidRequest, match="starting"):
+        life.restart()
+    life.started()
+    life.ended(ExitStatus(code=0), 0)
+    with pytest.raises(InvalidRequest, match="exited"):
+        life.restart()
+
+
+def test_one_that_waits_for_its_restart_needs_no_end() -> None:
+    life = running("always")
+    life.ended(ExitStatus(code=1), 0)
+    assert not life.restart()
+    assert life.restarts == 1
+
+
+def test_a_paused_agent_is_told_to_be_resumed_first() -> None:
+    life = running()
+    life.require_running("signalled")
+    life.pause()
+    with pytest.raises(InvalidRequest) as caught:
+        life.require_running("signalled")
+    assert caught.value.hint == "resume it first"
+
+
 def test_a_restart_that_fails_counts_against_the_limit() -> None:
     life = running("always", 1)
     life.ended(ExitStatus(code=1), 0)

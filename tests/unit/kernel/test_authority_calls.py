@@ -5,18 +5,25 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from twisted.internet.defer import succeed
 
 from clove.errors import PermissionDenied
-from clove.kernel.calls import agents, audit, metrics, permissions
+from clove.kernel.agents.restart import restart_policy
+from clove.kernel.calls import agents, audit, managing, metrics, permissions
 from clove.kernel.context import Context
 from clove.kernel.principal import Kind, Principal
 from clove.kernel.table import TABLE as SYSCALLS
-from clove.messages.agents import LogsRequest, TargetRequest, WaitRequest
+from clove.messages.agents import KillRequest, LogsRequest, TargetRequest, WaitRequest
 from clove.messages.audit import GetAuditLogRequest, SetAuditConfigRequest
+from clove.messages.managing import (
+    PruneRequest,
+    RenameRequest,
+    RestartRequest,
+    SignalRequest,
+)
 from clove.messages.metrics import MetricsAgentRequest
 from clove.messages.permissions import GetPermsRequest, SetPermsRequest, WhyRequest
 from tests.unit.kernel.relations import (
@@ -34,21 +41,31 @@ from tests.unit.kernel.relations import (
 class Agent:
     """Takes whatever it is told."""
 
-    name, restarts = "x", 0
+    name, restarts, pid, state, uptime_ms, parent_id = "x", 0, 0, "exited", 0, 0
+    ended_ms_ago, command, warm, cgroup, request = 0, "", False, None, None
+    isolation: ClassVar[dict[str, Any]] = {}
+    sandbox = SimpleNamespace(signal=lambda number: succeed(None))
 
     def __init__(self, principal: Principal) -> None:
         self.principal = principal
         self.agent_id = principal.agent_id
         self.pausing = Pausing()
         self.lifecycle = SimpleNamespace(
-            over=True, status=SimpleNamespace(code=0, signal=None), reason="exited"
+            over=True,
+            status=SimpleNamespace(code=0, signal=None, reason=""),
+            reason="exited",
+            policy=restart_policy(),
+            require_running=lambda what: None,
         )
         self.logbook = SimpleNamespace(lines_since=lambda *_: ([], 0), next_offset=0)
 
     def wait(self) -> Any:
         return succeed(None)
 
-    def stop(self) -> None: ...
+    def stop(self, grace: float | None = None) -> None: ...
+
+    def restart(self, grace: float | None = None) -> Any:
+        return succeed(None)
 
 
 class Pausing:
@@ -66,17 +83,26 @@ async def _metrics(*_: object) -> dict[str, Any]:
 KNOWN = {one.agent_id: one for one in TARGETS.values() if one is not None}
 KERNEL: Any = SimpleNamespace(
     registry=SimpleNamespace(get=KNOWN.get, find=lambda agent_id: KNOWN[agent_id]),
-    agents=SimpleNamespace(find=lambda agent_id, **_: Agent(KNOWN[agent_id])),
+    agents=SimpleNamespace(
+        find=lambda agent_id, **_: Agent(KNOWN[agent_id]),
+        rename=lambda agent, name, operator: None,
+        known=SimpleNamespace(forget=lambda agent_id: None),
+    ),
     audit=SimpleNamespace(query=lambda *_: [], configure=lambda *_: {}),
     metrics=SimpleNamespace(agent=_metrics),
     syscalls=SYSCALLS,
 )
 CALLS: dict[str, Callable[[Context, int], Any]] = {
-    "KILL": lambda ctx, id: agents.kill(ctx, TargetRequest(id=id)),
+    "KILL": lambda ctx, id: agents.kill(ctx, KillRequest(id=id)),
     "PAUSE": lambda ctx, id: agents.pause(ctx, TargetRequest(id=id)),
     "RESUME": lambda ctx, id: agents.resume(ctx, TargetRequest(id=id)),
     "LOGS": lambda ctx, id: agents.logs(ctx, LogsRequest(id=id)),
     "WAIT": lambda ctx, id: agents.wait(ctx, WaitRequest(id=id)),
+    "INSPECT": lambda ctx, id: managing.inspect(ctx, TargetRequest(id=id)),
+    "RESTART": lambda ctx, id: managing.restart(ctx, RestartRequest(id=id)),
+    "SIGNAL": lambda ctx, id: managing.send_signal(ctx, SignalRequest(id=id, signal="HUP")),
+    "RENAME": lambda ctx, id: managing.rename(ctx, RenameRequest(id=id, new_name="y")),
+    "PRUNE": lambda ctx, id: managing.prune(ctx, PruneRequest(id=id)),
     "GET_PERMS": lambda ctx, id: permissions.get_perms(ctx, GetPermsRequest(agent_id=id)),
     "WHY": lambda ctx, id: permissions.why(
         ctx, WhyRequest(syscall="THINK", agent_id=id, attempt=False)

@@ -144,3 +144,28 @@ def test_odd_names_are_found_again(short_dir: str, name: str) -> None:
     files.start()
     run(files, "other")
     assert left(short_dir) == ["other.log"]
+
+
+def test_a_name_that_a_renamed_agent_writes_under_gives_the_next_a_file_of_its_own(
+    short_dir: str,
+) -> None:
+    files, pool = logs(short_dir)
+    pool.of = lambda path, bounded: pool  # type: ignore[attr-defined]
+    first = files.logbook("a", 1, 7)
+    files.set_aside("a")
+    second = files.logbook("a", 1, 8)
+    first.append_output(1, b"of the first\n")
+    second.append_output(1, b"of the second\n")
+    assert Path(short_dir, "a.log").read_text() == "of the first\n"
+    assert Path(short_dir, "a~8.log").read_text() == "of the second\n"
+    first.close()
+    files.logbook("a", 1, 9).append_output(1, b"of the third\n")
+    assert Path(short_dir, "a.log").read_text() == "of the first\nof the third\n"
+
+
+def test_a_name_under_which_none_writes_is_not_set_aside(short_dir: str) -> None:
+    files, pool = logs(short_dir)
+    pool.of = lambda path, bounded: pool  # type: ignore[attr-defined]
+    files.set_aside("a")
+    files.logbook("a", 1, 7).append_output(1, b"x\n")
+    assert left(short_dir) == ["a.log"]

@@ -1,0 +1,75 @@
+"""What is done to agents beside starting and ending them."""
+
+from __future__ import annotations
+
+from clove.client.call import Call, Reply, optional
+from clove.client.methods.target import agent_fields
+from clove.errors import InvalidRequest
+from clove.framing import Opcode
+
+__all__ = ["inspect", "prune", "rename", "restart", "send_signal"]
+
+
+def inspect(name: str | int | None = None, *, agent_id: int | None = None) -> Call[Reply]:
+    """All that is known of an agent, also of one that has ended.
+
+    @return: success, agent (as `list_agents` has it), script, args, command, cwd, python, env
+        (names alone), restart_policy, max_restarts, sandboxed, network, warm, ancestors, limits,
+        permissions, isolation, cgroup.
+    @raise NotFound, PermissionDenied:
+    """
+    return Call(Opcode.INSPECT, agent_fields(name, agent_id), idempotent=True)
+
+
+def restart(
+    name: str | int | None = None, *, agent_id: int | None = None, grace: float | None = None
+) -> Call[Reply]:
+    """End an agent's process and start it anew, under its id; answers when it runs again.
+
+    @param grace: seconds between SIGTERM and SIGKILL (default: the kernel's).
+    @return: success, restarted, agent_id, pid, restarts.
+    @raise InvalidRequest: it does not run. @raise NotFound, PermissionDenied:
+    """
+    fields = {**agent_fields(name, agent_id), **optional(grace=grace)}
+    return Call(Opcode.RESTART, fields, patience=grace or 0.0)
+
+
+def send_signal(
+    name: str | int | None = None, signal: str | int = "SIGTERM", *, agent_id: int | None = None
+) -> Call[Reply]:
+    """Send a signal to an agent's main program alone; its restart policy sees how it ends.
+
+    @param signal: a name (`SIGHUP`, `HUP`) or a number.
+    @return: success, signalled, agent_id, signal (its name).
+    @raise InvalidRequest: no such signal, or it does not run.
+    """
+    return Call(Opcode.SIGNAL, {**agent_fields(name, agent_id), "signal": signal})
+
+
+def rename(
+    name: str | int | None = None, new_name: str = "", *, agent_id: int | None = None
+) -> Call[Reply]:
+    """Give an agent another name; the old one is free then.
+
+    @return: success, agent_id, name, old_name.
+    @raise AlreadyExists: another live agent bears it.
+    """
+    return Call(Opcode.RENAME, {**agent_fields(name, agent_id), "new_name": new_name})
+
+
+def prune(
+    name: str | int | None = None,
+    *,
+    agent_id: int | None = None,
+    older_than: float | None = None,
+) -> Call[Reply]:
+    """Forget ended agents: the one that is named, else all that one may manage.
+
+    @param older_than: only those that ended at least so many seconds ago.
+    @return: success, count, agent_ids.
+    """
+    if name is None and agent_id is None:
+        return Call(Opcode.PRUNE, {"older_than": older_than or 0})
+    if older_than is not None:
+        raise InvalidRequest("older_than is for all ended agents, not for one that is named")
+    return Call(Opcode.PRUNE, agent_fields(name, agent_id))

@@ -1,0 +1,136 @@
+"""INSPECT, RESTART, SIGNAL, RENAME and PRUNE."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+from clove.errors import InvalidRequest
+from clove.kernel import authority
+from clove.kernel.calls.agents import find_target
+from clove.kernel.calls.listing import entry_of
+from clove.messages.managing import (
+    InspectReply,
+    PruneReply,
+    RenameReply,
+    RestartReply,
+    SignalReply,
+)
+from clove.spelling import guess, shown
+
+if TYPE_CHECKING:
+    from clove.kernel.context import Context
+    from clove.messages.agents import TargetRequest
+    from clove.messages.managing import (
+        PruneRequest,
+        RenameRequest,
+        RestartRequest,
+        SignalRequest,
+    )
+
+__all__ = ["inspect", "prune", "rename", "restart", "send_signal", "signal_number"]
+
+
+def inspect(ctx: Context, request: TargetRequest) -> InspectReply:
+    """All that is known of an agent, also of one that has ended."""
+    agent = find_target(ctx, request, "INSPECT", ended=True)
+    principal, asked = agent.principal, agent.request
+    limits = principal.limits
+    return InspectReply(
+        agent=entry_of(agent, ctx.principal),
+        script=asked.script if asked else None,
+        args=list(asked.args or ()) if asked else [],
+        command=list(asked.command or ()) if asked else [],
+        cwd=principal.cwd,
+        python=asked.python if asked else None,
+        env=sorted(asked.env or ()) if asked else [],
+        restart_policy=agent.lifecycle.policy.when,
+        max_restarts=agent.lifecycle.policy.max_restarts or 0,
+        sandboxed=principal.sandboxed,
+        network=principal.network,
+        warm=agent.warm,
+        ancestors=list(principal.ancestors),
+        limits=limits.to_wire() if limits else {},
+        permissions=dict(principal.permissions.to_wire()),
+        isolation=agent.isolation,
+        cgroup=agent.cgroup,
+    )
+
+
+async def restart(ctx: Context, request: RestartRequest) -> RestartReply:
+    """End an agent's process and start it anew; answers when it runs again."""
+    agent = find_target(ctx, request, "RESTART")
+    await agent.restart(request.grace)
+    return RestartReply(
+        restarted=True, agent_id=agent.agent_id, pid=agent.pid, restarts=agent.restarts
+    )
+
+
+async def send_signal(ctx: Context, request: SignalRequest) -> SignalReply:
+    """Send a signal to an agent's main program."""
+    agent = find_target(ctx, request, "SIGNAL")
+    number = signal_number(request.signal)
+    agent.lifecycle.require_running("signalled")
+    sandbox = agent.sandbox
+    if sandbox is None:
+        raise InvalidRequest("the agent has no process now")
+    await sandbox.signal(number)
+    return SignalReply(signalled=True, agent_id=agent.agent_id, signal=signal.Signals(number).name)
+
+
+def signal_number(asked: str | int) -> int:
+    """A signal's number, from that or its name, with or without SIG.
+
+    @raise InvalidRequest: there is no such signal, or it is PAUSE's to send.
+    """
+    try:
+        if isinstance(asked, int) or (asked.isascii() and asked.isdigit()):
+            found = signal.Signals(int(asked))
+        else:
+            found = signal.Signals["SIG" + asked.upper().removeprefix("SIG")]
+    except (ValueError, KeyError):
+        names = tuple(each.name for each in signal.Signals)
+        close = guess(f"SIG{str(asked).upper().removeprefix('SIG')}", names)
+        raise InvalidRequest(
+            f"there is no signal {shown(str(asked))}",
+            hint=f"did you mean {close}?" if close else "name it as in HUP, SIGUSR1 or 15",
+        ) from None
+    if found in (signal.SIGSTOP, signal.SIGTSTP):
+        raise InvalidRequest(
+            f"{found.name} would stop it behind the kernel's back", hint="use PAUSE (clove pause)"
+        )
+    return int(found)
+
+
+def rename(ctx: Context, request: RenameRequest) -> RenameReply:
+    """Give an agent another name."""
+    agent = find_target(ctx, request, "RENAME", ended=True)
+    old = agent.name
+    ctx.kernel.agents.rename(agent, request.new_name, operator=ctx.principal.is_operator)
+    return RenameReply(agent_id=agent.agent_id, name=agent.name, old_name=old)
+
+
+def prune(ctx: Context, request: PruneRequest) -> PruneReply:
+    """Forget ended agents, with the output of theirs that is held in memory.
+
+    @raise InvalidRequest: the one that is named lives; or it is not said which.
+    """
+    known = ctx.kernel.agents.known
+    if request.name or request.id or request.agent_id:
+        agent = find_target(ctx, request, "PRUNE", ended=True)
+        if not agent.lifecycle.over:
+            raise InvalidRequest(f"agent {agent.agent_id} lives", hint="KILL it first")
+        agents = [agent]
+    else:
+        if request.older_than is None:
+            raise InvalidRequest("PRUNE needs a name, an id or `older_than`", hint="0 for all")
+        oldest = request.older_than * 1000
+        agents = [
+            agent
+            for agent in known.ended()
+            if agent.ended_ms_ago >= oldest
+            and authority.may(ctx.principal, "PRUNE", agent.principal)
+        ]
+    for agent in agents:
+        known.forget(agent.agent_id)
+    return PruneReply(count=len(agents), agent_ids=[agent.agent_id for agent in agents])
