@@ -187,4 +187,6 @@ def _possible_all_the_same(
         return KNOWN % ("writable-is-readable", "no mount can be written and not read")
     if _beneath(path, OWN_PATHS):
         return KNOWN % ("own-places", "it is the sandbox's own or a public part of the system")
+    if "/.git/" in f"{path}/":
+        return KNOWN % ("worktrees", "a granted worktree brings the repository that it belongs to")
     return TELL_US

@@ -6,45 +6,39 @@ they are mounted, so what is exchanged meanwhile makes the launch fail.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 
-from clove.errors import InvalidRequest, IsolationUnavailable, PermissionDenied
+from clove.errors import IsolationUnavailable
+from clove.kernel.mounts.granted_roots import GrantedRoots
 from clove.kernel.mounts.host_files import (
     bound_sockets,
     links_on,
     look_up,
-    pseudo_mounts,
-    real_kind,
 )
 from clove.kernel.mounts.mount_plan import (
     MaskedPath,
     MountPlan,
     Root,
     arrange_mounts,
-    check_root,
     is_shown,
     outermost,
 )
 from clove.kernel.mounts.mount_request import MountRequest
 from clove.kernel.mounts.owners import OwnedRoots, Owners
-from clove.kernel.mounts.paths import NEVER, beneath
+from clove.kernel.mounts.paths import beneath
 from clove.kernel.mounts.pattern_walk import (
     Pattern,
     PatternWalk,
     States,
-    allowed_pattern,
     blocked_patterns,
-    prefix_of,
 )
 from clove.kernel.mounts.program_scan import scan_programs
 from clove.kernel.mounts.scan_bounds import ProtectedPaths, ScanBudget, list_entries
-from clove.policy.paths import blocked_set
 from clove.sandbox.layout import with_system
 from clove.sandbox.spec import Bind, SandboxSpec
 
-__all__ = ["HostScan", "scan_host"]
+__all__ = ["scan_host"]
 
 
 def scan_host(
@@ -70,10 +64,10 @@ def scan_host(
     @raise IsolationUnavailable: what is blocked cannot be covered, or a limit is reached.
     @raise PermissionDenied: the operating system does not let the kernel in.
     """
-    scan = HostScan(request, with_system(spec), protected, ScanBudget(mounts, entries))
-    for part in parts:
-        scan.admit_part(part)
-    scan.add_granted(request)
+    budget, system = ScanBudget(mounts, entries), with_system(spec)
+    shown = GrantedRoots(request.blocked, system, protected, budget)
+    shown.find(request, parts)
+    scan = HostScan(shown, system, protected, budget)
     scan.mask_blocked()
     plan = scan.make_plan(owners)
     if len(plan.binds) > mounts:
@@ -90,119 +84,39 @@ def scan_host(
 
 
 class HostScan:
-    """One look at the host for one launch."""
+    """What of the host vanishes in a sandbox, and the mounts that come of it.
+
+    @param shown: what the sandbox shows.
+    """
 
     def __init__(
         self,
-        request: MountRequest,
+        shown: GrantedRoots,
         spec: SandboxSpec,
         protected: ProtectedPaths,
         budget: ScanBudget,
     ) -> None:
+        self._shown = shown
         self._spec = spec
-        self._masked = [os.path.realpath(path) for path in protected.masked]
-        self._read_only = [os.path.realpath(path) for path in protected.read_only]
         self._protected = protected
         self._budget = budget
-        self._blocked_texts = request.blocked
-        self._pseudo = pseudo_mounts()
-        self._roots: list[Root] = []
-        self._parts: list[Root] = []
         self._masked_paths: list[MaskedPath] = []
-        self._unguarded: list[str] = []
-
-    # what is shown
-
-    def add_granted(self, request: MountRequest) -> None:
-        """Find what the patterns of a request show.
-
-        @raise CloveError: see L{scan_host}.
-        """
-        for kind, patterns in (("write", request.write), ("read", request.read)):
-            for pattern in patterns:
-                as_owner = (kind, pattern) in request.as_owner
-                self.add_allowed(pattern, writable=kind == "write", as_owner=as_owner)
-
-    def add_allowed(self, pattern: str, *, writable: bool, as_owner: bool = False) -> None:
-        """Find what one allowed pattern shows.
-
-        @raise CloveError: see L{scan_host}.
-        """
-        prefix = prefix_of(pattern)
-        if is_shown(prefix, self._spec) or self._blocked(prefix):
-            return
-        check_root(prefix, self._spec)
-        kind = real_kind(prefix, pattern)
-        if beneath(prefix, [*self._masked, *self._pseudo]):
-            raise InvalidRequest(f"{prefix} is the kernel's or the machine's: no agent may see it")
-        if writable and beneath(prefix, self._read_only):
-            raise InvalidRequest(
-                f"{prefix} is a part of the kernel and stays read-only",
-                hint="grant it for reading alone",
-            )
-        walk = PatternWalk([allowed_pattern(pattern)])
-        states = walk.descend(walk.start(), prefix)
-        for path, is_directory in self._matches(walk, states, prefix, kind == "directory"):
-            self._budget.count_mount(f"allowed path {pattern!r}")
-            kept = beneath(path, self._read_only)
-            self._roots.append(Root(path, writable and not kept, is_directory, as_owner))
-
-    def admit_part(self, part: Bind) -> None:
-        """Judge a part of an interpreter; what is blocked in it will be covered.
-
-        @raise CloveError: it is not to be shown.
-        """
-        path = part.source
-        if path != part.target:
-            return  # of a workspace, which has nothing of the host's
-        if beneath(path, NEVER) or beneath(path, [*self._masked, *self._pseudo]):
-            raise InvalidRequest(f"{path} is the kernel's or the machine's: no agent may see it")
-        blocked = blocked_set(self._blocked_texts).find(path, beneath=True)
-        if blocked is not None:
-            raise PermissionDenied(
-                f"the agent's interpreter needs {path}", rule=f"blocked_paths: {blocked}"
-            )
-        self._parts.append(Root(path, False, look_up(path) == "directory"))
-
-    def _matches(
-        self, walk: PatternWalk, states: States, path: str, is_directory: bool
-    ) -> Iterator[tuple[str, bool]]:
-        """The outermost paths that match whole, and the files that match by themselves."""
-        todo = [(path, states, is_directory)]
-        while todo:
-            path, states, is_directory = todo.pop()
-            if self._blocked(path) or is_shown(path, self._spec):
-                continue
-            if walk.covers_all(states):
-                yield path, is_directory
-            elif not is_directory:
-                if walk.matched(states, directory=False):
-                    yield path, False
-            else:
-                for name, kind in list_entries(path, self._budget):
-                    moved = walk.step(states, name)
-                    if moved and kind in ("directory", "file"):
-                        todo.append((f"{path}/{name}", moved, kind == "directory"))
-
-    def _blocked(self, path: str) -> bool:
-        return blocked_set(self._blocked_texts).find(path, beneath=True) is not None
-
-    # what vanishes
+        self._unguarded = list(shown.unguarded)
 
     def mask_blocked(self) -> None:
         """Find what is to vanish in the roots.
 
         @raise IsolationUnavailable: see L{scan_host}.
         """
-        shown = [*self._roots, *self._parts]
+        shown = [*self._shown.roots, *self._shown.parts]
         roots = [root for root in outermost(shown) if root.directory]
         tops = [root.path for root in roots if not _inside(root.path, roots)]
         writable = [root.path for root in roots if root.writable]
-        for path in (*self._pseudo, *bound_sockets(), *self._masked):
+        for path in (*self._shown.pseudo, *bound_sockets(), *self._shown.masked):
             if beneath(path, tops) and (kind := look_up(path)) is not None:
                 self._mask(path, kind == "directory")
         self._check_read_only(writable)
-        walk = PatternWalk(blocked_patterns(self._blocked_texts))
+        walk = PatternWalk(blocked_patterns(self._shown.blocked))
         for top in tops:
             states = walk.descend(walk.start(), top)
             if walk.matched(states, directory=True):  # all that is in it
@@ -227,7 +141,7 @@ class HostScan:
                         "the agent may write: nothing could keep it from changing the link",
                         hint="start the kernel with the real path, or grant a narrower path",
                     )
-        for path in self._read_only:
+        for path in self._shown.read_only:
             if beneath(path, writable) and look_up(path) is None:
                 raise IsolationUnavailable(
                     f"{path} is the kernel's, but not there, in a directory that the agent may "
@@ -272,22 +186,20 @@ class HostScan:
                 elif kind == "directory":
                     todo.append((there, moved))
 
-    # what comes of it
-
     def make_plan(self, owners: Owners | None = None) -> MountPlan:
         """The mounts for what was found."""
         protected = self._protected
-        owned = OwnedRoots(tuple(self._roots))
+        owned = OwnedRoots(tuple(self._shown.roots))
         if owners is not None:
-            owned = owners.assign(self._roots, [masked.path for masked in self._masked_paths])
+            owned = owners.assign(self._shown.roots, [masked.path for masked in self._masked_paths])
         same = [bind.target for bind in self._spec.binds if bind.source == bind.target]
         plan = arrange_mounts(
             owned.roots,
             self._masked_paths,
             read_only=dict.fromkeys(
-                [*self._read_only, *same, *(root.path for root in self._parts)]
+                [*self._shown.read_only, *same, *(root.path for root in self._shown.parts)]
             ),
-            guarded=owned.read_only,
+            guarded=[*owned.read_only, *self._shown.read_only_parts],
             unguarded=self._unguarded,
             blank_directory=protected.blank_directory,
             blank_file=protected.blank_file,

@@ -118,6 +118,7 @@ def refused(name: str) -> Outcome:
     ("syscall", "path", "decision", "outcome", "conditions", "said"),
     [
         ("READ", "/workspace/x", NO, WELL, INSIDE, "own-places"),
+        ("READ", "/src/repo/.git/HEAD", NO, WELL, INSIDE, "worktrees"),
         ("READ", "/proc/self/status", NO, WELL, INSIDE, "own-process"),
         ("READ", "/data/out/x", NO, WELL, INSIDE, "writable-is-readable"),
         ("READ", "/data/x.key", BLOCKED, WELL, INSIDE, "later-names"),
