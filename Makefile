@@ -77,8 +77,9 @@ docs: dev ## API documentation in apidocs/
 	@.venv/bin/pydoctor -q -W --project-name Clove --docformat epytext --html-output apidocs \
 		--privacy 'PRIVATE:clove.**._*' clove
 
-reference: dev ## the tables of docs/limits.md and docs/configuration.md
+reference: dev ## what is made from the code: tables of docs/, clove/client/results/
 	@$(PY) tools/reference.py
+	@$(PY) tools/results.py
 
 lock: dev ## renew requirements.lock and requirements-dev.lock
 	@$(PY) tools/lock.py

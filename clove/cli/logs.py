@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +12,9 @@ from clove.cli.console import Console, command_options
 from clove.cli.target import AGENT
 from clove.cli.text import duration, parse_duration
 from clove.client.blocking import CloveClient
+
+if TYPE_CHECKING:
+    from clove.client.results import LogLine
 
 __all__ = ["logs", "show"]
 
@@ -63,7 +66,7 @@ def logs(console: Console, agent: str | int, follow: bool, since: int | timedelt
 
 def _lines(
     console: Console, client: CloveClient, agent: str | int, start: int, follow: bool
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[LogLine]:
     """The lines, page by page, and then as they come."""
     while True:
         page = client.logs(agent, since=start)
@@ -79,7 +82,7 @@ def _lines(
 
 def _followed(
     console: Console, client: CloveClient, agent: str | int, start: int
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[LogLine]:
     """The lines as they come; says how many came faster than they could be shown."""
     for line in client.follow_logs(agent, since=start):
         if line["offset"] > start:
@@ -88,7 +91,7 @@ def _followed(
         yield line
 
 
-def show(console: Console, line: dict[str, Any]) -> None:
+def show(console: Console, line: Mapping[str, Any]) -> None:
     """Print one line of an agent's output, to the stream that it wrote it to."""
     if console.as_json:
         console.data(line)

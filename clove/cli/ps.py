@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -30,7 +31,7 @@ def ps(console: Console) -> None:
         console.remark("no agents")
 
 
-def _table(agents: list[dict[str, Any]]) -> None:
+def _table(agents: Sequence[Mapping[str, Any]]) -> None:
     from rich.console import Console as Terminal
     from rich.table import Table
     from rich.text import Text

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,6 +15,9 @@ from clove.cli.logs import show
 from clove.cli.text import default_name, parse_size
 from clove.client.blocking import CloveClient
 from clove.errors import AlreadyExists, CloveError
+
+if TYPE_CHECKING:
+    from clove.client.results import SpawnReply
 
 __all__ = ["run"]
 
@@ -126,7 +130,7 @@ def _fields(
 
 def _spawn(
     client: CloveClient, script: str, name: str | None, fields: dict[str, Any]
-) -> dict[str, Any]:
+) -> SpawnReply:
     """Spawn it; under a free name like the script's, if none was asked for."""
     stem = default_name(Path(script).stem)
     names = [name] if name else [stem, *(f"{stem}-{n}" for n in range(2, _NAMES_TO_TRY))]
@@ -138,7 +142,7 @@ def _spawn(
     return client.spawn(names[-1], script, **fields)
 
 
-def _say_detached(console: Console, reply: dict[str, Any]) -> None:
+def _say_detached(console: Console, reply: Mapping[str, Any]) -> None:
     if console.as_json:
         console.data(reply)
     else:
@@ -172,7 +176,7 @@ def _end(console: Console, client: CloveClient, agent_id: int) -> None:
         console.error(error)
 
 
-def _report(console: Console, end: dict[str, Any]) -> int:
+def _report(console: Console, end: Mapping[str, Any]) -> int:
     """Say how it ended, where that is not plain, and with which code we end."""
     if console.as_json:
         console.data({"event": "exited", **end})

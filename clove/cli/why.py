@@ -133,7 +133,7 @@ def _id(client: CloveClient, agent: str) -> int:
     raise NotFound(f"no agent with name {agent!r}", hint="LIST (clove ps) shows the agents")
 
 
-def _show(console: Console, reply: dict[str, Any]) -> None:
+def _show(console: Console, reply: Mapping[str, Any]) -> None:
     parts = [
         ("policy", [_verdict(reply), reply.get("hint", "")]),
         ("attempt", _attempted(reply.get("attempt") or {})),

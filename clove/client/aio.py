@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from clove.client.aio_connection import AioConnection
 from clove.client.aio_link import AioLink
 from clove.client.aio_stream import AsyncStream, Started, deadline_in, until
-from clove.client.call import Call, Reply, StreamCall
+from clove.client.call import Call, StreamCall
 from clove.client.exchange import Closed, Unsent
 from clove.client.limits import ClientLimits
 from clove.client.methods import work
@@ -36,6 +36,8 @@ from clove.errors import ConnectionLost, InvalidRequest, TimedOut
 if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
+
+    from clove.client.results import EventPush, HelloReply
 
 __all__ = ["AsyncClient", "AsyncStream"]
 
@@ -92,12 +94,12 @@ class AsyncClient(Methods, ConnectionStatus):
     ) -> None:
         await self.close()
 
-    async def hello(self) -> Reply:
+    async def hello(self) -> HelloReply:
         """What the kernel said when we connected: kernel_version, features, agent_id.
 
         Empty if it has version 1 only.
         """
-        return (await self._live_link()).exchange.welcome
+        return cast("HelloReply", (await self._live_link()).exchange.welcome)
 
     # asking
 
@@ -124,7 +126,7 @@ class AsyncClient(Methods, ConnectionStatus):
         """Make a call with a reply in pieces, when the first is asked for."""
         return AsyncStream(call, self._start, self._seconds(call.patience))
 
-    async def events(self) -> AsyncIterator[Reply]:
+    async def events(self) -> AsyncIterator[EventPush]:
         """The events of `subscribe(..., push=True)`, as they come and without end.
 
         Leaving the iteration leaves the subscription: what comes meanwhile is kept for the
@@ -138,7 +140,7 @@ class AsyncClient(Methods, ConnectionStatus):
         while True:
             yield await self._next_event(link)
 
-    async def next_event(self, timeout: float | None = None) -> Reply | None:
+    async def next_event(self, timeout: float | None = None) -> EventPush | None:
         """The next event of `subscribe(..., push=True)`.
 
         @param timeout: seconds; None: as long as it takes.
@@ -187,8 +189,8 @@ class AsyncClient(Methods, ConnectionStatus):
             )
         return link
 
-    async def _next_event(self, link: AioLink) -> Reply:
-        return cast("Reply", Call(0).decoded((await link.next_frame(link.pushes))[0]))
+    async def _next_event(self, link: AioLink) -> EventPush:
+        return cast("EventPush", Call(0).decoded((await link.next_frame(link.pushes))[0]))
 
     async def _round(self, call: Call[Any], body: bytes) -> bytes:
         """Send once, wait once."""

@@ -12,10 +12,10 @@ was forked gets a connection, and an identity, of its own.
 from __future__ import annotations
 
 from time import monotonic
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from clove.client.blocking_connection import BlockingConnection
-from clove.client.call import Call, Reply, StreamCall
+from clove.client.call import Call, StreamCall
 from clove.client.exchange import Closed, Unsent
 from clove.client.limits import ClientLimits
 from clove.client.methods import work
@@ -28,6 +28,8 @@ from clove.errors import ConnectionLost, InvalidRequest, TimedOut
 if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
+
+    from clove.client.results import EventPush, HelloReply
 
 __all__ = ["CloveClient", "Stream"]
 
@@ -88,12 +90,13 @@ class CloveClient(Methods, ConnectionStatus):
     ) -> None:
         self.close()
 
-    def hello(self) -> Reply:
+    def hello(self) -> HelloReply:
         """What the kernel said when we connected: kernel_version, features, agent_id.
 
         Empty if it has version 1 only.
         """
-        return self._connection.live_channel(self._deadline(0.0)).exchange.welcome
+        channel = self._connection.live_channel(self._deadline(0.0))
+        return cast("HelloReply", channel.exchange.welcome)
 
     # asking
 
@@ -127,7 +130,7 @@ class CloveClient(Methods, ConnectionStatus):
             channel = self._connection.live_channel(deadline)
             return Stream(call, channel, channel.start(call.opcode, body, deadline), deadline)
 
-    def next_event(self, timeout: float | None = None) -> Reply | None:
+    def next_event(self, timeout: float | None = None) -> EventPush | None:
         """The next event of `subscribe(..., push=True)`.
 
         @param timeout: seconds; None: as long as it takes.
@@ -146,7 +149,7 @@ class CloveClient(Methods, ConnectionStatus):
             payload = channel.take(channel.pushes, deadline)[0]
         except TimedOut:
             return None
-        event: Reply = Call(0).decoded(payload)
+        event: EventPush = Call(0).decoded(payload)
         return event
 
     def exit(self) -> str:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
-from clove.client.call import Call, Reply, StreamCall
+from clove.client.call import Call, StreamCall
 from clove.client.deferred_connection import DeferredConnection
 from clove.client.exchange import Closed
 from clove.client.limits import ClientLimits
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from typing import Self
 
     from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
+
+    from clove.client.results import EventPush, HelloReply
 
 __all__ = ["DeferredClient"]
 
@@ -60,7 +62,7 @@ class DeferredClient(Methods, ConnectionStatus):
         endpoint: IStreamClientEndpoint | None = None,
         timeout: float | None = 30.0,
         limits: ClientLimits | None = None,
-        on_event: Callable[[Reply], object] | None = None,
+        on_event: Callable[[EventPush], object] | None = None,
     ) -> None:
         self.timeout = timeout
         self.limits = limits or ClientLimits()
@@ -100,10 +102,13 @@ class DeferredClient(Methods, ConnectionStatus):
     ) -> None:
         await self.close()
 
-    def hello(self) -> Deferred[Reply]:
+    def hello(self) -> Deferred[HelloReply]:
         """What the kernel said when we connected; empty if it has version 1 only."""
         return self._within(
-            self._connection.live_link().addCallback(lambda link: link.exchange.welcome), 0.0
+            self._connection.live_link().addCallback(
+                lambda link: cast("HelloReply", link.exchange.welcome)
+            ),
+            0.0,
         )
 
     # asking
@@ -188,4 +193,4 @@ class DeferredClient(Methods, ConnectionStatus):
 
     def _event(self, payload: bytes) -> None:
         if self.on_event is not None:
-            self.on_event(cast("Reply", Call(0).decoded(payload)))
+            self.on_event(cast("EventPush", Call(0).decoded(payload)))

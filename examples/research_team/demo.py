@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from clove import CloveClient
+from clove.client.results import EventPush
 from clove.errors import CloveError, ConnectionLost, NotFound
 
 HERE = Path(__file__).resolve().parent
@@ -51,7 +52,7 @@ class Timeline:
         """Keep the name of an agent, to show it with its events."""
         self._names[agent_id] = name
 
-    def event(self, event: dict[str, Any]) -> None:
+    def event(self, event: EventPush) -> None:
         """Print an event of the kernel's."""
         data = event["data"] if isinstance(event["data"], dict) else {}
         agent = data.get("agent_name") or self._names.get(event["source_agent_id"], "kernel")
@@ -139,7 +140,7 @@ def run_team(client: CloveClient, topic: str, seconds: float, line: Timeline) ->
     raise TimeoutError(f"no report after {seconds:g} s; see the agents' logs with `clove logs`")
 
 
-def has_failed(event: dict[str, Any]) -> bool:
+def has_failed(event: EventPush) -> bool:
     """Whether an event says that there will be no report."""
     if event["type"] == "AGENT_EXITED":
         data = event["data"]

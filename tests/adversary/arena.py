@@ -56,7 +56,7 @@ class Arena(Host):
 
     def begin_attempts(
         self, program: str, facts: Any = None, *, as_command: bool = False, **fields: Any
-    ) -> dict[str, Any]:
+    ) -> Any:
         """Spawn a program of attempts; the reply.
 
         @param facts: what it is told.
@@ -70,7 +70,7 @@ class Arena(Host):
             return self.begin(_AS_COMMAND.format(source=source, args=args), **fields)
         return self.begin(source, *args, **fields)
 
-    def begin(self, source: str, *args: str, **fields: Any) -> dict[str, Any]:
+    def begin(self, source: str, *args: str, **fields: Any) -> Any:
         """Spawn a script of this text with the default profile; the reply.
 
         @param fields: of SPAWN, `name` among them.
@@ -79,7 +79,7 @@ class Arena(Host):
         path.write_text(source)
         return self.begin_file(str(path), *args, **fields)
 
-    def begin_file(self, script: str, *args: str, **fields: Any) -> dict[str, Any]:
+    def begin_file(self, script: str, *args: str, **fields: Any) -> Any:
         """Spawn a script that lies in a file; the reply.
 
         @param either: it may start the other way, too: what it needs changes meanwhile.

@@ -217,7 +217,7 @@ def restarts() -> dict[str, Any]:
         restart_policy="always",
         max_restarts=2,
     )
-    lines: list[dict[str, Any]] = []
+    lines: list[Any] = []
     deadline = time.monotonic() + 20
     while not lines and time.monotonic() < deadline:
         lines = client.logs(reply["id"])["lines"]

@@ -10,6 +10,7 @@ import struct
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 from clove import CloveClient
 from clove.errors import CloveError
@@ -127,8 +128,8 @@ def stores() -> object:
     return "all"
 
 
-def results(client: CloveClient, count: int) -> list[dict[str, str]]:
-    found: list[dict[str, str]] = []
+def results(client: CloveClient, count: int) -> list[Any]:
+    found: list[Any] = []
     while len(found) < count:
         found += client.poll_async(100)["results"]
         time.sleep(0.01)

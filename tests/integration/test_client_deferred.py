@@ -53,7 +53,7 @@ async def test_streams(kernel: Any, tmp_path: Path) -> None:
         pieces: list[str] = []
         reply = await client.think_stream(pieces.append, "Say something about bees")
         assert "".join(pieces) == reply["content"]
-        lines: list[dict[str, Any]] = []
+        lines: list[Any] = []
         agent = await client.spawn("counter", str(script))
         await client.follow_logs(lines.append, agent["id"])
         assert [line["text"] for line in lines] == ["0", "1", "2"]

@@ -25,7 +25,7 @@ def texts(client: CloveClient, name: str | int) -> list[str]:
     return [line["text"] for line in client.logs(name)["lines"]]
 
 
-def entry(client: CloveClient, agent_id: int) -> dict[str, Any]:
+def entry(client: CloveClient, agent_id: int) -> Any:
     [found] = [one for one in client.list_agents(all=True) if one["id"] == agent_id]
     return found
 

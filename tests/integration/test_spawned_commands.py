@@ -15,7 +15,7 @@ from tests.integration.conftest import BOTH, SLEEP, until_up
 HERE = sys.executable
 
 
-def output(client: CloveClient, reply: dict[str, Any]) -> list[str]:
+def output(client: CloveClient, reply: Any) -> list[str]:
     """The lines of an agent that has been spawned, once it has ended."""
     return [line["text"] for line in client.follow_logs(reply["id"])]
 

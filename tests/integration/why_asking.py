@@ -9,7 +9,7 @@ from typing import Any
 from tests.integration.exposed import Agent, Host
 
 
-def why(here: Host, agent: Agent | None, syscall: str, **arguments: Any) -> dict[str, Any]:
+def why(here: Host, agent: Agent | None, syscall: str, **arguments: Any) -> Any:
     return here.client.why(syscall, arguments, None if agent is None else agent.id)
 
 

@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clove.client.call import Call, Reply, StreamCall, optional
 from clove.client.methods.target import agent_fields
 from clove.framing import Opcode
+
+if TYPE_CHECKING:
+    from clove.client.results import (
+        AgentEntry,
+        GetPermsReply,
+        KillReply,
+        LogLine,
+        LogsReply,
+        PauseReply,
+        RegisterReply,
+        ResumeReply,
+        SetPermsReply,
+        SpawnReply,
+        WaitReply,
+        WhyReply,
+    )
 
 __all__ = [
     "follow_logs",
@@ -46,7 +62,7 @@ def spawn(
     allow_degraded: bool = False,
     warm: bool | None = None,
     attach: bool | None = None,
-) -> Call[Reply]:
+) -> Call[SpawnReply]:
     """Start an agent: `python SCRIPT SOCKET ARGS...`, or a command as it is.
 
     @param script: a file; a relative path is the caller's if it is there, else the kernel's.
@@ -69,7 +85,7 @@ def spawn(
 
 def kill(
     name: str | int | None = None, *, agent_id: int | None = None, grace: float | None = None
-) -> Call[Reply]:
+) -> Call[KillReply]:
     """End an agent and everything it started; it is not restarted.
 
     @param grace: seconds between SIGTERM and SIGKILL (default: the kernel's).
@@ -81,17 +97,17 @@ def kill(
     return Call(Opcode.KILL, fields, patience=grace or 0.0)
 
 
-def pause(name: str | int | None = None, *, agent_id: int | None = None) -> Call[Reply]:
+def pause(name: str | int | None = None, *, agent_id: int | None = None) -> Call[PauseReply]:
     """Stop an agent's processes until `resume`. Gives success, paused, agent_id."""
     return Call(Opcode.PAUSE, agent_fields(name, agent_id))
 
 
-def resume(name: str | int | None = None, *, agent_id: int | None = None) -> Call[Reply]:
+def resume(name: str | int | None = None, *, agent_id: int | None = None) -> Call[ResumeReply]:
     """Let a paused agent go on. Gives success, resumed, agent_id."""
     return Call(Opcode.RESUME, agent_fields(name, agent_id))
 
 
-def list_agents(*, all: bool | None = None) -> Call[list[Reply]]:
+def list_agents(*, all: bool | None = None) -> Call[list[AgentEntry]]:
     """The agents: id, name, pid, state, running, uptime_ms, parent_id, restarts, command.
 
     @param all: also those that have ended and are still known; they have `ended`
@@ -102,7 +118,7 @@ def list_agents(*, all: bool | None = None) -> Call[list[Reply]]:
 
 def logs(
     name: str | int | None = None, *, agent_id: int | None = None, since: int | None = None
-) -> Call[Reply]:
+) -> Call[LogsReply]:
     """An agent's output so far.
 
     @param since: offset of the first line wanted, as an earlier reply gave it.
@@ -117,7 +133,7 @@ def logs(
 
 def follow_logs(
     name: str | int | None = None, *, agent_id: int | None = None, since: int | None = None
-) -> StreamCall[Reply, Reply]:
+) -> StreamCall[LogsReply, LogLine]:
     """An agent's output line by line, each {offset, stream, text, timestamp}, until it
     has ended for good.
     """
@@ -127,7 +143,7 @@ def follow_logs(
 
 def wait(
     name: str | int | None = None, *, agent_id: int | None = None, timeout: float | None = None
-) -> Call[Reply]:
+) -> Call[WaitReply]:
     """Wait until an agent has ended for good.
 
     @param timeout: seconds; None: as long as it takes.
@@ -139,7 +155,7 @@ def wait(
     return Call(Opcode.WAIT, fields, patience=timeout, idempotent=True)
 
 
-def register_name(name: str) -> Call[Reply]:
+def register_name(name: str) -> Call[RegisterReply]:
     """Take a name, by which others can send to us. Gives success, agent_id, name.
 
     @raise AlreadyExists: a live agent bears it.
@@ -147,7 +163,7 @@ def register_name(name: str) -> Call[Reply]:
     return Call(Opcode.REGISTER, {"name": name})
 
 
-def get_permissions(agent_id: int | None = None) -> Call[Reply]:
+def get_permissions(agent_id: int | None = None) -> Call[GetPermsReply]:
     """One's own permissions, or another's. Gives success, permissions."""
     return Call(Opcode.GET_PERMS, optional(agent_id=agent_id), idempotent=True)
 
@@ -157,7 +173,7 @@ def set_permissions(
     *,
     agent_id: int | None = None,
     level: str | None = None,
-) -> Call[Reply]:
+) -> Call[SetPermsReply]:
     """Narrow one's own permissions or a descendant's (the operator: set those of any agent).
 
     @param level: unrestricted, standard, sandboxed, readonly or minimal.
@@ -173,7 +189,7 @@ def why(
     agent_id: int | None = None,
     *,
     attempt: bool | None = None,
-) -> Call[Reply]:
+) -> Call[WhyReply]:
     """Would a syscall be allowed, which rule decides, and what happens when it is tried?
 
     @param syscall: its name (`READ`) or opcode; `CONNECT` with host and port is a
@@ -191,6 +207,6 @@ def why(
     return Call(Opcode.WHY, fields, patience=30.0, idempotent=True)
 
 
-def _lines(reply: Reply) -> Iterable[Reply]:
-    lines: list[Reply] = reply.get("lines") or []
+def _lines(reply: Reply) -> Iterable[LogLine]:
+    lines: list[LogLine] = reply.get("lines") or []
     return lines

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from clove.client.call import Call, Reply, optional
+from typing import TYPE_CHECKING
+
+from clove.client.call import Call, optional
 from clove.client.methods.target import agent_fields
 from clove.errors import InvalidRequest
 from clove.framing import Opcode
 
+if TYPE_CHECKING:
+    from clove.client.results import (
+        InspectReply,
+        PruneReply,
+        RenameReply,
+        RestartReply,
+        SignalReply,
+    )
+
 __all__ = ["inspect", "prune", "rename", "restart", "send_signal"]
 
 
-def inspect(name: str | int | None = None, *, agent_id: int | None = None) -> Call[Reply]:
+def inspect(name: str | int | None = None, *, agent_id: int | None = None) -> Call[InspectReply]:
     """All that is known of an agent, also of one that has ended.
 
     @return: success, agent (as `list_agents` has it), script, args, command, cwd, python, env
@@ -23,7 +34,7 @@ def inspect(name: str | int | None = None, *, agent_id: int | None = None) -> Ca
 
 def restart(
     name: str | int | None = None, *, agent_id: int | None = None, grace: float | None = None
-) -> Call[Reply]:
+) -> Call[RestartReply]:
     """End an agent's process and start it anew, under its id; answers when it runs again.
 
     @param grace: seconds between SIGTERM and SIGKILL (default: the kernel's).
@@ -36,7 +47,7 @@ def restart(
 
 def send_signal(
     name: str | int | None = None, signal: str | int = "SIGTERM", *, agent_id: int | None = None
-) -> Call[Reply]:
+) -> Call[SignalReply]:
     """Send a signal to an agent's main program alone; its restart policy sees how it ends.
 
     @param signal: a name (`SIGHUP`, `HUP`) or a number.
@@ -48,7 +59,7 @@ def send_signal(
 
 def rename(
     name: str | int | None = None, new_name: str = "", *, agent_id: int | None = None
-) -> Call[Reply]:
+) -> Call[RenameReply]:
     """Give an agent another name; the old one is free then.
 
     @return: success, agent_id, name, old_name.
@@ -62,7 +73,7 @@ def prune(
     *,
     agent_id: int | None = None,
     older_than: float | None = None,
-) -> Call[Reply]:
+) -> Call[PruneReply]:
     """Forget ended agents: the one that is named, else all that one may manage.
 
     @param older_than: only those that ended at least so many seconds ago.

@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from clove.client.call import Call, Reply, optional
+from clove.client.call import Call, optional
 from clove.errors import InvalidRequest
 from clove.framing import Opcode
+
+if TYPE_CHECKING:
+    from clove.client.results import (
+        AckReply,
+        BroadcastReply,
+        DeleteReply,
+        EmitReply,
+        FetchReply,
+        KeysReply,
+        PollEventsReply,
+        RecvReply,
+        SendReply,
+        StoreReply,
+        SubscribeReply,
+        UnsubscribeReply,
+    )
 
 __all__ = [
     "ack_messages",
@@ -31,7 +47,7 @@ def send_message(
     to_name: str | None = None,
     *,
     ttl: float | None = None,
-) -> Call[Reply]:
+) -> Call[SendReply]:
     """Put a message into an agent's mailbox.
 
     @param message: anything that JSON can say.
@@ -51,7 +67,7 @@ def send_message(
 
 def recv_messages(
     max: int | None = None, *, wait: float = 0.0, ack: str | None = None
-) -> Call[Reply]:
+) -> Call[RecvReply]:
     """Take messages out of one's own mailbox, oldest first.
 
     @param max: how many at most (10).
@@ -65,14 +81,14 @@ def recv_messages(
     return Call(Opcode.RECV, fields, patience=wait)
 
 
-def ack_messages(message_ids: Sequence[int]) -> Call[Reply]:
+def ack_messages(message_ids: Sequence[int]) -> Call[AckReply]:
     """Confirm messages that were received with `ack="manual"`."""
     return Call(Opcode.ACK, {"message_ids": list(message_ids)}, idempotent=True)
 
 
 def broadcast(
     message: Any, *, include_self: bool | None = None, ttl: float | None = None
-) -> Call[Reply]:
+) -> Call[BroadcastReply]:
     """Put a message into every agent's mailbox. Gives success, delivered_count."""
     fields = {"message": message, **optional(include_self=include_self, ttl=ttl)}
     return Call(Opcode.BROADCAST, fields)
@@ -85,7 +101,7 @@ def store(
     scope: str | None = None,
     ttl: float | None = None,
     if_version: int | None = None,
-) -> Call[Reply]:
+) -> Call[StoreReply]:
     """Keep a value.
 
     @param value: anything that JSON can say.
@@ -104,24 +120,24 @@ def store(
     return Call(Opcode.STORE, fields)
 
 
-def fetch(key: str) -> Call[Reply]:
+def fetch(key: str) -> Call[FetchReply]:
     """Look a key up. Gives success, exists, value, scope, version."""
     return Call(Opcode.FETCH, {"key": key}, idempotent=True)
 
 
-def delete_key(key: str) -> Call[Reply]:
+def delete_key(key: str) -> Call[DeleteReply]:
     """Forget a key. Gives success, deleted."""
     return Call(Opcode.DELETE, {"key": key})
 
 
-def list_keys(prefix: str | None = None) -> Call[Reply]:
+def list_keys(prefix: str | None = None) -> Call[KeysReply]:
     """The keys that begin with `prefix`. Gives success, keys, count."""
     return Call(Opcode.KEYS, optional(prefix=prefix), idempotent=True)
 
 
 def subscribe(
     event_types: str | Sequence[str] = (), *, all: bool | None = None, push: bool | None = None
-) -> Call[Reply]:
+) -> Call[SubscribeReply]:
     """Ask for events of these types.
 
     @param all: of every type.
@@ -136,7 +152,9 @@ def subscribe(
     )
 
 
-def unsubscribe(event_types: str | Sequence[str] = (), *, all: bool | None = None) -> Call[Reply]:
+def unsubscribe(
+    event_types: str | Sequence[str] = (), *, all: bool | None = None
+) -> Call[UnsubscribeReply]:
     """No longer ask for events of these types. Gives success, unsubscribed."""
     return Call(
         Opcode.UNSUBSCRIBE,
@@ -145,7 +163,7 @@ def unsubscribe(event_types: str | Sequence[str] = (), *, all: bool | None = Non
     )
 
 
-def poll_events(max: int | None = None) -> Call[Reply]:
+def poll_events(max: int | None = None) -> Call[PollEventsReply]:
     """Take events that were kept for us.
 
     @return: success, count, events: a list of {type, data, source_agent_id,
@@ -154,7 +172,7 @@ def poll_events(max: int | None = None) -> Call[Reply]:
     return Call(Opcode.POLL_EVENTS, optional(max=max))
 
 
-def emit_event(event_type: str, data: Any = None) -> Call[Reply]:
+def emit_event(event_type: str, data: Any = None) -> Call[EmitReply]:
     """Tell subscribers; a type of one's own arrives as CUSTOM with data.custom_type.
 
     @return: success, delivered_to (how many).

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING, cast
 
 from clove.client.call import Call, Reply, StreamCall, optional
 from clove.client.methods.target import agent_fields
 from clove.framing import Opcode
+
+if TYPE_CHECKING:
+    from clove.client.results import AttachReply, CloseStreamReply, OutputReply
 
 __all__ = ["close_stream", "hold_output", "read_output"]
 
@@ -19,7 +23,7 @@ def read_output(
     max: int | None = None,
     wait: float = 0.0,
     attached: bool | None = None,
-) -> Call[Reply]:
+) -> Call[OutputReply]:
     """The bytes that an agent has written, from an offset on (docs/output.md).
 
     @param since: offset of the first byte wanted, over both streams; 0 at first, then the last
@@ -39,7 +43,7 @@ def read_output(
 
 def hold_output(
     name: str | int | None = None, *, agent_id: int | None = None
-) -> StreamCall[Reply, Reply]:
+) -> StreamCall[AttachReply, AttachReply]:
     """Attach to an agent: its output is read no faster than `read_output(attached=True)` takes it.
 
     It lasts until the agent has ended and all is taken; giving it up ends that. Its first piece
@@ -47,13 +51,13 @@ def hold_output(
 
     @raise AlreadyExists: another is attached.
     """
-    call: Call[Reply] = Call(Opcode.ATTACH, agent_fields(name, agent_id), patience=None)
+    call: Call[AttachReply] = Call(Opcode.ATTACH, agent_fields(name, agent_id), patience=None)
     return StreamCall(call, _one, _none)
 
 
 def close_stream(
     stream: str, name: str | int | None = None, *, agent_id: int | None = None
-) -> Call[Reply]:
+) -> Call[CloseStreamReply]:
     """Close an agent's standard input, or have its writes to an output fail from now on.
 
     @param stream: stdin, stdout or stderr.
@@ -62,9 +66,9 @@ def close_stream(
     return Call(Opcode.CLOSE_STREAM, {**agent_fields(name, agent_id), "stream": stream})
 
 
-def _one(reply: Reply) -> Iterable[Reply]:
-    return (reply,)
+def _one(reply: Reply) -> Iterable[AttachReply]:
+    return (cast("AttachReply", reply),)
 
 
-def _none(_: Reply) -> Iterable[Reply]:
+def _none(_: Reply) -> Iterable[AttachReply]:
     return ()

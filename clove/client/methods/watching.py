@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
-from clove.client.call import Call, Reply, optional
+from typing import TYPE_CHECKING
+
+from clove.client.call import Call, optional
 from clove.framing import Opcode
+
+if TYPE_CHECKING:
+    from clove.client.results import (
+        GetAuditLogReply,
+        MetricsAgentReply,
+        MetricsAllAgentsReply,
+        MetricsCgroupReply,
+        MetricsSystemReply,
+        SetAuditConfigReply,
+    )
 
 __all__ = [
     "get_agent_metrics",
@@ -15,22 +27,22 @@ __all__ = [
 ]
 
 
-def get_system_metrics() -> Call[Reply]:
+def get_system_metrics() -> Call[MetricsSystemReply]:
     """The host: success, metrics {cpu, memory, disk, network}."""
     return Call(Opcode.METRICS_SYSTEM, {}, idempotent=True)
 
 
-def get_agent_metrics(agent_id: int | None = None) -> Call[Reply]:
+def get_agent_metrics(agent_id: int | None = None) -> Call[MetricsAgentReply]:
     """One agent (by default oneself): success, metrics."""
     return Call(Opcode.METRICS_AGENT, optional(agent_id=agent_id), idempotent=True)
 
 
-def get_all_agent_metrics() -> Call[Reply]:
+def get_all_agent_metrics() -> Call[MetricsAllAgentsReply]:
     """Every agent one may see: success, agents, count."""
     return Call(Opcode.METRICS_ALL_AGENTS, {}, idempotent=True)
 
 
-def get_cgroup_metrics(cgroup_path: str | None = None) -> Call[Reply]:
+def get_cgroup_metrics(cgroup_path: str | None = None) -> Call[MetricsCgroupReply]:
     """A cgroup (by default one's own): success, metrics {cpu, memory, pids}."""
     return Call(Opcode.METRICS_CGROUP, optional(cgroup_path=cgroup_path), idempotent=True)
 
@@ -41,7 +53,7 @@ def get_audit_log(
     agent_id: int | None = None,
     since_id: int | None = None,
     limit: int | None = None,
-) -> Call[Reply]:
+) -> Call[GetAuditLogReply]:
     """Read the audit log.
 
     @param category: SECURITY, AGENT_LIFECYCLE, IPC, STATE_STORE, RESOURCE,
@@ -66,7 +78,7 @@ def set_audit_config(
     log_resource: bool | None = None,
     log_network: bool | None = None,
     log_world: bool | None = None,
-) -> Call[Reply]:
+) -> Call[SetAuditConfigReply]:
     """Say what is audited; what is not named stays. Gives success, config."""
     fields = optional(
         max_entries=max_entries,

@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from clove.client.call import Call, Reply, StreamCall, optional
 from clove.framing import Opcode
+
+if TYPE_CHECKING:
+    from clove.client.results import (
+        AsyncPollReply,
+        ExecReply,
+        HttpReply,
+        LLMReportReply,
+        ReadReply,
+        ThinkReply,
+        WriteReply,
+    )
 
 __all__ = [
     "exec",
@@ -22,6 +33,7 @@ __all__ = [
     "write_file",
 ]
 
+T = TypeVar("T")
 _THINKING = 600.0
 """Seconds that a model's answer may take, queue included."""
 
@@ -44,7 +56,7 @@ def think(
     tools: Sequence[Mapping[str, Any]] | None = None,
     async_: bool | None = None,
     request_id: str | int | None = None,
-) -> Call[Reply]:
+) -> Call[ThinkReply]:
     """Ask the model.
 
     @param image: `{"data": base64 text, "mime_type": ...}`.
@@ -81,7 +93,7 @@ def think_stream(
     max_tokens: int | None = None,
     messages: Sequence[Mapping[str, Any]] | None = None,
     tools: Sequence[Mapping[str, Any]] | None = None,
-) -> StreamCall[Reply, str]:
+) -> StreamCall[ThinkReply, str]:
     """Ask the model; its text comes in pieces (str) as it is written.
 
     The last reply is that of `think`, with the whole text.
@@ -109,7 +121,7 @@ def exec(
     env: Mapping[str, str] | None = None,
     async_: bool | None = None,
     request_id: str | int | None = None,
-) -> Call[Reply]:
+) -> Call[ExecReply]:
     """Run a command (a string by the shell, a list of words directly).
 
     @param timeout: seconds; then it is killed and `timed_out` is true.
@@ -136,7 +148,7 @@ def exec_stream(
     timeout: float = 30.0,
     stdin: str | None = None,
     env: Mapping[str, str] | None = None,
-) -> StreamCall[Reply, tuple[str, str]]:
+) -> StreamCall[ExecReply, tuple[str, str]]:
     """Run a command; its output comes in pieces ("stdout" or "stderr", text).
 
     The last reply is that of `exec`.
@@ -151,7 +163,7 @@ def read_file(
     offset: int | None = None,
     limit: int | None = None,
     encoding: str | None = None,
-) -> Call[Reply]:
+) -> Call[ReadReply]:
     """Read a file, as the caller's own view has it.
 
     @param offset: bytes.
@@ -166,7 +178,7 @@ def read_file(
 
 def write_file(
     path: str, content: str, *, mode: str | None = None, encoding: str | None = None
-) -> Call[Reply]:
+) -> Call[WriteReply]:
     """Write a file.
 
     @param mode: write (default: replaces what is there) or append.
@@ -187,7 +199,7 @@ def http(
     timeout: float = 30.0,
     async_: bool | None = None,
     request_id: str | int | None = None,
-) -> Call[Reply]:
+) -> Call[HttpReply]:
     """Make an HTTP request through the kernel.
 
     @param timeout: seconds for all of it, redirects and body included.
@@ -207,7 +219,7 @@ def http(
     return Call(Opcode.HTTP, fields, patience=timeout)
 
 
-def poll_async(max: int | None = None) -> Call[Reply]:
+def poll_async(max: int | None = None) -> Call[AsyncPollReply]:
     """Collect results of `async_` requests.
 
     @return: success, count, results: a list of {request_id, opcode,
@@ -216,7 +228,7 @@ def poll_async(max: int | None = None) -> Call[Reply]:
     return Call(Opcode.ASYNC_POLL, optional(max=max))
 
 
-def llm_report(tokens: int, *, success: bool | None = None) -> Call[Reply]:
+def llm_report(tokens: int, *, success: bool | None = None) -> Call[LLMReportReply]:
     """Charge tokens of a model call of one's own to one's quota.
 
     @return: success, tokens, quota_exceeded.
@@ -233,7 +245,7 @@ def _decoded(payload: bytes) -> str:
     return payload.decode("utf-8", "replace")
 
 
-def _streaming(call: Call[Reply]) -> Call[Reply]:
+def _streaming(call: Call[T]) -> Call[T]:
     assert isinstance(call.payload, dict)
     call.payload["stream"] = True
     return call

@@ -71,7 +71,7 @@ class Way:
     def name(self) -> str:
         return f"h{self.dice.getrandbits(60):x}"
 
-    def child(self, text: str, *arguments: str, **fields: Any) -> dict[str, Any]:
+    def child(self, text: str, *arguments: str, **fields: Any) -> Any:
         """Spawn a script of this text."""
         path = f"{W}/{self.name()}.py"
         with open(path, "w") as file:

@@ -39,6 +39,7 @@ def test_it_needs_no_twisted() -> None:
     assert outside == "[]"
     assert "clove.client.aio" in ours
     assert "clove.messages" not in ours
+    assert "clove.client.results" not in ours, "types alone"
     assert "clove.client.blocking" not in ours
 
 

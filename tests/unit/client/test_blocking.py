@@ -18,7 +18,7 @@ from clove.errors import (
     TimedOut,
 )
 from clove.framing import Opcode
-from tests.unit.client.echoing import echo
+from tests.unit.client.echoing import asked, echo
 
 
 @pytest.fixture
@@ -52,18 +52,18 @@ def test_an_error_with_a_code_is_raised_and_one_without_is_a_result(peer: Any) -
 
 
 def test_sends_only_the_fields_that_were_given(client: CloveClient) -> None:
-    assert client.send_message({"a": None}, to_name="bob")["asked"] == {
+    assert asked(client.send_message({"a": None}, to_name="bob")) == {
         "message": {"a": None},
         "to_name": "bob",
     }
-    assert client.send_message("hi", "bob", ttl=3)["asked"] == {
+    assert asked(client.send_message("hi", "bob", ttl=3)) == {
         "message": "hi",
         "to_name": "bob",
         "ttl": 3,
     }
-    assert client.store("k", None)["asked"] == {"key": "k", "value": None}
-    assert client.kill(7)["asked"] == {"id": 7}
-    assert client.exec("ls", async_=True, request_id="r")["asked"] == {
+    assert asked(client.store("k", None)) == {"key": "k", "value": None}
+    assert asked(client.kill(7)) == {"id": 7}
+    assert asked(client.exec("ls", async_=True, request_id="r")) == {
         "command": "ls",
         "timeout": 30.0,
         "async": True,
@@ -101,7 +101,7 @@ def test_on_version_1_a_late_reply_is_not_taken_for_another(peer: Any) -> None:
             return echo(ask)
 
         peer.answer = answer
-        assert client.fetch("k")["asked"] == {"key": "k"}
+        assert asked(client.fetch("k")) == {"key": "k"}
 
 
 def test_threads_share_a_connection_with_replies_in_any_order(peer: Any) -> None:
@@ -120,7 +120,8 @@ def test_threads_share_a_connection_with_replies_in_any_order(peer: Any) -> None
     with CloveClient(peer.path) as client:
 
         def ask(key: str) -> None:
-            results[key] = client.fetch(key)["key"]
+            reply: Any = client.fetch(key)
+            results[key] = reply["key"]
 
         threads = [threading.Thread(target=ask, args=(f"k{n}",)) for n in range(8)]
         for thread in threads:

@@ -20,11 +20,11 @@ from clove.client.call import Call, StreamCall
 from clove.client.deferred import DeferredClient
 from clove.client.methods import agents, managing, sharing, streams, watching, work
 from clove.client.methods.table import Methods
+from clove.client.results import AgentEntry, ExecReply, SpawnReply, ThinkReply
 from clove.framing import Opcode
 
 T = TypeVar("T")
 S = TypeVar("S")
-Reply = dict[str, Any]
 Coroutines = Coroutine[Any, Any, T]
 BUILDERS = {
     name: getattr(family, name)
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
 
     def blocking(client: CloveClient) -> None:
         assert_type(client.noop(b"data"), bytes)
-        assert_type(client.spawn("name", "script.py", sandboxed=True), Reply)
-        assert_type(client.list_agents(), list[Reply])
-        assert_type(client.think_stream("Say hello"), Stream[Reply, str])
-        assert_type(client.exec_stream("true", timeout=1.0), Stream[Reply, tuple[str, str]])
+        assert_type(client.spawn("name", "script.py", sandboxed=True), SpawnReply)
+        assert_type(client.list_agents(), list[AgentEntry])
+        assert_type(client.think_stream("Say hello"), Stream[ThinkReply, str])
+        assert_type(client.exec_stream("true", timeout=1.0), Stream[ExecReply, tuple[str, str]])
         assert_type(CloveClient.noop(client, b"data"), bytes)
         client.noop("text")  # type: ignore[arg-type]
         client.spawn("name", "script.py", sandbox=True)  # type: ignore[call-arg]
@@ -48,9 +48,9 @@ if TYPE_CHECKING:
 
     def deferring(client: DeferredClient, each: Callable[[str], None]) -> None:
         assert_type(client.noop(b"data"), Deferred[bytes])
-        assert_type(client.spawn("name", "script.py", sandboxed=True), Deferred[Reply])
-        assert_type(client.list_agents(), Deferred[list[Reply]])
-        assert_type(client.think_stream(each, "Say hello"), Deferred[Reply])
+        assert_type(client.spawn("name", "script.py", sandboxed=True), Deferred[SpawnReply])
+        assert_type(client.list_agents(), Deferred[list[AgentEntry]])
+        assert_type(client.think_stream(each, "Say hello"), Deferred[ThinkReply])
         assert_type(DeferredClient.noop(client, b"data"), Deferred[bytes])
         client.noop("text")  # type: ignore[arg-type]
         client.exec_stream(each, "true")  # type: ignore[arg-type]
@@ -58,9 +58,11 @@ if TYPE_CHECKING:
 
     def awaiting(client: AsyncClient) -> None:
         noop, listed = client.noop(b"data"), client.list_agents()
-        assert_type((noop, listed), tuple[Coroutines[bytes], Coroutines[list[Reply]]])
-        assert_type(client.think_stream("Say hello"), AsyncStream[Reply, str])
-        assert_type(client.exec_stream("true", timeout=1.0), AsyncStream[Reply, tuple[str, str]])
+        assert_type((noop, listed), tuple[Coroutines[bytes], Coroutines[list[AgentEntry]]])
+        assert_type(client.think_stream("Say hello"), AsyncStream[ThinkReply, str])
+        assert_type(
+            client.exec_stream("true", timeout=1.0), AsyncStream[ExecReply, tuple[str, str]]
+        )
         unbound = AsyncClient.noop(client, b"data")
         assert_type([unbound], list[Coroutines[bytes]])
         client.noop("text")  # type: ignore[arg-type,unused-coroutine]
@@ -72,9 +74,26 @@ if TYPE_CHECKING:
             assert_type(name, str)
             assert_type(text, str)
 
+    async def keys(client: CloveClient, other: AsyncClient) -> None:
+        answer = client.think("Say hello")
+        assert_type(answer["content"], str)
+        assert_type(answer["tool_calls"][0]["arguments"], dict[str, Any])
+        assert_type((await other.think("Say hello"))["tokens"], int)
+        assert_type(client.wait("agent")["exit_code"], int | None)
+        assert_type(client.recv_messages()["messages"][0]["from"], int)
+        assert_type(client.list_agents()[0]["state"], str)
+        assert_type(client.fetch("key")["value"], Any)
+        assert_type(client.get_system_metrics()["metrics"]["cpu"]["load_avg"], list[float])
+        assert_type(client.hello()["kernel_version"], str)
+        assert_type([line["text"] for line in client.follow_logs("agent")], list[str])
+        async for event in other.events():
+            assert_type(event["type"], str)
+        answer["contents"]  # type: ignore[misc]
+        answer["tokens"].strip()  # type: ignore[attr-defined]
+
     def another(client: Recorder) -> None:
         assert_type(client.noop(b"data"), bytes)
-        assert_type(client.list_agents(), list[Reply])
+        assert_type(client.list_agents(), list[AgentEntry])
 
 
 class Recorder(Methods):

@@ -1,0 +1,25 @@
+"""What the calls of `clove.messages.execute` give. Made by tools/results.py: do not edit."""
+
+from typing import NotRequired
+
+from clove.client.results.base import Reply
+
+__all__ = ["ExecReply"]
+
+
+class ExecReply(Reply):
+    """How a command ended. `success` means exit code 0.
+
+    @ivar exit_code: 128 + n for a command that signal n ended, as shells say.
+    @ivar truncated: the output was longer than what is given here.
+    @ivar reason: why the kernel ended it (`timeout`, `output`, `oom`, `pids`), else empty.
+    """
+
+    stdout: str
+    stderr: str
+    exit_code: int
+    timed_out: bool
+    truncated: bool
+    reason: str
+    request_id: NotRequired[str | int]
+    status: NotRequired[str]
