@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from clove.cli.console import Console, command_options
-from clove.cli.target import AGENT
+from clove.cli.target import AGENT, name_or_id
 from clove.errors import CloveError
 
 __all__ = ["kill"]
@@ -15,7 +15,7 @@ __all__ = ["kill"]
 @click.argument("agents", metavar="AGENT...", nargs=-1, required=True, type=AGENT)
 @command_options
 @click.pass_context
-def kill(ctx: click.Context, console: Console, agents: tuple[str | int, ...]) -> None:
+def kill(ctx: click.Context, console: Console, agents: tuple[str, ...]) -> None:
     """End agents, with everything they started. AGENT is a name or an id.
 
     They get SIGTERM, and SIGKILL after a grace period; none is restarted.
@@ -24,7 +24,7 @@ def kill(ctx: click.Context, console: Console, agents: tuple[str | int, ...]) ->
     with console.client() as client:
         for agent in agents:
             try:
-                reply = client.kill(agent)
+                reply = client.kill(name_or_id(client, agent))
             except CloveError as error:
                 console.error(error)
                 failed = True

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clove.cli.console import Console, command_options
-from clove.cli.target import AGENT
+from clove.cli.target import AGENT, name_or_id
 from clove.cli.text import duration, parse_duration
 from clove.client.blocking import CloveClient
 
@@ -51,13 +51,14 @@ class Since(click.ParamType):  # type: ignore[type-arg]
     "--since", type=Since(), default=0, help="From this line on (250), or this long ago (10m)."
 )
 @command_options
-def logs(console: Console, agent: str | int, follow: bool, since: int | timedelta) -> None:
+def logs(console: Console, agent: str, follow: bool, since: int | timedelta) -> None:
     """Show the output of AGENT (a name or an id), also of one that has ended."""
     oldest = None if isinstance(since, int) else datetime.now(UTC) - since
     start = since if isinstance(since, int) else 0
     with console.client() as client:
         try:
-            for line in _lines(console, client, agent, start, follow):
+            which = name_or_id(client, agent)
+            for line in _lines(console, client, which, start, follow):
                 if oldest is None or duration(line["timestamp"], oldest) <= timedelta(0):
                     show(console, line)
         except KeyboardInterrupt:

@@ -12,11 +12,12 @@ import click
 from clove._version import __version__
 from clove.cli.console import Console
 from clove.errors import CloveError
+from clove.spelling import near
 
 __all__ = ["main"]
 
 COMMANDS = {
-    "run": "Run a script as an agent and stream its output.",
+    "run": "Run a script or program as an agent and stream its output.",
     "ps": "List the agents.",
     "logs": "Show an agent's output.",
     "kill": "End agents.",
@@ -28,8 +29,8 @@ COMMANDS = {
 EPILOG = """\b
 Examples:
   twistd -n clove-kernel                 start a kernel (in another terminal)
-  clove run agent.py                     run a script in a sandbox
-  clove run --unsandboxed agent.py -v    without one; -v goes to the script
+  clove run agent.py -v                  run a script in a sandbox; -v goes to the script
+  clove run --dir . -- make test         any program, in this directory
   clove ps                               which agents are there?
   clove logs -f agent                    follow one's output
   clove kill agent                       end it
@@ -55,6 +56,14 @@ class Commands(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The subcommand; one that is misspelt is refused with those that are near."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            ctx.fail(f"no such command {args[0]!r}: {near(args[0], tuple(COMMANDS))}")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list in --help, without importing anything."""
         with formatter.section("Commands"):
@@ -69,7 +78,7 @@ class Commands(click.Group):
             ctx.exit(1)
 
 
-@click.group(cls=Commands, epilog=EPILOG)
+@click.group(cls=Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--socket", metavar="PATH", default=None, help="The kernel's socket.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 @click.version_option(__version__, prog_name="clove")

@@ -5,94 +5,90 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from clove.cli.console import Console, command_options
 from clove.cli.logs import show
-from clove.cli.text import default_name, parse_size
+from clove.cli.run_options import run_options, spawn_fields
+from clove.cli.run_program import Caller, Program, find_program
+from clove.cli.run_spawn import spawn_program
+from clove.cli.run_words import NOTHING, RunWords, split_words
 from clove.client.blocking import CloveClient
-from clove.errors import AlreadyExists, CloveError
+from clove.errors import CloveError
 
 if TYPE_CHECKING:
-    from clove.client.results import SpawnReply
+    pass
 
 __all__ = ["run"]
 
 EPILOG = """\b
 Examples:
-  clove run agent.py
   clove run agent.py --topic bees            what follows SCRIPT is the script's
-  clove run --memory 512M --restart on-failure agent.py
+  clove run -m pytest tests                  a module, from here or installed
+  clove run -- git --version                 any program
+  clove run --dir . -- make test             in this directory, which it may change
+  clove run --dir .:ro --dir out agent.py    it may read this one and change ./out
+  clove run --allow-domain pypi.org agent.py it may connect there
+  clove run --memory 512M --timeout 10m --restart on-failure agent.py
   clove run --level readonly agent.py        it may read and think
   clove run --detach --name worker agent.py  leave it running
-  clove run --unsandboxed agent.py           with the kernel's own rights
+  clove run --unsandboxed agent.py           here, with the kernel's own rights
 
 \b
-Exit code: the agent's own; 128 + n if signal n ended it; 1 if it could not be
+A script's directory comes along, read-only, and so does the virtual environment
+that is active. Without --dir it starts in /workspace, an empty directory that
+goes when it ends.
+
+\b
+Exit code: the program's own; 128 + n if signal n ended it; 1 if it could not be
 started; 2 if the command line is wrong."""
 
-LEVELS = ("unrestricted", "standard", "sandboxed", "readonly", "minimal")
-_NAMES_TO_TRY = 20
+WHAT = "SCRIPT|DIRECTORY|-m MODULE|-- PROGRAM"
+_WORDS = "clove.run.words"
 
 
-class Size(click.ParamType):  # type: ignore[type-arg]
-    """Bytes, with a unit."""
+class RunCommand(click.Command):
+    """A command whose options end where the program begins."""
 
-    name = "size"
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the options; the rest is for L{find_program}."""
+        valued = [
+            name
+            for param in self.params
+            if isinstance(param, click.Option) and not param.is_flag and not param.count
+            for name in param.opts
+        ]
+        words = split_words(args, valued)
+        ctx.meta[_WORDS] = words
+        return super().parse_args(ctx, list(words.options))
 
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int:
-        """The number of bytes."""
-        try:
-            return parse_size(str(value))
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        """What stands after `clove run` in the help."""
+        return ["[OPTIONS]", WHAT, "[ARGS]..."]
 
 
-@click.command(epilog=EPILOG, context_settings={"allow_interspersed_args": False})
-@click.argument("script", type=click.Path(exists=True, dir_okay=False))
-@click.argument("args", nargs=-1)
-@click.option("--name", help="The agent's name (default: the script's).")
-@click.option("--unsandboxed", is_flag=True, help="Without isolation.")
-@click.option(
-    "--network", is_flag=True, default=None, help="With the network that its permissions allow."
-)
-@click.option("--memory", type=Size(), help="At most so much memory (512M).")
-@click.option("--cold", is_flag=True, help="In an interpreter started for it alone.")
-@click.option("--allow-degraded", is_flag=True, help="Also where isolation is incomplete.")
-@click.option(
-    "--restart",
-    type=click.Choice(["never", "on-failure", "always"]),
-    default="never",
-    show_default=True,
-    help="When to start it again.",
-)
-@click.option("--level", type=click.Choice(LEVELS), help="What it may do (default: standard).")
-@click.option("--env", metavar="KEY=VALUE", multiple=True, help="Set a variable; repeatable.")
-@click.option("-d", "--detach", is_flag=True, help="Don't wait; print its name and id.")
+@click.command(cls=RunCommand, epilog=EPILOG)
+@run_options
 @command_options
 @click.pass_context
 def run(
-    ctx: click.Context,
-    /,
-    console: Console,
-    script: str,
-    args: tuple[str, ...],
-    name: str | None,
-    detach: bool,
-    **asked: Any,
+    ctx: click.Context, /, console: Console, name: str | None, detach: bool, **asked: Any
 ) -> None:
-    """Run SCRIPT (Python) as an agent and stream its output.
+    """Run a program as an agent in a sandbox of its own, and stream its output.
 
-    Ctrl-C ends the agent. It runs in a sandbox of its own, unless --unsandboxed.
+    SCRIPT is a Python file, DIRECTORY has a __main__.py, PROGRAM is looked up in
+    the sandbox. Ctrl-C ends the agent.
     """
-    fields = {"args": list(args), **_fields(**asked)}
+    words: RunWords = ctx.meta[_WORDS]
+    if words.form == NOTHING:
+        raise click.UsageError(f"what shall run? Name {WHAT.replace('|', ', ')}.", ctx)
+    program, fields = _prepare(words, asked)
     with console.client() as client:
-        reply = _spawn(client, os.path.abspath(script), name, fields)
+        reply, remark = spawn_program(client, program, name, fields)
+        if remark:
+            console.remark(remark)
         if detach:
             _say_detached(console, reply)
             return
@@ -101,45 +97,29 @@ def run(
         ctx.exit(_attend(console, client, reply["agent_id"]))
 
 
-def _fields(
-    *,
-    unsandboxed: bool,
-    network: bool | None,
-    memory: int | None,
-    cold: bool,
-    allow_degraded: bool,
-    restart: str,
-    level: str | None,
-    env: tuple[str, ...],
-) -> dict[str, Any]:
-    """SPAWN's fields from the options."""
-    for pair in env:
-        if "=" not in pair[1:]:
-            raise click.BadParameter(f"{pair!r} is not KEY=VALUE", param_hint="--env")
-    return {
-        "sandboxed": not unsandboxed,
-        "network": network or None,
-        "limits": None if memory is None else {"memory": memory},
-        "allow_degraded": allow_degraded,
-        "warm": False if cold else None,
-        "restart_policy": restart,
-        "permissions": level,
-        "env": dict(pair.split("=", 1) for pair in env) or None,
-    }
+def _prepare(words: RunWords, asked: dict[str, Any]) -> tuple[Program, dict[str, Any]]:
+    """What to start, and the fields of SPAWN beside that.
 
-
-def _spawn(
-    client: CloveClient, script: str, name: str | None, fields: dict[str, Any]
-) -> SpawnReply:
-    """Spawn it; under a free name like the script's, if none was asked for."""
-    stem = default_name(Path(script).stem)
-    names = [name] if name else [stem, *(f"{stem}-{n}" for n in range(2, _NAMES_TO_TRY))]
-    for candidate in names[:-1]:
-        try:
-            return client.spawn(candidate, script, **fields)
-        except AlreadyExists:
-            continue
-    return client.spawn(names[-1], script, **fields)
+    @raise click.UsageError: there is no such script or interpreter, or options contradict.
+    """
+    caller = Caller(
+        cwd=os.getcwd(),
+        environ=os.environ,
+        sandboxed=not asked["unsandboxed"],
+        python=asked.pop("python"),
+        grants=asked["dirs"],
+    )
+    try:
+        program = find_program(words, caller)
+    except CloveError as error:
+        raise click.UsageError(f"{error.message} ({error.hint})") from None
+    fields = spawn_fields(asked, program.env)
+    if program.python is not None:
+        fields["python"] = program.python
+    fields["mounts"] = [
+        {"path": grant.path, "writable": grant.writable} for grant in asked["dirs"]
+    ] or None
+    return program, fields
 
 
 def _say_detached(console: Console, reply: Mapping[str, Any]) -> None:

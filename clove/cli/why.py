@@ -125,11 +125,11 @@ def _connection(words: Sequence[str]) -> dict[str, Any]:
 
 def _id(client: CloveClient, agent: str) -> int:
     """An agent's id, from its name or its digits."""
-    if agent.isascii() and agent.isdigit():
-        return int(agent)
     for entry in client.list_agents():
         if entry.get("name") == agent:
             return int(entry["id"])
+    if agent.isascii() and agent.isdigit():
+        return int(agent)
     raise NotFound(f"no agent with name {agent!r}", hint="LIST (clove ps) shows the agents")
 
 

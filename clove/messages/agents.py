@@ -64,6 +64,7 @@ class SpawnRequest(Request, frozen=True, kw_only=True):
     name: str
     script: Annotated[str, msgspec.Meta(min_length=1, max_length=4096)] | None = None
     command: Annotated[list[str], msgspec.Meta(min_length=1)] | None = None
+    socket_argument: bool = True
     cwd: Annotated[str, msgspec.Meta(min_length=1, max_length=4096)] | None = None
     python: Annotated[str, msgspec.Meta(max_length=4096)] | None = None
     args: list[str] | None = None
@@ -76,6 +77,7 @@ class SpawnRequest(Request, frozen=True, kw_only=True):
     restart_policy: Literal["never", "on-failure", "always"] = "never"
     max_restarts: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 5
     restart_window: Annotated[float, msgspec.Meta(ge=1, le=86400 * 365)] = 300
+    timeout: Annotated[float, msgspec.Meta(gt=0, le=86400 * 365)] | None = None
     llm_budget: Annotated[int, msgspec.Meta(ge=0)] | dict[str, int | None] | None = None
     allow_degraded: bool = False
     warm: bool = True

@@ -43,9 +43,9 @@ def coordinate(client: CloveClient, topic: str) -> str:
 
 
 def main() -> None:
-    """Print a report: `single_process.py SOCKET TOPIC`."""
-    with CloveClient(sys.argv[1]) as client:
-        print(coordinate(client, sys.argv[2]), end="")
+    """Print a report: `single_process.py TOPIC` (a SPAWN puts the socket's path before it)."""
+    with CloveClient() as client:
+        print(coordinate(client, sys.argv[-1]), end="")
 
 
 if __name__ == "__main__":

@@ -20,6 +20,8 @@ CLOVE = str(Path(sys.executable).with_name("clove"))
 
 @pytest.fixture
 def script(tmp_path: Path) -> Any:
+    tmp_path.chmod(0o755)  # pytest's are closed to agents of a root kernel
+
     def write(text: str, name: str = "agent.py") -> str:
         path = tmp_path / name
         path.write_text(text)
@@ -44,7 +46,7 @@ def clove(kernel: Any) -> Any:
 
 def test_run_streams_output_and_gives_the_exit_code(clove: Any, script: Any) -> None:
     path = script(
-        "import sys\nprint('out', *sys.argv[2:])\nprint('err', file=sys.stderr)\nsys.exit(7)"
+        "import sys\nprint('out', *sys.argv[1:])\nprint('err', file=sys.stderr)\nsys.exit(7)"
     )
     result = clove("run", path, "--flag", "value")
     assert (result.returncode, result.stdout) == (7, "out --flag value\n")
@@ -143,7 +145,7 @@ def test_a_terminal_gets_no_escape_sequences(kernel: Any, script: Any) -> None:
 def test_denials_are_one_line_with_rule_and_hint(clove: Any, script: Any) -> None:
     path = script(
         "import sys\nfrom clove import CloveClient\nfrom clove.errors import CloveError\n"
-        "try: CloveClient(sys.argv[1]).write_file('/workspace/x', 'x')\n"
+        "try: CloveClient().write_file('/workspace/x', 'x')\n"
         "except CloveError as error: print(error.code, error.rule)\n"
     )
     result = clove("run", "--level", "readonly", path)

@@ -14,7 +14,7 @@ from clove import CloveClient
 from clove.errors import InvalidRequest, PermissionDenied
 from tests.integration.conftest import BOTH, KernelProcess
 
-WRITES = "cat file; echo mine > new; echo $?"
+WRITES = "cat file; (echo mine > new) 2>&1; echo $?"
 
 
 @pytest.fixture
@@ -85,7 +85,12 @@ def test_the_levels_blocked_paths_stay_blocked(client: CloveClient, data: Path) 
     rules = {"blocked_paths": [str(data / "secret")]}
     mounts = [{"path": str(data)}]
     lines = run(
-        client, "sh", "-c", f"cat {data}/secret; cat {data}/file", mounts=mounts, permissions=rules
+        client,
+        "sh",
+        "-c",
+        f"cat {data}/secret 2>&1; cat {data}/file",
+        mounts=mounts,
+        permissions=rules,
     )
     assert "Permission denied" in lines[0]
     assert lines[1] == "yours"

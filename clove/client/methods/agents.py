@@ -47,6 +47,7 @@ def spawn(
     *,
     args: Sequence[str] | None = None,
     command: Sequence[str] | None = None,
+    socket_argument: bool | None = None,
     cwd: str | None = None,
     python: str | None = None,
     env: Mapping[str, str] | None = None,
@@ -58,26 +59,25 @@ def spawn(
     restart_policy: str = "never",
     max_restarts: int | None = None,
     restart_window: float | None = None,
+    timeout: float | None = None,
     llm_budget: int | Mapping[str, int] | None = None,
     allow_degraded: bool = False,
     warm: bool | None = None,
     attach: bool | None = None,
 ) -> Call[SpawnReply]:
-    """Start an agent: `python SCRIPT SOCKET ARGS...`, or a command as it is.
+    """Start an agent: `python SCRIPT SOCKET ARGS...`, or a command as it is (docs/wire.md, SPAWN).
 
     @param script: a file; a relative path is the caller's if it is there, else the kernel's.
     @param command: a program, looked up in the agent's PATH, and its arguments, with nothing added.
     @param cwd: where it starts, an absolute path as the agent sees it.
-    @param python: the interpreter of the script; what a command has besides the system's.
-    @param network: connections to what its permissions allow; else loopback alone.
+    @param network: connections to what its permissions allow (default: loopback alone).
     @param mounts: {path, writable} of what of the host it has, at the same path.
     @param permissions: a level's name, or fields of docs/wire.md, within the caller's own.
     @param limits: memory (bytes), max_pids, cpu_quota and cpu_period (us), cpu_shares.
-    @param restart_policy: never, on-failure or always.
-    @param warm: False: not forked from an interpreter that is ready (docs/zygote.md).
+    @param timeout: seconds after which it is ended.
     @param attach: keep all of its output for the one who attaches next (docs/output.md).
     @return: success, id and agent_id, name, pid, status, restart_policy, warm, isolation.
-    @raise AlreadyExists, NotFound, IsolationUnavailable, PermissionDenied, InvalidRequest:
+    @raise CloveError: it does not run.
     """
     fields = optional(**locals())  # the parameters, which are named as the request's fields
     return Call(Opcode.SPAWN, fields, local=("script",))

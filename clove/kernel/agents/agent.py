@@ -247,19 +247,20 @@ class Agent:
             self._restart()
         return restarted
 
-    def stop(self, grace: float | None = None) -> None:
+    def stop(self, grace: float | None = None, reason: str = "killed") -> None:
         """End it for good, in its turn: SIGTERM, then SIGKILL after the grace period.
 
         @param grace: seconds of it; None: the usual ones. One that is ending already has
             no more than these from now on.
+        @param reason: as WAIT gives it.
         """
         if self._restart_call is not None:
             self._restart_call.cancel()
             self._restart_call = None
-            self.lifecycle.stop()
+            self.lifecycle.stop(reason)
             self._tell_end(restarting=False)
             self._finish()
-        elif not self.lifecycle.stop():
+        elif not self.lifecycle.stop(reason):
             if grace is not None:
                 self._ending.hasten(grace)
         elif self.sandbox is not None:

@@ -42,7 +42,8 @@ class Lifecycle:
     """One agent's life.
 
     @ivar policy: when it is started again.
-    @ivar reason: why its last process ended: exited, killed, restarted, oom, pids, escalated.
+    @ivar reason: why its last process ended: exited, killed, timeout, restarted, oom, pids,
+        escalated.
     @ivar status: how its last process ended.
     """
 
@@ -53,6 +54,7 @@ class Lifecycle:
     _supervisor: Supervisor | None = None  # since its first end
     _again: bool = False  # it stops for RESTART
     _ordered: int = 0  # restarts by RESTART
+    _stopped_by: str = "killed"
 
     @property
     def over(self) -> bool:
@@ -94,14 +96,17 @@ class Lifecycle:
         self.state = State.RUNNING
         return True
 
-    def stop(self) -> bool:
+    def stop(self, reason: str = "killed") -> bool:
         """It is to end for good; True if a process must be ended for that."""
-        self._again = False
-        if self.over or self.state is State.STOPPING:
+        again, self._again = self._again, False
+        if self.over or (self.state is State.STOPPING and not again):
+            return False
+        self._stopped_by = reason
+        if again:
             return False
         if self.state is State.RESTARTING:
             self.state = State.EXITED
-            self.reason = "killed"
+            self.reason = reason
             return False
         self.state = State.STOPPING
         return True
@@ -134,7 +139,7 @@ class Lifecycle:
         """
         stopping = self.state is State.STOPPING
         self.status = status
-        self.reason = "killed" if stopping else status.reason or "exited"
+        self.reason = self._stopped_by if stopping else status.reason or "exited"
         if stopping and self._again:
             self._again = False
             self._ordered += 1

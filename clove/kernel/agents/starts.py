@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Final, Protocol
 from clove.kernel.principal import Kind, Principal
 
 if TYPE_CHECKING:
+    from twisted.internet.interfaces import IReactorTime
+
+    from clove.kernel.agents.agent import Agent
     from clove.kernel.launch.launch import Launched
     from clove.kernel.launch.program import Find
     from clove.kernel.launch.record import AgentRecord
@@ -16,7 +19,7 @@ if TYPE_CHECKING:
     from clove.messages.agents import SpawnRequest
     from clove.sandbox.interface import Output
 
-__all__ = ["SHOWN", "Launches", "Prepare", "principal_of", "shown_command"]
+__all__ = ["SHOWN", "Launches", "Prepare", "end_after", "principal_of", "shown_command"]
 
 SHOWN: Final = 256
 """Characters of a command that are shown."""
@@ -60,3 +63,9 @@ def shown_command(request: SpawnRequest) -> str:
     words = request.command or [request.script or "", *(request.args or ())]
     text = shlex.join(word[:SHOWN] for word in words[:SHOWN])
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
+
+
+def end_after(clock: IReactorTime, agent: Agent, seconds: float) -> None:
+    """End an agent that has started when its time is over, restarts and pauses counted in."""
+    call = clock.callLater(seconds, agent.stop, None, "timeout")
+    agent.wait().addCallback(lambda _: call.cancel() if call.active() else None)

@@ -107,6 +107,8 @@ def _check_program(request: SpawnRequest) -> None:
             raise InvalidRequest(
                 "`args` are a script's arguments", hint="put a program's into `command`"
             )
+        if not request.socket_argument:
+            raise InvalidRequest("a command gets no socket's path: leave `socket_argument` out")
         if not request.command[0]:
             raise InvalidRequest("the program in `command` has no name")
     cwd = request.cwd
@@ -223,10 +225,13 @@ def agent_spec(
 def _argv(
     request: SpawnRequest, interpreter: Interpreter, script: str, socket: str
 ) -> tuple[str, ...]:
-    """What runs: a script gets the socket's path first, a command nothing that it does not say."""
+    """What runs: a script gets the socket's path first unless that is not wanted, a command nothing
+    that it does not say.
+    """
     if request.command is not None:
         return tuple(request.command)
-    return (interpreter.program, script, socket, *(request.args or ()))
+    first = (socket,) if request.socket_argument else ()
+    return (interpreter.program, script, *first, *(request.args or ()))
 
 
 def _bounds(

@@ -1,0 +1,160 @@
+"""Types of options: sizes, spans, choices, grants, and what a misspelt one may have been meant for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import click
+
+from clove.cli.text import parse_duration, parse_size
+from clove.spelling import near
+
+__all__ = [
+    "Choice",
+    "Directory",
+    "DirectoryGrant",
+    "Parsed",
+    "Size",
+    "Span",
+    "parse_cpus",
+    "parse_directory",
+    "read_env_file",
+    "variable",
+]
+
+
+class Parsed(click.ParamType):  # type: ignore[type-arg]
+    """A value that a function reads, which raises ValueError.
+
+    @param name: what it is, as the help shows it.
+    """
+
+    def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
+        self.name = name
+        self._parse = parse
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Any:
+        """The value."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return self._parse(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class Choice(click.ParamType):  # type: ignore[type-arg]
+    """One of some words; another one is refused with those that are near."""
+
+    name = "choice"
+
+    def __init__(self, words: Sequence[str]) -> None:
+        self.words = tuple(words)
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """As the help shows it."""
+        return f"[{'|'.join(self.words)}]"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str:
+        """The word."""
+        text = str(value)
+        if text not in self.words:
+            self.fail(f"{text!r} is none of these: {near(text, self.words)}", param, ctx)
+        return text
+
+
+class DirectoryGrant(NamedTuple):
+    """A directory or file that comes along.
+
+    @ivar path: without links.
+    """
+
+    path: str
+    writable: bool
+
+
+def parse_directory(text: str) -> DirectoryGrant:
+    """`PATH[:ro|:rw]`, writable unless it says otherwise.
+
+    @raise ValueError: it is none, or nothing is there.
+    """
+    path, _, mode = text.rpartition(":")
+    if not path or os.path.lexists(text):
+        path, mode = text, "rw"
+    elif mode.startswith("/"):
+        raise ValueError(f"{path!r} has its own path inside; it cannot be seen as {mode!r} yet")
+    elif mode not in ("ro", "rw"):
+        raise ValueError(f"{text!r} is not there, and {mode!r} is neither ro nor rw")
+    if not path:
+        raise ValueError("a directory has a name; the current one is .")
+    real = os.path.realpath(os.path.expanduser(path))
+    if not os.path.exists(real):
+        raise ValueError(f"{path!r} is not there")
+    return DirectoryGrant(real, mode == "rw")
+
+
+Directory = Parsed("path[:ro]", parse_directory)
+Size = Parsed("size", parse_size)
+Span = Parsed("time", lambda text: parse_duration(text).total_seconds())
+
+
+def parse_cpus(text: str) -> int:
+    """Microseconds of processor time in a period of 100 ms, from a number of processors.
+
+    @raise ValueError: it is none, or less than a hundredth.
+    """
+    try:
+        quota = round(float(text) * 100_000)
+    except (ValueError, OverflowError):
+        raise ValueError(f"{text!r} is not a number of processors such as 2 or 0.5") from None
+    if not 1000 <= quota <= 10**9:
+        raise ValueError(f"{text!r} is not between 0.01 and 10000 processors")
+    return quota
+
+
+def variable(text: str) -> tuple[str, str]:
+    """`K=V`, or `K` for what it is here.
+
+    @raise ValueError: it has no name, or there is no such variable here.
+    """
+    name, equals, value = text.partition("=")
+    if not name:
+        raise ValueError(f"{text!r} has no name before the =")
+    if equals:
+        return name, value
+    if name not in os.environ:
+        raise ValueError(f"{name!r} is not set here; give its value as {name}=VALUE")
+    return name, os.environ[name]
+
+
+def read_env_file(path: str) -> dict[str, str]:
+    """The variables of a file: lines `K=V`, with or without quotes around V; # begins a comment line.
+
+    @raise ValueError: it cannot be read, or a line is none. The text of the line, perhaps a secret,
+        is not in it.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            lines = file.read().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise ValueError(f"{path}: {reason}") from None
+    found = {}
+    for number, line in enumerate(lines, 1):
+        text = line.strip().removeprefix("export ").strip()
+        if not text or text.startswith("#"):
+            continue
+        name, equals, value = text.partition("=")
+        name, value = name.strip(), value.strip()
+        if not equals or not name or any(one.isspace() for one in name):
+            raise ValueError(f"{path}, line {number} is not NAME=VALUE")
+        if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
+            value = value[1:-1]
+        found[name] = value
+    return found

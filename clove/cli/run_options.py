@@ -1,0 +1,179 @@
+"""The options of `clove run`, and the fields of SPAWN that come of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar
+
+import click
+
+from clove.cli.option_types import (
+    Choice,
+    Directory,
+    DirectoryGrant,
+    Parsed,
+    Size,
+    Span,
+    parse_cpus,
+    read_env_file,
+    variable,
+)
+
+__all__ = ["LEVELS", "permissions_of", "run_options", "spawn_fields"]
+
+LEVELS: Final = ("unrestricted", "standard", "sandboxed", "readonly", "minimal")
+RESTARTS: Final = ("never", "on-failure", "always")
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_OPTIONS: Final = (
+    click.option("--name", help="The agent's name (default: the script's or program's)."),
+    click.option(
+        "--dir",
+        "dirs",
+        type=Directory,
+        multiple=True,
+        help="Give it a directory of the host, at the same path, writable without :ro. It starts "
+        "in the first. Repeatable.",
+    ),
+    click.option(
+        "--python", metavar="PATH", help="The interpreter or virtual environment (default: active)."
+    ),
+    click.option(
+        "-e",
+        "--env",
+        type=Parsed("name[=value]", variable),
+        multiple=True,
+        help="Set a variable; with the name alone, to what it is here. Repeatable.",
+    ),
+    click.option(
+        "--env-file",
+        "env_files",
+        type=Parsed("file", read_env_file),
+        multiple=True,
+        help="Set the variables of a file of NAME=VALUE lines. Repeatable.",
+    ),
+    click.option("--level", type=Choice(LEVELS), help="What it may do (default: standard)."),
+    click.option(
+        "--allow-domain",
+        "domains",
+        metavar="NAME[:PORT]",
+        multiple=True,
+        help="Let it connect there (*.example.com, too) and nowhere else. Repeatable.",
+    ),
+    click.option("--network", is_flag=True, help="Let it connect wherever its permissions allow."),
+    click.option(
+        "--allow-exec",
+        "allowed",
+        metavar="PROGRAM",
+        multiple=True,
+        help="Let it start these programs alone. Repeatable.",
+    ),
+    click.option(
+        "--deny",
+        "denied",
+        metavar="PATH|COMMAND",
+        multiple=True,
+        help="Keep a path (/, ./ or ~/) or a command ('git push') from it. Repeatable.",
+    ),
+    click.option("--memory", type=Size, help="At most so much memory (512M)."),
+    click.option(
+        "--cpus", type=Parsed("number", parse_cpus), help="At most so many processors (0.5)."
+    ),
+    click.option(
+        "--pids", type=click.IntRange(1, 1 << 22), help="At most so many processes and threads."
+    ),
+    click.option("--timeout", type=Span, help="End it after this time (30s, 10m, 2h)."),
+    click.option(
+        "--restart",
+        type=Choice(RESTARTS),
+        default="never",
+        show_default=True,
+        help="When to start it again.",
+    ),
+    click.option("--cold", is_flag=True, help="In an interpreter started for it alone."),
+    click.option(
+        "--unsandboxed",
+        is_flag=True,
+        help="Without isolation, in this directory, with the kernel's own rights.",
+    ),
+    click.option("--allow-degraded", is_flag=True, help="Also where isolation is incomplete."),
+    click.option("-d", "--detach", is_flag=True, help="Don't wait; print its name and id."),
+)
+
+
+def run_options(function: F) -> F:
+    """Give a command these options."""
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
+
+
+def spawn_fields(asked: Mapping[str, Any], env: Mapping[str, str]) -> dict[str, Any]:
+    """SPAWN's fields from the options.
+
+    @param env: variables that count where the options set no others.
+    @raise click.UsageError: the options contradict each other.
+    """
+    limits = {"memory": asked["memory"], "max_pids": asked["pids"], "cpu_quota": asked["cpus"]}
+    limits = {name: value for name, value in limits.items() if value is not None}
+    if "cpu_quota" in limits:
+        limits["cpu_period"] = 100_000
+    variables = dict(env)
+    for pairs in (*asked["env_files"], dict(asked["env"])):
+        variables |= pairs
+    dirs: tuple[DirectoryGrant, ...] = asked["dirs"]
+    return {
+        "env": variables or None,
+        "sandboxed": not asked["unsandboxed"],
+        "network": asked["network"] or bool(asked["domains"]) or None,
+        "limits": limits or None,
+        "permissions": permissions_of(asked),
+        "restart_policy": asked["restart"],
+        "timeout": asked["timeout"],
+        "allow_degraded": asked["allow_degraded"],
+        "warm": False if asked["cold"] else None,
+        "cwd": _start(asked, dirs),
+    }
+
+
+def _start(asked: Mapping[str, Any], dirs: tuple[DirectoryGrant, ...]) -> str | None:
+    """Where it starts; None: in the workspace of its sandbox."""
+    if asked["unsandboxed"]:
+        if dirs:
+            raise click.UsageError(
+                "--dir is for sandboxes: with --unsandboxed it starts here and sees everything"
+            )
+        return os.getcwd()
+    return next((grant.path for grant in dirs if os.path.isdir(grant.path)), None)
+
+
+def permissions_of(asked: Mapping[str, Any]) -> dict[str, Any] | str | None:
+    """The permissions that options ask for: a level alone, or with rules; None: the default."""
+    rules: dict[str, Any] = {}
+    if asked["domains"]:
+        rules["allowed_domains"] = list(asked["domains"])
+    if asked["allowed"]:
+        rules["allowed_commands"] = list(asked["allowed"])
+    paths = [_path(one) for one in asked["denied"] if _is_path(one)]
+    commands = [one for one in asked["denied"] if not _is_path(one)]
+    if paths:
+        rules["blocked_paths"] = paths
+    if commands:
+        rules["blocked_commands"] = commands
+    level = asked["level"]
+    if not rules:
+        return level  # type: ignore[no-any-return]
+    return rules if level is None else {"level": level, **rules}
+
+
+def _is_path(rule: str) -> bool:
+    return rule.startswith(("/", "./", "../", "~/", "**/")) or rule in (".", "..", "~")
+
+
+def _path(rule: str) -> str:
+    """A rule about paths; permissions know absolute ones, homes and patterns."""
+    if rule.startswith(("/", "~", "**/")):
+        return rule
+    return os.path.normpath(os.path.join(os.path.realpath(os.getcwd()), rule))
