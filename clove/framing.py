@@ -60,6 +60,7 @@ class Opcode(enum.IntEnum):
     OUTPUT = 0x18
     ATTACH = 0x1A
     CLOSE_STREAM = 0x1B
+    RESIZE = 0x1C
     SEND = 0x20
     RECV = 0x21
     BROADCAST = 0x22

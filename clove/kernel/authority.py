@@ -115,7 +115,7 @@ _FREE: Final = Row(ALL_RELATIONS)
 
 TABLE: Final[Mapping[str, Row]] = {
     **dict.fromkeys(("KILL", "PAUSE", "RESUME", "LOGS", "WAIT"), _MANAGE),
-    **dict.fromkeys(("OUTPUT", "INPUT", "ATTACH", "CLOSE_STREAM"), _MANAGE),
+    **dict.fromkeys(("OUTPUT", "INPUT", "ATTACH", "CLOSE_STREAM", "RESIZE"), _MANAGE),
     **dict.fromkeys(("INSPECT", "RESTART", "SIGNAL", "RENAME", "PRUNE"), _MANAGE),
     "GET_PERMS": _INSPECT,
     "SET_PERMS": _INSPECT,

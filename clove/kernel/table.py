@@ -111,6 +111,7 @@ TABLE: dict[int, Syscall] = {
         gm.RenameRequest, gm.RenameReply, managing.rename, LIFECYCLE, (*TARGET, "new_name")
     ),
     Opcode.PRUNE: Syscall(gm.PruneRequest, gm.PruneReply, managing.prune, LIFECYCLE, TARGET),
+    Opcode.RESIZE: Syscall(om.ResizeRequest, om.ResizeReply, output.resize),
     Opcode.SEND: Syscall(
         mm.SendRequest, mm.SendReply, mail.send, "IPC", ("to", "to_name"), needs=("can_message",)
     ),

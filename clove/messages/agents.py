@@ -26,6 +26,7 @@ __all__ = [
     "SpawnReply",
     "SpawnRequest",
     "TargetRequest",
+    "TerminalSize",
     "WaitReply",
     "WaitRequest",
     "without_defaults",
@@ -56,6 +57,13 @@ class HostMount(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     writable: bool = False
 
 
+class TerminalSize(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Of a terminal, in characters."""
+
+    rows: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 24
+    columns: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 80
+
+
 class SpawnRequest(Request, frozen=True, kw_only=True):
     """Start an agent: a Python script (with the socket's path as its first argument), or a command
     as it is. One of the two.
@@ -82,6 +90,7 @@ class SpawnRequest(Request, frozen=True, kw_only=True):
     allow_degraded: bool = False
     warm: bool = True
     attach: bool = False
+    tty: TerminalSize | None = None
 
 
 DEFAULT_LIMITS: Final = LimitsRequest(

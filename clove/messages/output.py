@@ -22,6 +22,8 @@ __all__ = [
     "OutputReply",
     "OutputRequest",
     "Piece",
+    "ResizeReply",
+    "ResizeRequest",
     "encode_binary",
     "read_binary",
 ]
@@ -30,6 +32,7 @@ MOST_OUTPUT: Final = 8 << 20
 """Bytes in one reply of OUTPUT, at most: as base64 text they fit into a reply."""
 
 Offset = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
+Rows = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=86400 * 365)]
 
 
@@ -101,6 +104,19 @@ class CloseStreamReply(Reply, frozen=True, kw_only=True):
 
     agent_id: int = 0
     closed: bool = False
+
+
+class ResizeRequest(TargetRequest, frozen=True, kw_only=True):
+    """The terminal that an agent runs on has another size."""
+
+    rows: Rows
+    columns: Rows
+
+
+class ResizeReply(Reply, frozen=True, kw_only=True):
+    """The agent's terminal has that size now."""
+
+    agent_id: int = 0
 
 
 def encode_binary(reply: OutputReply) -> bytes:

@@ -9,8 +9,8 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
 from clove.sandbox.channel import socket_pair
+from clove.sandbox.outputs import Outputs
 from clove.sandbox.pidfd import ProcessHandle
-from clove.sandbox.pipes import Outputs
 
 __all__ = ["ForkedProcess"]
 

@@ -48,12 +48,24 @@ class InnerView:
         if len(self._commands) >= self._limits.commands:
             raise LimitExceeded(f"at most {self._limits.commands} commands at once in one sandbox")
         job = self._requests.number()
-        facts = {"argv": list(command.argv), "cwd": command.cwd, "env": dict(command.env)}
+        facts: dict[str, object] = {
+            "argv": list(command.argv),
+            "cwd": command.cwd,
+            "env": dict(command.env),
+        }
+        if command.terminal is not None:
+            facts["terminal"] = list(command.terminal)
         kill = {"op": "kill", "id": job}
-        running = RemoteCommand(self._reactor, output, lambda: self._requests.tell(kill))
+        running = RemoteCommand(
+            self._reactor,
+            output,
+            lambda: self._requests.tell(kill),
+            on_terminal=command.terminal is not None,
+        )
         self._commands[job] = running
         try:
-            answer = await self._requests.ask({"op": "run", **facts}, running.inner_ends, job)
+            ends = () if running.wants_terminal else running.inner_ends
+            answer = await self._requests.ask({"op": "run", **facts}, ends, job)
             if answer.fields["op"] == "refused":
                 cwd = command.cwd or self._spec.cwd
                 raise program_refused(answer.fields, command.argv[0], cwd)
@@ -105,6 +117,18 @@ class InnerView:
         """
         if job in self._commands:
             self._commands[job].pid = pid
+
+    def put_on_terminal(self, job: int, descriptor: int) -> None:
+        """A command is about to run on a terminal.
+
+        @param descriptor: its outer end.
+        @raise Unavailable: it is none.
+        """
+        running = self._commands.get(job)
+        if running is None or not running.wants_terminal:
+            self._close_descriptor(descriptor)
+        else:
+            running.outputs.put_on_terminal(descriptor, self._close_descriptor)
 
     def exited(self, job: int, status: ExitStatus) -> None:
         """A command has ended."""

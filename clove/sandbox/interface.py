@@ -22,6 +22,7 @@ __all__ = [
     "IOutputs",
     "IRunning",
     "ISandbox",
+    "ITerminal",
     "IView",
     "Output",
 ]
@@ -52,12 +53,14 @@ class Command:
 
     @ivar cwd: None for the view's own working directory.
     @ivar env: added to the view's own environment.
+    @ivar terminal: rows and columns of one that it runs on; None: it has pipes.
     """
 
     argv: tuple[str, ...]
     cwd: str | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     stdin: bytes = b""
+    terminal: tuple[int, int] | None = None
 
 
 class IRunning(Interface):
@@ -124,8 +127,17 @@ class IView(Interface):
         """
 
 
+class ITerminal(Interface):
+    """The kernel's end of a terminal that a program runs on."""
+
+    def resize(rows: int, columns: int) -> None:
+        """Tell the program another size."""
+
+
 class IOutputs(Interface):
     """Stdout and stderr of a program, as they are read."""
+
+    terminal: ITerminal | None = Attribute("What it has instead of them, if it runs on one.")
 
     def hold(hold: bool) -> None:
         """Stop reading both for now, or go on; a flood waits in the pipes."""

@@ -10,7 +10,7 @@ from typing import Any, Final
 from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor, IWriteDescriptor
 from zope.interface import implementer
 
-__all__ = ["InputPipe", "OutputPipe", "Outputs"]
+__all__ = ["GRACE", "PIECE", "InputPipe", "OutputPipe", "OutputReader"]
 
 PIECE: Final = 1 << 16
 """Bytes read or written in one turn of the reactor."""
@@ -18,8 +18,8 @@ GRACE: Final = 5.0
 """Seconds for which the rest of an ended program's output is kept to be read; then it is dropped."""
 
 
-class _Pipe:
-    """One end that the reactor watches, one end to hand over."""
+class _End:
+    """One end that the reactor watches; another process has the other one."""
 
     def __init__(self, reactor: Any, closed: Callable[[], None]) -> None:
         self._reactor = reactor
@@ -44,33 +44,43 @@ class _Pipe:
             return
         self._reactor.removeReader(self)
         self._reactor.removeWriter(self)
-        os.close(self._fd)
-        self._fd = -1
+        descriptor, self._fd = self._fd, -1
+        self._release(descriptor)
         self._closed()
+
+    def _release(self, descriptor: int) -> None:
+        os.close(descriptor)
 
 
 @implementer(IReadDescriptor)
-class OutputPipe(_Pipe):
-    """The reading end of a program's stdout or stderr.
+class OutputReader(_End):
+    """What a program writes to one of its streams.
 
     @param received: takes the bytes.
     @param closed: called once when no more will come.
-    @ivar writer: the other end, to be handed over and closed by the caller.
     """
 
     def __init__(
-        self, reactor: Any, received: Callable[[bytes], None], closed: Callable[[], None]
+        self,
+        reactor: Any,
+        descriptor: int,
+        received: Callable[[bytes], None],
+        closed: Callable[[], None],
     ) -> None:
         super().__init__(reactor, closed)
+        self._fd = descriptor
         self._received = received
         self._held = False
         self._stalled = False
         self._left = 0
         self._turn: Any = None
         self._cut: Any = None
-        self._fd, self.writer = os.pipe2(os.O_CLOEXEC)
-        os.set_blocking(self._fd, False)
+        os.set_blocking(descriptor, False)
         reactor.addReader(self)
+
+    def capacity(self) -> int:
+        """Bytes that can be written and not read, at most."""
+        return fcntl.fcntl(self._fd, fcntl.F_GETPIPE_SZ)
 
     def doRead(self) -> None:
         """Read a piece."""
@@ -115,13 +125,13 @@ class OutputPipe(_Pipe):
     def finish(self) -> None:
         """The program has ended: read what it left in the pipe, no more, then close. Idempotent.
 
-        Others may still hold the other end, and write on; so it stops at what
-        the pipe can hold. While reading is held it waits, but no longer than L{GRACE}.
+        Others may still hold the other end, and write on; so it stops at its
+        capacity. While reading is held it waits, but no longer than L{GRACE}.
         """
         if self._fd < 0 or self._cut is not None:
             return
         self._reactor.removeReader(self)
-        self._left = fcntl.fcntl(self._fd, fcntl.F_GETPIPE_SZ)
+        self._left = self.capacity()
         self._cut = self._reactor.callLater(GRACE, self.close)
         if not self._held:
             self._drain()
@@ -147,69 +157,21 @@ class OutputPipe(_Pipe):
         super().close()
 
 
-class Outputs:
-    """Stdout and stderr of a program that another process starts.
+class OutputPipe(OutputReader):
+    """The reading end of a pipe.
 
-    @param received: takes 1 for stdout or 2 for stderr, and bytes.
-    @param closed: called when no more will come of one of them.
-    @ivar writers: the other ends, to be handed over.
-    @raise OSError: there is no room for both; none is left.
+    @ivar writer: the other end, to be handed over and closed by the caller.
     """
 
     def __init__(
-        self, reactor: Any, received: Callable[[int, bytes], None], closed: Callable[[], None]
+        self, reactor: Any, received: Callable[[bytes], None], closed: Callable[[], None]
     ) -> None:
-        stdout = OutputPipe(reactor, lambda data: received(1, data), closed)
-        try:
-            stderr = OutputPipe(reactor, lambda data: received(2, data), closed)
-        except OSError:
-            os.close(stdout.writer)
-            stdout.close()
-            raise
-        self._pipes = (stdout, stderr)
-        self.writers = tuple(pipe.writer for pipe in self._pipes)
-
-    @property
-    def over(self) -> bool:
-        """No more will come."""
-        return all(pipe.fileno() < 0 for pipe in self._pipes)
-
-    def close_writers(self) -> None:
-        """The program has its own."""
-        for descriptor in self.writers:
-            os.close(descriptor)
-
-    def hold(self, hold: bool) -> None:
-        """Stop reading, or go on."""
-        for pipe in self._pipes:
-            pipe.hold(hold)
-
-    def stall(self, stream: int, stall: bool) -> None:
-        """Stop reading one of them, or go on. @see: L{OutputPipe.stall}."""
-        self._pipes[stream - 1].stall(stall)
-
-    def close_stream(self, stream: int) -> None:
-        """Read no more of one of them."""
-        self._pipes[stream - 1].close()
-
-    def finish(self) -> None:
-        """The program has ended. @see: L{OutputPipe.finish}."""
-        for pipe in self._pipes:
-            pipe.finish()
-
-    def close(self) -> None:
-        """Read no more of it."""
-        for pipe in self._pipes:
-            pipe.close()
-
-    def discard(self) -> None:
-        """Close all: the other ends were never passed on."""
-        self.close_writers()
-        self.close()
+        reader, self.writer = os.pipe2(os.O_CLOEXEC)
+        super().__init__(reactor, reader, received, closed)
 
 
 @implementer(IWriteDescriptor)
-class InputPipe(_Pipe):
+class InputPipe(_End):
     """The writing end of a program's stdin.
 
     @ivar reader: the other end, to be handed over and closed by the caller.

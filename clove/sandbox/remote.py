@@ -11,7 +11,8 @@ from zope.interface import implementer
 
 from clove.errors import LimitExceeded
 from clove.sandbox.interface import ExitStatus, IFile, IRunning, Output
-from clove.sandbox.pipes import InputPipe, Outputs
+from clove.sandbox.outputs import Outputs
+from clove.sandbox.pipes import InputPipe
 
 __all__ = ["RemoteCommand", "RemoteFile"]
 
@@ -21,27 +22,37 @@ class RemoteCommand:
     """A command that init runs; its pipes are read here.
 
     @param kill: asks init to kill its process group.
+    @ivar outputs: what it writes.
+    @ivar wants_terminal: init sends one for it.
     @raise LimitExceeded: there is no room for its pipes.
     """
 
-    def __init__(self, reactor: Any, output: Output, kill: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        output: Output,
+        kill: Callable[[], None],
+        *,
+        on_terminal: bool = False,
+    ) -> None:
         self.pid = 0
+        self.wants_terminal = on_terminal
         self.done: Deferred[ExitStatus] = Deferred()
         self._kill = kill
         self._status: ExitStatus | None = None
         try:
-            self._outputs = Outputs(reactor, output, self._closed)
+            self.outputs = Outputs(reactor, output, self._closed)
             try:
                 self._stdin = InputPipe(reactor)
             except OSError:
-                self._outputs.discard()
+                self.outputs.discard()
                 raise
         except OSError as error:
             raise LimitExceeded(
                 f"the kernel has no room for a command's pipes: {error.strerror}",
                 hint="try again later; docs/limits.md says what one user shares",
             ) from None
-        self.inner_ends = (self._stdin.reader, *self._outputs.writers)
+        self.inner_ends = (self._stdin.reader, *self.outputs.writers)
 
     def kill(self) -> None:
         """SIGKILL to the process group. @see: L{IRunning.kill}."""
@@ -59,23 +70,23 @@ class RemoteCommand:
 
     def hold_output(self, hold: bool) -> None:
         """Stop reading its output, or go on."""
-        self._outputs.hold(hold)
+        self.outputs.hold(hold)
 
     def ended(self, status: ExitStatus) -> None:
         """Its first process has ended; `done` follows the last of its output."""
         if self._status is None:
             self._status = status
             self._stdin.close()
-            self._outputs.finish()
+            self.outputs.finish()
             self._closed()
 
     def abandon(self) -> None:
         """It never ran: close the pipes, and report nothing."""
         self._stdin.close()
-        self._outputs.close()
+        self.outputs.close()
 
     def _closed(self) -> None:
-        if self._status is not None and self._outputs.over:
+        if self._status is not None and self.outputs.over:
             status, done = self._status, self.done
             if not done.called:
                 done.callback(status)

@@ -18,11 +18,12 @@ from clove.sandbox import diagnostics
 from clove.sandbox.channel import ControlSocket
 from clove.sandbox.disposal import Disposal
 from clove.sandbox.forked import ForkedProcess
+from clove.sandbox.init_client import InitClient
 from clove.sandbox.init_errors import not_sent
 from clove.sandbox.inner_view import InnerView
 from clove.sandbox.interface import Command, ExitStatus, IFile, IRunning, ISandbox, Output
 from clove.sandbox.launch_limits import LaunchLimits
-from clove.sandbox.pipes import Outputs
+from clove.sandbox.outputs import Outputs
 from clove.sandbox.processes import Processes
 from clove.sandbox.requests import Requests
 from clove.sandbox.seccomp import filters
@@ -57,45 +58,6 @@ class Streams(ProcessProtocol):
     def processEnded(self, reason: Failure) -> None:
         """The helper is reaped, and its output read."""
         self._ended()
-
-
-class InitClient:
-    """Asks init. Each part is made when it is first needed, as most agents need neither.
-
-    @param make_requests: makes what init is asked by.
-    @param make_view: makes commands and files inside of it.
-    """
-
-    def __init__(
-        self, make_requests: Callable[[], Requests], make_view: Callable[[Requests], InnerView]
-    ) -> None:
-        self._make_requests = make_requests
-        self._make_view = make_view
-        self._requests: Requests | None = None
-        self._view: InnerView | None = None
-
-    def requests(self) -> Requests:
-        """What init is asked by."""
-        if self._requests is None:
-            self._requests = self._make_requests()
-        return self._requests
-
-    def view(self) -> InnerView:
-        """Commands and files inside."""
-        if self._view is None:
-            self._view = self._make_view(self.requests())
-        return self._view
-
-    def fail_requests(self) -> None:
-        """Init answers no more."""
-        if self._requests is not None:
-            self._requests.end()
-
-    def end(self, status: ExitStatus) -> None:
-        """The sandbox is gone, and all commands with it."""
-        self.fail_requests()
-        if self._view is not None:
-            self._view.end(status)
 
 
 @implementer(ISandbox)
@@ -234,6 +196,14 @@ class Sandbox:
             self._became_ready(message, sender)
         elif operation == "egress" and self._egress is not None and not self.ready.called:
             self._egress(fds)  # they are its own now
+            return
+        elif operation == "terminal" and len(fds) == 1:
+            outputs = self.outputs if self.spec.terminal else None
+            try:
+                self._init.put_on_terminal(job, fds[0], outputs, self._close_descriptor)
+            except Unavailable as error:  # what init sends is not believed
+                self._settle(error)
+                self.kill()
             return
         elif operation == "failed":
             self.failed_step = str(message.get("step", ""))

@@ -13,7 +13,7 @@ from twisted.internet.process import ProcessReader
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
-from clove.sandbox.pipes import Outputs
+from clove.sandbox.outputs import Outputs
 
 __all__ = ["SpawnedProcess", "cut_pipes"]
 

@@ -131,6 +131,7 @@ class SandboxSpec:
     @ivar seccomp: in a sandbox, filter system calls.
     @ivar landlock: in a private root, confine files by Landlock as well, if
         this Linux has it.
+    @ivar terminal: rows and columns of the terminal that the program runs on; None: it has pipes.
     @ivar allow_degraded: start with less isolation where the host cannot give all.
     """
 
@@ -153,6 +154,7 @@ class SandboxSpec:
     egress: tuple[int, ...] | None = None
     seccomp: bool = True
     landlock: bool = True
+    terminal: tuple[int, int] | None = None
     allow_degraded: bool = False
 
     def __post_init__(self) -> None:
@@ -207,6 +209,8 @@ class SandboxSpec:
             known["egress"] = tuple(known["egress"])
         if known.get("executables") is not None:
             known["executables"] = tuple(known["executables"])
+        if known.get("terminal") is not None:
+            known["terminal"] = tuple(known["terminal"])
         known["cgroup_procs"] = tuple(known.get("cgroup_procs", ()))
         return cls(**known)
 

@@ -26,6 +26,7 @@ CODES = {
 
 
 AGENT = "name:string id:integer"
+RESIZED = {"name": "on-terminal", "rows": 24, "columns": 80}
 SYSCALLS = [
     call(
         0x01,
@@ -122,6 +123,7 @@ SYSCALLS = [
         "closed:boolean",
         {"name": "helper", "stream": "stdout"},
     ),
+    call(0x1C, "RESIZE", f"{AGENT} rows:integer! columns:integer!", "agent_id:integer", RESIZED),
     call(
         0x20,
         "SEND",

@@ -19,8 +19,9 @@ CHANGE_THE_AGENT = ("KILL", "PAUSE", "RESUME", "SET_PERMS")
 SLEEP = "import time\ntime.sleep(1000)\n"
 
 
-def spawn(peer: Peer, name: str, script: str) -> None:
-    reply = peer.call(SPAWN, {"name": name, "script": script, "sandboxed": False}).json()
+def spawn(peer: Peer, name: str, script: str, **fields: Any) -> None:
+    request = {"name": name, "script": script, "sandboxed": False, **fields}
+    reply = peer.call(SPAWN, request).json()
     assert reply["success"] is True, reply
 
 
@@ -35,6 +36,8 @@ def old(kernel: Kernel) -> Iterator[Peer]:
     with kernel.peer() as peer:
         if not any(agent["name"] == "helper" for agent in peer.call(LIST).json()):
             spawn(peer, "helper", "agent.py")
+        if not any(agent["name"] == "on-terminal" for agent in peer.call(LIST).json()):
+            spawn(peer, "on-terminal", "agent.py", tty={})
         if not peer.call(WAIT, {"name": "ended"}).json()[
             "success"
         ]:  # an earlier test has not made it
@@ -42,7 +45,7 @@ def old(kernel: Kernel) -> Iterator[Peer]:
         assert peer.call(WAIT, {"name": "ended"}).json()["exit_code"] == 3
         yield peer
         for agent in peer.call(LIST).json():
-            if agent["name"] != "helper":
+            if agent["name"] not in ("helper", "on-terminal"):
                 peer.call(KILL, {"id": agent["id"]})
 
 

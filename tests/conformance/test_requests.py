@@ -6,6 +6,7 @@ import json
 import os
 import struct
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -32,19 +33,20 @@ MALFORMED = {
 
 @pytest.fixture(scope="module", autouse=True)
 def others(kernel: Kernel) -> Iterator[None]:
-    """An agent `helper` that only waits, and one `ended` that has ended."""
+    """An agent `helper` that only waits, `on-terminal` likewise, and one `ended` that has ended."""
     (kernel.place / "agent.py").write_text("import time\ntime.sleep(1000)\n")
     (kernel.place / "short.py").write_text("raise SystemExit(3)\n")
     with kernel.peer() as operator:
         _spawn(operator, "helper", "agent.py")
+        _spawn(operator, "on-terminal", "agent.py", tty={})
         _spawn(operator, "ended", "short.py")
         yield
         for agent in operator.call(0x12).json():
             operator.call(0x11, {"id": agent["id"]})
 
 
-def _spawn(peer: Peer, name: str, script: str) -> None:
-    request = {"name": name, "script": script, "sandboxed": False, "allow_degraded": True}
+def _spawn(peer: Peer, name: str, script: str, **fields: Any) -> None:
+    request = {"name": name, "script": script, "sandboxed": False, "allow_degraded": True, **fields}
     reply = peer.call(0x10, request).json()
     assert reply["success"] is True, reply
 
@@ -93,7 +95,7 @@ def test_fields_that_the_kernel_does_not_know(peer: Peer, version: int, syscall:
 @pytest.mark.parametrize("empty", [b"", b"{}", b" {} \n"], ids=["empty", "braces", "spaces"])
 def test_an_empty_request_means_no_fields(peer: Peer, syscall: Syscall, empty: bytes) -> None:
     body = check(syscall, peer.call(syscall.opcode, empty))
-    if syscall.required or syscall.minimal.get("name") in {"helper", "ended"}:
+    if syscall.required or syscall.minimal.get("name") in {"helper", "ended", "on-terminal"}:
         assert body["code"] == "invalid_request", body
 
 

@@ -64,6 +64,7 @@ def spawn(
     allow_degraded: bool = False,
     warm: bool | None = None,
     attach: bool | None = None,
+    tty: Mapping[str, int] | None = None,
 ) -> Call[SpawnReply]:
     """Start an agent: `python SCRIPT SOCKET ARGS...`, or a command as it is (docs/wire.md, SPAWN).
 
@@ -74,10 +75,9 @@ def spawn(
     @param mounts: {path, writable} of what of the host it has, at the same path.
     @param permissions: a level's name, or fields of docs/wire.md, within the caller's own.
     @param limits: memory (bytes), max_pids, cpu_quota and cpu_period (us), cpu_shares.
-    @param timeout: seconds after which it is ended.
-    @param attach: keep all of its output for the one who attaches next (docs/output.md).
+    @param attach: keep its output for who attaches next. @param timeout: seconds until its end.
+    @param tty: {rows, columns} of its terminal. @raise CloveError: it does not run.
     @return: success, id and agent_id, name, pid, status, restart_policy, warm, isolation.
-    @raise CloveError: it does not run.
     """
     fields = optional(**locals())  # the parameters, which are named as the request's fields
     return Call(Opcode.SPAWN, fields, local=("script",))

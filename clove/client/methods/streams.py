@@ -10,9 +10,9 @@ from clove.client.methods.target import agent_fields
 from clove.framing import Opcode
 
 if TYPE_CHECKING:
-    from clove.client.results import AttachReply, CloseStreamReply, OutputReply
+    from clove.client.results import AttachReply, CloseStreamReply, OutputReply, ResizeReply
 
-__all__ = ["close_stream", "hold_output", "read_output"]
+__all__ = ["close_stream", "hold_output", "read_output", "resize_terminal"]
 
 
 def read_output(
@@ -64,6 +64,18 @@ def close_stream(
     @return: success, agent_id, closed.
     """
     return Call(Opcode.CLOSE_STREAM, {**agent_fields(name, agent_id), "stream": stream})
+
+
+def resize_terminal(
+    rows: int, columns: int, name: str | int | None = None, *, agent_id: int | None = None
+) -> Call[ResizeReply]:
+    """Tell an agent that was spawned with `tty` how large its terminal is now; it gets SIGWINCH.
+
+    @return: success, agent_id.
+    @raise Unavailable: it runs on no terminal.
+    """
+    fields = {**agent_fields(name, agent_id), "rows": rows, "columns": columns}
+    return Call(Opcode.RESIZE, fields, idempotent=True)
 
 
 def _one(reply: Reply) -> Iterable[AttachReply]:

@@ -73,6 +73,7 @@ from clove.client.results.output import (
     InputReply,
     OutputReply,
     Piece,
+    ResizeReply,
 )
 from clove.client.results.permissions import GetPermsReply, SetPermsReply, WhyReply
 from clove.client.results.session import AsyncAccepted, AsyncPollReply, AsyncResult, HelloReply
@@ -139,6 +140,7 @@ __all__ = [
     "RegisterReply",
     "RenameReply",
     "Reply",
+    "ResizeReply",
     "RestartReply",
     "ResumeReply",
     "SendReply",

@@ -4,7 +4,7 @@ from typing import TypedDict
 
 from clove.client.results.base import Reply
 
-__all__ = ["AttachReply", "CloseStreamReply", "InputReply", "OutputReply", "Piece"]
+__all__ = ["AttachReply", "CloseStreamReply", "InputReply", "OutputReply", "Piece", "ResizeReply"]
 
 
 class Piece(TypedDict):
@@ -47,3 +47,9 @@ class CloseStreamReply(Reply):
 
     agent_id: int
     closed: bool
+
+
+class ResizeReply(Reply):
+    """The agent's terminal has that size now."""
+
+    agent_id: int

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as NotInTime
 
-from clove.errors import InvalidRequest, LimitExceeded, PermissionDenied
+from clove.errors import InvalidRequest, LimitExceeded, PermissionDenied, Unavailable
 from clove.kernel.calls.agents import find_target
 from clove.messages.output import (
     AttachReply,
     CloseStreamReply,
     OutputReply,
     Piece,
+    ResizeReply,
     encode_binary,
 )
 
@@ -21,9 +22,14 @@ if TYPE_CHECKING:
     from clove.kernel.agents import Agent
     from clove.kernel.context import Context
     from clove.kernel.logs.logbook import Logbook
-    from clove.messages.output import AttachRequest, CloseStreamRequest, OutputRequest
+    from clove.messages.output import (
+        AttachRequest,
+        CloseStreamRequest,
+        OutputRequest,
+        ResizeRequest,
+    )
 
-__all__ = ["attach", "close_stream", "output"]
+__all__ = ["attach", "close_stream", "output", "resize"]
 
 STREAMS = {"stdout": 1, "stderr": 2}
 NAMES = {number: name for name, number in STREAMS.items()}
@@ -129,6 +135,18 @@ def _check_descriptors(ctx: Context) -> None:
             "this connection cannot carry descriptors",
             hint="attach without, or by version 2 over a Unix socket",
         )
+
+
+def resize(ctx: Context, request: ResizeRequest) -> ResizeReply:
+    """Tell an agent the size of the terminal that it runs on."""
+    agent = find_target(ctx, request, "RESIZE")
+    terminal = None if agent.sandbox is None else agent.sandbox.outputs.terminal
+    if terminal is None:
+        raise Unavailable(
+            f"agent {agent.agent_id} runs on no terminal now", hint="SPAWN it with `tty`"
+        )
+    terminal.resize(request.rows, request.columns)
+    return ResizeReply(agent_id=agent.agent_id)
 
 
 def close_stream(ctx: Context, request: CloseStreamRequest) -> CloseStreamReply:

@@ -71,7 +71,8 @@ class Provision:
         self._layout: Layout | None = None
         # A warm one has its processes before it has its limits: no fork would be refused.
         fits = limits.max_pids <= 0 or limits.max_pids >= OWN_PROCESSES
-        self._warm = record.request.warm and record.request.sandboxed and fits
+        asked = record.request
+        self._warm = asked.warm and asked.sandboxed and asked.tty is None and fits
 
     @property
     def record(self) -> AgentRecord:

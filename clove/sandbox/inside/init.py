@@ -13,13 +13,13 @@ import os
 import select
 import signal
 
-from clove.sandbox.inside import held_path, program, rlimits
+from clove.sandbox.inside import held_path, program, rlimits, terminal
 from clove.sandbox.inside.control import BadMessage
 from clove.sandbox.inside.openat2 import MagicLink
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from clove.sandbox.inside.control import Channel
@@ -74,7 +74,11 @@ class Init:
         if self._spec["namespaces"]:  # nothing opened outside is handed on
             os.dup2(null, 0)
         if started is None:
-            self._start(MAIN, self._spec["argv"], self._spec["env"], self._spec["cwd"], (0, 1, 2))
+            main = (self._spec["argv"], self._spec["env"], self._spec["cwd"])
+            if self._spec["terminal"]:
+                self._start_on_terminal(MAIN, *main, self._spec["terminal"])
+            else:
+                self._start(MAIN, *main, (0, 1, 2))
         else:
             self._warm = True
             self._watch(MAIN, *started)
@@ -102,9 +106,24 @@ class Init:
         env: Mapping[str, str],
         cwd: str,
         streams: tuple[int, ...],
+        *,
+        on_terminal: bool = False,
     ) -> None:
         confined = (self._program_filter, self._limits)
-        self._watch(job, *program.start(self._channel, job, argv, env, cwd, streams, *confined))
+        facts = (self._channel, job, argv, env, cwd, streams, *confined)
+        self._watch(job, *program.start(*facts, on_terminal=on_terminal))
+
+    def _start_on_terminal(
+        self, job: int, argv: list[str], env: Mapping[str, str], cwd: str, size: Sequence[int]
+    ) -> None:
+        """Start a program on a new terminal, whose other end the kernel gets."""
+        outer, inner = terminal.open_pair(*size)
+        try:
+            self._channel.send({"op": "terminal", "id": job}, (outer,))
+            self._start(job, argv, env, cwd, (inner,) * STREAMS, on_terminal=True)
+        finally:
+            os.close(outer)
+            os.close(inner)
 
     def _watch(self, job: int, pid: int, reader: int) -> None:
         self._jobs[pid] = job
@@ -186,11 +205,7 @@ class Init:
                 self._processes.signal(message["signal"])
             self._channel.send({"op": "done", "id": job})
         elif op == "run":
-            if len(fds) != STREAMS:
-                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-            env = {**self._spec["env"], **message["env"]}
-            cwd = os.path.join(self._spec["cwd"], message["cwd"] or "")
-            self._start(job, message["argv"], env, cwd, tuple(fds))
+            self._run(job, message, fds)
         elif op == "kill":
             for pid, number in self._jobs.items():
                 if number == job:
@@ -219,6 +234,17 @@ class Init:
         for pid, job in self._jobs.items():  # it is this process's child: its pid is not another's
             if job == MAIN:
                 os.kill(pid, number)
+
+    def _run(self, job: int, message: Mapping[str, Any], fds: list[int]) -> None:
+        size = message.get("terminal")
+        if not size and len(fds) != STREAMS:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        env = {**self._spec["env"], **message["env"]}
+        cwd = os.path.join(self._spec["cwd"], message["cwd"] or "")
+        if size:
+            self._start_on_terminal(job, message["argv"], env, cwd, size)
+        else:
+            self._start(job, message["argv"], env, cwd, tuple(fds))
 
     def _resolve(self, path: str) -> held_path.Held:
         held = held_path.resolve(path, self._spec["cwd"])

@@ -7,7 +7,7 @@ import json
 import os
 import signal
 
-from clove.sandbox.inside import capabilities, openat2, rlimits, seccomp
+from clove.sandbox.inside import capabilities, openat2, rlimits, seccomp, terminal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,15 +42,17 @@ def start(
     streams: Sequence[int],
     call_filter: bytes = b"",
     limits: Mapping[str, int] = NO_LIMITS,
+    *,
+    on_terminal: bool = False,
 ) -> tuple[int, int]:
     """Fork a process that becomes the program, in a new session.
 
-    It tells the kernel its job number itself: so the kernel learns its host pid
-    from the socket's credentials.
+    It tells the kernel its job number itself, and so its host pid, by the socket's credentials.
 
     @param streams: descriptors for stdin, stdout and stderr.
     @param call_filter: for seccomp(2), on top of the caller's own; empty: none.
     @param limits: resource limits beside the caller's own, see L{rlimits.of_programs}.
+    @param on_terminal: the streams are a terminal, which is to control the program.
     @return: its pid here, and a descriptor that ends when the program runs or
         else gives the reason why it doesn't; see L{result}.
     """
@@ -65,6 +67,8 @@ def start(
         if os.getppid() != parent:
             os._exit(127)
         os.setsid()
+        if on_terminal:
+            terminal.control(streams[0])
         channel.send({"op": "pid", "id": job})
         _become(argv, env, cwd, streams, call_filter, limits, writer)
     except Exception as error:

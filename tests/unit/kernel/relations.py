@@ -54,6 +54,7 @@ EXPECTED: dict[str, tuple[set[str], set[str]]] = {
     "SIGNAL": (OFFSPRING, ALL),
     "RENAME": (OFFSPRING, ALL),
     "PRUNE": (OFFSPRING, ALL),
+    "RESIZE": (OFFSPRING, ALL),
     "GET_PERMS": (FAMILY, ALL),
     "SET_PERMS": (FAMILY, ALL),
     "WHY": (FAMILY, ALL),

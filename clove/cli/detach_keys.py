@@ -1,0 +1,67 @@
+"""Keys that leave a program running and its terminal (`--detach-keys`). Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from clove.errors import InvalidRequest
+
+__all__ = ["DEFAULT", "DetachKeys", "parse"]
+
+DEFAULT: Final = "ctrl-p,ctrl-q"
+_CONTROL: Final = re.compile(r"ctrl-([a-z@\[\\\]^_])")
+
+
+def parse(text: str) -> bytes:
+    """The bytes that some keys send; "" is none.
+
+    @param text: keys with commas between: `ctrl-` and a letter or one of @[]^_ and the
+        backslash, or a single character.
+    @raise InvalidRequest: it is nothing of the kind.
+    """
+    keys = bytearray()
+    for key in text.split(",") if text else []:
+        control = _CONTROL.fullmatch(key.lower())
+        if control is not None:
+            keys.append(ord(control.group(1).upper()) & 0x1F)
+        elif len(key) == 1 and key.isascii() and key.isprintable():
+            keys += key.encode()
+        else:
+            raise InvalidRequest(
+                f"no key is called {key!r}",
+                hint="write keys like `ctrl-p,ctrl-q`, or a single character",
+            )
+    return bytes(keys)
+
+
+class DetachKeys:
+    """Looks for some keys in what is typed, and passes on all else.
+
+    @ivar pressed: they were.
+    """
+
+    def __init__(self, keys: bytes) -> None:
+        self._keys = keys
+        self._matched = 0
+        self.pressed = False
+
+    def feed(self, typed: bytes) -> bytes:
+        """What to pass on of what was typed: keys that may begin those looked for wait for the next."""
+        passed = bytearray()
+        for at in range(len(typed)):
+            self._matched = self._after(typed[at], passed)
+            if self._keys and self._matched == len(self._keys):
+                self.pressed = True
+                break
+        return bytes(passed)
+
+    def _after(self, byte: int, passed: bytearray) -> int:
+        """How many keys match after one more byte; what cannot match any more is passed on."""
+        held = self._keys[: self._matched] + bytes([byte])
+        for length in range(min(len(held), len(self._keys)), 0, -1):
+            if self._keys.startswith(held[len(held) - length :]):
+                passed += held[: len(held) - length]
+                return length
+        passed += held
+        return 0

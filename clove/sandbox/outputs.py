@@ -1,0 +1,107 @@
+"""What a program writes: two pipes, or a terminal."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from typing import Any
+
+from clove.errors import Unavailable
+from clove.sandbox.pipes import OutputPipe, OutputReader
+from clove.sandbox.terminal import Terminal
+
+__all__ = ["Outputs"]
+
+
+class Outputs:
+    """Stdout and stderr of a program that another process starts.
+
+    @param received: takes 1 for stdout or 2 for stderr, and bytes.
+    @param closed: called when no more will come of one of them.
+    @ivar writers: the other ends, to be handed over.
+    @ivar terminal: what the program has instead of stdout and stderr, if it runs on one.
+    @raise OSError: there is no room for both; none is left.
+    """
+
+    def __init__(
+        self, reactor: Any, received: Callable[[int, bytes], None], closed: Callable[[], None]
+    ) -> None:
+        self._reactor = reactor
+        self._received = received
+        self._closed = closed
+        self._held = self._finished = False
+        self.terminal: Terminal | None = None
+        stdout = OutputPipe(reactor, lambda data: received(1, data), closed)
+        try:
+            stderr = OutputPipe(reactor, lambda data: received(2, data), closed)
+        except OSError:
+            os.close(stdout.writer)
+            stdout.close()
+            raise
+        self._pipes: tuple[OutputReader, OutputReader] = (stdout, stderr)
+        self.writers = (stdout.writer, stderr.writer)
+
+    @property
+    def over(self) -> bool:
+        """No more will come."""
+        return all(pipe.fileno() < 0 for pipe in self._pipes)
+
+    def close_writers(self) -> None:
+        """The program has its own."""
+        for descriptor in self.writers:
+            os.close(descriptor)
+
+    def put_on_terminal(self, descriptor: int, close_descriptor: Callable[[int], None]) -> None:
+        """The program runs on a terminal: what it writes there is its stdout.
+
+        @param descriptor: the outer end, from the sandbox's init; it is this object's own now.
+        @param close_descriptor: closes it.
+        @raise Unavailable: it is no terminal's, or there is one already.
+        """
+        if self.terminal is not None:
+            close_descriptor(descriptor)
+            raise Unavailable("the sandbox has sent more than one terminal")
+        stdout, stderr = self._pipes
+        self.terminal = Terminal(
+            self._reactor,
+            descriptor,
+            functools.partial(self._received, 1),
+            self._closed,
+            close_descriptor,
+        )
+        self._pipes = (self.terminal, stderr)
+        self.terminal.hold(self._held)
+        stdout.close()
+        if self._finished:
+            self.terminal.finish()
+
+    def hold(self, hold: bool) -> None:
+        """Stop reading, or go on."""
+        self._held = hold
+        for pipe in self._pipes:
+            pipe.hold(hold)
+
+    def stall(self, stream: int, stall: bool) -> None:
+        """Stop reading one of them, or go on. @see: L{OutputReader.stall}."""
+        self._pipes[stream - 1].stall(stall)
+
+    def close_stream(self, stream: int) -> None:
+        """Read no more of one of them."""
+        self._pipes[stream - 1].close()
+
+    def finish(self) -> None:
+        """The program has ended. @see: L{OutputReader.finish}."""
+        self._finished = True
+        for pipe in self._pipes:
+            pipe.finish()
+
+    def close(self) -> None:
+        """Read no more of it."""
+        for pipe in self._pipes:
+            pipe.close()
+
+    def discard(self) -> None:
+        """Close all: the other ends were never passed on."""
+        self.close_writers()
+        self.close()
