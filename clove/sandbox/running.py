@@ -124,7 +124,8 @@ class Sandbox:
         facts = {**self.spec.to_json(), **(more or {})}
         if self.spec.namespaces and self.spec.seccomp:
             machine = os.uname().machine if sys.maxsize > 1 << 32 else ""
-            facts["filters"] = filters.encoded(machine, memfd=self.spec.executables is None)
+            memfd, netlink = self.spec.executables is None, "net" in self.spec.namespaces
+            facts["filters"] = filters.encoded(machine, memfd=memfd, netlink=netlink)
         try:
             self._control.send(facts, trees, lambda error: self._settle(not_sent(error)))
         except BaseException:

@@ -25,8 +25,12 @@ NAMESPACES = {
     "time": 0x80,
 }
 SOCKETS = {
-    "AF_NETLINK": (16, 3, 0),
+    "AF_NETLINK, sockets": (16, 3, 4),
+    "AF_NETLINK, audit": (16, 3, 9),
     "AF_NETLINK, netfilter": (16, 3, 12),
+    "AF_NETLINK, devices": (16, 3, 15),
+    "AF_NETLINK, generic": (16, 3, 16),
+    "AF_NETLINK, cryptography": (16, 3, 21),
     "AF_PACKET": (17, 3, 768),
     "AF_ALG": (38, 5, 0),
     "AF_VSOCK": (40, 1, 0),

@@ -34,6 +34,9 @@ def make_egress_sockets(ports: Sequence[int]) -> list[_socket.socket]:
     resolver = _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM)
     resolver.bind((RESOLVER, DNS))
     taken = [resolver, _listen(RESOLVER, DNS)]
+    nat_redirect.add_address(
+        RESOLVER
+    )  # else libraries take it for a host without IPv4 (AI_ADDRCONFIG)
     nat_redirect.route_everything_to_loopback()
     everything = _listen(RESOLVER, 0)
     try:

@@ -14,14 +14,15 @@ import errno
 import os
 import struct
 
-__all__ = ["redirect_tcp", "route_everything_to_loopback"]
+__all__ = ["add_address", "redirect_tcp", "route_everything_to_loopback"]
 
 NLM_F_REQUEST, NLM_F_ACK = 0x1, 0x4
 NLM_F_CREATE, NLM_F_EXCL, NLM_F_APPEND = 0x400, 0x200, 0x800
 NLMSG_ERROR = 2
 NETLINK_NETFILTER = 12
 
-RTM_NEWROUTE = 24
+RTM_NEWADDR, RTM_NEWROUTE = 20, 24
+IFA_ADDRESS, IFA_LOCAL = 1, 2
 RTA_DST, RTA_OIF = 1, 4
 RT_TABLE_LOCAL, RTPROT_STATIC, RT_SCOPE_HOST, RTN_LOCAL = 255, 4, 254, 2
 
@@ -41,6 +42,19 @@ DESTINATION = 16
 
 TABLE = b"clove\0"
 CHAIN = b"out\0"
+
+
+def add_address(address: str) -> None:
+    """Give this namespace's loopback device an address.
+
+    @param address: of 127.0.0.0/8.
+    @raise OSError: not the right privileges in the namespace.
+    """
+    header = struct.pack("4BI", _socket.AF_INET, 32, 0, RT_SCOPE_HOST, _socket.if_nametoindex("lo"))
+    local = _socket.inet_aton(address)
+    body = header + _attribute(IFA_LOCAL, local) + _attribute(IFA_ADDRESS, local)
+    message = _message(RTM_NEWADDR, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, 1, body)
+    _exchange(_socket.NETLINK_ROUTE, message, 1)
 
 
 def route_everything_to_loopback() -> None:

@@ -22,13 +22,16 @@ from clove.sandbox.seccomp.bpf import (
     result,
 )
 
-__all__ = ["CHECKS", "LAST_32_BITS"]
+__all__ = ["CHECKS", "LAST_32_BITS", "WITHOUT_NETLINK"]
 
 NEW_NAMESPACES: Final = 0x7E020000
 """CLONE_NEW* but for time, which clone(2) has no bit for."""
 NEW_TIME_NAMESPACE: Final = 0x80
 
-AF_UNIX, AF_INET, AF_INET6 = 1, 2, 10
+AF_UNIX, AF_INET, AF_INET6, AF_NETLINK = 1, 2, 10, 16
+NETLINK_ROUTE = 0
+"""Interfaces, addresses and routes (rtnetlink(7)). Programs list those of their network namespace; what
+would change them needs CAP_NET_ADMIN there, and Linux refuses it with EPERM."""
 SOCK_STREAM, SOCK_DGRAM, SOCK_TYPE_MASK = 1, 2, 0xF
 IPPROTO_TCP, IPPROTO_UDP = 6, 17
 TCP_ULP, UDP_ENCAP = 31, 100
@@ -92,6 +95,7 @@ _SOCKET: Final[list[Item]] = [
     argument(0),
     branch_if_equal(AF_UNIX, "allow"),
     branch_if_equal(AF_INET, "socket type"),
+    branch_if_equal(AF_NETLINK, "netlink"),
     branch_if_equal(AF_INET6, "socket type", "refuse"),
     Label("socket type"),
     argument(1),
@@ -110,13 +114,20 @@ _SOCKET: Final[list[Item]] = [
     result(NO_PROTOCOL),
 ]
 
+_NETLINK: Final[list[Item]] = [
+    Label("netlink"),
+    argument(2),
+    branch_if_equal(NETLINK_ROUTE, "allow", "refuse"),
+]
+_NO_NETLINK: Final[list[Item]] = [Label("netlink"), go("refuse")]
+
 CHECKS: Final[Mapping[str, list[Item]]] = {
     "clone": [argument(0), branch_if_bits(NEW_NAMESPACES, "refuse", "allow")],
     "unshare": [
         argument(0),
         branch_if_bits(NEW_NAMESPACES | NEW_TIME_NAMESPACE, "refuse", "allow"),
     ],
-    "socket": _SOCKET,
+    "socket": [*_SOCKET, *_NETLINK],
     "setsockopt": [
         argument(1),
         branch_if_equal(IPPROTO_TCP, "tcp option"),
@@ -180,3 +191,6 @@ CHECKS: Final[Mapping[str, list[Item]]] = {
     "flags in 2, mode in 3": _opening(2),
 }
 """What is done with a call whose arguments count; falls off nowhere."""
+
+WITHOUT_NETLINK: Final[Mapping[str, list[Item]]] = {"socket": [*_SOCKET, *_NO_NETLINK]}
+"""In place of those in L{CHECKS} where the network namespace is the host's."""

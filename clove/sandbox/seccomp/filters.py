@@ -21,7 +21,7 @@ from clove.sandbox.seccomp.abi import (
     REFUSE,
     UNKNOWN,
 )
-from clove.sandbox.seccomp.arguments import CHECKS
+from clove.sandbox.seccomp.arguments import CHECKS, WITHOUT_NETLINK
 from clove.sandbox.seccomp.bpf import (
     Item,
     Label,
@@ -93,16 +93,17 @@ _ENDS: Final[list[Item]] = [
 
 
 @functools.cache
-def sandbox_filter(machine: str) -> bytes | None:
+def sandbox_filter(machine: str, *, netlink: bool = True) -> bytes | None:
     """The filter of everything in a sandbox, from its init on.
 
     @param machine: as uname(2) names it.
+    @param netlink: its network namespace is its own, whose interfaces it may list.
     @return: for prctl(PR_SET_SECCOMP); None: no such filter for this machine.
     """
     if machine not in ARCHITECTURES:
         return None
     checks: list[Item] = []
-    for name, items in CHECKS.items():
+    for name, items in {**CHECKS, **({} if netlink else WITHOUT_NETLINK)}.items():
         checks += [Label(name), *items]
     return assemble([*_ours(machine), *_tree(_verdicts(machine)), *checks, *_ENDS])
 
@@ -126,13 +127,14 @@ def program_filter(machine: str, *, memfd: bool = True) -> bytes | None:
 
 
 @functools.cache
-def encoded(machine: str, *, memfd: bool = True) -> Mapping[str, str]:
+def encoded(machine: str, *, memfd: bool = True, netlink: bool = True) -> Mapping[str, str]:
     """Both filters as the helper takes them; empty where there are none for a machine.
 
     @param memfd: see L{program_filter}.
+    @param netlink: see L{sandbox_filter}.
     """
     programs = {
-        "sandbox": sandbox_filter(machine),
+        "sandbox": sandbox_filter(machine, netlink=netlink),
         "programs": program_filter(machine, memfd=memfd),
     }
     return {name: base64.b64encode(each).decode() for name, each in programs.items() if each}

@@ -20,7 +20,7 @@ from clove.sandbox.channel import ControlSocket
 from clove.sandbox.interface import ExitStatus
 from clove.sandbox.launch_limits import LaunchLimits
 from clove.sandbox.launcher import Launcher
-from clove.sandbox.spec import Bind, SandboxSpec
+from clove.sandbox.spec import NAMESPACES, Bind, SandboxSpec
 from clove.threads.threads import Threads
 from tests.integration.sandbox.launching import (
     PATH,
@@ -112,3 +112,18 @@ async def test_a_long_argument_and_environment_arrive(launcher: Launcher, place:
     spec = place("", argv=("sh", "-c", "echo ${#N7}:${#1}", "sh", "y" * 120_000), env=env)
     await (await launcher.launch(spec, heard)).done
     assert heard.text[1] == b"100000:120000\n"
+
+
+async def test_the_hosts_interfaces_are_not_listed_where_the_network_is_the_hosts(
+    launcher: Launcher, workspace: str
+) -> None:
+    script = "import socket\ntry: print(socket.if_nameindex())\nexcept OSError as e: print(e.errno)"
+    for kinds, said in (
+        (frozenset(NAMESPACES), b"[(1, 'lo')]\n"),
+        (frozenset(NAMESPACES) - {"net"}, b"1\n"),
+    ):
+        spec = inside(workspace, argv=("/usr/bin/python3", "-c", script), namespaces=kinds)
+        heard = Heard()
+        sandbox = await launcher.launch(spec, heard)
+        await sandbox.done
+        assert heard.text[1] == said

@@ -155,7 +155,9 @@ def test_numbers_beyond_all_calls_are_unknown(number: int) -> None:
         ("socket", (2, 1, 132), EPROTONOSUPPORT),
         ("socket", (2, 1, 262), EPROTONOSUPPORT),  # multipath TCP
         ("socket", (2, 2, 1), EPROTONOSUPPORT),  # ping
-        ("socket", (16, 3, 0), EPERM),  # netlink
+        ("socket", (16, 3, 0), ALLOW),  # netlink: interfaces and routes
+        ("socket", (16, 2 | 0o2000000, 0), ALLOW),
+        *(("socket", (16, 3, protocol), EPERM) for protocol in range(1, 23)),
         ("socket", (17, 3, 0), EPERM),  # packet
         ("socket", (38, 5, 0), EPERM),  # the kernel's cryptography
         ("socket", (40, 1, 0), EPERM),  # vsock
