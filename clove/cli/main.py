@@ -18,9 +18,22 @@ __all__ = ["main"]
 
 COMMANDS = {
     "run": "Run a script or program as an agent and stream its output.",
-    "ps": "List the agents.",
+    "ps": "List the agents, with -a the ended ones too.",
     "logs": "Show an agent's output.",
-    "kill": "End agents.",
+    "kill": "End agents, or send them a signal.",
+    "restart": "End agents' processes and start them anew.",
+    "pause": "Stop agents until they are resumed.",
+    "resume": "Let paused agents go on.",
+    "rename": "Give an agent another name.",
+    "wait": "Wait until agents have ended.",
+    "inspect": "Show all that is known of agents.",
+    "prune": "Forget ended agents.",
+    "stats": "Show what agents use.",
+    "top": "Watch what agents use, live.",
+    "events": "Follow what happens.",
+    "audit": "Show what was done, and what was refused.",
+    "state": "Read and change the keys that agents share.",
+    "llm": "Ask the language model; see what agents use of it.",
     "why": "Say what an agent may do, and try it.",
     "doctor": "Say what this host can isolate.",
 }
@@ -34,6 +47,8 @@ Examples:
   clove ps                               which agents are there?
   clove logs -f agent                    follow one's output
   clove kill agent                       end it
+  clove ps -a                            what ended, how, and at which limit?
+  clove top                              what do agents use?
   clove why agent READ /etc/passwd       may it, and what happens when it tries?
 
 The kernel's socket is --socket, else $CLOVE_SOCKET, else that of your own kernel, of root's

@@ -2,62 +2,75 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
 
+from clove.cli.agents import ending
 from clove.cli.console import Console, command_options
-from clove.cli.text import age, clean
+from clove.cli.tables import STYLES, make_table, print_table, shortened
+from clove.cli.text import age
 
 __all__ = ["ps"]
 
 COMMAND = 40
 """Characters of a command in the table; --json has more of it."""
+NUMBERS = ("ID", "PID", "RESTARTS", "PARENT")
 
 
-@click.command(epilog="\b\nExamples:\n  clove ps\n  clove ps --json | jq '.[].name'")
+@click.command(
+    epilog="""\b
+Examples:
+  clove ps                       which agents are there?
+  clove ps -a                    and which ended, how, and at which limit?
+  clove ps -q                    names alone, for scripts
+  clove ps --json | jq '.[].name'
+"""
+)
+@click.option("-a", "--all", "ended", is_flag=True, help="Also those that have ended.")
+@click.option("-q", "--quiet", is_flag=True, help="Names alone, one a line.")
 @command_options
-def ps(console: Console) -> None:
-    """List the agents: id, name, state, pid, uptime, restarts, parent, and what they run."""
+def ps(console: Console, ended: bool, quiet: bool) -> None:
+    """List the agents: id, name, state, pid, uptime, restarts, parent, and what they run.
+
+    The kernel knows ended agents for a while (limits.agents.ended), or until
+    `clove prune`; --all shows them with exit code, reason, and the limit that was hit.
+    """
     with console.client() as client:
-        agents = client.list_agents()
+        agents = client.list_agents(all=True) if ended else client.list_agents()
     if console.as_json:
         console.data(agents)
+    elif quiet:
+        for agent in agents:
+            console.line(str(agent.get("name", "")))
     elif agents:
-        _table(agents)
+        _print(agents, ended)
     else:
-        console.remark("no agents")
+        console.remark("no agents" if ended else "no agents run (clove ps -a shows ended ones)")
 
 
-def _table(agents: Sequence[Mapping[str, Any]]) -> None:
-    from rich.console import Console as Terminal
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("ID", "NAME", "STATE", "PID", "UPTIME", "RESTARTS", "PARENT", "COMMAND"):
-        number = title in ("ID", "PID", "RESTARTS", "PARENT")
-        table.add_column(title, justify="right" if number else "left", no_wrap=True)
-    for agent in agents:
-        state = str(agent.get("state", ""))
-        cells = (
-            str(agent.get("id", "")),
-            str(agent.get("name", "")),
-            state,
-            str(agent.get("pid") or "-"),
-            age(agent.get("uptime_ms") or 0),
-            str(agent.get("restarts", 0)),
-            str(agent.get("parent_id") or "-"),
-            _short(str(agent.get("command", ""))),
-        )
-        style = {"running": "", "paused": "yellow", "restarting": "yellow"}.get(state, "dim")
-        table.add_row(*(Text(clean(cell), style=style) for cell in cells))
-    width = None if sys.stdout.isatty() else 200
-    Terminal(file=sys.stdout, width=width, highlight=False).print(table)
+def _print(agents: Sequence[Mapping[str, Any]], ended: bool) -> None:
+    titles = ["ID", "NAME", "STATE", "PID", "UPTIME", "RESTARTS", "PARENT", "COMMAND"]
+    if ended:
+        titles.insert(5, "ENDED")
+    rows = [_row(agent, ended) for agent in agents]
+    styles = [STYLES.get(str(agent.get("state")), "dim") for agent in agents]
+    print_table(make_table(titles, rows, numbers=NUMBERS, styles=styles))
 
 
-def _short(command: str) -> str:
-    """As much of a command as a table has room for."""
-    return command if len(command) <= COMMAND else f"{command[: COMMAND - 1]}…"
+def _row(agent: Mapping[str, Any], ended: bool) -> list[str]:
+    end = agent.get("ended")
+    row = [
+        str(agent.get("id", "")),
+        str(agent.get("name", "")),
+        str(agent.get("state", "")),
+        str(agent.get("pid") or "-"),
+        age(agent.get("uptime_ms") or 0),
+        str(agent.get("restarts", 0)),
+        str(agent.get("parent_id") or "-"),
+        shortened(str(agent.get("command", "")), COMMAND),
+    ]
+    if ended:
+        row.insert(5, ending(end) if end else "-")
+    return row

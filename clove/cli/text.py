@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
-__all__ = ["age", "clean", "default_name", "duration", "parse_duration", "parse_size"]
+__all__ = [
+    "age",
+    "clean",
+    "default_name",
+    "duration",
+    "facts",
+    "parse_duration",
+    "parse_size",
+    "size",
+]
 
 _UNSAFE = re.compile(
     "[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
@@ -49,6 +61,25 @@ def parse_size(text: str) -> int:
     if match is None:
         raise ValueError(f"{text!r} is not a size such as 512M or 2G")
     return int(float(match[1]) * 1024 ** " kmgt".index(match[2].lower() or " "))
+
+
+def size(number: float) -> str:
+    """Bytes in the largest unit of which there is one: `512`, `1.5K`, `256M`, `2.25G`."""
+    for unit in ("", "K", "M", "G", "T"):
+        if number < 1024 or unit == "T":
+            break
+        number /= 1024
+    return f"{number:.3g}{unit}" if number < 1000 else f"{number:.0f}{unit}"
+
+
+def facts(values: Mapping[str, Any]) -> str:
+    """Named values in one line: `command=ls pid=7`; those that are null are left out."""
+    texts = {
+        name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        for name, value in values.items()
+        if value is not None
+    }
+    return " ".join(f"{name}={text}" for name, text in texts.items())
 
 
 def parse_duration(text: str) -> timedelta:

@@ -148,7 +148,7 @@ class Dispatcher:
         deferred.addErrback(failed)
         if deferred.called and isinstance(deferred.result, bytes):
             return deferred.result
-        return deferred
+        return _outstanding(deferred, principal, _NAMES[opcode])
 
     def _done(
         self, syscall: Syscall, opcode: int, principal: Principal, request: Request, result: Any
@@ -203,6 +203,20 @@ class Dispatcher:
         else:
             results.track(agent_id, outcome.addCallback(keep))
         return encode(AsyncAccepted(request_id=request_id))
+
+
+def _outstanding(deferred: Deferred[Any], principal: Principal, name: str) -> Deferred[Any]:
+    """Count a request with its principal until it is answered."""
+    counts = principal.outstanding
+    counts[name] = counts.get(name, 0) + 1
+
+    def answered(payload: Any) -> Any:
+        counts[name] -= 1
+        if not counts[name]:
+            del counts[name]
+        return payload
+
+    return deferred.addBoth(answered)
 
 
 def _with_warnings(reply: bytes, words: bytes) -> bytes:

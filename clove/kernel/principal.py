@@ -55,6 +55,7 @@ class Principal:
         agent until its launch is complete.
     @ivar cwd: directory that relative paths start from, or None for the view's own.
     @ivar syscalls: how many it has made.
+    @ivar outstanding: those of them that are not answered yet: names, and how many of each.
     @ivar warned: lines of the kernel's log about its requests that were only partly understood.
     @ivar sandboxed: it runs inside namespaces; its children must too.
     @ivar network: it may connect to hosts itself, and spawn agents that may.
@@ -78,6 +79,7 @@ class Principal:
         "mounted",
         "name",
         "network",
+        "outstanding",
         "path",
         "permissions",
         "sandboxed",
@@ -117,6 +119,7 @@ class Principal:
         self.limits = limits
         self.mounted: MountRequest | None = None
         self.syscalls = 0
+        self.outstanding: dict[str, int] = {}
         self.warned = 0
         self.connections = 0
 

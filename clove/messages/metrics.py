@@ -139,7 +139,10 @@ class LLMFigures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AgentMetrics(msgspec.Struct, frozen=True, kw_only=True):
-    """One agent. `status` is as in LIST, or `connected` for one that was not spawned."""
+    """One agent. `status` is as in LIST, or `connected` for one that was not spawned.
+
+    `limits` are SPAWN's, in its units; `outstanding` has the syscalls that it waits for, by name.
+    """
 
     agent_id: int = 0
     name: str = ""
@@ -151,6 +154,8 @@ class AgentMetrics(msgspec.Struct, frozen=True, kw_only=True):
     cgroup: CgroupFigures = CgroupFigures()
     syscalls: int = 0
     llm: LLMFigures = LLMFigures()
+    limits: dict[str, int] = {}
+    outstanding: dict[str, int] = {}
 
 
 class MetricsAgentRequest(Request, frozen=True, kw_only=True):

@@ -120,19 +120,22 @@ def store(
     return Call(Opcode.STORE, fields)
 
 
-def fetch(key: str) -> Call[FetchReply]:
-    """Look a key up. Gives success, exists, value, scope, version."""
-    return Call(Opcode.FETCH, {"key": key}, idempotent=True)
+def fetch(key: str, *, scope: str | None = None) -> Call[FetchReply]:
+    """Look a key up. Gives success, exists, value, scope, version.
+
+    @param scope: this one alone (default: agent, then session, then global).
+    """
+    return Call(Opcode.FETCH, {"key": key, **optional(scope=scope)}, idempotent=True)
 
 
-def delete_key(key: str) -> Call[DeleteReply]:
-    """Forget a key. Gives success, deleted."""
-    return Call(Opcode.DELETE, {"key": key})
+def delete_key(key: str, *, scope: str | None = None) -> Call[DeleteReply]:
+    """Forget a key, in the scope that `fetch` finds it in. Gives success, deleted."""
+    return Call(Opcode.DELETE, {"key": key, **optional(scope=scope)})
 
 
-def list_keys(prefix: str | None = None) -> Call[KeysReply]:
-    """The keys that begin with `prefix`. Gives success, keys, count."""
-    return Call(Opcode.KEYS, optional(prefix=prefix), idempotent=True)
+def list_keys(prefix: str | None = None, *, scope: str | None = None) -> Call[KeysReply]:
+    """The keys that begin with `prefix`. Gives success, keys, count, truncated."""
+    return Call(Opcode.KEYS, optional(prefix=prefix, scope=scope), idempotent=True)
 
 
 def subscribe(

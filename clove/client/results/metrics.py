@@ -129,7 +129,10 @@ class LLMFigures(TypedDict):
 
 
 class AgentMetrics(TypedDict):
-    """One agent. `status` is as in LIST, or `connected` for one that was not spawned."""
+    """One agent. `status` is as in LIST, or `connected` for one that was not spawned.
+
+    `limits` are SPAWN's, in its units; `outstanding` has the syscalls that it waits for, by name.
+    """
 
     agent_id: int
     name: str
@@ -141,6 +144,8 @@ class AgentMetrics(TypedDict):
     cgroup: CgroupFigures
     syscalls: int
     llm: LLMFigures
+    limits: dict[str, int]
+    outstanding: dict[str, int]
 
 
 class MetricsAgentReply(Reply):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from typing import NamedTuple, ParamSpec, Protocol, TypeVar
+from typing import ParamSpec, Protocol, TypeVar
 
 import msgspec
 from twisted.internet.defer import Deferred
@@ -17,7 +17,8 @@ from clove.kernel.metrics.prometheus import exposition
 from clove.kernel.metrics.readings import AgentReading, read_agent, read_system
 from clove.kernel.metrics.recent import Recent
 from clove.kernel.metrics.sampling import AgentCpu, SystemCpu
-from clove.kernel.metrics.sources import Asker, Caller, Record, Records
+from clove.kernel.metrics.sources import Asker, Caller, Records
+from clove.kernel.metrics.subject import NOTHING, Subject, connected, spawned
 from clove.messages.metrics import (
     AgentMetrics,
     CgroupMetrics,
@@ -51,20 +52,6 @@ class Pool(Protocol):
 
     def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
         """Call the function in a thread."""
-
-
-class Subject(NamedTuple):
-    """An agent whose metrics are asked for: what is known without reading."""
-
-    agent_id: int
-    name: str
-    status: str
-    uptime_ms: int = 0
-    parent_id: int = 0
-    restarts: int = 0
-    pid: int = 0
-    cgroup: str | None = None
-    syscalls: int = 0
 
 
 class Metrics:
@@ -205,25 +192,20 @@ class Metrics:
 
     def _subjects(self) -> dict[int, Subject]:
         """All agents that are alive or have a record."""
-        subjects = {
-            caller.agent_id: Subject(
-                caller.agent_id,
-                caller.name,
-                "connected",
-                parent_id=caller.parent_id,
-                syscalls=caller.syscalls,
-            )
-            for caller in self._callers
-        }
+        subjects = {caller.agent_id: connected(caller) for caller in self._callers}
         for record in self._agents.records():
-            caller = subjects.get(record.agent_id)
-            subjects[record.agent_id] = _spawned(record, caller.syscalls if caller else 0)
+            subjects[record.agent_id] = spawned(record, subjects.get(record.agent_id) or NOTHING)
         return subjects
 
-    def _llm(self, agent_id: int) -> LLMFigures:
+    def _llm(self, subject: Subject) -> LLMFigures:
+        """What it has used; before its first call its budget is what its permissions say."""
         if self._llm_usage is None:
-            return LLMFigures()
-        return msgspec.convert(self._llm_usage(agent_id), LLMFigures, from_attributes=True)
+            return LLMFigures(budget=subject.budget)
+        used = self._llm_usage(subject.agent_id)
+        figures = msgspec.convert(used, LLMFigures, from_attributes=True)
+        return (
+            figures if figures.budget else msgspec.structs.replace(figures, budget=subject.budget)
+        )
 
     async def _read(self, subjects: list[Subject], asker: Asker | None) -> list[AgentMetrics]:
         def read(wanted: list[_Wanted]) -> Deferred[list[AgentReading]]:
@@ -259,22 +241,10 @@ class Metrics:
             ),
             cgroup=reading.cgroup,
             syscalls=subject.syscalls,
-            llm=self._llm(subject.agent_id),
+            llm=self._llm(subject),
+            limits=subject.limits,
+            outstanding=subject.outstanding,
         )
-
-
-def _spawned(record: Record, syscalls: int) -> Subject:
-    return Subject(
-        record.agent_id,
-        record.name,
-        record.state,
-        uptime_ms=record.uptime_ms,
-        parent_id=record.parent_id,
-        restarts=record.restarts,
-        pid=record.pid,
-        cgroup=record.cgroup,
-        syscalls=syscalls,
-    )
 
 
 def _read_all(proc: str, wanted: list[_Wanted], most: int) -> list[AgentReading]:

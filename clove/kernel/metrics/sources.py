@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 
 __all__ = ["Asker", "Caller", "Callers", "Record", "Records"]
@@ -51,6 +51,21 @@ class Records(Protocol):
         """One record each."""
 
 
+class Quotas(Protocol):
+    """What a principal may use of the language model."""
+
+    @property
+    def max_llm_tokens(self) -> int:
+        """Tokens; 0: no bound."""
+
+
+class Limits(Protocol):
+    """What an agent's processes may use."""
+
+    def to_wire(self) -> dict[str, int]:
+        """By the names of SPAWN, in its units."""
+
+
 class Caller(Protocol):
     """A principal, which can make syscalls."""
 
@@ -65,6 +80,18 @@ class Caller(Protocol):
     @property
     def parent_id(self) -> int:
         """The id of its parent; 0 for connections from outside."""
+
+    @property
+    def permissions(self) -> Quotas:
+        """What it may do, its quotas among it."""
+
+    @property
+    def limits(self) -> Limits | None:
+        """What its processes may use; None: no bounds."""
+
+    @property
+    def outstanding(self) -> Mapping[str, int]:
+        """Names of its syscalls that are not answered yet, and how many of each."""
 
     @property
     def syscalls(self) -> int:

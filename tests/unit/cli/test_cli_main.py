@@ -37,6 +37,12 @@ def test_each_command_has_help_with_examples(name: str) -> None:
     assert "--json" in result.output
 
 
+@pytest.mark.parametrize("name", list(COMMANDS))
+def test_h_is_help(name: str) -> None:
+    long, short = (CliRunner().invoke(main, [name, word]) for word in ("--help", "-h"))
+    assert (short.exit_code, short.output) == (0, long.output)
+
+
 def test_version() -> None:
     assert CliRunner().invoke(main, ["--version"]).output == f"clove, version {__version__}\n"
 

@@ -1,0 +1,42 @@
+"""`clove stats`."""
+
+from __future__ import annotations
+
+import click
+
+from clove.cli.agents import agent_id
+from clove.cli.console import Console, command_options
+from clove.cli.tables import print_table
+from clove.cli.target import AGENT
+from clove.cli.usage import ORDERS, agents_of, usage_table
+
+__all__ = ["stats"]
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  clove stats
+  clove stats researcher writer
+  clove stats --sort memory
+  clove stats --json | jq '.[] | {name, rss: .process.memory.rss}'
+
+\b
+CPU% is of one processor, since the last look at this agent; MEMORY what its cgroup counts (else
+what its processes have resident); CALLS and TOKENS those of the model; WAITING the syscalls
+that it waits for. `clove top` shows the same again and again."""
+)
+@click.argument("agents", metavar="[AGENT]...", nargs=-1, type=AGENT)
+@click.option("--sort", type=click.Choice(list(ORDERS)), default="id", help="What goes first.")
+@command_options
+def stats(console: Console, agents: tuple[str, ...], sort: str) -> None:
+    """Show what agents use: processor, memory, syscalls, the model's tokens; and what they wait for."""
+    with console.client() as client:
+        wanted = {agent_id(client, agent) for agent in agents}
+        found = [one for one in agents_of(client) if not wanted or one["agent_id"] in wanted]
+    if console.as_json:
+        console.data(sorted(found, key=ORDERS[sort]))
+    elif found:
+        print_table(usage_table(found, sort))
+    else:
+        console.remark("no agents run")

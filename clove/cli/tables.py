@@ -1,0 +1,56 @@
+"""Tables for people: one line for each thing, columns as wide as they need to be."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Final
+
+from clove.cli.text import clean
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+__all__ = ["STYLES", "make_table", "print_table", "shortened"]
+
+STYLES: Final = {"running": "", "starting": "", "paused": "yellow", "restarting": "yellow"}
+"""How a line about an agent in this state looks; all others are dim."""
+WIDTH: Final = 240
+"""Characters of a line where no terminal says how many there are."""
+
+
+def make_table(
+    titles: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    numbers: Sequence[str] = (),
+    styles: Sequence[str] = (),
+) -> Table:
+    """A table without lines, harmless on a terminal.
+
+    @param numbers: titles of the columns that are set to the right.
+    @param styles: of each row, in rich's terms.
+    """
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in titles:
+        table.add_column(title, justify="right" if title in numbers else "left", no_wrap=True)
+    for number, row in enumerate(rows):
+        style = styles[number] if number < len(styles) else ""
+        table.add_row(*(Text(clean(cell), style=style) for cell in row))
+    return table
+
+
+def print_table(table: Table) -> None:
+    """Print it on stdout, as wide as the terminal."""
+    from rich.console import Console
+
+    width = None if sys.stdout.isatty() else WIDTH
+    Console(file=sys.stdout, width=width, highlight=False).print(table)
+
+
+def shortened(text: str, most: int) -> str:
+    """As much of a text as a column has room for."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -1,0 +1,103 @@
+"""`clove top`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from clove.cli.console import Console, command_options
+from clove.cli.tables import print_table
+from clove.cli.text import size
+from clove.cli.usage import ORDERS, agents_of, usage_table
+
+if TYPE_CHECKING:
+    from clove.client.blocking import CloveClient
+
+__all__ = ["top"]
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  clove top
+  clove top --interval 5 --sort memory
+  clove top --count 1               one look, as in a script
+  clove top --json --interval 10    one JSON object for each look
+
+\b
+The columns are those of `clove stats`. Ctrl-C ends it."""
+)
+@click.option(
+    "--interval", type=click.FloatRange(min=0.2, max=3600), default=2.0, show_default=True,
+    help="Seconds between two looks.",
+)  # fmt: skip
+@click.option("-n", "--count", type=click.IntRange(min=1), help="End after so many looks.")
+@click.option("--sort", type=click.Choice(list(ORDERS)), default="cpu", help="What goes first.")
+@command_options
+def top(console: Console, interval: float, count: int | None, sort: str) -> None:
+    """Watch what agents use, live."""
+    live = sys.stdout.isatty() and not console.as_json
+    with console.client() as client:
+        try:
+            if live:
+                _watch(client, interval, count, sort)
+            else:
+                _print(console, client, interval, count or (None if console.as_json else 1), sort)
+        except KeyboardInterrupt:
+            return
+
+
+def _look(client: CloveClient) -> tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]:
+    return client.get_system_metrics()["metrics"], agents_of(client)
+
+
+def _headline(system: Mapping[str, Any], agents: Sequence[Mapping[str, Any]]) -> str:
+    """The machine, in a line."""
+    cpu, memory = system["cpu"], system["memory"]
+    running = sum(one["status"] == "running" for one in agents)
+    return (
+        f"{running} of {len(agents)} agents run   CPU {cpu['percent']:.0f}% of {cpu['count']}"
+        f"   load {cpu['load_avg'][0]:.2f}"
+        f"   memory {size(memory['used'])} of {size(memory['total'])}"
+    )
+
+
+def _watch(client: CloveClient, interval: float, count: int | None, sort: str) -> None:
+    """On a terminal: one screen, renewed until Ctrl-C."""
+    from rich.console import Console as Terminal
+    from rich.console import Group
+    from rich.live import Live
+    from rich.text import Text
+
+    looks = 0
+    with Live(console=Terminal(highlight=False), screen=True, auto_refresh=False) as screen:
+        while True:
+            system, agents = _look(client)
+            headline = Text(_headline(system, agents), style="bold")
+            screen.update(Group(headline, Text(""), usage_table(agents, sort)), refresh=True)
+            looks += 1
+            if looks == count:
+                return
+            time.sleep(interval)
+
+
+def _print(
+    console: Console, client: CloveClient, interval: float, count: int | None, sort: str
+) -> None:
+    """Into a pipe or a file: one look after the other."""
+    looks = 0
+    while True:
+        system, agents = _look(client)
+        if console.as_json:
+            console.data({"system": system, "agents": sorted(agents, key=ORDERS[sort])})
+        else:
+            console.line(_headline(system, agents))
+            print_table(usage_table(agents, sort))
+        looks += 1
+        if looks == count:
+            return
+        time.sleep(interval)
