@@ -85,7 +85,7 @@ class Launcher:
         @param output: takes what it writes; may be called before this fires.
         @param fallback: with allow_degraded, the same program on the host, to start where no sandbox is.
         @param egress: takes the sockets of the spec's `egress`, before this fires.
-        @param child: of the zygote, for a Python script. What fails there is tried again without it.
+        @param child: of the zygote, to become it. What fails there is tried again without it.
         @param threads: where a program on the host has its files opened.
         @raise IsolationUnavailable: the host does not give what the spec asks; with its
             remedy. With allow_degraded only if there is no less to ask.

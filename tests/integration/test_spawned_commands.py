@@ -103,11 +103,51 @@ def test_the_kernels_interpreter_runs_a_script_warm_and_as_python_would(
     assert "The Zen of Python, by Tim Peters" in output(client, reply)
 
 
+def until_warm(client: CloveClient, *command: str, **fields: Any) -> list[str]:
+    """The output of a command that has started warm."""
+    for number in range(100):
+        reply = client.spawn(f"warm-{number}", command=command, **fields)
+        lines = output(client, reply)
+        if reply["warm"]:
+            return lines
+    pytest.fail("nothing starts warm")
+
+
+FACTS = """
+ls /proc/$$/fd; tr '\\0' ' ' < /proc/$$/cmdline; echo; tr '\\0' '\\n' < /proc/$$/environ | sort
+grep -E 'Sig|Cap|NoNewPrivs|Seccomp|NSpid|NSsid|NSpgid' /proc/self/status
+cat /proc/self/limits /proc/self/personality /proc/self/oom_score_adj; nice; umask; pwd; date +%Z
+"""
+
+
+def test_both_ways_are_alike_for_programs(client: CloveClient) -> None:
+    """Forked from the zygote and executed, or started by the helper: a program sees no difference."""
+    command = ("sh", "-c", FACTS)
+    warm = until_warm(client, *command, env={"LC_ALL": "C", "PYTHONX": "1"})
+    cold = output(
+        client,
+        client.spawn("cold", command=command, env={"LC_ALL": "C", "PYTHONX": "1"}, warm=False),
+    )
+
+    def known(lines: list[str]) -> list[str]:
+        return [one for one in lines if not one.startswith(("CLOVE_AGENT_ID", "Uid", "Gid"))]
+
+    assert known(warm) == known(cold)
+
+
+def test_a_program_that_is_missing_or_closed_is_the_same_error_warm(client: CloveClient) -> None:
+    until_warm(client, "true")
+    for warm in (None, False):
+        with pytest.raises(NotFound, match="no such program: 'nowhere'"):
+            client.spawn("nowhere", command=["nowhere"], warm=warm)
+        with pytest.raises(PermissionDenied, match="'/etc/passwd'"):
+            client.spawn("closed", command=["/etc/passwd"], warm=warm)
+
+
 def test_what_is_no_text_is_left_to_the_interpreter(client: CloveClient) -> None:
     """A directory with a __main__.py, or an archive, runs as it does with `python DIRECTORY`."""
     directory = Path(sys.modules["json"].__file__ or "").parent.parent / "unittest"
     reply = client.spawn("package", command=[HERE, str(directory)])
-    assert not reply["warm"]
     assert "attempted relative import" in output(client, reply)[-1]
 
 

@@ -206,3 +206,28 @@ def test_a_mount_can_be_taken_back(client: CloveClient, data: Path) -> None:
     assert not client.set_permissions({"can_think": False}, agent_id=reply["id"])["restart_needed"]
     changed = client.set_permissions({"blocked_paths": [str(data)]}, agent_id=reply["id"])
     assert changed["restart_needed"]
+
+
+def test_both_ways_have_the_same_mounts(client: CloveClient, data: Path) -> None:
+    """Forked from the zygote, whose own root has none of this, or started by the helper."""
+    found: dict[bool, set[tuple[str, ...]]] = {}
+    for number in range(100):
+        reply = client.spawn(
+            f"both-{number}",
+            command=["cat", "/proc/self/mountinfo"],
+            mounts=[{"path": str(data), "writable": True}],
+            permissions={"blocked_paths": [str(data / "file")]},
+            warm=None if number else False,
+        )
+        lines = [line["text"].split() for line in client.follow_logs(reply["id"])]
+        found[reply["warm"]] = {(*line[3:6], *line[6 : line.index("-") + 2]) for line in lines}
+        if len(found) == 2:
+            break
+    warm, cold = found[True], found[False]
+
+    def without_names(mounts: set[tuple[str, ...]]) -> set[tuple[str, ...]]:
+        """Without the directories of the agent itself on the host."""
+        return {one[1:] for one in mounts}
+
+    assert without_names(warm) == without_names(cold)
+    assert len(warm) == len(cold)

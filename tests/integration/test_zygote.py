@@ -56,10 +56,10 @@ def printed(client: CloveClient, reply: Any) -> Any:
         ({"permissions": "minimal"}, True),
         ({"warm": False}, False),
         ({"sandboxed": False}, False),
-        ({"env": {"PYTHONHASHSEED": "7"}}, False),
-        ({"env": {"PYTHONPATH": "/workspace"}}, False),
-        ({"env": {"LD_PRELOAD": "/workspace/none.so"}}, False),
-        ({"env": {"LANG": "C"}}, False),
+        ({"env": {"PYTHONHASHSEED": "7"}}, True),  # these are executed anew
+        ({"env": {"PYTHONPATH": "/workspace"}}, True),
+        ({"env": {"LD_PRELOAD": "/workspace/none.so"}}, True),
+        ({"env": {"LANG": "C"}}, True),
     ],
     ids=str,
 )
@@ -80,9 +80,11 @@ def test_a_client_in_a_warm_agent_knows_its_socket_whatever_the_environment_was_
     assert printed(client, reply) == [mounted, "/tmp/clove.sock"]
 
 
-def test_another_interpreter_starts_cold(client: CloveClient, script: Any) -> None:
+def test_another_interpreter_is_executed_in_a_forked_process(
+    client: CloveClient, script: Any
+) -> None:
     reply = client.spawn("one", script(TELL.format("sys.executable")), python="/usr/bin/python3")
-    assert reply["warm"] is False
+    assert reply["warm"] is True
     assert printed(client, reply) == "/usr/bin/python3"
 
 

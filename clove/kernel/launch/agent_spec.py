@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os.path
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,6 @@ __all__ = [
     "common_spec",
     "environment",
     "own_binds",
-    "runs_script",
 ]
 
 SOCKET_INSIDE = "/tmp/clove.sock"  # noqa: S108 the contract's path, private inside a sandbox
@@ -116,11 +115,6 @@ def _check_program(request: SpawnRequest) -> None:
         raise InvalidRequest(
             "`cwd` is an absolute path without ..", hint="it is a path as the agent sees it"
         )
-
-
-def runs_script(command: Sequence[str], python: str) -> bool:
-    """Is it `PYTHON /SCRIPT ...`, which a process that has the interpreter loaded can become?"""
-    return len(command) > 1 and command[0] == python and command[1].startswith("/")
 
 
 def environment(request: SpawnRequest, agent_id: int, socket: str, host: Host) -> dict[str, str]:

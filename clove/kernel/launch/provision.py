@@ -15,7 +15,7 @@ import msgspec
 from twisted.internet.defer import Deferred, DeferredList
 
 from clove.errors import Unavailable
-from clove.kernel.launch.agent_spec import agent_spec, own_binds, runs_script
+from clove.kernel.launch.agent_spec import agent_spec, own_binds
 from clove.kernel.launch.allocation import Allocation
 from clove.kernel.launch.launch import Launch, Launched, Layout
 from clove.kernel.launch.profile import Profile
@@ -157,7 +157,7 @@ class Provision:
         """Make the directories, with the script in them. Blocking.
 
         @return: the program's record, and whether it can be started warm: a script that is text,
-            or a command that runs one (which is looked at inside).
+            or a command (of which inside is seen whether it is such a script).
         """
         sandboxed, script = self._given.request.sandboxed, program.load()
         mount_points = in_workspace(program.interpreter) if sandboxed else {}
@@ -165,10 +165,7 @@ class Provision:
         workspace.create(script, self._uid, ready, mount_points)
         if child is not None:
             child.open_ahead(own_binds(workspace.script, workspace.home, workspace.socket))
-        if script is None:
-            forkable = runs_script(self._given.request.command or [], program.interpreter.program)
-        else:
-            forkable = b"\0" not in script
+        forkable = script is None or b"\0" not in script
         return ProgramRecord.of_program(program, script), forkable
 
     def _lay_out(self, program: Program) -> None:

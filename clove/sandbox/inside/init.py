@@ -135,7 +135,8 @@ class Init:
         self._poll.unregister(reader)
         pid = self._starting.pop(reader)
         job = self._jobs[pid]
-        reason = program.result(reader, warm=self._warm and job == MAIN)
+        says_so = self._warm and job == MAIN and not self._spec.get("exec")
+        reason = program.result(reader, warm=says_so)
         if reason is None:
             message = self._report() if job == MAIN else {"op": "started", "id": job}
             self._channel.send(message)

@@ -9,7 +9,7 @@ from typing import Final
 
 from clove.sandbox.spec import Bind, SandboxSpec
 
-__all__ = ["Beyond", "beyond", "suits"]
+__all__ = ["Beyond", "beyond", "interprets", "suits"]
 
 OWN_TMPFS: Final = frozenset({"/tmp", "/dev/shm"})  # noqa: S108 private ones
 OWN_MOUNT_POINTS: Final = frozenset({"/workspace", "/app"})
@@ -33,13 +33,16 @@ class Beyond:
 
 
 def suits(base: SandboxSpec, spec: SandboxSpec) -> bool:
-    """Could an interpreter that was started for the base be that of this spec?"""
+    """Could a process that was forked from the base's be in this spec's sandbox?"""
+    return spec.namespaces == base.namespaces and spec.hostname == base.hostname and spec.seccomp
+
+
+def interprets(base: SandboxSpec, spec: SandboxSpec) -> bool:
+    """Could the base's interpreter, as it is, run this spec's program, which is then a script?"""
     return (
-        spec.namespaces == base.namespaces
-        and spec.hostname == base.hostname
-        and spec.argv[0] == base.argv[0]
+        spec.argv[0] == base.argv[0]
         and len(spec.argv) > 1
-        and spec.seccomp
+        and spec.argv[1].startswith("/")
         and _told(spec.env) == _told(base.env)
     )
 

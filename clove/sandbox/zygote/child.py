@@ -13,7 +13,7 @@ from clove.sandbox.inside.namespaces import INSIDE_ID
 from clove.sandbox.inside.zygote.roots import MOST_TREES
 from clove.sandbox.running import Sandbox
 from clove.sandbox.spec import Bind, SandboxSpec
-from clove.sandbox.zygote.base import Beyond, beyond, suits
+from clove.sandbox.zygote.base import Beyond, beyond, interprets, suits
 from clove.sandbox.zygote.ids import IdRange
 from clove.sandbox.zygote.mount_descriptors import MountDescriptors
 from clove.sandbox.zygote.process import ZygoteProcess
@@ -72,6 +72,7 @@ class NewChild:
         """
         spec = sandbox.spec
         facts: dict[str, Any] = {"inside_uid": INSIDE_ID, "beyond": None}
+        facts["exec"] = not interprets(self.zygote.base, spec)
         if self.ids is not None and spec.uid is not None:
             facts["inside_uid"] = self.ids.inside(spec.uid)
         if not more.whole:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from clove.errors import InvalidRequest, IsolationUnavailable, LimitExceeded
-from clove.kernel.launch.agent_spec import Host, agent_spec, check_request, runs_script
+from clove.kernel.launch.agent_spec import Host, agent_spec, check_request
 from clove.kernel.launch.limits import AgentLimits
 from clove.kernel.launch.resource_limits import settle_limits
 from clove.kernel.mounts.interpreter import Interpreter
@@ -60,22 +60,6 @@ def test_a_command_is_run_as_it_is_where_it_says(sandboxed: bool) -> None:
     asked = SpawnRequest(name="a", command=["ls", "-l"], cwd="/usr", sandboxed=sandboxed)
     spec = planned(asked, host())
     assert (spec.argv, spec.cwd) == (("ls", "-l"), "/usr")
-
-
-@pytest.mark.parametrize(
-    ("command", "can"),
-    [
-        (["/py", "/a.py"], True),
-        (["/py", "/a.py", "-x"], True),
-        (["/py"], False),
-        (["/py", "-c", "1"], False),
-        (["/py", "a.py"], False),
-        (["py", "/a.py"], False),
-        ([], False),
-    ],
-)
-def test_a_command_that_runs_a_script_can_be_forked(command: list[str], can: bool) -> None:
-    assert runs_script(command, "/py") is can
 
 
 def test_only_its_workspace_and_socket_are_writable() -> None:

@@ -12,7 +12,7 @@ import contextlib
 import errno
 import os
 
-from clove.sandbox.inside import capabilities, namespaces, program, rlimits, seccomp
+from clove.sandbox.inside import capabilities, namespaces, program, rlimits, seccomp, syscalls
 from clove.sandbox.inside.confinement import Confinement
 from clove.sandbox.inside.control import Channel
 from clove.sandbox.inside.init import MAIN
@@ -22,7 +22,7 @@ from clove.sandbox.inside.zygote.warm_up import warm_up_parts
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from typing import Any
+    from typing import Any, NoReturn
 
     from clove.sandbox.inside.confinement import Step
 
@@ -100,11 +100,29 @@ def _wait(link: Channel, writer: int, path: Sequence[str], others: Callable[[], 
     start = MainStart(link, received[0], path)
     try:
         start.run()
+        if start.executes:
+            start.step = "exec"
+            _execute(start.spec, writer)
         os.write(writer, program.RUNS)
     except Exception as error:
         program.fail(writer, start.step, error)
     link.detach()
     return start.script
+
+
+def _execute(spec: Mapping[str, Any], writer: int) -> NoReturn:
+    """Become a program that is no script of this interpreter's.
+
+    @param writer: closed by the exec; kept as the only descriptor beside the standard ones.
+    @raise OSError: there is no such program, or it cannot be run.
+    """
+    os.dup2(writer, 3, inheritable=False)
+    syscalls.close_from(4)
+    program.reset_signals()
+    try:
+        program.execute(spec["argv"], spec["env"])
+    except Exception as error:
+        program.fail(3, "exec", error)
 
 
 def _identity(path: str) -> list[int]:
@@ -125,12 +143,14 @@ class MainStart(Confinement):
     @param link: to process 1.
     @param spec: as process 1 has it.
     @param path: see L{Script}.
-    @ivar script: what is to be run.
+    @ivar script: what is to be run, unless it
+    @ivar executes: another program.
     """
 
     def __init__(self, link: Channel, spec: Mapping[str, Any], path: Sequence[str]) -> None:
         super().__init__(link, spec, {})
         self._scoped = False
+        self.executes = bool(spec.get("exec"))
         self.script = Script(spec["argv"], spec["env"], path)
 
     def _steps(self) -> list[Step]:
@@ -145,8 +165,7 @@ class MainStart(Confinement):
             ("cwd", lambda: program.change_directory(self.spec["cwd"])),
             ("seccomp", self._filter_calls),
             ("seccomp", lambda: seccomp.load(self._program_filter)),
-            ("script", self.script.check),
-            ("script", self.script.introduce),
+            ("script", self._introduce),
             ("session", os.setsid),
             ("session", self._yield_processors),
             ("start", self._await_go),
@@ -170,6 +189,12 @@ class MainStart(Confinement):
         null = program.open_null()
         os.dup2(null, 0)
         os.close(null)
+
+    def _introduce(self) -> None:
+        """Take on what the script has from the start, if it is to be one."""
+        if not self.executes:
+            self.script.check()
+            self.script.introduce()
 
     def _await_go(self) -> None:
         """Not a line of the agent's runs before process 1 is confined as well."""

@@ -14,6 +14,7 @@ from clove.sandbox.inside.binds import open_bind
 from clove.sandbox.inside.mounts import NOEXEC, NOSUID
 from clove.sandbox.inside.root import (
     DEVICES,
+    MNT_DETACH,
     TERMINALS,
     TMP_BYTES,
     PrivateRoot,
@@ -98,7 +99,8 @@ class RootOnBase(PrivateRoot):
         self._add_scratch(self._scratch)
 
     def close(self) -> None:
-        """The spec asks for another root."""
+        """The spec asks for another root, which takes the place of the host's: nothing may lie on that."""
+        syscalls.umount2("/", MNT_DETACH)
         os.close(self._root)
         os.close(self.sysctls)
 

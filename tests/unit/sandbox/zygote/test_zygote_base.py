@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from clove.sandbox.spec import NAMESPACES, Bind, SandboxSpec
-from clove.sandbox.zygote.base import beyond, suits
+from clove.sandbox.zygote.base import beyond, interprets, suits
 from clove.sandbox.zygote.ids import IdRange
 
 ALL = frozenset(NAMESPACES)
@@ -36,6 +36,14 @@ AGENT = replace(
 
 def test_an_ordinary_agent_suits() -> None:
     assert suits(BASE, AGENT)
+    assert interprets(BASE, AGENT)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"namespaces": ALL - {"net"}}, {"hostname": "other"}, {"seccomp": False}]
+)
+def test_what_a_process_has_from_the_zygote_must_be_as_asked(changes: dict[str, Any]) -> None:
+    assert not suits(BASE, replace(AGENT, **changes))
 
 
 @pytest.mark.parametrize(
@@ -43,9 +51,8 @@ def test_an_ordinary_agent_suits() -> None:
     [
         {"argv": ("/usr/bin/python3.13", "/app/x.py")},
         {"argv": ("/usr/bin/python3",)},
-        {"namespaces": ALL - {"net"}},
-        {"hostname": "other"},
-        {"seccomp": False},
+        {"argv": ("/usr/bin/python3", "-c", "pass")},
+        {"argv": ("ls", "/app")},
         {"env": {**AGENT.env, "PYTHONHASHSEED": "1"}},
         {"env": {**AGENT.env, "PYTHONPATH": "/workspace:/opt/clove"}},
         {"env": {**AGENT.env, "LD_PRELOAD": "/workspace/x.so"}},
@@ -57,7 +64,9 @@ def test_an_ordinary_agent_suits() -> None:
 def test_what_an_interpreter_is_told_when_it_starts_needs_one_of_its_own(
     changes: dict[str, Any],
 ) -> None:
-    assert not suits(BASE, replace(AGENT, **changes))
+    changed = replace(AGENT, **changes)
+    assert suits(BASE, changed)  # which an exec gives it
+    assert not interprets(BASE, changed)
 
 
 def test_an_agents_own_places_are_all_that_its_root_adds() -> None:
