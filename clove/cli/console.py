@@ -47,10 +47,11 @@ class Console:
         """A value for a machine."""
         click.echo(json.dumps(value, ensure_ascii=False))
 
-    def line(self, text: str, *, stream: str = "stdout") -> None:
-        """One line of text, to stdout or stderr."""
+    def line(self, text: str, *, stream: str = "stdout", newline: bool = True) -> None:
+        """One line of text, or a piece of one, to stdout or stderr."""
         target = sys.stderr if stream == "stderr" else sys.stdout
-        click.echo(clean(text) if target.isatty() else text, file=target, color=True)
+        shown = clean(text) if target.isatty() else text
+        click.echo(shown, file=target, color=True, nl=newline)
 
     def remark(self, text: str) -> None:
         """A word about what happens, on stderr; machines don't get it."""

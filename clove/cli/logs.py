@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clove.cli.console import Console, command_options
+from clove.cli.sinks import sinks
 from clove.cli.target import AGENT, name_or_id
 from clove.cli.text import duration, parse_duration
 from clove.client.blocking import CloveClient
@@ -24,6 +25,10 @@ Examples:
   clove logs -f researcher             and what it will write
   clove logs --since 10m researcher    of the last ten minutes
   clove logs --since 250 researcher    from line 250 on"""
+
+
+_LONG = 3600.0
+"""Seconds to wait for output before asking again."""
 
 
 class Since(click.ParamType):  # type: ignore[type-arg]
@@ -58,11 +63,34 @@ def logs(console: Console, agent: str, follow: bool, since: int | timedelta) -> 
     with console.client() as client:
         try:
             which = name_or_id(client, agent)
+            if oldest is None and not start and not console.as_json:
+                _pass_on(console, client, which, follow)
+                return
             for line in _lines(console, client, which, start, follow):
                 if oldest is None or duration(line["timestamp"], oldest) <= timedelta(0):
                     show(console, line)
         except KeyboardInterrupt:
             return
+
+
+def _pass_on(console: Console, client: CloveClient, agent: str | int, follow: bool) -> None:
+    """The bytes as they are, in so far as they are still held; then, if asked, as they come."""
+    targets = sinks(console)
+    since, came = 0, "earlier bytes"
+    while True:
+        page = client.read_output(agent, since=since, wait=_LONG if follow else 0)
+        if page["lost"]:
+            console.remark(f"{page['lost']} {came} are no longer held")
+        at = 0
+        for piece in page["pieces"]:
+            targets[piece["stream"]].write(page["data"][at : at + piece["size"]])
+            at += piece["size"]
+        since = page["next"]
+        if page["ended"] or not (follow or page["data"]):
+            break
+        came = "bytes came too fast and"
+    for target in targets.values():
+        target.finish()
 
 
 def _lines(
@@ -97,4 +125,4 @@ def show(console: Console, line: Mapping[str, Any]) -> None:
     if console.as_json:
         console.data(line)
     else:
-        console.line(line["text"], stream=line["stream"])
+        console.line(line["text"], stream=line["stream"], newline=not line.get("partial"))

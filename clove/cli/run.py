@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from clove.cli.console import Console, command_options
-from clove.cli.logs import show
+from clove.cli.foreground import Foreground
 from clove.cli.run_options import run_options, spawn_fields
 from clove.cli.run_program import Caller, Program, find_program
 from clove.cli.run_spawn import spawn_program
 from clove.cli.run_words import NOTHING, RunWords, split_words
-from clove.client.blocking import CloveClient
 from clove.errors import CloveError
 
 if TYPE_CHECKING:
@@ -85,6 +83,7 @@ def run(
     if words.form == NOTHING:
         raise click.UsageError(f"what shall run? Name {WHAT.replace('|', ', ')}.", ctx)
     program, fields = _prepare(words, asked)
+    fields["attach"] = None if detach else True
     with console.client() as client:
         reply, remark = spawn_program(client, program, name, fields)
         if remark:
@@ -94,7 +93,9 @@ def run(
             return
         if console.as_json:
             console.data({"event": "spawned", **reply})
-        ctx.exit(_attend(console, client, reply["agent_id"]))
+        restarts = asked["restart"] != "never"
+        foreground = Foreground(console, client, reply["agent_id"], restarts=restarts)
+        ctx.exit(foreground.attend())
 
 
 def _prepare(words: RunWords, asked: dict[str, Any]) -> tuple[Program, dict[str, Any]]:
@@ -127,57 +128,3 @@ def _say_detached(console: Console, reply: Mapping[str, Any]) -> None:
         console.data(reply)
     else:
         console.line(f"{reply['name']} runs as agent {reply['agent_id']}")
-
-
-def _attend(console: Console, client: CloveClient, agent_id: int) -> int:
-    """Stream an agent's output until it has ended; gives the exit code for us."""
-    signal.signal(signal.SIGTERM, _interrupt)
-    following = 0
-    interrupted = False
-    while True:
-        try:
-            for line in client.follow_logs(agent_id, since=following):
-                following = line["offset"] + 1
-                show(console, line)
-            return _report(console, client.wait(agent_id))
-        except KeyboardInterrupt:
-            if interrupted:
-                return 128 + signal.SIGINT
-            interrupted = True
-            _end(console, client, agent_id)
-
-
-def _end(console: Console, client: CloveClient, agent_id: int) -> None:
-    """Kill the agent; what it still writes is shown after this."""
-    console.remark("interrupted: ending the agent")
-    try:
-        client.kill(agent_id)
-    except CloveError as error:
-        console.error(error)
-
-
-def _report(console: Console, end: Mapping[str, Any]) -> int:
-    """Say how it ended, where that is not plain, and with which code we end."""
-    if console.as_json:
-        console.data({"event": "exited", **end})
-    number = end.get("signal")
-    reason = end.get("reason") or "exited"
-    if number:
-        console.remark(f"the agent ended by {_signal_name(number)} ({reason})")
-        return (128 + int(number)) & 0xFF
-    if reason not in ("exited", "killed"):
-        console.remark(f"the agent was ended: {reason}")
-    code = end.get("exit_code")
-    return 1 if code is None else int(code) & 0xFF
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
-
-
-def _interrupt(_number: int, _frame: object) -> None:
-    """A SIGTERM to us ends the agent as Ctrl-C does."""
-    raise KeyboardInterrupt

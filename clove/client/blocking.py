@@ -14,11 +14,12 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from clove.client.attached import Attached
 from clove.client.blocking_connection import BlockingConnection
 from clove.client.call import Call, StreamCall
 from clove.client.exchange import Closed, Unsent
 from clove.client.limits import ClientLimits
-from clove.client.methods import work
+from clove.client.methods import streams, work
 from clove.client.methods.table import Methods
 from clove.client.socket_path import absolute, socket_paths
 from clove.client.status import ConnectionStatus
@@ -129,6 +130,16 @@ class CloveClient(Methods, ConnectionStatus):
         except Unsent:
             channel = self._connection.live_channel(deadline)
             return Stream(call, channel, channel.start(call.opcode, body, deadline), deadline)
+
+    def attach(self, name: str | int | None = None, *, agent_id: int | None = None) -> Attached:
+        """Attach to an agent by descriptors: its output comes through pipes (docs/output.md).
+
+        @raise PermissionDenied: this is no operator; see `hold_output`.
+        @raise AlreadyExists: another is attached.
+        """
+        channel = self._connection.live_channel(self._deadline(0.0))
+        channel.reader.accept_descriptors()
+        return Attached(self.stream(streams.attach(name, agent_id=agent_id)), channel.reader)
 
     def next_event(self, timeout: float | None = None) -> EventPush | None:
         """The next event of `subscribe(..., push=True)`.

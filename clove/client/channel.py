@@ -15,6 +15,7 @@ import threading
 from collections import deque
 from time import monotonic
 
+from clove.client.descriptors import SocketReader
 from clove.client.exchange import Closed, Exchange, Unsent, lost_in_flight, lost_unsent
 from clove.client.limits import ClientLimits
 from clove.client.waiters import Waiter, Waiters
@@ -36,12 +37,14 @@ class Channel:
     """A connection to the kernel.
 
     @ivar lost: why the connection is gone, or None while it lives.
+    @ivar reader: takes what comes.
     """
 
     def __init__(self, sock: socket.socket, limits: ClientLimits) -> None:
         self.exchange = Exchange(limits.max_reply)
         self.lost: CloveError | None = None
         self._socket = sock
+        self.reader = SocketReader(sock)
         self._lock = threading.Lock()
         self._writing = threading.Lock()
         self._reading = False
@@ -180,7 +183,7 @@ class Channel:
             ready = self._readable.poll(None if timeout is None else timeout * 1000 + 0.5)
             if ready:
                 self._uncertain = True
-                arrived = self._socket.recv(_CHUNK, socket.MSG_DONTWAIT)
+                arrived = self.reader.receive(_CHUNK, socket.MSG_DONTWAIT)
         except BlockingIOError:
             self._uncertain = False
         except OSError:

@@ -145,6 +145,9 @@ class IOutputs(Interface):
     def stall(stream: int, stall: bool) -> None:
         """Stop reading one, or go on; what it has when the program ends is read at once."""
 
+    def widen() -> None:
+        """Take more at once: something is waiting for all of it."""
+
     def close_stream(stream: int) -> None:
         """Read no more of one: the next write to it fails with EPIPE. Idempotent."""
 

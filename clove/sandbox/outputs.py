@@ -86,6 +86,11 @@ class Outputs:
         """Stop reading one of them, or go on. @see: L{OutputReader.stall}."""
         self._pipes[stream - 1].stall(stall)
 
+    def widen(self) -> None:
+        """Take more at once. @see: L{OutputReader.widen}."""
+        for pipe in self._pipes:
+            pipe.widen()
+
     def close_stream(self, stream: int) -> None:
         """Read no more of one of them."""
         self._pipes[stream - 1].close()

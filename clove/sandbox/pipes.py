@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 from collections.abc import Callable
@@ -14,6 +15,8 @@ __all__ = ["GRACE", "PIECE", "InputPipe", "OutputPipe", "OutputReader"]
 
 PIECE: Final = 1 << 16
 """Bytes read or written in one turn of the reactor."""
+WIDE: Final = 1 << 18
+"""The same of a pipe that was widened, which has room for so many, if Linux allows it."""
 GRACE: Final = 5.0
 """Seconds for which the rest of an ended program's output is kept to be read; then it is dropped."""
 
@@ -72,6 +75,7 @@ class OutputReader(_End):
         self._received = received
         self._held = False
         self._stalled = False
+        self._piece = PIECE
         self._left = 0
         self._turn: Any = None
         self._cut: Any = None
@@ -84,7 +88,7 @@ class OutputReader(_End):
 
     def doRead(self) -> None:
         """Read a piece."""
-        self._read(PIECE)
+        self._read(self._piece)
 
     def _read(self, most: int) -> int:
         """Read at most so much; the number of bytes, 0 when there is nothing."""
@@ -109,6 +113,13 @@ class OutputReader(_End):
         """Likewise, but for the reader of the output: it may have what is left at the end at once."""
         self._stalled = stall
         self._follow()
+
+    def widen(self) -> None:
+        """Take more at once, with fewer turns: something is waiting for all of it."""
+        if self._fd >= 0:
+            self._piece = WIDE
+            with contextlib.suppress(OSError):  # EPERM: the user has enough (pipe(7))
+                fcntl.fcntl(self._fd, fcntl.F_SETPIPE_SZ, WIDE)
 
     def _follow(self) -> None:
         """Read, or do not, as was said last."""

@@ -119,7 +119,7 @@ def test_an_interrupted_run_ends_its_agent(kernel: Any, script: Any, number: int
         assert f"interrupted-{number}" not in [agent["name"] for agent in client.list_agents()]
 
 
-def test_a_terminal_gets_no_escape_sequences(kernel: Any, script: Any) -> None:
+def test_a_terminal_gets_colours_and_no_other_escape_sequences(kernel: Any, script: Any) -> None:
     hostile = script("print('\\x1b]0;owned\\x07\\x1b[2J\\x9b31mtext')")
     ours, theirs = pty.openpty()
     command = [CLOVE, "--socket", kernel.socket, "run", "--name", "hostile", hostile]
@@ -138,8 +138,7 @@ def test_a_terminal_gets_no_escape_sequences(kernel: Any, script: Any) -> None:
         process.wait(30)
     finally:
         os.close(ours)
-    assert b"text" in seen
-    assert not set(seen) & {0x1B, 0x07, 0x9B}
+    assert seen == b"\x1b[31mtext\r\n\x1b[0m"
 
 
 def test_denials_are_one_line_with_rule_and_hint(clove: Any, script: Any) -> None:

@@ -55,6 +55,15 @@ def hold_output(
     return StreamCall(call, _one, _none)
 
 
+def attach(
+    name: str | int | None = None, *, agent_id: int | None = None
+) -> StreamCall[AttachReply, AttachReply]:
+    """What L{clove.client.blocking.CloveClient.attach} asks: its first piece brings descriptors."""
+    fields = {**agent_fields(name, agent_id), "descriptors": True}
+    call: Call[AttachReply] = Call(Opcode.ATTACH, fields, patience=None)
+    return StreamCall(call, _one, _none)
+
+
 def close_stream(
     stream: str, name: str | int | None = None, *, agent_id: int | None = None
 ) -> Call[CloseStreamReply]:

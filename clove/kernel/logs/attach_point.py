@@ -97,6 +97,7 @@ class AttachPoint:
         self._attachment = made
         self._writer.skip(True)
         if pipes:
+            self._throttle.widen()
             for part in spool.since(start, sys.maxsize):
                 made.write(part.stream, part.data)
         spool.keep_from(None if pipes else start)

@@ -17,6 +17,7 @@ from clove.sharing.shares import Shares
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
+    from twisted.internet.interfaces import IDelayedCall, IReactorTime
     from twisted.python.failure import Failure
 
     from clove.sharing.shares import ShareLimits
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = ["LogFile", "LogWriter", "unwritten_shares"]
 
+PAUSE = 0.05
+"""Seconds between writes of what may be skipped: a flood costs the disk, and the processors that its
+reader wants as well, no more than `limits.logs.unwritten` in that time."""
 _SMALL = 64 << 10
 """Bytes that an agent may have waiting for the disk however much its family has."""
 
@@ -84,6 +88,7 @@ class LogWriter:
     @param hold: called with True when the output should not be read for now, with False when it
         should again.
     @param written: called once it is closed and all of it is written.
+    @param clock: where the file may be skipped, it is written to every L{PAUSE} seconds.
     """
 
     log = Logger()
@@ -97,6 +102,7 @@ class LogWriter:
         family: int,
         hold: Callable[[bool], None],
         written: Callable[[], None] | None,
+        clock: IReactorTime | None = None,
     ) -> None:
         self._file = file
         self._threads = threads
@@ -105,6 +111,8 @@ class LogWriter:
         self._family = family
         self._hold = hold
         self._all_written = written
+        self._clock = clock
+        self._pause: IDelayedCall | None = None
         self._closed = False
         self._unwritten: deque[bytes] = deque()
         self._waiting = 0
@@ -119,7 +127,7 @@ class LogWriter:
         self._unwritten.append(data)
         self._waiting += len(data)
         self._shares.add(self._family, len(data))
-        if self._writing is None:
+        if self._writing is None and self._pause is None:
             self._flush()
         elif self._is_too_much():
             self._relieve()
@@ -134,6 +142,9 @@ class LogWriter:
     def close(self) -> None:
         """Nothing more will come."""
         self._closed = True
+        if self._pause is not None:
+            self._pause.cancel()
+            self._go_on()
         self._tell_written()
 
     def _is_too_much(self) -> bool:
@@ -190,6 +201,14 @@ class LogWriter:
     def _written(self, _: object, size: int) -> None:
         self._writing = None
         self._shares.give(self._family, size)
+        if self._skips and self._clock is not None and not self._closed:
+            self._pause = self._clock.callLater(PAUSE, self._go_on)
+        else:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Write what has come meanwhile."""
+        self._pause = None
         if self._unwritten:
             self._flush()
         else:

@@ -57,7 +57,7 @@ class Logbook:
         shares = shares or unwritten_shares(limits, None)
         self._throttle = Throttle()
         self._writer = LogWriter(
-            file, threads, limits, shares, family, self._throttle.hold, written
+            file, threads, limits, shares, family, self._throttle.hold, written, reactor
         )
         self._limits = limits
         self._now = now

@@ -16,6 +16,9 @@ class Source(Protocol):
     def stall(self, stream: int, stall: bool, /) -> None:
         """Stop reading a stream for its reader, or go on; at the process's end the rest is read."""
 
+    def widen(self) -> None:
+        """Take more at once."""
+
 
 class Throttle:
     """Tells the source what is to wait; the next one, after a restart, is told again."""
@@ -24,6 +27,7 @@ class Throttle:
         self._source: Source | None = None
         self._held = False
         self._stalled: set[int] = set()
+        self._wide = False
 
     def follow(self, source: Source | None) -> None:
         """The output comes from here from now on."""
@@ -34,6 +38,14 @@ class Throttle:
             source.hold(True)
         for stream in self._stalled:
             source.stall(stream, True)
+        if self._wide:
+            source.widen()
+
+    def widen(self) -> None:
+        """Have more taken at once, of this source and of later ones."""
+        self._wide = True
+        if self._source is not None:
+            self._source.widen()
 
     def hold(self, hold: bool) -> None:
         """All of it waits for the disk, or does no more."""

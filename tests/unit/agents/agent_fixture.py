@@ -58,6 +58,9 @@ class Box:
     def hold(self, hold: bool) -> None:
         self.told.append("hold" if hold else "go on")
 
+    def widen(self) -> None:
+        self.told.append("widen")
+
     def stall(self, stream: int, stall: bool) -> None:
         self.told.append(f"stall {stream}" if stall else f"go on with {stream}")
 

@@ -227,6 +227,7 @@ def test_the_kernels_own_words_do_not_pile_up_for_one_who_does_not_read() -> Non
     for _ in range(10_000):
         one.book.append_output(REMARK, b"clove: refused a connection to a host\n")
     assert one.book.spool.untaken < 80_000
+    one.reactor.advance(1)
     assert one.memory.data.count(b"\n") == 10_000
     one.book.attach_point.detach(made)
 
@@ -242,9 +243,12 @@ def test_a_slow_disk_holds_back_nothing_for_one_who_is_attached() -> None:
     for _ in range(3):
         one.book.append_output(1, b"x" * 20)
     pool.go()
+    one.reactor.advance(1)
     pool.go()
     assert one.memory.data == (
         b"first\n\nclove: 60 bytes came too fast to be written here\n" + b"x" * 20
     )
     assert one.source.told == [True, False]
     one.book.attach_point.detach(made)
+    one.book.close()
+    assert not one.reactor.getDelayedCalls()

@@ -53,6 +53,9 @@ class Held:
         else:
             self.stalled.remove(stream)
 
+    def widen(self) -> None:
+        """It has no pipes."""
+
 
 class Memory:
     """A file that keeps what it gets."""

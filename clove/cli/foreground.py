@@ -1,0 +1,178 @@
+"""An agent in the foreground: its output is ours, Ctrl-C ends it, and its exit code is ours.
+
+Nothing of the output is lost, and the agent writes no faster than we can (`docs/output.md`).
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from clove.cli.sinks import Sink, copy, sinks
+from clove.errors import CloveError, InvalidRequest, PermissionDenied
+
+if TYPE_CHECKING:
+    from clove.cli.console import Console
+    from clove.client.attached import Attached
+    from clove.client.blocking import CloveClient
+    from clove.client.results import WaitReply
+
+__all__ = ["Foreground"]
+
+_LONG = 3600.0
+"""Seconds to wait for output before asking again."""
+
+
+class Foreground:
+    """One agent, spawned with `attach`.
+
+    @param restarts: it would be started again after its end.
+    """
+
+    def __init__(
+        self, console: Console, client: CloveClient, agent_id: int, *, restarts: bool
+    ) -> None:
+        self._console = console
+        self._client = client
+        self._agent_id = agent_id
+        self._restarts = restarts
+        self._sinks = sinks(console)
+        self._readerless: set[str] = set()
+        self._copying: list[threading.Thread] = []
+
+    def attend(self) -> int:
+        """Pass on its output until it has ended for good; gives the exit code for us."""
+        signal.signal(signal.SIGTERM, _interrupt)
+        interrupted = False
+        begin: Callable[[], None] | None = self._begin
+        while True:
+            try:
+                if begin is not None:
+                    begin()
+                    begin = None
+                end = self._client.wait(self._agent_id)
+                self._join()
+                return self._report(end)
+            except KeyboardInterrupt:
+                if interrupted:
+                    return 128 + signal.SIGINT
+                interrupted = True
+                self._end()
+
+    # output
+
+    def _begin(self) -> None:
+        """Attach: by descriptors, or where this caller gets none, by asking for the bytes."""
+        try:
+            attached = self._client.attach(self._agent_id)
+        except (PermissionDenied, InvalidRequest):
+            held = self._client.hold_output(self._agent_id)
+            next(held)
+            self._start(self._pull)
+            self._held: object = held
+            return
+        self._held = attached
+        for name in ("stdout", "stderr"):
+            self._start(self._copy, attached, name)
+
+    def _start(self, target: Callable[..., None], *args: Any) -> None:
+        thread = threading.Thread(target=target, args=args, daemon=True)
+        self._copying.append(thread)
+        thread.start()
+
+    def _join(self) -> None:
+        for thread in self._copying:
+            thread.join()
+
+    def _copy(self, attached: Attached, name: str) -> None:
+        """Copy one stream from its pipe."""
+        try:
+            copy(attached.descriptors[name], self._sinks[name])
+        except OSError as error:
+            self._lose_reader(name, error)
+        attached.close_stream(name)
+
+    def _pull(self) -> None:
+        """Ask for the bytes of both streams."""
+        since = 0
+        while True:
+            try:
+                page = self._client.read_output(
+                    self._agent_id, since=since, wait=_LONG, attached=True
+                )
+            except CloveError:  # the kernel is gone; waiting for the agent says so
+                return
+            at = 0
+            for piece in page["pieces"]:
+                self._write(piece["stream"], page["data"][at : at + piece["size"]])
+                at += piece["size"]
+            since = page["next"]
+            if page["ended"]:
+                break
+        for name in self._sinks:
+            self._write(name, None)
+
+    def _write(self, name: str, data: bytes | None) -> None:
+        """Write bytes of a stream; None is its end."""
+        if name in self._readerless:
+            return
+        sink: Sink = self._sinks[name]
+        try:
+            if data is None:
+                sink.finish()
+            else:
+                sink.write(data)
+        except OSError as error:
+            self._lose_reader(name, error)
+
+    def _lose_reader(self, name: str, error: OSError) -> None:
+        """Nothing takes a stream here any more: so it is for the agent, as in a pipeline."""
+        self._readerless.add(name)
+        if not isinstance(error, BrokenPipeError):
+            self._console.remark(f"the agent's {name} cannot be written: {error.strerror}")
+        try:
+            if self._restarts:
+                self._client.kill(self._agent_id)
+            else:
+                self._client.close_stream(name, self._agent_id)
+        except CloveError:  # it has ended, or the kernel has
+            return
+
+    # ends
+
+    def _end(self) -> None:
+        """Kill the agent; what it still writes is shown after this."""
+        self._console.remark("interrupted: ending the agent")
+        try:
+            self._client.kill(self._agent_id)
+        except CloveError as error:
+            self._console.error(error)
+
+    def _report(self, end: WaitReply) -> int:
+        """Say how it ended, where that is not plain, and with which code we end."""
+        if self._console.as_json:
+            self._console.data({"event": "exited", **end})
+        number = end.get("signal")
+        reason = end.get("reason") or "exited"
+        if number:
+            if number != signal.SIGPIPE or not self._readerless:
+                self._console.remark(f"the agent ended by {_signal_name(number)} ({reason})")
+            return (128 + int(number)) & 0xFF
+        if reason not in ("exited", "killed"):
+            self._console.remark(f"the agent was ended: {reason}")
+        code = end.get("exit_code")
+        return 1 if code is None else int(code) & 0xFF
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _interrupt(_number: int, _frame: object) -> None:
+    """A SIGTERM to us ends the agent as Ctrl-C does."""
+    raise KeyboardInterrupt

@@ -1,0 +1,64 @@
+"""The blocking client as the one who is attached to an agent, by descriptors. Standard library only."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from clove.client.stream import Stream
+from clove.errors import ConnectionLost
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+    from clove.client.descriptors import SocketReader
+    from clove.client.results import AttachReply
+
+__all__ = ["Attached"]
+
+
+class Attached:
+    """An agent's streams as pipes; closing it ends the attachment.
+
+    @ivar offset: of the first byte that the pipes get.
+    @ivar descriptors: by the names of the streams: `stdout` and `stderr` to be read to their ends,
+        which come when the agent has ended for good; `stdin` to be written, where it is a stream.
+    """
+
+    def __init__(self, stream: Stream[AttachReply, AttachReply], reader: SocketReader) -> None:
+        """@raise ConnectionLost: the kernel sent none."""
+        self._stream = stream
+        first = next(stream)
+        names = first["descriptors"]
+        taken = reader.take(len(names))
+        self.offset = int(first["offset"])
+        self.descriptors = dict(zip(names, taken, strict=False))
+        for descriptor in taken:
+            os.set_blocking(descriptor, True)
+        if len(taken) < len(names):
+            self.close()
+            raise ConnectionLost("the descriptors of an agent's output did not arrive")
+
+    def close_stream(self, name: str) -> None:
+        """Close one of them here. Idempotent."""
+        descriptor = self.descriptors.pop(name, -1)
+        if descriptor >= 0:
+            os.close(descriptor)
+
+    def close(self) -> None:
+        """Close all, and attach no more. Idempotent."""
+        for name in list(self.descriptors):
+            self.close_stream(name)
+        self._stream.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
