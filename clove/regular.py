@@ -11,7 +11,11 @@ import errno
 import os
 import stat
 
-__all__ = ["NotSmall", "open_regular", "read_regular"]
+__all__ = ["NotSmall", "open_regular", "read_credentials", "read_regular", "read_secret"]
+
+
+MOST_CREDENTIALS = 1024
+"""Bytes of a file with a user and a password."""
 
 
 class NotSmall(OSError):
@@ -64,6 +68,37 @@ def read_regular(file: str | int, most: int) -> bytes:
     if left <= 0:
         raise NotSmall(errno.EFBIG, f"has more than {most} bytes", name)
     return b"".join(pieces)
+
+
+def read_secret(path: str, most: int) -> bytes:
+    """The whole of a small file that holds a secret. Blocking, as L{read_regular}.
+
+    @raise ValueError: it cannot be read, or all users may read or change it; the text says so,
+        and never what is in it.
+    """
+    try:
+        descriptor = open_regular(path)
+        if os.fstat(descriptor).st_mode & 0o007:
+            os.close(descriptor)
+            raise ValueError(f"all users can read {path} or change it; chmod o-rwx it")
+        return read_regular(descriptor, most)
+    except OSError as error:
+        raise ValueError(f"cannot read {path}: {error.strerror}") from None
+
+
+def read_credentials(path: str) -> tuple[str, str]:
+    """User and password from a secret file with one line `USER:PASSWORD`. Blocking.
+
+    @raise ValueError: as L{read_secret} says, or there is no such line.
+    """
+    try:
+        text = read_secret(path, MOST_CREDENTIALS).decode().strip("\r\n")
+    except UnicodeDecodeError:
+        text = ""
+    user, colon, password = text.partition(":")
+    if not user or not colon or not text.isprintable():
+        raise ValueError(f"{path} has no line USER:PASSWORD")
+    return user, password
 
 
 def _named(mode: int) -> str:

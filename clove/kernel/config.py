@@ -22,7 +22,7 @@ from clove.kernel.mail import MailLimits
 from clove.kernel.metrics import MetricsLimits
 from clove.kernel.network.egress.limits import EgressLimits
 from clove.kernel.network.gateway import GatewayLimits
-from clove.kernel.network.known_hosts import EgressSettings
+from clove.kernel.network.settings import EgressSettings
 from clove.kernel.state import StateLimits
 from clove.kernel.watchdog import WatchdogSettings
 from clove.policy import Level

@@ -10,10 +10,12 @@ from __future__ import annotations
 import asyncio
 import random
 import re
+import ssl
 import sys
 from contextlib import aclosing
 from typing import Any
 
+import certifi
 from google import genai
 from google.genai import errors, types
 from zope.interface import implementer
@@ -21,7 +23,7 @@ from zope.interface import implementer
 from clove.errors import CloveError, InvalidRequest, Unavailable
 from clove.llm.exchange import Ask, Done
 from clove.llm.gemini_format import Collected, config, contents
-from clove.llm.options import Options
+from clove.llm.options import Options, proxy_url
 from clove.llm.provider import Emit, IProvider
 
 __all__ = ["DEFAULT_MODEL", "Gemini", "retry_after"]
@@ -31,6 +33,7 @@ DEFAULT_MODEL = "gemini-flash-latest"
 
 _AGAIN = frozenset({429, 500, 502, 503, 504})
 _MESSAGE = 500
+UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
 _TRANSPORTS = frozenset({"httpx", "httpx2", "httpcore", "httpcore2", "aiohttp"})
 
 
@@ -45,7 +48,13 @@ class Gemini:
         self.model = options.model or DEFAULT_MODEL
         self._options = options
         self._key = key
-        plain: dict[str, Any] = {"trust_env": False, "follow_redirects": False}
+        plain: dict[str, Any] = {
+            "trust_env": False,
+            "follow_redirects": False,
+            "proxy": proxy_url(options),
+        }
+        if options.ca_file:
+            plain["verify"] = _trust(options.ca_file)
         self._client = genai.Client(
             vertexai=False,
             api_key=key,
@@ -86,10 +95,8 @@ class Gemini:
             except Exception as error:
                 if type(error).__module__.partition(".")[0] not in _TRANSPORTS:
                     raise
-                name = type(error).__name__
-                if not name.startswith("Connect") or self._is_final(attempt, 503, collected):
-                    text = f"the connection to the provider failed: {name}"
-                    raise collected.spent(Unavailable(text, hint="ask again")) from None
+                if self._is_final(attempt, 503, collected) or not _is_unmade(error):
+                    raise collected.spent(self._unreachable(error)) from None
                 wait = 0.0
             await asyncio.sleep(self._delay(attempt, wait))
 
@@ -148,9 +155,41 @@ class Gemini:
             return Unavailable(text, hint="the provider's rate limit; ask again later")
         return Unavailable(text, hint="ask again later")
 
+    def _unreachable(self, error: Exception) -> CloveError:
+        """A failed connection as an error of ours."""
+        name = type(error).__name__
+        if UNTRUSTED in str(error):
+            text = "the provider's certificate is not trusted"
+            hint = "a proxy that reads TLS needs its certificates in egress.ca_file"
+            return Unavailable(text, hint=hint)
+        if name == "ProxyError":
+            text = f"the proxy does not connect to the provider: {self._clean(str(error))}"
+            hint = "the operator should check egress.proxy and its credentials"
+            return Unavailable(text, hint=hint)
+        return Unavailable(f"the connection to the provider failed: {name}", hint="ask again")
+
     def _clean(self, text: str) -> str:
         text = text.replace(self._key, "[key]")
         return re.sub(r"[\x00-\x1f\x7f-\x9f]+", " ", text)[:_MESSAGE]
+
+
+def _is_unmade(error: Exception) -> bool:
+    """Whether a connection could not be made, for a reason that may pass."""
+    return type(error).__name__.startswith("Connect") and UNTRUSTED not in str(error)
+
+
+def _trust(path: str) -> ssl.SSLContext:
+    """What TLS trusts: the host's certificates, those that the library brings, and the file's.
+
+    @raise ValueError: the file holds no certificates, or cannot be read.
+    """
+    context = ssl.create_default_context(cafile=certifi.where())
+    context.load_default_certs()
+    try:
+        context.load_verify_locations(cafile=path)
+    except (OSError, ssl.SSLError) as error:
+        raise ValueError(f"no certificates in {path}: {error.strerror or error}") from None
+    return context
 
 
 def retry_after(error: errors.APIError) -> float:

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from urllib.parse import quote
 
-from clove.regular import open_regular, read_regular
+from clove.regular import read_credentials, read_secret
 
-__all__ = ["BASE_URL_VARIABLE", "KEY_VARIABLES", "Options", "arguments", "parse", "read_key"]
+__all__ = [
+    "BASE_URL_VARIABLE",
+    "KEY_VARIABLES",
+    "Options",
+    "arguments",
+    "parse",
+    "proxy_url",
+    "read_key",
+]
 
 KEY_VARIABLES = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
 """Looked at in this order."""
@@ -28,6 +36,9 @@ class Options:
     @ivar api_version: of Gemini's REST interface; "" for the library's default.
     @ivar key: the API key; never shown.
     @ivar key_file: where the key is read from instead.
+    @ivar proxy: `http://HOST:PORT` that the provider is reached through; "" for none.
+    @ivar proxy_credentials_file: where its `USER:PASSWORD` is read from; "" for none.
+    @ivar ca_file: certificates in PEM that are trusted beside the host's; "" for none.
     @ivar max_open: questions open at once; one more is refused.
     @ivar max_line: bytes of a line on stdin.
     @ivar max_answer: bytes of an answer's text; a longer one is an error.
@@ -43,6 +54,9 @@ class Options:
     api_version: str = ""
     key: str = field(default="", repr=False)
     key_file: str = ""
+    proxy: str = ""
+    proxy_credentials_file: str = ""
+    ca_file: str = ""
     max_open: int = 64
     max_line: int = 4 << 20
     max_answer: int = 4 << 20
@@ -58,6 +72,9 @@ _SHOWN = (
     "base_url",
     "api_version",
     "key_file",
+    "proxy",
+    "proxy_credentials_file",
+    "ca_file",
     "max_open",
     "max_line",
     "max_answer",
@@ -96,7 +113,9 @@ def read_key(options: Options) -> str:
     @raise ValueError: the file cannot be read or all users may read it, or there
         is no key, or it is none. The text never holds the key.
     """
-    key = _from_file(options.key_file) if options.key_file else options.key
+    key = options.key
+    if options.key_file:
+        key = read_secret(options.key_file, _KEY_BYTES).decode("ascii", "replace").strip()
     if not key:
         raise ValueError("there is no key in GEMINI_API_KEY, GOOGLE_API_KEY or --key-file")
     if not re.fullmatch(r"[!-~]+", key):
@@ -104,12 +123,14 @@ def read_key(options: Options) -> str:
     return key
 
 
-def _from_file(path: str) -> str:
-    try:
-        descriptor = open_regular(path)
-        if os.fstat(descriptor).st_mode & 0o007:
-            os.close(descriptor)
-            raise ValueError(f"all users can read {path} or change it; chmod o-rwx it")
-        return read_regular(descriptor, _KEY_BYTES).decode("ascii", "replace").strip()
-    except OSError as error:
-        raise ValueError(f"cannot read {path}: {error.strerror}") from None
+def proxy_url(options: Options) -> str | None:
+    """The proxy with its credentials, as HTTP libraries take it; None without one.
+
+    @raise ValueError: the credentials cannot be read.
+    """
+    if not options.proxy or not options.proxy_credentials_file:
+        return options.proxy or None
+    user, password = (
+        quote(part, safe="") for part in read_credentials(options.proxy_credentials_file)
+    )
+    return options.proxy.replace("://", f"://{user}:{password}@", 1)

@@ -39,6 +39,11 @@ def get(host: str, port: int, head_host: str = "", target: str = "/") -> str:
     return exchange(host, port, f"GET {target} HTTP/1.1\r\nHost: {named}\r\n\r\n".encode())[:12]
 
 
+def first_line(host: str, port: int) -> str:
+    with socket.create_connection((host, port), timeout=10) as connection:
+        return connection.makefile().readline().strip()
+
+
 def tls(host: str, port: int, name: str | None) -> str:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False

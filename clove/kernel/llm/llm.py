@@ -14,7 +14,7 @@ from clove.kernel.llm.call import Call
 from clove.kernel.llm.calls import Calls
 from clove.kernel.llm.ledger import Ledger, Quota
 from clove.kernel.llm.process import ModelService
-from clove.kernel.llm.settings import LLMSettings, service_options
+from clove.kernel.llm.settings import LLMSettings, Route, service_options
 from clove.llm.exchange import ask_line, estimate_input
 from clove.messages.think import LLMReportReply, ThinkReply, ThinkRequest
 
@@ -42,12 +42,14 @@ class LLM:
         environ: Mapping[str, str],
         shares: ShareLimits | None = None,
         permissions_of: Callable[[int], Permissions | None] = lambda _: None,
+        route_to: Callable[[str], Route] = lambda _: Route(),
     ) -> None:
         """Make the object; `start` starts the services.
 
         @param permissions_of: what a live agent may do now, by its id.
         @param environ: where the key is looked for; nothing else of it goes to
             a service but PATH and LANG.
+        @param route_to: how the provider's host is reached.
         @raise InvalidRequest: the configuration makes no provider.
         """
 
@@ -61,7 +63,7 @@ class LLM:
         self.services: dict[str, ModelService] = {}
         self._calls = Calls(reactor, settings, self._ledger, self.services, permissions_of, shares)
         self._running = False
-        options = service_options(settings, environ)
+        options = service_options(settings, environ, route_to)
         self._default = name = options.provider
         self.services[name] = ModelService(
             reactor,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Literal
+from collections.abc import Callable, Mapping
+from typing import Annotated, Final, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 import msgspec
@@ -12,7 +12,19 @@ from clove.errors import InvalidRequest
 from clove.llm.options import BASE_URL_VARIABLE, KEY_VARIABLES, Options
 from clove.messages.think import bad_model
 
-__all__ = ["LLMLimits", "LLMSettings", "service_options"]
+__all__ = ["LLMLimits", "LLMSettings", "Route", "service_options"]
+
+DEFAULT_HOST: Final = "generativelanguage.googleapis.com"
+"""Gemini's, where `base_url` names no other."""
+
+
+class Route(NamedTuple):
+    """How the service reaches a host; empty fields: in no particular way."""
+
+    proxy: str = ""
+    proxy_credentials_file: str = ""
+    ca_file: str = ""
+
 
 Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 Bytes = Annotated[int, msgspec.Meta(ge=1024, le=64 << 20)]
@@ -80,9 +92,14 @@ class LLMSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             _check_url(self.base_url)
 
 
-def service_options(settings: LLMSettings, environ: Mapping[str, str]) -> Options:
+def service_options(
+    settings: LLMSettings,
+    environ: Mapping[str, str],
+    route_to: Callable[[str], Route] = lambda _: Route(),
+) -> Options:
     """What the service process is told: settings, and the key and address of the environment.
 
+    @param route_to: how a host is reached.
     @raise InvalidRequest: gemini is asked for without a key, or the address is no http(s) URL.
     """
     key = (
@@ -94,16 +111,10 @@ def service_options(settings: LLMSettings, environ: Mapping[str, str]) -> Option
     if provider == "auto":
         provider = "gemini" if has_key else "offline"
     if provider == "gemini":
-        if not has_key:
-            raise InvalidRequest(
-                "the provider gemini needs a key", hint="set GEMINI_API_KEY or llm.key_file"
-            )
-        if base_url:
-            try:
-                _check_url(base_url)
-            except ValueError as error:
-                raise InvalidRequest(f"{BASE_URL_VARIABLE}: {error}") from None
+        _check(has_key, base_url)
     limits = settings.limits
+    has_host = provider == "gemini"
+    route = route_to(urlsplit(base_url).hostname or DEFAULT_HOST) if has_host else Route()
     return Options(
         provider=provider,
         model=settings.model,
@@ -111,6 +122,7 @@ def service_options(settings: LLMSettings, environ: Mapping[str, str]) -> Option
         api_version=settings.api_version,
         key=key.strip() if provider == "gemini" else "",
         key_file=settings.key_file if provider == "gemini" else "",
+        **route._asdict(),
         max_open=2 * limits.max_concurrent,
         max_line=limits.max_request,
         max_answer=limits.max_answer,
@@ -118,6 +130,19 @@ def service_options(settings: LLMSettings, environ: Mapping[str, str]) -> Option
         attempts=settings.attempts,
         retry_delay=settings.retry_delay,
     )
+
+
+def _check(has_key: bool, base_url: str) -> None:
+    """@raise InvalidRequest: there is no key, or the address is no http(s) URL."""
+    if not has_key:
+        raise InvalidRequest(
+            "the provider gemini needs a key", hint="set GEMINI_API_KEY or llm.key_file"
+        )
+    try:
+        if base_url:
+            _check_url(base_url)
+    except ValueError as error:
+        raise InvalidRequest(f"{BASE_URL_VARIABLE}: {error}") from None
 
 
 def _check_url(text: str) -> None:

@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from clove.kernel.llm.settings import Route
+from clove.kernel.network.authorities import read_certificates
 from clove.kernel.network.egress.fetch import Egress
 from clove.kernel.network.gateway import Gateways
 from clove.kernel.network.host_resolver import host_resolver
-from clove.kernel.network.known_hosts import KnownHosts
+from clove.kernel.network.known_hosts import KnownHosts, TranslatedNames
+from clove.kernel.network.nat64 import Nat64
+from clove.kernel.network.way_out import WayOut, is_direct
 
 if TYPE_CHECKING:
+    from clove.kernel.network.settings import EgressSettings
     from clove.kernel.principal import Principal
     from clove.kernel.wiring.foundation import Foundation
 
-__all__ = ["Network"]
+__all__ = ["Network", "model_route"]
 
 
 class Network:
@@ -35,7 +40,12 @@ class Network:
         # Each name that is looked up has a thread, and waits for no other.
         lookups = limits.http.max_lookups + limits.gateway.all_lookups
         resolver, self.names = host_resolver(reactor, lookups)
-        known = KnownHosts(foundation.config.egress.hosts, resolver)
+        settings = foundation.config.egress
+        if settings.nat64:
+            resolver = TranslatedNames(Nat64(settings.nat64), resolver)
+        known = KnownHosts(settings.hosts, resolver)
+        way_out = WayOut(reactor, settings, known)
+        certificates = read_certificates(settings.ca_file) if settings.ca_file else ()
         self.gateways = Gateways(
             reactor,
             limits.gateway,
@@ -43,6 +53,7 @@ class Network:
             refused=refused,
             carried=carried,
             shares=limits.shares,
+            way_out=way_out,
         )
         self.egress = Egress(
             reactor,
@@ -50,4 +61,13 @@ class Network:
             resolver=known,
             shares=limits.shares,
             load=foundation.import_later,
+            certificates=certificates,
+            way_out=way_out,
         )
+
+
+def model_route(settings: EgressSettings, host: str) -> Route:
+    """How the model service reaches its provider."""
+    if is_direct(settings, host):
+        return Route(ca_file=settings.ca_file)
+    return Route(settings.proxy, settings.proxy_credentials_file, settings.ca_file)

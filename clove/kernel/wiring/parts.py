@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import time
 from collections.abc import Callable
@@ -23,7 +24,7 @@ from clove.kernel.unix_port import Admission
 from clove.kernel.wiring.agents import AgentParts
 from clove.kernel.wiring.foundation import Foundation
 from clove.kernel.wiring.lifetimes import Lifetimes
-from clove.kernel.wiring.network import Network
+from clove.kernel.wiring.network import Network, model_route
 from clove.kernel.wiring.stores import Stores
 from clove.sandbox.host import HostView
 from clove.sharing.shares import OPERATORS
@@ -78,6 +79,7 @@ class Parts:
             os.environ,
             foundation.limits.shares,
             permissions_of=self._permissions_of,
+            route_to=functools.partial(model_route, config.egress),
         )
         lifetimes = Lifetimes(foundation, stores, self._llm)
         gateways = self._network.gateways

@@ -123,17 +123,21 @@ async def test_tls_with_a_wrong_name_or_an_unknown_authority_is_refused(
     assert "certificate" in caught.value.hint
 
 
+@pytest.mark.parametrize("told", ["environment", "configuration"])
 async def test_a_whole_kernel_loads_tls_when_it_is_needed_and_not_before(
-    authority: Authority, tmp_path: Path
+    authority: Authority, tmp_path: Path, told: str
 ) -> None:
     """And trusts nobody less for that: the same kernel refuses an unknown authority."""
     bundle = tmp_path / "authority.pem"
     bundle.write_bytes(authority.certificate.public_bytes(serialization.Encoding.PEM))
     server = Server(Pages(), authority.server(x509.DNSName("right.test")))
     stranger = Server(Pages(), Authority().server(x509.DNSName("right.test")))
-    hosts = '[egress.hosts]\n"right.test" = "127.0.0.1"\n'
+    environ, config = {"SSL_CERT_FILE": str(bundle)}, ""
+    if told == "configuration":
+        environ, config = {}, f'[egress]\nca_file = "{bundle}"\n'
+    config += '[egress.hosts]\n"right.test" = "127.0.0.1"\n'
 
-    with running_kernel(hosts, {"SSL_CERT_FILE": str(bundle)}) as kernel:
+    with running_kernel(config, environ) as kernel:
         if os.geteuid() == 0:  # others cannot see what a kernel has loaded: it is undumpable
             assert "cryptography" not in Path(f"/proc/{kernel.pid}/maps").read_text()
         async with DeferredClient(REACTOR, kernel.socket) as client:

@@ -17,6 +17,7 @@ from clove.kernel.network.gateway.listening import Listener
 from clove.kernel.network.gateway.traffic import Traffic
 from clove.kernel.network.known_hosts import KnownHosts
 from clove.kernel.network.lookups import Lookups
+from clove.kernel.network.way_out import WayOut
 from clove.kernel.principal import Kind, Principal
 from clove.policy import parse
 from clove.sharing.shares import Shares
@@ -40,6 +41,7 @@ class Judged:
             self.limits,
             Lookups(self.resolver, Shares("names", "", 8), 8),
             Traffic(Shares("connections", "", 8)),
+            WayOut(self.reactor),
             log=self.log.append,
             refused=lambda *_: None,
             carried=lambda *_: None,

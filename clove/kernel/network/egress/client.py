@@ -30,6 +30,7 @@ from clove.kernel.network.egress.hop import Hop
 from clove.kernel.network.egress.limits import EgressLimits
 from clove.kernel.network.egress.outgoing import REDIRECTS, Outgoing, outgoing
 from clove.kernel.network.lookups import Lookups
+from clove.kernel.network.way_out import WayOut
 from clove.messages.http import HttpReply, HttpRequest
 from clove.policy import Permissions, Target, check_address, check_url
 
@@ -48,11 +49,17 @@ class Client:
     """
 
     def __init__(
-        self, reactor: Any, limits: EgressLimits, lookups: Lookups, trust: IPolicyForHTTPS | None
+        self,
+        reactor: Any,
+        limits: EgressLimits,
+        lookups: Lookups,
+        trust: IPolicyForHTTPS | None,
+        way_out: WayOut,
     ) -> None:
         self._reactor = reactor
         self._limits = limits
         self._lookups = lookups
+        self._way_out = way_out
         self._trust = HostnameCachingHTTPSPolicy(trust or BrowserLikePolicyForHTTPS(), 64)
 
     async def fetch(
@@ -68,7 +75,7 @@ class Client:
             origin = target[:3]
             addresses = await self._addresses(current, target, family)
             _judge(current(), sending)  # the permissions may be others by now
-            hop = Hop(self._reactor, target, addresses, self._trust, self._limits)
+            hop = Hop(self._reactor, target, addresses, self._trust, self._limits, self._way_out)
             try:
                 response = await self._send(hop, target, sending)
                 location = response.headers.getRawHeaders(b"location")
@@ -85,15 +92,20 @@ class Client:
     ) -> list[str]:
         """Where to dial. One answer that policy refuses refuses the name.
 
+        @return: none where the proxy looks the name up.
         @raise PermissionDenied: an address is refused.
         @raise Unavailable: there is none.
         """
         if target.address is not None:
             addresses = [target.host]
+        elif not self._way_out.looks_up(target.host):
+            return []
         else:
             addresses = await self._lookups.resolve(target.host, target.port, family)
         if not addresses:
-            raise Unavailable(f"the name {target.host!r} has no address", hint="check the name")
+            raise Unavailable(
+                f"the name {target.host!r} has no address", hint=self._way_out.name_hint
+            )
         for address in addresses:
             decision = check_address(current(), target.host, target.port, address)
             decision.require(f"HTTP to {target.host}, which is {address}")

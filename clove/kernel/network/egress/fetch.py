@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IHostnameResolver
 from clove.errors import CloveError, LimitExceeded, TimedOut, Unavailable
 from clove.kernel.network.egress.limits import EgressLimits
 from clove.kernel.network.lookups import Lookups
+from clove.kernel.network.way_out import WayOut
 from clove.messages.http import HttpReply, HttpRequest
 from clove.policy import Permissions
 from clove.sharing.shares import ShareLimits, Shares
@@ -31,7 +32,8 @@ class Egress:
     """Fetches URLs for agents.
 
     @param reactor: connects, keeps time, and resolves names where no resolver is given.
-    @param trust: what TLS trusts; the host's certificates where it is None.
+    @param trust: what TLS trusts; where it is None, the host's certificates and C{certificates}.
+    @param certificates: each in PEM.
     @param load: imports a module; at once where it is not given.
     """
 
@@ -44,9 +46,13 @@ class Egress:
         trust: IPolicyForHTTPS | None = None,
         shares: ShareLimits | None = None,
         load: Callable[[str], Awaitable[None]] | None = None,
+        way_out: WayOut | None = None,
+        certificates: tuple[str, ...] = (),
     ) -> None:
         self._reactor = reactor
         self._trust = trust
+        self._certificates = certificates
+        self._way_out = way_out or WayOut(reactor)
         self._import = load or _import_now
         self._limits = limits = limits or EgressLimits()
         self._lookups = Lookups(
@@ -129,7 +135,13 @@ class Egress:
             raise Unavailable(f"the kernel cannot load its HTTP client: {error}") from None
         from clove.kernel.network.egress.client import Client
 
-        self._client = Client(self._reactor, self._limits, self._lookups, self._trust)
+        if self._certificates and self._trust is None:
+            from clove.kernel.network.egress.trust import trusting
+
+            self._trust = trusting(self._certificates)
+        self._client = Client(
+            self._reactor, self._limits, self._lookups, self._trust, self._way_out
+        )
 
 
 async def _import_now(name: str) -> None:

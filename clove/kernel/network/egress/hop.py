@@ -24,8 +24,8 @@ from twisted.web.iweb import (
 )
 from zope.interface import implementer
 
-from clove.kernel.network.dialling import dial
 from clove.kernel.network.egress.limits import EgressLimits
+from clove.kernel.network.way_out import WayOut
 from clove.policy import Target
 
 __all__ = ["Hop"]
@@ -66,10 +66,10 @@ class _MeteredFactory(WrappingFactory):
 class _CheckedEndpoint:
     """Connects to the first checked address that answers."""
 
-    def __init__(self, reactor: Any, hop: Hop, port: int, timeout: float) -> None:
+    def __init__(self, reactor: Any, hop: Hop, target: Target, timeout: float) -> None:
         self._reactor = reactor
         self._hop = hop
-        self._port = port
+        self._target = target
         self._timeout = timeout
 
     def connect(self, factory: IProtocolFactory) -> Deferred[IProtocol]:
@@ -77,7 +77,9 @@ class _CheckedEndpoint:
         return Deferred.fromCoroutine(self._connect(factory))
 
     async def _connect(self, factory: IProtocolFactory) -> Any:
-        connection = await dial(self._reactor, self._hop.addresses, self._port, self._timeout)
+        hop, target = self._hop, self._target
+        dialled = hop.way_out.dial(target.host, hop.addresses, target.port, self._timeout)
+        connection = await dialled
         with connection:  # the reactor takes a copy of the descriptor
             metered = _MeteredFactory(factory, self._hop)
             self._reactor.adoptStreamConnection(connection.fileno(), connection.family, metered)
@@ -88,7 +90,8 @@ class _CheckedEndpoint:
 class Hop:
     """One request to one target: an agent (IAgent) that can do nothing else.
 
-    @ivar addresses: the checked addresses, in the order to try them.
+    @ivar addresses: the checked addresses, in the order to try them; none where the proxy looks
+        the name up.
     @ivar encoding: the response's content encoding. It is taken out of the
         response, since the body is decompressed by L{clove.kernel.network.egress.body},
         which is bounded.
@@ -102,6 +105,7 @@ class Hop:
         addresses: list[str],
         trust: IPolicyForHTTPS,
         limits: EgressLimits,
+        way_out: WayOut,
     ) -> None:
         self._reactor = reactor
         self._target = target
@@ -109,6 +113,7 @@ class Hop:
         self._limits = limits
         self._left: int | None = limits.max_headers + SLACK
         self.addresses = addresses
+        self.way_out = way_out
         self.connection: Any = None
         self.encoding = ""
         self.flooded = False
@@ -130,7 +135,7 @@ class Hop:
         asked = (uri.scheme.decode("ascii"), uri.host.decode("ascii"), uri.port)
         if asked != (target.scheme, target.host, target.port):
             raise ValueError("not the URL that was checked")
-        endpoint = _CheckedEndpoint(self._reactor, self, target.port, self._limits.connect_timeout)
+        endpoint = _CheckedEndpoint(self._reactor, self, target, self._limits.connect_timeout)
         if target.scheme != "https":
             return endpoint
         creator = self._trust.creatorForNetloc(uri.host, uri.port)

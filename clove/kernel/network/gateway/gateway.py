@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -12,19 +11,20 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from clove.errors import CloveError, InvalidRequest, LimitExceeded, PermissionDenied, Unavailable
-from clove.kernel.network.dialling import dial
 from clove.kernel.network.gateway.inspection import Disagreement, Inspection
-from clove.kernel.network.gateway.links import Link, is_own, judge
+from clove.kernel.network.gateway.links import Link, is_own, judge, reason_of
 from clove.kernel.network.gateway.listening import Listener, original_destination
 from clove.kernel.network.gateway.resolver import FAILED, NONE, Resolver, TcpResolver, UdpResolver
 from clove.kernel.network.gateway.splice import Splice, reset
 from clove.kernel.network.gateway.synthetic_addresses import MappedName, SyntheticAddresses
 from clove.kernel.network.gateway.traffic import Carried, Opened, Refused, Traffic
 from clove.policy import check_name, normalise_host
+from clove.policy.hosts import as_address
 
 if TYPE_CHECKING:
     from clove.kernel.network.gateway.limits import GatewayLimits
     from clove.kernel.network.lookups import Lookups
+    from clove.kernel.network.way_out import WayOut
     from clove.kernel.principal import Principal
 
 __all__ = ["Gateway"]
@@ -47,6 +47,7 @@ class Gateway:
         limits: GatewayLimits,
         lookups: Lookups,
         traffic: Traffic,
+        way_out: WayOut,
         *,
         log: Callable[[bytes], None],
         refused: Refused,
@@ -58,6 +59,7 @@ class Gateway:
         self._limits = limits
         self._lookups = lookups
         self._traffic = traffic
+        self._way_out = way_out
         self._log = log
         self._refused = refused
         self._carried = carried
@@ -147,12 +149,8 @@ class Gateway:
             if log:
                 self._deny(host, 0, error.rule, error.hint)
             return NONE
-        try:
-            ipaddress.ip_address(host)
-        except ValueError:
-            pass
-        else:
-            return NONE  # an address is no name
+        if as_address(host) is not None:  # an address is no name
+            return NONE
         name = self._synthetic.allocate(host)
         try:
             await self._find(name)
@@ -165,9 +163,12 @@ class Gateway:
     async def _find(self, name: MappedName, port: int = 443) -> list[str]:
         """Where a name really is.
 
+        @return: none where the proxy looks it up.
         @raise Unavailable: there is no such name.
         @raise LimitExceeded: too many names are being resolved.
         """
+        if not self._way_out.looks_up(name.host):
+            return []
         if self._reactor.seconds() - name.resolved_at > self._limits.fresh:
             found = await self._lookups.resolve(name.host, port, self._principal.family)
             if not found:
@@ -222,10 +223,8 @@ class Gateway:
             self._connection_ended()
             if isinstance(error, PermissionDenied):
                 self._deny(host, port, error.rule, error.hint or error.message)
-            elif isinstance(error, CloveError):
-                self._log_line(f"{host}:{port} failed: {error.message}")
-            elif isinstance(error, OSError):
-                self._log_line(f"{host}:{port} failed: {error.strerror or error}")
+            elif isinstance(error, CloveError | OSError):
+                self._log_line(f"{host}:{port} failed: {reason_of(error)}")
             else:
                 raise
             return
@@ -246,7 +245,7 @@ class Gateway:
         judge(principal.permissions, host, port)
         found = (address,) if name is None else tuple(await self._find(name, port))
         judge(principal.permissions, host, port, found)
-        server = await dial(self._reactor, found, port, self._limits.connect_timeout)
+        server = await self._way_out.dial(host, found, port, self._limits.connect_timeout)
         try:
             judge(principal.permissions, host, port, found)
         except BaseException:

@@ -8,6 +8,7 @@ from clove.kernel.network.gateway.gateway import Gateway
 from clove.kernel.network.gateway.limits import GatewayLimits
 from clove.kernel.network.gateway.traffic import Carried, Opened, Refused, Traffic
 from clove.kernel.network.lookups import Lookups
+from clove.kernel.network.way_out import WayOut
 from clove.sharing.shares import ShareLimits, Shares
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Gateways:
         refused: Refused,
         carried: Carried,
         shares: ShareLimits | None = None,
+        way_out: WayOut | None = None,
     ) -> None:
         self._reactor = reactor
         self._limits = limits
@@ -53,6 +55,7 @@ class Gateways:
             reserve=False,
         )
         self._lookups = Lookups(resolver, lookups, limits.addresses)
+        self._way_out = way_out or WayOut(reactor)
         self._refused = refused
         self._carried = carried
         self.traffic = Traffic(connections)
@@ -82,6 +85,7 @@ class Gateways:
             self._limits,
             self._lookups,
             self.traffic,
+            self._way_out,
             log=log,
             refused=refused or self._refused,
             carried=carried or self._carried,

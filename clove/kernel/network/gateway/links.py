@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from clove.errors import PermissionDenied
+from clove.errors import CloveError, PermissionDenied
 from clove.kernel.network.gateway.synthetic_addresses import RANGE
 from clove.policy import check_address, check_connection
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from clove.kernel.network.gateway.inspection import Inspection
     from clove.policy import Permissions
 
-__all__ = ["Link", "is_own", "judge"]
+__all__ = ["Link", "is_own", "judge", "reason_of"]
 
 
 def judge(permissions: Permissions, host: str, port: int, addresses: Sequence[str] = ()) -> None:
@@ -27,6 +27,13 @@ def judge(permissions: Permissions, host: str, port: int, addresses: Sequence[st
     check_connection(permissions, host, port).require(f"connection to {host}:{port}")
     for one in addresses:
         check_address(permissions, host, port, one).require(f"connection to {host}, {one}")
+
+
+def reason_of(error: CloveError | OSError) -> str:
+    """Why a connection could not be made, with what to do about it where that is known."""
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    return f"{error.message}; {error.hint}" if error.hint else error.message
 
 
 def is_own(address: str) -> bool:

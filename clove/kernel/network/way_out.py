@@ -1,0 +1,168 @@
+"""How the kernel reaches hosts: directly, by a network's NAT64, or through its proxy."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import math
+import socket
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from clove.errors import PermissionDenied, Unavailable
+from clove.kernel.network.dialling import dial
+from clove.kernel.network.lookups import Lookups
+from clove.kernel.network.nat64 import Nat64
+from clove.kernel.network.proxy import authorization, open_tunnel
+from clove.kernel.network.settings import EgressSettings, proxy_target
+from clove.policy.domains import domain_rule
+from clove.policy.hosts import as_address, normalise_host
+from clove.sharing.shares import Shares
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IHostnameResolver
+
+__all__ = ["WayOut", "is_direct"]
+
+MOST_LOOKUPS: Final = 64
+"""Look-ups of the proxy's name at once."""
+MOST_ADDRESSES: Final = 8
+FRESH: Final = 30.0
+"""Seconds for which the proxy's addresses are not looked up again."""
+
+
+def is_direct(settings: EgressSettings, host: str, addresses: Sequence[str] = ()) -> bool:
+    """Whether a host is reached without the proxy, also if there is one.
+
+    @param host: in normal form.
+    """
+    if not settings.proxy or host == "localhost" or host.endswith(".localhost"):
+        return True
+    found = [host, *addresses]
+    if any(ipaddress.ip_address(one).is_loopback for one in found if as_address(one)):
+        return True
+    return any(domain_rule(text).admits(one) for text in settings.no_proxy for one in found)
+
+
+class WayOut:
+    """Connects to hosts that were judged.
+
+    @param resolver: for the proxy's own name; the reactor's where none is given.
+    @raise InvalidRequest: the proxy's credentials cannot be read.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        settings: EgressSettings | None = None,
+        resolver: IHostnameResolver | None = None,
+    ) -> None:
+        self._reactor = reactor
+        self._settings = settings = settings or EgressSettings()
+        self._nat64 = Nat64(settings.nat64) if settings.nat64 else None
+        self._known = {normalise_host(name) for name in settings.hosts}
+        self._proxy = proxy_target(settings.proxy) if settings.proxy else None
+        self._authorization = authorization(settings)
+        self._addresses: list[str] = []
+        self._found_at = -math.inf
+        if self._proxy is not None:
+            shares = Shares("look-ups of the proxy", "", MOST_LOOKUPS)
+            self._lookups = Lookups(resolver or reactor.nameResolver, shares, MOST_ADDRESSES)
+
+    def looks_up(self, host: str) -> bool:
+        """Whether the kernel looks a name up, and judges its addresses; else the proxy does."""
+        settings = self._settings
+        return not settings.proxy_resolves or host in self._known or is_direct(settings, host)
+
+    @property
+    def name_hint(self) -> str:
+        """What to do about a name that has no address."""
+        if self._proxy is None or self._settings.proxy_resolves:
+            return "check the name"
+        return "check the name; if the proxy alone can look it up, egress.proxy_resolves lets it"
+
+    async def dial(
+        self, host: str, addresses: Sequence[str], port: int, timeout: float
+    ) -> socket.socket:
+        """Connect to the first address that answers; a socket that does not block.
+
+        @param host: in normal form.
+        @param addresses: of the host, judged; none for a name that the proxy looks up.
+        @param timeout: seconds for each attempt.
+        @raise OSError: none answers; why the last did not.
+        @raise Unavailable: the proxy does not connect.
+        @raise PermissionDenied: it is the proxy itself.
+        """
+        proxy = self._proxy
+        if proxy is None:
+            return await self._direct(addresses, port, timeout)
+        if port == proxy.port:
+            await self._refuse_proxy(host, addresses)
+        if is_direct(self._settings, host, addresses):
+            return await self._direct(addresses, port, timeout)
+        failure: Exception = Unavailable(f"the name {host!r} has no address")
+        for there in addresses or (host,):
+            try:
+                return await self._tunnel(there, port, timeout)
+            except (Unavailable, OSError) as error:
+                failure = error
+        raise failure
+
+    async def _direct(self, addresses: Sequence[str], port: int, timeout: float) -> socket.socket:
+        failure: OSError = OSError(errno.EHOSTUNREACH, "No route to host")
+        for address in addresses:
+            try:
+                return await dial(self._reactor, (address,), port, timeout)
+            except OSError as error:
+                failure = error
+            translated = self._nat64.to_ipv6(address) if self._nat64 else None
+            if translated is None or failure.errno != errno.ENETUNREACH:
+                continue
+            try:
+                return await dial(self._reactor, (translated,), port, timeout)
+            except OSError as error:
+                failure = error
+        raise failure
+
+    async def _tunnel(self, there: str, port: int, timeout: float) -> socket.socket:
+        proxy = self._proxy
+        assert proxy is not None
+        try:
+            connection = await self._direct(await self._proxy_addresses(), proxy.port, timeout)
+        except OSError as error:
+            raise Unavailable(
+                f"the proxy {proxy.netloc} cannot be reached: {error.strerror or error}"
+            ) from None
+        where = f"[{there}]:{port}" if ":" in there else f"{there}:{port}"
+        try:
+            await open_tunnel(self._reactor, connection, where, self._authorization, timeout)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    async def _proxy_addresses(self) -> list[str]:
+        """@raise Unavailable: the proxy's name has no address."""
+        proxy = self._proxy
+        assert proxy is not None
+        if proxy.address is not None:
+            return [proxy.host]
+        now = self._reactor.seconds()
+        if now - self._found_at > FRESH:
+            found = await self._lookups.resolve(proxy.host, proxy.port, 0)
+            if not found:
+                raise Unavailable(f"the proxy's name {proxy.host!r} has no address")
+            self._addresses, self._found_at = found, now
+        return self._addresses
+
+    async def _refuse_proxy(self, host: str, addresses: Sequence[str]) -> None:
+        """@raise PermissionDenied: it is the proxy, which would connect an agent to anything."""
+        proxy = self._proxy
+        assert proxy is not None
+        own = {proxy.host, *await self._proxy_addresses()}
+        if own & {host, *addresses}:
+            raise PermissionDenied(
+                f"connection to {host}, which is the kernel's proxy",
+                rule="egress.proxy",
+                hint="the kernel goes through it by itself",
+            )
