@@ -34,8 +34,8 @@ class Nat64:
                 f"/{self._network.prefixlen}"
             )
         start = self._network.prefixlen // 8
-        places = [at for at in range(start, 16) if at != _RESERVED]
-        self._places = places[:4] if start < 12 else list(range(12, 16))
+        offsets = [at for at in range(start, 16) if at != _RESERVED]
+        self._offsets = offsets[:4] if start < 12 else list(range(12, 16))
 
     def to_ipv4(self, address: str) -> str:
         """The IPv4 address that an address stands for; itself where it stands for none."""
@@ -47,7 +47,7 @@ class Nat64:
             return address
         if found not in self._network:
             return address
-        return str(ipaddress.IPv4Address(bytes(found.packed[at] for at in self._places)))
+        return str(ipaddress.IPv4Address(bytes(found.packed[at] for at in self._offsets)))
 
     def to_ipv6(self, address: str) -> str | None:
         """Where the translator has a public IPv4 address; None for any other address."""
@@ -58,6 +58,6 @@ class Nat64:
         if special_range(found) is not None:  # a translator is for what all networks have
             return None
         packed = bytearray(self._network.network_address.packed)
-        for at, byte in zip(self._places, found.packed, strict=True):
+        for at, byte in zip(self._offsets, found.packed, strict=True):
             packed[at] = byte
         return str(ipaddress.IPv6Address(bytes(packed)))
