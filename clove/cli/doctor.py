@@ -10,10 +10,11 @@ import click
 
 from clove.sandbox.probe import Feature, Report, probe
 
-__all__ = ["checkup", "doctor"]
+__all__ = ["checkup", "doctor", "ways_out"]
 
 CHECKUP = "clove.kernel.checkup"
-"""Run as a program, so that no part of the kernel is imported here."""
+NETWORK_CHECK = "clove.kernel.network_check"
+"""Run as programs, so that no part of the kernel is imported here."""
 SECONDS = 60
 
 
@@ -22,22 +23,38 @@ def checkup(python: str) -> tuple[Feature, ...]:
 
     @param python: the interpreter that runs what is inside.
     """
-    command = [sys.executable, "-P", "-m", CHECKUP, python]
+    return _asked("sandbox", CHECKUP, python)
+
+
+def ways_out(config: str | None) -> tuple[Feature, ...]:
+    """How the kernel, and so agents, would reach other hosts.
+
+    @param config: the kernel's configuration file, if it has one.
+    """
+    return _asked("way_out", NETWORK_CHECK, *([config] if config else []))
+
+
+def _asked(name: str, program: str, *arguments: str) -> tuple[Feature, ...]:
+    """What a program of the kernel finds.
+
+    @param name: of the feature that says that it failed.
+    """
+    command = [sys.executable, "-P", "-m", program, *arguments]
     try:
         child = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, timeout=SECONDS, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        return _failed(str(error))
+        return _failed(name, str(error))
     try:
         return tuple(Feature(**found) for found in json.loads(child.stdout))
     except (ValueError, TypeError):
         last = child.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-        return _failed(last or f"exit code {child.returncode}")
+        return _failed(name, last or f"exit code {child.returncode}")
 
 
-def _failed(why: str) -> tuple[Feature, ...]:
-    return (Feature("sandbox", False, f"the check-up failed: {why}", "please report this"),)
+def _failed(name: str, why: str) -> tuple[Feature, ...]:
+    return (Feature(name, False, f"the check-up failed: {why}", "please report this"),)
 
 
 @click.command(
@@ -45,6 +62,7 @@ def _failed(why: str) -> tuple[Feature, ...]:
     epilog="""\b
 Examples:
   clove doctor
+  clove doctor --config /etc/clove/kernel.toml
   clove doctor --json
 """,
 )
@@ -55,16 +73,22 @@ Examples:
     show_default="this one",
     help="Interpreter that tries the mechanisms out.",
 )
+@click.option(
+    "--config",
+    type=click.Path(exists=True, dir_okay=False),
+    help="The kernel's configuration: its proxy is tried as well.",
+)
 @click.pass_context
-def doctor(context: click.Context, as_json: bool, python: str) -> None:
+def doctor(context: click.Context, as_json: bool, python: str, config: str | None) -> None:
     """Say what this host can isolate, and how to get what it cannot.
 
     Each mechanism is really tried, as the current user, in a process that is
     thrown away; then a whole sandbox is started as an agent gets it, and asked
-    what it is like. Exit code 1: the default sandbox cannot be had.
+    what it is like. Last comes which way out there is to other hosts: routes, names,
+    NAT64, a proxy. Exit code 1: the default sandbox cannot be had.
     """
     report = probe(python)
-    report = Report((*report.features, *checkup(python)))
+    report = Report((*report.features, *checkup(python), *ways_out(config)))
     if as_json:
         click.echo(json.dumps(report.to_dict()))
     else:

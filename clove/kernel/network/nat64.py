@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterable
 from typing import Final
 
 from clove.errors import InvalidRequest
 from clove.policy.addresses import special_range
 
-__all__ = ["WELL_KNOWN", "Nat64"]
+__all__ = ["WELL_KNOWN", "Nat64", "prefix_in"]
 
 WELL_KNOWN: Final = "64:ff9b::/96"
 """What RFC 6052 gives to all networks; others choose a prefix of their own."""
 LENGTHS: Final = (32, 40, 48, 56, 64, 96)
+ONLY: Final = ("192.0.0.170", "192.0.0.171")
+"""The addresses of `ipv4only.arpa`."""
 _RESERVED: Final = 8
 """Which byte is 0, whatever the prefix's length (RFC 6052, 2.2)."""
 
@@ -61,3 +64,15 @@ class Nat64:
         for at, byte in zip(self._offsets, found.packed, strict=True):
             packed[at] = byte
         return str(ipaddress.IPv6Address(bytes(packed)))
+
+
+def prefix_in(addresses: Iterable[str]) -> str:
+    """A network's prefix, by the addresses of `ipv4only.arpa` (RFC 7050, 3); "" if it has none."""
+    for address in addresses:
+        if ":" not in address:
+            continue
+        for length in reversed(LENGTHS):
+            network = ipaddress.IPv6Network(f"{address}/{length}", strict=False)
+            if Nat64(str(network)).to_ipv4(address) in ONLY:
+                return str(network)
+    return ""

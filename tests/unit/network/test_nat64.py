@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from clove.errors import InvalidRequest
-from clove.kernel.network.nat64 import WELL_KNOWN, Nat64
+from clove.kernel.network.nat64 import WELL_KNOWN, Nat64, prefix_in
 
 TABLE = [
     ("2001:db8::/32", "2001:db8:808:808::"),
@@ -38,6 +38,21 @@ def test_other_addresses_stand_for_themselves() -> None:
 @pytest.mark.parametrize("address", ["10.0.0.1", "127.0.0.1", "169.254.169.254", "::1", "x"])
 def test_only_public_addresses_are_reached_by_it(address: str) -> None:
     assert Nat64(WELL_KNOWN).to_ipv6(address) is None
+
+
+@pytest.mark.parametrize(
+    ("address", "prefix"),
+    [
+        ("64:ff9b::c000:aa", WELL_KNOWN),
+        ("64:ff9b::192.0.0.171", WELL_KNOWN),
+        ("2001:db8:122:344:c0:0:aa00:0", "2001:db8:122:344::/64"),
+        ("2001:db8:c000:aa::", "2001:db8::/32"),
+        ("2001:4860::1", ""),
+        ("192.0.0.170", ""),
+    ],
+)
+def test_a_networks_prefix_is_found_in_what_it_answers(address: str, prefix: str) -> None:
+    assert prefix_in(["192.0.0.170", address]) == prefix
 
 
 @pytest.mark.parametrize("prefix", ["64:ff9b::/95", "64:ff9b::1/96", "10.0.0.0/8", "x", "::/128"])

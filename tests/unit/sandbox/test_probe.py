@@ -132,6 +132,7 @@ def test_doctor_prints_a_table_and_the_remedies(monkeypatch: pytest.MonkeyPatch)
         "clove.cli.doctor.probe", lambda python: report("cgroup.memory", remedy="do that")
     )
     monkeypatch.setattr("clove.cli.doctor.checkup", lambda python: ())
+    monkeypatch.setattr("clove.cli.doctor.ways_out", lambda config: ())
     result = CliRunner().invoke(doctor)
     assert result.exit_code == 0
     assert "namespace.user" in result.output
@@ -144,6 +145,7 @@ def test_doctor_fails_when_there_is_no_sandbox(monkeypatch: pytest.MonkeyPatch) 
         "clove.cli.doctor.probe", lambda python: report("namespace.net", remedy="do this")
     )
     monkeypatch.setattr("clove.cli.doctor.checkup", lambda python: ())
+    monkeypatch.setattr("clove.cli.doctor.ways_out", lambda config: ())
     result = CliRunner().invoke(doctor)
     assert result.exit_code == 1
     assert "cannot be had: no namespace.net" in result.output
@@ -160,6 +162,7 @@ def test_doctor_fails_when_a_whole_sandbox_is_not_one(
     monkeypatch.setattr("clove.cli.doctor.probe", lambda python: report())
     missing = Feature(name, False, "why", "do so")
     monkeypatch.setattr("clove.cli.doctor.checkup", lambda python: (missing,))
+    monkeypatch.setattr("clove.cli.doctor.ways_out", lambda config: ())
     result = CliRunner().invoke(doctor)
     assert result.exit_code == fails
     assert f"{name}: do so" in result.output
