@@ -18,6 +18,7 @@ __all__ = ["main"]
 
 COMMANDS = {
     "run": "Run a script or program as an agent and stream its output.",
+    "profile": "Show and check profiles, options of `run` in a file.",
     "ps": "List the agents, with -a the ended ones too.",
     "logs": "Show an agent's output.",
     "kill": "End agents, or send them a signal.",

@@ -18,6 +18,7 @@ __all__ = [
     "Parsed",
     "Size",
     "Span",
+    "label",
     "parse_cpus",
     "parse_directory",
     "read_env_file",
@@ -131,6 +132,17 @@ def variable(text: str) -> tuple[str, str]:
     if name not in os.environ:
         raise ValueError(f"{name!r} is not set here; give its value as {name}=VALUE")
     return name, os.environ[name]
+
+
+def label(text: str) -> tuple[str, str]:
+    """`K=V`, or `K` for an empty one.
+
+    @raise ValueError: it has no name.
+    """
+    name, _, value = text.partition("=")
+    if not name:
+        raise ValueError(f"{text!r} has no name before the =")
+    return name, value
 
 
 def read_env_file(path: str) -> dict[str, str]:

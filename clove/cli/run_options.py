@@ -15,6 +15,7 @@ from clove.cli.option_types import (
     Parsed,
     Size,
     Span,
+    label,
     parse_cpus,
     read_env_file,
     variable,
@@ -28,6 +29,11 @@ RESTARTS: Final = ("never", "on-failure", "always")
 F = TypeVar("F", bound=Callable[..., Any])
 
 _OPTIONS: Final = (
+    click.option(
+        "--profile",
+        metavar="NAME",
+        help="Begin with the options of a profile (clove profile list), or of a file NAME.toml.",
+    ),
     click.option("--name", help="The agent's name (default: the script's or program's)."),
     click.option(
         "--dir",
@@ -88,9 +94,7 @@ _OPTIONS: Final = (
     click.option(
         "--restart",
         type=Choice(RESTARTS),
-        default="never",
-        show_default=True,
-        help="When to start it again.",
+        help="When to start it again (default: never).",
     ),
     click.option("--cold", is_flag=True, help="In an interpreter started for it alone."),
     click.option(
@@ -99,6 +103,19 @@ _OPTIONS: Final = (
         help="Without isolation, in this directory, with the kernel's own rights.",
     ),
     click.option("--allow-degraded", is_flag=True, help="Also where isolation is incomplete."),
+    click.option(
+        "--degrade",
+        type=Choice(("limits",)),
+        multiple=True,
+        help="Also where this host cannot enforce the limits, but isolated all the same.",
+    ),
+    click.option(
+        "--label",
+        "labels",
+        type=Parsed("name=value", label),
+        multiple=True,
+        help="A text about it that ps and inspect show. Repeatable.",
+    ),
     click.option("-d", "--detach", is_flag=True, help="Don't wait; print its name and id."),
 )
 
@@ -130,9 +147,11 @@ def spawn_fields(asked: Mapping[str, Any], env: Mapping[str, str]) -> dict[str, 
         "network": asked["network"] or bool(asked["domains"]) or None,
         "limits": limits or None,
         "permissions": permissions_of(asked),
-        "restart_policy": asked["restart"],
+        "restart_policy": asked["restart"] or "never",
         "timeout": asked["timeout"],
         "allow_degraded": asked["allow_degraded"],
+        "degrade": list(asked["degrade"]) or None,
+        "labels": dict(asked["labels"]) or None,
         "warm": False if asked["cold"] else None,
         "cwd": _start(asked, dirs),
     }

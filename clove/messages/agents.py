@@ -88,6 +88,8 @@ class SpawnRequest(Request, frozen=True, kw_only=True):
     timeout: Annotated[float, msgspec.Meta(gt=0, le=86400 * 365)] | None = None
     llm_budget: Annotated[int, msgspec.Meta(ge=0)] | dict[str, int | None] | None = None
     allow_degraded: bool = False
+    degrade: list[Literal["limits"]] | None = None
+    labels: dict[str, str] | None = None
     warm: bool = True
     attach: bool = False
     tty: TerminalSize | None = None
@@ -191,7 +193,8 @@ class AgentEnd(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AgentEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """One agent in LIST's array. `command` is what it runs, for those who may see its output.
+    """One agent in LIST's array. `command` is what it runs, for those who may see its output, as are
+    `labels`.
 
     `ended` is there for one that has ended for good.
     """
@@ -205,6 +208,7 @@ class AgentEntry(msgspec.Struct, frozen=True, kw_only=True):
     parent_id: int
     restarts: int
     command: str = ""
+    labels: dict[str, str] = {}
     ended: AgentEnd | msgspec.UnsetType = msgspec.UNSET
 
 

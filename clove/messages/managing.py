@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from clove.messages.agents import AgentEntry, Seconds, TargetRequest
+from clove.messages.agents import AgentEntry, HostMount, Seconds, TargetRequest
 from clove.messages.base import Reply
 
 __all__ = [
@@ -35,6 +35,8 @@ class InspectReply(Reply, frozen=True, kw_only=True):
     args: list[str] = []
     command: list[str] = []
     cwd: str | None = None
+    mounts: list[HostMount] = []
+    timeout: float | None = None
     python: str | None = None
     env: list[str] = []
     restart_policy: str = ""

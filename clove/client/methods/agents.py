@@ -62,22 +62,21 @@ def spawn(
     timeout: float | None = None,
     llm_budget: int | Mapping[str, int] | None = None,
     allow_degraded: bool = False,
+    degrade: Sequence[str] | None = None,
+    labels: Mapping[str, str] | None = None,
     warm: bool | None = None,
     attach: bool | None = None,
     tty: Mapping[str, int] | None = None,
 ) -> Call[SpawnReply]:
-    """Start an agent: `python SCRIPT SOCKET ARGS...`, or a command as it is (docs/wire.md, SPAWN).
+    """Start an agent: `python SCRIPT SOCKET ARGS...`, or a command as it is.
 
-    @param script: a file; a relative path is the caller's if it is there, else the kernel's.
-    @param command: a program, looked up in the agent's PATH, and its arguments, with nothing added.
-    @param cwd: where it starts, an absolute path as the agent sees it.
-    @param network: connections to what its permissions allow (default: loopback alone).
-    @param mounts: {path, writable} of what of the host it has, at the same path.
-    @param permissions: a level's name, or fields of docs/wire.md, within the caller's own.
+    docs/wire.md, SPAWN, says what each parameter is. A relative `script` is the caller's file if that
+    is there, else the kernel's. `command` is a program, looked up in the agent's PATH, and its arguments.
+
+    @param mounts: {path, writable} of what of the host it has.
     @param limits: memory (bytes), max_pids, cpu_quota and cpu_period (us), cpu_shares.
-    @param attach: keep its output for who attaches next. @param timeout: seconds until its end.
-    @param tty: {rows, columns} of its terminal. @raise CloveError: it does not run.
     @return: success, id and agent_id, name, pid, status, restart_policy, warm, isolation.
+    @raise CloveError: it does not run.
     """
     fields = optional(**locals())  # the parameters, which are named as the request's fields
     return Call(Opcode.SPAWN, fields, local=("script",))

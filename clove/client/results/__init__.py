@@ -3,6 +3,7 @@
 from clove.client.results.agents import (
     AgentEnd,
     AgentEntry,
+    HostMount,
     KillReply,
     LimitHit,
     LogLine,
@@ -109,6 +110,7 @@ __all__ = [
     "GetAuditLogReply",
     "GetPermsReply",
     "HelloReply",
+    "HostMount",
     "HttpReply",
     "InputReply",
     "InspectReply",

@@ -7,6 +7,7 @@ from clove.client.results.base import Reply
 __all__ = [
     "AgentEnd",
     "AgentEntry",
+    "HostMount",
     "KillReply",
     "LimitHit",
     "LogLine",
@@ -16,6 +17,13 @@ __all__ = [
     "SpawnReply",
     "WaitReply",
 ]
+
+
+class HostMount(TypedDict):
+    """A file or directory of the host that a sandbox shows at its own path, with all beneath."""
+
+    path: str
+    writable: bool
 
 
 class SpawnReply(Reply):
@@ -70,7 +78,8 @@ class AgentEnd(TypedDict):
 
 
 class AgentEntry(TypedDict):
-    """One agent in LIST's array. `command` is what it runs, for those who may see its output.
+    """One agent in LIST's array. `command` is what it runs, for those who may see its output, as are
+    `labels`.
 
     `ended` is there for one that has ended for good.
     """
@@ -84,6 +93,7 @@ class AgentEntry(TypedDict):
     parent_id: int
     restarts: int
     command: str
+    labels: dict[str, str]
     ended: NotRequired[AgentEnd]
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from clove.client.results.agents import AgentEntry
+from clove.client.results.agents import AgentEntry, HostMount
 from clove.client.results.base import Reply
 
 __all__ = ["InspectReply", "PruneReply", "RenameReply", "RestartReply", "SignalReply"]
@@ -21,6 +21,8 @@ class InspectReply(Reply):
     args: list[str]
     command: list[str]
     cwd: str | None
+    mounts: list[HostMount]
+    timeout: float | None
     python: str | None
     env: list[str]
     restart_policy: str

@@ -7,7 +7,7 @@ answers what waits for its end.
 from __future__ import annotations
 
 import functools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import CancelledError, Deferred, succeed
@@ -43,12 +43,14 @@ class Agent:
     @ivar isolation: what is enforced, as SPAWN's reply gives it.
     @ivar warm: its process was forked from the zygote.
     @ivar cgroup: path of its cgroup, if it has one.
+    @ivar labels: what its SPAWN says about it, for people and scripts.
     @ivar request: what SPAWN asked for; None once it has ended.
     @ivar provision: what it has on the host; None once it has ended.
     @param command: what it runs, as it is shown to people.
     """
 
     log = Logger()
+    labels: Mapping[str, str] = {}
 
     def __init__(
         self,

@@ -224,6 +224,7 @@ class Agents:
             command=shown_command(request),
         )
         agent.request, agent.provision = request, provision
+        agent.labels = request.labels or {}
         self.known.add(agent)
         if request.attach:
             agent.logbook.attach_point.reserve()

@@ -59,7 +59,7 @@ async def spawn(ctx: Context, request: SpawnRequest) -> SpawnReply:
     authority.check_spawn(
         principal,
         sandboxed=request.sandboxed,
-        degraded=request.allow_degraded,
+        degraded=request.allow_degraded or bool(request.degrade),
         network=bool(request.network),
     )
     agents = ctx.kernel.agents

@@ -32,7 +32,11 @@ def list_agents(ctx: Context, request: ListRequest) -> list[AgentEntry]:
 
 
 def entry_of(agent: Agent, caller: Principal) -> AgentEntry:
-    """One agent as LIST shows it to a caller."""
+    """One agent as LIST shows it to a caller.
+
+    Arguments and labels may hold secrets: they are for those who may see the output.
+    """
+    sees = authority.may(caller, "LOGS", agent.principal)
     return AgentEntry(
         id=agent.agent_id,
         name=agent.name,
@@ -42,8 +46,8 @@ def entry_of(agent: Agent, caller: Principal) -> AgentEntry:
         uptime_ms=agent.uptime_ms,
         parent_id=agent.parent_id,
         restarts=agent.restarts,
-        # Arguments may hold secrets: they are for those who may see the output.
-        command=agent.command if authority.may(caller, "LOGS", agent.principal) else "",
+        command=agent.command if sees else "",
+        labels=dict(agent.labels) if sees else {},
         ended=_end_of(agent) if agent.lifecycle.over else msgspec.UNSET,
     )
 

@@ -42,6 +42,8 @@ def inspect(ctx: Context, request: TargetRequest) -> InspectReply:
         args=list(asked.args or ()) if asked else [],
         command=list(asked.command or ()) if asked else [],
         cwd=principal.cwd,
+        mounts=list(asked.mounts or ()) if asked else [],
+        timeout=asked.timeout if asked else None,
         python=asked.python if asked else None,
         env=sorted(asked.env or ()) if asked else [],
         restart_policy=agent.lifecycle.policy.when,

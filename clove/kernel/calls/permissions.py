@@ -154,7 +154,7 @@ def _by_kind(principal: Principal, syscall: str, arguments: Mapping[str, Any]) -
         check_spawn(
             principal,
             sandboxed=arguments.get("sandboxed") is not False,
-            degraded=arguments.get("allow_degraded") is True,
+            degraded=arguments.get("allow_degraded") is True or bool(arguments.get("degrade")),
             network=arguments.get("network") is True,
         )
     except PermissionDenied as error:

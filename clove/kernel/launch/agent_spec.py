@@ -10,6 +10,7 @@ from typing import Any
 
 from clove.errors import InvalidRequest, IsolationUnavailable, LimitExceeded
 from clove.kernel.launch.limits import AgentLimits
+from clove.kernel.launch.request_checks import check_labels, check_program
 from clove.kernel.launch.resource_limits import CONTROLLERS, ResourceLimits
 from clove.kernel.mounts.interpreter import Interpreter
 from clove.messages.agents import SpawnRequest
@@ -59,7 +60,8 @@ def check_request(
     @raise IsolationUnavailable: a limit or a network namespace asked for by
         name cannot be had, and the caller did not allow less.
     """
-    _check_program(request)
+    check_program(request)
+    check_labels(request.labels or {})
     args, env = request.command or request.args or [], request.env or {}
     if len(args) > bounds.args or len(env) > bounds.args:
         raise LimitExceeded(f"at most {bounds.args} arguments and environment variables")
@@ -74,14 +76,7 @@ def check_request(
         raise InvalidRequest("an argument or environment variable is not valid Unicode") from None
     if request.allow_degraded:
         return
-    missing = sorted({CONTROLLERS[name] for name in limits.named} - host.controllers)
-    if missing:
-        raise IsolationUnavailable(
-            f"the limits asked for need the cgroup v2 controller {', '.join(missing)}, "
-            "which this kernel does not have",
-            hint="run the kernel as a systemd service with Delegate=yes (clove doctor says "
-            "more), leave the limits out, or set allow_degraded",
-        )
+    _check_enforced(request, limits, host)
     if request.network is False and not request.sandboxed:
         raise IsolationUnavailable(
             "network=false needs a network namespace, which an unsandboxed agent does not have",
@@ -89,31 +84,19 @@ def check_request(
         )
 
 
-def _check_program(request: SpawnRequest) -> None:
-    """@raise InvalidRequest: it does not say clearly what runs, and where."""
-    if request.script is None and request.command is None:
-        raise InvalidRequest(
-            "SPAWN needs `script` (a Python file) or `command` (a program and its arguments)"
-        )
-    if request.command is not None:
-        if request.script is not None:
-            raise InvalidRequest(
-                "SPAWN takes `script` or `command`, not both",
-                hint="to run a script without the socket's path as its first argument, "
-                'use `command`: ["python3", SCRIPT, ...]',
-            )
-        if request.args:
-            raise InvalidRequest(
-                "`args` are a script's arguments", hint="put a program's into `command`"
-            )
-        if not request.socket_argument:
-            raise InvalidRequest("a command gets no socket's path: leave `socket_argument` out")
-        if not request.command[0]:
-            raise InvalidRequest("the program in `command` has no name")
-    cwd = request.cwd
-    if cwd is not None and (not cwd.startswith("/") or ".." in cwd.split("/")):
-        raise InvalidRequest(
-            "`cwd` is an absolute path without ..", hint="it is a path as the agent sees it"
+def _check_enforced(request: SpawnRequest, limits: ResourceLimits, host: Host) -> None:
+    """@raise IsolationUnavailable: a limit that was named needs what this host does not have."""
+    may_lack = "limits" in (request.degrade or ())
+    missing = (
+        [] if may_lack else sorted({CONTROLLERS[name] for name in limits.named} - host.controllers)
+    )
+    if missing:
+        raise IsolationUnavailable(
+            f"the limits asked for need the cgroup v2 controller {', '.join(missing)}, "
+            "which this kernel does not have",
+            hint="run the kernel as a systemd service with Delegate=yes (clove doctor says "
+            'more), leave the limits out, or set degrade to ["limits"]: then they bind as far as '
+            "rlimits do",
         )
 
 

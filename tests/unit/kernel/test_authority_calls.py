@@ -44,6 +44,7 @@ class Agent:
     name, restarts, pid, state, uptime_ms, parent_id = "x", 0, 0, "exited", 0, 0
     ended_ms_ago, command, warm, cgroup, request = 0, "", False, None, None
     isolation: ClassVar[dict[str, Any]] = {}
+    labels: ClassVar[dict[str, str]] = {}
     sandbox = SimpleNamespace(signal=lambda number: succeed(None))
 
     def __init__(self, principal: Principal) -> None:

@@ -1,0 +1,59 @@
+"""What is wrong in a SPAWN whatever the host is. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from clove.errors import InvalidRequest, LimitExceeded
+from clove.messages.agents import SpawnRequest
+
+__all__ = ["LABEL_LENGTH", "MOST_LABELS", "check_labels", "check_program"]
+
+MOST_LABELS: Final = 16
+"""Labels of one agent."""
+LABEL_LENGTH: Final = 256
+"""Characters of a label's value."""
+_LABEL: Final = re.compile(r"[A-Za-z0-9._/-]{1,64}")
+
+
+def check_program(request: SpawnRequest) -> None:
+    """@raise InvalidRequest: it does not say clearly what runs, and where."""
+    if request.script is None and request.command is None:
+        raise InvalidRequest(
+            "SPAWN needs `script` (a Python file) or `command` (a program and its arguments)"
+        )
+    if request.command is not None:
+        if request.script is not None:
+            raise InvalidRequest(
+                "SPAWN takes `script` or `command`, not both",
+                hint="to run a script without the socket's path as its first argument, "
+                'use `command`: ["python3", SCRIPT, ...]',
+            )
+        if request.args:
+            raise InvalidRequest(
+                "`args` are a script's arguments", hint="put a program's into `command`"
+            )
+        if not request.socket_argument:
+            raise InvalidRequest("a command gets no socket's path: leave `socket_argument` out")
+        if not request.command[0]:
+            raise InvalidRequest("the program in `command` has no name")
+    cwd = request.cwd
+    if cwd is not None and (not cwd.startswith("/") or ".." in cwd.split("/")):
+        raise InvalidRequest(
+            "`cwd` is an absolute path without ..", hint="it is a path as the agent sees it"
+        )
+
+
+def check_labels(labels: Mapping[str, str]) -> None:
+    """@raise LimitExceeded, InvalidRequest: there are too many, or one is no label."""
+    if len(labels) > MOST_LABELS:
+        raise LimitExceeded(f"an agent has at most {MOST_LABELS} labels")
+    for name, value in labels.items():
+        if not _LABEL.fullmatch(name) or len(value) > LABEL_LENGTH:
+            raise InvalidRequest(
+                f"{name[:64]!r} is no label",
+                hint="its name has 1 to 64 of A-Z a-z 0-9 . _ / -, its value at most "
+                f"{LABEL_LENGTH} characters",
+            )

@@ -1,0 +1,62 @@
+"""`clove run --profile`, `clove profile`, and labels."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.cli_shell import Shell
+
+
+@pytest.fixture
+def shell(kernel: Any, tmp_path: Path) -> Shell:
+    place = tmp_path.resolve() / "project"
+    place.mkdir()
+    place.chmod(0o755)
+    return Shell(place, kernel.socket)
+
+
+def test_a_profile_is_where_options_begin(shell: Shell, kernel: Any, tmp_path: Path) -> None:
+    shell.place.chmod(0o777)
+    shell.file("secret.txt", "secret")
+    shell.file("p.toml", 'dir = ["."]\ndeny = ["./secret.txt"]\nenv = ["A=profile", "B=profile"]\n')
+    words = ["--profile", "./p.toml", "-e", "B=line", "--label", "team=red", "--", "sh", "-c"]
+    line = "pwd; echo $A $B; cat secret.txt 2>/dev/null || echo closed; touch made"
+    assert shell.out(*words, line) == f"{shell.place}\nprofile line\nclosed\n"
+    assert (shell.place / "made").exists()
+    result = shell("run", "--profile", "codng", "--", "true")
+    assert (result.returncode, "did you mean coding?" in result.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("name", ["coding", "data", "web", "browser", "untrusted"])
+def test_shipped_profiles_start_on_this_host(shell: Shell, kernel: Any, name: str) -> None:
+    assert shell.out("--profile", name, "--label", "p", "--", "echo", "up") == "up\n"
+
+
+def test_labels_are_shown(shell: Shell) -> None:
+    shell("run", "-d", "--name", "labelled", "--label", "team=red", "--", "sleep", "100")
+    listed = json.loads(shell("ps", "--json").stdout)
+    found = next(one for one in listed if one["name"] == "labelled")
+    shell("kill", "labelled")
+    assert found["labels"] == {"team": "red"}
+    result = shell("run", "--label", "a b=c", "--", "true")
+    assert (result.returncode, "is no label" in result.stderr) == (1, True)
+
+
+def test_profiles_are_listed_shown_and_checked(shell: Shell, tmp_path: Path) -> None:
+    place = tmp_path / "config/clove/profiles"
+    place.mkdir(parents=True)
+    (place / "bad.toml").write_text('level = "readonly"\nallow-exec = ["ls"]\n')
+    config = {"XDG_CONFIG_HOME": str(tmp_path / "config")}
+    listed = shell("profile", "list", **config).stdout
+    assert "coding " in listed
+    assert "bad          cannot be used" in listed
+    assert "level = " in shell("profile", "show", "untrusted", **config).stdout
+    assert shell("profile", "check", "coding", **config).returncode == 0
+    result = shell("profile", "check", "coding", "bad", **config)
+    assert (result.returncode, "starts no programs" in result.stderr) == (1, True)
+    result = shell("profile", "chek", "bad")
+    assert result.returncode == 2
