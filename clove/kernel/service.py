@@ -35,6 +35,7 @@ from clove.kernel.pid1 import (
 from clove.kernel.state_dir import StateDir
 from clove.kernel.watchdog import Watchdog
 from clove.kernel.wiring import Parts
+from clove.kernel.wiring.network import prepare_egress
 from clove.sandbox.inside.capabilities import hide_memory
 from clove.sandbox.inside.priority import prefer_own_session
 from clove.socket_paths import default_state_dir
@@ -79,6 +80,7 @@ class KernelService(Service):
             self._lock.take()
             self._sockets.claim()
             self._state_dir.prepare()
+            prepare_egress(self._config.egress, self._state_dir)
             self._ids.open()
         except (CloveError, OSError) as error:
             self._lock.release()

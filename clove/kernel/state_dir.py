@@ -7,6 +7,7 @@
     STATE_DIR/audit/security.log  refusals and the lives of agents, rotated
     STATE_DIR/ids                 which ids were given, so that none comes again
     STATE_DIR/blank/              an empty directory and file, mounted over what is blocked
+    STATE_DIR/authorities.pem     certificates that sandboxes trust, where the configuration has some
     STATE_DIR/spare/N             directories for an agent to come
 
 All directories are 0700 and ours; whatever else lies at these paths is refused
@@ -99,6 +100,20 @@ class StateDir:
         for name in ("run", "agents", "blank", "spare"):
             with contextlib.suppress(OSError):
                 remove_tree(os.path.join(self.path, name))
+
+    @property
+    def authorities(self) -> str:
+        """Certificates in PEM, if L{keep_authorities} has written some."""
+        return os.path.join(self.path, "authorities.pem")
+
+    def keep_authorities(self, text: str) -> None:
+        """Write certificates into a file that all sandboxes may read."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.authorities)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with os.fdopen(os.open(self.authorities, flags, 0o644), "w") as file:
+            os.fchmod(file.fileno(), 0o644)  # whatever the umask
+            file.write(text)
 
     @property
     def blank_directory(self) -> str:

@@ -27,6 +27,15 @@ __all__ = [
 
 SOCKET_INSIDE = "/tmp/clove.sock"  # noqa: S108 the contract's path, private inside a sandbox
 LIBRARY_INSIDE = "/opt/clove"
+AUTHORITIES_INSIDE = "/etc/ssl/clove.pem"
+TRUST_VARIABLES = (
+    "SSL_CERT_FILE",  # OpenSSL, and so Python's ssl, curl, wget
+    "CURL_CA_BUNDLE",
+    "REQUESTS_CA_BUNDLE",
+    "PIP_CERT",
+    "GIT_SSL_CAINFO",
+    "NODE_EXTRA_CA_CERTS",
+)
 WORKSPACE = "/workspace"
 HOSTNAME = "clove"
 ALL = frozenset(NAMESPACES)
@@ -41,6 +50,7 @@ class Host:
     @ivar root: the kernel runs as root.
     @ivar environ: environment of the kernel without its secrets.
     @ivar cwd: the kernel's working directory.
+    @ivar authorities: a file of certificates that sandboxes trust instead of the host's; "" for none.
     """
 
     library: str
@@ -48,6 +58,7 @@ class Host:
     root: bool
     environ: Mapping[str, str]
     cwd: str
+    authorities: str = ""
 
 
 def check_request(
@@ -127,6 +138,8 @@ def _inside(host: Host) -> dict[str, str]:
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUNBUFFERED": "1",
     }
+    if host.authorities:
+        base.update(dict.fromkeys(TRUST_VARIABLES, AUTHORITIES_INSIDE))
     if "TZ" in host.environ:
         base["TZ"] = host.environ["TZ"]
     return base
@@ -139,13 +152,18 @@ def common_spec(host: Host, interpreter: Interpreter) -> SandboxSpec:
         env={**_inside(host), "PYTHONPATH": LIBRARY_INSIDE},
         namespaces=ALL,
         hostname=HOSTNAME,
-        binds=_common_binds(host.library, interpreter),
+        binds=_common_binds(host, interpreter),
     )
 
 
 @functools.lru_cache(maxsize=16)  # nearly all agents have the kernel's own
-def _common_binds(library: str, interpreter: Interpreter) -> tuple[Bind, ...]:
-    return (*interpreter.binds, Bind(library, f"{LIBRARY_INSIDE}/clove"))
+def _binds_in_common(library: str, authorities: str, interpreter: Interpreter) -> tuple[Bind, ...]:
+    trusted = (Bind(authorities, AUTHORITIES_INSIDE),) if authorities else ()
+    return (*interpreter.binds, Bind(library, f"{LIBRARY_INSIDE}/clove"), *trusted)
+
+
+def _common_binds(host: Host, interpreter: Interpreter) -> tuple[Bind, ...]:
+    return _binds_in_common(host.library, host.authorities, interpreter)
 
 
 def own_binds(script_copy: str, home: str, socket: str) -> tuple[Bind, ...]:
@@ -192,7 +210,7 @@ def agent_spec(
     return spec(
         argv=_argv(request, interpreter, f"/app/{os.path.basename(script_copy)}", SOCKET_INSIDE),
         cwd=request.cwd or WORKSPACE,
-        binds=(*_common_binds(host.library, interpreter), *own_binds(script_copy, home, socket)),
+        binds=(*_common_binds(host, interpreter), *own_binds(script_copy, home, socket)),
         egress=egress if request.network else None,
         uid=uid,
         **_confinement(bounds),

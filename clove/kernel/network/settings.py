@@ -33,7 +33,8 @@ class EgressSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """What is reached without the proxy: `api.corp.example`, `*.corp.example`, `10.0.0.0/8`. The host's
     own loopback always is."""
     ca_file: str = ""
-    """Certificates in PEM that `http` and the model service trust beside the host's."""
+    """Certificates in PEM that `http`, the model service and programs in sandboxes trust beside the
+    host's."""
     nat64: str = WELL_KNOWN
     """The prefix by which this network reaches IPv4 through IPv6 (RFC 6052): an address under it is
     judged as the IPv4 address in it. Empty: none."""

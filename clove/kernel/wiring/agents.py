@@ -116,6 +116,9 @@ class AgentParts:
             root=os.geteuid() == 0,
             environ=public_environment(os.environ),
             cwd=os.getcwd(),
+            authorities=(
+                foundation.state_dir.authorities if foundation.config.egress.ca_file else ""
+            ),
         )
         mounts = MountPlanner(
             foundation.state_dir,

@@ -6,20 +6,22 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from clove.kernel.llm.settings import Route
-from clove.kernel.network.authorities import read_certificates
+from clove.kernel.network.authorities import bundle, read_certificates
 from clove.kernel.network.egress.fetch import Egress
 from clove.kernel.network.gateway import Gateways
 from clove.kernel.network.host_resolver import host_resolver
 from clove.kernel.network.known_hosts import KnownHosts, TranslatedNames
 from clove.kernel.network.nat64 import Nat64
+from clove.kernel.network.proxy import authorization
 from clove.kernel.network.way_out import WayOut, is_direct
 
 if TYPE_CHECKING:
     from clove.kernel.network.settings import EgressSettings
     from clove.kernel.principal import Principal
+    from clove.kernel.state_dir import StateDir
     from clove.kernel.wiring.foundation import Foundation
 
-__all__ = ["Network", "model_route"]
+__all__ = ["Network", "model_route", "prepare_egress"]
 
 
 class Network:
@@ -71,3 +73,13 @@ def model_route(settings: EgressSettings, host: str) -> Route:
     if is_direct(settings, host):
         return Route(ca_file=settings.ca_file)
     return Route(settings.proxy, settings.proxy_credentials_file, settings.ca_file)
+
+
+def prepare_egress(settings: EgressSettings, state_dir: StateDir) -> None:
+    """Read the files of `[egress]`, and keep for sandboxes what they are to trust. Blocking.
+
+    @raise InvalidRequest: one of them cannot be used.
+    """
+    authorization(settings)
+    if settings.ca_file:
+        state_dir.keep_authorities(bundle(read_certificates(settings.ca_file)))

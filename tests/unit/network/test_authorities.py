@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from clove.errors import InvalidRequest
-from clove.kernel.network.authorities import read_certificates
+from clove.kernel.network.authorities import bundle, read_certificates
 from tests.tls_identity import make_identity
 
 
@@ -15,6 +15,16 @@ def test_every_certificate_of_a_file_is_read_and_nothing_else(tmp_path: Path) ->
     bundle.write_text(f"# ours\n{certificate}\n{key}\nand again\n{certificate}")
     found = read_certificates(str(bundle))
     assert [one + "\n" for one in found] == [certificate] * 2
+
+
+def test_a_bundle_has_the_hosts_certificates_as_well(tmp_path: Path) -> None:
+    theirs = Path(make_identity(tmp_path)[1]).read_text().strip()
+    ours = theirs.replace("A", "B")
+    host = tmp_path / "host.pem"
+    host.write_text(f"# theirs\n{theirs}\n")
+    text = bundle((ours,), (str(tmp_path / "none"), str(host)))
+    assert text == f"{theirs}\n{ours}\n"
+    assert bundle((ours,), ()) == f"{ours}\n"
 
 
 @pytest.mark.parametrize(
