@@ -61,6 +61,7 @@ class Opcode(enum.IntEnum):
     ATTACH = 0x1A
     CLOSE_STREAM = 0x1B
     RESIZE = 0x1C
+    RUN = 0x1D
     SEND = 0x20
     RECV = 0x21
     BROADCAST = 0x22

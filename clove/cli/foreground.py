@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from clove.cli.console import Console
     from clove.client.attached import Attached
     from clove.client.blocking import CloveClient
-    from clove.client.results import WaitReply
+    from clove.client.results import AttachReply, WaitReply
 
 __all__ = ["Foreground"]
 
@@ -86,7 +86,7 @@ class Foreground:
         for thread in self._copying:
             thread.join()
 
-    def _copy(self, attached: Attached, name: str) -> None:
+    def _copy(self, attached: Attached[AttachReply], name: str) -> None:
         """Copy one stream from its pipe."""
         try:
             copy(attached.descriptors[name], self._sinks[name])

@@ -20,6 +20,7 @@ COMMANDS = {
     "run": "Run a script or program as an agent and stream its output.",
     "profile": "Show and check profiles, options of `run` in a file.",
     "ps": "List the agents, with -a the ended ones too.",
+    "exec": "Run a program in an agent's sandbox.",
     "logs": "Show an agent's output.",
     "kill": "End agents, or send them a signal.",
     "restart": "End agents' processes and start them anew.",

@@ -41,12 +41,12 @@ class RawTerminal:
         self._filter = ScreenFilter()
 
     def size(self) -> tuple[int, int]:
-        """Rows and columns.
+        """Rows and columns; what a terminal does not know is as it was for a VT100.
 
         @raise OSError: it is no terminal.
         """
         columns, rows = os.get_terminal_size(self._screen)
-        return max(rows, 1), max(columns, 1)
+        return rows or 24, columns or 80
 
     def relay(
         self,

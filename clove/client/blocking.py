@@ -27,10 +27,11 @@ from clove.client.stream import Stream
 from clove.errors import ConnectionLost, InvalidRequest, TimedOut
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import TracebackType
-    from typing import Self
+    from typing import Self, Unpack
 
-    from clove.client.results import EventPush, HelloReply
+    from clove.client.results import AttachReply, EventPush, HelloReply, RunReply
 
 __all__ = ["CloveClient", "Stream"]
 
@@ -131,15 +132,33 @@ class CloveClient(Methods, ConnectionStatus):
             channel = self._connection.live_channel(deadline)
             return Stream(call, channel, channel.start(call.opcode, body, deadline), deadline)
 
-    def attach(self, name: str | int | None = None, *, agent_id: int | None = None) -> Attached:
+    def attach(
+        self, name: str | int | None = None, *, agent_id: int | None = None
+    ) -> Attached[AttachReply]:
         """Attach to an agent by descriptors: its output comes through pipes (docs/output.md).
 
         @raise PermissionDenied: this is no operator; see `hold_output`.
         @raise AlreadyExists: another is attached.
         """
+        return self._attached(streams.attach(name, agent_id=agent_id))
+
+    def run(
+        self, name: str | int, command: Sequence[str], **options: Unpack[streams.RunOptions]
+    ) -> Attached[RunReply]:
+        """Run a command in an agent's sandbox and have its streams as descriptors.
+
+        @param options: cwd, env, stdin (`closed`, `stream`), tty ({rows, columns}).
+        @return: its `first["command"]` is the number that `resize_terminal` takes; `finish()`
+            gives exit_code and reason.
+        @raise PermissionDenied: this is no operator; see `exec`.
+        @raise NotFound: no such agent, program or directory.
+        """
+        return self._attached(streams.run(name, command, **options))
+
+    def _attached(self, call: StreamCall[T, T]) -> Attached[T]:
         channel = self._connection.live_channel(self._deadline(0.0))
         channel.reader.accept_descriptors()
-        return Attached(self.stream(streams.attach(name, agent_id=agent_id)), channel.reader)
+        return Attached(self.stream(call), channel.reader)
 
     def next_event(self, timeout: float | None = None) -> EventPush | None:
         """The next event of `subscribe(..., push=True)`.

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from clove.kernel.agents import Agents
     from clove.kernel.async_results import AsyncResults
+    from clove.kernel.attached_commands import AttachedCommands
     from clove.kernel.audit import IAuditLog
     from clove.kernel.connection.stream import Stream
     from clove.kernel.dry_run import DryRuns
@@ -51,6 +52,7 @@ class Kernel:
     results: AsyncResults
     threads: Threads
     commands: Commands
+    attached: AttachedCommands
     file_limits: FileLimits
     dry_runs: DryRuns
     gateways: Gateways

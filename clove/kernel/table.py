@@ -23,6 +23,7 @@ from clove.kernel.calls import (
     output,
     permissions,
     results,
+    run,
     state,
     think,
 )
@@ -112,6 +113,9 @@ TABLE: dict[int, Syscall] = {
     ),
     Opcode.PRUNE: Syscall(gm.PruneRequest, gm.PruneReply, managing.prune, LIFECYCLE, TARGET),
     Opcode.RESIZE: Syscall(om.ResizeRequest, om.ResizeReply, output.resize),
+    Opcode.RUN: Syscall(
+        xm.RunRequest, xm.RunReply, run.run, "SECURITY", ("name", "id", "command"), streams=True
+    ),
     Opcode.SEND: Syscall(
         mm.SendRequest, mm.SendReply, mail.send, "IPC", ("to", "to_name"), needs=("can_message",)
     ),

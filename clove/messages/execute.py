@@ -1,14 +1,15 @@
-"""EXEC."""
+"""EXEC and RUN."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
+from clove.messages.agents import TargetRequest, TerminalSize
 from clove.messages.base import Reply, Request
 
-__all__ = ["ExecReply", "ExecRequest"]
+__all__ = ["ExecReply", "ExecRequest", "RunReply", "RunRequest"]
 
 
 class ExecRequest(Request, frozen=True, kw_only=True):
@@ -41,4 +42,32 @@ class ExecReply(Reply, frozen=True, kw_only=True):
     exit_code: int = 0
     timed_out: bool = False
     truncated: bool = False
+    reason: str = ""
+
+
+class RunRequest(TargetRequest, frozen=True, kw_only=True):
+    """Run a command in an agent's sandbox, and have its streams as descriptors.
+
+    @ivar cwd: absolute, or from the agent's own working directory.
+    @ivar tty: it runs on a terminal of that size.
+    """
+
+    command: Annotated[list[str], msgspec.Meta(min_length=1, max_length=4096)]
+    cwd: str | None = None
+    env: dict[str, str] = {}
+    stdin: Literal["closed", "stream"] = "closed"
+    tty: TerminalSize | None = None
+
+
+class RunReply(Reply, frozen=True, kw_only=True):
+    """First what has begun, last how it ended.
+
+    @ivar command: its number, for RESIZE.
+    @ivar exit_code: 128 + n for a command that signal n ended, as shells say.
+    """
+
+    agent_id: int = 0
+    command: int = 0
+    descriptors: list[str] = []
+    exit_code: int = 0
     reason: str = ""

@@ -107,8 +107,9 @@ class CloseStreamReply(Reply, frozen=True, kw_only=True):
 
 
 class ResizeRequest(TargetRequest, frozen=True, kw_only=True):
-    """The terminal that an agent runs on has another size."""
+    """The terminal that an agent, or a command in it, runs on has another size."""
 
+    command: Annotated[int, msgspec.Meta(ge=1)] | None = None
     rows: Rows
     columns: Rows
 

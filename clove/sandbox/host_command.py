@@ -6,6 +6,7 @@ from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from clove.sandbox.interface import ExitStatus, IRunning
+from clove.sandbox.outputs import Outputs
 from clove.sandbox.running import Sandbox
 
 __all__ = ["HostCommand"]
@@ -20,10 +21,11 @@ class HostCommand:
         self.pid = process.pid
         self.done: Deferred[ExitStatus] = process.done
 
+    @property
+    def outputs(self) -> Outputs:
+        """@see: L{IRunning.outputs}."""
+        return self._process.outputs
+
     def kill(self) -> None:
         """SIGKILL to it and everything it started. @see: L{IRunning.kill}."""
         self._process.kill()
-
-    def hold_output(self, hold: bool) -> None:
-        """Stop reading its output, or go on."""
-        self._process.outputs.hold(hold)

@@ -61,6 +61,7 @@ class InnerView:
             output,
             lambda: self._requests.tell(kill),
             on_terminal=command.terminal is not None,
+            stdin_from=command.stdin_from,
         )
         self._commands[job] = running
         try:

@@ -53,6 +53,8 @@ class Command:
 
     @ivar cwd: None for the view's own working directory.
     @ivar env: added to the view's own environment.
+    @ivar stdin: what it reads, to the end.
+    @ivar stdin_from: a descriptor that it reads from instead, which the caller closes.
     @ivar terminal: rows and columns of one that it runs on; None: it has pipes.
     """
 
@@ -60,13 +62,49 @@ class Command:
     cwd: str | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     stdin: bytes = b""
+    stdin_from: int | None = None
     terminal: tuple[int, int] | None = None
+
+
+class ITerminal(Interface):
+    """The kernel's end of a terminal that a program runs on."""
+
+    waiting: int = Attribute("Bytes that wait to be typed.")
+    over: bool = Attribute("Nothing more is written there, or read.")
+    on_room: Callable[[], None] = Attribute(
+        "Called when all that waited is typed, and when it is over."
+    )
+
+    def resize(rows: int, columns: int) -> None:
+        """Tell the program another size."""
+
+    def type(data: bytes) -> None:
+        """Have the program read some bytes."""
+
+
+class IOutputs(Interface):
+    """Stdout and stderr of a program, as they are read."""
+
+    terminal: ITerminal | None = Attribute("What it has instead of them, if it runs on one.")
+
+    def hold(hold: bool) -> None:
+        """Stop reading both for now, or go on; a flood waits in the pipes."""
+
+    def stall(stream: int, stall: bool) -> None:
+        """Stop reading one, or go on; what it has when the program ends is read at once."""
+
+    def widen() -> None:
+        """Take more at once: something is waiting for all of it."""
+
+    def close_stream(stream: int) -> None:
+        """Read no more of one: the next write to it fails with EPIPE. Idempotent."""
 
 
 class IRunning(Interface):
     """A command that runs. It is alone in a new session."""
 
     pid: int = Attribute("Process id as the host sees it, or 0 if unknown.")
+    outputs: IOutputs = Attribute("What it writes.")
     done: Deferred[ExitStatus] = Attribute(
         "Fires when the process has ended and its output is closed or drained."
     )
@@ -125,31 +163,6 @@ class IView(Interface):
 
         @raise NotFound: no such program or cwd.
         """
-
-
-class ITerminal(Interface):
-    """The kernel's end of a terminal that a program runs on."""
-
-    def resize(rows: int, columns: int) -> None:
-        """Tell the program another size."""
-
-
-class IOutputs(Interface):
-    """Stdout and stderr of a program, as they are read."""
-
-    terminal: ITerminal | None = Attribute("What it has instead of them, if it runs on one.")
-
-    def hold(hold: bool) -> None:
-        """Stop reading both for now, or go on; a flood waits in the pipes."""
-
-    def stall(stream: int, stall: bool) -> None:
-        """Stop reading one, or go on; what it has when the program ends is read at once."""
-
-    def widen() -> None:
-        """Take more at once: something is waiting for all of it."""
-
-    def close_stream(stream: int) -> None:
-        """Read no more of one: the next write to it fails with EPIPE. Idempotent."""
 
 
 class ISandbox(IView):

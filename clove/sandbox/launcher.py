@@ -28,7 +28,7 @@ from clove.sandbox.id_maps import IdMaps, MapDescriptors
 from clove.sandbox.interface import Command, IRunning, Output
 from clove.sandbox.launch_limits import LaunchLimits
 from clove.sandbox.layout import with_system
-from clove.sandbox.pipes import InputPipe
+from clove.sandbox.pipes import InputPipe, open_stdin
 from clove.sandbox.running import Egress, Sandbox
 from clove.sandbox.spawned import SpawnedProcess
 from clove.sandbox.spec import SandboxSpec
@@ -186,33 +186,32 @@ class Launcher:
         self,
         spec: SandboxSpec,
         output: Output,
-        stdin: bytes = b"",
+        stdin: bytes | int = b"",
         egress: Egress | None = None,
         threads: Threads | None = None,
         held: MapDescriptors | None = None,
     ) -> Sandbox:
         """Spawn the helper and hand it the spec.
 
-        @param stdin: what a program on the host reads; in a sandbox it is nothing.
+        @param stdin: what a program on the host reads, or its descriptor; in a sandbox: nothing.
         """
         if spec.namespaces:
             sandbox = self._sandbox(spec, output, egress)
         else:
             sandbox = self._on_host(spec, output, threads or self._threads)
-        source = self._spawn_helper(sandbox, bool(stdin), held or MapDescriptors())
-        if source is not None:
+        source = self._spawn_helper(sandbox, stdin, held or MapDescriptors())
+        if source is not None and isinstance(stdin, bytes):
             source.feed(stdin)
         return sandbox
 
     def _spawn_helper(
-        self, sandbox: Sandbox, with_stdin: bool, held: MapDescriptors
+        self, sandbox: Sandbox, stdin: bytes | int, held: MapDescriptors
     ) -> InputPipe | None:
-        """Spawn it for a sandbox; gives the pipe for what it is to read, if that is asked for."""
+        """Spawn it for a sandbox; gives the pipe for what it is to read, if there is one."""
         ours, theirs = socket_pair()
         source, first = None, -1
         try:
-            source = InputPipe(self._reactor) if with_stdin else None
-            first = source.reader if source else os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+            source, first = open_stdin(self._reactor, stdin)
             transport = SpawnedProcess(
                 self._reactor,
                 sandbox.streams,
@@ -280,12 +279,13 @@ class Launcher:
             cwd=command.cwd or "/",
             rlimits=rlimits or {},
             cgroup_procs=(cgroup,) if cgroup else (),
+            terminal=command.terminal,
         )
-        return Deferred.fromCoroutine(self._run_host(spec, command.stdin, output))
+        return Deferred.fromCoroutine(self._run_host(spec, command, output))
 
-    async def _run_host(self, spec: SandboxSpec, stdin: bytes, output: Output) -> IRunning:
+    async def _run_host(self, spec: SandboxSpec, command: Command, output: Output) -> IRunning:
         try:
-            sandbox = self._start(spec, output, stdin)
+            sandbox = self._start(spec, output, command.stdin_from or command.stdin)
         except OSError as error:  # no descriptors, no memory, no processes left
             raise LimitExceeded(f"no room for one more process: {error.strerror}") from None
         helper = sandbox.processes[-1]  # the others are not known yet

@@ -11,7 +11,7 @@ from typing import Any, Final
 from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor, IWriteDescriptor
 from zope.interface import implementer
 
-__all__ = ["GRACE", "PIECE", "InputPipe", "OutputPipe", "OutputReader"]
+__all__ = ["GRACE", "PIECE", "InputPipe", "OutputPipe", "OutputReader", "PipeEnd", "open_stdin"]
 
 PIECE: Final = 1 << 16
 """Bytes read or written in one turn of the reactor."""
@@ -21,7 +21,7 @@ GRACE: Final = 5.0
 """Seconds for which the rest of an ended program's output is kept to be read; then it is dropped."""
 
 
-class _End:
+class PipeEnd:
     """One end that the reactor watches; another process has the other one."""
 
     def __init__(self, reactor: Any, closed: Callable[[], None]) -> None:
@@ -56,7 +56,7 @@ class _End:
 
 
 @implementer(IReadDescriptor)
-class OutputReader(_End):
+class OutputReader(PipeEnd):
     """What a program writes to one of its streams.
 
     @param received: takes the bytes.
@@ -182,7 +182,7 @@ class OutputPipe(OutputReader):
 
 
 @implementer(IWriteDescriptor)
-class InputPipe(_End):
+class InputPipe(PipeEnd):
     """The writing end of a program's stdin.
 
     @ivar reader: the other end, to be handed over and closed by the caller.
@@ -212,3 +212,17 @@ class InputPipe(_End):
         except OSError:  # its reader is gone
             pass
         self.close()
+
+
+def open_stdin(reactor: IReactorFDSet, stdin: bytes | int) -> tuple[InputPipe | None, int]:
+    """What a program is given as its standard input: the pipe to feed, if any, and the descriptor.
+
+    @param stdin: what it reads, or a descriptor of it; without bytes it is /dev/null.
+    @raise OSError: there is no room for it.
+    """
+    if isinstance(stdin, int):
+        return None, os.dup(stdin)
+    if not stdin:
+        return None, os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    pipe = InputPipe(reactor)
+    return pipe, pipe.reader

@@ -24,6 +24,7 @@ class RemoteCommand:
     @param kill: asks init to kill its process group.
     @ivar outputs: what it writes.
     @ivar wants_terminal: init sends one for it.
+    @param stdin_from: what it reads, instead of what L{feed} is given.
     @raise LimitExceeded: there is no room for its pipes.
     """
 
@@ -34,6 +35,7 @@ class RemoteCommand:
         kill: Callable[[], None],
         *,
         on_terminal: bool = False,
+        stdin_from: int | None = None,
     ) -> None:
         self.pid = 0
         self.wants_terminal = on_terminal
@@ -43,7 +45,8 @@ class RemoteCommand:
         try:
             self.outputs = Outputs(reactor, output, self._closed)
             try:
-                self._stdin = InputPipe(reactor)
+                self._stdin = InputPipe(reactor) if stdin_from is None else None
+                reader = os.dup(stdin_from or 0) if self._stdin is None else self._stdin.reader
             except OSError:
                 self.outputs.discard()
                 raise
@@ -52,7 +55,7 @@ class RemoteCommand:
                 f"the kernel has no room for a command's pipes: {error.strerror}",
                 hint="try again later; docs/limits.md says what one user shares",
             ) from None
-        self.inner_ends = (self._stdin.reader, *self.outputs.writers)
+        self.inner_ends = (reader, *self.outputs.writers)
 
     def kill(self) -> None:
         """SIGKILL to the process group. @see: L{IRunning.kill}."""
@@ -61,29 +64,30 @@ class RemoteCommand:
 
     def feed(self, data: bytes) -> None:
         """Write the whole of stdin."""
-        self._stdin.feed(data)
+        if self._stdin is not None:
+            self._stdin.feed(data)
 
     def close_inner_ends(self) -> None:
         """Init has its own copies of the pipes' other ends."""
         for descriptor in self.inner_ends:
             os.close(descriptor)
 
-    def hold_output(self, hold: bool) -> None:
-        """Stop reading its output, or go on."""
-        self.outputs.hold(hold)
-
     def ended(self, status: ExitStatus) -> None:
         """Its first process has ended; `done` follows the last of its output."""
         if self._status is None:
             self._status = status
-            self._stdin.close()
+            self._close_stdin()
             self.outputs.finish()
             self._closed()
 
     def abandon(self) -> None:
         """It never ran: close the pipes, and report nothing."""
-        self._stdin.close()
+        self._close_stdin()
         self.outputs.close()
+
+    def _close_stdin(self) -> None:
+        if self._stdin is not None:
+            self._stdin.close()
 
     def _closed(self) -> None:
         if self._status is not None and self.outputs.over:

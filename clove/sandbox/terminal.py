@@ -71,6 +71,11 @@ class Terminal(OutputReader):
         return _HELD
 
     @property
+    def over(self) -> bool:
+        """Nothing more is written there, or read."""
+        return self._fd < 0
+
+    @property
     def waiting(self) -> int:
         """Bytes that wait to be typed."""
         return len(self._typed)

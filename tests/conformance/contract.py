@@ -125,6 +125,13 @@ SYSCALLS = [
     ),
     call(0x1C, "RESIZE", f"{AGENT} rows:integer! columns:integer!", "agent_id:integer", RESIZED),
     call(
+        0x1D,
+        "RUN",
+        f"{AGENT} command:array! cwd:string",
+        "command:integer",
+        {"name": "ended", "command": ["true"]},
+    ),
+    call(
         0x20,
         "SEND",
         "to:integer to_name:string message:any! ttl:number",

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, cast
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypedDict, cast
 
 from clove.client.call import Call, Reply, StreamCall, optional
 from clove.client.methods.target import agent_fields
 from clove.framing import Opcode
 
 if TYPE_CHECKING:
-    from clove.client.results import AttachReply, CloseStreamReply, OutputReply, ResizeReply
+    from typing import Unpack
+
+    from clove.client.results import (
+        AttachReply,
+        CloseStreamReply,
+        OutputReply,
+        ResizeReply,
+        RunReply,
+    )
 
 __all__ = ["close_stream", "hold_output", "read_output", "resize_terminal"]
 
@@ -64,6 +72,24 @@ def attach(
     return StreamCall(call, _one, _none)
 
 
+class RunOptions(TypedDict, total=False):
+    """How a command runs; see `docs/wire.md`, RUN."""
+
+    cwd: str
+    env: Mapping[str, str]
+    stdin: str
+    tty: Mapping[str, int]
+
+
+def run(
+    name: str | int, command: Sequence[str], **options: Unpack[RunOptions]
+) -> StreamCall[RunReply, RunReply]:
+    """What L{clove.client.blocking.CloveClient.run} asks: its first piece brings descriptors."""
+    fields = {**agent_fields(name, None), "command": list(command), **options}
+    call: Call[RunReply] = Call(Opcode.RUN, fields, patience=None)
+    return StreamCall(call, _begun, _nothing)
+
+
 def close_stream(
     stream: str, name: str | int | None = None, *, agent_id: int | None = None
 ) -> Call[CloseStreamReply]:
@@ -76,14 +102,21 @@ def close_stream(
 
 
 def resize_terminal(
-    rows: int, columns: int, name: str | int | None = None, *, agent_id: int | None = None
+    rows: int,
+    columns: int,
+    name: str | int | None = None,
+    *,
+    agent_id: int | None = None,
+    command: int | None = None,
 ) -> Call[ResizeReply]:
     """Tell an agent that was spawned with `tty` how large its terminal is now; it gets SIGWINCH.
 
+    @param command: the number of a command in it that was run with `tty`, instead.
     @return: success, agent_id.
     @raise Unavailable: it runs on no terminal.
     """
     fields = {**agent_fields(name, agent_id), "rows": rows, "columns": columns}
+    fields |= optional(command=command)
     return Call(Opcode.RESIZE, fields, idempotent=True)
 
 
@@ -92,4 +125,12 @@ def _one(reply: Reply) -> Iterable[AttachReply]:
 
 
 def _none(_: Reply) -> Iterable[AttachReply]:
+    return ()
+
+
+def _begun(reply: Reply) -> Iterable[RunReply]:
+    return (cast("RunReply", reply),)
+
+
+def _nothing(_: Reply) -> Iterable[RunReply]:
     return ()

@@ -28,7 +28,7 @@ from clove.client.results.events import (
     SubscribeReply,
     UnsubscribeReply,
 )
-from clove.client.results.execute import ExecReply
+from clove.client.results.execute import ExecReply, RunReply
 from clove.client.results.files import ReadReply, WriteReply
 from clove.client.results.http import HttpReply
 from clove.client.results.mail import (
@@ -145,6 +145,7 @@ __all__ = [
     "ResizeReply",
     "RestartReply",
     "ResumeReply",
+    "RunReply",
     "SendReply",
     "SetAuditConfigReply",
     "SetPermsReply",

@@ -4,7 +4,7 @@ from typing import NotRequired
 
 from clove.client.results.base import Reply
 
-__all__ = ["ExecReply"]
+__all__ = ["ExecReply", "RunReply"]
 
 
 class ExecReply(Reply):
@@ -23,3 +23,17 @@ class ExecReply(Reply):
     reason: str
     request_id: NotRequired[str | int]
     status: NotRequired[str]
+
+
+class RunReply(Reply):
+    """First what has begun, last how it ended.
+
+    @ivar command: its number, for RESIZE.
+    @ivar exit_code: 128 + n for a command that signal n ended, as shells say.
+    """
+
+    agent_id: int
+    command: int
+    descriptors: list[str]
+    exit_code: int
+    reason: str

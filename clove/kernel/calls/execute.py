@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from clove.kernel.context import Context
 
-__all__ = ["execute"]
+__all__ = ["check_env", "check_words", "execute"]
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _SMALL = 1 << 16
@@ -31,7 +31,7 @@ async def execute(ctx: Context, request: ExecRequest) -> ExecReply | bytes:
     permissions = ctx.principal.permissions
     commands = ctx.kernel.commands
     argv = _argv(request, commands.limits)
-    _check_env(request.env, commands.limits)
+    check_env(request.env, commands.limits)
     check_command(permissions, request.command).require(f"EXEC {_brief(request.command)!r}")
     cwd = ctx.principal.cwd
     if request.cwd:
@@ -82,8 +82,20 @@ def _argv(request: ExecRequest, limits: ExecLimits) -> tuple[str, ...]:
     @raise LimitExceeded: a word is too long.
     """
     asked = request.command
+    if not asked:
+        raise InvalidRequest("command must not be empty")
     words = ("/bin/sh", "-c", asked) if isinstance(asked, str) else tuple(asked)
-    if not asked or not words[0]:
+    check_words(words, limits)
+    return words
+
+
+def check_words(words: tuple[str, ...], limits: ExecLimits) -> None:
+    """Refuse what is no command line.
+
+    @raise InvalidRequest: no program, or a NUL in a word.
+    @raise LimitExceeded: a word is too long.
+    """
+    if not words[0]:
         raise InvalidRequest("command must not be empty")
     if any("\0" in word for word in words):
         raise InvalidRequest("command must not hold a NUL")
@@ -92,10 +104,9 @@ def _argv(request: ExecRequest, limits: ExecLimits) -> tuple[str, ...]:
             f"a word of a command has at most {limits.command_bytes} bytes",
             hint="give the data in stdin, or write a file first",
         )
-    return words
 
 
-def _check_env(env: dict[str, str], limits: ExecLimits) -> None:
+def check_env(env: dict[str, str], limits: ExecLimits) -> None:
     """Names must be names, and all of it bounded.
 
     @raise InvalidRequest, LimitExceeded: they are not.

@@ -8,6 +8,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as NotInTime
 
 from clove.errors import InvalidRequest, LimitExceeded, PermissionDenied, Unavailable
+from clove.kernel import authority
 from clove.kernel.calls.agents import find_target
 from clove.messages.output import (
     AttachReply,
@@ -138,12 +139,17 @@ def _check_descriptors(ctx: Context) -> None:
 
 
 def resize(ctx: Context, request: ResizeRequest) -> ResizeReply:
-    """Tell an agent the size of the terminal that it runs on."""
+    """Tell an agent, or a command in it, the size of the terminal that it runs on."""
     agent = find_target(ctx, request, "RESIZE")
-    terminal = None if agent.sandbox is None else agent.sandbox.outputs.terminal
+    if request.command is not None:
+        authority.require(ctx.principal, "RUN", agent.principal)
+        terminal = ctx.kernel.attached.find(agent.agent_id, request.command).terminal
+    else:
+        terminal = None if agent.sandbox is None else agent.sandbox.outputs.terminal
     if terminal is None:
         raise Unavailable(
-            f"agent {agent.agent_id} runs on no terminal now", hint="SPAWN it with `tty`"
+            f"agent {agent.agent_id}, or its command, runs on no terminal now",
+            hint="SPAWN or RUN it with `tty`",
         )
     terminal.resize(request.rows, request.columns)
     return ResizeReply(agent_id=agent.agent_id)

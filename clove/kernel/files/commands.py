@@ -13,7 +13,7 @@ from clove.errors import LimitExceeded
 from clove.kernel.files.limits import ExecLimits
 from clove.kernel.files.running import Ended, OnText, Run
 from clove.sandbox.host import kept
-from clove.sandbox.interface import Command, IRunning, IView
+from clove.sandbox.interface import Command, IRunning, IView, Output
 from clove.sharing.shares import ShareLimits, Shares
 
 __all__ = ["Commands"]
@@ -52,15 +52,31 @@ class Commands:
         @raise LimitExceeded: too many run already.
         @raise NotFound: no such program or directory.
         """
-        release = self._claim(agent_id, agent_id if family is None else family)
         run = Run(self._clock, self.limits, on_text)
-        starting: Deferred[IRunning] = maybeDeferred(view.run, command, run.take)
-        starting.addBoth(_watch, release)
         try:
-            run.started(await kept(starting, lambda running: running.kill()), timeout)
+            starting = self.start(agent_id, view, command, run.take, family=family)
+            run.started(await starting, timeout)
             return run.ended(await run.over)
         finally:
             run.abandon()
+
+    async def start(
+        self,
+        agent_id: int,
+        view: IView,
+        command: Command,
+        output: Output,
+        *,
+        family: int | None = None,
+    ) -> IRunning:
+        """Start a command, which counts until it has ended; see L{run}.
+
+        @param output: takes what it writes.
+        """
+        release = self._claim(agent_id, agent_id if family is None else family)
+        starting: Deferred[IRunning] = maybeDeferred(view.run, command, output)
+        starting.addBoth(_watch, release)
+        return await kept(starting, lambda running: running.kill())
 
     def _claim(self, agent_id: int, family: int) -> Callable[[], None]:
         """Count one more command; gives what counts it off again."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
 
+from clove.kernel.attached_commands import AttachedCommands
 from clove.kernel.connection.connection import KernelConnection
 from clove.kernel.context import Kernel
 from clove.kernel.credentials import AgentSocket
@@ -115,6 +116,7 @@ class Parts:
             results=stores.results,
             threads=foundation.threads,
             commands=Commands(reactor, limits.exec, limits.shares),
+            attached=AttachedCommands(reactor),
             file_limits=limits.files,
             dry_runs=self._agents.dry_runs,
             gateways=network.gateways,

@@ -28,6 +28,7 @@ class Scripted:
     pid: int = 1
     done: Deferred[ExitStatus] = field(default_factory=Deferred)
     kills: int = 0
+    outputs: Any = None
 
     def kill(self) -> None:
         self.kills += 1

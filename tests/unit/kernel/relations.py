@@ -55,6 +55,7 @@ EXPECTED: dict[str, tuple[set[str], set[str]]] = {
     "RENAME": (OFFSPRING, ALL),
     "PRUNE": (OFFSPRING, ALL),
     "RESIZE": (OFFSPRING, ALL),
+    "RUN": (set(), ALL),
     "GET_PERMS": (FAMILY, ALL),
     "SET_PERMS": (FAMILY, ALL),
     "WHY": (FAMILY, ALL),

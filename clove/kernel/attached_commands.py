@@ -1,0 +1,136 @@
+"""Commands in agents whose streams clients have by descriptors (`docs/terminal.md`, `docs/output.md`)."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from typing import TYPE_CHECKING, Any
+
+from clove.errors import LimitExceeded, NotFound
+from clove.kernel.logs.attachment import STREAMS, PipeAttachment
+from clove.sandbox.host import kept
+from clove.sandbox.typist import Typist
+
+if TYPE_CHECKING:
+    from clove.sandbox.interface import ExitStatus, IRunning, ITerminal
+
+__all__ = ["AttachedCommand", "AttachedCommands"]
+
+
+class AttachedCommand:
+    """Passes on what a command writes, as fast as the client reads it.
+
+    @param with_stdin: the client writes what the command reads; else that is nothing.
+    @raise OSError: there is no room for its pipes.
+    @ivar stdin: descriptor that the command reads from; None: nothing.
+    @ivar descriptors: what is to be handed over: the name of a stream, and a descriptor; see
+        L{close_descriptors}.
+    """
+
+    def __init__(self, reactor: Any, *, with_stdin: bool) -> None:
+        self._reactor = reactor
+        self._running: IRunning | None = None
+        self._typist: Typist | None = None
+        self._output = PipeAttachment(self, reactor, self._regulate)
+        self.stdin: int | None = None
+        self.descriptors = self._output.descriptors
+        if with_stdin:
+            try:
+                self.stdin, writer = os.pipe2(os.O_CLOEXEC)
+            except OSError:
+                self.close()
+                raise
+            self.descriptors.append(("stdin", writer))
+
+    @property
+    def terminal(self) -> ITerminal | None:
+        """The one that it runs on, while it does."""
+        return None if self._running is None else self._running.outputs.terminal
+
+    def take(self, stream: int, data: bytes) -> None:
+        """Output of the command."""
+        self._output.write(stream, data)
+        self._regulate()
+
+    def started(self, running: IRunning) -> None:
+        """It runs."""
+        self._running = running
+        terminal = running.outputs.terminal
+        if terminal is not None and self.stdin is not None:
+            self._typist = Typist(self._reactor, os.dup(self.stdin), terminal)
+        self._close_stdin()
+        self._regulate()
+
+    def close_descriptors(self) -> None:
+        """They are handed over. Idempotent."""
+        self._output.close_descriptors()
+
+    async def over(self) -> ExitStatus:
+        """Wait until it has ended, and the client has read all that it wrote."""
+        assert self._running is not None
+        # Not the command's own Deferred: who gives up waiting does not end it by that.
+        status = await kept(self._running.done, _nothing)
+        self._output.finish()
+        await self._output.over
+        return status
+
+    def close(self) -> None:
+        """The client is gone, or has all of it: what still runs is killed. Idempotent."""
+        if self._running is not None and not self._running.done.called:
+            self._running.kill()
+        if self._typist is not None:
+            self._typist.close()
+        self._close_stdin()
+        self.close_descriptors()
+        self._output.close()
+
+    def _close_stdin(self) -> None:
+        if self.stdin is not None:
+            os.close(self.stdin)
+            self.stdin = None
+
+    def _regulate(self) -> None:
+        """Read each stream only while its pipe takes what is read."""
+        if self._running is not None:
+            for stream in STREAMS:
+                self._running.outputs.stall(stream, self._output.backlog(stream) > 0)
+
+
+def _nothing(status: ExitStatus) -> None:
+    """Nobody waits for it."""
+
+
+class AttachedCommands:
+    """All that run, by the agent that they run in, and a number."""
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+        self._numbers = itertools.count(1)
+        self._commands: dict[tuple[int, int], AttachedCommand] = {}
+
+    def add(self, agent_id: int, *, with_stdin: bool) -> tuple[int, AttachedCommand]:
+        """One that is to run; its number. It is known until L{remove}.
+
+        @raise LimitExceeded: there is no room for its pipes.
+        """
+        try:
+            command = AttachedCommand(self._reactor, with_stdin=with_stdin)
+        except OSError as error:
+            raise LimitExceeded(f"no room for a command's pipes: {error.strerror}") from None
+        number = next(self._numbers)
+        self._commands[agent_id, number] = command
+        return number, command
+
+    def find(self, agent_id: int, number: int) -> AttachedCommand:
+        """One by its number.
+
+        @raise NotFound: there is none.
+        """
+        try:
+            return self._commands[agent_id, number]
+        except KeyError:
+            raise NotFound(f"agent {agent_id} runs no command {number}") from None
+
+    def remove(self, agent_id: int, number: int) -> None:
+        """It is over, or its client is gone."""
+        self._commands.pop((agent_id, number)).close()

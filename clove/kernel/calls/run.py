@@ -1,0 +1,83 @@
+"""RUN: a command in an agent's sandbox, whose streams its sender has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from clove.errors import InvalidRequest, LimitExceeded, Unavailable
+from clove.kernel.calls.agents import find_target
+from clove.kernel.calls.execute import check_env, check_words
+from clove.kernel.files.lookup import whole_path
+from clove.messages.execute import RunReply
+from clove.sandbox.interface import Command
+
+if TYPE_CHECKING:
+    from clove.kernel.agents import Agent
+    from clove.kernel.attached_commands import AttachedCommand
+    from clove.kernel.context import Context
+    from clove.messages.execute import RunRequest
+    from clove.sandbox.interface import ExitStatus
+
+__all__ = ["run"]
+
+
+async def run(ctx: Context, request: RunRequest) -> RunReply:
+    """Run a command in an agent's sandbox until it has ended and all it wrote is read."""
+    agent = find_target(ctx, request, "RUN")
+    stream = ctx.stream
+    if stream is None or not stream.takes_descriptors:
+        raise InvalidRequest(
+            "this connection cannot carry descriptors, by which RUN gives a command's streams",
+            hint="ask by version 2 over the kernel's Unix socket, or use EXEC",
+        )
+    commands = ctx.kernel.commands
+    check_words(tuple(request.command), commands.limits)
+    check_env(request.env, commands.limits)
+    typed = request.stdin == "stream" or request.tty is not None
+    number, attached = ctx.kernel.attached.add(agent.agent_id, with_stdin=typed)
+    try:
+        await _start(ctx, agent, request, attached)
+        status = await _pass_on(ctx, agent.agent_id, number, attached)
+    finally:
+        ctx.kernel.attached.remove(agent.agent_id, number)
+    code = status.code if status.code is not None else 128 + (status.signal or 0)
+    return RunReply(agent_id=agent.agent_id, command=number, exit_code=code, reason=status.reason)
+
+
+async def _start(
+    ctx: Context, agent: Agent, request: RunRequest, attached: AttachedCommand
+) -> None:
+    sandbox = agent.sandbox
+    if sandbox is None:
+        raise Unavailable(f"agent {agent.agent_id} does not run now", hint="wait for its restart")
+    cwd = agent.principal.cwd
+    if request.cwd:
+        cwd = await whole_path(sandbox, request.cwd, cwd)
+    size = request.tty
+    command = Command(
+        argv=tuple(request.command),
+        cwd=cwd,
+        env=request.env,
+        stdin_from=attached.stdin,
+        terminal=None if size is None else (size.rows, size.columns),
+    )
+    principal = ctx.principal
+    running = await ctx.kernel.commands.start(
+        principal.agent_id, sandbox, command, attached.take, family=principal.family
+    )
+    attached.started(running)
+
+
+async def _pass_on(
+    ctx: Context, agent_id: int, number: int, attached: AttachedCommand
+) -> ExitStatus:
+    """Hand over its streams, and wait for its end."""
+    assert ctx.stream is not None
+    names = [name for name, _ in attached.descriptors]
+    first = RunReply(agent_id=agent_id, command=number, descriptors=names)
+    try:
+        await ctx.stream.send_descriptors(first, [end for _, end in attached.descriptors])
+    except OSError as error:
+        raise LimitExceeded(f"the descriptors cannot be sent: {error.strerror}") from None
+    attached.close_descriptors()
+    return await attached.over()

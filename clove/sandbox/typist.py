@@ -1,0 +1,54 @@
+"""Types into a program's terminal what somebody writes to a pipe."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Final
+
+from twisted.internet.interfaces import IReadDescriptor
+from zope.interface import implementer
+
+from clove.sandbox.interface import ITerminal
+from clove.sandbox.pipes import PIECE, PipeEnd
+
+__all__ = ["Typist"]
+
+_END: Final = b"\x04"
+"""What the end of the pipe is typed as: ctrl-d, by which a terminal's reader has an end of its input."""
+
+
+@implementer(IReadDescriptor)
+class Typist(PipeEnd):
+    """Reads no more than the terminal takes.
+
+    @param descriptor: the reading end of the pipe; this object's own from now on.
+    """
+
+    def __init__(self, reactor: Any, descriptor: int, terminal: ITerminal) -> None:
+        super().__init__(reactor, lambda: None)
+        self._fd = descriptor
+        self._terminal = terminal
+        os.set_blocking(descriptor, False)
+        terminal.on_room = self._go_on
+        reactor.addReader(self)
+
+    def doRead(self) -> None:
+        """Type a piece."""
+        try:
+            data = os.read(self._fd, PIECE)
+        except BlockingIOError:
+            return
+        if not data:
+            self.close()
+        self._terminal.type(data or _END)
+        if self._terminal.waiting and self._fd >= 0:
+            self._reactor.removeReader(self)
+
+    def _go_on(self) -> None:
+        """All is typed, or the terminal is closed."""
+        if self._fd < 0:
+            return
+        if self._terminal.over:
+            self.close()
+        else:
+            self._reactor.addReader(self)
