@@ -40,7 +40,7 @@ class LimitsRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Resource limits; a field that is absent or null takes the default.
 
     Bytes, processes and threads, microseconds of CPU per period, CPU shares
-    in the scale of cgroup version 1 (1024 is one share).
+    in the scale of cgroup version 1 (1024 is one share); bytes of /tmp and /dev/shm.
     """
 
     memory: Annotated[int, msgspec.Meta(ge=1 << 20, le=1 << 50)] | None = None
@@ -48,6 +48,8 @@ class LimitsRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     cpu_quota: Annotated[int, msgspec.Meta(ge=1000, le=10**9)] | None = None
     cpu_period: Annotated[int, msgspec.Meta(ge=1000, le=10**6)] | None = None
     cpu_shares: Annotated[int, msgspec.Meta(ge=2, le=262144)] | None = None
+    tmp: Annotated[int, msgspec.Meta(ge=1 << 20, le=1 << 50)] | None = None
+    shm: Annotated[int, msgspec.Meta(ge=1 << 20, le=1 << 50)] | None = None
 
 
 class HostMount(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -5,6 +5,7 @@ Reads the host's file system, so the launcher calls it in a thread.
 
 from __future__ import annotations
 
+import glob
 import os
 import stat
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from clove.sandbox.inside.egress_sockets import RESOLVER
 from clove.sandbox.inside.namespaces import INSIDE_ID
-from clove.sandbox.inside.root import TMP_BYTES
+from clove.sandbox.inside.root import SHM_BYTES, TMP_BYTES
 from clove.sandbox.spec import Bind, SandboxSpec
 
 __all__ = ["System", "with_system"]
@@ -21,17 +22,26 @@ TOP = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 """Beside /usr; links into it on most systems, directories on others."""
 
 SHARED_ETC = (
+    "/etc/ImageMagick-6",
+    "/etc/ImageMagick-7",
+    "/etc/R",
     "/etc/alternatives",
     "/etc/ca-certificates",
     "/etc/ca-certificates.conf",
     "/etc/crypto-policies",
+    "/etc/debian_version",
+    "/etc/fonts",
     "/etc/ld.so.cache",
     "/etc/ld.so.conf",
     "/etc/ld.so.conf.d",
     "/etc/locale.alias",
     "/etc/localtime",
+    "/etc/magic",
     "/etc/mime.types",
+    "/etc/lsb-release",
     "/etc/os-release",
+    "/etc/papersize",
+    "/etc/perl",
     "/etc/pki",
     "/etc/protocols",
     "/etc/services",
@@ -90,7 +100,7 @@ class System:
         network: list[Bind] = []
         links: dict[str, str] = {}
         parents: dict[str, str] = {}
-        for path in (*TOP, *SHARED_ETC):
+        for path in (*TOP, *SHARED_ETC, *_virtual_machines()):
             _add(path, parents, binds, links)
         for path in NETWORK_ETC:
             _add(path, parents, network, links)
@@ -116,8 +126,13 @@ class System:
             binds=(*self.binds, *(self.network if network else ()), *spec.binds),
             links={"/var/tmp": "/tmp", **self.links, **spec.links},  # noqa: S108 both private
             files={**files, **spec.files},
-            tmpfs={"/tmp": TMP_BYTES, **spec.tmpfs},  # noqa: S108 a private one
+            tmpfs={"/tmp": TMP_BYTES, "/dev/shm": SHM_BYTES, **spec.tmpfs},  # noqa: S108 private ones
         )
+
+
+def _virtual_machines() -> list[str]:
+    """Directories of Java's settings, which have the version in their name on Debian."""
+    return sorted(glob.glob("/etc/java-*-openjdk"))
 
 
 def with_system(spec: SandboxSpec) -> SandboxSpec:

@@ -74,7 +74,7 @@ def spawn(
     is there, else the kernel's. `command` is a program, looked up in the agent's PATH, and its arguments.
 
     @param mounts: {path, writable} of what of the host it has.
-    @param limits: memory (bytes), max_pids, cpu_quota and cpu_period (us), cpu_shares.
+    @param limits: memory, tmp, shm (bytes), max_pids, cpu_quota, cpu_period (us), cpu_shares.
     @return: success, id and agent_id, name, pid, status, restart_policy, warm, isolation.
     @raise CloveError: it does not run.
     """

@@ -213,7 +213,7 @@ def agent_spec(
         binds=(*_common_binds(host, interpreter), *own_binds(script_copy, home, socket)),
         egress=egress if request.network else None,
         uid=uid,
-        **_confinement(bounds),
+        **_confinement(limits, bounds),
     )
 
 
@@ -241,9 +241,10 @@ def _bounds(
     }
 
 
-def _confinement(bounds: AgentLimits) -> dict[str, Any]:
-    """What is the same in every sandbox."""
+def _confinement(limits: ResourceLimits, bounds: AgentLimits) -> dict[str, Any]:
+    """What is alike in every sandbox."""
     return {
+        "tmpfs": limits.tmpfs,
         "namespaces": ALL,
         "hostname": HOSTNAME,
         "umask": 0o077,

@@ -26,6 +26,9 @@ CONTROLLERS: Final = {
     "cpu_shares": "cpu",
 }
 """The controller of cgroup v2 that each limit needs."""
+ROOM: Final = ("tmp", "shm")
+"""Limits of a sandbox's own file systems in memory, which need no controller."""
+MOST_ROOM: Final = 4 << 30
 _PLAIN: Final = ("memory", "max_pids", "cpu_shares")
 _CPU: Final = ("cpu_quota", "cpu_period")
 
@@ -34,6 +37,7 @@ _CPU: Final = ("cpu_quota", "cpu_period")
 class ResourceLimits:
     """Limits with the defaults filled in, in the units of L{AgentLimits}.
 
+    @ivar tmp, shm: bytes of /tmp and /dev/shm in a sandbox; 0: by C{memory}, see L{tmpfs}.
     @ivar named: fields that the caller named.
     @ivar cut: fields whose default was more than the parent has, which they are now.
     """
@@ -45,10 +49,25 @@ class ResourceLimits:
     cpu_shares: int
     named: frozenset[str]
     cut: frozenset[str] = frozenset()
+    tmp: int = 0
+    shm: int = 0
 
     def to_wire(self) -> dict[str, int]:
         """As SPAWN names them."""
-        return {field: getattr(self, field) for field in CONTROLLERS}
+        limits = {field: getattr(self, field) for field in CONTROLLERS}
+        tmp, shm = self.tmpfs.values()
+        return {**limits, "tmp": tmp, "shm": shm}
+
+    @property
+    def tmpfs(self) -> dict[str, int]:
+        """Path in a sandbox to the bytes that files there may take.
+
+        Unless they are named, /tmp has twice the memory and /dev/shm half of it, up to L{MOST_ROOM}.
+        """
+        return {
+            "/tmp": self.tmp or min(2 * self.memory, MOST_ROOM),  # noqa: S108 a private one
+            "/dev/shm": self.shm or min(self.memory // 2, MOST_ROOM),  # noqa: S108
+        }
 
     def of_cgroup(self) -> CgroupLimits:
         """Those of the agent's cgroup."""
@@ -70,6 +89,11 @@ def settle_limits(request: LimitsRequest | None, defaults: AgentLimits) -> Resou
         if asked is not None:
             named.add(field)
         values[field] = getattr(defaults, field) if asked is None else asked
+    for field in ROOM:
+        asked = getattr(request, field, None) if request is not None else None
+        if asked is not None:
+            named.add(field)
+            values[field] = asked
     return ResourceLimits(**values, named=frozenset(named), cut=frozenset())
 
 
@@ -87,6 +111,10 @@ def within_parent(limits: ResourceLimits, parent: ResourceLimits | None) -> Reso
         for field in _PLAIN
         if getattr(limits, field) > getattr(parent, field)
     }
+    room = replace(limits, memory=changes.get("memory", limits.memory)).tmpfs
+    for field, own, most in zip(ROOM, room.values(), parent.tmpfs.values(), strict=True):
+        if own > most:
+            changes[field] = most
     # the share of the processors' time that it comes to, whatever the period
     if limits.cpu_quota * parent.cpu_period > parent.cpu_quota * limits.cpu_period:
         changes |= {field: getattr(parent, field) for field in _CPU}

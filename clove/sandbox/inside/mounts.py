@@ -128,12 +128,12 @@ def clone(directory: int, name: str) -> int:
 def tmpfs(size: int, attributes: int, mode: str = "1777") -> int:
     """A new detached tmpfs.
 
-    @param size: bytes that files in it may take; there may be a file for each KiB.
+    @param size: bytes that files in it may take; there may be a file for every two KiB.
     """
     context = syscalls.fsopen("tmpfs")
     try:
         syscalls.fsconfig(context, "size", str(max(size, 4096)))
-        syscalls.fsconfig(context, "nr_inodes", str(max(size >> 10, 1024)))
+        syscalls.fsconfig(context, "nr_inodes", str(max(size >> 11, 1024)))
         syscalls.fsconfig(context, "mode", mode)
         return syscalls.fsmount(context, attributes)
     finally:

@@ -26,9 +26,9 @@ MNT_DETACH = 2
 
 ROOT_BYTES = 4 << 20
 """Room in the root's own tmpfs: mount points and the made-up files."""
-TMP_BYTES = 256 << 20
+TMP_BYTES = 512 << 20
 """Room in /tmp unless the spec names another; writes beyond it fail with ENOSPC."""
-SHM_BYTES = 64 << 20
+SHM_BYTES = 128 << 20
 """Room in /dev/shm unless the spec names another."""
 
 TERMINALS = 32

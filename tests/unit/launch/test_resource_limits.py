@@ -30,6 +30,8 @@ SMALL = settled(memory=64 << 20, max_pids=8, cpu_quota=50_000, cpu_shares=512)
         ({"cpu_quota": 50_001}, "limits.cpu_quota"),
         ({"cpu_quota": 25_000, "cpu_period": 40_000}, "limits.cpu_quota"),
         ({"cpu_period": 1000}, "limits.cpu_period"),
+        ({"tmp": (128 << 20) + 1}, "limits.tmp"),
+        ({"shm": (32 << 20) + 1}, "limits.shm"),
     ],
 )
 def test_more_by_name_is_refused(named: dict[str, int], rule: str) -> None:
@@ -51,6 +53,15 @@ def test_as_much_or_less_is_given() -> None:
         found = within_parent(settled(**named), SMALL)
         assert {field: getattr(found, field) for field in named} == named
     assert within_parent(SMALL, SMALL).cut == frozenset()
+
+
+def test_room_for_temporary_files_comes_with_the_memory_unless_it_is_named() -> None:
+    assert SMALL.tmpfs == {"/tmp": 128 << 20, "/dev/shm": 32 << 20}
+    assert settled(tmp=1 << 30, shm=2 << 20).tmpfs == {"/tmp": 1 << 30, "/dev/shm": 2 << 20}
+    assert settled(memory=1 << 40).tmpfs == {"/tmp": 4 << 30, "/dev/shm": 4 << 30}
+    tight = settled(tmp=1 << 20, shm=1 << 20)
+    assert within_parent(settled(), tight).tmpfs == tight.tmpfs
+    assert within_parent(settled(), tight).cut == {"tmp", "shm"}
 
 
 def test_a_grandchild_is_held_to_the_smallest_above_it() -> None:

@@ -15,6 +15,7 @@ from clove.sandbox.inside.mounts import NOEXEC, NOSUID
 from clove.sandbox.inside.root import (
     DEVICES,
     MNT_DETACH,
+    SHM_BYTES,
     TERMINALS,
     TMP_BYTES,
     PrivateRoot,
@@ -95,7 +96,8 @@ class RootOnBase(PrivateRoot):
         mounts.make_private()
         self._mount_proc(new_proc())
         self._attach(mounts.terminals(TERMINALS), "/dev/pts")
-        self._scratch = {"tmpfs": {"/tmp": TMP_BYTES}, "executables": None}  # noqa: S108
+        usual = {"/tmp": TMP_BYTES, "/dev/shm": SHM_BYTES}  # noqa: S108 private ones
+        self._scratch = {"tmpfs": usual, "executables": None}
         self._add_scratch(self._scratch)
 
     def close(self) -> None:

@@ -1,0 +1,118 @@
+"""Run as an agent: ordinary work of programs that bring settings, devices or memory. Prints JSON."""
+
+import ctypes
+import mmap
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from multiprocessing import shared_memory
+
+from tests.adversary.attempting import attempt, report
+
+MISSING = "not installed"
+MIB = 1 << 20
+JAVA = """
+public class A {
+    public static void main(String[] words) throws Exception {
+        System.out.println(java.util.Collections.list(
+            java.net.NetworkInterface.getNetworkInterfaces()).get(0).getName());
+    }
+}
+"""
+
+
+def printed(*command: str) -> str:
+    """What a program prints, with its errors; or that it is not there."""
+    if shutil.which(command[0]) is None:
+        return MISSING
+    done = subprocess.run(command, stdout=-1, stderr=-2, text=True, timeout=100)
+    return f"{done.stdout.strip()}{done.returncode or ''}"
+
+
+@attempt
+def java() -> object:
+    directory = tempfile.mkdtemp()
+    with open(f"{directory}/A.java", "w") as file:
+        file.write(JAVA)
+    return printed("java", f"{directory}/A.java")
+
+
+@attempt
+def node() -> object:
+    return printed("node", "-p", "Object.keys(require('os').networkInterfaces()).join()")
+
+
+@attempt
+def fonts() -> object:
+    said = printed("fc-list")
+    return said if said == MISSING else ["rror" in said, len(said.splitlines()) > 0]
+
+
+@attempt
+def plots() -> object:
+    code = (
+        "import warnings; warnings.simplefilter('error')\n"
+        "import matplotlib; matplotlib.use('agg'); import matplotlib.pyplot as p\n"
+        "p.plot([1, 2]); p.title('x'); p.savefig('/tmp/x.png'); print('drawn', end='')\n"
+    )
+    said = printed("python3", "-c", code)
+    return MISSING if "No module named 'matplotlib'" in said else said
+
+
+@attempt
+def shared_memory_of_100_mib() -> object:
+    shared = shared_memory.SharedMemory(create=True, size=100 * MIB)
+    view = shared.buf
+    assert view is not None
+    for at in range(0, len(view), mmap.PAGESIZE):
+        view[at] = 1
+    del view
+    shared.close()
+    shared.unlink()
+    return "done"
+
+
+@attempt
+def temporary_file_of_300_mib() -> object:
+    with tempfile.NamedTemporaryFile(dir="/tmp") as file:
+        os.posix_fallocate(file.fileno(), 0, 300 * MIB)
+    return "done"
+
+
+@attempt
+def more_than_there_is_room_for() -> object:
+    with tempfile.NamedTemporaryFile(dir="/dev/shm") as file:
+        os.posix_fallocate(file.fileno(), 0, 1 << 40)
+    return "done"
+
+
+@attempt
+def start_times() -> object:
+    """Of process 1, as ps tells it: seconds until now."""
+    began = subprocess.check_output(["ps", "-o", "lstart=", "-p", "1"], text=True).strip()
+    age = time.time() - time.mktime(time.strptime(began, "%a %b %d %H:%M:%S %Y"))
+    return -5 < age < 120
+
+
+@attempt
+def looks_up_ipv4_where_an_interface_has_it() -> object:
+    flags = socket.AI_ADDRCONFIG
+    rows = socket.getaddrinfo("api.test", 80, socket.AF_INET, socket.SOCK_STREAM, 0, flags)
+    return str(rows[0][4][0]).startswith("198.")
+
+
+@attempt
+def watches_files() -> object:
+    libc = ctypes.CDLL(None, use_errno=True)
+    watch = libc.inotify_init1(0)
+    if libc.inotify_add_watch(watch, b"/workspace", 0x100) < 0:
+        raise OSError(ctypes.get_errno(), "")
+    with open(f"/workspace/{os.getpid()}", "w"):
+        pass
+    return len(os.read(watch, 4096)) > 0
+
+
+report()
