@@ -31,7 +31,7 @@ def test_programs_find_what_they_need(arena: Arena, how: str) -> None:
         as_command=how == "command",
         network=True,
         limits=LIMITS,
-        allow_degraded=True,  # where there is no cgroup to hold the limits
+        degrade=["limits"],  # where there is no cgroup to hold them
         permissions={"level": "unrestricted", "allowed_domains": ["api.test"]},
     )
     there = {name: said for name, said in found.items() if said != MISSING}

@@ -97,11 +97,9 @@ def check_request(
 
 def _check_enforced(request: SpawnRequest, limits: ResourceLimits, host: Host) -> None:
     """@raise IsolationUnavailable: a limit that was named needs what this host does not have."""
-    may_lack = "limits" in (request.degrade or ())
-    missing = (
-        [] if may_lack else sorted({CONTROLLERS[name] for name in limits.named} - host.controllers)
-    )
-    if missing:
+    needed = {CONTROLLERS[name] for name in limits.named if name in CONTROLLERS}
+    missing = sorted(needed - host.controllers)
+    if missing and "limits" not in (request.degrade or ()):
         raise IsolationUnavailable(
             f"the limits asked for need the cgroup v2 controller {', '.join(missing)}, "
             "which this kernel does not have",
