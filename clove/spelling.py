@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 from typing import Final
 
@@ -31,6 +30,8 @@ def shown(name: str) -> str:
 
 def guess(name: str, known: tuple[str, ...]) -> str:
     """The name of agents, keys or the like that one with a slip may have been meant for; else ""."""
+    import difflib  # for errors alone
+
     low = {each.lower(): each for each in known}
     found = difflib.get_close_matches(name[:SHOWN].lower(), tuple(low), 1)
     return low[found[0]] if found else ""
@@ -43,6 +44,8 @@ def near(name: str, known: tuple[str, ...]) -> str:
 
 @functools.lru_cache(maxsize=1024)
 def _near(name: str, known: tuple[str, ...]) -> str:
+    import difflib
+
     low = name.lower()
     found = [field for field in ELSEWHERE.get(low, ()) if field in known]
     found += difflib.get_close_matches(low, known, NEAR)

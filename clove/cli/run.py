@@ -10,7 +10,6 @@ import click
 
 from clove.cli.console import Console, command_options
 from clove.cli.foreground import Foreground
-from clove.cli.profile_files import load_profile, merged
 from clove.cli.run_options import run_options, spawn_fields
 from clove.cli.run_program import Caller, Program, find_program
 from clove.cli.run_spawn import spawn_program
@@ -84,6 +83,8 @@ def run(
     if words.form == NOTHING:
         raise click.UsageError(f"what shall run? Name {WHAT.replace('|', ', ')}.", ctx)
     if chosen := asked.pop("profile"):
+        from clove.cli.profile_files import load_profile, merged  # reads TOML: not for every start
+
         asked = merged(load_profile(chosen, ctx.command).options, asked)
     program, fields = _prepare(words, asked)
     fields["attach"] = None if detach else True

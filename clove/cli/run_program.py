@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
@@ -118,6 +117,8 @@ def _named(name: str, caller: Caller) -> str:
     whole = os.path.join(caller.cwd, os.path.expanduser(name))
     if os.path.isdir(whole):
         return _of_prefix(whole, "--python names")
+    import shutil  # which brings many modules with it
+
     found = whole if "/" in name else shutil.which(name, path=caller.environ.get("PATH"))
     if found is None or not os.path.isfile(found):
         raise NotFound(

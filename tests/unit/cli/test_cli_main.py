@@ -28,6 +28,16 @@ def test_help_names_every_command_and_imports_none() -> None:
     assert output.endswith("[]\n")
 
 
+def test_a_run_imports_nothing_that_few_runs_need() -> None:
+    code = (
+        "import sys, clove.cli.main, clove.cli.run\n"
+        "print([m for m in ('difflib', 'shutil', 'tomllib', 'pathlib', 'ssl', 'asyncio', 'msgspec',"
+        " 'dataclasses', 'rich', 'twisted', 'subprocess') if m in sys.modules])"
+    )
+    words = [sys.executable, "-c", code]
+    assert subprocess.run(words, check=True, capture_output=True, text=True).stdout == "[]\n"
+
+
 @pytest.mark.parametrize("name", list(COMMANDS))
 def test_each_command_has_help_with_examples(name: str) -> None:
     result = CliRunner().invoke(main, [name, "--help"])
