@@ -20,7 +20,7 @@ CONFIG = """
 [egress]
 proxy = "{url}"
 proxy_resolves = true
-no_proxy = ["pinned.test"]
+no_proxy = ["pinned.test", "*.corp.test"]
 
 [egress.hosts]
 "far.test" = "{far}"
@@ -105,6 +105,13 @@ def test_an_address_that_a_rule_names_is_asked_for_as_an_address(behind: Behind)
     _, found = behind.spawn(["get", FAR, port], ["get", "far.test", port], rules=rules)
     assert found == ["HTTP/1.1 200"] * 2
     assert behind.proxy.asked == [f"CONNECT {FAR}:{port} HTTP/1.1"] * 2
+
+
+def test_a_name_that_the_proxy_alone_may_know_is_said_to_be_that(behind: Behind) -> None:
+    """Those of `no_proxy` are looked up here."""
+    agent, found = behind.spawn(["names", "here.corp.test"], rules=["here.corp.test"])
+    assert found == ["gaierror -2"]
+    assert "no address for here.corp.test; check the name" in behind.log(agent)
 
 
 def test_pinned_loopback_goes_without_the_proxy(behind: Behind) -> None:

@@ -75,6 +75,11 @@ class WayOut:
         return not settings.proxy_resolves or host in self._known or is_direct(settings, host)
 
     @property
+    def has_proxy(self) -> bool:
+        """Whether there is a proxy."""
+        return self._proxy is not None
+
+    @property
     def name_hint(self) -> str:
         """What to do about a name that has no address."""
         if self._proxy is None or self._settings.proxy_resolves:

@@ -16,6 +16,8 @@ from clove.kernel.network.proxy import authorization
 from clove.kernel.network.way_out import WayOut, is_direct
 
 if TYPE_CHECKING:
+    from twisted.internet.interfaces import IHostnameResolver
+
     from clove.kernel.network.settings import EgressSettings
     from clove.kernel.principal import Principal
     from clove.kernel.state_dir import StateDir
@@ -43,9 +45,9 @@ class Network:
         lookups = limits.http.max_lookups + limits.gateway.all_lookups
         resolver, self.names = host_resolver(reactor, lookups)
         settings = foundation.config.egress
+        known: IHostnameResolver = KnownHosts(settings.hosts, resolver)
         if settings.nat64:
-            resolver = TranslatedNames(Nat64(settings.nat64), resolver)
-        known = KnownHosts(settings.hosts, resolver)
+            known = TranslatedNames(Nat64(settings.nat64), known)
         way_out = WayOut(reactor, settings, known)
         certificates = read_certificates(settings.ca_file) if settings.ca_file else ()
         self.gateways = Gateways(

@@ -139,8 +139,7 @@ class Gateway:
             if not asked.isascii():  # a name in DNS is; another one would be mapped
                 raise InvalidRequest("a name with characters that DNS does not have")
             host = normalise_host(asked)
-            decision = check_name(self._principal.permissions, host)
-            decision.require("look-up")
+            check_name(self._principal.permissions, host).require("look-up")
         except InvalidRequest as error:
             if log:
                 self._deny(ascii(asked[:253]), 0, "name", error.message)
@@ -154,7 +153,9 @@ class Gateway:
         name = self._synthetic.allocate(host)
         try:
             await self._find(name)
-        except Unavailable:
+        except Unavailable as error:
+            if log and self._way_out.has_proxy:  # which may know it
+                self._log_line(reason_of(error))
             return NONE
         except LimitExceeded:
             return FAILED
@@ -172,7 +173,7 @@ class Gateway:
         if self._reactor.seconds() - name.resolved_at > self._limits.fresh:
             found = await self._lookups.resolve(name.host, port, self._principal.family)
             if not found:
-                raise Unavailable(f"the name {name.host!r} has no address")
+                raise Unavailable(f"no address for {name.host}", hint=self._way_out.name_hint)
             name.resolved = found[: self._limits.addresses]
             name.resolved_at = self._reactor.seconds()
         return name.resolved
