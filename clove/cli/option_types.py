@@ -74,33 +74,43 @@ class DirectoryGrant(NamedTuple):
     """A directory or file that comes along.
 
     @ivar path: without links.
+    @ivar link: where a link to it is made inside; "" for nowhere.
     """
 
     path: str
     writable: bool
+    link: str = ""
+
+    @property
+    def mount(self) -> dict[str, Any]:
+        """As SPAWN takes it."""
+        found: dict[str, Any] = {"path": self.path, "writable": self.writable}
+        return {**found, "as": self.link} if self.link else found
 
 
 def parse_directory(text: str) -> DirectoryGrant:
-    """`PATH[:ro|:rw]`, writable unless it says otherwise.
+    """`PATH[:ro|:rw][:AS]`, writable unless it says otherwise.
 
     @raise ValueError: it is none, or nothing is there.
     """
-    path, _, mode = text.rpartition(":")
-    if not path or os.path.lexists(text):
-        path, mode = text, "rw"
-    elif mode.startswith("/"):
-        raise ValueError(f"{path!r} has its own path inside; it cannot be seen as {mode!r} yet")
-    elif mode not in ("ro", "rw"):
-        raise ValueError(f"{text!r} is not there, and {mode!r} is neither ro nor rw")
-    if not path:
-        raise ValueError("a directory has a name; the current one is .")
+    path, mode, link = text, "", ""
+    while not os.path.lexists(os.path.expanduser(path)):
+        path, colon, last = path.rpartition(":")
+        if not colon or not path:
+            raise ValueError(f"{text!r} is not there" if text else "the current directory is .")
+        if last.startswith("/") and not link and not mode:
+            link = last
+        elif last in ("ro", "rw") and not mode:
+            mode = last
+        else:
+            raise ValueError(f"{text!r} is not there, and {last!r} is neither ro, rw nor a path")
     real = os.path.realpath(os.path.expanduser(path))
     if not os.path.exists(real):
-        raise ValueError(f"{path!r} is not there")
-    return DirectoryGrant(real, mode == "rw")
+        raise ValueError(f"{path!r} leads to {real!r}, which is not there")
+    return DirectoryGrant(real, mode != "ro", "" if link == real else link)
 
 
-Directory = Parsed("path[:ro]", parse_directory)
+Directory = Parsed("path[:ro][:as]", parse_directory)
 Size = Parsed("size", parse_size)
 Span = Parsed("time", lambda text: parse_duration(text).total_seconds())
 

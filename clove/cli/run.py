@@ -121,9 +121,7 @@ def _prepare(words: RunWords, asked: dict[str, Any]) -> tuple[Program, dict[str,
     fields = spawn_fields(asked, program.env)
     if program.python is not None:
         fields["python"] = program.python
-    fields["mounts"] = [
-        {"path": grant.path, "writable": grant.writable} for grant in asked["dirs"]
-    ] or None
+    fields["mounts"] = [grant.mount for grant in asked["dirs"]] or None
     return program, fields
 
 

@@ -40,8 +40,8 @@ _OPTIONS: Final = (
         "dirs",
         type=Directory,
         multiple=True,
-        help="Give it a directory of the host, at the same path, writable without :ro. It starts "
-        "in the first. Repeatable.",
+        help="Give it a directory of the host, at the same path (by a link at AS, too), writable "
+        "without :ro. It starts in the first. Repeatable.",
     ),
     click.option(
         "--python", metavar="PATH", help="The interpreter or virtual environment (default: active)."
@@ -90,6 +90,8 @@ _OPTIONS: Final = (
     click.option(
         "--pids", type=click.IntRange(1, 1 << 22), help="At most so many processes and threads."
     ),
+    click.option("--tmp", type=Size, help="Room in its /tmp (default: by its memory)."),
+    click.option("--shm", type=Size, help="Room in its /dev/shm (default: by its memory)."),
     click.option("--timeout", type=Span, help="End it after this time (30s, 10m, 2h)."),
     click.option(
         "--restart",
@@ -133,14 +135,22 @@ def spawn_fields(asked: Mapping[str, Any], env: Mapping[str, str]) -> dict[str, 
     @param env: variables that count where the options set no others.
     @raise click.UsageError: the options contradict each other.
     """
-    limits = {"memory": asked["memory"], "max_pids": asked["pids"], "cpu_quota": asked["cpus"]}
-    limits = {name: value for name, value in limits.items() if value is not None}
+    named = {
+        "memory": "memory",
+        "pids": "max_pids",
+        "cpus": "cpu_quota",
+        "tmp": "tmp",
+        "shm": "shm",
+    }
+    limits = {name: asked[option] for option, name in named.items() if asked[option] is not None}
     if "cpu_quota" in limits:
         limits["cpu_period"] = 100_000
     variables = dict(env)
+    start = _start(asked, asked["dirs"])
+    if start is not None and any(grant.link == start for grant in asked["dirs"]):
+        variables["PWD"] = start  # shells show it instead of where the link leads
     for pairs in (*asked["env_files"], dict(asked["env"])):
         variables |= pairs
-    dirs: tuple[DirectoryGrant, ...] = asked["dirs"]
     return {
         "env": variables or None,
         "sandboxed": not asked["unsandboxed"],
@@ -153,7 +163,7 @@ def spawn_fields(asked: Mapping[str, Any], env: Mapping[str, str]) -> dict[str, 
         "degrade": list(asked["degrade"]) or None,
         "labels": dict(asked["labels"]) or None,
         "warm": False if asked["cold"] else None,
-        "cwd": _start(asked, dirs),
+        "cwd": start,
     }
 
 
@@ -165,7 +175,7 @@ def _start(asked: Mapping[str, Any], dirs: tuple[DirectoryGrant, ...]) -> str | 
                 "--dir is for sandboxes: with --unsandboxed it starts here and sees everything"
             )
         return os.getcwd()
-    return next((grant.path for grant in dirs if os.path.isdir(grant.path)), None)
+    return next((one.link or one.path for one in dirs if os.path.isdir(one.path)), None)
 
 
 def permissions_of(asked: Mapping[str, Any]) -> dict[str, Any] | str | None:

@@ -53,10 +53,16 @@ class LimitsRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class HostMount(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A file or directory of the host that a sandbox shows at its own path, with all beneath."""
+    """A file or directory of the host that a sandbox shows at its own path, with all beneath.
+
+    `as` is a second path, where a link leads to it.
+    """
 
     path: Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
     writable: bool = False
+    link: Annotated[str, msgspec.Meta(min_length=1, max_length=4096)] | None = msgspec.field(
+        default=None, name="as"
+    )
 
 
 class TerminalSize(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

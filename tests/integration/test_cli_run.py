@@ -134,6 +134,12 @@ def test_directories_are_granted(shell: Shell) -> None:
     assert (shell.place / "out/made").read_text() == "text"
 
 
+def test_a_directory_is_seen_by_another_path_as_well(shell: Shell) -> None:
+    shell.file("in", "text")
+    words = ("--dir", ".:ro:/mnt/work", "--", "sh", "-c", "pwd; cat /mnt/work/in")
+    assert shell.out(*words) == "/mnt/work\ntext"
+
+
 def test_variables_are_set(shell: Shell) -> None:
     shell.file("env", "A=file\nB='of file'\n")
     words = ["--env-file", "env", "-e", "A=option", "-e", "HERE", "--", "sh", "-c"]
@@ -167,6 +173,12 @@ def test_permissions_of_options(shell: Shell, kernel: Any) -> None:
     assert found["allowed_domains"] == ["example.com:443"]
     assert str(shell.place) in found["allowed_read_paths"]
     assert str(shell.place) not in found["allowed_write_paths"]
+
+
+def test_scratch_has_the_size_that_is_asked_for(shell: Shell) -> None:
+    sizes = "df --output=size -B1 /tmp /dev/shm | tail -n 2"
+    found = shell.out("--tmp", "8M", "--shm", "4M", "--", "sh", "-c", sizes).split()
+    assert found == [str(8 << 20), str(4 << 20)]
 
 
 def test_it_is_ended_after_its_time(shell: Shell) -> None:

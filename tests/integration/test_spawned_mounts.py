@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,15 @@ def test_the_levels_blocked_paths_stay_blocked(client: CloveClient, data: Path) 
         ([{"path": "/workspace/x"}], "cannot be mounted"),
         ([{"path": "/usr/share", "writable": True}], "cannot be mounted"),
         ([{"path": "/run"}], "cannot be mounted"),
+        ([{"path": "/srv", "as": "here"}], "absolute"),
+        ([{"path": "/srv", "as": "/a/../b"}], "absolute"),
+        ([{"path": "/srv", "as": "/usr/x"}], "something else is there"),
+        ([{"path": "/srv", "as": "/bin/x"}], "something else is there"),
+        ([{"path": "/srv", "as": "/tmp/x"}], "something else is there"),
+        ([{"path": "/srv", "as": "/workspace/x"}], "something else is there"),
+        ([{"path": "/srv", "as": "/srv/x"}], "something else is there"),
+        ([{"path": "/srv/x", "as": "/srv"}], "something else is there"),
+        ([{"path": "/srv", "as": "/a"}, {"path": "/opt/x", "as": "/a"}], "something else"),
         ([{"path": "/srv", "writeable": True}], "no field `mounts.*writeable"),
     ],
 )
@@ -135,6 +145,34 @@ def test_what_would_be_writable_against_its_wish_is_refused(
         mounts=[{"path": str(data)}, {**inner, "writable": True}],
     )
     assert lines == ["0"]
+
+
+@pytest.mark.parametrize("warm", [None, False])
+def test_it_can_be_seen_by_another_path_as_well(
+    client: CloveClient, data: Path, script: Any, warm: bool | None
+) -> None:
+    """By a link: rules, and what the program is told of where it is, are about the real path."""
+    text = "import os\nfrom clove import CloveClient\n" + (
+        "print(open('/srv/in/file').read().strip(), os.getcwd())\n"
+        "print(CloveClient().read_file('/srv/in/file')['content'].strip())"
+    )
+    reply = client.spawn(
+        "linked",
+        script(text),
+        mounts=[{"path": str(data), "as": "/srv/in"}],
+        cwd="/srv/in",
+        warm=warm,
+    )
+    lines = [line["text"] for line in client.follow_logs(reply["id"])]
+    assert lines == [f"yours {data}", "yours"]
+
+
+def test_a_link_where_the_interpreter_lies_is_refused(client: CloveClient, data: Path) -> None:
+    outer = "/" + sys.prefix.split("/")[1]
+    if outer in ("/usr", "/opt"):
+        pytest.skip("the interpreter lies in the system")
+    with pytest.raises(InvalidRequest, match="cannot be seen as"):
+        run(client, "true", mounts=[{"path": str(data), "as": outer}])
 
 
 def test_a_link_is_refused_with_where_it_leads(client: CloveClient, data: Path) -> None:

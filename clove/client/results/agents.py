@@ -19,11 +19,10 @@ __all__ = [
 ]
 
 
-class HostMount(TypedDict):
-    """A file or directory of the host that a sandbox shows at its own path, with all beneath."""
+HostMount = TypedDict("HostMount", {"path": str, "writable": bool, "as": str | None})
+"""A file or directory of the host that a sandbox shows at its own path, with all beneath.
 
-    path: str
-    writable: bool
+`as` is a second path, where a link leads to it."""
 
 
 class SpawnReply(Reply):

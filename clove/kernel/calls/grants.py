@@ -13,8 +13,11 @@ from clove.kernel.mounts.paths import NEVER, beneath, is_own
 from clove.policy import check_read, check_write, requested_fields
 from clove.policy.globs import is_plain
 from clove.policy.paths import within
+from clove.sandbox.layout import TOP
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from clove.kernel.mounts.mount_request import Grants
     from clove.kernel.principal import Principal
     from clove.messages.agents import HostMount, SpawnRequest
@@ -25,6 +28,8 @@ __all__ = ["MOST_MOUNTS", "check_mounts", "spawn_grants", "with_mounts"]
 MOST_MOUNTS: Final = 64
 """Mounts that one SPAWN may name."""
 _SYSTEM: Final = "/usr"
+_NOT_LINKS: Final = ("/etc", "/tmp", "/var/tmp")  # noqa: S108
+"""Directories of a sandbox's own in which its mounts could hide a link."""
 
 
 def with_mounts(wanted: Permissions, request: SpawnRequest) -> Permissions:
@@ -73,6 +78,7 @@ def check_mounts(principal: Principal, request: SpawnRequest, permissions: Permi
                 f"{mount.path} lies in {outer}, which is mounted writable: it would be writable, too",
                 hint="mount it alone, or the directories beside it",
             )
+        _check_link(mount, mounts)
         check = check_write if mount.writable else check_read
         check(permissions, mount.path).require(f"SPAWN with a mount of {mount.path!r}")
         _require_whole(permissions, mount)
@@ -92,6 +98,24 @@ def _check_path(mount: HostMount) -> None:
         raise InvalidRequest(
             f"{bare} cannot be mounted: each sandbox has its own there, or it shows the machine",
             hint="mount a directory of your own, such as one in your home",
+        )
+
+
+def _check_link(mount: HostMount, mounts: Sequence[HostMount]) -> None:
+    """@raise InvalidRequest: there can be no link to the mount at the path that is asked for."""
+    link = mount.link
+    if link is None:
+        return
+    if not link.startswith("/") or {"..", ".", ""} & {*link.split("/")[1:]} or "\0" in link:
+        raise InvalidRequest(f"`as` of a mount is an absolute path without .., not {link!r}")
+    others = [one.link for one in mounts if one.link is not None and one is not mount]
+    paths = [one.path.rstrip("/") for one in mounts]
+    taken = [*paths, *others, *TOP, *_NOT_LINKS]
+    crossed = beneath(link, taken) or any(beneath(one, [link]) for one in [*paths, *others])
+    if crossed or is_own(link) or beneath(link, NEVER):
+        raise InvalidRequest(
+            f"{mount.path} cannot be seen as {link}: something else is there",
+            hint="choose a path that no sandbox has, such as /data or /srv/NAME",
         )
 
 

@@ -191,7 +191,6 @@ def agent_spec(
 ) -> SandboxSpec:
     """The sandbox that a request describes.
 
-    @param interpreter: its parts are left to each start.
     @param script: its real path on the host, if any; a sandbox runs C{script_copy}, the kernel's.
     @param home: the agent's workspace on the host, as C{socket} is its own socket there.
     @param uid: the user id that it runs under in a sandbox; None: the kernel's own.
@@ -209,6 +208,7 @@ def agent_spec(
         argv=_argv(request, interpreter, f"/app/{os.path.basename(script_copy)}", SOCKET_INSIDE),
         cwd=request.cwd or WORKSPACE,
         binds=(*_common_binds(host, interpreter), *own_binds(script_copy, home, socket)),
+        links={mount.link: mount.path for mount in request.mounts or () if mount.link},
         egress=egress if request.network else None,
         uid=uid,
         **_confinement(limits, bounds),

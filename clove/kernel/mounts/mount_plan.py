@@ -20,6 +20,7 @@ __all__ = [
     "MountPlan",
     "Root",
     "arrange_mounts",
+    "check_links",
     "check_root",
     "is_shown",
     "outermost",
@@ -55,6 +56,21 @@ def check_root(path: str, spec: SandboxSpec) -> None:
                 "own",
                 hint=f"name the directories in {path} that it needs",
             )
+
+
+def check_links(spec: SandboxSpec, whole: SandboxSpec) -> None:
+    """Refuse links that were asked for where the sandbox has something already.
+
+    @param whole: the same with all that is mounted.
+    @raise InvalidRequest: it has.
+    """
+    for link in spec.links:
+        for bind in whole.binds:
+            if beneath(bind.target, [link]) or beneath(link, [bind.target]):
+                raise InvalidRequest(
+                    f"{spec.links[link]} cannot be seen as {link}: the sandbox has {bind.target}",
+                    hint="choose another path, such as /srv/NAME",
+                )
 
 
 @dataclass(frozen=True, slots=True)

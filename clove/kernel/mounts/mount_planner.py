@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from clove.errors import InvalidRequest, PermissionDenied
 from clove.kernel.mounts.host_scan import scan_host
 from clove.kernel.mounts.interpreter import own_parts
-from clove.kernel.mounts.mount_plan import MountPlan
+from clove.kernel.mounts.mount_plan import MountPlan, check_links
 from clove.kernel.mounts.mount_request import MountRequest
 from clove.kernel.mounts.owners import Owners
 from clove.kernel.mounts.paths import beneath
@@ -118,7 +118,9 @@ class MountPlanner:
             return spec, None
         more = {"parts": binds, "real": interpreter.real, "owners": self._owners(spec)}
         plan = await threads.run(self._scan, request, spec, self._protected, **more)
-        return plan.apply(replace(spec, binds=(*spec.binds, *binds))), plan
+        shown = plan.apply(replace(spec, binds=(*spec.binds, *binds)))
+        check_links(spec, shown)
+        return shown, plan
 
     def _owners(self, spec: SandboxSpec) -> Owners | None:
         """Finds owners for a start; None: the agent's user is the kernel's, or nothing is mapped."""

@@ -31,11 +31,16 @@ def test_a_directory_is_writable_unless_it_says_otherwise(
     assert parse_directory("a:ro") == DirectoryGrant(f"{here}/a:ro", True)
     assert parse_directory("a:ro:ro") == DirectoryGrant(f"{here}/a:ro", False)
     assert parse_directory("link:ro") == DirectoryGrant(f"{here}/a:ro", False)
+    assert parse_directory(".:/inside") == DirectoryGrant(here, True, "/inside")
+    assert parse_directory(".:ro:/inside") == DirectoryGrant(here, False, "/inside")
+    assert parse_directory(f".:{here}") == DirectoryGrant(here, True)
 
 
-@pytest.mark.parametrize("text", ["", "nowhere", "nowhere:ro", ".:r", ".:w", ".:/inside", ":ro"])
+@pytest.mark.parametrize(
+    "text", ["", "nowhere", "nowhere:ro", ".:r", ".:w", ".:/a:/b", ".:/a:ro", ".:ro:rw", ":ro"]
+)
 def test_what_is_no_directory_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"there|name|yet"):
+    with pytest.raises(ValueError, match=r"there|current"):
         parse_directory(text)
 
 
