@@ -50,6 +50,11 @@ class Opcode(enum.IntEnum):
     EXEC = 0x02
     READ = 0x03
     WRITE = 0x04
+    LISTDIR = 0x05
+    STAT = 0x06
+    MKDIR = 0x07
+    MOVE = 0x08
+    REMOVE = 0x09
     SPAWN = 0x10
     KILL = 0x11
     LIST = 0x12

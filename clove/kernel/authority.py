@@ -127,6 +127,7 @@ TABLE: Final[Mapping[str, Row]] = {
     "SPAWN": Row(SELF, SELF, "parent", "the caller is the parent"),
     "GET_AUDIT_LOG": Row(SELF, rule="operator", hint="ask without agent_id"),
     "SET_AUDIT_CONFIG": Row(NO_RELATION, rule="operator", hint="ask the operator"),
+    "files of agents": Row(NO_RELATION, rule="operator", hint="ask without `agent`"),
     "LIST": _FREE,
     "SEND": _FREE,
     "BROADCAST": _FREE,

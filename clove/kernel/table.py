@@ -14,6 +14,7 @@ from clove.kernel.calls import (
     audit,
     events,
     execute,
+    file_tree,
     files,
     http,
     listing,
@@ -32,6 +33,7 @@ from clove.messages import agents as am
 from clove.messages import audit as um
 from clove.messages import events as em
 from clove.messages import execute as xm
+from clove.messages import file_tree as dm
 from clove.messages import files as fm
 from clove.messages import http as hm
 from clove.messages import mail as mm
@@ -68,7 +70,7 @@ TABLE: dict[int, Syscall] = {
         fm.ReadReply,
         files.read,
         "SYSCALL",
-        ("path",),
+        ("path", "agent"),
         needs=("can_read",),
         by_arguments=explain_read,
     ),
@@ -77,7 +79,52 @@ TABLE: dict[int, Syscall] = {
         fm.WriteReply,
         files.write,
         "SYSCALL",
-        ("path",),
+        ("path", "agent"),
+        needs=("can_write",),
+        by_arguments=explain_write,
+    ),
+    Opcode.LISTDIR: Syscall(
+        dm.ListDirRequest,
+        dm.ListDirReply,
+        file_tree.list_directory,
+        "SYSCALL",
+        ("path", "agent"),
+        needs=("can_read",),
+        by_arguments=explain_read,
+    ),
+    Opcode.STAT: Syscall(
+        dm.StatRequest,
+        dm.StatReply,
+        file_tree.stat,
+        "SYSCALL",
+        ("path", "agent"),
+        needs=("can_read",),
+        by_arguments=explain_read,
+    ),
+    Opcode.MKDIR: Syscall(
+        dm.MkdirRequest,
+        dm.MkdirReply,
+        file_tree.mkdir,
+        "SYSCALL",
+        ("path", "agent"),
+        needs=("can_write",),
+        by_arguments=explain_write,
+    ),
+    Opcode.MOVE: Syscall(
+        dm.MoveRequest,
+        dm.MoveReply,
+        file_tree.move,
+        "SYSCALL",
+        ("path", "to", "agent"),
+        needs=("can_write",),
+        by_arguments=explain_write,
+    ),
+    Opcode.REMOVE: Syscall(
+        dm.RemoveRequest,
+        dm.RemoveReply,
+        file_tree.remove,
+        "SYSCALL",
+        ("path", "agent"),
         needs=("can_write",),
         by_arguments=explain_write,
     ),

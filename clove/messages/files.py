@@ -8,17 +8,24 @@ import msgspec
 
 from clove.messages.base import Reply, Request
 
-__all__ = ["Encoding", "ReadReply", "ReadRequest", "WriteReply", "WriteRequest"]
+__all__ = ["AgentRef", "Encoding", "ReadReply", "ReadRequest", "WriteReply", "WriteRequest"]
 
 Encoding = Literal["utf-8", "base64"]
+
+AgentRef = (
+    Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+    | Annotated[int, msgspec.Meta(ge=1, le=(1 << 32) - 1)]
+)
+"""A name, or an id."""
 
 _Size = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
 class ReadRequest(Request, frozen=True, kw_only=True):
-    """Read a file, or `limit` bytes of it from `offset`."""
+    """Read a file, or `limit` bytes of it from `offset`. `agent`: one of that agent's (operators)."""
 
     path: str
+    agent: AgentRef | None = None
     offset: _Size = 0
     limit: _Size | None = None
     encoding: Encoding = "utf-8"
@@ -36,6 +43,7 @@ class WriteRequest(Request, frozen=True, kw_only=True):
 
     path: str
     content: str
+    agent: AgentRef | None = None
     mode: Literal["write", "append"] = "write"
     encoding: Encoding = "utf-8"
 

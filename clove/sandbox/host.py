@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import ParamSpec, Protocol, TypeVar
 
@@ -13,8 +13,10 @@ from zope.interface import implementer
 from clove.errors import NotFound
 from clove.sandbox.disposal import Disposal
 from clove.sandbox.environment import public_environment
+from clove.sandbox.host_entry import HostEntry
+from clove.sandbox.inside.entry import Entry, enter, facts_of, facts_within
 from clove.sandbox.inside.held_path import BadPath, Held, resolve
-from clove.sandbox.interface import Command, IFile, IRunning, IView, Output
+from clove.sandbox.interface import Command, Facts, IEntry, IFile, IRunning, IView, Output
 from clove.sandbox.os_errors import translate
 from clove.sandbox.spec import OnHost
 
@@ -102,6 +104,18 @@ class HostFile:
         """What opens it in a thread. @see: L{IFile.opener}."""
         return succeed(lambda: self._open(flags))
 
+    def facts(self, names: Sequence[str] | None = None) -> Deferred[list[Facts | None]]:
+        """What it is, or what is in it, in a thread. @see: L{IFile.facts}."""
+
+        def call() -> list[Facts | None]:
+            try:
+                found = [facts_of(self._held)] if names is None else facts_within(self._held, names)
+            except OSError as error:
+                raise translate(error, self._asked) from None
+            return [None if one is None else Facts(*one) for one in found]
+
+        return self._threads.run(call)
+
     def close(self) -> None:
         """Release it. Idempotent."""
         _dispose(self._disposal, self._held.close)
@@ -146,6 +160,19 @@ class HostView:
 
         found = kept(self._threads.run(call), lambda held: _dispose(self._disposal, held.close))
         return found.addCallback(lambda held: HostFile(self._threads, held, path, self._disposal))
+
+    def enter(self, path: str) -> Deferred[IEntry]:
+        """Hold a name's directory. @see: L{IView.enter}."""
+        threads, cwd = self._threads, self._cwd
+
+        def call() -> Entry:
+            try:
+                return enter(path, cwd)
+            except (OSError, BadPath) as error:
+                raise translate(error, path) from None
+
+        found = kept(threads.run(call), lambda entry: entry.close())
+        return found.addCallback(lambda entry: HostEntry(threads, entry, path))
 
     def on_host(self, path: str) -> OnHost:
         """The path itself. @see: L{IView.on_host}."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from clove.errors import LimitExceeded
 from clove.sandbox.init_errors import path_refused, program_refused
-from clove.sandbox.interface import Command, ExitStatus, IFile, IRunning, Output
+from clove.sandbox.interface import Command, ExitStatus, Facts, IEntry, IFile, IRunning, Output
 from clove.sandbox.launch_limits import LaunchLimits
 from clove.sandbox.remote import RemoteCommand, RemoteFile
+from clove.sandbox.remote_entry import RemoteEntry, ask_init, read_facts
 from clove.sandbox.requests import Requests
 from clove.sandbox.spec import SandboxSpec
 
@@ -82,11 +83,7 @@ class InnerView:
 
     async def resolve(self, path: str) -> IFile:
         """Hold what a path leads to. @see: L{IView.resolve}."""
-        self._check_alive()
-        if len(self._handles) >= self._limits.handles:
-            raise LimitExceeded(f"at most {self._limits.handles} files at once in one sandbox")
-        handle = self._requests.number()
-        self._handles.add(handle)
+        handle, release = self._new_handle()
 
         async def opener(flags: int) -> int:
             asked = {"op": "open", "handle": handle, "flags": flags}
@@ -96,19 +93,52 @@ class InnerView:
             (descriptor,) = opened.fds
             return descriptor
 
-        def release() -> None:
-            if handle in self._handles:
-                self._handles.discard(handle)
-                self._requests.tell({"op": "close", "handle": handle})
+        async def look(names: Sequence[str] | None) -> list[Facts | None]:
+            asked = {"op": "facts", "handle": handle}
+            if names is not None:
+                asked["names"] = list(names)
+            said = await ask_init(self._requests, asked, path)
+            return [read_facts(one) for one in said["facts"]]
 
         try:
             answer = await self._requests.ask({"op": "resolve", "path": path}, number=handle)
             if answer.fields["op"] == "refused":
                 raise path_refused(answer.fields, path)
-            return RemoteFile(answer.fields, opener, release, self._close_descriptor)
+            return RemoteFile(answer.fields, opener, release, self._close_descriptor, look)
         except BaseException:
             release()
             raise
+
+    async def enter(self, path: str) -> IEntry:
+        """Hold a name's directory. @see: L{IView.enter}."""
+        handle, release = self._new_handle()
+        try:
+            answer = await self._requests.ask({"op": "enter", "path": path}, number=handle)
+            if answer.fields["op"] == "refused":
+                raise path_refused(answer.fields, path)
+            real = str(answer.fields["path"])
+            return RemoteEntry(self._requests, handle, real, path, release)
+        except BaseException:
+            release()
+            raise
+
+    def _new_handle(self) -> tuple[int, Callable[[], None]]:
+        """A number for something that init is to hold, and what makes init forget it.
+
+        @raise LimitExceeded: it holds too much.
+        """
+        self._check_alive()
+        if len(self._handles) >= self._limits.handles:
+            raise LimitExceeded(f"at most {self._limits.handles} files at once in one sandbox")
+        handle = self._requests.number()
+        self._handles.add(handle)
+
+        def release() -> None:
+            if handle in self._handles:
+                self._handles.discard(handle)
+                self._requests.tell({"op": "close", "handle": handle})
+
+        return handle, release
 
     def name_pid(self, job: int, pid: int) -> None:
         """Init has forked a command.

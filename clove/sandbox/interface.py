@@ -6,8 +6,9 @@ Two real implementations: `clove.sandbox.host` (the kernel's own view) and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
@@ -18,6 +19,8 @@ __all__ = [
     "REMARK",
     "Command",
     "ExitStatus",
+    "Facts",
+    "IEntry",
     "IFile",
     "IOutputs",
     "IRunning",
@@ -100,6 +103,23 @@ class IOutputs(Interface):
         """Read no more of one: the next write to it fails with EPIPE. Idempotent."""
 
 
+class Facts(NamedTuple):
+    """What is known of a file without opening it.
+
+    @ivar kind: file, directory, link, fifo, socket or device.
+    @ivar size: bytes.
+    @ivar mode: permission bits.
+    @ivar modified: seconds since the epoch.
+    @ivar links: how many names it has.
+    """
+
+    kind: str
+    size: int
+    mode: int
+    modified: float
+    links: int
+
+
 class IRunning(Interface):
     """A command that runs. It is alone in a new session."""
 
@@ -135,6 +155,46 @@ class IFile(Interface):
             caller closes. It must be called before L{close}; it raises as L{open} does.
         """
 
+    def facts(names: Sequence[str] | None = None) -> Deferred[list[Facts | None]]:
+        """What it is now; with names, what these are in the directory that it is.
+
+        Links are not followed. None: it is gone, or may not be looked at.
+
+        @raise NotFound: without names, there is nothing.
+        """
+
+    def close() -> None:
+        """Release it. Idempotent."""
+
+
+class IEntry(Interface):
+    """The last name of a path, not followed, in a directory that is held."""
+
+    path: str = Attribute("Absolute real path as the view sees it, links before the name resolved.")
+
+    def facts() -> Deferred[tuple[Facts, str]]:
+        """What it is, and where it leads, if it is a link.
+
+        @raise NotFound: there is nothing.
+        """
+
+    def make_directory(mode: int) -> Deferred[None]:
+        """Make a directory of this name. @raise AlreadyExists, PermissionDenied."""
+
+    def rename(to: IEntry, *, replace: bool) -> Deferred[None]:
+        """Move it there in one step; both are of the same view.
+
+        @param replace: also over what is there.
+        @raise AlreadyExists, PermissionDenied, InvalidRequest: (EXDEV) from mount to mount.
+        """
+
+    def remove(most: int, *, recursive: bool) -> Deferred[tuple[int, bool]]:
+        """Remove it, a directory only if it is empty, or with all in it (but what is mounted there).
+
+        @param most: names that are removed at most.
+        @return: how many were, and whether it is gone: else call it again.
+        """
+
     def close() -> None:
         """Release it. Idempotent."""
 
@@ -150,6 +210,12 @@ class IView(Interface):
         @raise NotFound: even its directory is missing.
         @raise InvalidRequest: no path at all.
         @raise PermissionDenied: by the operating system, or a magic link.
+        """
+
+    def enter(path: str) -> Deferred[IEntry]:
+        """Hold the directory of a path's last name, as L{resolve} does, and the name.
+
+        @raise InvalidRequest: it does not end in a name.
         """
 
     def on_host(path: str) -> OnHost | None:

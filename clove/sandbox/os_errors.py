@@ -20,6 +20,10 @@ from clove.sandbox.inside.openat2 import MagicLink
 __all__ = ["translate"]
 
 _FULL = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up"}
+_HINTS = {
+    errno.EXDEV: "it would go from one mount or file system to another: copy it, then remove it",
+    errno.ENOTEMPTY: "it has something in it: ask with recursive (clove rm -r)",
+}
 _SCARCE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ENOLCK)
 
 
@@ -45,7 +49,7 @@ def translate(error: OSError | BadPath, path: str) -> CloveError:
     if code == errno.EROFS:
         return PermissionDenied(f"{path!r} is on a read-only file system", rule="os")
     if code == errno.EEXIST:
-        return AlreadyExists(f"{path!r} has just been made by somebody else")
+        return AlreadyExists(f"{path!r} is there already")
     if code in _FULL:
         return LimitExceeded(f"{path!r}: {_FULL[code]}", hint="free some space and try again")
     if code == errno.EFBIG:
@@ -54,7 +58,7 @@ def translate(error: OSError | BadPath, path: str) -> CloveError:
         return Unavailable(f"{path!r}: {text}", hint="try again later")
     if code == errno.EIO:
         return Unavailable(f"{path!r}: {text}")
-    return InvalidRequest(f"{path!r}: {text}")
+    return InvalidRequest(f"{path!r}: {text}", hint=_HINTS.get(code, ""))
 
 
 def _magic_link(error: MagicLink, path: str) -> CloveError:

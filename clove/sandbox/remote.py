@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from clove.errors import LimitExceeded
-from clove.sandbox.interface import ExitStatus, IFile, IRunning, Output
+from clove.sandbox.interface import ExitStatus, Facts, IFile, IRunning, Output
 from clove.sandbox.outputs import Outputs
 from clove.sandbox.pipes import InputPipe
 
@@ -103,6 +103,7 @@ class RemoteFile:
     @param opener: opens it with flags.
     @param release: lets it go.
     @param close: closes what was opened and not taken.
+    @param look: asks for facts, of what it is or of names in it.
     """
 
     def __init__(
@@ -111,7 +112,9 @@ class RemoteFile:
         opener: Callable[[int], Awaitable[int]],
         release: Callable[[], None],
         close: Callable[[int], None] = os.close,
+        look: Callable[[Sequence[str] | None], Awaitable[list[Facts | None]]] | None = None,
     ) -> None:
+        self._look = look
         self.path = str(facts["path"])
         self.kind = str(facts["kind"])
         self.size = int(facts["size"])
@@ -135,6 +138,15 @@ class RemoteFile:
         async def call() -> Callable[[], int]:
             self._opened = await self._opener(flags)
             return self._give
+
+        return Deferred.fromCoroutine(call())
+
+    def facts(self, names: Sequence[str] | None = None) -> Deferred[list[Facts | None]]:
+        """What it is, or what is in it. @see: L{IFile.facts}."""
+
+        async def call() -> list[Facts | None]:
+            assert self._look is not None
+            return await self._look(names)
 
         return Deferred.fromCoroutine(call())
 

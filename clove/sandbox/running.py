@@ -21,7 +21,7 @@ from clove.sandbox.forked import ForkedProcess
 from clove.sandbox.init_client import InitClient
 from clove.sandbox.init_errors import not_sent
 from clove.sandbox.inner_view import InnerView
-from clove.sandbox.interface import Command, ExitStatus, IFile, IRunning, ISandbox, Output
+from clove.sandbox.interface import Command, ExitStatus, IEntry, IFile, IRunning, ISandbox, Output
 from clove.sandbox.launch_limits import LaunchLimits
 from clove.sandbox.outputs import Outputs
 from clove.sandbox.processes import Processes
@@ -60,6 +60,7 @@ class Streams(ProcessProtocol):
         self._ended()
 
 
+# More than 20 methods: half of them are ISandbox's, one line each.
 @implementer(ISandbox)
 class Sandbox:
     """A main program in namespaces, and the way in to it.
@@ -175,6 +176,10 @@ class Sandbox:
     def resolve(self, path: str) -> Deferred[IFile]:
         """Hold what a path leads to inside. @see: L{IView.resolve}."""
         return Deferred.fromCoroutine(self._init.view().resolve(path))
+
+    def enter(self, path: str) -> Deferred[IEntry]:
+        """Hold a name's directory inside. @see: L{IView.enter}."""
+        return Deferred.fromCoroutine(self._init.view().enter(path))
 
     def on_host(self, path: str) -> OnHost | None:
         """Where something inside comes from. @see: L{IView.on_host}."""

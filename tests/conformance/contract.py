@@ -6,6 +6,7 @@ request that is marked `!` must be there.
 
 from __future__ import annotations
 
+from tests.conformance.contract_files import FILES
 from tests.conformance.contract_lines import call
 from tests.conformance.contract_managing import MANAGING
 
@@ -230,6 +231,7 @@ SYSCALLS = [
         "config:object",
     ),
     call(0x80, "ASYNC_POLL", "max:integer", "count:integer results:array"),
+    *FILES,
     *MANAGING,
     call(0xC0, "METRICS_SYSTEM", "", "metrics:object"),
     call(0xC1, "METRICS_AGENT", "agent_id:integer", "metrics:object"),

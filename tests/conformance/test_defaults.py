@@ -201,7 +201,7 @@ def test_a_null_in_an_unknown_field_is_ignored(old: Peer, new: Peer) -> None:
 
 
 def test_a_warning_goes_with_an_error_as_well(old: Peer) -> None:
-    body = old.call(0x03, {"path": "/nowhere/there", "ofset": 1}).json()
+    body = old.call(0x03, {"path": "/proc/nowhere/there", "ofset": 1}).json()
     assert body["code"] == "not_found"
     assert "offset" in body["warnings"][0]
     body = old.call(0x03, {"pth": "x"}).json()

@@ -158,9 +158,9 @@ def test_odd_numbers_never_break_anything(peer: Peer, syscall: Syscall) -> None:
 NAMES = {
     "slash": "a/b",
     "parent": "..",
-    # WRITE takes these too, and the kernel may be root's: they must lead nowhere.
-    "nested parent": "../../nowhere/there",
-    "absolute": "/nowhere/there",
+    # WRITE, MKDIR and REMOVE take these too, and the kernel may be root's: they must lead nowhere.
+    "nested parent": "../../proc/nowhere/there",
+    "absolute": "/proc/nowhere/there",
     "NUL": "a\0b",
     "newline": "a\nb",
     "escape": "\x1b]0;owned\x07",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from clove.client.methods import agents, managing, sharing, streams, watching, work
+from clove.client.methods import agents, file_tree, managing, sharing, streams, watching, work
 from clove.client.methods.binding import method, stream_method
 
 if TYPE_CHECKING:
@@ -34,6 +34,11 @@ class Methods:
     exec_stream = stream_method(work.exec_stream)
     read_file = method(work.read_file)
     write_file = method(work.write_file)
+    list_directory = method(file_tree.list_directory)
+    stat_file = method(file_tree.stat_file)
+    make_directory = method(file_tree.make_directory)
+    move_file = method(file_tree.move_file)
+    remove_file = method(file_tree.remove_file)
     http = method(work.http)
     poll_async = method(work.poll_async)
     llm_report = method(work.llm_report)

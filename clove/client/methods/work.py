@@ -163,30 +163,39 @@ def read_file(
     offset: int | None = None,
     limit: int | None = None,
     encoding: str | None = None,
+    agent: str | int | None = None,
 ) -> Call[ReadReply]:
     """Read a file, as the caller's own view has it.
 
+    @param agent: as this agent's view has it (name or id; for operators).
     @param offset: bytes.
     @param limit: bytes.
     @param encoding: utf-8 (default) or base64.
     @return: success, content, size.
     @raise NotFound, PermissionDenied, InvalidRequest, LimitExceeded:
     """
-    fields = optional(path=path, offset=offset, limit=limit, encoding=encoding)
+    fields = optional(path=path, offset=offset, limit=limit, encoding=encoding, agent=agent)
     return Call(Opcode.READ, fields, idempotent=True)
 
 
 def write_file(
-    path: str, content: str, *, mode: str | None = None, encoding: str | None = None
+    path: str,
+    content: str,
+    *,
+    mode: str | None = None,
+    encoding: str | None = None,
+    agent: str | int | None = None,
 ) -> Call[WriteReply]:
     """Write a file.
+
+    @param agent: one of this agent's (name or id; for operators).
 
     @param mode: write (default: replaces what is there) or append.
     @param encoding: of `content`: utf-8 (default) or base64.
     @return: success, bytes_written.
     @raise NotFound, PermissionDenied, InvalidRequest:
     """
-    fields = optional(path=path, content=content, mode=mode, encoding=encoding)
+    fields = optional(path=path, content=content, mode=mode, encoding=encoding, agent=agent)
     return Call(Opcode.WRITE, fields)
 
 

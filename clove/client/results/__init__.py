@@ -29,6 +29,14 @@ from clove.client.results.events import (
     UnsubscribeReply,
 )
 from clove.client.results.execute import ExecReply, RunReply
+from clove.client.results.file_tree import (
+    DirectoryEntry,
+    ListDirReply,
+    MkdirReply,
+    MoveReply,
+    RemoveReply,
+    StatReply,
+)
 from clove.client.results.files import ReadReply, WriteReply
 from clove.client.results.http import HttpReply
 from clove.client.results.mail import (
@@ -101,6 +109,7 @@ __all__ = [
     "CloseStreamReply",
     "Cpu",
     "DeleteReply",
+    "DirectoryEntry",
     "Disk",
     "EmitReply",
     "Event",
@@ -119,6 +128,7 @@ __all__ = [
     "LLMFigures",
     "LLMReportReply",
     "LimitHit",
+    "ListDirReply",
     "LogLine",
     "LogsReply",
     "Mail",
@@ -127,6 +137,8 @@ __all__ = [
     "MetricsAllAgentsReply",
     "MetricsCgroupReply",
     "MetricsSystemReply",
+    "MkdirReply",
+    "MoveReply",
     "Network",
     "OutputReply",
     "PauseReply",
@@ -140,6 +152,7 @@ __all__ = [
     "ReadReply",
     "RecvReply",
     "RegisterReply",
+    "RemoveReply",
     "RenameReply",
     "Reply",
     "ResizeReply",
@@ -151,6 +164,7 @@ __all__ = [
     "SetPermsReply",
     "SignalReply",
     "SpawnReply",
+    "StatReply",
     "StoreReply",
     "SubscribeReply",
     "SystemMetrics",

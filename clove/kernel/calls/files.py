@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from clove.errors import AlreadyExists
+from clove.kernel.calls.views import view_of
 from clove.kernel.files import decode_content, find, read_slice, write_content
 from clove.kernel.held import run_on_descriptor
 from clove.messages.files import ReadRequest, WriteReply, WriteRequest
@@ -22,11 +23,12 @@ _TRIES = 3
 
 async def read(ctx: Context, request: ReadRequest) -> bytes:
     """Read a file. Replies with a L{clove.messages.files.ReadReply} as JSON."""
+    view, cwd = await view_of(ctx, request.agent)
     held = await find(
-        await ctx.require_view(),
+        view,
         ctx.principal.permissions,
         request.path,
-        cwd=ctx.principal.cwd,
+        cwd=cwd,
         check=check_read,
         what="READ",
     )
@@ -51,12 +53,13 @@ async def write(ctx: Context, request: WriteRequest) -> WriteReply:
     data = decode_content(request.content, request.encoding)
     append = request.mode == "append"
     flags = os.O_WRONLY | os.O_CREAT | (os.O_APPEND if append else 0)
+    view, cwd = await view_of(ctx, request.agent)
     for left in reversed(range(_TRIES)):
         held = await find(
-            await ctx.require_view(),
+            view,
             ctx.principal.permissions,
             request.path,
-            cwd=ctx.principal.cwd,
+            cwd=cwd,
             check=check_write,
             what="WRITE",
         )

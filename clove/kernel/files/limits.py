@@ -10,10 +10,16 @@ __all__ = ["ExecLimits", "FileLimits"]
 
 
 class FileLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Limits of READ and WRITE."""
+    """Limits of READ, WRITE, LISTDIR and REMOVE."""
 
     read_bytes: int = MAX_REPLY
     """Bytes of a READ's reply. More: LimitExceeded, with a hint that names offset and limit."""
+    listed: int = 50_000
+    """Names of a directory that a LISTDIR looks at; of more it says `truncated`."""
+    removed: int = 1_000_000
+    """Names that one REMOVE removes; with more, LimitExceeded, and the rest stays."""
+    removed_at_once: int = 2_000
+    """Names that it removes before other requests of that agent have their turn."""
 
 
 class ExecLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -12,7 +12,7 @@ from clove.sandbox.interface import IFile, IView
 if TYPE_CHECKING:
     from clove.policy import Decision, Permissions
 
-__all__ = ["Check", "find", "whole_path"]
+__all__ = ["Check", "find", "is_narrowed", "whole_path"]
 
 Check = Callable[["Permissions", str], "Decision"]
 """C{check_read} or C{check_write} of L{clove.policy}."""
@@ -63,7 +63,7 @@ async def find(
     try:
         check(permissions, held.path).require(f"{what} {path!r}")
         _require_file(held, path)
-        if held.links > 1 and isinstance(view, HostView) and _narrowed(permissions):
+        if held.links > 1 and isinstance(view, HostView) and is_narrowed(permissions):
             raise PermissionDenied(
                 f"{what} {path!r}: the file has {held.links} names (hard links)",
                 rule="hard-link",
@@ -79,11 +79,12 @@ def _require_file(held: IFile, path: str) -> None:
     if held.kind not in ("file", "missing"):
         raise InvalidRequest(
             f"{path!r} is a {held.kind}, not a file",
-            hint="list a directory with a command (EXEC)" if held.kind == "directory" else "",
+            hint="LISTDIR lists a directory" if held.kind == "directory" else "",
         )
 
 
-def _narrowed(permissions: Permissions) -> bool:
+def is_narrowed(permissions: Permissions) -> bool:
+    """Do rules about paths hold?"""
     return bool(
         permissions.blocked_paths
         or permissions.allowed_read_paths

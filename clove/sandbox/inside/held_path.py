@@ -13,7 +13,7 @@ import stat
 
 from clove.sandbox.inside.openat2 import MAX_LINKS, MagicLink, hold, on_procfs
 
-__all__ = ["MAX_PATH", "BadPath", "Held", "ProcessEntry", "resolve"]
+__all__ = ["MAX_PATH", "BadPath", "Held", "ProcessEntry", "absolute", "resolve"]
 
 DELETED = " (deleted)"
 MAX_PATH = 4095
@@ -66,16 +66,17 @@ class Held:
 
     @ivar path: absolute real path, links resolved; for `missing` the held
         parent's real path and the last name.
+    @ivar descriptor: holds it (O_PATH); of a missing name its parent.
     @ivar kind: file, directory, fifo, socket, device or missing.
     @ivar size: bytes, for a file; else 0.
     @ivar links: number of hard links, for a file; else 0.
     @ivar proc: it lies on a procfs.
     """
 
-    __slots__ = ("_descriptor", "_name", "kind", "links", "path", "proc", "size")
+    __slots__ = ("_name", "descriptor", "kind", "links", "path", "proc", "size")
 
     def __init__(self, descriptor: int, asked: str, name: str = "") -> None:
-        self._descriptor = descriptor
+        self.descriptor = descriptor
         self._name = name
         found = os.fstat(descriptor)
         self.path = _real_path(descriptor, asked)
@@ -99,22 +100,22 @@ class Held:
         @raise FileExistsError: it was missing but no longer is.
         @raise OSError: EINVAL for a fifo, socket or device; else as open(2).
         """
-        if self._descriptor < 0:
+        if self.descriptor < 0:
             raise OSError(errno.EBADF, "closed", self.path)
         flags |= os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
         if self.kind == "missing":
             if not flags & os.O_CREAT:
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self.path)
             flags |= os.O_EXCL | os.O_NOFOLLOW
-            return os.open(self._name, flags, 0o600, dir_fd=self._descriptor)
+            return os.open(self._name, flags, 0o600, dir_fd=self.descriptor)
         if self.kind not in ("file", "directory"):
             raise OSError(errno.EINVAL, f"is a {self.kind}", self.path)
         flags &= ~(os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW)
-        return os.open(f"/proc/self/fd/{self._descriptor}", flags)
+        return os.open(f"/proc/self/fd/{self.descriptor}", flags)
 
     def close(self) -> None:
         """Release it. Idempotent."""
-        descriptor, self._descriptor = self._descriptor, -1
+        descriptor, self.descriptor = self.descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)
 
@@ -130,7 +131,7 @@ def _held(descriptor: int, asked: str, name: str = "") -> Held:
     return held
 
 
-def _absolute(path: str, base: str) -> str:
+def absolute(path: str, base: str) -> str:
     """The whole path. @raise BadPath: see L{resolve}."""
     if not path:
         raise BadPath("a path must not be empty")
@@ -162,7 +163,7 @@ def resolve(path: str, base: str) -> Held:
     @raise FileNotFoundError: even its directory is missing.
     @raise OSError: ELOOP, EACCES, ENOTDIR and others, as openat2(2) gives them.
     """
-    whole = _absolute(path, base)
+    whole = absolute(path, base)
     for _ in range(MAX_LINKS):
         try:
             return _held(hold(whole), path)

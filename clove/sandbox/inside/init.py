@@ -15,6 +15,7 @@ import signal
 
 from clove.sandbox.inside import held_path, program, rlimits, terminal
 from clove.sandbox.inside.control import BadMessage
+from clove.sandbox.inside.entry_requests import EntryRequests
 from clove.sandbox.inside.openat2 import MagicLink
 
 TYPE_CHECKING = False
@@ -58,7 +59,8 @@ class Init:
         self._limits = rlimits.of_programs(spec["rlimits"])
         self._jobs: dict[int, int] = {}  # pid here to job number
         self._starting: dict[int, int] = {}  # descriptor of program.start to pid
-        self._held: dict[int, held_path.Held] = {}
+        self._held: dict[int, Any] = {}  # Held and Entry
+        self._entries = EntryRequests(self._held, spec["cwd"])
         self._poll = select.poll()
         self._warm = False
         self._wake, self._waker = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -225,6 +227,9 @@ class Init:
                 self._refuse(job, "send", error)
             finally:
                 os.close(opened)
+        elif op in EntryRequests.OPERATIONS:
+            answer = self._entries.perform(op, job, message)
+            self._channel.send({"op": "performed", "id": job, **answer})
         elif op == "close":
             forgotten = self._held.pop(message["handle"], None)
             if forgotten is not None:

@@ -12,10 +12,12 @@ import errno
 import os
 import stat
 
-__all__ = ["MAX_LINKS", "MagicLink", "available", "hold", "on_procfs", "walk"]
+__all__ = ["MAX_LINKS", "MagicLink", "available", "hold", "on_procfs", "open_directory", "walk"]
 
 SYS_OPENAT2 = 437  # the same number on all architectures but alpha
+RESOLVE_NO_XDEV = 0x01
 RESOLVE_NO_MAGICLINKS = 0x02
+RESOLVE_NO_SYMLINKS = 0x04
 AT_FDCWD = -100
 PROC_SUPER_MAGIC = 0x9FA0
 PROC_ROOT_INODE = 1
@@ -44,12 +46,14 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _found: list[bool] = []  # whether openat2 is there, once that is known
 
 
-def _openat2(path: str, flags: int, directory: int = AT_FDCWD) -> int:
-    """openat2(2) with RESOLVE_NO_MAGICLINKS.
+def _openat2(
+    path: str, flags: int, directory: int = AT_FDCWD, resolve: int = RESOLVE_NO_MAGICLINKS
+) -> int:
+    """openat2(2), by default with RESOLVE_NO_MAGICLINKS.
 
     @raise OSError: as the system call gives it.
     """
-    how = _OpenHow(flags=flags, mode=0, resolve=RESOLVE_NO_MAGICLINKS)
+    how = _OpenHow(flags=flags, mode=0, resolve=resolve)
     number = _libc.syscall(
         ctypes.c_long(SYS_OPENAT2),
         ctypes.c_int(directory),
@@ -75,6 +79,21 @@ def available() -> bool:
         else:
             _found.append(True)
     return _found[0]
+
+
+def open_directory(name: str, parent: int) -> int:
+    """Open a directory in another one, to list it: no link is followed, and no mount gone into.
+
+    @raise OSError: EXDEV for a mount; as open(2).
+    """
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    if available():
+        return _openat2(name, flags, parent, RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS)
+    opened = os.open(name, flags, dir_fd=parent)
+    if os.fstat(opened).st_dev != os.fstat(parent).st_dev:
+        os.close(opened)
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), name)
+    return opened
 
 
 def on_procfs(descriptor: int) -> bool:

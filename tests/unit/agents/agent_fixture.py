@@ -37,6 +37,9 @@ class Box:
     def resolve(self, path: str) -> Any:
         raise AssertionError("not asked for here")
 
+    def enter(self, path: str) -> Any:
+        raise AssertionError("not asked for here")
+
     def on_host(self, path: str) -> Any:
         raise AssertionError("not asked for here")
 

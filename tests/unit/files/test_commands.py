@@ -44,6 +44,9 @@ class ScriptedView:
         self.starting: list[tuple[Deferred[IRunning], Scripted]] = []
         self.at_once = True
 
+    def enter(self, path: str) -> Any:
+        raise AssertionError("not asked for here")
+
     def resolve(self, path: str) -> Deferred[IFile]:
         return fail(NotFound(path))
 

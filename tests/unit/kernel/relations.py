@@ -65,6 +65,7 @@ EXPECTED: dict[str, tuple[set[str], set[str]]] = {
     "SPAWN": ({"self"}, {"self"}),
     "GET_AUDIT_LOG": ({"self"}, ALL),
     "SET_AUDIT_CONFIG": (set(), ALL),
+    "files of agents": (set(), ALL),
     "LIST": (ALL, ALL),
     "SEND": (ALL, ALL),
     "BROADCAST": (ALL, ALL),

@@ -230,7 +230,7 @@ def test_closing_twice_is_harmless_and_nothing_opens_afterwards(look: Look, tree
 def test_descriptors_are_not_inherited(look: Look, tree: Path) -> None:
     (tree / "f").write_text("")
     for held in (look("f"), look("new")):
-        assert not os.get_inheritable(held._descriptor)
+        assert not os.get_inheritable(held.descriptor)
         descriptor = held.open(os.O_WRONLY | os.O_CREAT)
         assert not os.get_inheritable(descriptor)
         os.close(descriptor)

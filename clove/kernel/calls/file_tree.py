@@ -1,0 +1,168 @@
+"""LISTDIR, STAT, MKDIR, MOVE and REMOVE."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from clove.errors import InvalidRequest, NotFound
+from clove.kernel.calls.views import view_of
+from clove.kernel.files import changes
+from clove.kernel.files.listing import Listing, Name, page, read_names
+from clove.kernel.held import run_on_descriptor
+from clove.messages.file_tree import (
+    DirectoryEntry,
+    ListDirReply,
+    MkdirReply,
+    MoveReply,
+    RemoveReply,
+    StatReply,
+)
+from clove.policy import check_read
+
+if TYPE_CHECKING:
+    from clove.kernel.context import Context
+    from clove.messages.file_tree import (
+        ListDirRequest,
+        MkdirRequest,
+        MoveRequest,
+        RemoveRequest,
+        StatRequest,
+    )
+    from clove.sandbox.interface import Facts, IFile
+
+__all__ = ["list_directory", "mkdir", "move", "remove", "stat"]
+
+AT_ONCE = 128
+"""Names that are looked at in one go: what init says of them fits into a packet."""
+
+
+async def list_directory(ctx: Context, request: ListDirRequest) -> ListDirReply:
+    """The names in a directory, with what they are."""
+    view, cwd = await view_of(ctx, request.agent)
+    permissions = ctx.principal.permissions
+    held = await changes.resolve_judged(view, permissions, request.path, cwd, "LISTDIR")
+    try:
+        if held.kind == "missing":
+            raise NotFound(f"no such file or directory: {request.path!r}")
+        if held.kind != "directory":
+            raise InvalidRequest(f"{request.path!r} is a {held.kind}, not a directory")
+        descriptor = await held.open(os.O_RDONLY | os.O_DIRECTORY)
+        threads = ctx.kernel.threads.of(ctx.principal.path)
+        most = ctx.kernel.file_limits.listed
+        listing: Listing = await run_on_descriptor(
+            threads, descriptor, read_names, request.path, most
+        )
+        named, more = page(listing.names, request.after, request.limit)
+        above = held.path.rstrip("/")
+        shown = [one for one in named if check_read(permissions, f"{above}/{one.text}").allowed]
+        entries = await _entries(held, shown)
+    finally:
+        held.close()
+    return ListDirReply(
+        path=held.path,
+        entries=entries,
+        count=len(entries),
+        more=more,
+        next=named[-1].text if named else request.after,
+        truncated=listing.truncated,
+        hidden=len(named) - len(shown),
+    )
+
+
+async def _entries(held: IFile, names: list[Name]) -> list[DirectoryEntry]:
+    entries = []
+    for begin in range(0, len(names), AT_ONCE):
+        some = names[begin : begin + AT_ONCE]
+        facts = await held.facts([one.raw for one in some if not one.escaped])
+        known = iter(facts)
+        entries += [_entry(one, None if one.escaped else next(known, None)) for one in some]
+    return entries
+
+
+def _entry(name: Name, facts: Facts | None) -> DirectoryEntry:
+    if facts is None:
+        return DirectoryEntry(name=name.text, kind=name.kind, escaped=name.escaped)
+    return DirectoryEntry(
+        name=name.text,
+        kind=facts.kind,
+        size=facts.size,
+        mode=facts.mode,
+        modified=facts.modified,
+    )
+
+
+async def stat(ctx: Context, request: StatRequest) -> StatReply:
+    """What a path is; that there is nothing is no error."""
+    view, cwd = await view_of(ctx, request.agent)
+    permissions = ctx.principal.permissions
+    try:
+        if request.follow:
+            held = await changes.resolve_judged(view, permissions, request.path, cwd, "STAT")
+            try:
+                [facts] = await held.facts()
+            finally:
+                held.close()
+            real, target = held.path, ""
+        else:
+            entry = await changes.enter_judged(
+                view, permissions, request.path, cwd, "STAT", check_read
+            )
+            try:
+                facts, target = await entry.facts()
+            finally:
+                entry.close()
+            real = entry.path
+    except NotFound:
+        return StatReply()
+    if facts is None:
+        return StatReply()
+    return StatReply(
+        path=real,
+        exists=True,
+        kind=facts.kind,
+        size=facts.size,
+        mode=facts.mode,
+        modified=facts.modified,
+        links=facts.links,
+        target=target.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"),
+    )
+
+
+async def mkdir(ctx: Context, request: MkdirRequest) -> MkdirReply:
+    """Make a directory."""
+    view, cwd = await view_of(ctx, request.agent)
+    created = await changes.make_directories(
+        view,
+        ctx.principal.permissions,
+        request.path,
+        cwd,
+        parents=request.parents,
+        mode=request.mode,
+    )
+    return MkdirReply(created=created)
+
+
+async def move(ctx: Context, request: MoveRequest) -> MoveReply:
+    """Give a file or directory another path."""
+    view, cwd = await view_of(ctx, request.agent)
+    permissions = ctx.principal.permissions
+    await changes.move(
+        view, permissions, request.path, request.to, cwd, overwrite=request.overwrite
+    )
+    return MoveReply(moved=True)
+
+
+async def remove(ctx: Context, request: RemoveRequest) -> RemoveReply:
+    """Remove a file, a link or a directory."""
+    view, cwd = await view_of(ctx, request.agent)
+    permissions, limits = ctx.principal.permissions, ctx.kernel.file_limits
+    try:
+        removed = await changes.remove(
+            view, permissions, request.path, cwd, limits, recursive=request.recursive
+        )
+    except NotFound:
+        if not request.missing_ok:
+            raise
+        removed = 0
+    return RemoveReply(removed=removed)

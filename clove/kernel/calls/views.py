@@ -1,0 +1,38 @@
+"""In which files a request is about: the caller's, or those of an agent that an operator names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from clove.errors import Unavailable
+from clove.kernel import authority
+
+if TYPE_CHECKING:
+    from clove.kernel.context import Context
+    from clove.sandbox.interface import IView
+
+__all__ = ["FILES", "view_of"]
+
+FILES = "files of agents"
+"""The row of authority."""
+
+
+async def view_of(ctx: Context, agent: str | int | None) -> tuple[IView, str | None]:
+    """The view, and where relative paths start in it (None: in its own directory).
+
+    @param agent: a name or an id; None: the caller.
+    @raise PermissionDenied: it is not the caller's to look into.
+    @raise Unavailable: it does not run now.
+    """
+    if agent is None:
+        return await ctx.require_view(), ctx.principal.cwd
+    agent_id, name = (agent, None) if isinstance(agent, int) else (None, agent)
+    found = ctx.kernel.agents.find(agent_id=agent_id, name=name)
+    authority.require(ctx.principal, FILES, found.principal)
+    view = found.principal.view
+    if view is None:
+        raise Unavailable(
+            f"agent {found.name!r} is {found.state}: its files cannot be reached now",
+            hint="try again when it runs",
+        )
+    return view, found.principal.cwd
