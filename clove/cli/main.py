@@ -42,13 +42,16 @@ COMMANDS = {
     "state": "Read and change the keys that agents share.",
     "llm": "Ask the language model; see what agents use of it.",
     "why": "Say what an agent may do, and try it.",
+    "up": "Start the kernel in the background.",
+    "down": "End the kernel, and its agents.",
+    "completion": "Make a shell complete these words.",
     "doctor": "Say what this host can isolate.",
 }
 """Subcommands and what they do; the module and its command bear the same name."""
 
 EPILOG = """\b
 Examples:
-  twistd -n clove-kernel                 start a kernel (in another terminal)
+  clove up                               start a kernel in the background
   clove run agent.py -v                  run a script in a sandbox; -v goes to the script
   clove run --dir . -- make test         any program, in this directory
   clove ps                               which agents are there?

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
+
+from clove.cli.target import agent_names
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 __all__ = ["REMOTE", "Remote", "parse_remote"]
 
@@ -48,6 +53,15 @@ class RemoteType(click.ParamType):  # type: ignore[type-arg]
                 self.fail(f"{text!r} names no agent: it is AGENT:PATH", param, ctx)
             return Remote(text, ".")
         return found
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Names of agents that begin so, with the colon."""
+        from click.shell_completion import CompletionItem
+
+        names = [] if ":" in incomplete else agent_names(ctx)
+        return [CompletionItem(f"{name}:") for name in names if name.startswith(incomplete)]
 
 
 REMOTE = RemoteType()

@@ -9,9 +9,14 @@ import click
 from clove.errors import CloveError, NotFound
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from clove.client.blocking import CloveClient
 
-__all__ = ["AGENT", "name_or_id"]
+__all__ = ["AGENT", "agent_names", "name_or_id"]
+
+ENDED_TOO = ("inspect", "logs", "prune", "rename", "wait")
+"""Commands that are for ended agents as well."""
 
 
 class Agent(click.ParamType):  # type: ignore[type-arg]
@@ -28,8 +33,36 @@ class Agent(click.ParamType):  # type: ignore[type-arg]
             self.fail("an agent's name is not empty", param, ctx)
         return text
 
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Names of agents that begin so."""
+        from click.shell_completion import CompletionItem
+
+        return [CompletionItem(name) for name in agent_names(ctx) if name.startswith(incomplete)]
+
 
 AGENT = Agent()
+
+
+def agent_names(ctx: click.Context) -> list[str]:
+    """Names of agents, for a shell to complete; none where no kernel answers in a second.
+
+    @param ctx: of the command whose words are completed.
+    """
+    from clove.client.blocking import CloveClient
+    from clove.client.limits import ClientLimits
+
+    socket = None
+    here: click.Context | None = ctx
+    while here is not None and socket is None:
+        socket, here = here.params.get("socket"), here.parent
+    try:
+        with CloveClient(socket, timeout=1.0, limits=ClientLimits(reconnects=1)) as client:
+            ended = ctx.command.name in ENDED_TOO
+            return [str(one["name"]) for one in client.list_agents(all=ended or None)]
+    except CloveError:
+        return []
 
 
 def name_or_id(client: CloveClient, text: str) -> str | int:

@@ -1,0 +1,47 @@
+"""`clove completion`."""
+
+from __future__ import annotations
+
+import os
+from typing import Final
+
+import click
+
+from clove.cli.console import Console, command_options
+
+__all__ = ["completion"]
+
+SHELLS: Final = ("bash", "zsh", "fish")
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  eval "$(clove completion bash)"                          in ~/.bashrc
+  eval "$(clove completion zsh)"                           in ~/.zshrc, after compinit
+  clove completion fish > ~/.config/fish/completions/clove.fish
+
+\b
+Commands, options, choices and names of agents are completed; names come from the kernel, if one
+answers within a second."""
+)
+@click.argument("shell", type=click.Choice(SHELLS), required=False)
+@command_options
+def completion(console: Console, shell: str | None) -> None:
+    """Print what makes SHELL (default: that of $SHELL) complete the words of `clove`."""
+    from click.shell_completion import get_completion_class
+
+    from clove.cli.main import main
+
+    name = shell or os.path.basename(os.environ.get("SHELL", ""))
+    if name not in SHELLS:
+        raise click.UsageError(f"which shell? {', '.join(SHELLS)}")
+    kind = get_completion_class(name)
+    assert kind is not None
+    if name == "bash":  # click asks the bash of the PATH for its version: not needed to print
+        kind._check_version = staticmethod(lambda: None)  # type: ignore[attr-defined]
+    source = kind(main, {}, "clove", "_CLOVE_COMPLETE").source()
+    if console.as_json:
+        console.data({"shell": name, "source": source})
+    else:
+        click.echo(source)

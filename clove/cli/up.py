@@ -1,0 +1,79 @@
+"""`clove up`."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from clove.cli.console import Console, command_options
+from clove.cli.kernel_process import UNIT, find_running, has_user_systemd, start, wait_until_up
+from clove.errors import InvalidRequest
+from clove.socket_paths import default_state_dir, own_sockets
+
+__all__ = ["up"]
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  clove up
+  clove up --config ~/.config/clove.toml
+  clove up --socket /tmp/mine.sock --state-dir /tmp/mine
+  clove down                                end it
+
+\b
+Exit code 0 if a kernel of this user runs afterwards, also if it did before."""
+)
+@click.option("--config", type=click.Path(exists=True, dir_okay=False), help="Its TOML file.")
+@click.option("--state-dir", type=click.Path(file_okay=False), help="Its state directory.")
+@click.option(
+    "--systemd/--no-systemd",
+    default=None,
+    help="As a service of systemd --user (default: where that is there, for one kernel at the usual socket).",
+)
+@click.option("--timeout", type=click.FloatRange(min=0.1), default=30.0, help="Seconds to wait.")
+@command_options
+def up(
+    console: Console,
+    config: str | None,
+    state_dir: str | None,
+    systemd: bool | None,
+    timeout: float,
+) -> None:
+    """Start the kernel of this user in the background, and wait until it answers.
+
+    Under systemd --user it is the service clove-kernel, is started again when it crashes, and
+    has cgroups of its own; else it is a process of its own session, with its log in
+    kernel.log of the state directory.
+    """
+    named = console.socket or os.environ.get("CLOVE_SOCKET")
+    paths = (named,) if named else tuple(own_sockets(os.geteuid(), os.environ))
+    if not paths:
+        raise InvalidRequest("there is no directory for a socket", hint="name one with --socket")
+    running = find_running(paths)
+    service = False
+    fresh = running is None
+    if running is None:
+        where = os.path.abspath(state_dir or default_state_dir(os.geteuid(), os.environ))
+        service = has_user_systemd() and not named if systemd is None else systemd
+        process = start(_options(named, state_dir, config), where, systemd=service)
+        running = wait_until_up(paths, process, where, timeout)
+    if console.as_json:
+        facts = {"pid": running.pid, "socket": running.socket, "started": fresh, "systemd": service}
+        console.data(facts)
+    elif fresh:
+        by = f" (service {UNIT})" if service else ""
+        console.line(f"the kernel runs: pid {running.pid}, {running.socket}{by}")
+    else:
+        console.line(f"a kernel runs already: pid {running.pid}, {running.socket}")
+
+
+def _options(named: str | None, state_dir: str | None, config: str | None) -> list[str]:
+    """Of the kernel: paths are made absolute, as it starts elsewhere."""
+    options = []
+    given = (("--socket", named), ("--state-dir", state_dir), ("--config", config))
+    for option, value in given:
+        if value:
+            options += [option, os.path.abspath(value)]
+    return options

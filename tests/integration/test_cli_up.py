@@ -1,0 +1,170 @@
+"""`clove up` and `down`: a kernel in the background, and its end."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clove import CloveClient
+from tests.integration.commands import CLOVE, Result
+
+SYSTEMCTL = """#!/bin/sh
+exit 0
+"""
+SYSTEMD_RUN = """#!/bin/sh
+echo "$@" > "$NOTED"
+while [ "${1#--}" != "$1" ]; do shift; done
+setsid "$@" > "$NOTED.log" 2>&1 < /dev/null &
+"""
+
+
+class Machine:
+    """Runs `clove` for a kernel in a directory of its own."""
+
+    def __init__(self, directory: str) -> None:
+        self.socket = f"{directory}/s"
+        self.state_dir = f"{directory}/d"
+        self.environ = {**os.environ, "GEMINI_API_KEY": "", "GOOGLE_API_KEY": ""}
+
+    def clove(self, *words: str) -> Result:
+        return subprocess.run(
+            [CLOVE, "--socket", self.socket, *words],
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=60,
+            check=False,
+            env=self.environ,
+        )
+
+    def up(self, *words: str) -> Result:
+        return self.clove("up", "--state-dir", self.state_dir, *words)
+
+
+@pytest.fixture
+def machine(short_dir: str) -> Iterator[Machine]:
+    found = Machine(short_dir)
+    yield found
+    found.clove("down", "--force")
+
+
+def test_a_kernel_is_started_once_and_ended(machine: Machine) -> None:
+    result = machine.up("--no-systemd")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith("the kernel runs: pid ")
+    with CloveClient(machine.socket) as client:
+        assert client.noop(b"x") == b"x"
+    again = json.loads(machine.up("--json").stdout)
+    assert again["started"] is False
+    pid = int(result.stdout.split()[4].rstrip(","))
+    assert again["pid"] == pid
+    assert os.getsid(pid) == pid
+    assert machine.clove("down").stdout == f"the kernel (pid {pid}) has ended\n"
+    assert not runs(pid)
+    result = machine.clove("down")
+    assert (result.returncode, json.loads(machine.clove("down", "--json").stdout)) == (
+        0,
+        {"ended": False},
+    )
+
+
+def runs(pid: int) -> bool:
+    """Is there such a process, and not only its end, which process 1 has yet to take?"""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_what_goes_wrong_is_told_from_its_log(machine: Machine, tmp_path: Path) -> None:
+    config = tmp_path / "wrong.toml"
+    config.write_text("nonsense = 1\n")
+    result = machine.up("--no-systemd", "--config", str(config))
+    assert result.returncode == 1
+    assert "nonsense" in result.stderr
+    assert "kernel.log" in result.stderr
+    log = Path(machine.state_dir, "kernel.log")
+    assert log.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_link_in_the_place_of_the_log_is_not_followed(machine: Machine, tmp_path: Path) -> None:
+    os.mkdir(machine.state_dir, 0o700)
+    os.symlink(tmp_path / "elsewhere", Path(machine.state_dir, "kernel.log"))
+    assert machine.up("--no-systemd").returncode == 1
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_with_systemd_it_is_a_service_with_cgroups_of_its_own(
+    machine: Machine, tmp_path: Path
+) -> None:
+    """Of systemd there are scripts here that note what they are told, and start it."""
+    for name, text in (("systemctl", SYSTEMCTL), ("systemd-run", SYSTEMD_RUN)):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    noted = tmp_path / "noted"
+    machine.environ |= {"PATH": f"{tmp_path}:{os.environ['PATH']}", "NOTED": str(noted)}
+    result = machine.up("--systemd")
+    assert result.returncode == 0, result.stderr
+    assert "(service clove-kernel)" in result.stdout
+    words = noted.read_text().split()
+    assert {"--user", "--unit=clove-kernel", "--property=Delegate=yes"} <= set(words)
+    assert words[words.index("clove-kernel") - 3].endswith("twistd")
+    assert machine.clove("down").returncode == 0
+
+
+def complete(shell: str, words: str, position: int, environ: dict[str, str]) -> list[str]:
+    """What a shell is told for the words of a line."""
+    environ = {**os.environ, **environ, "_CLOVE_COMPLETE": f"{shell}_complete"}
+    environ |= {"COMP_WORDS": words, "COMP_CWORD": str(position)}
+    output = subprocess.run(
+        [CLOVE], env=environ, capture_output=True, text=True, check=True, timeout=60
+    ).stdout
+    return [line.partition(",")[2] for line in output.splitlines() if line]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_is_a_script_of_the_shell(shell: str) -> None:
+    result = subprocess.run(
+        [CLOVE, "completion", shell], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert "_CLOVE_COMPLETE" in result.stdout
+    if shell == "bash":
+        subprocess.run(["bash", "-n"], input=result.stdout, text=True, check=True, timeout=60)
+
+
+def test_an_unknown_shell_is_refused() -> None:
+    environ = {**os.environ, "SHELL": "/bin/tcsh"}
+    result = subprocess.run(
+        [CLOVE, "completion"], env=environ, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert result.returncode == 2
+    assert "bash, zsh, fish" in result.stderr
+
+
+def test_commands_options_and_agents_are_completed(kernel: Any, client: Any, script: Any) -> None:
+    client.spawn("researcher", script("import time\ntime.sleep(100)"))
+    client.spawn("ended", script("pass"))
+    client.wait("ended")
+    environ = {"CLOVE_SOCKET": kernel.socket}
+    assert complete("bash", "clove resta", 1, environ) == ["restart"]
+    assert complete("bash", "clove kill --stop", 2, environ) == ["--stop-timeout"]
+    assert complete("bash", "clove kill res", 2, environ) == ["researcher"]
+    assert complete("bash", "clove kill end", 2, environ) == []
+    assert complete("bash", "clove logs end", 2, environ) == ["ended"]
+    assert complete("bash", "clove ls res", 2, environ) == ["researcher:"]
+    assert complete("bash", "clove kill res", 2, {"CLOVE_SOCKET": "/nowhere"}) == []
+
+
+def test_no_name_is_asked_for_until_a_shell_completes() -> None:
+    code = "import sys, clove.cli.target; print('clove.client' in sys.modules)"
+    output = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    ).stdout
+    assert output == "False\n"
