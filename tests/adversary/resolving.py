@@ -19,11 +19,13 @@ class Names:
 
     @ivar asked: every name that was asked for.
     @ivar answers: for each name the addresses of one reply after the other; the last stays.
+    @ivar records: for names and kinds the data of records of other kinds.
     """
 
     def __init__(self, listening: socket.socket) -> None:
         self.asked: list[str] = []
         self.answers: dict[str, list[list[str]]] = {}
+        self.records: dict[tuple[str, int], list[bytes]] = {}
         self._socket = listening
 
     def serve(self) -> None:
@@ -39,12 +41,12 @@ class Names:
             (kind,) = struct.unpack_from("!H", data, at + 1)
             name = ".".join(labels).lower()
             self.asked.append(name)
-            found = self._next(name) if kind == 1 else []
-            flags = 0x8180 if name in self.answers else 0x8183
+            found = [socket.inet_aton(each) for each in self._next(name)] if kind == 1 else []
+            found += self.records.get((name, kind), [])
+            flags = 0x8180 if name in self.answers or found else 0x8183
             head = data[:2] + struct.pack("!5H", flags, 1, len(found), 0, 0)
             records = b"".join(
-                b"\xc0\x0c" + struct.pack("!HHIH", 1, 1, 0, 4) + socket.inet_aton(address)
-                for address in found
+                b"\xc0\x0c" + struct.pack("!HHIH", kind, 1, 0, len(each)) + each for each in found
             )
             self._socket.sendto(head + data[12 : at + 5] + records, sender)
 

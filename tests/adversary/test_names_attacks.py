@@ -81,6 +81,7 @@ def trap(request: pytest.FixtureRequest) -> Iterator[Trap]:
 def forgotten(trap: Trap) -> Iterator[None]:
     trap.names.asked.clear()
     trap.names.answers.clear()
+    trap.names.records.clear()
     yield
     for agent in trap.host.client.list_agents():
         trap.host.client.kill(agent["id"])
@@ -139,3 +140,59 @@ def test_a_redirect_to_the_same_name_is_judged_again(trap: Trap) -> None:
     agent = trap.agent(f"listed.test:{port}", f"127.0.0.1:{port}")
     url = f"http://listed.test:{port}/to/http://listed.test:{port}/"
     assert trap.http(agent, url) == ["permission_denied", "address: metadata service"]
+
+
+QUERY = """
+import socket, struct
+name, kind = {name!r}, {kind}
+labels = b"".join(bytes([len(one)]) + one.encode() for one in name.split(".")) + bytes(1)
+query = struct.pack("!6H", 7, 0x0100, 1, 0, 0, 0) + labels + struct.pack("!2H", kind, 1)
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as resolver:
+    resolver.settimeout(10)
+    resolver.sendto(query, ("127.0.0.53", 53))
+    reply = resolver.recv(4096)
+code, count = reply[3] & 15, struct.unpack_from("!H", reply, 6)[0]
+found = [code, count, reply[len(query) + 12:].hex()]
+"""
+BY_TCP = QUERY.replace("SOCK_DGRAM", "SOCK_STREAM").replace(
+    '    resolver.sendto(query, ("127.0.0.53", 53))\n    reply = resolver.recv(4096)\n',
+    '    resolver.connect(("127.0.0.53", 53))\n'
+    '    resolver.sendall(struct.pack("!H", len(query)) + query)\n'
+    '    stream = resolver.makefile("rb")\n'
+    '    reply = stream.read(int.from_bytes(stream.read(2), "big"))\n',
+)
+TXT, MX, SRV, HTTPS = 16, 15, 33, 65
+
+
+def test_records_of_allowed_names_are_found_and_of_no_others(trap: Trap) -> None:
+    trap.names.records |= {
+        ("record.test", TXT): [b"\x02hi"],
+        ("record.test", MX): [b"\0\x0a\x04mail\xc0\x0c"],
+        ("_sip._tcp.record.test", SRV): [b"\0\1\0\2\x14\x66\x03sip\x06record\x04test\0"],
+        ("record.test", HTTPS): [b"\0\1\0\0\1\0\3\2h2\0\5\0\3key"],
+        ("other.test", TXT): [b"\x02no"],
+    }
+    agent = trap.agent("record.test")
+
+    def asked(name: str, kind: int) -> Any:
+        return agent.ask("run", QUERY.format(name=name, kind=kind))
+
+    assert asked("record.test", TXT) == [0, 1, b"\x02hi".hex()]
+    assert asked("record.test", MX) == [0, 1, b"\0\x0a\x04mail\x06record\x04test\0".hex()]
+    assert asked("_sip._tcp.record.test", SRV)[:2] == [0, 1]
+    assert asked("record.test", HTTPS) == [0, 1, b"\0\1\0\0\1\0\3\2h2".hex()]
+    before = list(trap.names.asked)
+    assert asked("other.test", TXT) == [3, 0, ""]
+    assert asked("_x._tcp.other.test", SRV) == [3, 0, ""]
+    assert asked("secret.record.test", TXT) == [3, 0, ""]
+    assert asked("_a._b._c._d.record.test", TXT) == [3, 0, ""]
+    assert trap.names.asked == before
+
+
+def test_long_records_come_by_tcp(trap: Trap) -> None:
+    texts = [bytes([200]) + bytes([number]) * 200 for number in (65, 66)]
+    trap.names.records["long.test", TXT] = [*texts, b"\x60" + b"c" * 0x60]
+    agent = trap.agent("long.test")
+    assert agent.ask("run", QUERY.format(name="long.test", kind=TXT)) == [0, 0, ""]
+    code, count, _ = agent.ask("run", BY_TCP.format(name="long.test", kind=TXT))
+    assert (code, count) == (0, 3)

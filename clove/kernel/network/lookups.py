@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import (
     IAddress,
     IHostnameResolver,
@@ -13,9 +13,13 @@ from twisted.internet.interfaces import (
 )
 from zope.interface import implementer
 
+from clove.kernel.network.record_lookups import RecordLookups
 from clove.sharing.shares import Shares
 
 __all__ = ["Lookups"]
+
+
+T = TypeVar("T")
 
 
 @implementer(IResolutionReceiver)
@@ -44,8 +48,15 @@ class _Answers:
 class Lookups:
     """Resolves names, at most so many at a time, and of each family no more than its share."""
 
-    def __init__(self, resolver: IHostnameResolver, shares: Shares, most_addresses: int) -> None:
+    def __init__(
+        self,
+        resolver: IHostnameResolver,
+        shares: Shares,
+        most_addresses: int,
+        records: RecordLookups | None = None,
+    ) -> None:
         self._resolver = resolver
+        self._records = records
         self._shares = shares
         self._most_addresses = most_addresses
 
@@ -68,3 +79,19 @@ class Lookups:
 
         self._resolver.resolveHostName(_Answers(self._most_addresses, done), host, port)
         return found
+
+    def records(self, name: str, host: str, kind: int, family: int) -> Deferred[bytes]:
+        """The whole reply with a name's records; see L{RecordLookups.ask}.
+
+        @param family: of the caller.
+        @raise LimitExceeded: too many look-ups are under way.
+        """
+        if self._records is None:
+            return succeed(b"")
+        self._shares.take(family)
+
+        def done(result: T) -> T:
+            self._shares.give(family)
+            return result
+
+        return self._records.ask(name, host, kind).addBoth(done)

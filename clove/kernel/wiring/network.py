@@ -13,6 +13,7 @@ from clove.kernel.network.host_resolver import host_resolver
 from clove.kernel.network.known_hosts import KnownHosts, TranslatedNames
 from clove.kernel.network.nat64 import Nat64
 from clove.kernel.network.proxy import authorization
+from clove.kernel.network.record_lookups import RecordLookups
 from clove.kernel.network.way_out import WayOut, is_direct
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class Network:
             carried=carried,
             shares=limits.shares,
             way_out=way_out,
+            records=RecordLookups(reactor, self.names, settings.hosts),
         )
         self.egress = Egress(
             reactor,

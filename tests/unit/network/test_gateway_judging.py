@@ -48,7 +48,7 @@ class Judged:
         )
 
     async def reach(self, port: int = 80) -> None:
-        name = self.gateway._synthetic.allocate("api.test")
+        name = self.gateway._naming.addresses.allocate("api.test")
         server, _ = await self.gateway._reach(name.address, name, port)
         server.close()
 
@@ -63,7 +63,7 @@ async def test_one_address_that_is_not_public_refuses_the_name(answer: list[str]
 
 async def test_a_name_that_is_asked_for_again_is_judged_again() -> None:
     judged = Judged([PUBLIC], [PRIVATE])
-    assert (await judged.gateway._address_for("API.test.", True)).startswith("198.18.")
+    assert (await judged.gateway._naming.address_for("API.test.", True)).startswith("198.18.")
     judged.reactor.advance(judged.limits.fresh + 1)
     with pytest.raises(PermissionDenied):
         await judged.reach()
@@ -82,13 +82,13 @@ async def test_a_rule_without_a_port_opens_those_of_the_web_alone() -> None:
 )
 async def test_a_name_that_no_rule_admits_is_not_asked_for_outside(name: str) -> None:
     judged = Judged()
-    assert await judged.gateway._address_for(name, True) == ""
+    assert await judged.gateway._naming.address_for(name, True) == ""
     assert judged.resolver.asked == []
     assert judged.log[0].startswith(b"clove: network: the name ")
 
 
 async def test_a_name_that_does_not_exist_has_no_address() -> None:
-    assert await Judged([]).gateway._address_for("api.test", True) == ""
+    assert await Judged([]).gateway._naming.address_for("api.test", True) == ""
 
 
 @pytest.mark.parametrize("address", ["198.18.9.9", "127.0.0.53"])

@@ -131,7 +131,7 @@ async def test_a_name_that_is_being_resolved_is_judged_again(stack: contextlib.E
 
     names: Any = carrying.names
     names.resolveHostName = narrowed_meanwhile
-    name = carrying.gateway._synthetic.allocate("api.test")
+    name = carrying.gateway._naming.addresses.allocate("api.test")
     with pytest.raises(PermissionDenied):
         await carrying.gateway._reach(name.address, name, 443)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 __all__ = [
@@ -17,7 +18,9 @@ __all__ = [
     "BadQuery",
     "Question",
     "answer",
+    "answer_records",
     "read_question",
+    "wants_more",
 ]
 
 A: Final = 1
@@ -27,6 +30,7 @@ NO_ERROR, SERVER_FAILURE, NAME_ERROR, NOT_IMPLEMENTED, REFUSED = 0, 2, 3, 4, 5
 
 HEADER: Final = struct.Struct("!6H")
 RESPONSE, AUTHORITATIVE, RECURSION_DESIRED, RECURSION_AVAILABLE = 0x8000, 0x0400, 0x0100, 0x0080
+TRUNCATED: Final = 0x0200
 OPCODE: Final = 0x7800
 
 
@@ -80,6 +84,30 @@ def read_question(message: bytes) -> Question:
         raise BadQuery("a dot within a label")
     name = b".".join(labels).decode("latin-1")
     return Question(number, flags, name, kind, message[HEADER.size : at + 4])
+
+
+def wants_more(message: bytes) -> bool:
+    """Has a query additional records, of EDNS then: it takes longer replies by UDP than 512 bytes."""
+    additional: int = HEADER.unpack_from(message)[5]
+    return additional > 0
+
+
+def answer_records(question: Question, records: Iterable[tuple[int, bytes]], most: int) -> bytes:
+    """A reply with records of the kind that was asked for.
+
+    @param records: TTL and data of each.
+    @param most: bytes that it may have; a longer one says that it is truncated, and has none.
+    """
+    name = struct.pack("!H", 0xC000 | HEADER.size)
+    written = [
+        name + struct.pack("!2HIH", question.kind, IN, ttl, len(data)) + data
+        for ttl, data in records
+    ]
+    flags = RESPONSE | RECURSION_AVAILABLE | (question.flags & RECURSION_DESIRED)
+    if HEADER.size + len(question.raw) + sum(map(len, written)) > most:
+        written, flags = [], flags | TRUNCATED
+    head = HEADER.pack(question.number, flags, 1, len(written), 0, 0)
+    return head + question.raw + b"".join(written)
 
 
 def answer(question: Question, code: int, address: str = "", ttl: int = 0) -> bytes:

@@ -10,16 +10,15 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from clove.errors import CloveError, InvalidRequest, LimitExceeded, PermissionDenied, Unavailable
+from clove.errors import CloveError, PermissionDenied, Unavailable
 from clove.kernel.network.gateway.inspection import Disagreement, Inspection
 from clove.kernel.network.gateway.links import Link, is_own, judge, reason_of
 from clove.kernel.network.gateway.listening import Listener, original_destination
-from clove.kernel.network.gateway.resolver import FAILED, NONE, Resolver, TcpResolver, UdpResolver
+from clove.kernel.network.gateway.naming import Naming
+from clove.kernel.network.gateway.resolver import Resolver, TcpResolver, UdpResolver
 from clove.kernel.network.gateway.splice import Splice, reset
-from clove.kernel.network.gateway.synthetic_addresses import MappedName, SyntheticAddresses
+from clove.kernel.network.gateway.synthetic_addresses import MappedName
 from clove.kernel.network.gateway.traffic import Carried, Opened, Refused, Traffic
-from clove.policy import check_name, normalise_host
-from clove.policy.hosts import as_address
 
 if TYPE_CHECKING:
     from clove.kernel.network.gateway.limits import GatewayLimits
@@ -57,15 +56,19 @@ class Gateway:
         self._reactor = reactor
         self._principal = principal
         self._limits = limits
-        self._lookups = lookups
         self._traffic = traffic
         self._way_out = way_out
         self._log = log
         self._refused = refused
         self._carried = carried
         self._opened = opened
-        self._synthetic = SyntheticAddresses(limits.names)
-        self._resolver = Resolver(self._address_for, limits.ttl, limits.lookups)
+        self._naming = Naming(
+            reactor, principal, limits, lookups, way_out, self._deny, self._log_line
+        )
+        naming = self._naming
+        self._resolver = Resolver(
+            naming.address_for, naming.records_for, limits.ttl, limits.lookups
+        )
         self._parts: list[UdpResolver | Listener] = []
         self._queries: set[TcpResolver] = set()
         self._opening: set[Deferred[None]] = set()
@@ -134,50 +137,6 @@ class Gateway:
         )
         self._queries.add(query)
 
-    async def _address_for(self, asked: str, log: bool) -> str:
-        try:
-            if not asked.isascii():  # a name in DNS is; another one would be mapped
-                raise InvalidRequest("a name with characters that DNS does not have")
-            host = normalise_host(asked)
-            check_name(self._principal.permissions, host).require("look-up")
-        except InvalidRequest as error:
-            if log:
-                self._deny(ascii(asked[:253]), 0, "name", error.message)
-            return NONE
-        except PermissionDenied as error:
-            if log:
-                self._deny(host, 0, error.rule, error.hint)
-            return NONE
-        if as_address(host) is not None:  # an address is no name
-            return NONE
-        name = self._synthetic.allocate(host)
-        try:
-            await self._find(name)
-        except Unavailable as error:
-            if log and self._way_out.has_proxy:  # which may know it
-                self._log_line(reason_of(error))
-            return NONE
-        except LimitExceeded:
-            return FAILED
-        return name.address
-
-    async def _find(self, name: MappedName, port: int = 443) -> list[str]:
-        """Where a name really is.
-
-        @return: none where the proxy looks it up.
-        @raise Unavailable: there is no such name.
-        @raise LimitExceeded: too many names are being resolved.
-        """
-        if not self._way_out.looks_up(name.host):
-            return []
-        if self._reactor.seconds() - name.resolved_at > self._limits.fresh:
-            found = await self._lookups.resolve(name.host, port, self._principal.family)
-            if not found:
-                raise Unavailable(f"no address for {name.host}", hint=self._way_out.name_hint)
-            name.resolved = found[: self._limits.addresses]
-            name.resolved_at = self._reactor.seconds()
-        return name.resolved
-
     # connections
 
     def _has_room(self) -> bool:
@@ -215,7 +174,7 @@ class Gateway:
     async def _open(self, client: socket.socket, address: str, port: int) -> None:
         host = address
         try:
-            name = self._synthetic.host_at(address)
+            name = self._naming.addresses.host_at(address)
             if name is not None:
                 host = name.host
             server, found = await self._reach(address, name, port)
@@ -244,7 +203,7 @@ class Gateway:
             raise Unavailable("no name has this address any more; look it up again")
         principal, host = self._principal, address if name is None else name.host
         judge(principal.permissions, host, port)
-        found = (address,) if name is None else tuple(await self._find(name, port))
+        found = (address,) if name is None else tuple(await self._naming.find(name, port))
         judge(principal.permissions, host, port, found)
         server = await self._way_out.dial(host, found, port, self._limits.connect_timeout)
         try:

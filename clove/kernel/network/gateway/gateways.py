@@ -8,6 +8,7 @@ from clove.kernel.network.gateway.gateway import Gateway
 from clove.kernel.network.gateway.limits import GatewayLimits
 from clove.kernel.network.gateway.traffic import Carried, Opened, Refused, Traffic
 from clove.kernel.network.lookups import Lookups
+from clove.kernel.network.record_lookups import RecordLookups
 from clove.kernel.network.way_out import WayOut
 from clove.sharing.shares import ShareLimits, Shares
 
@@ -37,6 +38,7 @@ class Gateways:
         carried: Carried,
         shares: ShareLimits | None = None,
         way_out: WayOut | None = None,
+        records: RecordLookups | None = None,
     ) -> None:
         self._reactor = reactor
         self._limits = limits
@@ -54,7 +56,7 @@ class Gateways:
             shares,
             reserve=False,
         )
-        self._lookups = Lookups(resolver, lookups, limits.addresses)
+        self._lookups = Lookups(resolver, lookups, limits.addresses, records)
         self._way_out = way_out or WayOut(reactor)
         self._refused = refused
         self._carried = carried

@@ -23,8 +23,11 @@ from clove.kernel.network.gateway.dns import (
     BadQuery,
     Question,
     answer,
+    answer_records,
     read_question,
+    wants_more,
 )
+from clove.kernel.network.gateway.records import KINDS, Record
 
 __all__ = ["Resolver", "TcpResolver", "UdpResolver"]
 
@@ -34,6 +37,9 @@ LONGEST: Final = 4096
 
 NONE, FAILED = "", "?"
 Address = Callable[[str, bool], Awaitable[str]]
+Records = Callable[[str, int], Awaitable[list[Record] | str]]
+UDP_PLAIN, UDP_EDNS, TCP = 512, 1232, 65535
+"""Bytes that a reply may have."""
 
 
 class Resolver:
@@ -42,19 +48,26 @@ class Resolver:
     @param address: gives the address that stands for a name as it was asked for,
         L{NONE} where there is no such name for this agent, L{FAILED} for now; told
         whether the question is one that denials should be logged for.
+    @param records: gives a name's records of one of L{KINDS}, or the same.
     @param most: questions under way at once; to one more the answer is SERVFAIL.
     """
 
     log = Logger()
 
-    def __init__(self, address: Address, ttl: int, most: int) -> None:
+    def __init__(self, address: Address, records: Records, ttl: int, most: int) -> None:
         self._address = address
+        self._records = records
         self._ttl = ttl
         self._most = most
         self._running = 0
 
-    def ask(self, message: bytes, reply: Callable[[bytes], None]) -> bool:
-        """Answer a query, now or later; False if it is none."""
+    def ask(
+        self, message: bytes, reply: Callable[[bytes], None], longest: int | None = None
+    ) -> bool:
+        """Answer a query, now or later; False if it is none.
+
+        @param longest: bytes that the reply may have; None: what the query takes by UDP.
+        """
         try:
             question = read_question(message)
         except BadQuery:
@@ -63,7 +76,9 @@ class Resolver:
             reply(answer(question, SERVER_FAILURE))
             return True
         self._running += 1
-        work = Deferred.fromCoroutine(self._answer(question))
+        if longest is None:
+            longest = UDP_EDNS if wants_more(message) else UDP_PLAIN
+        work = Deferred.fromCoroutine(self._answer(question, longest))
         work.addErrback(self._failed, question)
         work.addCallback(self._done, reply)
         return True
@@ -76,9 +91,11 @@ class Resolver:
         self._running -= 1
         reply(message)
 
-    async def _answer(self, question: Question) -> bytes:
+    async def _answer(self, question: Question, longest: int) -> bytes:
         if not question.name:
             return answer(question, NOT_IMPLEMENTED)
+        if question.kind in KINDS:
+            return await self._answer_records(question, longest)
         address = await self._address(question.name, question.kind != AAAA)
         if address == NONE:
             return answer(question, NAME_ERROR)
@@ -87,6 +104,13 @@ class Resolver:
         if question.kind != A:
             return answer(question, NO_ERROR)
         return answer(question, NO_ERROR, address, self._ttl)
+
+    async def _answer_records(self, question: Question, longest: int) -> bytes:
+        found = await self._records(question.name, question.kind)
+        if isinstance(found, str):
+            return answer(question, SERVER_FAILURE if found == FAILED else NAME_ERROR)
+        records = [(min(record.ttl, self._ttl), record.data) for record in found]
+        return answer_records(question, records, longest)
 
 
 @implementer(IReadDescriptor)
@@ -187,7 +211,7 @@ class TcpResolver:
             message, self._held = self._held[2 : 2 + size], self._held[2 + size :]
             self._busy = True
             self._reactor.removeReader(self)
-            if not self._resolver.ask(message, self._reply):
+            if not self._resolver.ask(message, self._reply, TCP):
                 self.close()
                 return
         if not self._busy and self.fileno() >= 0:
