@@ -15,7 +15,6 @@ import sys
 from contextlib import aclosing
 from typing import Any
 
-import certifi
 from google import genai
 from google.genai import errors, types
 from zope.interface import implementer
@@ -179,12 +178,11 @@ def _is_unmade(error: Exception) -> bool:
 
 
 def _trust(path: str) -> ssl.SSLContext:
-    """What TLS trusts: the host's certificates, those that the library brings, and the file's.
+    """What TLS trusts: the host's certificates, and the file's.
 
     @raise ValueError: the file holds no certificates, or cannot be read.
     """
-    context = ssl.create_default_context(cafile=certifi.where())
-    context.load_default_certs()
+    context = ssl.create_default_context()
     try:
         context.load_verify_locations(cafile=path)
     except (OSError, ssl.SSLError) as error:
