@@ -52,7 +52,7 @@ class Carrying:
             end.setblocking(False)
         for end in (client, outside):
             self._stack.enter_context(end)
-        self.gateway._count += 1
+        self.gateway._crowd.count += 1
         self.gateway._traffic.shares.add(7)
         self.gateway._carry(inside, server, host, port, (PUBLIC,), named)
         return outside

@@ -169,3 +169,20 @@ def test_what_is_cut_off_can_be_refused_at_its_end() -> None:
     joined.turn()
     assert joined.told == ["refused cut off", "ended"]
     joined.close()
+
+
+def test_it_is_idle_when_the_server_has_answered(joined: Joined) -> None:
+    def idle() -> float:
+        now: float = joined.reactor.seconds()
+        return joined.splice.idle_since(now)
+
+    joined.reactor.advance(3)
+    assert idle() == 3  # nothing was ever asked
+    joined.client.send(b"question")
+    joined.turn()
+    joined.reactor.advance(5)
+    assert idle() == 0
+    joined.server.send(b"answer")
+    joined.turn()
+    joined.reactor.advance(2)
+    assert idle() == 2

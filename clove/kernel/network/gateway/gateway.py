@@ -11,6 +11,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from clove.errors import CloveError, PermissionDenied, Unavailable
+from clove.kernel.network.gateway.crowd import Crowd
 from clove.kernel.network.gateway.inspection import Disagreement, Inspection
 from clove.kernel.network.gateway.links import Link, is_own, judge, reason_of
 from clove.kernel.network.gateway.listening import Listener, original_destination
@@ -73,7 +74,7 @@ class Gateway:
         self._queries: set[TcpResolver] = set()
         self._opening: set[Deferred[None]] = set()
         self._splices: dict[Splice, Link] = {}
-        self._count = 0
+        self._crowd = Crowd(reactor, limits, lambda: self._splices, self._resume, self._log_line)
         self._closed = False
         traffic.open.setdefault(principal.agent_id, set()).add(self)
 
@@ -90,7 +91,7 @@ class Gateway:
             else:
                 dns = taken.getsockname()[1] == 53
                 take = self._accept_query if dns else self._accept
-                room = (lambda: True) if dns else self._has_room
+                room = (lambda: True) if dns else self._crowd.has_room
                 self._parts.append(Listener(self._reactor, taken, room, take))
 
     def close(self) -> None:
@@ -101,6 +102,7 @@ class Gateway:
         if not mine:
             self._traffic.open.pop(self._principal.agent_id, None)
         self._close_parts()
+        self._crowd.close()
         for query in list(self._queries):
             query.close()
         for opening in list(self._opening):
@@ -139,9 +141,6 @@ class Gateway:
 
     # connections
 
-    def _has_room(self) -> bool:
-        return self._count < self._limits.connections
-
     def _accept(self, client: socket.socket) -> None:
         try:
             address, port = original_destination(client)
@@ -153,7 +152,7 @@ class Gateway:
             self._log_line(f"{address}:{port} refused: {refusal.message}")
             reset(client)
             return
-        self._count += 1
+        self._crowd.count += 1
         self._traffic.shares.add(self._principal.family)
         opening = Deferred.fromCoroutine(self._open(client, address, port))
         self._opening.add(opening)
@@ -165,18 +164,19 @@ class Gateway:
             self.kernel_log.failure("a connection could not be carried", failure=failure)
 
     def _connection_ended(self) -> None:
-        self._count -= 1
+        self._crowd.count -= 1
         self._traffic.shares.give(self._principal.family)
+        self._resume()
+
+    def _resume(self) -> None:
         for part in self._parts:
             if isinstance(part, Listener):
                 part.resume()
 
     async def _open(self, client: socket.socket, address: str, port: int) -> None:
-        host = address
+        name = self._naming.addresses.host_at(address)
+        host = address if name is None else name.host
         try:
-            name = self._naming.addresses.host_at(address)
-            if name is not None:
-                host = name.host
             server, found = await self._reach(address, name, port)
         except BaseException as error:
             reset(client)

@@ -11,7 +11,10 @@ class GatewayLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Bounds of each agent's gateway."""
 
     connections: int = 64
-    """Connections of one agent; one more waits in the backlog until another ends."""
+    """Connections of one agent; one more takes the place of an idle one, or waits in the backlog until
+    there is one or another ends, and the agent's log says so."""
+    spare: float = 2.0
+    """Seconds without a byte, the last one the server's, after which a connection is idle."""
     all_connections: int = 384
     """Connections of all agents; one more is reset, and the agent's log says so."""
     names: int = 1024

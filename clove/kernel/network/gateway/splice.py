@@ -141,6 +141,7 @@ class Splice:
         self._ended = ended
         self._idle = idle
         self._last = reactor.seconds()
+        self._answered = True
         self._client = _End(self, client, True)
         self._server = _End(self, server, False)
         self._client.peer, self._server.peer = self._server, self._client
@@ -154,6 +155,7 @@ class Splice:
     def pass_on(self, end: _End, data: memoryview) -> None:
         """One end gave some bytes, or its end of file."""
         self._last = self.reactor.seconds()
+        self._answered = not end.is_client
         inspection = self._inspection
         if inspection is not None and (data or end.is_client):
             self._inspect(inspection, end, bytes(data))
@@ -206,6 +208,11 @@ class Splice:
                 self.reactor.removeReader(end)
             else:
                 self.reactor.addReader(end)
+
+    def idle_since(self, now: float) -> float:
+        """Seconds for which it has been of no use; 0 while the client waits for an answer."""
+        held = self._client.waiting or self._server.waiting
+        return now - self._last if self._answered and not held else 0.0
 
     def _check_idle(self) -> None:
         left = self._last + self._idle - self.reactor.seconds()
