@@ -63,6 +63,7 @@ class Opcode(enum.IntEnum):
     LOGS = 0x16
     WAIT = 0x17
     OUTPUT = 0x18
+    INPUT = 0x19
     ATTACH = 0x1A
     CLOSE_STREAM = 0x1B
     RESIZE = 0x1C

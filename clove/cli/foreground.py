@@ -5,12 +5,16 @@ Nothing of the output is lost, and the agent writes no faster than we can (`docs
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from clove.cli.sinks import Sink, copy, sinks
+from clove.cli.sinks import Plain, Sink, copy, sinks
+from clove.cli.standard_input import PIECE
 from clove.errors import CloveError, InvalidRequest, PermissionDenied
 
 if TYPE_CHECKING:
@@ -29,15 +33,23 @@ class Foreground:
     """One agent, spawned with `attach`.
 
     @param restarts: it would be started again after its end.
+    @param typed: it reads our standard input.
     """
 
     def __init__(
-        self, console: Console, client: CloveClient, agent_id: int, *, restarts: bool
+        self,
+        console: Console,
+        client: CloveClient,
+        agent_id: int,
+        *,
+        restarts: bool,
+        typed: bool = False,
     ) -> None:
         self._console = console
         self._client = client
         self._agent_id = agent_id
         self._restarts = restarts
+        self._typed = typed
         self._sinks = sinks(console)
         self._readerless: set[str] = set()
         self._copying: list[threading.Thread] = []
@@ -71,16 +83,24 @@ class Foreground:
             held = self._client.hold_output(self._agent_id)
             next(held)
             self._start(self._pull)
+            if self._typed:
+                self._start_input(self._push)
             self._held: object = held
             return
         self._held = attached
         for name in ("stdout", "stderr"):
             self._start(self._copy, attached, name)
+        if "stdin" in attached.descriptors:
+            self._start_input(self._copy_input, attached)
 
     def _start(self, target: Callable[..., None], *args: Any) -> None:
         thread = threading.Thread(target=target, args=args, daemon=True)
         self._copying.append(thread)
         thread.start()
+
+    def _start_input(self, target: Callable[..., None], *args: Any) -> None:
+        """As L{_start}, but it is not waited for: our input may go on when the agent has ended."""
+        threading.Thread(target=target, args=args, daemon=True).start()
 
     def _join(self) -> None:
         for thread in self._copying:
@@ -93,6 +113,19 @@ class Foreground:
         except OSError as error:
             self._lose_reader(name, error)
         attached.close_stream(name)
+
+    def _copy_input(self, attached: Attached[AttachReply]) -> None:
+        """Copy our standard input to the agent's, and then its end."""
+        with contextlib.suppress(OSError):  # the agent reads no more of it
+            copy(sys.stdin.fileno(), Plain(attached.descriptors["stdin"]))
+        attached.close_stream("stdin")
+
+    def _push(self) -> None:
+        """Send our standard input, as fast as the agent reads it, and then its end."""
+        with contextlib.suppress(CloveError, OSError):
+            while data := os.read(sys.stdin.fileno(), PIECE):
+                self._client.write_input(data, self._agent_id)
+            self._client.close_stream("stdin", self._agent_id)
 
     def _pull(self) -> None:
         """Ask for the bytes of both streams."""

@@ -14,6 +14,7 @@ from clove.cli.run_options import run_options, spawn_fields
 from clove.cli.run_program import Caller, Program, find_program
 from clove.cli.run_spawn import spawn_program
 from clove.cli.run_words import NOTHING, RunWords, split_words
+from clove.cli.standard_input import is_stream
 from clove.errors import CloveError
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ def run(
         asked = merged(load_profile(chosen, ctx.command).options, asked)
     program, fields = _prepare(words, asked)
     fields["attach"] = None if detach else True
+    fields["stdin"] = "stream" if not detach and is_stream() else None
     with console.client() as client:
         reply, remark = spawn_program(client, program, name, fields)
         if remark:
@@ -97,8 +99,10 @@ def run(
             return
         if console.as_json:
             console.data({"event": "spawned", **reply})
-        restarts = asked["restart"] != "never"
-        foreground = Foreground(console, client, reply["agent_id"], restarts=restarts)
+        restarts = fields["restart_policy"] != "never"
+        foreground = Foreground(
+            console, client, reply["agent_id"], restarts=restarts, typed=fields["stdin"] is not None
+        )
         ctx.exit(foreground.attend())
 
 

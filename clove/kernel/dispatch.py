@@ -81,8 +81,7 @@ class Dispatcher:
             try:
                 request = syscall.decode(payload or b"{}")
             except MALFORMED as error:
-                version_1 = stream is None
-                request, misfits = read(syscall.request, payload, error, lenient=version_1)
+                request, misfits = _read(syscall, payload, error, version_1=stream is None)
             if syscall.needs:
                 _require_flag(syscall, opcode, principal)
             context = Context(self._kernel, principal, None, push)
@@ -233,6 +232,15 @@ def _require_flag(syscall: Syscall, opcode: int, principal: Principal) -> None:
         if getattr(principal.permissions, flag):
             return
     check_flag(principal.permissions, syscall.needs[0]).require(_NAMES[opcode])
+
+
+def _read(
+    syscall: Syscall, payload: bytes, error: Exception, *, version_1: bool
+) -> tuple[Any, list[Misfit]]:
+    """A request that is not plain JSON as it should be: see L{read}; or a binary payload."""
+    if syscall.read_binary is not None and payload[:1] == b"\0" and not version_1:
+        return syscall.read_binary(payload), []
+    return read(syscall.request, payload, error, lenient=version_1)
 
 
 def _is_streamed(request: Request) -> bool:

@@ -34,6 +34,7 @@ class Syscall:
     @ivar needs: the permission flags of which one suffices; the first names the rule of a refusal.
     @ivar by_arguments: what decides where arguments matter besides: what WHY says of them.
     @ivar streams: it has partial replies, whatever its request says.
+    @ivar read_binary: makes the request of a binary payload, where it may have that form.
     @ivar decode: makes the request of its payload (L{clove.messages.decoder}).
     """
 
@@ -45,6 +46,7 @@ class Syscall:
     needs: tuple[str, ...] = ()
     by_arguments: Explain | None = None
     streams: bool = False
+    read_binary: Callable[[bytes], Any] | None = None
     decode: Callable[[bytes], Any] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -144,6 +144,9 @@ TABLE: dict[int, Syscall] = {
     Opcode.LOGS: Syscall(am.LogsRequest, am.LogsReply, agents.logs),
     Opcode.WAIT: Syscall(am.WaitRequest, am.WaitReply, agents.wait),
     Opcode.OUTPUT: Syscall(om.OutputRequest, om.OutputReply, output.output),
+    Opcode.INPUT: Syscall(
+        om.InputRequest, om.InputReply, output.write_input, read_binary=om.read_binary
+    ),
     Opcode.ATTACH: Syscall(om.AttachRequest, om.AttachReply, output.attach, streams=True),
     Opcode.CLOSE_STREAM: Syscall(
         om.CloseStreamRequest, om.CloseStreamReply, output.close_stream, LIFECYCLE, STREAM

@@ -72,6 +72,12 @@ class TerminalSize(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     columns: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 80
 
 
+class StdinText(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an agent reads at each start."""
+
+    text: str
+
+
 class SpawnRequest(Request, frozen=True, kw_only=True):
     """Start an agent: a Python script (with the socket's path as its first argument), or a command
     as it is. One of the two.
@@ -100,6 +106,7 @@ class SpawnRequest(Request, frozen=True, kw_only=True):
     labels: dict[str, str] | None = None
     warm: bool = True
     attach: bool = False
+    stdin: Literal["closed", "stream"] | StdinText = "closed"
     tty: TerminalSize | None = None
 
 

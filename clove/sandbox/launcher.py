@@ -13,10 +13,9 @@ from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.logger import Logger
 
-from clove.errors import CloveError, IsolationUnavailable, LimitExceeded, TimedOut
+from clove.errors import CloveError, IsolationUnavailable, LimitExceeded
 from clove.sandbox.cgroup.agent_cgroup import AgentCgroup
 from clove.sandbox.channel import socket_pair
 from clove.sandbox.diagnostics import weaker
@@ -28,7 +27,8 @@ from clove.sandbox.id_maps import IdMaps, MapDescriptors
 from clove.sandbox.interface import Command, IRunning, Output
 from clove.sandbox.launch_limits import LaunchLimits
 from clove.sandbox.layout import with_system
-from clove.sandbox.pipes import InputPipe, open_stdin
+from clove.sandbox.pipes import InputPipe, open_stdin, opened_stdin
+from clove.sandbox.readiness import until_ready
 from clove.sandbox.running import Egress, Sandbox
 from clove.sandbox.spawned import SpawnedProcess
 from clove.sandbox.spec import SandboxSpec
@@ -79,6 +79,7 @@ class Launcher:
         egress: Egress | None = None,
         child: NewChild | None = None,
         threads: Threads | None = None,
+        stdin: bytes | int = b"",
     ) -> Deferred[Sandbox]:
         """Start a program; fires when it runs.
 
@@ -87,12 +88,15 @@ class Launcher:
         @param egress: takes the sockets of the spec's `egress`, before this fires.
         @param child: of the zygote, to become it. What fails there is tried again without it.
         @param threads: where a program on the host has its files opened.
+        @param stdin: where the spec says so, what it reads, or a descriptor that stays the caller's.
         @raise IsolationUnavailable: the host does not give what the spec asks; with its
             remedy. With allow_degraded only if there is no less to ask.
         @raise NotFound, PermissionDenied: no such program or directory, or not for it.
         @raise TimedOut: it took too long.
         """
-        return Deferred.fromCoroutine(self._launch(spec, output, fallback, egress, child, threads))
+        return Deferred.fromCoroutine(
+            self._launch(spec, output, fallback, egress, child, threads, stdin)
+        )
 
     async def _launch(
         self,
@@ -102,16 +106,20 @@ class Launcher:
         egress: Egress | None,
         child: NewChild | None,
         threads: Threads | None,
+        stdin: bytes | int,
     ) -> Sandbox:
-        if child is not None:
-            sandbox = await self._start_warm(child, spec, output, egress)
-            if sandbox is not None:
-                return sandbox
         held = MapDescriptors(self._id_maps)
         try:
-            await to_the_end(self._threads.run(held.open_maps, spec.binds, spec.uid))
-            start = partial(self._start, output=output, egress=egress, threads=threads, held=held)
-            return await self._start_cold(spec, fallback, start)
+            with opened_stdin(self._reactor, spec, stdin) as first:
+                if child is not None:
+                    sandbox = await self._start_warm(child, spec, output, egress, first)
+                    if sandbox is not None:
+                        return sandbox
+                await to_the_end(self._threads.run(held.open_maps, spec.binds, spec.uid))
+                given = first if spec.stdin else b""
+                start = partial(self._start, output=output, stdin=given, egress=egress)
+                start = partial(start, threads=threads, held=held)
+                return await self._start_cold(spec, fallback, start)
         finally:
             held.close()
 
@@ -124,7 +132,7 @@ class Launcher:
         while True:
             sandbox = start(whole)
             try:
-                await self._until_ready(sandbox)
+                await until_ready(sandbox, self._reactor, self._limits.launch_timeout)
             except IsolationUnavailable as error:
                 less = weaker(whole, sandbox.failed_step) if spec.allow_degraded else None
                 if less is None and spec.allow_degraded:
@@ -139,7 +147,12 @@ class Launcher:
             return sandbox
 
     async def _start_warm(
-        self, child: NewChild, spec: SandboxSpec, output: Output, egress: Egress | None
+        self,
+        child: NewChild,
+        spec: SandboxSpec,
+        output: Output,
+        egress: Egress | None,
+        stdin: int,
     ) -> Sandbox | None:
         """Start it in a child of the zygote; None: that cannot be done, nothing of it is left."""
         completed = child.completed(spec)
@@ -152,7 +165,7 @@ class Launcher:
         sandbox = self._sandbox(whole, output, egress)
         sandbox.warm = True
         try:
-            await child.settle(sandbox, more, self._threads)
+            await child.settle(sandbox, more, self._threads, stdin)
         except (CloveError, OSError) as error:
             self.log.info("an agent starts cold: {error}", error=error)
             child.abandon()
@@ -161,7 +174,7 @@ class Launcher:
             child.abandon()
             raise
         try:
-            await self._until_ready(sandbox)
+            await until_ready(sandbox, self._reactor, self._limits.launch_timeout)
         except CloveError as error:
             self.log.info("an agent starts cold: {error}", error=error)
             return None
@@ -193,7 +206,7 @@ class Launcher:
     ) -> Sandbox:
         """Spawn the helper and hand it the spec.
 
-        @param stdin: what a program on the host reads, or its descriptor; in a sandbox: nothing.
+        @param stdin: what the program reads, or its descriptor; without bytes it is nothing.
         """
         if spec.namespaces:
             sandbox = self._sandbox(spec, output, egress)
@@ -247,20 +260,6 @@ class Launcher:
             self._reactor, self._threads, spec, output, self._limits, egress, self._disposal
         )
 
-    async def _until_ready(self, sandbox: Sandbox) -> None:
-        """Wait for the program to run; if it does not, wait until nothing is left."""
-        sandbox.ready.addTimeout(self._limits.launch_timeout, self._reactor)
-        try:
-            await sandbox.ready
-        except BaseException as error:
-            sandbox.kill()
-            if not isinstance(error, GeneratorExit):
-                await sandbox.done
-            if isinstance(error, DeferredTimeout):
-                seconds = self._limits.launch_timeout
-                raise TimedOut(f"the sandbox was not ready within {seconds:g} seconds") from None
-            raise
-
     def run_host(
         self,
         command: Command,
@@ -296,5 +295,5 @@ class Launcher:
             return result
 
         sandbox.done.addBoth(over)
-        await self._until_ready(sandbox)
+        await until_ready(sandbox, self._reactor, self._limits.launch_timeout)
         return HostCommand(sandbox)

@@ -5,13 +5,24 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor, IWriteDescriptor
 from zope.interface import implementer
 
-__all__ = ["GRACE", "PIECE", "InputPipe", "OutputPipe", "OutputReader", "PipeEnd", "open_stdin"]
+from clove.sandbox.spec import SandboxSpec
+
+__all__ = [
+    "GRACE",
+    "PIECE",
+    "InputPipe",
+    "OutputPipe",
+    "OutputReader",
+    "PipeEnd",
+    "open_stdin",
+    "opened_stdin",
+]
 
 PIECE: Final = 1 << 16
 """Bytes read or written in one turn of the reactor."""
@@ -226,3 +237,29 @@ def open_stdin(reactor: IReactorFDSet, stdin: bytes | int) -> tuple[InputPipe | 
         return None, os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
     pipe = InputPipe(reactor)
     return pipe, pipe.reader
+
+
+@contextlib.contextmanager
+def opened_stdin(reactor: IReactorFDSet, spec: SandboxSpec, stdin: bytes | int) -> Iterator[int]:
+    """What a program of its own reads, open for as many attempts to start it as are needed.
+
+    @param stdin: see L{open_stdin}; looked at where the spec has one.
+    @return: the descriptor; -1 where the spec has none.
+    @raise OSError: there is no room for it.
+    """
+    if not spec.stdin:
+        yield -1
+        return
+    source, first = open_stdin(reactor, stdin)
+    try:
+        if os.geteuid() == 0 and spec.uid is not None:
+            os.fchown(first, spec.uid, spec.uid)  # else it could not open /dev/stdin
+        yield first
+    except BaseException:
+        if source is not None:
+            source.close()
+        raise
+    finally:
+        os.close(first)
+    if source is not None and isinstance(stdin, bytes):
+        source.feed(stdin)

@@ -128,6 +128,7 @@ class SandboxSpec:
     @ivar egress: hand out the sockets through which the network leaves
         (`docs/egress.md`), with these ports where the host has no NAT for all; None:
         there is no network but loopback.
+    @ivar stdin: the program reads what the launcher is given for that; else /dev/null.
     @ivar seccomp: in a sandbox, filter system calls.
     @ivar landlock: in a private root, confine files by Landlock as well, if
         this Linux has it.
@@ -152,6 +153,7 @@ class SandboxSpec:
     nice: int = 0
     umask: int | None = None
     egress: tuple[int, ...] | None = None
+    stdin: bool = False
     seccomp: bool = True
     landlock: bool = True
     terminal: tuple[int, int] | None = None

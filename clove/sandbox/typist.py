@@ -39,10 +39,21 @@ class Typist(PipeEnd):
         except BlockingIOError:
             return
         if not data:
-            self.close()
-        self._terminal.type(data or _END)
+            self._finish()
+            return
+        self._terminal.type(data)
         if self._terminal.waiting and self._fd >= 0:
             self._reactor.removeReader(self)
+
+    def connectionLost(self, reason: object) -> None:
+        """The reactor says that nothing writes to the pipe any more, and nothing is in it."""
+        if self._fd >= 0:
+            self._finish()
+
+    def _finish(self) -> None:
+        """Type the end."""
+        self.close()
+        self._terminal.type(_END)
 
     def _go_on(self) -> None:
         """All is typed, or the terminal is closed."""

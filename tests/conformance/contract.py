@@ -116,6 +116,13 @@ SYSCALLS = [
         " ended:boolean",
         {"name": "helper"},
     ),
+    call(
+        0x19,
+        "INPUT",
+        f"{AGENT} data:string",
+        "agent_id:integer accepted:integer",
+        {"name": "helper"},
+    ),
     call(0x1A, "ATTACH", f"{AGENT} descriptors:boolean", "offset:integer", {"name": "ended"}),
     call(
         0x1B,

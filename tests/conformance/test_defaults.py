@@ -35,7 +35,7 @@ def old(kernel: Kernel) -> Iterator[Peer]:
     (kernel.place / "short.py").write_text("raise SystemExit(3)\n")
     with kernel.peer() as peer:
         if not any(agent["name"] == "helper" for agent in peer.call(LIST).json()):
-            spawn(peer, "helper", "agent.py")
+            spawn(peer, "helper", "agent.py", stdin="stream")
         if not any(agent["name"] == "on-terminal" for agent in peer.call(LIST).json()):
             spawn(peer, "on-terminal", "agent.py", tty={})
         if not peer.call(WAIT, {"name": "ended"}).json()[

@@ -37,7 +37,7 @@ def others(kernel: Kernel) -> Iterator[None]:
     (kernel.place / "agent.py").write_text("import time\ntime.sleep(1000)\n")
     (kernel.place / "short.py").write_text("raise SystemExit(3)\n")
     with kernel.peer() as operator:
-        _spawn(operator, "helper", "agent.py")
+        _spawn(operator, "helper", "agent.py", stdin="stream")
         _spawn(operator, "on-terminal", "agent.py", tty={})
         _spawn(operator, "ended", "short.py")
         yield
@@ -68,7 +68,7 @@ def test_a_minimal_request_is_served(peer: Peer, syscall: Syscall) -> None:
         killed = check(BY_NAME["KILL"], peer.call(0x11, {"name": "spawned"}))
         assert killed["killed"] is True
     if syscall.name == "KILL":
-        _spawn(peer, "helper", "agent.py")
+        _spawn(peer, "helper", "agent.py", stdin="stream")
 
 
 @pytest.mark.parametrize("syscall", SYSCALLS, ids=str)
@@ -88,7 +88,7 @@ def test_fields_that_the_kernel_does_not_know(peer: Peer, version: int, syscall:
         assert body.get("code") != "invalid_request", body
         assert "from_the_future" in body["warnings"][0], body
     if syscall.name == "KILL" and version == 1:
-        _spawn(peer, "helper", "agent.py")
+        _spawn(peer, "helper", "agent.py", stdin="stream")
 
 
 @pytest.mark.parametrize("syscall", SYSCALLS, ids=str)
@@ -152,7 +152,7 @@ def test_odd_numbers_never_break_anything(peer: Peer, syscall: Syscall) -> None:
     if syscall.name in {"KILL", "SPAWN"}:
         for name in ("spawned", "helper"):
             peer.call(0x11, {"name": name})
-        _spawn(peer, "helper", "agent.py")
+        _spawn(peer, "helper", "agent.py", stdin="stream")
 
 
 NAMES = {
@@ -187,7 +187,7 @@ def test_odd_text_in_any_field_never_breaks_anything(peer: Peer, syscall: Syscal
     if syscall.name in {"KILL", "SPAWN"}:
         for name in ("spawned", "helper"):
             peer.call(0x11, {"name": name})
-        _spawn(peer, "helper", "agent.py")
+        _spawn(peer, "helper", "agent.py", stdin="stream")
 
 
 BAD_TEXT = {"not UTF-8": b'"\xff\xfe"', "overlong": b'"\xc0\xaf"', "a NUL byte": b'"a\x00b"'}

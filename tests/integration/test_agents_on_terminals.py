@@ -108,3 +108,17 @@ def test_a_program_that_is_killed_takes_its_terminal_with_it(here: Host) -> None
     shown(here, agent, b"up\r\n")
     here.client.kill(agent)
     assert here.client.wait(agent)["signal"] in (9, 15, None)
+
+
+@BOTH
+def test_what_is_written_to_its_stream_is_typed(here: Host, sandboxed: bool) -> None:
+    read = (
+        "name = input('name? ')\nprint('hello', name)\ntry: input()\nexcept EOFError: print('end')"
+    )
+    agent = start(here, PYTHON, "-c", read, stdin="stream", sandboxed=sandboxed)
+    shown(here, agent, b"name? ")
+    here.client.write_input(b"bee\n", agent)
+    assert shown(here, agent, b"hello bee\r\n") == b"name? bee\r\nhello bee\r\n"
+    here.client.close_stream("stdin", agent)
+    assert shown(here, agent, b"end\r\n").endswith(b"end\r\n")
+    assert here.client.wait(agent, timeout=20)["exit_code"] == 0

@@ -51,10 +51,14 @@ class Run:
         command = [CLOVE, "--socket", kernel.socket, "run", "--name", self.name, *options]
         if isinstance(kernel, OrdinaryKernel):  # the tests' own may be root's alone
             command += ["--python", unprivileged_python()]
-        files = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **files}
+        files = {
+            "stdin": subprocess.DEVNULL,
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.PIPE,
+            **files,
+        }
         self.process = subprocess.Popen(
             [*command, str(script)],
-            stdin=subprocess.DEVNULL,
             cwd=project,
             env={name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"},
             **files,

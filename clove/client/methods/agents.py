@@ -66,6 +66,7 @@ def spawn(
     labels: Mapping[str, str] | None = None,
     warm: bool | None = None,
     attach: bool | None = None,
+    stdin: Mapping[str, str] | str | None = None,
     tty: Mapping[str, int] | None = None,
 ) -> Call[SpawnReply]:
     """Start an agent: `python SCRIPT SOCKET ARGS...`, or a command as it is.

@@ -15,12 +15,13 @@ if TYPE_CHECKING:
     from clove.client.results import (
         AttachReply,
         CloseStreamReply,
+        InputReply,
         OutputReply,
         ResizeReply,
         RunReply,
     )
 
-__all__ = ["close_stream", "hold_output", "read_output", "resize_terminal"]
+__all__ = ["close_stream", "hold_output", "read_output", "resize_terminal", "write_input"]
 
 
 def read_output(
@@ -118,6 +119,19 @@ def resize_terminal(
     fields = {**agent_fields(name, agent_id), "rows": rows, "columns": columns}
     fields |= optional(command=command)
     return Call(Opcode.RESIZE, fields, idempotent=True)
+
+
+def write_input(
+    data: bytes, name: str | int | None = None, *, agent_id: int | None = None
+) -> Call[InputReply]:
+    """Write to the standard input of an agent that was spawned with `stdin="stream"`.
+
+    It answers when the agent's pipe has taken all of it, which may be never.
+
+    @return: success, agent_id, accepted.
+    @raise Unavailable: nothing reads it any more.
+    """
+    return Call(Opcode.INPUT, agent_fields(name, agent_id), patience=None, data=data)
 
 
 def _one(reply: Reply) -> Iterable[AttachReply]:

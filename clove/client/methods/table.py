@@ -54,6 +54,7 @@ class Methods:
     read_output = method(streams.read_output)
     hold_output = stream_method(streams.hold_output)
     close_stream = method(streams.close_stream)
+    write_input = method(streams.write_input)
     resize_terminal = method(streams.resize_terminal)
     register_name = method(agents.register_name)
     get_permissions = method(agents.get_permissions)

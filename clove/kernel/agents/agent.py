@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from clove.kernel.agents.end_limiter import EndLimiter
     from clove.kernel.agents.starts import Launches
+    from clove.kernel.launch.agent_stdin import AgentStdin
     from clove.kernel.launch.launch import Launched
     from clove.kernel.logs.logbook import Logbook
     from clove.kernel.principal import Principal
@@ -44,6 +45,7 @@ class Agent:
     @ivar warm: its process was forked from the zygote.
     @ivar cgroup: path of its cgroup, if it has one.
     @ivar labels: what its SPAWN says about it, for people and scripts.
+    @ivar stdin: what it reads, where that is a stream.
     @ivar request: what SPAWN asked for; None once it has ended.
     @ivar provision: what it has on the host; None once it has ended.
     @param command: what it runs, as it is shown to people.
@@ -77,6 +79,7 @@ class Agent:
         self.isolation: dict[str, Any] = {}
         self.warm = False
         self.cgroup: str | None = None
+        self.stdin: AgentStdin | None = None
         self.request: SpawnRequest | None = None
         self.provision: Launches | None = None
         self._clock = clock
@@ -217,6 +220,8 @@ class Agent:
     def _finish(self) -> None:
         """Release all that running it took: an ended agent may be kept for long."""
         self.logbook.close()
+        if self.stdin is not None:
+            self.stdin.close()
         self._launch = _never_again
         self.request = self.provision = None
         self.principal.view = None

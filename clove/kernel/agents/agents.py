@@ -225,6 +225,7 @@ class Agents:
         )
         agent.request, agent.provision = request, provision
         agent.labels = request.labels or {}
+        agent.stdin = provision.stdin
         self.known.add(agent)
         if request.attach:
             agent.logbook.attach_point.reserve()

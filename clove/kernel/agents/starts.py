@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
     from clove.kernel.agents.agent import Agent
+    from clove.kernel.launch.agent_stdin import AgentStdin
     from clove.kernel.launch.launch import Launched
     from clove.kernel.launch.program import Find
     from clove.kernel.launch.record import AgentRecord
@@ -26,7 +27,12 @@ SHOWN: Final = 256
 
 
 class Launches(Protocol):
-    """What an agent has on the host, to be launched in it."""
+    """What an agent has on the host, to be launched in it.
+
+    @ivar stdin: what it reads, where that is a stream.
+    """
+
+    stdin: AgentStdin | None
 
     async def launch(self, output: Output, *, first: bool) -> Launched:
         """Start its process, or raise L{CloveError}."""

@@ -13,6 +13,7 @@ from clove.kernel.calls.agents import find_target
 from clove.messages.output import (
     AttachReply,
     CloseStreamReply,
+    InputReply,
     OutputReply,
     Piece,
     ResizeReply,
@@ -26,11 +27,12 @@ if TYPE_CHECKING:
     from clove.messages.output import (
         AttachRequest,
         CloseStreamRequest,
+        InputRequest,
         OutputRequest,
         ResizeRequest,
     )
 
-__all__ = ["attach", "close_stream", "output", "resize"]
+__all__ = ["attach", "close_stream", "output", "resize", "write_input"]
 
 STREAMS = {"stdout": 1, "stderr": 2}
 NAMES = {number: name for name, number in STREAMS.items()}
@@ -95,6 +97,19 @@ async def _next_output(ctx: Context, book: Logbook, seconds: float) -> None:
         unwatch()
 
 
+async def write_input(ctx: Context, request: InputRequest) -> InputReply:
+    """Write to an agent's standard input; answers when its pipe has taken it."""
+    agent = find_target(ctx, request, "INPUT")
+    if agent.stdin is None:
+        raise Unavailable(
+            f"the standard input of agent {agent.agent_id} is no stream",
+            hint='SPAWN it with `stdin` "stream"',
+        )
+    if request.data:
+        await agent.stdin.write(request.data)
+    return InputReply(agent_id=agent.agent_id, accepted=len(request.data))
+
+
 async def attach(ctx: Context, request: AttachRequest) -> AttachReply:
     """Hold an agent's output for the caller until it is over."""
     agent = find_target(ctx, request, "ATTACH", ended=True)
@@ -105,7 +120,10 @@ async def attach(ctx: Context, request: AttachRequest) -> AttachReply:
         attachment = book.attach_point.attach(ctx.principal, pipes=request.descriptors)
     except OSError as error:
         raise LimitExceeded(f"no room for the pipes of an attachment: {error.strerror}") from None
+    stdin = agent.stdin
     try:
+        if request.descriptors and stdin is not None and stdin.fileno() >= 0:
+            attachment.descriptors.append(("stdin", stdin.copy_writer()))
         first = AttachReply(
             agent_id=agent.agent_id,
             offset=attachment.start,
@@ -113,6 +131,8 @@ async def attach(ctx: Context, request: AttachRequest) -> AttachReply:
         )
         if stream is not None and request.descriptors:
             await stream.send_descriptors(first, [number for _, number in attachment.descriptors])
+            if stdin is not None:
+                stdin.hand_over()
             attachment.close_descriptors()
         elif stream is not None:
             stream(first)
@@ -158,7 +178,9 @@ def resize(ctx: Context, request: ResizeRequest) -> ResizeReply:
 def close_stream(ctx: Context, request: CloseStreamRequest) -> CloseStreamReply:
     """Close the kernel's end of one of an agent's streams."""
     agent = find_target(ctx, request, "CLOSE_STREAM", ended=True)
-    sandbox = agent.sandbox
-    if sandbox is not None:
-        sandbox.outputs.close_stream(STREAMS[request.stream])
+    if request.stream == "stdin":
+        if agent.stdin is not None:
+            agent.stdin.end_input()
+    elif agent.sandbox is not None:
+        agent.sandbox.outputs.close_stream(STREAMS[request.stream])
     return CloseStreamReply(agent_id=agent.agent_id, closed=True)

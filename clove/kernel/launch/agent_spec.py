@@ -235,6 +235,7 @@ def _bounds(
         "rlimits": _rlimits(request, limits, bounds, host),
         "nice": bounds.nice,
         "allow_degraded": request.allow_degraded,
+        "stdin": request.stdin != "closed" and request.tty is None,
         "terminal": None if request.tty is None else (request.tty.rows, request.tty.columns),
     }
 

@@ -50,6 +50,7 @@ class Facilities:
     @ivar check_reader: raises PermissionDenied for a path of an interpreter that those above
         a recorded agent may not read.
     @ivar users: leases user ids; None for a kernel without root.
+    @ivar reactor: for pipes.
     """
 
     threads: Threads
@@ -63,3 +64,4 @@ class Facilities:
     open_gateway: Callable[[Principal, Callable[[bytes], None]], Gateway]
     check_reader: Callable[[AgentRecord, str], None]
     users: UserLeases | None = None
+    reactor: Any = None

@@ -76,6 +76,7 @@ class Launch:
 
     @param output: takes what the agent writes.
     @param first: the agent has not run before.
+    @param stdin: what it reads, or a descriptor of that.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class Launch:
         output: Output,
         *,
         first: bool,
+        stdin: bytes | int = b"",
     ) -> None:
         self._facilities = facilities
         self._principal = principal
@@ -95,6 +97,7 @@ class Launch:
         self._cgroup = allocation.cgroup
         self._output = output
         self._first = first
+        self._stdin = stdin
 
     async def start(self, take_child: TakeChild) -> Launched:
         """Start the agent's process; fires when its program runs.
@@ -169,6 +172,7 @@ class Launch:
                 None if gateway is None else gateway.adopt,
                 await take_child(),
                 facilities.threads.of(self._principal.path),
+                self._stdin,
             )
         except OSError as error:  # no descriptors, no memory, no processes left
             raise Unavailable(f"no process can be started: {error.strerror}") from None

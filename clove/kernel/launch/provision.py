@@ -16,6 +16,7 @@ from twisted.internet.defer import Deferred, DeferredList
 
 from clove.errors import Unavailable
 from clove.kernel.launch.agent_spec import agent_spec, own_binds
+from clove.kernel.launch.agent_stdin import AgentStdin
 from clove.kernel.launch.allocation import Allocation
 from clove.kernel.launch.launch import Launch, Launched, Layout
 from clove.kernel.launch.profile import Profile
@@ -48,6 +49,7 @@ class Provision:
     @param record: what it is started from.
     @param limits: its limits, as they were settled.
     @ivar profile: of its last start; None before the first.
+    @ivar stdin: what it reads, where that is a stream.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Provision:
         self._close_socket: Callable[[], Deferred[Any]] | None = None
         self._child: NewChild | None = None
         self._layout: Layout | None = None
+        self.stdin: AgentStdin | None = None
         # A warm one has its processes before it has its limits: no fork would be refused.
         fits = limits.max_pids <= 0 or limits.max_pids >= OWN_PROCESSES
         asked = record.request
@@ -96,6 +99,7 @@ class Provision:
 
         @raise CloveError: something cannot be had; L{release} takes the rest away.
         """
+        self._open_stdin()
         if self._given.request.sandboxed:
             self._uid = self._allocation.lease_user(self._uid)
         allocating = Deferred.fromCoroutine(self.allocate())
@@ -208,8 +212,18 @@ class Provision:
         principal, layout, facilities = self._principal, self._layout, self._facilities
         assert layout is not None
         principal.view = None  # of the run before: what the next one asks waits for its own
-        launch = Launch(facilities, principal, layout, self._allocation, output, first=first)
+        launch = Launch(
+            facilities,
+            principal,
+            layout,
+            self._allocation,
+            output,
+            first=first,
+            stdin=self._read_by_it(),
+        )
         launched = await launch.start(functools.partial(self._take_child, first=first))
+        if self.stdin is not None and launched.sandbox.outputs.terminal is not None:
+            self.stdin.type_into(launched.sandbox.outputs.terminal)
         facilities.threads.run(facilities.state_dir.make_ahead).addErrback(lambda _: None)
         own, fallback = layout.spec.binds, layout.fallback
         python = layout.program.interpreter.program
@@ -217,6 +231,22 @@ class Provision:
         principal.mounted = launched.mounted
         principal.view = launched.sandbox  # the last: what waits for it goes on here
         return launched
+
+    def _open_stdin(self) -> None:
+        """@raise Unavailable: there is no room for a pipe."""
+        if self._given.request.stdin != "stream":
+            return
+        try:
+            self.stdin = AgentStdin(self._facilities.reactor)
+        except OSError as error:
+            raise Unavailable(f"no pipe for its standard input: {error.strerror}") from None
+
+    def _read_by_it(self) -> bytes | int:
+        """What it reads at its next start, or the descriptor of that."""
+        if self.stdin is not None:
+            return self.stdin.reader
+        given = self._given.request.stdin
+        return b"" if isinstance(given, str) else given.text.encode()
 
     async def _take_child(self, *, first: bool) -> NewChild | None:
         child, self._child = self._child, None
@@ -235,6 +265,8 @@ class Provision:
         close, self._close_socket = self._close_socket, None
         workspace, self._workspace = self._workspace, None
         self.profile = None
+        if self.stdin is not None:
+            self.stdin.close()
         if close is not None:
             await close()
         await self._allocation.release(workspace)

@@ -141,6 +141,7 @@ class AgentParts:
             open_gateway=gateways.open,
             check_reader=functools.partial(check_recorded_readers, foundation.registry),
             users=UserLeases(users) if users is not None else None,
+            reactor=foundation.reactor,
         )
         return Provisioner(facilities)
 

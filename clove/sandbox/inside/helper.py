@@ -120,6 +120,7 @@ class ColdStart(Confinement):
 
     def _stay_outside(self, child: int) -> None:
         """Write the child's id map when it asks for it, then wait for its end."""
+        os.close(0)  # a pipe without another reader is one that nothing reads
         if os.read(self._ask, 1):
             try:
                 namespaces.write_id_map(str(child), self.spec["uid"], self.spec["uid"])

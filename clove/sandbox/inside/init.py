@@ -73,7 +73,7 @@ class Init:
         @param started: what L{program.start} gives, of one that is there already.
         """
         null = program.open_null()
-        if self._spec["namespaces"]:  # nothing opened outside is handed on
+        if self._spec["namespaces"] and not self._spec["stdin"]:  # nothing else is handed on
             os.dup2(null, 0)
         if started is None:
             main = (self._spec["argv"], self._spec["env"], self._spec["cwd"])

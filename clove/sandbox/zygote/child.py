@@ -64,10 +64,13 @@ class NewChild:
         """The host's mounts are no more as it knows them, and it opens paths by itself."""
         return self.ids is None and self.zygote.mounts.changed()
 
-    async def settle(self, sandbox: Sandbox, more: Beyond, threads: Threads) -> None:
+    async def settle(
+        self, sandbox: Sandbox, more: Beyond, threads: Threads, stdin: int = -1
+    ) -> None:
         """Let it be what the sandbox's spec says, which is a L{completed} one.
 
         @param more: what it has beyond the zygote's root.
+        @param stdin: the descriptor that it reads, if its spec says that there is one.
         @raise OSError: something of the spec cannot be had.
         """
         spec = sandbox.spec
@@ -82,7 +85,8 @@ class NewChild:
             if missing:
                 await threads.run(self.held.open_mounts, missing, spec.uid)
             facts["binds"] = self.held.describe(more.binds)
-            sandbox.attach(self.process, self.process.control, facts, self.held.trees)
+            passed = [*self.held.trees, stdin] if spec.stdin else self.held.trees
+            sandbox.attach(self.process, self.process.control, facts, passed)
             self.process.adopt(sandbox.streams)  # which may be told of its end at once
         finally:
             self.held.close()

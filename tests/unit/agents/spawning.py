@@ -81,6 +81,8 @@ class Fixture:
     def rename(self, name: str) -> None:
         self.names.append(name)
 
+    stdin = None
+
     async def launch(self, output: Output, *, first: bool) -> Launched:
         self.launching.append(Deferred())
         box: Any = await self.launching[-1]

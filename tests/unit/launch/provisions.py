@@ -102,7 +102,14 @@ class Launcher:
         return self.forked[-1]
 
     async def launch(
-        self, spec: Any, output: Any, fallback: Any, adopt: Any, child: Any, threads: Any
+        self,
+        spec: Any,
+        output: Any,
+        fallback: Any,
+        adopt: Any,
+        child: Any,
+        threads: Any,
+        stdin: Any,
     ) -> Box:
         if self.error is not None:
             raise self.error

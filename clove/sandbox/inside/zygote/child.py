@@ -35,7 +35,7 @@ class WarmStart(Confinement):
         `binds` are those that the zygote's lacks. `inside_uid` is its outside
         uid as the zygote's user namespace has it.
     @param trees: detached mounts from the kernel, for the binds that name them
-        by their number in `tree`.
+        by their number in `tree`; last of all the main program's stdin, if the spec has one.
     @param root: has begun.
     @param main: has the spec already.
     """
@@ -52,6 +52,7 @@ class WarmStart(Confinement):
         super().__init__(channel, spec, outside)
         self._main = main
         self._scoped = False  # the main program's rules are its own, see MainStart
+        self._stdin = trees.pop() if spec["stdin"] else -1
         receive_trees(spec["binds"], trees)
         if spec["beyond"] is None:
             root.close()
@@ -64,7 +65,7 @@ class WarmStart(Confinement):
             ("root", self._build_root),
             ("user", self._leave_zygote_user),
             ("time", self._start_clocks),
-            ("time", self._main.admit),
+            ("time", lambda: self._main.admit(self._stdin)),
             ("nesting", self._limit_user),
             ("capabilities", self._drop_privileges),
             *self._confining(),

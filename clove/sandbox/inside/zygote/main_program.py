@@ -41,9 +41,14 @@ class MainProgram:
         self.link = link
         self.started = started
 
-    def admit(self) -> None:
-        """Let it follow into the user and time namespaces that this process has made."""
+    def admit(self, stdin: int) -> None:
+        """Let it follow into the user and time namespaces that this process has made.
+
+        @param stdin: what it reads, to be handed on; -1: nothing.
+        """
         opened = namespaces.open_own(("user", "time"))
+        if stdin >= 0:
+            opened = [*opened, stdin]
         self._tell({"root": _identity("/")}, opened)
         for descriptor in opened:
             os.close(descriptor)
@@ -150,6 +155,7 @@ class MainStart(Confinement):
     def __init__(self, link: Channel, spec: Mapping[str, Any], path: Sequence[str]) -> None:
         super().__init__(link, spec, {})
         self._scoped = False
+        self._stdin = -1
         self.executes = bool(spec.get("exec"))
         self.script = Script(spec["argv"], spec["env"], path)
 
@@ -180,15 +186,17 @@ class MainStart(Confinement):
         if _identity("/") != message["root"]:
             raise OSError(errno.ESTALE, "the root of process 1")
         namespaces.become_user(self.spec["inside_uid"])
+        if self.spec["stdin"]:
+            self._stdin = opened.pop()
         for descriptor in opened:
             namespaces.join(descriptor)
             os.close(descriptor)
 
     def _open_streams(self) -> None:
-        """Stdin is the sandbox's own null, the others have been the agent's pipes since the fork."""
-        null = program.open_null()
-        os.dup2(null, 0)
-        os.close(null)
+        """The others have been the agent's pipes since the fork; stdin without one is the sandbox's null."""
+        first = program.open_null() if self._stdin < 0 else self._stdin
+        os.dup2(first, 0)
+        os.close(first)
 
     def _introduce(self) -> None:
         """Take on what the script has from the start, if it is to be one."""

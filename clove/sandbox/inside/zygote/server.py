@@ -153,7 +153,7 @@ def _become_pid1(
     """Be process 1 of a sandbox to the end; returns in its child, the main program."""
     try:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # it reaps its own child
-        channel = Channel(CONTROL, most_fds=MOST_TREES)
+        channel = Channel(CONTROL, most_fds=MOST_TREES + 1)  # and stdin
         # While the kernel finds out what is to run here:
         enter({"cgroup"})
         new_session_keyring(filtered=True)  # else it is the zygote's own, which is empty

@@ -1,0 +1,136 @@
+"""The standard input of an agent that has a stream for it (`docs/output.md`).
+
+One pipe lasts over all starts of the agent: what one process has not read, the next one does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections import deque
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IWriteDescriptor
+from zope.interface import implementer
+
+from clove.errors import Unavailable
+from clove.sandbox.interface import ITerminal
+from clove.sandbox.typist import Typist
+
+__all__ = ["AgentStdin"]
+
+_PIECE = 1 << 16
+"""Bytes written in one turn of the reactor."""
+
+
+class _Write:
+    """Bytes of one request, and what waits for them to be taken."""
+
+    def __init__(self, data: bytes, taken: Deferred[None]) -> None:
+        self.left = memoryview(data)
+        self.taken = taken
+
+
+@implementer(IWriteDescriptor)
+class AgentStdin:
+    """The pipe.
+
+    @ivar reader: the end that each start of the agent gets a copy of; -1 when closed.
+    @raise OSError: there is no room for it.
+    """
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+        self.reader, self._fd = os.pipe2(os.O_CLOEXEC)
+        os.set_blocking(self._fd, False)
+        self._waiting: deque[_Write] = deque()
+        self._reason = "its standard input is closed"
+
+    def fileno(self) -> int:
+        """The descriptor for the reactor; -1 when closed."""
+        return self._fd
+
+    def logPrefix(self) -> str:
+        """For the reactor's log."""
+        return "agent's standard input"
+
+    def write(self, data: bytes) -> Deferred[None]:
+        """Write bytes after those that wait; fires when the pipe has taken them.
+
+        Cancelled, those that it has not taken are dropped.
+
+        @raise Unavailable: nothing can be written (any more), or nothing reads it.
+        """
+        if self._fd < 0:
+            raise Unavailable(self._reason)
+        one: _Write
+
+        def forget(_: object) -> None:
+            self._waiting.remove(one)
+
+        one = _Write(data, Deferred(forget))
+        self._waiting.append(one)
+        if len(self._waiting) == 1:
+            self._reactor.addWriter(self)
+        return one.taken
+
+    def doWrite(self) -> None:
+        """Write what the pipe takes."""
+        try:
+            while self._waiting:
+                first = self._waiting[0]
+                while first.left:
+                    first.left = first.left[os.write(self._fd, first.left[:_PIECE]) :]
+                self._waiting.popleft()
+                first.taken.callback(None)
+        except BlockingIOError:
+            return
+        except OSError:
+            self._end("nothing reads its standard input any more")
+            return
+        self._reactor.removeWriter(self)
+
+    def type_into(self, terminal: ITerminal) -> None:
+        """The agent reads a terminal: what is written here is typed there."""
+        with contextlib.suppress(OSError):  # no descriptors: then nothing can be typed
+            Typist(self._reactor, os.dup(self.reader), terminal)
+
+    def copy_writer(self) -> int:
+        """The writing end for one who is attached, to be closed by the caller; see L{hand_over}.
+
+        @raise Unavailable: it is closed.
+        @raise OSError: there are no descriptors left.
+        """
+        if self._fd < 0:
+            raise Unavailable(self._reason)
+        return os.dup(self._fd)
+
+    def hand_over(self) -> None:
+        """The one who is attached has the writing end, alone from now on."""
+        self._end("the one who is attached writes its standard input")
+
+    def end_input(self) -> None:
+        """The agent reads what was written, and then the end. Idempotent."""
+        self._end("its standard input is closed")
+
+    def close(self) -> None:
+        """The agent is gone. Idempotent."""
+        if self.reader >= 0:
+            os.close(self.reader)
+            self.reader = -1
+        self._end("the agent has ended")
+
+    def connectionLost(self, reason: object) -> None:
+        """The reactor says that nothing reads it any more."""
+        self._end("nothing reads its standard input any more")
+
+    def _end(self, reason: str) -> None:
+        if self._fd < 0:
+            return
+        self._reason = reason
+        self._reactor.removeWriter(self)
+        os.close(self._fd)
+        self._fd = -1
+        while self._waiting:
+            self._waiting.popleft().taken.errback(Unavailable(reason))
