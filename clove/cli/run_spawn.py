@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from clove.cli.run_program import Program
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from clove.client.blocking import CloveClient
     from clove.client.results import SpawnReply
 
-__all__ = ["spawn_program"]
+__all__ = ["remark_on_owners", "spawn_program"]
 
 NAMES_TO_TRY: Final = 20
 _OTHERS: Final = stat.S_IROTH | stat.S_IXOTH
@@ -48,13 +48,23 @@ def spawn_program(
             error.hint = error.hint or "a sandbox has the system's programs and what --dir gives it"
         raise
     if not _is_closed(client, program, reply):
-        return reply, ""
+        return reply, remark_on_owners(reply, fields["mounts"] or ())
     client.kill(reply["agent_id"])
     reason = f"others may not read {program.neighbours}, and agents of root's kernel are others"
     if not program.script:
         hint = "let others read it (chmod -R o+rX), or keep it where its owner can be mapped"
         raise PermissionDenied(reason, rule="os", hint=hint)
     return _spawn_alone(client, program, name, fields, reason)
+
+
+def remark_on_owners(reply: Mapping[str, Any], mounts: Sequence[Mapping[str, Any]]) -> str:
+    """Why files of granted directories are not the agent's, under a root kernel; else "".
+
+    @param mounts: those that were asked for by name.
+    """
+    kept = reply["isolation"].get("owners", {}).get("kept", {})
+    asked = [mount["path"] for mount in mounts if mount["path"] in kept]
+    return "; ".join(f"the files in {path} are not the agent's: {kept[path]}" for path in asked)
 
 
 def _is_closed(client: CloveClient, program: Program, reply: Mapping[str, Any]) -> bool:
