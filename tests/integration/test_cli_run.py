@@ -212,7 +212,7 @@ def test_what_is_misspelt_is_told_with_the_near_name(
 
 
 def test_a_misspelt_command_too(shell: Shell) -> None:
-    result = shell("rum")
+    result = shell("runn")
     assert (result.returncode, "did you mean run" in result.stderr) == (2, True)
 
 
