@@ -18,6 +18,7 @@ __all__ = ["main"]
 
 COMMANDS = {
     "run": "Run a script or program as an agent and stream its output.",
+    "workspace": "List and remove what agents were told to keep.",
     "profile": "Show and check profiles, options of `run` in a file.",
     "ps": "List the agents, with -a the ended ones too.",
     "exec": "Run a program in an agent's sandbox.",

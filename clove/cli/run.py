@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,8 @@ from clove.cli.standard_input import is_stream
 from clove.errors import CloveError
 
 if TYPE_CHECKING:
-    pass
+    from clove.client.blocking import CloveClient
+
 
 __all__ = ["run"]
 
@@ -73,27 +75,31 @@ class RunCommand(click.Command):
 @command_options
 @click.pass_context
 def run(
-    ctx: click.Context, /, console: Console, name: str | None, detach: bool, **asked: Any
+    ctx: click.Context,
+    /,
+    console: Console,
+    name: str | None,
+    detach: bool,
+    forget: bool,
+    **asked: Any,
 ) -> None:
     """Run a program as an agent in a sandbox of its own, and stream its output.
 
     SCRIPT is a Python file, DIRECTORY has a __main__.py, PROGRAM is looked up in
     the sandbox. Ctrl-C ends the agent.
     """
-    words: RunWords = ctx.meta[_WORDS]
-    if words.form == NOTHING:
-        raise click.UsageError(f"what shall run? Name {WHAT.replace('|', ', ')}.", ctx)
-    if chosen := asked.pop("profile"):
-        from clove.cli.profile_files import load_profile, merged  # reads TOML: not for every start
-
-        asked = merged(load_profile(chosen, ctx.command).options, asked)
+    words = _words(ctx)
+    if forget and detach:
+        raise click.UsageError("--rm forgets it at its end, for which --detach does not wait")
+    asked = _with_profile(ctx, asked)
+    kept = _keep(words, asked)
     program, fields = _prepare(words, asked)
     fields["attach"] = None if detach else True
     fields["stdin"] = "stream" if not detach and is_stream() else None
     with console.client() as client:
         reply, remark = spawn_program(client, program, name, fields)
-        if remark:
-            console.remark(remark)
+        for each in filter(None, (remark, kept)):
+            console.remark(each)
         if detach:
             _say_detached(console, reply)
             return
@@ -103,7 +109,54 @@ def run(
         foreground = Foreground(
             console, client, reply["agent_id"], restarts=restarts, typed=fields["stdin"] is not None
         )
-        ctx.exit(foreground.attend())
+        code = foreground.attend()
+        if forget:
+            _forget(client, reply["agent_id"])
+        ctx.exit(code)
+
+
+def _words(ctx: click.Context) -> RunWords:
+    """What stands on the command line.
+
+    @raise click.UsageError: nothing that could be run.
+    """
+    words: RunWords = ctx.meta[_WORDS]
+    if words.form == NOTHING:
+        raise click.UsageError(f"what shall run? Name {WHAT.replace('|', ', ')}.", ctx)
+    return words
+
+
+def _with_profile(ctx: click.Context, asked: dict[str, Any]) -> dict[str, Any]:
+    """The options with those of the profile that is asked for.
+
+    @raise CloveError: there is no such profile, or it is wrong.
+    """
+    chosen = asked.pop("profile")
+    if chosen is None:
+        return asked
+    from clove.cli.profile_files import load_profile, merged  # reads TOML: not for every start
+
+    return merged(load_profile(chosen, ctx.command).options, asked)
+
+
+def _keep(words: RunWords, asked: dict[str, Any]) -> str:
+    """Grant what is to stay, if that is asked for; gives what is to be said about it."""
+    named, keep = asked.pop("workspace"), asked.pop("keep")
+    if named is None and not keep:
+        return ""
+    from clove.cli.workspaces import new_name, open_workspace
+
+    if named is not None and keep:
+        raise click.UsageError("--workspace has a name of its own: leave --keep out")
+    grant = open_workspace(named or new_name(os.path.basename(words.target)))
+    asked["dirs"] = (*asked["dirs"], grant)
+    return "" if named else f"what it makes in {grant.path} stays"
+
+
+def _forget(client: CloveClient, agent_id: int) -> None:
+    """Forget an agent that has ended; one that lives on, since it was only left, stays."""
+    with contextlib.suppress(CloveError):
+        client.prune(agent_id=agent_id)
 
 
 def _prepare(words: RunWords, asked: dict[str, Any]) -> tuple[Program, dict[str, Any]]:

@@ -44,6 +44,12 @@ _OPTIONS: Final = (
         "without :ro. It starts in the first. Repeatable.",
     ),
     click.option(
+        "--workspace",
+        metavar="NAME",
+        help="Work in a directory of this name that stays (clove workspace list).",
+    ),
+    click.option("--keep", is_flag=True, help="Work in a new directory that stays, and say where."),
+    click.option(
         "--python", metavar="PATH", help="The interpreter or virtual environment (default: active)."
     ),
     click.option(
@@ -118,6 +124,7 @@ _OPTIONS: Final = (
         multiple=True,
         help="A text about it that ps and inspect show. Repeatable.",
     ),
+    click.option("--rm", "forget", is_flag=True, help="Forget it when it has ended."),
     click.option("-d", "--detach", is_flag=True, help="Don't wait; print its name and id."),
 )
 

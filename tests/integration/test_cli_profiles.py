@@ -20,7 +20,6 @@ def shell(kernel: Any, tmp_path: Path) -> Shell:
 
 
 def test_a_profile_is_where_options_begin(shell: Shell, kernel: Any, tmp_path: Path) -> None:
-    shell.place.chmod(0o777)
     shell.file("secret.txt", "secret")
     shell.file("p.toml", 'dir = ["."]\ndeny = ["./secret.txt"]\nenv = ["A=profile", "B=profile"]\n')
     words = ["--profile", "./p.toml", "-e", "B=line", "--label", "team=red", "--", "sh", "-c"]
