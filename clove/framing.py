@@ -98,6 +98,7 @@ class Opcode(enum.IntEnum):
     SIGNAL = 0x92
     RENAME = 0x93
     PRUNE = 0x94
+    UPDATE = 0x95
     WORLD_CREATE = 0xA0
     WORLD_DESTROY = 0xA1
     WORLD_LIST = 0xA2

@@ -27,6 +27,7 @@ COMMANDS = {
     "restart": "End agents' processes and start them anew.",
     "pause": "Stop agents until they are resumed.",
     "resume": "Let paused agents go on.",
+    "update": "Change the limits of running agents.",
     "rename": "Give an agent another name.",
     "wait": "Wait until agents have ended.",
     "inspect": "Show all that is known of agents.",

@@ -116,7 +116,7 @@ _FREE: Final = Row(ALL_RELATIONS)
 TABLE: Final[Mapping[str, Row]] = {
     **dict.fromkeys(("KILL", "PAUSE", "RESUME", "LOGS", "WAIT"), _MANAGE),
     **dict.fromkeys(("OUTPUT", "INPUT", "ATTACH", "CLOSE_STREAM", "RESIZE"), _MANAGE),
-    **dict.fromkeys(("INSPECT", "RESTART", "SIGNAL", "RENAME", "PRUNE"), _MANAGE),
+    **dict.fromkeys(("INSPECT", "RESTART", "SIGNAL", "RENAME", "PRUNE", "UPDATE"), _MANAGE),
     "RUN": Row(NO_RELATION, rule="operator", hint="use EXEC in your own sandbox"),
     "GET_PERMS": _INSPECT,
     "SET_PERMS": _INSPECT,

@@ -162,6 +162,9 @@ TABLE: dict[int, Syscall] = {
         gm.RenameRequest, gm.RenameReply, managing.rename, LIFECYCLE, (*TARGET, "new_name")
     ),
     Opcode.PRUNE: Syscall(gm.PruneRequest, gm.PruneReply, managing.prune, LIFECYCLE, TARGET),
+    Opcode.UPDATE: Syscall(
+        gm.UpdateRequest, gm.UpdateReply, managing.update, LIFECYCLE, (*TARGET, "limits")
+    ),
     Opcode.RESIZE: Syscall(om.ResizeRequest, om.ResizeReply, output.resize),
     Opcode.RUN: Syscall(
         xm.RunRequest, xm.RunReply, run.run, "SECURITY", ("name", "id", "command"), streams=True

@@ -1,4 +1,4 @@
-"""INSPECT, RESTART, SIGNAL, RENAME and PRUNE: what is done to agents beside starting and ending them."""
+"""INSPECT, RESTART, SIGNAL, RENAME, PRUNE and UPDATE: what is done to agents beside starting and ending them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from clove.messages.agents import AgentEntry, HostMount, Seconds, TargetRequest
+from clove.messages.agents import AgentEntry, HostMount, LimitsRequest, Seconds, TargetRequest
 from clove.messages.base import Reply
 
 __all__ = [
@@ -19,6 +19,8 @@ __all__ = [
     "RestartRequest",
     "SignalReply",
     "SignalRequest",
+    "UpdateReply",
+    "UpdateRequest",
 ]
 
 
@@ -108,3 +110,22 @@ class PruneReply(Reply, frozen=True, kw_only=True):
 
     count: int = 0
     agent_ids: list[int] = []
+
+
+class UpdateRequest(TargetRequest, frozen=True, kw_only=True):
+    """Change the limits of a running agent: those that are named, the others stay."""
+
+    limits: LimitsRequest
+
+
+class UpdateReply(Reply, frozen=True, kw_only=True):
+    """The limits that it has now.
+
+    @ivar applied: fields of the request that bind its processes from now on.
+    @ivar at_restart: those that bind from its next start on.
+    """
+
+    agent_id: int = 0
+    limits: dict[str, int] = {}
+    applied: list[str] = []
+    at_restart: list[str] = []

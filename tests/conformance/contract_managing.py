@@ -40,4 +40,11 @@ MANAGING = [
         "count:integer agent_ids:array",
         {"older_than": 86400},
     ),
+    call(
+        0x95,
+        "UPDATE",
+        "name:string id:integer limits:object!",
+        "agent_id:integer limits:object applied:array at_restart:array",
+        {"name": "helper", "limits": {"tmp": 1 << 20}},
+    ),
 ]

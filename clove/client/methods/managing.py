@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from clove.client.call import Call, optional
@@ -16,9 +17,10 @@ if TYPE_CHECKING:
         RenameReply,
         RestartReply,
         SignalReply,
+        UpdateReply,
     )
 
-__all__ = ["inspect", "prune", "rename", "restart", "send_signal"]
+__all__ = ["inspect", "prune", "rename", "restart", "send_signal", "update_limits"]
 
 
 def inspect(name: str | int | None = None, *, agent_id: int | None = None) -> Call[InspectReply]:
@@ -84,3 +86,21 @@ def prune(
     if older_than is not None:
         raise InvalidRequest("older_than is for all ended agents, not for one that is named")
     return Call(Opcode.PRUNE, agent_fields(name, agent_id))
+
+
+def update_limits(
+    name: str | int | None = None,
+    limits: Mapping[str, int] | None = None,
+    *,
+    agent_id: int | None = None,
+) -> Call[UpdateReply]:
+    """Change the limits of a running agent: those that are named, the others stay.
+
+    @param limits: as of `spawn`: memory (bytes), max_pids, cpu_quota and cpu_period (us),
+        cpu_shares, tmp and shm (bytes).
+    @return: success, agent_id, limits (all that it has now), applied (which bind its processes from
+        now on), at_restart (which bind from its next start on).
+    @raise PermissionDenied: more than its parent has. @raise IsolationUnavailable:
+    @raise InvalidRequest: it uses more memory than that already.
+    """
+    return Call(Opcode.UPDATE, {**agent_fields(name, agent_id), "limits": dict(limits or {})})

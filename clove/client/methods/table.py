@@ -66,6 +66,7 @@ class Methods:
     send_signal = method(managing.send_signal)
     rename = method(managing.rename)
     prune = method(managing.prune)
+    update_limits = method(managing.update_limits)
 
     send_message = method(sharing.send_message)
     recv_messages = method(sharing.recv_messages)

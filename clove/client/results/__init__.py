@@ -53,6 +53,7 @@ from clove.client.results.managing import (
     RenameReply,
     RestartReply,
     SignalReply,
+    UpdateReply,
 )
 from clove.client.results.metrics import (
     AgentMetrics,
@@ -171,6 +172,7 @@ __all__ = [
     "ThinkReply",
     "ToolCall",
     "UnsubscribeReply",
+    "UpdateReply",
     "WaitReply",
     "WhyReply",
     "WriteReply",

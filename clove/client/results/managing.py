@@ -5,7 +5,14 @@ from typing import Any
 from clove.client.results.agents import AgentEntry, HostMount
 from clove.client.results.base import Reply
 
-__all__ = ["InspectReply", "PruneReply", "RenameReply", "RestartReply", "SignalReply"]
+__all__ = [
+    "InspectReply",
+    "PruneReply",
+    "RenameReply",
+    "RestartReply",
+    "SignalReply",
+    "UpdateReply",
+]
 
 
 class InspectReply(Reply):
@@ -67,3 +74,16 @@ class PruneReply(Reply):
 
     count: int
     agent_ids: list[int]
+
+
+class UpdateReply(Reply):
+    """The limits that it has now.
+
+    @ivar applied: fields of the request that bind its processes from now on.
+    @ivar at_restart: those that bind from its next start on.
+    """
+
+    agent_id: int
+    limits: dict[str, int]
+    applied: list[str]
+    at_restart: list[str]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Final, Protocol
 
 from clove.kernel.principal import Kind, Principal
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from clove.kernel.launch.program import Find
     from clove.kernel.launch.record import AgentRecord
     from clove.kernel.launch.resource_limits import ResourceLimits
-    from clove.messages.agents import SpawnRequest
+    from clove.messages.agents import LimitsRequest, SpawnRequest
     from clove.sandbox.interface import Output
 
 __all__ = ["SHOWN", "Launches", "Prepare", "end_after", "principal_of", "shown_command"]
@@ -36,6 +36,16 @@ class Launches(Protocol):
 
     async def launch(self, output: Output, *, first: bool) -> Launched:
         """Start its process, or raise L{CloveError}."""
+
+    async def update_limits(
+        self, asked: LimitsRequest, bounds: Sequence[ResourceLimits]
+    ) -> tuple[frozenset[str], frozenset[str]]:
+        """Change what its processes may use.
+
+        @param bounds: none of which it may exceed.
+        @return: the fields that were named, and those of them that bind at once.
+        @raise CloveError: it may not, or cannot, have these.
+        """
 
     def rename(self, name: str) -> None:
         """What it is started from anew has this name from now on."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING
 
-from clove.errors import InvalidRequest
+from clove.errors import InvalidRequest, Unavailable
 from clove.kernel import authority
 from clove.kernel.calls.agents import find_target
 from clove.kernel.calls.listing import entry_of
@@ -15,6 +15,7 @@ from clove.messages.managing import (
     RenameReply,
     RestartReply,
     SignalReply,
+    UpdateReply,
 )
 from clove.spelling import guess, shown
 
@@ -26,9 +27,10 @@ if TYPE_CHECKING:
         RenameRequest,
         RestartRequest,
         SignalRequest,
+        UpdateRequest,
     )
 
-__all__ = ["inspect", "prune", "rename", "restart", "send_signal", "signal_number"]
+__all__ = ["inspect", "prune", "rename", "restart", "send_signal", "signal_number", "update"]
 
 
 def inspect(ctx: Context, request: TargetRequest) -> InspectReply:
@@ -136,3 +138,25 @@ def prune(ctx: Context, request: PruneRequest) -> PruneReply:
     for agent in agents:
         known.forget(agent.agent_id)
     return PruneReply(count=len(agents), agent_ids=[agent.agent_id for agent in agents])
+
+
+async def update(ctx: Context, request: UpdateRequest) -> UpdateReply:
+    """Change the limits of a running agent, never beyond those of its parent or the caller.
+
+    @raise InvalidRequest: no limit is named; or it uses more memory than it would have.
+    @raise PermissionDenied: rule `limits.FIELD`.
+    @raise IsolationUnavailable: this host cannot enforce one.
+    """
+    agent = find_target(ctx, request, "UPDATE")
+    if agent.provision is None:
+        raise Unavailable(f"agent {agent.agent_id} is ending")
+    parent = ctx.kernel.registry.get(agent.parent_id)
+    bounds = [one.limits for one in (parent, ctx.principal) if one is not None and one.limits]
+    named, now = await agent.provision.update_limits(request.limits, bounds)
+    limits = agent.principal.limits
+    return UpdateReply(
+        agent_id=agent.agent_id,
+        limits=limits.to_wire() if limits else {},
+        applied=sorted(now),
+        at_restart=sorted(named - now),
+    )

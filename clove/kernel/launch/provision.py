@@ -6,21 +6,24 @@ again and again. What was made is taken away when a later step fails, and when t
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import Deferred, DeferredList, DeferredLock
 
 from clove.errors import Unavailable
-from clove.kernel.launch.agent_spec import agent_spec, own_binds
+from clove.kernel.launch.agent_spec import agent_spec, check_request, own_binds
 from clove.kernel.launch.agent_stdin import AgentStdin
 from clove.kernel.launch.allocation import Allocation
 from clove.kernel.launch.launch import Launch, Launched, Layout
+from clove.kernel.launch.limit_changes import apply_now
 from clove.kernel.launch.profile import Profile
 from clove.kernel.launch.program import ProgramRecord
+from clove.kernel.launch.resource_limits import changed
 from clove.kernel.launch.workspace import Workspace
 from clove.kernel.mounts.mount_planner import in_workspace
 from clove.policy import ports_named
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
     from clove.kernel.launch.record import AgentRecord
     from clove.kernel.launch.resource_limits import ResourceLimits
     from clove.kernel.principal import Principal
-    from clove.messages.agents import SpawnRequest
+    from clove.messages.agents import LimitsRequest, SpawnRequest
     from clove.sandbox.interface import Output
     from clove.sandbox.spec import SandboxSpec
     from clove.sandbox.zygote.child import NewChild
@@ -88,6 +91,27 @@ class Provision:
             uid=self._uid,
             program=self._program,
         )
+
+    async def update_limits(
+        self, asked: LimitsRequest, bounds: Sequence[ResourceLimits]
+    ) -> tuple[frozenset[str], frozenset[str]]:
+        """Change what its processes may use. @see: L{Launches.update_limits}."""
+        facilities, given = self._facilities, self._given.request
+        async with self._updating:
+            limits = changed(self._limits, asked, bounds)
+            check_request(given, facilities.host, limits, facilities.bounds)
+            now = await apply_now(self._allocation, limits)
+            named = self._limits.named | limits.named
+            self._limits = dataclasses.replace(limits, named=named)
+            self._principal.limits = self._limits
+            if self._layout is not None:  # of the next start
+                self._lay_out(self._layout.program)
+        return limits.named, now
+
+    @functools.cached_property
+    def _updating(self) -> DeferredLock:
+        """One change at a time."""
+        return DeferredLock()
 
     def rename(self, name: str) -> None:
         """Its record has this name from now on."""

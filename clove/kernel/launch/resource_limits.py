@@ -9,14 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from clove.errors import PermissionDenied
+from clove.errors import InvalidRequest, PermissionDenied
 from clove.sandbox.cgroup.tree import CgroupLimits
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from clove.kernel.launch.limits import AgentLimits
     from clove.messages.agents import LimitsRequest
 
-__all__ = ["CONTROLLERS", "ResourceLimits", "settle_limits", "within_parent"]
+__all__ = ["CONTROLLERS", "ResourceLimits", "changed", "settle_limits", "within_parent"]
 
 CONTROLLERS: Final = {
     "memory": "memory",
@@ -95,6 +97,28 @@ def settle_limits(request: LimitsRequest | None, defaults: AgentLimits) -> Resou
             named.add(field)
             values[field] = asked
     return ResourceLimits(**values, named=frozenset(named), cut=frozenset())
+
+
+def changed(
+    limits: ResourceLimits, asked: LimitsRequest, bounds: Iterable[ResourceLimits]
+) -> ResourceLimits:
+    """Limits with those that are asked for, within all bounds.
+
+    @return: C{named} has the fields of the request.
+    @raise PermissionDenied: it names more than one of the bounds; rule `limits.FIELD`.
+    @raise InvalidRequest: it names none.
+    """
+    named = {
+        field: getattr(asked, field)
+        for field in (*CONTROLLERS, *ROOM)
+        if getattr(asked, field) is not None
+    }
+    if not named:
+        raise InvalidRequest("which limits? `limits` names none")
+    wanted = replace(limits, **named, named=frozenset(named))
+    for bound in bounds:
+        wanted = within_parent(wanted, bound)
+    return wanted
 
 
 def within_parent(limits: ResourceLimits, parent: ResourceLimits | None) -> ResourceLimits:

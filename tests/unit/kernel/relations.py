@@ -54,6 +54,7 @@ EXPECTED: dict[str, tuple[set[str], set[str]]] = {
     "SIGNAL": (OFFSPRING, ALL),
     "RENAME": (OFFSPRING, ALL),
     "PRUNE": (OFFSPRING, ALL),
+    "UPDATE": (OFFSPRING, ALL),
     "RESIZE": (OFFSPRING, ALL),
     "RUN": (set(), ALL),
     "GET_PERMS": (FAMILY, ALL),

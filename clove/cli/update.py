@@ -1,0 +1,89 @@
+"""`clove update`."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import click
+
+from clove.cli.agents import act_on_each
+from clove.cli.console import Console, command_options
+from clove.cli.option_types import Parsed
+from clove.cli.target import AGENT
+from clove.cli.text import parse_size
+
+__all__ = ["update"]
+
+PERIOD: Final = 100_000
+"""Microseconds: what --cpus is a share of."""
+
+
+def _processors(text: str) -> int:
+    """Microseconds of each period from a number of processors.
+
+    @raise ValueError: it is none.
+    """
+    number = float(text)
+    if not 0.01 <= number <= 10_000:
+        raise ValueError("it is from 0.01 to 10000 processors")
+    return round(number * PERIOD)
+
+
+SIZE: Final = Parsed("size", parse_size)
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  clove update --memory 1G researcher
+  clove update --cpus 0.5 --pids 128 researcher writer
+  clove update --memory 1G --json researcher | jq .at_restart
+
+\b
+What its cgroup holds binds at once. Where the host has none, and for --tmp and --shm, it binds
+from its next start on (clove restart). Less memory than it uses now is refused."""
+)
+@click.argument("agents", metavar="AGENT...", nargs=-1, required=True, type=AGENT)
+@click.option("--memory", type=SIZE, help="At most so much memory (512M).")
+@click.option("--cpus", type=Parsed("number", _processors), help="So many processors (0.5).")
+@click.option("--cpu-shares", type=click.IntRange(2, 262144), help="Its weight against others.")
+@click.option("--pids", type=click.IntRange(1, 1 << 22), help="So many processes and threads.")
+@click.option("--tmp", type=SIZE, help="So much in /tmp, in memory.")
+@click.option("--shm", type=SIZE, help="So much in /dev/shm, in memory.")
+@command_options
+@click.pass_context
+def update(
+    ctx: click.Context,
+    console: Console,
+    agents: tuple[str, ...],
+    memory: int | None,
+    cpus: int | None,
+    cpu_shares: int | None,
+    pids: int | None,
+    tmp: int | None,
+    shm: int | None,
+) -> None:
+    """Change the limits of running agents; what is not named stays."""
+    asked = {
+        "memory": memory,
+        "cpu_quota": cpus,
+        "cpu_period": None if cpus is None else PERIOD,
+        "cpu_shares": cpu_shares,
+        "max_pids": pids,
+        "tmp": tmp,
+        "shm": shm,
+    }
+    limits = {name: value for name, value in asked.items() if value is not None}
+    if not limits:
+        raise click.UsageError("which limits? --memory, --cpus, --pids ...")
+
+    def told(agent: str, reply: Any) -> str:
+        now, later = ", ".join(reply["applied"]), ", ".join(reply["at_restart"])
+        parts = [f"now: {now}" if now else "", f"from its next start on: {later}" if later else ""]
+        return f"updated {agent} ({'; '.join(filter(None, parts))})"
+
+    def act(client: Any, agent: str | int) -> dict[str, Any]:
+        return dict(client.update_limits(agent, limits))
+
+    if not act_on_each(console, agents, act, told):
+        ctx.exit(1)

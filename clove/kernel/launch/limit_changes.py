@@ -1,0 +1,41 @@
+"""New limits for an agent that runs: what binds at once, and what from its next start on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from clove.errors import InvalidRequest
+from clove.kernel.launch.resource_limits import CONTROLLERS
+from clove.sandbox.cgroup.agent_cgroup import get
+
+if TYPE_CHECKING:
+    from clove.kernel.launch.allocation import Allocation
+    from clove.kernel.launch.resource_limits import ResourceLimits
+
+__all__ = ["apply_now"]
+
+
+async def apply_now(allocation: Allocation, limits: ResourceLimits) -> frozenset[str]:
+    """Give an agent's cgroup its new limits, if it has one.
+
+    @return: the fields of C{limits.named} that bind its processes from now on. The others are
+        limits of each process (setrlimit(2)) or sizes of mounts: those of the next start.
+    @raise InvalidRequest: it uses more memory already; below that, Linux would kill it.
+    @raise CloveError: the cgroup cannot be changed.
+    """
+    cgroup = allocation.cgroup
+    if cgroup is None or not limits.named & CONTROLLERS.keys():
+        return frozenset()
+    if "memory" in limits.named:
+        used = await allocation.threads.run(get, f"{cgroup.path}/memory.current")
+        if used.strip().isdigit() and int(used) > limits.memory:
+            raise InvalidRequest(
+                f"it uses {int(used)} bytes of memory now, more than {limits.memory}: Linux would "
+                "kill all of its processes",
+                hint="ask for more, or end it and start it with less",
+            )
+    await allocation.make_cgroup(limits, cgroup)
+    held = allocation.cgroup.applied if allocation.cgroup is not None else frozenset()
+    return frozenset(
+        field for field in limits.named if field in CONTROLLERS and CONTROLLERS[field] in held
+    )
