@@ -23,11 +23,12 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from clove.client.aio_connection import AioConnection
 from clove.client.aio_link import AioLink
+from clove.client.aio_output import AsyncOutput
 from clove.client.aio_stream import AsyncStream, Started, deadline_in, until
 from clove.client.call import Call, StreamCall
 from clove.client.exchange import Closed, Unsent
 from clove.client.limits import ClientLimits
-from clove.client.methods import work
+from clove.client.methods import streams, work
 from clove.client.methods.table import Methods
 from clove.client.socket_path import absolute, socket_paths
 from clove.client.status import ConnectionStatus
@@ -37,9 +38,12 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from clove.client.results import EventPush, HelloReply
+    from clove.client.results import EventPush, HelloReply, OutputReply
 
-__all__ = ["AsyncClient", "AsyncStream"]
+__all__ = ["AsyncClient", "AsyncOutput", "AsyncStream"]
+
+_WAIT = 20.0
+"""Seconds for which the kernel is asked to wait for output, again and again."""
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -114,17 +118,34 @@ class AsyncClient(Methods, ConnectionStatus):
         body = call.body(self.limits.max_payload, absolute)
         async with until(deadline_in(self._seconds(call.patience))):
             try:
-                return call.result(await self._round(call, body))
+                return call.result(
+                    await self._round(await self._connection.live_link(), call, body)
+                )
             except Unsent:
                 pass
             except ConnectionLost as error:
                 if not call.idempotent or isinstance(error, Closed):
                     raise
-            return call.result(await self._round(call, body))
+            return call.result(await self._round(await self._connection.live_link(), call, body))
 
     def stream(self, call: StreamCall[T, S]) -> AsyncStream[T, S]:
         """Make a call with a reply in pieces, when the first is asked for."""
         return AsyncStream(call, self._start, self._seconds(call.patience))
+
+    def attach(self, name: str | int | None = None, *, agent_id: int | None = None) -> AsyncOutput:
+        """Attach to an agent: all that it writes, as bytes, when the iteration begins.
+
+        @raise AlreadyExists: (by the iteration) another is attached.
+        @raise ConnectionLost: what came after that is kept for no one.
+        """
+
+        async def read(link: AioLink, agent: int, since: int) -> OutputReply:
+            call = streams.read_output(agent, since=since, wait=_WAIT, attached=True)
+            body = call.body(self.limits.max_payload)
+            async with until(deadline_in(self._seconds(call.patience))):
+                return call.result(await self._round(link, call, body))
+
+        return AsyncOutput(self.hold_output(name, agent_id=agent_id), read)
 
     async def events(self) -> AsyncIterator[EventPush]:
         """The events of `subscribe(..., push=True)`, as they come and without end.
@@ -192,9 +213,8 @@ class AsyncClient(Methods, ConnectionStatus):
     async def _next_event(self, link: AioLink) -> EventPush:
         return cast("EventPush", Call(0).decoded((await link.next_frame(link.pushes))[0]))
 
-    async def _round(self, call: Call[Any], body: bytes) -> bytes:
+    async def _round(self, link: AioLink, call: Call[Any], body: bytes) -> bytes:
         """Send once, wait once."""
-        link = await self._connection.live_link()
         waiter = await link.start(call.opcode, body)
         try:
             return (await link.next_frame(waiter))[0]

@@ -75,6 +75,11 @@ class AsyncStream(Generic[T, S]):
         """The whole reply, once the iteration is over."""
         return self._pieces.result
 
+    @property
+    def link(self) -> AioLink | None:
+        """The connection that it comes by; None before it has begun and when it is over."""
+        return None if self._started is None else self._started[0]
+
     def __aiter__(self) -> Self:
         return self
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from clove import AsyncClient, CloveClient
-from clove.errors import NotFound
+from clove.errors import AlreadyExists, ConnectionLost, NotFound
 from tests.waiting import until
 
-SECONDS = 60.0
+SECONDS = 30.0
 AGENT = """
 import asyncio, sys
 from clove import AsyncClient
@@ -116,6 +116,68 @@ def test_a_stream_that_is_left_is_cancelled_in_the_kernel(kernel: Any, script: A
                     assert (await anext(lines))["text"] == "up"
                     break
             await client.kill(agent["id"])
+
+    run(test())
+
+
+WRITER = """
+import os, sys
+for number in range(int(sys.argv[-1])):
+    os.write(1 + number % 2, b"\\xff%d\\0" % number * 1000)
+"""
+
+
+def test_an_attached_client_gets_every_byte_at_its_own_pace(kernel: Any, script: Any) -> None:
+    count = 300  # more than pipes and the spool hold
+
+    async def test() -> None:
+        async with AsyncClient(kernel.socket) as client:
+            path = script(WRITER)
+            agent = await client.spawn("aio-writer", path, args=[str(count)], attach=True)
+            found = {"stdout": b"", "stderr": b""}
+            async with client.attach(agent["id"]) as output:
+                with pytest.raises(AlreadyExists):
+                    await anext(client.attach(agent["id"]))
+                async for stream, data in output:
+                    found[stream] += data
+            for at, stream in enumerate(found):
+                wanted = b"".join(b"\xff%d\0" % n * 1000 for n in range(at, count, 2))
+                assert found[stream] == wanted
+            assert output.offset == sum(map(len, found.values()))
+            assert (await client.wait(agent["id"]))["exit_code"] == 0
+
+    run(test())
+
+
+def test_leaving_an_attachment_leaves_the_agent_to_itself(kernel: Any, script: Any) -> None:
+    async def test() -> None:
+        async with AsyncClient(kernel.socket) as client:
+            path = script(WRITER)
+            for _ in range(2):
+                agent = await client.spawn("aio-left", path, args=["300"], attach=True)
+                async for _, data in client.attach(agent["id"]):
+                    assert data
+                    break
+                assert (await client.wait(agent["id"], timeout=60))["exit_code"] == 0
+
+    run(test())
+
+
+def test_a_lost_connection_ends_an_attachment(kernel: Any, script: Any) -> None:
+    async def lose(client: AsyncClient, agent: int) -> None:
+        async for _ in client.attach(agent):
+            link = client._connection.link
+            assert link is not None
+            assert link._transport is not None
+            link._transport.abort()
+
+    async def test() -> None:
+        async with AsyncClient(kernel.socket) as client:
+            path = script("import time\nprint('up', flush=True)\ntime.sleep(100)\n")
+            agent = await client.spawn("aio-lost", path, attach=True)
+            with pytest.raises(ConnectionLost):
+                await lose(client, agent["id"])
+            await client.kill("aio-lost")
 
     run(test())
 
