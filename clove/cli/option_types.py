@@ -16,11 +16,13 @@ __all__ = [
     "Directory",
     "DirectoryGrant",
     "Parsed",
+    "Secret",
     "Size",
     "Span",
     "label",
     "parse_cpus",
     "parse_directory",
+    "parse_secret",
     "read_env_file",
     "variable",
 ]
@@ -153,6 +155,31 @@ def label(text: str) -> tuple[str, str]:
     if not name:
         raise ValueError(f"{text!r} has no name before the =")
     return name, value
+
+
+class Secret(NamedTuple):
+    """Where one is.
+
+    @ivar source: `@FILE`, `!COMMAND`; "": the user's own of this name.
+    """
+
+    name: str
+    source: str
+
+
+def parse_secret(text: str) -> Secret:
+    """`NAME`, `NAME=@FILE` or `NAME=!COMMAND`.
+
+    @raise ValueError: it is none. The text is not in it, for it may be a secret.
+    """
+    name, equals, source = text.partition("=")
+    if not name or any(one.isspace() for one in name):
+        raise ValueError("a secret has the name of a variable: NAME, NAME=@FILE or NAME=!COMMAND")
+    if equals and (source[:1] not in ("@", "!") or len(source) == 1):
+        raise ValueError(
+            f"{name}: say where it is, as {name}=@FILE or {name}=!COMMAND, not what it is"
+        )
+    return Secret(name, source)
 
 
 def read_env_file(path: str) -> dict[str, str]:

@@ -17,6 +17,7 @@ from clove.cli.option_types import (
     Span,
     label,
     parse_cpus,
+    parse_secret,
     read_env_file,
     variable,
 )
@@ -65,6 +66,13 @@ _OPTIONS: Final = (
         type=Parsed("file", read_env_file),
         multiple=True,
         help="Set the variables of a file of NAME=VALUE lines. Repeatable.",
+    ),
+    click.option(
+        "--secret",
+        "secrets",
+        type=Parsed("name[=@file|=!command]", parse_secret),
+        multiple=True,
+        help="Set a variable to a secret of yours, or of a file or command. Repeatable.",
     ),
     click.option("--level", type=Choice(LEVELS), help="What it may do (default: standard)."),
     click.option(
@@ -158,6 +166,10 @@ def spawn_fields(asked: Mapping[str, Any], env: Mapping[str, str]) -> dict[str, 
         variables["PWD"] = start  # shells show it instead of where the link leads
     for pairs in (*asked["env_files"], dict(asked["env"])):
         variables |= pairs
+    if asked["secrets"]:
+        from clove.cli.secret_sources import read_secret
+
+        variables |= {secret.name: read_secret(secret) for secret in asked["secrets"]}
     return {
         "env": variables or None,
         "sandboxed": not asked["unsandboxed"],

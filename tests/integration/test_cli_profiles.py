@@ -59,3 +59,29 @@ def test_profiles_are_listed_shown_and_checked(shell: Shell, tmp_path: Path) -> 
     assert (result.returncode, "starts no programs" in result.stderr) == (1, True)
     result = shell("profile", "chek", "bad")
     assert result.returncode == 2
+
+
+def test_a_secret_is_in_the_program_and_nowhere_else(shell: Shell, kernel: Any) -> None:
+    shell.file("key", "hush-hush\n")
+    words = ("--secret", "KEY=@key", "--", "sh", "-c")
+    line = "echo ${#KEY}; sleep 100"
+    result = shell("run", "-d", "--name", "holder", *words, line)
+    assert result.returncode == 0, result
+    seen = [
+        shell(*words).stdout
+        for words in (
+            ("ps", "--json"),
+            ("inspect", "--json", "holder"),
+            ("audit", "--json"),
+            ("inspect", "holder"),
+        )
+    ]
+    assert "KEY" in seen[1]
+    shell("kill", "holder")
+    assert shell("logs", "holder").stdout == "9\n"
+    state = [path for path in Path(kernel.directory).rglob("*") if path.is_file()]
+    kept = [path for path in state if b"hush-hush" in path.read_bytes() and path.name != "key"]
+    assert not kept
+    assert not [one for one in seen if "hush-hush" in one]
+    result = shell("run", "--secret", "KEY=hush", "--", "true")
+    assert (result.returncode, "hush" in result.stderr) == (2, False)

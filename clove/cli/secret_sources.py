@@ -1,0 +1,112 @@
+"""Secrets for a program's environment: where they come from, and how they are read.
+
+What `clove run` is told is where a secret is, never the secret itself, so that it is in no command line,
+profile or history. SPAWN has it in `env`, of which ps, INSPECT and the audit log show the names alone.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from clove.errors import (
+    CloveError,
+    InvalidRequest,
+    NotFound,
+    PermissionDenied,
+    TimedOut,
+    Unavailable,
+)
+
+if TYPE_CHECKING:
+    from clove.cli.option_types import Secret
+
+__all__ = ["read_secret"]
+
+MOST: Final = 64 << 10
+"""Bytes of a secret."""
+PATIENCE: Final = 60
+"""Seconds that a command may take, in which it may ask somebody."""
+
+
+def secret_directory() -> Path:
+    """Where the user's own are, a file for each."""
+    base = os.environ.get("XDG_CONFIG_HOME", "")
+    return Path(base if base.startswith("/") else "~/.config").expanduser() / "clove/secrets"
+
+
+def read_secret(secret: Secret) -> str:
+    """The secret, without a newline at its end.
+
+    @raise CloveError: it is not there, or cannot be read; what was read is not in it.
+    """
+    if secret.source.startswith("@"):
+        raw = _of_file(secret, Path(secret.source[1:]).expanduser(), private=False)
+    elif secret.source:
+        raw = _of_command(secret, ["/bin/sh", "-c", secret.source[1:]])
+    else:
+        raw = _own(secret)
+    try:
+        text = raw.decode().removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:
+        raise InvalidRequest(f"secret {secret.name} is no UTF-8") from None
+    if not text or "\0" in text:
+        raise InvalidRequest(f"secret {secret.name} is empty, or has a NUL")
+    return text
+
+
+def _own(secret: Secret) -> bytes:
+    """Of a file of the user's, else of the keyring."""
+    import shutil
+
+    path = secret_directory() / secret.name
+    if "/" not in secret.name and path.exists():
+        return _of_file(secret, path, private=True)
+    tool = shutil.which("secret-tool")
+    if tool is not None:
+        words = [tool, "lookup", "service", "clove", "name", secret.name]
+        try:
+            return _of_command(secret, words)
+        except CloveError:
+            pass
+    raise NotFound(
+        f"no secret {secret.name}",
+        hint=f"write it into {path} (chmod 600), store it with `secret-tool store --label clove "
+        f"service clove name {secret.name}`, or say where it is: --secret {secret.name}=@FILE",
+    )
+
+
+def _of_file(secret: Secret, path: Path, *, private: bool) -> bytes:
+    try:
+        with path.open("rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            if private and mode & (stat.S_IRWXG | stat.S_IRWXO):
+                raise PermissionDenied(
+                    f"secret {secret.name}: others may use {path}",
+                    rule="secret-mode",
+                    hint=f"chmod 600 {path}",
+                )
+            raw = file.read(MOST + 1)
+    except OSError as error:
+        raise Unavailable(f"secret {secret.name}: {path}: {error.strerror}") from None
+    if len(raw) > MOST:
+        raise InvalidRequest(f"secret {secret.name} has more than {MOST} bytes")
+    return raw
+
+
+def _of_command(secret: Secret, words: list[str]) -> bytes:
+    import subprocess
+
+    try:
+        done = subprocess.run(words, stdout=subprocess.PIPE, timeout=PATIENCE, check=False)
+    except subprocess.TimeoutExpired:
+        raise TimedOut(f"secret {secret.name}: its command takes more than {PATIENCE} s") from None
+    except OSError as error:
+        raise Unavailable(f"secret {secret.name}: {error.strerror}") from None
+    if done.returncode:
+        raise Unavailable(f"secret {secret.name}: its command ended with {done.returncode}")
+    if len(done.stdout) > MOST:
+        raise InvalidRequest(f"secret {secret.name} has more than {MOST} bytes")
+    return done.stdout
