@@ -85,7 +85,8 @@ def test_cancelling_a_task_that_waits_for_a_piece_cancels_the_stream(peer: Any) 
 
 def test_a_stream_that_takes_too_long_times_out(peer: Any) -> None:
     async def test() -> None:
-        async with connected(peer, one_piece, timeout=0.01) as client:
+        async with connected(peer, one_piece) as client:
+            client.timeout = 0.01
             stream = client.exec_stream("x", timeout=0.01)
             with pytest.raises(TimedOut):
                 await stream.finish()

@@ -212,7 +212,8 @@ async def test_too_many_calls_in_flight_are_refused(kind: Kind, peer: Any) -> No
     held: list[Any] = []
     peer.answer = held.append
     limits = ClientLimits(outstanding=1)
-    async with kind.connected(peer.path, limits=limits, timeout=0.1) as client:
+    async with kind.connected(peer.path, limits=limits) as client:
+        client.timeout = 0.1
         errors = await kind.ask_all(client, ("store", "a", 1), ("store", "b", 1))
         assert {type(error) for error in errors} == {TimedOut, LimitExceeded}
         client.timeout = 30
