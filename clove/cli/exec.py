@@ -37,9 +37,6 @@ there. Ctrl-C without -t, and the end of this command, end it.
 Exit code: the program's own; 128 + n if signal n ended it; 1 if it could not be
 started; 2 if the command line is wrong."""
 
-_TERMINAL = ("TERM", "COLORTERM")
-"""Variables that tell a program what its terminal can do."""
-
 
 @click.command(epilog=EPILOG, context_settings={"allow_interspersed_args": False})
 @click.option("-i", "--interactive", is_flag=True, help="Its input is ours.")
@@ -85,12 +82,12 @@ def _on_terminal(
     """On a terminal of the sandbox, which is shown on ours."""
     from clove.cli.detach_keys import DetachKeys
     from clove.cli.raw_terminal import RawTerminal
+    from clove.cli.shown_agent import terminal_environment
 
     terminal = RawTerminal()
     rows, columns = terminal.size()
     options = _options(asked, tty={"rows": rows, "columns": columns})
-    known = {name: os.environ[name] for name in _TERMINAL if name in os.environ}
-    options["env"] = {**known, **options["env"]}
+    options["env"] = {**terminal_environment(), **options["env"]}
     with client.run(agent, asked["command"], **options) as attached:
         number = attached.first["command"]
 

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from clove.cli.ends import report_end
 from clove.cli.sinks import Plain, Sink, copy, sinks
 from clove.cli.standard_input import PIECE
 from clove.errors import CloveError, InvalidRequest, PermissionDenied
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from clove.cli.console import Console
     from clove.client.attached import Attached
     from clove.client.blocking import CloveClient
-    from clove.client.results import AttachReply, WaitReply
+    from clove.client.results import AttachReply
 
 __all__ = ["Foreground"]
 
@@ -34,22 +35,25 @@ class Foreground:
 
     @param restarts: it would be started again after its end.
     @param typed: it reads our standard input.
+    @param leaves: it was there before us, and goes on when we are interrupted or nobody reads us.
     """
 
     def __init__(
         self,
         console: Console,
         client: CloveClient,
-        agent_id: int,
+        agent_id: int | str,
         *,
         restarts: bool,
         typed: bool = False,
+        leaves: bool = False,
     ) -> None:
         self._console = console
         self._client = client
         self._agent_id = agent_id
         self._restarts = restarts
         self._typed = typed
+        self._leaves = leaves
         self._sinks = sinks(console)
         self._readerless: set[str] = set()
         self._copying: list[threading.Thread] = []
@@ -66,9 +70,9 @@ class Foreground:
                     begin = None
                 end = self._client.wait(self._agent_id)
                 self._join()
-                return self._report(end)
+                return report_end(self._console, end, readerless=bool(self._readerless))
             except KeyboardInterrupt:
-                if interrupted:
+                if interrupted or self._leaves:
                     return 128 + signal.SIGINT
                 interrupted = True
                 self._end()
@@ -165,6 +169,8 @@ class Foreground:
         self._readerless.add(name)
         if not isinstance(error, BrokenPipeError):
             self._console.remark(f"the agent's {name} cannot be written: {error.strerror}")
+        if self._leaves:
+            return
         try:
             if self._restarts:
                 self._client.kill(self._agent_id)
@@ -182,28 +188,6 @@ class Foreground:
             self._client.kill(self._agent_id)
         except CloveError as error:
             self._console.error(error)
-
-    def _report(self, end: WaitReply) -> int:
-        """Say how it ended, where that is not plain, and with which code we end."""
-        if self._console.as_json:
-            self._console.data({"event": "exited", **end})
-        number = end.get("signal")
-        reason = end.get("reason") or "exited"
-        if number:
-            if number != signal.SIGPIPE or not self._readerless:
-                self._console.remark(f"the agent ended by {_signal_name(number)} ({reason})")
-            return (128 + int(number)) & 0xFF
-        if reason not in ("exited", "killed"):
-            self._console.remark(f"the agent was ended: {reason}")
-        code = end.get("exit_code")
-        return 1 if code is None else int(code) & 0xFF
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
 
 
 def _interrupt(_number: int, _frame: object) -> None:

@@ -21,6 +21,7 @@ COMMANDS = {
     "workspace": "List and remove what agents were told to keep.",
     "profile": "Show and check profiles, options of `run` in a file.",
     "ps": "List the agents, with -a the ended ones too.",
+    "attach": "Be the one to whom an agent's output goes.",
     "exec": "Run a program in an agent's sandbox.",
     "logs": "Show an agent's output.",
     "kill": "End agents, or send them a signal.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -95,7 +96,7 @@ def run(
     kept = _keep(words, asked)
     program, fields = _prepare(words, asked)
     fields["attach"] = None if detach else True
-    fields["stdin"] = "stream" if not detach and is_stream() else None
+    _connect(asked, fields, detached=detach)
     with console.client() as client:
         reply, remark = spawn_program(client, program, name, fields)
         for each in filter(None, (remark, kept)):
@@ -105,11 +106,10 @@ def run(
             return
         if console.as_json:
             console.data({"event": "spawned", **reply})
-        restarts = fields["restart_policy"] != "never"
-        foreground = Foreground(
-            console, client, reply["agent_id"], restarts=restarts, typed=fields["stdin"] is not None
-        )
-        code = foreground.attend()
+        if fields["tty"] is not None:
+            code = _show(console, client, reply, asked["detach_keys"])
+        else:
+            code = _attend(console, client, reply, fields)
         if forget:
             _forget(client, reply["agent_id"])
         ctx.exit(code)
@@ -157,6 +157,43 @@ def _forget(client: CloveClient, agent_id: int) -> None:
     """Forget an agent that has ended; one that lives on, since it was only left, stays."""
     with contextlib.suppress(CloveError):
         client.prune(agent_id=agent_id)
+
+
+def _connect(asked: Mapping[str, Any], fields: dict[str, Any], *, detached: bool) -> None:
+    """Give it our terminal, or our standard input.
+
+    @raise click.UsageError: we have no terminal.
+    """
+    fields["tty"] = fields["stdin"] = None
+    if asked["tty"]:
+        from clove.cli.shown_agent import terminal_environment, terminal_size
+
+        ours = sys.stdin.isatty() and sys.stdout.isatty()
+        if not (ours or detached):
+            raise click.UsageError("-t needs a terminal, and standard input or output is none")
+        fields["tty"] = terminal_size() if ours else {}
+        fields["env"] = {**terminal_environment(), **(fields["env"] or {})}
+    elif not detached and (asked["interactive"] or is_stream()):
+        fields["stdin"] = "stream"
+
+
+def _attend(
+    console: Console, client: CloveClient, reply: Mapping[str, Any], fields: Mapping[str, Any]
+) -> int:
+    """Pass on its output, and our input; gives our exit code."""
+    restarts, typed = fields["restart_policy"] != "never", fields["stdin"] is not None
+    agent_id = reply["agent_id"]
+    return Foreground(console, client, agent_id, restarts=restarts, typed=typed).attend()
+
+
+def _show(console: Console, client: CloveClient, reply: Mapping[str, Any], detach_keys: str) -> int:
+    """Show its terminal on ours; gives our exit code."""
+    from clove.cli.ends import report_end
+    from clove.cli.shown_agent import ShownAgent
+
+    agent_id = reply["agent_id"]
+    shown = ShownAgent(console, client, agent_id, reply["name"], detach_keys)
+    return report_end(console, client.wait(agent_id)) if shown.show() else 0
 
 
 def _prepare(words: RunWords, asked: dict[str, Any]) -> tuple[Program, dict[str, Any]]:

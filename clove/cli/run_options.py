@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from clove.cli.detach_keys import DEFAULT
 from clove.cli.option_types import (
     Choice,
     Directory,
@@ -133,6 +134,17 @@ _OPTIONS: Final = (
         help="A text about it that ps and inspect show. Repeatable.",
     ),
     click.option("--rm", "forget", is_flag=True, help="Forget it when it has ended."),
+    click.option(
+        "-i", "--interactive", is_flag=True, help="Its input is ours, from a terminal as well."
+    ),
+    click.option("-t", "--tty", is_flag=True, help="It runs on a terminal, which is ours."),
+    click.option(
+        "--detach-keys",
+        metavar="KEYS",
+        default=DEFAULT,
+        show_default=True,
+        help="With -t, keys that leave it running; '' for none.",
+    ),
     click.option("-d", "--detach", is_flag=True, help="Don't wait; print its name and id."),
 )
 

@@ -74,15 +74,15 @@ class ITerminal(Interface):
 
     waiting: int = Attribute("Bytes that wait to be typed.")
     over: bool = Attribute("Nothing more is written there, or read.")
-    on_room: Callable[[], None] = Attribute(
-        "Called when all that waited is typed, and when it is over."
-    )
 
     def resize(rows: int, columns: int) -> None:
         """Tell the program another size."""
 
     def type(data: bytes) -> None:
         """Have the program read some bytes."""
+
+    def when_typed() -> Deferred[None]:
+        """Fires when nothing waits to be typed, or it is over."""
 
 
 class IOutputs(Interface):

@@ -112,8 +112,12 @@ class OutputReader(PipeEnd):
         if data:
             self._received(data)
         else:
-            self.close()
+            self.ended()
         return len(data)
+
+    def ended(self) -> None:
+        """Nobody has the other end."""
+        self.close()
 
     def hold(self, hold: bool) -> None:
         """Stop reading, or go on."""

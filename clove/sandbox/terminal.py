@@ -14,6 +14,7 @@ import termios
 from collections.abc import Callable
 from typing import Any, Final
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IWriteDescriptor
 from zope.interface import implementer
 
@@ -25,6 +26,8 @@ __all__ = ["Terminal"]
 
 _OUTER_END: Final = os.makedev(5, 2)
 """The device of /dev/ptmx (pts(4))."""
+_AGAIN: Final = 0.1
+"""Seconds until a terminal that nobody has open is looked at again."""
 _HELD: Final = 640 << 10
 """Bytes that Linux keeps of what was written to a terminal and not read (tty_buffer.c)."""
 
@@ -34,7 +37,6 @@ class Terminal(OutputReader):
     """Reads what the program writes, types what it reads.
 
     @ivar waiting: bytes to be typed that the terminal has no room for yet.
-    @ivar on_room: called when all that waited is typed, and when it is closed.
     """
 
     def __init__(
@@ -56,7 +58,8 @@ class Terminal(OutputReader):
             raise Unavailable("the sandbox has sent something that is no terminal")
         self._close_descriptor = close_descriptor
         self._typed = memoryview(b"")
-        self.on_room: Callable[[], None] = _nothing
+        self._waiters: list[Deferred[None]] = []
+        self._again: Any = None
         super().__init__(reactor, descriptor, received, closed)
 
     def _release(self, descriptor: int) -> None:
@@ -92,6 +95,15 @@ class Terminal(OutputReader):
             self._typed = memoryview(bytes(self._typed) + data)
             self.doWrite()
 
+    def when_typed(self) -> Deferred[None]:
+        """Fires when nothing waits to be typed, or it is over."""
+        waiter: Deferred[None] = Deferred(self._waiters.remove)
+        if self.waiting:
+            self._waiters.append(waiter)
+        else:
+            waiter.callback(None)
+        return waiter
+
     def doWrite(self) -> None:
         """Type what the terminal takes."""
         if self._fd < 0:
@@ -105,16 +117,34 @@ class Terminal(OutputReader):
         except OSError:  # the program is gone
             self._typed = memoryview(b"")
         self._reactor.removeWriter(self)
-        self.on_room()
+        self._tell_waiters()
+
+    def connectionLost(self, reason: object) -> None:
+        """The reactor says that nobody has the inner end open (EPOLLHUP)."""
+        if self._fd >= 0 and self._read(PIECE):
+            self._follow()
+
+    def ended(self) -> None:
+        """Nobody has the inner end open (EIO). A program that ends may close it before, and one that goes
+        on may open /dev/tty: closing this end would send them SIGHUP.
+        """
+        if self._cut is not None:  # the program is over
+            self.close()
+        else:
+            self._reactor.removeReader(self)
+            self._again = self._reactor.callLater(_AGAIN, self._follow)
 
     def close(self) -> None:
         """Close it: whoever has it as the controlling terminal gets SIGHUP. Idempotent."""
+        if self._again is not None and self._again.active():
+            self._again.cancel()
         was_open = self._fd >= 0
         super().close()
         if was_open:
             self._typed = memoryview(b"")
-            self.on_room()
+            self._tell_waiters()
 
-
-def _nothing() -> None:
-    """Nobody waits."""
+    def _tell_waiters(self) -> None:
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            waiter.callback(None)

@@ -19,7 +19,7 @@ _END: Final = b"\x04"
 
 @implementer(IReadDescriptor)
 class Typist(PipeEnd):
-    """Reads no more than the terminal takes.
+    """Reads no more than the terminal takes, and nothing once that is over.
 
     @param descriptor: the reading end of the pipe; this object's own from now on.
     """
@@ -29,37 +29,31 @@ class Typist(PipeEnd):
         self._fd = descriptor
         self._terminal = terminal
         os.set_blocking(descriptor, False)
-        terminal.on_room = self._go_on
         reactor.addReader(self)
+
+    def follow(self, terminal: ITerminal) -> None:
+        """Type into this one from now on: the program has been started again."""
+        self._terminal = terminal
+        if self._fd >= 0:
+            self._reactor.addReader(self)
 
     def doRead(self) -> None:
         """Type a piece."""
+        if self._terminal.over:
+            self._reactor.removeReader(self)
+            return
         try:
             data = os.read(self._fd, PIECE)
         except BlockingIOError:
             return
         if not data:
-            self._finish()
-            return
-        self._terminal.type(data)
-        if self._terminal.waiting and self._fd >= 0:
-            self._reactor.removeReader(self)
-
-    def connectionLost(self, reason: object) -> None:
-        """The reactor says that nothing writes to the pipe any more, and nothing is in it."""
-        if self._fd >= 0:
-            self._finish()
-
-    def _finish(self) -> None:
-        """Type the end."""
-        self.close()
-        self._terminal.type(_END)
-
-    def _go_on(self) -> None:
-        """All is typed, or the terminal is closed."""
-        if self._fd < 0:
-            return
-        if self._terminal.over:
             self.close()
-        else:
+        terminal = self._terminal
+        terminal.type(data or _END)
+        if terminal.waiting and self._fd >= 0:
+            self._reactor.removeReader(self)
+            terminal.when_typed().addCallback(self._go_on)
+
+    def _go_on(self, _: None) -> None:
+        if self._fd >= 0:
             self._reactor.addReader(self)

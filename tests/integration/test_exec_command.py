@@ -101,8 +101,10 @@ def test_a_shell_on_a_terminal(here: Host) -> None:
         found = user.until(b"256color-")
         assert b"/dev/pts/" in found
         assert b"33 77\r\n" in found
-        user.type(b"echo asleep; sleep 1000\n")
-        user.until(b"asleep\r\n")
+        user.type(b"cat\n")
+        user.until(b"cat\r\n")
+        user.type(b"heard\n")
+        user.until(b"heard\r\nheard\r\n")  # by now it is in the foreground
         user.type(b"\x03")
         user.until(b"$ ")
         user.resize(40, 100)

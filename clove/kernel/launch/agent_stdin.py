@@ -37,11 +37,14 @@ class AgentStdin:
     """The pipe.
 
     @ivar reader: the end that each start of the agent gets a copy of; -1 when closed.
+    @param on_terminal: it is typed: one who is attached has it beside others, and not for good.
     @raise OSError: there is no room for it.
     """
 
-    def __init__(self, reactor: Any) -> None:
+    def __init__(self, reactor: Any, *, on_terminal: bool = False) -> None:
         self._reactor = reactor
+        self._on_terminal = on_terminal
+        self._typist: Typist | None = None
         self.reader, self._fd = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(self._fd, False)
         self._waiting: deque[_Write] = deque()
@@ -93,8 +96,11 @@ class AgentStdin:
 
     def type_into(self, terminal: ITerminal) -> None:
         """The agent reads a terminal: what is written here is typed there."""
+        if self._typist is not None:
+            self._typist.follow(terminal)
+            return
         with contextlib.suppress(OSError):  # no descriptors: then nothing can be typed
-            Typist(self._reactor, os.dup(self.reader), terminal)
+            self._typist = Typist(self._reactor, os.dup(self.reader), terminal)
 
     def copy_writer(self) -> int:
         """The writing end for one who is attached, to be closed by the caller; see L{hand_over}.
@@ -107,8 +113,9 @@ class AgentStdin:
         return os.dup(self._fd)
 
     def hand_over(self) -> None:
-        """The one who is attached has the writing end, alone from now on."""
-        self._end("the one who is attached writes its standard input")
+        """The one who is attached has the writing end; of a pipe alone from now on."""
+        if not self._on_terminal:
+            self._end("the one who is attached writes its standard input")
 
     def end_input(self) -> None:
         """The agent reads what was written, and then the end. Idempotent."""
@@ -116,6 +123,8 @@ class AgentStdin:
 
     def close(self) -> None:
         """The agent is gone. Idempotent."""
+        if self._typist is not None:
+            self._typist.close()
         if self.reader >= 0:
             os.close(self.reader)
             self.reader = -1

@@ -258,10 +258,12 @@ class Provision:
 
     def _open_stdin(self) -> None:
         """@raise Unavailable: there is no room for a pipe."""
-        if self._given.request.stdin != "stream":
+        request = self._given.request
+        if request.stdin != "stream" and request.tty is None:
             return
         try:
-            self.stdin = AgentStdin(self._facilities.reactor)
+            reactor, on_terminal = self._facilities.reactor, request.tty is not None
+            self.stdin = AgentStdin(reactor, on_terminal=on_terminal)
         except OSError as error:
             raise Unavailable(f"no pipe for its standard input: {error.strerror}") from None
 

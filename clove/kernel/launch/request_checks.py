@@ -39,6 +39,11 @@ def check_program(request: SpawnRequest) -> None:
             raise InvalidRequest("a command gets no socket's path: leave `socket_argument` out")
         if not request.command[0]:
             raise InvalidRequest("the program in `command` has no name")
+    if request.tty is not None and request.stdin not in ("closed", "stream"):
+        raise InvalidRequest(
+            "what an agent on a terminal reads is typed there",
+            hint="leave `stdin` out, and send INPUT",
+        )
     cwd = request.cwd
     if cwd is not None and (not cwd.startswith("/") or ".." in cwd.split("/")):
         raise InvalidRequest(
