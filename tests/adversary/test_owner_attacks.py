@@ -183,3 +183,14 @@ def test_what_lies_beside_a_mapped_directory_is_as_far_as_ever(here: Arena, owne
         f"os.symlink({str(beside)!r}, top + '/l'); open(top + '/l')",
     ):
         assert attempt(agent, owned, code) == "ENOENT"
+
+
+def test_what_the_kernel_makes_for_an_agent_has_no_set_id_bits_either(
+    here: Arena, owned: Path
+) -> None:
+    agent = here.spawn({"level": "unrestricted", "allowed_paths": [str(owned)]})
+    for name in ("written", "copied"):
+        assert agent.ask("syscall", "write", str(owned / name)) == "yes:"
+    assert attempt(agent, owned, "os.chmod(top + '/written', 0o755)") is None
+    assert set_id_files(owned) == []
+    assert {path.lstat().st_uid for path in owned.iterdir()} == {owned.lstat().st_uid}
