@@ -115,6 +115,7 @@ def test_a_mount_below_is_mapped_too_where_it_can_be(
     kind = ["-t", "tmpfs", "tmpfs"] if below == "tmpfs" else ["-t", "overlay", "o", "-o", layers]
     subprocess.run([*nsenter, "mount", *kind, f"{path}/inner"], check=True)
     try:
+        inner.chmod(0o700)
         os.chown(inner, OWNER, OWNER)
         agent = mounted[0].spawn({"allowed_paths": [str(path)]})
         assert agent.ask("direct", "write", f"{path}/made") == "yes:"
