@@ -47,5 +47,5 @@ def unreachable(paths: tuple[str, ...], errors: list[OSError]) -> ConnectionLost
     where = f" --socket {paths[0]}" if len(paths) == 1 else ""
     return ConnectionLost(
         f"no kernel listens at {' or '.join(paths)}",
-        hint=f"start one: twistd -n clove-kernel{where}",
+        hint=f"start one: clove up{where}; or twistd -n clove-kernel{where}",
     )
