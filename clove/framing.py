@@ -55,6 +55,7 @@ class Opcode(enum.IntEnum):
     MKDIR = 0x07
     MOVE = 0x08
     REMOVE = 0x09
+    WATCH = 0x0A
     SPAWN = 0x10
     KILL = 0x11
     LIST = 0x12

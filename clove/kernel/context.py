@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from clove.kernel.dry_run import DryRuns
     from clove.kernel.events import EventBus
     from clove.kernel.files import Commands, FileLimits
+    from clove.kernel.files.watches import Watches
     from clove.kernel.llm import LLM
     from clove.kernel.mail import IMailboxes
     from clove.kernel.metrics import Metrics
@@ -54,6 +55,7 @@ class Kernel:
     commands: Commands
     attached: AttachedCommands
     file_limits: FileLimits
+    watches: Watches
     dry_runs: DryRuns
     gateways: Gateways
     syscalls: Mapping[int, Syscall]

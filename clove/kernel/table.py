@@ -128,6 +128,16 @@ TABLE: dict[int, Syscall] = {
         needs=("can_write",),
         by_arguments=explain_write,
     ),
+    Opcode.WATCH: Syscall(
+        dm.WatchRequest,
+        dm.WatchReply,
+        file_tree.watch,
+        "SYSCALL",
+        ("path", "agent"),
+        needs=("can_read",),
+        by_arguments=explain_read,
+        streams=True,
+    ),
     Opcode.SPAWN: Syscall(
         am.SpawnRequest,
         am.SpawnReply,

@@ -1,4 +1,4 @@
-"""LISTDIR, STAT, MKDIR, MOVE and REMOVE."""
+"""LISTDIR, STAT, MKDIR, MOVE, REMOVE and WATCH."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from clove.messages.files import AgentRef
 
 __all__ = [
     "DirectoryEntry",
+    "FileChange",
     "ListDirReply",
     "ListDirRequest",
     "MkdirReply",
@@ -21,6 +22,8 @@ __all__ = [
     "RemoveRequest",
     "StatReply",
     "StatRequest",
+    "WatchReply",
+    "WatchRequest",
 ]
 
 
@@ -138,3 +141,28 @@ class RemoveReply(Reply, frozen=True, kw_only=True):
     """How many names were removed."""
 
     removed: int = 0
+
+
+class WatchRequest(Request, frozen=True, kw_only=True):
+    """Tell what changes in a directory (not below it), until it is gone or this is cancelled."""
+
+    path: str
+    agent: AgentRef | None = None
+
+
+class FileChange(msgspec.Struct, frozen=True, kw_only=True):
+    """What has happened to a name: created, removed, changed, moved_from or moved_to."""
+
+    event: str
+    name: str
+
+
+class WatchReply(Reply, frozen=True, kw_only=True):
+    """The first reply, which is empty, says that it is watched from now on; the last says `ended`.
+
+    @ivar lost: more happened before these than was kept; list the directory.
+    """
+
+    events: list[FileChange] = []
+    lost: bool = False
+    ended: bool = False

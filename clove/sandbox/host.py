@@ -16,6 +16,7 @@ from clove.sandbox.environment import public_environment
 from clove.sandbox.host_entry import HostEntry
 from clove.sandbox.inside.entry import Entry, enter, facts_of, facts_within
 from clove.sandbox.inside.held_path import BadPath, Held, resolve
+from clove.sandbox.inside.watching import open_watch
 from clove.sandbox.interface import Command, Facts, IEntry, IFile, IRunning, IView, Output
 from clove.sandbox.os_errors import translate
 from clove.sandbox.spec import OnHost
@@ -103,6 +104,17 @@ class HostFile:
     def opener(self, flags: int) -> Deferred[Callable[[], int]]:
         """What opens it in a thread. @see: L{IFile.opener}."""
         return succeed(lambda: self._open(flags))
+
+    def watch(self) -> Deferred[int]:
+        """Watch it, in a thread. @see: L{IFile.watch}."""
+
+        def call() -> int:
+            try:
+                return open_watch(self._held)
+            except OSError as error:
+                raise translate(error, self._asked) from None
+
+        return kept(self._threads.run(call), os.close)
 
     def facts(self, names: Sequence[str] | None = None) -> Deferred[list[Facts | None]]:
         """What it is, or what is in it, in a thread. @see: L{IFile.facts}."""

@@ -85,8 +85,11 @@ class InnerView:
         """Hold what a path leads to. @see: L{IView.resolve}."""
         handle, release = self._new_handle()
 
-        async def opener(flags: int) -> int:
-            asked = {"op": "open", "handle": handle, "flags": flags}
+        async def opener(flags: int | None = None) -> int:
+            """With flags what is held, without a watch on it."""
+            asked: dict[str, Any] = {"op": "watch", "handle": handle}
+            if flags is not None:
+                asked |= {"op": "open", "flags": flags}
             opened = await self._requests.ask(asked)
             if opened.fields["op"] == "refused":
                 raise path_refused(opened.fields, path)
@@ -104,7 +107,7 @@ class InnerView:
             answer = await self._requests.ask({"op": "resolve", "path": path}, number=handle)
             if answer.fields["op"] == "refused":
                 raise path_refused(answer.fields, path)
-            return RemoteFile(answer.fields, opener, release, self._close_descriptor, look)
+            return RemoteFile(answer.fields, opener, release, self._close_descriptor, look, opener)
         except BaseException:
             release()
             raise

@@ -163,6 +163,12 @@ class IFile(Interface):
         @raise NotFound: without names, there is nothing.
         """
 
+    def watch() -> Deferred[int]:
+        """A descriptor that tells what changes in it (inotify(7)), for the caller to close.
+
+        @raise InvalidRequest: it is no directory. @raise Unavailable: there are too many.
+        """
+
     def close() -> None:
         """Release it. Idempotent."""
 

@@ -103,6 +103,7 @@ class RemoteFile:
     @param opener: opens it with flags.
     @param release: lets it go.
     @param close: closes what was opened and not taken.
+    @param watcher: asks for a watch.
     @param look: asks for facts, of what it is or of names in it.
     """
 
@@ -113,8 +114,10 @@ class RemoteFile:
         release: Callable[[], None],
         close: Callable[[int], None] = os.close,
         look: Callable[[Sequence[str] | None], Awaitable[list[Facts | None]]] | None = None,
+        watcher: Callable[[], Awaitable[int]] | None = None,
     ) -> None:
         self._look = look
+        self._watcher = watcher
         self.path = str(facts["path"])
         self.kind = str(facts["kind"])
         self.size = int(facts["size"])
@@ -138,6 +141,15 @@ class RemoteFile:
         async def call() -> Callable[[], int]:
             self._opened = await self._opener(flags)
             return self._give
+
+        return Deferred.fromCoroutine(call())
+
+    def watch(self) -> Deferred[int]:
+        """Have init watch it. @see: L{IFile.watch}."""
+
+        async def call() -> int:
+            assert self._watcher is not None
+            return await self._watcher()
 
         return Deferred.fromCoroutine(call())
 

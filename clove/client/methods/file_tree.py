@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from clove.client.call import Call, optional
+from clove.client.call import Call, Reply, StreamCall, optional
 from clove.framing import Opcode
 
 if TYPE_CHECKING:
@@ -14,9 +15,17 @@ if TYPE_CHECKING:
         MoveReply,
         RemoveReply,
         StatReply,
+        WatchReply,
     )
 
-__all__ = ["list_directory", "make_directory", "move_file", "remove_file", "stat_file"]
+__all__ = [
+    "list_directory",
+    "make_directory",
+    "move_file",
+    "remove_file",
+    "stat_file",
+    "watch_directory",
+]
 
 
 def list_directory(
@@ -95,3 +104,22 @@ def remove_file(
     """
     fields = optional(path=path, recursive=recursive, missing_ok=missing_ok, agent=agent)
     return Call(Opcode.REMOVE, fields, patience=600.0 if recursive else 0.0)
+
+
+def watch_directory(
+    path: str, *, agent: str | int | None = None
+) -> StreamCall[WatchReply, WatchReply]:
+    """What changes in a directory, not below it, as it happens; until it is gone.
+
+    The first piece, without events, says that it is watched from now on. Each has events
+    [{event (created, removed, changed, moved_from, moved_to), name}] and lost: more happened
+    before these than was kept, so list the directory.
+
+    @raise LimitExceeded: too many are watched.
+    """
+    call: Call[WatchReply] = Call(Opcode.WATCH, optional(path=path, agent=agent), patience=None)
+    return StreamCall(call, _whole)
+
+
+def _whole(reply: Reply) -> Iterable[WatchReply]:
+    return (reply,)  # type: ignore[return-value]

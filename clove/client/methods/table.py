@@ -39,6 +39,7 @@ class Methods:
     make_directory = method(file_tree.make_directory)
     move_file = method(file_tree.move_file)
     remove_file = method(file_tree.remove_file)
+    watch_directory = stream_method(file_tree.watch_directory)
     http = method(work.http)
     poll_async = method(work.poll_async)
     llm_report = method(work.llm_report)

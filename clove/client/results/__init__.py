@@ -31,11 +31,13 @@ from clove.client.results.events import (
 from clove.client.results.execute import ExecReply, RunReply
 from clove.client.results.file_tree import (
     DirectoryEntry,
+    FileChange,
     ListDirReply,
     MkdirReply,
     MoveReply,
     RemoveReply,
     StatReply,
+    WatchReply,
 )
 from clove.client.results.files import ReadReply, WriteReply
 from clove.client.results.http import HttpReply
@@ -117,6 +119,7 @@ __all__ = [
     "EventPush",
     "ExecReply",
     "FetchReply",
+    "FileChange",
     "GetAuditLogReply",
     "GetPermsReply",
     "HelloReply",
@@ -174,6 +177,7 @@ __all__ = [
     "UnsubscribeReply",
     "UpdateReply",
     "WaitReply",
+    "WatchReply",
     "WhyReply",
     "WriteReply",
 ]

@@ -4,7 +4,16 @@ from typing import TypedDict
 
 from clove.client.results.base import Reply
 
-__all__ = ["DirectoryEntry", "ListDirReply", "MkdirReply", "MoveReply", "RemoveReply", "StatReply"]
+__all__ = [
+    "DirectoryEntry",
+    "FileChange",
+    "ListDirReply",
+    "MkdirReply",
+    "MoveReply",
+    "RemoveReply",
+    "StatReply",
+    "WatchReply",
+]
 
 
 class DirectoryEntry(TypedDict):
@@ -74,3 +83,21 @@ class RemoveReply(Reply):
     """How many names were removed."""
 
     removed: int
+
+
+class FileChange(TypedDict):
+    """What has happened to a name: created, removed, changed, moved_from or moved_to."""
+
+    event: str
+    name: str
+
+
+class WatchReply(Reply):
+    """The first reply, which is empty, says that it is watched from now on; the last says `ended`.
+
+    @ivar lost: more happened before these than was kept; list the directory.
+    """
+
+    events: list[FileChange]
+    lost: bool
+    ended: bool

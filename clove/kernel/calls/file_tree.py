@@ -1,4 +1,4 @@
-"""LISTDIR, STAT, MKDIR, MOVE and REMOVE."""
+"""LISTDIR, STAT, MKDIR, MOVE, REMOVE and WATCH."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from clove.kernel.files.listing import Listing, Name, page, read_names
 from clove.kernel.held import run_on_descriptor
 from clove.messages.file_tree import (
     DirectoryEntry,
+    FileChange,
     ListDirReply,
     MkdirReply,
     MoveReply,
     RemoveReply,
     StatReply,
+    WatchReply,
 )
 from clove.policy import check_read
 
@@ -28,10 +30,11 @@ if TYPE_CHECKING:
         MoveRequest,
         RemoveRequest,
         StatRequest,
+        WatchRequest,
     )
     from clove.sandbox.interface import Facts, IFile
 
-__all__ = ["list_directory", "mkdir", "move", "remove", "stat"]
+__all__ = ["list_directory", "mkdir", "move", "remove", "stat", "watch"]
 
 AT_ONCE = 128
 """Names that are looked at in one go: what init says of them fits into a packet."""
@@ -166,3 +169,43 @@ async def remove(ctx: Context, request: RemoveRequest) -> RemoveReply:
             raise
         removed = 0
     return RemoveReply(removed=removed)
+
+
+async def watch(ctx: Context, request: WatchRequest) -> WatchReply:
+    """Tell what changes in a directory, at the client's pace, until it is gone.
+
+    @raise InvalidRequest: version 1; or it is no directory.
+    @raise LimitExceeded: too many are watched.
+    """
+    stream = ctx.stream
+    if stream is None:
+        raise InvalidRequest("WATCH needs protocol version 2", hint="send HELLO first")
+    watches, family = ctx.kernel.watches, ctx.principal.family
+    watches.check(family)
+    view, cwd = await view_of(ctx, request.agent)
+    permissions = ctx.principal.permissions
+    held = await changes.resolve_judged(view, permissions, request.path, cwd, "WATCH")
+    try:
+        if held.kind == "missing":
+            raise NotFound(f"no such file or directory: {request.path!r}")
+        if held.kind != "directory":
+            raise InvalidRequest(f"{request.path!r} is a {held.kind}, not a directory")
+        descriptor, above = await held.watch(), held.path.rstrip("/")
+    finally:
+        held.close()
+    with watches.held(family, descriptor) as watched:
+        stream(WatchReply())
+        while True:
+            found = await watched.changes()
+            permissions = ctx.principal.permissions  # they may have been narrowed meanwhile
+            shown = [
+                FileChange(event=one.event, name=one.name)
+                for one in found
+                if one.name and check_read(permissions, f"{above}/{one.name}").allowed
+            ]
+            told = {one.event for one in found}
+            await stream.clear()
+            if "gone" in told:
+                return WatchReply(events=shown, lost="lost" in told, ended=True)
+            if shown or "lost" in told:
+                stream(WatchReply(events=shown, lost="lost" in told))

@@ -10,7 +10,7 @@ __all__ = ["ExecLimits", "FileLimits"]
 
 
 class FileLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Limits of READ, WRITE, LISTDIR and REMOVE."""
+    """Limits of READ, WRITE, LISTDIR, REMOVE and WATCH."""
 
     read_bytes: int = MAX_REPLY
     """Bytes of a READ's reply. More: LimitExceeded, with a hint that names offset and limit."""
@@ -18,6 +18,9 @@ class FileLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Names of a directory that a LISTDIR looks at; of more it says `truncated`."""
     removed: int = 1_000_000
     """Names that one REMOVE removes; with more, LimitExceeded, and the rest stays."""
+    watches: int = 128
+    """Directories that all agents and operators watch at the same time (WATCH), of which one
+    family may have its share; one more: LimitExceeded."""
     removed_at_once: int = 2_000
     """Names that it removes before other requests of that agent have their turn."""
 

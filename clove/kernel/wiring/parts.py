@@ -16,6 +16,7 @@ from clove.kernel.context import Kernel
 from clove.kernel.credentials import AgentSocket
 from clove.kernel.dispatch import Dispatcher
 from clove.kernel.files import Commands
+from clove.kernel.files.watches import Watches
 from clove.kernel.listening import ConnectionFactory, listen, stopped
 from clove.kernel.llm import LLM
 from clove.kernel.metrics import Metrics
@@ -118,6 +119,12 @@ class Parts:
             commands=Commands(reactor, limits.exec, limits.shares),
             attached=AttachedCommands(reactor),
             file_limits=limits.files,
+            watches=Watches(
+                reactor,
+                limits.files.watches,
+                functools.partial(foundation.disposal.close_descriptor, "watches"),
+                limits.shares,
+            ),
             dry_runs=self._agents.dry_runs,
             gateways=network.gateways,
             syscalls=TABLE,

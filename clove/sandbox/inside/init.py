@@ -17,6 +17,7 @@ from clove.sandbox.inside import held_path, program, rlimits, terminal
 from clove.sandbox.inside.control import BadMessage
 from clove.sandbox.inside.entry_requests import EntryRequests
 from clove.sandbox.inside.openat2 import MagicLink
+from clove.sandbox.inside.watching import open_watch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -217,8 +218,9 @@ class Init:
             held = self._held[job] = self._resolve(message["path"])
             facts = {"path": held.path, "kind": held.kind, "size": held.size, "links": held.links}
             self._channel.send({"op": "resolved", "id": job, **facts})
-        elif op == "open":
-            opened = self._held[message["handle"]].open(message["flags"])
+        elif op in ("open", "watch"):
+            held = self._held[message["handle"]]
+            opened = held.open(message["flags"]) if op == "open" else open_watch(held)
             try:
                 self._channel.send({"op": "opened", "id": job}, (opened,))
             except ConnectionError:

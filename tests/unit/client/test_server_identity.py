@@ -280,4 +280,4 @@ def test_the_usual_paths_are_tried_in_order(short_dir: str) -> None:
         client._connection._paths = (first, stale)
         with pytest.raises(ConnectionLost, match=f"{first} or {stale}") as caught:
             client.connect()
-        assert caught.value.hint == "start one: twistd -n clove-kernel"
+        assert caught.value.hint == "start one: clove up; or twistd -n clove-kernel"
