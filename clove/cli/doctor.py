@@ -59,6 +59,7 @@ def _failed(name: str, why: str) -> tuple[Feature, ...]:
 
 @click.command(
     "doctor",
+    context_settings={"help_option_names": ["-h", "--help"]},  # also of the command by itself
     epilog="""\b
 Examples:
   clove doctor
