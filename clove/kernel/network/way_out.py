@@ -9,6 +9,8 @@ import socket
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from twisted.internet.defer import Deferred
+
 from clove.errors import PermissionDenied, Unavailable
 from clove.kernel.network.dialling import dial
 from clove.kernel.network.lookups import Lookups
@@ -24,8 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = ["WayOut", "is_direct"]
 
-MOST_LOOKUPS: Final = 64
-"""Look-ups of the proxy's name at once."""
 MOST_ADDRESSES: Final = 8
 FRESH: Final = 30.0
 """Seconds for which the proxy's addresses are not looked up again."""
@@ -65,8 +65,10 @@ class WayOut:
         self._authorization = authorization(settings)
         self._addresses: list[str] = []
         self._found_at = -math.inf
+        self._waiting: list[Deferred[list[str]]] = []
+        self._is_looking = False
         if self._proxy is not None:
-            shares = Shares("look-ups of the proxy", "", MOST_LOOKUPS)
+            shares = Shares("look-ups of the proxy", "", 1)
             self._lookups = Lookups(resolver or reactor.nameResolver, shares, MOST_ADDRESSES)
 
     def looks_up(self, host: str) -> bool:
@@ -153,12 +155,26 @@ class WayOut:
         if proxy.address is not None:
             return [proxy.host]
         now = self._reactor.seconds()
-        if now - self._found_at > FRESH:
-            found = await self._lookups.resolve(proxy.host, proxy.port, 0)
-            if not found:
-                raise Unavailable(f"the proxy's name {proxy.host!r} has no address")
-            self._addresses, self._found_at = found, now
-        return self._addresses
+        if now - self._found_at <= FRESH:
+            return self._addresses
+        waiter: Deferred[list[str]] = Deferred(lambda one: self._waiting.remove(one))
+        self._waiting.append(waiter)
+        if not self._is_looking:  # all that wait share a look-up
+            self._is_looking = True
+            self._lookups.resolve(proxy.host, proxy.port, 0).addCallback(self._found)
+        found = await waiter
+        if not found:
+            raise Unavailable(f"the proxy's name {proxy.host!r} has no address")
+        return found
+
+    def _found(self, addresses: list[str]) -> None:
+        """The proxy's name was looked up."""
+        self._is_looking = False
+        if addresses:
+            self._addresses, self._found_at = addresses, self._reactor.seconds()
+        waiting, self._waiting = self._waiting, []
+        for waiter in waiting:
+            waiter.callback(addresses)
 
     async def _refuse_proxy(self, host: str, addresses: Sequence[str]) -> None:
         """@raise PermissionDenied: it is the proxy, which would connect an agent to anything."""

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IHostnameResolver
+from twisted.internet.task import Clock
 from zope.interface import implementer
 
+from clove.errors import Unavailable
 from clove.kernel.network import way_out
 from clove.kernel.network.known_hosts import TranslatedNames
 from clove.kernel.network.lookups import Lookups
@@ -17,6 +21,7 @@ from clove.kernel.network.nat64 import WELL_KNOWN, Nat64
 from clove.kernel.network.settings import EgressSettings
 from clove.kernel.network.way_out import WayOut
 from clove.sharing.shares import Shares
+from tests.scripted_names import ScriptedNames
 
 NO_ROUTE = OSError(errno.ENETUNREACH, "Network is unreachable")
 REFUSED = OSError(errno.ECONNREFUSED, "Connection refused")
@@ -93,6 +98,48 @@ def test_who_looks_a_name_up() -> None:
     assert not there.looks_up("api.test")
     for host in ("a.corp.test", "pinned.test", "localhost"):
         assert there.looks_up(host)
+
+
+class Slow(ScriptedNames):
+    """Answers when the test lets it."""
+
+    def __init__(self, *answers: list[str]) -> None:
+        super().__init__(*answers)
+        self.held: list[Callable[[], object]] = []
+
+    def resolveHostName(self, *arguments: Any, **named: Any) -> Any:
+        self.held.append(lambda: super(Slow, self).resolveHostName(*arguments, **named))
+
+
+def test_all_connections_that_are_made_at_once_share_a_look_up_of_the_proxy() -> None:
+    clock = Clock()
+    names = Slow(["192.0.2.1"], ["192.0.2.2"])
+    there = WayOut(clock, EgressSettings(proxy="http://proxy.test:3128"), names)
+    asked = [Deferred.fromCoroutine(there._proxy_addresses()) for _ in range(300)]
+    asked[0].addErrback(lambda failure: failure.trap(CancelledError))
+    asked[0].cancel()
+    assert len(names.held) == 1
+    names.held.pop()()
+    assert [one.result for one in asked[1:]] == [["192.0.2.1"]] * 299
+    clock.advance(29)
+    assert Deferred.fromCoroutine(there._proxy_addresses()).result == ["192.0.2.1"]
+    clock.advance(2)
+    later = Deferred.fromCoroutine(there._proxy_addresses())
+    names.held.pop()()
+    assert later.result == ["192.0.2.2"]
+
+
+def test_a_proxy_that_has_no_address_is_an_error_for_all_and_asked_for_again() -> None:
+    names = Slow([], ["192.0.2.1"])
+    there = WayOut(Clock(), EgressSettings(proxy="http://proxy.test:3128"), names)
+    errors: list[Any] = []
+    for _ in range(2):
+        Deferred.fromCoroutine(there._proxy_addresses()).addErrback(errors.append)
+    names.held.pop()()
+    assert [error.type for error in errors] == [Unavailable] * 2
+    again = Deferred.fromCoroutine(there._proxy_addresses())
+    names.held.pop()()
+    assert again.result == ["192.0.2.1"]
 
 
 @implementer(IHostnameResolver)
