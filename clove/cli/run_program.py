@@ -32,6 +32,7 @@ TOP: Final = (
 )
 """Directories of a host that are nobody's project, as are those that people have their homes in."""
 _MOST_NAMES: Final = 4096
+_VAR_TMP: Final = "/var/tmp"  # noqa: S108
 
 
 class Caller(NamedTuple):
@@ -239,6 +240,8 @@ def _along(directory: str, caller: Caller, what: str) -> tuple[str, str]:
     """A directory if it is to come along, and why it is not, if something stands against it."""
     if not caller.sandboxed or any(_within(what, grant.path) for grant in caller.grants):
         return "", ""
+    if _within(directory, _VAR_TMP):
+        return "", f"{directory} lies in {_VAR_TMP}, which each sandbox has for itself"
     if directory == "/" or directory.lstrip("/") in TOP or _within(caller.home, directory):
         return "", (
             f"{directory} holds more than a project; keep it in a directory of its own, or grant "

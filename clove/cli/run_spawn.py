@@ -48,13 +48,27 @@ def spawn_program(
             error.hint = error.hint or "a sandbox has the system's programs and what --dir gives it"
         raise
     if not _is_closed(client, program, reply):
-        return reply, remark_on_owners(reply, fields["mounts"] or ())
+        mounts = fields["mounts"] or ()
+        remarks = (_remark_on_read_only(reply, mounts), remark_on_owners(reply, mounts))
+        return reply, "; ".join(filter(None, remarks))
     client.kill(reply["agent_id"])
     reason = f"others may not read {program.neighbours}, and agents of root's kernel are others"
     if not program.script:
         hint = "let others read it (chmod -R o+rX), or keep it where its owner can be mapped"
         raise PermissionDenied(reason, rule="os", hint=hint)
     return _spawn_alone(client, program, name, fields, reason)
+
+
+def _remark_on_read_only(reply: Mapping[str, Any], mounts: Sequence[Mapping[str, Any]]) -> str:
+    """Which directories cannot be written though it was asked for: they are the kernel's; else ""."""
+    if not reply["isolation"]["namespaces"]["mnt"]:
+        return ""
+    shown = reply["isolation"].get("exposed", {}).get("write", [])
+    asked = [mount["path"] for mount in mounts if mount.get("writable")]
+    lost = [one for one in asked if not any(f"{one}/".startswith(f"{each}/") for each in shown)]
+    return "; ".join(
+        f"{path} is a part of the kernel or of Python and stays read-only" for path in lost
+    )
 
 
 def remark_on_owners(reply: Mapping[str, Any], mounts: Sequence[Mapping[str, Any]]) -> str:

@@ -132,6 +132,12 @@ def test_directories_are_granted(shell: Shell) -> None:
     assert (shell.place / "out/made").read_text() == "text"
 
 
+def test_what_stays_read_only_is_told(shell: Shell) -> None:
+    result = shell("run", "--dir", str(Path(sys.prefix, "bin")), "--", "true")
+    assert result.returncode == 0
+    assert "stays read-only" in result.stderr
+
+
 def test_a_directory_is_seen_by_another_path_as_well(shell: Shell) -> None:
     shell.file("in", "text")
     words = ("--dir", ".:ro:/mnt/work", "--", "sh", "-c", "pwd; cat /mnt/work/in")

@@ -110,6 +110,7 @@ def test_the_levels_blocked_paths_stay_blocked(client: CloveClient, data: Path) 
         ([{"path": "/"}], "cannot be mounted"),
         ([{"path": "/tmp"}], "cannot be mounted"),
         ([{"path": "/workspace/x"}], "cannot be mounted"),
+        ([{"path": "/var/tmp/x"}], "cannot be mounted"),
         ([{"path": "/usr/share", "writable": True}], "cannot be mounted"),
         ([{"path": "/run"}], "cannot be mounted"),
         ([{"path": "/srv", "as": "here"}], "absolute"),

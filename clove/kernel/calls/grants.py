@@ -28,7 +28,8 @@ __all__ = ["MOST_MOUNTS", "check_mounts", "spawn_grants", "with_mounts"]
 MOST_MOUNTS: Final = 64
 """Mounts that one SPAWN may name."""
 _SYSTEM: Final = "/usr"
-_NOT_LINKS: Final = ("/etc", "/tmp", "/var/tmp")  # noqa: S108
+_VAR_TMP: Final = "/var/tmp"  # noqa: S108 a link to the sandbox's own /tmp
+_NOT_LINKS: Final = ("/etc", "/tmp", _VAR_TMP)  # noqa: S108
 """Directories of a sandbox's own in which its mounts could hide a link."""
 
 
@@ -94,7 +95,8 @@ def _check_path(mount: HostMount) -> None:
             hint="rename it, or mount a directory above it",
         )
     bare = path.rstrip("/") or "/"
-    if beneath(bare, NEVER) or (is_own(bare) and (mount.writable or not _in_system(bare))):
+    own = is_own(bare) or beneath(bare, [_VAR_TMP])
+    if beneath(bare, NEVER) or (own and (mount.writable or not _in_system(bare))):
         raise InvalidRequest(
             f"{bare} cannot be mounted: each sandbox has its own there, or it shows the machine",
             hint="mount a directory of your own, such as one in your home",
