@@ -34,9 +34,11 @@ def test_changing_needs_one_switch_and_reading_what_is_shared_one_of_two() -> No
 
 def test_what_is_judged_by_arguments_needs_a_switch_as_well() -> None:
     """Else dispatch would let it through, and WHY alone would refuse it."""
-    judged = {name for name, line in LINES.items() if line.by_arguments is not None}
-    assert judged == {"READ", "WRITE", "EXEC", "HTTP", "SPAWN"}
-    assert all(LINES[name].needs == (f"can_{name.lower()}",) for name in judged)
+    judged = {name: line.needs for name, line in LINES.items() if line.by_arguments is not None}
+    files = dict.fromkeys(("READ", "LISTDIR", "STAT", "WATCH"), ("can_read",))
+    files |= dict.fromkeys(("WRITE", "MKDIR", "MOVE", "REMOVE"), ("can_write",))
+    others = {name: (f"can_{name.lower()}",) for name in ("EXEC", "HTTP", "SPAWN")}
+    assert judged == files | others
 
 
 @pytest.mark.parametrize("level", ["unrestricted", "standard", "sandboxed"])
