@@ -68,12 +68,14 @@ bench: dev ## requests a second, isolation, starts of agents, with what they com
 	@$(PY) -m bench.isolation
 	@$(PY) -m bench.spawn
 	@$(PY) -m bench.cli
+	@$(PY) -m bench.output
 
 bench-smoke: dev ## the bench in a few seconds, to see that it runs
 	@$(PY) -m bench.run --smoke
 	@$(PY) -m bench.isolation --smoke
 	@$(PY) -m bench.spawn --smoke
 	@$(PY) -m bench.cli --smoke
+	@$(PY) -m bench.output --smoke
 
 docs: dev ## API documentation in apidocs/
 	@.venv/bin/pydoctor -q -W --project-name Clove --docformat epytext --html-output apidocs \

@@ -175,6 +175,22 @@ def test_an_agent_does_not_reach_the_output_of_others(here: Host) -> None:
     assert read(here.client, agent)[0] == b"permission_denied\n" * 2
 
 
+def test_an_agent_gets_no_descriptors_not_even_of_its_child(here: Host) -> None:
+    agent = spawn(
+        here,
+        "import sys\nfrom clove import CloveClient\nfrom clove.errors import CloveError\n"
+        "client = CloveClient()\n"
+        "open('child.py', 'w').write('print(1)')\n"
+        "child = client.spawn('kin', '/workspace/child.py', attach=True)['id']\n"
+        "try: client.attach(child)\n"
+        "except CloveError as error: print(error.code, error.rule)\n"
+        "held = client.hold_output(child)\nnext(held)\n"
+        "print(client.read_output(child, wait=20, attached=True)['data'])\n",
+        permissions={"can_spawn": True},
+    )
+    assert read(here.client, agent)[0] == b"permission_denied operator\nb'1\\n'\n"
+
+
 @pytest.mark.parametrize("call", ["read_output", "hold_output"])
 def test_an_agent_that_is_not_known_is_an_error(here: Host, call: str) -> None:
     with pytest.raises(NotFound):

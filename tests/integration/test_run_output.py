@@ -131,6 +131,18 @@ def test_a_slow_reader_gets_everything(here: Host, sandboxed: bool) -> None:
     )
 
 
+def test_a_program_is_passed_on_as_if_it_ran_by_itself(here: Host) -> None:
+    words = ["seq", "1", "300000"]
+    plain = subprocess.run(words, stdout=subprocess.PIPE, check=True).stdout
+    command = [CLOVE, "--socket", here.kernel.socket, "run", "--name", "counts", "--", *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL) as process:
+        assert process.stdout is not None
+        first = process.stdout.read(1)
+        until(lambda: said(here, "counts", 256 << 10), "it has written what fits")
+        assert first + process.stdout.read() == plain
+    assert process.returncode == 0
+
+
 def test_an_agent_waits_for_a_reader_that_does_not_read(here: Host) -> None:
     with Run(here.kernel, FLOOD + "open('/workspace/all', 'w').close()\n") as run:
         until(lambda: said(here, run.name, 256 << 10), "the agent has written what fits")

@@ -8,7 +8,7 @@ from pathlib import Path
 __all__ = ["hostile_program"]
 
 PLACE = Path(__file__).parent / "hostile"
-PARTS = ("frame", "descriptors", "requests", "spawning", "inside", "network", "main")
+PARTS = ("frame", "descriptors", "requests", "spawning", "inside", "network", "streams", "main")
 _OURS = re.compile(r"^from tests\.soak\.hostile\.\w+ import (?:\([^)]*\)|.*)\n", re.MULTILINE)
 _FUTURE = "from __future__ import annotations\n"
 
