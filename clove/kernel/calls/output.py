@@ -81,6 +81,7 @@ def _page(agent: Agent, since: int, most: int) -> OutputReply:
 
 async def _next_output(ctx: Context, book: Logbook, seconds: float) -> None:
     """Wait until there is more, or the agent has ended, or for so long."""
+    book.check_watchers()
     more: Deferred[None] = Deferred()
 
     def wake() -> None:

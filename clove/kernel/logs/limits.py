@@ -17,6 +17,9 @@ class LogLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     one who is attached nothing is lost: the agent's output is not read while more waits."""
     line: int = 8 << 10
     """Bytes of one line of LOGS; a longer one is cut into several, which say `partial`."""
+    waiting: int = 8
+    """Requests of OUTPUT and LOGS that may wait for more of one agent's output, since all are
+    answered when there is some; one more of OUTPUT gets `limit_exceeded`."""
     attach_within: float = 10.0
     """Seconds for which an agent's output is kept for an ATTACH, where SPAWN said `attach`."""
     file: int = 4 << 20

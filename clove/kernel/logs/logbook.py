@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from clove.errors import LimitExceeded
 from clove.kernel.logs.attach_point import AttachPoint
 from clove.kernel.logs.limits import LogLimits
 from clove.kernel.logs.log_file import LogFile, LogWriter, unwritten_shares
@@ -159,6 +160,15 @@ class Logbook:
         self._tail.clear()
         self.spool.clear()
         self._wake()
+
+    def check_watchers(self) -> None:
+        """@raise LimitExceeded: as many wait for more of it as may."""
+        most = self._limits.waiting
+        if len(self._watchers) >= most:
+            raise LimitExceeded(
+                f"{most} requests wait for this agent's output already",
+                hint="ask without `wait`, or raise limits.logs.waiting",
+            )
 
     def watch(self, watcher: Callable[[], None]) -> Callable[[], None]:
         """Have a function called when there is new output; gives the way to stop that."""

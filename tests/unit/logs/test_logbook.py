@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import capturedLogs
 
+from clove.errors import LimitExceeded
 from clove.kernel.logs.limits import LogLimits
 from clove.kernel.logs.log_file import LogFile, unwritten_shares
 from clove.kernel.logs.logbook import Logbook
@@ -270,3 +271,13 @@ def test_that_all_is_written_is_told_once_after_the_end() -> None:
     assert told == [b"one\ntw\n"]
     made.close()
     assert len(told) == 1
+
+
+def test_no_more_wait_for_output_than_may() -> None:
+    made, _ = book(waiting=1)
+    made.check_watchers()
+    stop = made.watch(lambda: None)
+    with pytest.raises(LimitExceeded, match=r"limits\.logs\.waiting|wait for this"):
+        made.check_watchers()
+    stop()
+    made.check_watchers()
