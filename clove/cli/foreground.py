@@ -30,6 +30,10 @@ _LONG = 3600.0
 """Seconds to wait for output before asking again."""
 
 
+_SENT = 0.5
+"""Seconds for a request to be sent."""
+
+
 class Foreground:
     """One agent, spawned with `attach`.
 
@@ -75,7 +79,8 @@ class Foreground:
                 if interrupted or self._leaves:
                     return 128 + signal.SIGINT
                 interrupted = True
-                self._end()
+                if not self._end():
+                    return 128 + signal.SIGINT
 
     # output
 
@@ -181,9 +186,25 @@ class Foreground:
 
     # ends
 
-    def _end(self) -> None:
-        """Kill the agent; what it still writes is shown after this."""
-        self._console.remark("interrupted: ending the agent")
+    def _end(self) -> bool:
+        """Kill the agent; what it still writes is shown after this.
+
+        @return: False: interrupted again, before it had ended; the kernel goes on ending it.
+        """
+        killing = threading.Thread(
+            target=self._kill, daemon=True
+        )  # no interrupt keeps it from that
+        killing.start()
+        try:
+            self._console.remark("interrupted: ending the agent")
+            killing.join()
+        except KeyboardInterrupt:
+            killing.join(_SENT)
+            self._console.remark("detached: the kernel goes on ending the agent")
+            return False
+        return True
+
+    def _kill(self) -> None:
         try:
             self._client.kill(self._agent_id)
         except CloveError as error:
