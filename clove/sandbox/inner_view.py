@@ -65,6 +65,8 @@ class InnerView:
             stdin_from=command.stdin_from,
         )
         self._commands[job] = running
+        if self._spec.namespaces:
+            running.outputs.give_to(self._spec.uid)
         try:
             ends = () if running.wants_terminal else running.inner_ends
             answer = await self._requests.ask({"op": "run", **facts}, ends, job)

@@ -52,6 +52,17 @@ class Outputs:
         for descriptor in self.writers:
             os.close(descriptor)
 
+    def give_to(self, uid: int | None) -> None:
+        """Let the program's user open them by their names, /dev/stdout and /dev/stderr.
+
+        @param uid: None: it is the kernel's own.
+        """
+        if uid is None or os.geteuid() != 0:
+            return
+        for pipe in self._pipes:
+            if pipe.fileno() >= 0:
+                os.fchown(pipe.fileno(), uid, uid)  # that of both ends
+
     def put_on_terminal(self, descriptor: int, close_descriptor: Callable[[int], None]) -> None:
         """The program runs on a terminal: what it writes there is its stdout.
 

@@ -122,6 +122,8 @@ class Sandbox:
             lambda asked: InnerView(reactor, asked, self.spec, limits, self._check_alive, close),
         )
         self._processes.attach(transport, self._init.requests, self._control.close)
+        if self.spec.namespaces:
+            transport.outputs.give_to(self.spec.uid)
         facts = {**self.spec.to_json(), **(more or {})}
         if self.spec.namespaces and self.spec.seccomp:
             machine = os.uname().machine if sys.maxsize > 1 << 32 else ""

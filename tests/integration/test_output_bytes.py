@@ -69,6 +69,23 @@ def test_a_piece_without_a_newline_is_there_at_once(here: Host) -> None:
     assert here.client.logs(agent)["lines"] == []
 
 
+@pytest.mark.parametrize("way", [{}, {"warm": False}, {"sandboxed": False}], ids=str)
+def test_outputs_can_be_opened_by_their_names(here: Host, way: dict[str, Any]) -> None:
+    text = "for name in ('out', 'err'): print(name, file=open(f'/dev/std{name}', 'w'))\n"
+    agent = spawn(here, text, **way)
+    assert here.client.wait(agent, timeout=20)["exit_code"] == 0
+    assert sorted(read(here.client, agent)[0].split()) == [b"err", b"out"]
+
+
+def test_commands_too(here: Host) -> None:
+    text = (
+        "from clove import CloveClient\n"
+        "print(CloveClient().exec('echo out > /dev/stdout; echo err > /dev/stderr'))\n"
+    )
+    agent = spawn(here, text)
+    assert b"'stdout': 'out\\n', 'stderr': 'err\\n'" in read(here.client, agent)[0]
+
+
 def test_both_streams_have_one_order(here: Host) -> None:
     agent = spawn(
         here,
