@@ -47,12 +47,23 @@ class Typist(PipeEnd):
         except BlockingIOError:
             return
         if not data:
-            self.close()
+            self._finish()
+            return
         terminal = self._terminal
-        terminal.type(data or _END)
+        terminal.type(data)
         if terminal.waiting and self._fd >= 0:
             self._reactor.removeReader(self)
             terminal.when_typed().addCallback(self._go_on)
+
+    def connectionLost(self, reason: object) -> None:
+        """The reactor says that nothing writes to the pipe any more, and nothing is in it."""
+        if self._fd >= 0:
+            self._finish()
+
+    def _finish(self) -> None:
+        """Type the end."""
+        self.close()
+        self._terminal.type(_END)
 
     def _go_on(self, _: None) -> None:
         if self._fd >= 0:
