@@ -121,8 +121,14 @@ class Terminal(OutputReader):
 
     def connectionLost(self, reason: object) -> None:
         """The reactor says that nobody has the inner end open (EPOLLHUP)."""
-        if self._fd >= 0 and self._read(PIECE):
+        if self._fd >= 0:
+            self._read(PIECE)
+        if not self._waits_to_look:
             self._follow()
+
+    @property
+    def _waits_to_look(self) -> bool:
+        return self._again is not None and bool(self._again.active())
 
     def ended(self) -> None:
         """Nobody has the inner end open (EIO). A program that ends may close it before, and one that goes
@@ -136,7 +142,7 @@ class Terminal(OutputReader):
 
     def close(self) -> None:
         """Close it: whoever has it as the controlling terminal gets SIGHUP. Idempotent."""
-        if self._again is not None and self._again.active():
+        if self._waits_to_look:
             self._again.cancel()
         was_open = self._fd >= 0
         super().close()

@@ -15,7 +15,6 @@ import pytest
 from clove.errors import AlreadyExists, CloveError
 from tests.integration.exposed import ROOT, ROOTLESS, Host, host, kill_all
 from tests.integration.user_terminal import on_terminal
-from tests.waiting import until
 
 CLOVE = str(Path(sys.executable).with_name("clove"))
 ENVIRON = {
@@ -160,20 +159,19 @@ def test_a_long_paste_arrives_whole(here: Host) -> None:
 
 
 def test_an_agent_without_a_terminal_is_read_from_now_on(here: Host) -> None:
-    script = "import os, time\nwhile not os.path.exists('go'): time.sleep(0.01)\nprint('went')\n"
+    script = (
+        "import os, time\n"
+        "while not os.path.exists('go'): print('tick', flush=True); time.sleep(0.01)\n"
+        "print('went')\n"
+    )
     path = Path(here.kernel.directory, "waits.py")
     path.write_text(script)
-    agent = here.client.spawn("waits", str(path))["id"]
+    here.client.spawn("waits", str(path))
     with subprocess.Popen(words(here, "attach", "waits"), stdout=subprocess.PIPE) as ran:
-        until(lambda: attached(here, agent), "it is attached")
+        assert ran.stdout is not None
+        assert ran.stdout.readline() == b"tick\n"
         here.client.run("waits", ["touch", "/workspace/go"]).finish()
-        assert ran.communicate(timeout=60)[0] == b"went\n"
-        assert ran.returncode == 0
-
-
-def attached(here: Host, agent: int) -> bool:
-    try:
-        here.client.attach(agent).close()
-    except AlreadyExists:
-        return True
-    return False
+        rest = ran.stdout.read()
+    assert set(rest.split()) <= {b"tick", b"went"}
+    assert rest.endswith(b"went\n")
+    assert ran.returncode == 0

@@ -101,6 +101,7 @@ def test_a_shell_on_a_terminal(here: Host) -> None:
         found = user.until(b"256color-")
         assert b"/dev/pts/" in found
         assert b"33 77\r\n" in found
+        user.until(b"$ ")
         user.type(b"cat\n")
         user.until(b"cat\r\n")
         user.type(b"heard\n")

@@ -29,6 +29,7 @@ class UserTerminal:
         self.pid = pid
         self._outer = outer
         self._over = False
+        self._looked = 0
         self.shown = b""
 
     def resize(self, rows: int, columns: int) -> None:
@@ -38,19 +39,15 @@ class UserTerminal:
         os.write(self._outer, keys)
 
     def until(self, text: bytes) -> bytes:
-        """Wait until something more is shown; what was shown up to it."""
-        return self._wait(text)
-
-    def _wait(self, text: bytes | None) -> bytes:
-        before = len(self.shown)
+        """Wait until something is shown, after what was waited for before; what stands between."""
+        begin = self._looked
         end = time.monotonic() + PATIENCE
-        while text is None or text not in self.shown[before:]:
+        while (at := self.shown.find(text, begin)) < 0:
             left = end - time.monotonic()
             assert left > 0, f"never shown: {text!r}, but {self.shown!r}"
-            if not self._read(left):
-                assert text is None, f"never shown: {text!r}, but {self.shown!r}"
-                break
-        return self.shown[before:]
+            assert self._read(left), f"never shown: {text!r}, but {self.shown!r}"
+        self._looked = at + len(text)
+        return self.shown[begin : self._looked]
 
     def _read(self, seconds: float) -> bool:
         if not select.select([self._outer], [], [], seconds)[0]:
@@ -68,7 +65,9 @@ class UserTerminal:
 
     def ended(self) -> int:
         """Wait for the program's end; its exit code, or minus the signal."""
-        self._wait(None)
+        end = time.monotonic() + PATIENCE
+        while self._read(end - time.monotonic()):
+            assert time.monotonic() < end, f"it has not ended: {self.shown!r}"
         self._over = True
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
