@@ -1,4 +1,4 @@
-"""What stands on the command line of `clove run`: options, what to run, and its arguments. Pure.
+"""What stands on the command line of `clove run`: options, what to run, and its arguments. Pure::
 
     clove run [OPTIONS] SCRIPT|DIRECTORY [ARGS]
     clove run [OPTIONS] -m MODULE [ARGS]

@@ -237,7 +237,7 @@ def _require_flag(syscall: Syscall, opcode: int, principal: Principal) -> None:
 def _read(
     syscall: Syscall, payload: bytes, error: Exception, *, version_1: bool
 ) -> tuple[Any, list[Misfit]]:
-    """A request that is not plain JSON as it should be: see L{read}; or a binary payload."""
+    """A request that is not plain JSON as it should be: see L{clove.messages.base.read}; or a binary payload."""
     if syscall.read_binary is not None and payload[:1] == b"\0" and not version_1:
         return syscall.read_binary(payload), []
     return read(syscall.request, payload, error, lenient=version_1)

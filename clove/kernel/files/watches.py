@@ -88,11 +88,11 @@ class Watch:
         self._waiting: Deferred[list[Change]] | None = None
 
     def fileno(self) -> int:
-        """@see: L{IReadDescriptor}."""
+        """@see: C{IReadDescriptor}."""
         return self._descriptor
 
     def logPrefix(self) -> str:
-        """@see: L{IReadDescriptor}."""
+        """@see: C{IReadDescriptor}."""
         return "watch"
 
     def changes(self) -> Deferred[list[Change]]:
@@ -123,7 +123,7 @@ class Watch:
             waiting.callback(list(parse_changes(data)))
 
     def connectionLost(self, reason: object) -> None:
-        """@see: L{IReadDescriptor}."""
+        """@see: C{IReadDescriptor}."""
 
     def close(self) -> None:
         """Watch no more."""
