@@ -69,7 +69,7 @@ def test_others_are_served_while_slow_rules_are_judged(arena: Arena) -> None:
         while "begun" not in str(other.logs(reply["id"])["lines"]):
             assert other.noop(b"still there?") == b"still there?"
         for _ in range(20):
-            assert other.list_agents()
+            other.list_agents()  # answered within its ten seconds, though the agent may have ended
     ended = arena.client.wait(reply["id"], timeout=50)
     lines = [line["text"] for line in arena.client.logs(reply["id"])["lines"]]
     assert ended["exit_code"] == 0, lines
