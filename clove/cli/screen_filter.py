@@ -35,7 +35,9 @@ _TITLES: Final = frozenset({"0", "1", "2"})
 _COLOURS: Final = frozenset({"4", "10", "11", "12", "104", "110", "111", "112"})
 _COLOUR: Final = re.compile(r"[0-9A-Za-z#;:/?.,]*")
 _LINK: Final = re.compile(r"[\w:=;.-]*;(?:https?://[\x21-\x7e]*)?", re.ASCII)
-_MODES: Final = re.compile(r"\?([0-9;]+)")
+_MODES: Final = re.compile(r"(\??)([0-9;]+)")
+_ANSI_MODES: Final = frozenset({"4", "20"})
+"""Modes that pass without the question mark: insertion, new lines. Others lock the keyboard, or echo."""
 _ON: Final = frozenset({"7", "25"})
 """Private modes that are set from the start: lines are wrapped, the cursor is shown."""
 _UNDONE: Final = _ON | frozenset(
@@ -66,9 +68,17 @@ _UNDONE: Final = _ON | frozenset(
         "2026",
     ]
 )
-"""Private modes that are set back at the end; 1049 is the alternate screen, 2004 bracketed paste."""
+"""Private modes that pass, as they can be set back at the end; 1049 is the alternate screen, 2004
+bracketed paste. Of the others 2 is another terminal (VT52), and some make keys, or the window's
+changes, type what no shell understands (9001, 2048).
+"""
+_QUESTIONS: Final = frozenset({"6"})
+"""Reports (CSI n) that may be asked for: the answer to CSI 5 n ends the session (L{RawTerminal})."""
+_PRIVATE: Final = frozenset("<=>?")
+_COLOURS_AGAIN: Final = {"4": ("104",), **dict.fromkeys(("10", "11", "12"), ("110", "111", "112"))}
 _ALWAYS: Final = "\x1b[m\x1b(B\x0f\x1b>"
-_KEYBOARD: Final = re.compile(r">[0-9;]*")
+_KEYBOARD: Final = "\x1b[<99u\x1b[=0u\x1b[>4m"
+"""Takes away all that was pushed, and what was set without; then xterm's way (kitty's protocol, XTMODKEYS)."""
 
 
 class ScreenFilter:
@@ -77,8 +87,8 @@ class ScreenFilter:
     def __init__(self) -> None:
         self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
         self._left = ""
-        self._changed: dict[str, bool] = {}  # private modes, and whether they are set now
-        self._keyboard = False
+        self._changed: dict[str, bool] = {}  # modes, and whether they are set now
+        self._undone_by: dict[str, None] = {}  # what undoes the rest, in order
 
     def feed(self, data: bytes, *, end: bool = False) -> bytes:
         """What may be shown of some more bytes. A sequence that is not whole waits for its rest."""
@@ -105,14 +115,14 @@ class ScreenFilter:
     def reset(self) -> bytes:
         """What undoes that a program has changed of the terminal."""
         undone = [
-            f"\x1b[?{mode}{'h' if mode in _ON else 'l'}"
+            f"\x1b[{mode}{'h' if mode[1:] in _ON else 'l'}"
             for mode, is_set in self._changed.items()
-            if is_set is not (mode in _ON)
+            if is_set is not (mode[1:] in _ON)
         ]
-        keyboard = ["\x1b[<9u\x1b[>4m"] if self._keyboard else []
+        others = list(self._undone_by)
         self._changed.clear()
-        self._keyboard = False
-        return "".join([*undone, *keyboard, _ALWAYS]).encode()
+        self._undone_by.clear()
+        return "".join([*undone, *others, _ALWAYS]).encode()
 
     def _sequence(self, text: str, at: int) -> tuple[int, str]:
         """Where a sequence ends, and what of it passes; -1: its end is yet to come."""
@@ -137,14 +147,32 @@ class ScreenFilter:
             return whole if parameters in _SIZE else ""
         if final not in _FINALS.get(between, ""):
             return ""
-        modes = _MODES.fullmatch(parameters)
-        if modes is not None and final in "hl" and not between:
-            for mode in filter(None, modes.group(1).split(";")):
-                if mode in _UNDONE:
-                    self._changed[mode] = final == "h"
-        if final in "um" and _KEYBOARD.fullmatch(parameters):
-            self._keyboard = True
+        if final in "hl" and not between:
+            return self._modes(parameters, final)
+        private = parameters[:1] in _PRIVATE and bool(parameters)
+        if final in "rs" and private:  # saves modes, and sets them as they were
+            return ""
+        if final == "n" and not private and parameters not in _QUESTIONS:
+            return ""
+        if final in "umn" and parameters[:1] in (">", "="):
+            self._undone_by[_KEYBOARD] = None
+        elif final == "r":
+            self._undone_by["\x1b7\x1b[r\x1b8"] = None
+        elif final == "q" and between:
+            self._undone_by["\x1b[0 q"] = None
         return whole
+
+    def _modes(self, parameters: str, final: str) -> str:
+        """Of the modes that are to be set or reset, those that pass."""
+        found = _MODES.fullmatch(parameters)
+        if found is None:
+            return ""
+        mark, numbers = found.groups()
+        known = _UNDONE if mark else _ANSI_MODES
+        modes = [mode for mode in numbers.split(";") if mode in known]
+        for mode in modes:
+            self._changed[mark + mode] = final == "h"
+        return f"\x1b[{mark}{';'.join(modes)}{final}" if modes else ""
 
     def _string(self, text: str, at: int) -> tuple[int, str]:
         end = _STRING_END.search(text, at + 2)
@@ -156,6 +184,10 @@ class ScreenFilter:
         closed = end.group() in ("\x07", "\x1b\\", "\x9c")
         if text[at + 1] != "]" or not closed or len(inner) > _LONGEST:
             return end.end(), ""
+        number, _, colour = inner.partition(";")
+        if "?" not in colour:
+            for again in _COLOURS_AGAIN.get(number, ()):
+                self._undone_by[f"\x1b]{again}\x1b\\"] = None
         return end.end(), _command(inner)
 
 

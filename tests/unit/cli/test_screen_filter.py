@@ -36,6 +36,17 @@ LEFT_OUT = [
     "\x1b_Gf=100;AAAA\x1b\\",
     "\x1b^private\x1b\\",
     "\x1bXstring\x1b\\",
+    "\x1b[2h",
+    "\x1b[12l",
+    "\x1b[?2l",
+    "\x1b[?9001h",
+    "\x1b[?2048;2031h",
+    "\x1b[?02004h",
+    "\x1b[?2004:1h",
+    "\x1b[=4h",
+    "\x1b[?1000s",
+    "\x1b[?1000r",
+    "\x1b[5n",
     "\x1b[21t",
     "\x1b[3;0;0t",
     "\x1b[>1t",
@@ -114,10 +125,31 @@ def test_what_a_program_changed_is_undone() -> None:
     filtered = ScreenFilter()
     filtered.feed(b"\x1b[?1049;2004h\x1b[?25l\x1b[?1000h\x1b[?1000l\x1b[>1u")
     undone = filtered.reset()
-    for sequence in (b"\x1b[?1049l", b"\x1b[?2004l", b"\x1b[?25h", b"\x1b[<9u", b"\x1b[m"):
+    for sequence in (b"\x1b[?1049l", b"\x1b[?2004l", b"\x1b[?25h", b"\x1b[<99u", b"\x1b[m"):
         assert sequence in undone
     assert b"1000" not in undone
     assert b"1049" not in filtered.reset()
+
+
+def test_keys_colours_and_margins_are_undone_too() -> None:
+    filtered = ScreenFilter()
+    assert filtered.reset() == b"\x1b[m\x1b(B\x0f\x1b>"
+    filtered.feed(b"\x1b[=31u\x1b[4h\x1b[5;9r\x1b[6 q\x1b]11;#000\x07\x1b]4;1;red\x07\x1b]10;?\x07")
+    undone = filtered.reset()
+    for sequence in (
+        b"\x1b[=0u",
+        b"\x1b[4l",
+        b"\x1b[r",
+        b"\x1b[0 q",
+        b"\x1b]111\x1b\\",
+        b"\x1b]104\x1b\\",
+    ):
+        assert sequence in undone
+    assert filtered.reset() == b"\x1b[m\x1b(B\x0f\x1b>"
+
+
+def test_modes_that_are_known_pass_beside_others() -> None:
+    assert whole("\x1b[?1049;2;25;9001h") == "\x1b[?1049;25h"
 
 
 def test_any_bytes_give_only_known_sequences() -> None:

@@ -124,3 +124,17 @@ def test_one_who_is_attached_writes_alone() -> None:
     with pytest.raises(Unavailable):
         stdin.copy_writer()
     stdin.close()
+
+
+def test_who_has_the_writing_end_cannot_make_the_kernels_block() -> None:
+    stdin = AgentStdin(Reactor(), on_terminal=True)
+    theirs = stdin.copy_writer()
+    try:
+        stdin.hand_over()
+        os.set_blocking(theirs, True)
+        assert not os.get_blocking(stdin.fileno())
+        os.write(theirs, b"typed")
+        assert os.read(stdin.reader, 100) == b"typed"
+    finally:
+        os.close(theirs)
+        stdin.close()
