@@ -101,6 +101,8 @@ class Provision:
             limits = changed(self._limits, asked, bounds)
             check_request(given, facilities.host, limits, facilities.bounds)
             now = await apply_now(self._allocation, limits)
+            if self._layout is not None and self._workspace is None:
+                raise Unavailable(f"agent {self._principal.agent_id} has ended meanwhile")
             named = self._limits.named | limits.named
             self._limits = dataclasses.replace(limits, named=named)
             self._principal.limits = self._limits

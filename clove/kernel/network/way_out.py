@@ -76,6 +76,10 @@ class WayOut:
         settings = self._settings
         return not settings.proxy_resolves or host in self._known or is_direct(settings, host)
 
+    def meant_by(self, address: str) -> str:
+        """What an address leads to here: by the network's NAT64 the IPv4 address in it, else itself."""
+        return self._nat64.to_ipv4(address) if self._nat64 else address
+
     @property
     def has_proxy(self) -> bool:
         """Whether there is a proxy."""

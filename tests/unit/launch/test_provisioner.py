@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from twisted.internet.defer import Deferred
 
 from clove.errors import Unavailable
 from clove.messages.agents import LimitsRequest
@@ -179,4 +180,16 @@ async def test_a_dry_run_gets_a_sandbox_like_the_agents_without_what_names_it(
     assert fixture.leases.lease(2 * ID) == BASE + 1  # the dry run still has it
     await fixture.provisioner.release(1 << 40)
     assert fixture.leases.lease(3 * ID) == BASE
+    assert fixture.left == []
+
+
+async def test_an_agent_that_ends_while_its_limits_change_is_said_to_have_ended(
+    fixture: Fixture, script: Script
+) -> None:
+    provision = await fixture.prepared(fixture.record(warm=False), script)
+    fixture.cgroups.limit = lambda cgroup, limits: cgroup  # type: ignore[attr-defined]
+    updating = Deferred.fromCoroutine(provision.update_limits(LimitsRequest(cpu_shares=512), []))
+    await fixture.provisioner.release(ID)
+    with pytest.raises(Unavailable, match="has ended"):
+        await updating
     assert fixture.left == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Any
 
 import msgspec
@@ -12,10 +13,13 @@ from twisted.internet.interfaces import IHostnameResolver
 from twisted.internet.task import Clock
 from zope.interface import implementer
 
-from clove.errors import LimitExceeded, TimedOut, Unavailable
+from clove.errors import LimitExceeded, PermissionDenied, TimedOut, Unavailable
 from clove.kernel.network.egress.fetch import Egress
 from clove.kernel.network.egress.limits import EgressLimits
 from clove.kernel.network.lookups import Lookups
+from clove.kernel.network.nat64 import Nat64
+from clove.kernel.network.settings import EgressSettings
+from clove.kernel.network.way_out import WayOut
 from clove.messages.http import HttpRequest
 from clove.policy import Level, for_level
 from clove.sharing.shares import OPERATORS, Shares
@@ -122,3 +126,18 @@ def test_permissions_are_those_of_the_moment_of_asking() -> None:
     egress.fetch(narrow, HttpRequest(url="http://b.test/")).addErrback(failures.append)
     assert failures[0].value.rule == "allowed_domains"
     assert late.waiting == []
+
+
+@pytest.mark.parametrize("inside", ["169.254.169.254", "10.0.0.1", "127.0.0.1"])
+def test_an_address_of_the_networks_nat64_is_judged_as_the_one_in_it(inside: str) -> None:
+    network = Nat64("2a00:1450:64::/96")
+    number = int(ipaddress.IPv6Address("2a00:1450:64::")) + int(ipaddress.IPv4Address(inside))
+    literal = str(ipaddress.IPv6Address(number))
+    assert network.to_ipv4(literal) == inside
+    clock = Clock()
+    way_out = WayOut(clock, EgressSettings(nat64="2a00:1450:64::/96"), Late())
+    egress = Egress(clock, EgressLimits(), resolver=Late(), way_out=way_out)
+    fetching = egress.fetch(EVERYTHING, HttpRequest(url=f"http://[{literal}]/"))
+    failures: list[Any] = []
+    fetching.addErrback(failures.append)
+    assert [one.type for one in failures] == [PermissionDenied]

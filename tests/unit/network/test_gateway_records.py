@@ -126,3 +126,17 @@ def test_a_reply_that_is_too_long_says_so_and_has_no_records() -> None:
     assert data_of(whole, TXT) == [data for _, data in records]
     assert not wants_more(query)
     assert wants_more(query[:11] + b"\1" + query[12:])
+
+
+def test_long_chains_of_pointers_cost_nothing() -> None:
+    """Each record with a name of thousands of pointers: a hostile name server's answer."""
+    start = 12 + len(NAME) + 4 + len(NAME) + 10
+    hops = 2700
+    chain = b"".join(
+        struct.pack("!H", 0xC000 | (start + 2 * (hop - 1) if hop else 12)) for hop in range(hops)
+    )
+    last = struct.pack("!H", 0xC000 | (start + 2 * (hops - 1)))
+    message = reply((NAME, 99, chain), *[(last, TXT, b"\x02hi")] * 64, (NAME, TXT, b"\x02no"))
+    assert data_of(message, TXT) == []
+    short = struct.pack("!H", 0xC000 | (start + 2 * 100))
+    assert data_of(reply((NAME, 99, chain), (short, TXT, b"\x02hi")), TXT) == [b"\x02hi"]

@@ -106,7 +106,8 @@ class Client:
             raise Unavailable(
                 f"the name {target.host!r} has no address", hint=self._way_out.name_hint
             )
-        for address in addresses:
+        meant = [self._way_out.meant_by(address) for address in addresses]
+        for address in dict.fromkeys([*addresses, *meant]):
             decision = check_address(current(), target.host, target.port, address)
             decision.require(f"HTTP to {target.host}, which is {address}")
         return addresses

@@ -22,6 +22,8 @@ KINDS: Final = frozenset({MX, TXT, SRV, SVCB, HTTPS})
 """Those that are looked up."""
 MOST: Final = 64
 """Records of one answer that are taken."""
+HOPS: Final = 127
+"""Pointers that one name is read through: a name has no more labels."""
 LABELS: Final = 3
 """Labels with an underscore before a name (RFC 8552): `_sip._tcp` and a port."""
 _PREFIX: Final = re.compile(r"_[a-z0-9-]{1,62}", re.IGNORECASE)
@@ -98,13 +100,14 @@ def _answers(message: bytes, at: int) -> Iterator[tuple[bytes, int, int, int, in
 def _name(message: bytes, at: int) -> tuple[bytes, int]:
     """A name with its pointers followed, as in a message, and where what comes after it is."""
     labels: list[bytes] = []
-    after, size, earliest = -1, 1, at
+    after, size, earliest, hops = -1, 1, at, 0
     while True:
         length = message[at]
         if length >= 0xC0:
+            hops += 1
             target = (length & 0x3F) << 8 | message[at + 1]
             after = at + 2 if after < 0 else after
-            if target >= earliest:  # only ever back, so it ends
+            if target >= earliest or hops > HOPS:  # only ever back, so it ends, and soon
                 raise _Malformed
             at = earliest = target
             continue
