@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from clove.errors import AlreadyExists
-from clove.kernel.logs.attachment import STREAMS, Attachment, PipeAttachment
+from clove.kernel.logs.attachment import LEFT_BEHIND, STREAMS, Attachment, PipeAttachment
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall
@@ -47,9 +47,15 @@ class AttachPoint:
 
     def write(self, stream: int, data: bytes) -> None:
         """There is output; the spool has it already."""
-        if self._attachment is not None:
+        if self._attachment is None:
+            return
+        most = self._limits.held + LEFT_BEHIND
+        if self._attachment.backlog(stream) <= most:
             self._attachment.write(stream, data)
-            self._regulate()
+        untaken = self._spool.untaken
+        if untaken > most or (untaken and self._spool.memory > 2 * most):
+            self._spool.keep_from(self._spool.next - untaken // 2)
+        self._regulate()
 
     def waiting(self, stream: int) -> int:
         """Bytes that wait for the one who is attached."""

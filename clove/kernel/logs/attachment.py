@@ -17,10 +17,15 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IWriteDescriptor
 from zope.interface import implementer
 
-__all__ = ["Attachment", "PipeAttachment"]
+__all__ = ["LEFT_BEHIND", "Attachment", "PipeAttachment"]
 
 PIPE_BYTES = 256 << 10
 """Bytes that a pipe has room for, where Linux allows it (fcntl(2), F_SETPIPE_SZ); else 64 KiB."""
+LEFT_BEHIND = 2 << 20
+"""Bytes that wait for one who does not read, beyond what is held else: of processes that were started
+one after the other, each may have left something in its pipes. More is left out."""
+MOST_PIECES = 8192
+"""Likewise of a pipe, however short they are."""
 STREAMS = {1: "stdout", 2: "stderr"}
 
 
@@ -94,7 +99,7 @@ class _Sink:
 
     def write(self, data: bytes) -> None:
         """Write bytes, or keep what the pipe has no room for; without a reader they are dropped."""
-        if self._fd < 0:
+        if self._fd < 0 or len(self._pieces) >= MOST_PIECES:
             return
         self._pieces.append(memoryview(data))
         self.waiting += len(data)

@@ -9,7 +9,7 @@ import pytest
 from twisted.internet.task import Clock
 
 from clove.errors import AlreadyExists
-from clove.kernel.logs.attachment import PIPE_BYTES, Attachment
+from clove.kernel.logs.attachment import LEFT_BEHIND, MOST_PIECES, PIPE_BYTES, Attachment
 from clove.kernel.logs.limits import LogLimits
 from clove.kernel.logs.logbook import Logbook
 from clove.sandbox.interface import REMARK
@@ -252,3 +252,41 @@ def test_a_slow_disk_holds_back_nothing_for_one_who_is_attached() -> None:
     one.book.attach_point.detach(made)
     one.book.close()
     assert not one.reactor.getDelayedCalls()
+
+
+def test_what_restarts_leave_behind_for_one_who_takes_nothing_is_bounded() -> None:
+    """Each process leaves what is in its pipes, whether it may be read or not."""
+    book = Book(held=1000)
+    made = book.book.attach_point.attach(ME, pipes=False)
+    for _ in range(100):
+        book.book.append_output(1, b"x" * 100_000)
+    spool = book.book.spool
+    assert spool.untaken <= LEFT_BEHIND + 1000
+    assert spool.since(0, 1)[0].offset == spool.first > 0
+    assert book.book.attach_point.take(ME, spool.next)
+    assert spool.untaken == 0
+    book.book.attach_point.detach(made)
+
+
+def test_and_however_short_the_pieces_are() -> None:
+    book = Book(held=1000)
+    made = book.book.attach_point.attach(ME, pipes=False)
+    for _ in range(30_000):
+        book.book.append_output(1, b"o")
+        book.book.append_output(2, b"e")
+    assert book.book.spool.memory < 3 * LEFT_BEHIND
+    book.book.attach_point.detach(made)
+
+
+@pytest.mark.parametrize(("size", "most"), [(100_000, LEFT_BEHIND), (1, MOST_PIECES)])
+def test_and_so_it_is_where_one_reads_a_pipe(size: int, most: int) -> None:
+    book = Book(held=1000)
+    made = book.book.attach_point.attach(ME, pipes=True)
+    ends = pipes(made)
+    book.book.append_output(1, b"x" * (PIPE_BYTES + 1))
+    for _ in range(20_000 if size == 1 else 100):
+        book.book.append_output(1, b"x" * size)
+    assert 0 < made.backlog(1) <= most + PIPE_BYTES
+    book.book.attach_point.detach(made)
+    for end in ends:
+        os.close(end)
