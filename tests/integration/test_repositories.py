@@ -191,18 +191,34 @@ def test_a_bare_repository_is_one_too(here: Host, repo: Path) -> None:
     assert inside(agent, bare, "touch hooks/post-receive")[-1] != "0"
 
 
-def test_a_submodules_hooks_stay_the_owners(here: Host, repo: Path) -> None:
+@pytest.mark.parametrize("name", ["sub", "lib/sub"])
+def test_a_submodules_hooks_stay_the_owners(here: Host, repo: Path, name: str) -> None:
     other = here.files / "super"
     other.mkdir()
     if os.getuid() == 0:
         os.chown(other, repo.stat().st_uid, repo.stat().st_gid)
     git(other, "init", "-q", ".")
-    add = ["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(repo), "sub"]
+    add = ["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(repo), name]
     git(other, *add)
     agent = writer(here, other)
-    assert inside(agent, other / "sub", "git status --porcelain") == "0"
+    assert inside(agent, other / name, "git status --porcelain") == "0"
     for path in ("hooks/pre-commit", "config"):
-        assert inside(agent, other, f"echo >> .git/modules/sub/{path}")[-1] != "0"
+        assert inside(agent, other, f"echo >> .git/modules/{name}/{path}")[-1] != "0"
+
+
+def test_submodules_that_an_agent_makes_without_end_keep_no_other_from_the_repository(
+    here: Host, repo: Path
+) -> None:
+    agent = writer(here, repo)
+    made = (
+        "d=.git/modules; for i in $(seq 40); do for n in a b c; do "
+        "mkdir -p $d/$n/objects $d/$n/refs; cp .git/HEAD $d/$n/; done; d=$d/a/modules; done"
+    )
+    assert inside(agent, repo, made) == "0"
+    later = writer(here, repo)
+    assert f"{repo}/.git/modules/**" in later.exposed["unguarded"]
+    assert inside(later, repo, "git status --porcelain") == "0"
+    assert len(list(repo.glob(".git/modules/**/hooks"))) <= 16
 
 
 @pytest.mark.parametrize("lie", ["gitdir", "commondir", "unknown", "owner"])

@@ -9,7 +9,6 @@ shown with it. Blocking.
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -29,6 +28,8 @@ MOST_BYTES: Final = 1 << 20
 """Bytes of a file of git's that are looked at."""
 MOST_SUBMODULES: Final = 16
 """Submodules, and linked worktrees, whose hooks and configuration are made read-only by name."""
+MOST_SEARCHED: Final = 128
+"""Directories in which submodules are looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,22 +87,47 @@ def _guarded(
     within = [path for path in named if beneath(path, [common, *own]) and path != root.path]
     read_only = list(own)
     unguarded: list[str] = []
-    for path, directory in _running_programs(common, budget):
+    submodules, all_found = _submodules(common, budget)
+    for path, directory in _running_programs(common, submodules, budget):
         if not beneath(path, within):
             (read_only if _ensure(path, directory=directory) else unguarded).append(path)
-    more = [f"{common}/{name}/**" for name in ("modules", "worktrees") if _too_many(common, name)]
-    return Repository(roots, tuple(read_only), (*unguarded, *more))
+    if not all_found:
+        unguarded.append(f"{common}/modules/**")
+    if _too_many_worktrees(common):
+        unguarded.append(f"{common}/worktrees/**")
+    return Repository(roots, tuple(read_only), tuple(unguarded))
 
 
-def _running_programs(common: str, budget: ScanBudget) -> Iterator[tuple[str, bool]]:
-    """Paths in a git directory by which git comes to run programs; true for directories."""
-    yield f"{common}/hooks", True
-    yield f"{common}/config", False
-    if "worktreeconfig" in _text(f"{common}/config").lower():
-        yield f"{common}/config.worktree", False
-    for name in _subdirectories(f"{common}/modules", budget)[:MOST_SUBMODULES]:
-        if _is_git_directory(f"{common}/modules/{name}"):
-            yield from _running_programs(f"{common}/modules/{name}", budget)
+def _submodules(common: str, budget: ScanBudget) -> tuple[list[str], bool]:
+    """Git directories of submodules, also of submodules of those, and whether these are all.
+
+    An agent may have made them: so it is not depth or breadth that is bounded, but how many there are.
+    """
+    found: list[str] = []
+    todo = [f"{common}/modules"]
+    for there in todo:  # which grows meanwhile
+        for name in _subdirectories(there, budget):
+            path = f"{there}/{name}"
+            is_one = _is_git_directory(path)
+            if len(todo) >= MOST_SEARCHED or (is_one and len(found) >= MOST_SUBMODULES):
+                return found, False
+            if is_one:
+                found.append(path)
+            todo.append(
+                f"{path}/modules" if is_one else path
+            )  # a submodule's name may have a slash
+    return found, True
+
+
+def _running_programs(
+    common: str, submodules: Iterable[str], budget: ScanBudget
+) -> Iterator[tuple[str, bool]]:
+    """Paths in git directories by which git comes to run programs; true for directories."""
+    for there in (common, *submodules):
+        yield f"{there}/hooks", True
+        yield f"{there}/config", False
+        if "worktreeconfig" in _text(f"{there}/config").lower():
+            yield f"{there}/config.worktree", False
     for name in _subdirectories(f"{common}/worktrees", budget)[:MOST_SUBMODULES]:
         for file in ("commondir", "config.worktree"):
             if look_up(f"{common}/worktrees/{name}/{file}") == "file":
@@ -114,10 +140,10 @@ def _subdirectories(path: str, budget: ScanBudget) -> list[str]:
     return sorted(name for name, kind in list_entries(path, budget) if kind == "directory")
 
 
-def _too_many(common: str, name: str) -> bool:
-    """Some submodules or worktrees are left out."""
+def _too_many_worktrees(common: str) -> bool:
+    """Some are left out."""
     with suppress(OSError):
-        return len(os.listdir(f"{common}/{name}")) > MOST_SUBMODULES
+        return len(os.listdir(f"{common}/worktrees")) > MOST_SUBMODULES
     return False
 
 
@@ -191,4 +217,4 @@ def _ensure(path: str, *, directory: bool) -> bool:
         return False
     finally:
         os.close(parent)
-    return stat.S_ISDIR(os.stat(path, follow_symlinks=False).st_mode) == directory
+    return look_up(path) == ("directory" if directory else "file")
