@@ -57,9 +57,7 @@ async def list_directory(ctx: Context, request: ListDirRequest) -> ListDirReply:
             threads, descriptor, read_names, request.path, most
         )
         named, more = page(listing.names, request.after, request.limit)
-        above = held.path.rstrip("/")
-        shown = [one for one in named if check_read(permissions, f"{above}/{one.text}").allowed]
-        entries = await _entries(held, shown)
+        entries, hidden = await _entries(ctx, held, named)
     finally:
         held.close()
     return ListDirReply(
@@ -69,18 +67,32 @@ async def list_directory(ctx: Context, request: ListDirRequest) -> ListDirReply:
         more=more,
         next=named[-1].text if named else request.after,
         truncated=listing.truncated,
-        hidden=len(named) - len(shown),
+        hidden=hidden,
     )
 
 
-async def _entries(held: IFile, names: list[Name]) -> list[DirectoryEntry]:
-    entries = []
+async def _entries(
+    ctx: Context, held: IFile, names: list[Name]
+) -> tuple[list[DirectoryEntry], int]:
+    """What the names that may be read are, and how many others there are.
+
+    The rules are an agent's own choice, and slow to ask about thousands of names: so others have
+    their turn in between, as C{facts} is answered elsewhere (also for none).
+    """
+    entries: list[DirectoryEntry] = []
+    above, hidden = held.path.rstrip("/"), 0
     for begin in range(0, len(names), AT_ONCE):
-        some = names[begin : begin + AT_ONCE]
+        permissions = ctx.principal.permissions
+        some = [
+            one
+            for one in names[begin : begin + AT_ONCE]
+            if check_read(permissions, f"{above}/{one.text}").allowed
+        ]
+        hidden += len(names[begin : begin + AT_ONCE]) - len(some)
         facts = await held.facts([one.raw for one in some if not one.escaped])
         known = iter(facts)
         entries += [_entry(one, None if one.escaped else next(known, None)) for one in some]
-    return entries
+    return entries, hidden
 
 
 def _entry(name: Name, facts: Facts | None) -> DirectoryEntry:

@@ -105,6 +105,7 @@ async def _is_directory(view: IView, permissions: Permissions, path: str, cwd: s
     except NotFound:
         return False
     held.close()
+    check_write(permissions, held.path).require(f"MKDIR {path!r}")
     return held.kind == "directory"
 
 

@@ -105,14 +105,16 @@ class AgentStdin:
     def copy_writer(self) -> int:
         """The writing end for one who is attached, to be closed by the caller; see L{hand_over}.
 
-        Opened anew, not copied: O_NONBLOCK belongs to the open file description, and one who
-        cleared it would have the kernel's own writes block.
+        Where the kernel goes on writing it is opened anew, not copied: O_NONBLOCK belongs to the
+        open file description, and one who cleared it would have the kernel's own writes block.
 
         @raise Unavailable: it is closed.
         @raise OSError: there are no descriptors left.
         """
         if self._fd < 0:
             raise Unavailable(self._reason)
+        if not self._on_terminal:
+            return os.dup(self._fd)
         return os.open(f"/proc/self/fd/{self._fd}", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
 
     def hand_over(self) -> None:
