@@ -17,7 +17,7 @@ from clove.sandbox.zygote.base import Beyond, beyond, interprets, suits
 from clove.sandbox.zygote.ids import IdRange
 from clove.sandbox.zygote.mount_descriptors import MountDescriptors
 from clove.sandbox.zygote.process import ZygoteProcess
-from clove.threads.threads import Threads
+from clove.threads.threads import Threads, to_the_end
 
 __all__ = ["NewChild"]
 
@@ -83,7 +83,7 @@ class NewChild:
         try:
             missing = self.held.missing(more.binds) if self.ids is not None else ()
             if missing:
-                await threads.run(self.held.open_mounts, missing, spec.uid)
+                await to_the_end(threads.run(self.held.open_mounts, missing, spec.uid))
             facts["binds"] = self.held.describe(more.binds)
             passed = [*self.held.trees, stdin] if spec.stdin else self.held.trees
             sandbox.attach(self.process, self.process.control, facts, passed)

@@ -25,7 +25,7 @@ from clove.sandbox.zygote.prefork_pool import PreforkPool
 from clove.sandbox.zygote.process import ZygoteProcess
 from clove.sandbox.zygote.settings import ZygoteSettings
 from clove.supervisor import RestartPolicy, Supervisor
-from clove.threads.threads import Threads
+from clove.threads.threads import Threads, to_the_end
 
 __all__ = ["Zygote"]
 
@@ -191,14 +191,18 @@ class Zygote:
         """
         if cgroup is None:
             return self._fork((), None)
+        opened: list[int] = []
+        opening = self._threads.run(cgroup.open).addCallback(opened.append)
         try:
-            descriptor = await self._threads.run(cgroup.open)
+            await to_the_end(
+                opening
+            )  # also when it is cancelled: else nothing closed what it opens
+            return self._fork(tuple(opened), cgroup)
         except OSError:
             return None
-        try:
-            return self._fork((descriptor,), cgroup)
         finally:
-            os.close(descriptor)
+            for descriptor in opened:
+                os.close(descriptor)
 
     def _fork(self, directory: tuple[int, ...], cgroup: AgentCgroup | None) -> NewChild | None:
         if self._current is None or not self._current.serving:
