@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from twisted.internet.task import deferLater
+
 from clove.errors import InvalidRequest, NotFound
 from clove.kernel.calls.views import view_of
 from clove.kernel.files import changes
@@ -38,6 +40,8 @@ __all__ = ["list_directory", "mkdir", "move", "remove", "stat", "watch"]
 
 AT_ONCE = 128
 """Names that are looked at in one go: what init says of them fits into a packet."""
+PAUSE = 0.1
+"""Seconds between two looks at a watch: who renames files in a loop keeps nobody else waiting."""
 
 
 async def list_directory(ctx: Context, request: ListDirRequest) -> ListDirReply:
@@ -221,3 +225,4 @@ async def watch(ctx: Context, request: WatchRequest) -> WatchReply:
                 return WatchReply(events=shown, lost="lost" in told, ended=True)
             if shown or "lost" in told:
                 stream(WatchReply(events=shown, lost="lost" in told))
+            await deferLater(ctx.kernel.clock, PAUSE)

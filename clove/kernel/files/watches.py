@@ -33,7 +33,7 @@ __all__ = ["Change", "Watch", "Watches", "parse_changes"]
 _HEADER: Final = struct.Struct("iIII")
 _LOST: Final = 0x4000  # IN_Q_OVERFLOW
 _IGNORED: Final = 0x8000  # IN_IGNORED
-_AT_ONCE: Final = 8 << 10
+_AT_ONCE: Final = 4 << 10
 """Bytes of what is read in one go: each name in it is asked rules about, before others have their turn."""
 _WORDS: Final = {
     IN_CREATE: "created",
