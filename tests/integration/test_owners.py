@@ -105,6 +105,18 @@ def test_the_next_agent_goes_on_with_what_an_earlier_one_has_made(here: Host, st
     assert Path(made).read_text() == "012"
 
 
+def test_the_agent_has_no_groups_rights_that_the_owner_lacks(rooted: Host, start: str) -> None:
+    private(rooted, "repo/notes", OTHER)
+    secret = Path(private(rooted, "repo/secret", 0, 0o660))
+    for path in (secret.parent, secret):
+        os.chown(path, -1, 0)
+    os.chown(secret.parent, OTHER, 0)
+    agent = spawn(rooted, start, allowed_paths=[f"{rooted.files}/repo"])
+    assert agent.ask("direct", "read", f"{rooted.files}/repo/notes") == "yes:host"
+    assert agent.ask("direct", "read", str(secret)) == "EACCES"
+    assert agent.ask("direct", "write", str(secret)) == "EACCES"
+
+
 def test_what_is_granted_for_reading_can_be_read_and_not_written(here: Host, start: str) -> None:
     path = private(here, "repo/notes")
     agent = spawn(here, start, allowed_read_paths=[f"{here.files}/repo/**"])

@@ -7,7 +7,9 @@ something else there, and its file system can map owners.
 from __future__ import annotations
 
 import errno
+import grp
 import os
+import pwd
 import stat
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -23,7 +25,7 @@ from clove.sandbox.spec import Owner
 if TYPE_CHECKING:
     from clove.sandbox.id_maps import IdMaps
 
-__all__ = ["OwnedRoots", "Owners", "hands_between"]
+__all__ = ["OwnedRoots", "Owners", "group_of", "hands_between"]
 
 INSTEAD: Final = (
     "let others read or write its files (chmod o+rwX), keep them on ext4, xfs, btrfs or tmpfs (from "
@@ -93,7 +95,7 @@ class Owners:
             facts = os.fstat(place)
             if facts.st_uid == self._agent:
                 return None
-            owner = Owner(facts.st_uid, facts.st_gid)
+            owner = Owner(facts.st_uid, group_of(facts.st_uid, facts.st_gid))
             reason = self._why_not(root, facts, owner) or self._cannot_map(place, owner)
         finally:
             os.close(place)
@@ -128,6 +130,27 @@ class Owners:
         finally:
             os.close(id_map)
         return ""
+
+
+def group_of(uid: int, gid: int) -> int:
+    """The group whose rights come with an owner's: never one that the owner is not in.
+
+    @param gid: of the owner's file or directory, which counts where the owner is in it, or where that is
+        not known; but root's group is nobody's then.
+    """
+    if uid == 0:
+        return gid
+    try:
+        user = pwd.getpwuid(uid)
+    except KeyError:
+        return gid or uid
+    if gid == user.pw_gid:
+        return gid
+    try:
+        members = grp.getgrgid(gid).gr_mem
+    except KeyError:
+        members = []
+    return gid if user.pw_name in members else user.pw_gid
 
 
 def hands_between(path: str, owner: Owner) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -17,7 +18,7 @@ from clove.kernel.mounts.mount_request import (
     grants_of,
     mount_request,
 )
-from clove.kernel.mounts.owners import Owners, hands_between
+from clove.kernel.mounts.owners import Owners, group_of, hands_between
 from clove.kernel.mounts.set_id_files import SetIdSearch, TooManyFiles
 from clove.policy import parse
 from clove.sandbox.id_maps import IdMaps
@@ -160,3 +161,13 @@ def test_the_report_promises_no_owner_without_a_filter() -> None:
     assert without["mapped"] == {}
     assert "set-id" in without["kept"]["/srv"]
     assert "owners" not in MountPlan().report(request, Isolation(seccomp=True))
+
+
+def test_no_group_comes_with_an_owner_who_is_not_in_it() -> None:
+    daemon = pwd.getpwnam("daemon")
+    assert group_of(daemon.pw_uid, daemon.pw_gid) == daemon.pw_gid
+    for group in (0, pwd.getpwnam("mail").pw_gid, 0x70000000):
+        assert group_of(daemon.pw_uid, group) == daemon.pw_gid
+    assert group_of(0, 8) == 8  # root has the rights of all
+    unknown = 0x70000001
+    assert (group_of(unknown, 8), group_of(unknown, 0)) == (8, unknown)
