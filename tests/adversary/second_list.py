@@ -92,6 +92,8 @@ def more_than_there_is_room_for() -> object:
 @attempt
 def start_times() -> object:
     """Of process 1, as ps tells it: seconds until now."""
+    if shutil.which("ps") is None:
+        return MISSING
     began = subprocess.check_output(["ps", "-o", "lstart=", "-p", "1"], text=True).strip()
     age = time.time() - time.mktime(time.strptime(began, "%a %b %d %H:%M:%S %Y"))
     return -5 < age < 120

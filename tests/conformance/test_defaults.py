@@ -15,7 +15,7 @@ from tests.conformance.judging import BY_NAME, check
 from tests.conformance.peer import Peer
 
 SPAWN, KILL, LIST, WAIT = 0x10, 0x11, 0x12, 0x17
-CHANGE_THE_AGENT = ("KILL", "PAUSE", "RESUME", "SET_PERMS")
+CHANGE_THE_AGENT = ("KILL", "PAUSE", "RESUME", "RESTART", "SET_PERMS")
 SLEEP = "import time\ntime.sleep(1000)\n"
 
 

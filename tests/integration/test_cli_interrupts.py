@@ -10,6 +10,7 @@ from typing import Any
 from clove import CloveClient
 from tests.integration.commands import CLOVE
 from tests.integration.conftest import STUBBORN, KernelProcess
+from tests.waiting import until
 
 
 def test_a_second_interrupt_does_not_wait_for_a_stubborn_agent(
@@ -32,5 +33,5 @@ def test_a_second_interrupt_does_not_wait_for_a_stubborn_agent(
     assert "Traceback" not in errors
     assert "Aborted" not in errors
     assert "detached" in errors
-    assert [one["state"] for one in client.list_agents()] == ["stopping"]
+    until(lambda: [one["state"] for one in client.list_agents()] == ["stopping"], "it is ending")
     client.kill("stubborn", grace=0)
