@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,7 @@ from clove.policy import for_level
 from clove.sandbox.host import HostView
 from clove.sandbox.launcher import Launcher
 from clove.threads.threads import Threads
+from tests.waiting import PATIENCE
 
 
 @dataclass
@@ -66,8 +68,13 @@ def caller(tmp_path: Path) -> Iterator[Caller]:
     threads.start()
     yield Caller(threads, Launcher(reactor, threads), tmp_path)
     threads.stop()
-    left = [_target(number) for number in os.listdir("/proc/self/fd")]
-    assert not [path for path in left if path.startswith(str(tmp_path))]
+    assert not _held_below(tmp_path)
+
+
+def _held_below(directory: Path) -> list[str]:
+    """Paths below a directory that this process has open."""
+    held = [_target(number) for number in os.listdir("/proc/self/fd")]
+    return [path for path in held if path.startswith(str(directory))]
 
 
 def _target(descriptor: str) -> str:
@@ -188,7 +195,8 @@ async def test_cancelling_leaves_no_descriptor(caller: Caller, tmp_path: Path) -
         reading.addErrback(lambda failure: failure.trap(CancelledError))
         reading.cancel()
         await reading
-    for _ in range(20):
+    end = time.monotonic() + PATIENCE
+    while _held_below(tmp_path) and time.monotonic() < end:  # a thread may not have come to it yet
         await caller.parts.threads.run(int)
 
 
