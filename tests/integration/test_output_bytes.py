@@ -202,6 +202,7 @@ def test_an_agent_gets_no_descriptors_not_even_of_its_child(here: Host) -> None:
         "try: client.attach(child)\n"
         "except CloveError as error: print(error.code, error.rule)\n"
         "held = client.hold_output(child)\nnext(held)\n"
+        "client.wait(child)\n"
         "print(client.read_output(child, wait=20, attached=True)['data'])\n",
         permissions={"can_spawn": True},
     )
