@@ -55,7 +55,6 @@ class AttachedCommand:
     def started(self, running: IRunning) -> None:
         """It runs."""
         self._running = running
-        running.outputs.widen()
         terminal = running.outputs.terminal
         if terminal is not None and self.stdin is not None:
             self._typist = Typist(self._reactor, os.dup(self.stdin), terminal)

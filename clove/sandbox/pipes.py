@@ -28,8 +28,6 @@ PIECE: Final = 1 << 16
 """Bytes read or written in one turn of the reactor."""
 WIDE: Final = 1 << 18
 """The same of a pipe that was widened, which has room for so many, if Linux allows it."""
-REST: Final = 0.006
-"""Seconds between two pieces of what nobody waits for: 10 MB/s of each stream."""
 GRACE: Final = 5.0
 """Seconds for which the rest of an ended program's output is kept to be read; then it is dropped."""
 
@@ -92,7 +90,6 @@ class OutputReader(PipeEnd):
         self._left = 0
         self._turn: Any = None
         self._cut: Any = None
-        self._resting: Any = None
         os.set_blocking(descriptor, False)
         reactor.addReader(self)
 
@@ -101,18 +98,8 @@ class OutputReader(PipeEnd):
         return fcntl.fcntl(self._fd, fcntl.F_GETPIPE_SZ)
 
     def doRead(self) -> None:
-        """Read a piece, and let others have the reactor for a while before the next one.
-
-        Nothing else bounds what output that nobody waits for takes of it.
-        """
-        if self._read(self._piece) and self._piece == PIECE and self._fd >= 0:
-            self._reactor.removeReader(self)
-            if self._resting is None:
-                self._resting = self._reactor.callLater(REST, self._go_on)
-
-    def _go_on(self) -> None:
-        self._resting = None
-        self._follow()
+        """Read a piece."""
+        self._read(self._piece)
 
     def _read(self, most: int) -> int:
         """Read at most so much; the number of bytes, 0 when there is nothing."""
@@ -156,7 +143,7 @@ class OutputReader(PipeEnd):
         if self._cut is not None:
             if not self._held and self._turn is None:
                 self._drain()
-        elif self._held or self._stalled or self._resting is not None:
+        elif self._held or self._stalled:
             self._reactor.removeReader(self)
         else:
             self._reactor.addReader(self)
@@ -189,10 +176,10 @@ class OutputReader(PipeEnd):
 
     def close(self) -> None:
         """Close the watched end. Idempotent."""
-        for call in (self._cut, self._turn, self._resting):
+        for call in (self._cut, self._turn):
             if call is not None and call.active():
                 call.cancel()
-        self._turn = self._resting = None
+        self._turn = None
         super().close()
 
 
