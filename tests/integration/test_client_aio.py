@@ -110,7 +110,9 @@ def test_streams(kernel: Any, tmp_path: Path) -> None:
 def test_a_stream_that_is_left_is_cancelled_in_the_kernel(kernel: Any, script: Any) -> None:
     async def test() -> None:
         async with AsyncClient(kernel.socket) as client:
-            agent = await client.spawn("aio-up", script("print('up', flush=True)\ninput()\n"))
+            agent = await client.spawn(
+                "aio-up", script("import time\nprint('up', flush=True)\ntime.sleep(1000)\n")
+            )
             for _ in range(3):
                 async with client.follow_logs(agent["id"]) as lines:
                     assert (await anext(lines))["text"] == "up"

@@ -56,10 +56,11 @@ def test_run_streams_output_and_gives_the_exit_code(clove: Any, script: Any) -> 
 def test_run_for_a_machine(clove: Any, script: Any) -> None:
     result = clove("run", "--json", "--name", "machine", script("print('hello')"))
     lines = [json.loads(line) for line in result.stdout.splitlines()]
-    assert [line.get("event") for line in lines] == ["spawned", None, "exited"]
-    assert lines[0]["name"] == "machine"
-    assert lines[1]["text"] == "hello"
-    assert lines[2]["exit_code"] == result.returncode == 0
+    first, *pieces, last = lines
+    assert (first["event"], first["name"]) == ("spawned", "machine")
+    assert "".join(piece["text"] for piece in pieces) == "hello"
+    assert last["event"] == "exited"
+    assert last["exit_code"] == result.returncode == 0
 
 
 def test_run_says_when_a_signal_ended_it(clove: Any, script: Any) -> None:
