@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import threading
@@ -12,7 +11,7 @@ import click
 
 from clove.cli.console import Console, command_options
 from clove.cli.option_types import Parsed, variable
-from clove.cli.sinks import Sink, copy, sinks
+from clove.cli.sinks import Sink, copy, copy_input, sinks
 from clove.cli.target import AGENT, name_or_id
 
 if TYPE_CHECKING:
@@ -82,11 +81,9 @@ def _on_terminal(
     """On a terminal of the sandbox, which is shown on ours."""
     from clove.cli.detach_keys import DetachKeys
     from clove.cli.raw_terminal import RawTerminal
-    from clove.cli.shown_agent import terminal_environment
+    from clove.cli.shown_agent import terminal_environment, terminal_size
 
-    terminal = RawTerminal()
-    rows, columns = terminal.size()
-    options = _options(asked, tty={"rows": rows, "columns": columns})
+    options = _options(asked, tty=terminal_size())
     options["env"] = {**terminal_environment(), **options["env"]}
     with client.run(agent, asked["command"], **options) as attached:
         number = attached.first["command"]
@@ -95,7 +92,7 @@ def _on_terminal(
             client.resize_terminal(rows, columns, agent, command=number)
 
         ends = attached.descriptors
-        terminal.relay(ends["stdout"], ends["stdin"], DetachKeys(b""), resize)
+        RawTerminal().relay(ends["stdout"], ends["stdin"], DetachKeys(b""), resize)
         for name in ("stdin", "stdout", "stderr"):
             attached.close_stream(name)
         return attached.finish()
@@ -108,7 +105,7 @@ def _on_pipes(
     stdin = "stream" if asked["interactive"] else "closed"
     with client.run(agent, asked["command"], **_options(asked, stdin=stdin)) as attached:
         if "stdin" in attached.descriptors:
-            threading.Thread(target=_feed, args=(attached,), daemon=True).start()
+            threading.Thread(target=copy_input, args=(attached,), daemon=True).start()
         copying = [
             threading.Thread(target=_copy, args=(attached, name, sink), daemon=True)
             for name, sink in sinks(console).items()
@@ -128,16 +125,3 @@ def _copy(attached: Attached[RunReply], name: str, sink: Sink) -> None:
         pass
     finally:
         attached.close_stream(name)
-
-
-def _feed(attached: Attached[RunReply]) -> None:
-    """Write what we read to the program, to the end."""
-    try:
-        while data := os.read(0, 1 << 16):
-            rest = memoryview(data)
-            while rest:
-                rest = rest[os.write(attached.descriptors["stdin"], rest) :]
-    except (OSError, KeyError):  # the program reads no more, or is over
-        pass
-    finally:
-        attached.close_stream("stdin")

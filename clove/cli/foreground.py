@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from clove.cli.ends import report_end
-from clove.cli.sinks import Plain, Sink, copy, sinks
+from clove.cli.sinks import Sink, copy, copy_input, sinks
 from clove.cli.standard_input import PIECE
 from clove.errors import CloveError, InvalidRequest, PermissionDenied
 
@@ -39,7 +39,7 @@ class Foreground:
 
     @param restarts: it would be started again after its end.
     @param typed: it reads our standard input.
-    @param leaves: it was there before us, and goes on when we are interrupted or nobody reads us.
+    @param leaves: it was there before us, and goes on when we are interrupted or our output is not read.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class Foreground:
         for name in ("stdout", "stderr"):
             self._start(self._copy, attached, name)
         if "stdin" in attached.descriptors:
-            self._start_input(self._copy_input, attached)
+            self._start_input(copy_input, attached)
 
     def _start(self, target: Callable[..., None], *args: Any) -> None:
         thread = threading.Thread(target=target, args=args, daemon=True)
@@ -122,12 +122,6 @@ class Foreground:
         except OSError as error:
             self._lose_reader(name, error)
         attached.close_stream(name)
-
-    def _copy_input(self, attached: Attached[AttachReply]) -> None:
-        """Copy our standard input to the agent's, and then its end."""
-        with contextlib.suppress(OSError):  # the agent reads no more of it
-            copy(sys.stdin.fileno(), Plain(attached.descriptors["stdin"]))
-        attached.close_stream("stdin")
 
     def _push(self) -> None:
         """Send our standard input, as fast as the agent reads it, and then its end."""

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import os
 import select
 import sys
 import threading
 from datetime import UTC, datetime
-from typing import Any, Protocol, TextIO
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from clove.cli.console import Console
 from clove.cli.terminal_filter import TerminalFilter
 
-__all__ = ["JSONSinks", "Plain", "Sink", "Terminal", "copy", "sinks"]
+if TYPE_CHECKING:
+    from clove.client.attached import Attached
+
+__all__ = ["JSONSinks", "Plain", "Sink", "Terminal", "copy", "copy_input", "sinks"]
 
 PIECE = 1 << 18
 """Bytes read at once; as many as an attachment's pipe has room for."""
@@ -140,6 +144,13 @@ def copy(source: int, sink: Sink) -> None:
     while data := os.read(source, PIECE):
         sink.write(data)
     sink.finish()
+
+
+def copy_input(attached: Attached[Any]) -> None:
+    """Copy our standard input to that of an agent or a command, and then its end."""
+    with contextlib.suppress(OSError, KeyError):  # it reads no more of it, or is over
+        copy(sys.stdin.fileno(), Plain(attached.descriptors["stdin"]))
+    attached.close_stream("stdin")
 
 
 def _splice(source: int, target: int) -> bool:
