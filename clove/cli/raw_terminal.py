@@ -153,7 +153,7 @@ def _write_all(descriptor: int, data: bytes) -> None:
 
 
 def _write_some(descriptor: int, data: bytes) -> bytes:
-    """Write what is taken; the rest. What nobody reads any more is dropped."""
+    """Write as much as is accepted; gives the rest. Without a reader it is dropped."""
     try:
         return data[os.write(descriptor, data) :] if data else data
     except BlockingIOError:

@@ -30,7 +30,7 @@ TOP: Final = (
     "usr",
     "var",
 )
-"""Directories of a host that are nobody's project, as are those that people have their homes in."""
+"""Directories of a host that belong to no project, nor do those that hold home directories."""
 _MOST_NAMES: Final = 4096
 _VAR_TMP: Final = "/var/tmp"  # noqa: S108
 

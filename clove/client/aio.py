@@ -136,7 +136,7 @@ class AsyncClient(Methods, ConnectionStatus):
         """Attach to an agent: all that it writes, as bytes, when the iteration begins.
 
         @raise AlreadyExists: (by the iteration) another is attached.
-        @raise ConnectionLost: what came after that is kept for no one.
+        @raise ConnectionLost: what came after that is lost.
         """
 
         async def read(link: AioLink, agent: int, since: int) -> OutputReply:
@@ -179,7 +179,7 @@ class AsyncClient(Methods, ConnectionStatus):
 
     @property
     def dropped_events(self) -> int:
-        """Pushed events that were thrown away on this connection, because nobody took them."""
+        """Pushed events that were dropped on this connection, because they were not read."""
         link = self._connection.link
         return 0 if link is None else link.pushes.dropped
 

@@ -78,7 +78,7 @@ class AsyncOutput:
         return self._agent_id
 
     async def close(self) -> None:
-        """Let go of the output; what the agent writes then is kept for no one."""
+        """Detach from the output; what the agent writes then is not held for this client."""
         self._is_over = True
         self._pieces.clear()
         await self._hold.close()
