@@ -268,3 +268,4 @@ def test_a_kernel_that_is_killed_is_no_good_end() -> None:
         out, err, code = run.all()
         assert (out, code) == (b"", 1)
         assert err.startswith(b"clove: ")
+        kernel.start()  # which takes away what a dead one cannot: its cgroups
