@@ -17,10 +17,13 @@ __all__ = [
     "InvalidRequest",
     "IsolationUnavailable",
     "LimitExceeded",
+    "LockedOut",
+    "NotAuthenticated",
     "NotFound",
     "NotImplementedYet",
     "PermissionDenied",
     "QuotaExceeded",
+    "RateLimited",
     "TimedOut",
     "Unavailable",
     "error_from_reply",
@@ -77,6 +80,13 @@ class PermissionDenied(CloveError):
         super().__init__(message, rule=rule, hint=hint)
 
 
+class NotAuthenticated(CloveError):
+    """There is no token, or none that is valid. From relays only."""
+
+    code = "not_authenticated"
+    http_status = 401
+
+
 class NotFound(CloveError):
     """No such agent, name, key or file."""
 
@@ -96,6 +106,28 @@ class QuotaExceeded(CloveError):
 
     code = "quota_exceeded"
     http_status = 429
+
+
+class RateLimited(CloveError):
+    """Too many requests in a while.
+
+    @ivar retry_after: seconds until the next is served; 0: not known.
+    """
+
+    code = "rate_limited"
+    http_status = 429
+
+    def __init__(
+        self, message: str, *, rule: str = "", hint: str = "", retry_after: float = 0.0
+    ) -> None:
+        super().__init__(message, rule=rule, hint=hint)
+        self.retry_after = retry_after
+
+
+class LockedOut(RateLimited):
+    """Too many attempts with a wrong token; this one was not looked at. From relays only."""
+
+    code = "locked_out"
 
 
 class LimitExceeded(CloveError):
@@ -159,9 +191,12 @@ _BY_CODE: dict[str, type[CloveError]] = {
     for kind in (
         InvalidRequest,
         PermissionDenied,
+        NotAuthenticated,
         NotFound,
         AlreadyExists,
         QuotaExceeded,
+        RateLimited,
+        LockedOut,
         LimitExceeded,
         TimedOut,
         Cancelled,

@@ -1,0 +1,3 @@
+"""The registry of machines, and whether each is connected."""
+
+__all__: list[str] = []

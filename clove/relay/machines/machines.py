@@ -1,0 +1,141 @@
+"""The registry of machines: which there are, the keys that they prove, and what is known of each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, Final
+
+from clove.errors import InvalidRequest, NotFound
+from clove.relay.machines.presence import Links, NoLinks
+from clove.relay.records import (
+    EVERY_MACHINE,
+    Flag,
+    Identity,
+    MachineRecord,
+    Targets,
+    TokenKind,
+    TokenRecord,
+)
+from clove.relay.store.interface import IStore, MachineChanges, Seen
+from clove.relay.tokens.tokens import Tokens
+
+__all__ = ["KEY_BYTES", "Machines", "check_machine_id", "visible_to"]
+
+KEY_BYTES: Final = 32
+"""Of an Ed25519 public key."""
+_MACHINE_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}")
+
+
+def check_machine_id(machine_id: str) -> str:
+    """The id itself.
+
+    @raise InvalidRequest: it can be none.
+    """
+    if not _MACHINE_ID.fullmatch(machine_id):
+        raise InvalidRequest(
+            "this is no machine_id",
+            hint="at most 128 letters, digits and . _ : @ -, the first a letter or digit",
+        )
+    return machine_id
+
+
+def visible_to(identity: Identity) -> Targets:
+    """The machines that a token's bearer may see; an agent's are also those that it may reach."""
+    if identity.kind is TokenKind.ADMIN:
+        return EVERY_MACHINE
+    if identity.kind is TokenKind.AGENT:
+        return identity.targets
+    if identity.kind is TokenKind.MACHINE:
+        return Targets(machines=(identity.machine_id,))
+    return Targets()
+
+
+class Machines:
+    """The machines of a relay.
+
+    @ivar hub: the live tunnels; set by what wires the relay.
+    """
+
+    def __init__(self, store: IStore, tokens: Tokens, wall: Callable[[], float]) -> None:
+        self._store = store
+        self._tokens = tokens
+        self._wall = wall
+        self.hub: Links = NoLinks()
+
+    async def key_of(self, machine_id: str) -> bytes | None:
+        """The key that a machine has to prove; None: it has joined with none."""
+        record = await self._store.machine(machine_id)
+        return None if record is None else record.public_key
+
+    async def join(self, machine_id: str, public_key: bytes, identity: Identity) -> MachineRecord:
+        """Keep a machine's key, and use up its join token.
+
+        @param identity: of the join token; the key must have been proved before.
+        @raise NotAuthenticated: the token is for another machine, or was used meanwhile.
+        @raise AlreadyExists: the machine has joined with another key.
+        """
+        if len(public_key) != KEY_BYTES:
+            raise InvalidRequest(f"an Ed25519 public key has {KEY_BYTES} bytes")
+        check_machine_id(machine_id)
+        return await self._store.join_machine(
+            machine_id, public_key, identity.token_id, self._wall()
+        )
+
+    async def may_reach(self, identity: Identity, machine_id: str) -> bool:
+        """Whether a bearer may have calls made on this machine, connected or not."""
+        if identity.kind not in (TokenKind.ADMIN, TokenKind.AGENT):
+            return False
+        record = await self._store.machine(machine_id)
+        return record is not None and identity.targets.include(machine_id, record.labels)
+
+    async def seen(
+        self,
+        machine_id: str,
+        *,
+        address: str | None = None,
+        versions: dict[str, str] | None = None,
+        isolation: dict[str, Any] | None = None,
+    ) -> None:
+        """Its tunnel has connected, or still answers; what it tells about itself."""
+        seen = Seen(at=self._wall(), address=address, versions=versions, isolation=isolation)
+        await self._store.seen_machine(machine_id, seen)
+
+    async def flag(self, machine_id: str, what: str) -> None:
+        """Note something that an operator should look at."""
+        await self._store.flag_machine(machine_id, Flag(what=what, at=self._wall()))
+
+    async def add(self, record: MachineRecord, token: TokenRecord | None = None) -> None:
+        """A new machine, and a token for it.
+
+        @raise AlreadyExists: its id is in use.
+        """
+        check_machine_id(record.machine_id)
+        await self._store.add_machine(record, token)
+
+    async def get(self, machine_id: str) -> MachineRecord:
+        """One machine.
+
+        @raise NotFound: there is none of this id.
+        """
+        record = await self._store.machine(machine_id)
+        if record is None:
+            raise NotFound("there is no such machine", hint="list them with GET /api/v1/machines")
+        return record
+
+    async def page(self, targets: Targets, after: str, most: int) -> list[MachineRecord]:
+        """Those of these machines by id, from the first after this one on."""
+        return await self._store.machines(after, most, targets)
+
+    async def change(self, machine_id: str, changes: MachineChanges) -> MachineRecord:
+        """Rename, label or drain it."""
+        return await self._store.change_machine(machine_id, changes)
+
+    async def remove(self, machine_id: str) -> None:
+        """Forget a machine, with its key and its tokens, and end its tunnel.
+
+        @raise NotFound: there is none of this id.
+        """
+        for token_id in await self._store.remove_machine(machine_id, self._wall()):
+            self._tokens.cut(token_id, "its machine was removed")
+        self.hub.cut(machine_id, "the machine was removed")

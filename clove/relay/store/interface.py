@@ -1,0 +1,133 @@
+"""What a relay asks of its store."""
+
+# ruff: noqa: N805 - methods of a zope interface have no self
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+from twisted.internet.defer import Deferred
+from zope.interface import Interface
+
+from clove.relay.records import Flag, MachineRecord, Targets, TokenKind, TokenRecord
+
+__all__ = ["IStore", "MachineChanges", "Seen", "StoreLimits"]
+
+
+class StoreLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Bounds of what a relay keeps."""
+
+    tokens: int = 100_000
+    """Tokens, revoked and expired ones among them until they are forgotten; one more gets
+    `limit_exceeded`."""
+    machines: int = 100_000
+    """Machines; one more gets `limit_exceeded`."""
+    kept_tokens: float = 30 * 86400.0
+    """Seconds for which a token that was revoked, used up or has expired is still listed."""
+    waiting: int = 1024
+    """Requests that wait for the store; one more gets `unavailable`."""
+
+
+class MachineChanges(msgspec.Struct, frozen=True, kw_only=True):
+    """What an operator changes of a machine; None: left as it is."""
+
+    name: str | None = None
+    provider: str | None = None
+    labels: dict[str, str] | None = None
+    metadata: dict[str, object] | None = None
+    draining: bool | None = None
+
+
+class Seen(msgspec.Struct, frozen=True, kw_only=True):
+    """What a machine's tunnel told when it connected; None: nothing, so it is left as it is."""
+
+    at: float
+    address: str | None = None
+    versions: dict[str, str] | None = None
+    isolation: dict[str, object] | None = None
+
+
+class IStore(Interface):
+    """Tokens and machines.
+
+    What has been answered is on the disk. Every method's Deferred may fail with Unavailable:
+    the store cannot be reached now, and whether a change was made is not known.
+    """
+
+    def add_token(record: TokenRecord) -> Deferred[None]:
+        """Keep a new token.
+
+        @raise LimitExceeded: there are many.
+        """
+
+    def token(token_id: str) -> Deferred[TokenRecord]:
+        """One token.
+
+        @raise NotFound: there is none of this id.
+        """
+
+    def token_by_digest(digest: bytes) -> Deferred[TokenRecord | None]:
+        """The token with this digest, valid or not."""
+
+    def tokens(after: str, most: int) -> Deferred[list[TokenRecord]]:
+        """Tokens by id, from the first after this one on."""
+
+    def revoke_token(token_id: str, now: float) -> Deferred[TokenRecord]:
+        """Make a token invalid for good; one that was revoked keeps its time.
+
+        @raise NotFound: there is none of this id.
+        """
+
+    def used_tokens(times: Mapping[str, float]) -> Deferred[None]:
+        """Note when tokens were used last."""
+
+    def count_tokens(kind: TokenKind, now: float) -> Deferred[int]:
+        """How many valid ones of a kind there are."""
+
+    def add_machine(record: MachineRecord, token: TokenRecord | None) -> Deferred[None]:
+        """Keep a new machine, and a token for it, or neither.
+
+        @raise AlreadyExists: its id is in use.
+        @raise LimitExceeded: there are many.
+        """
+
+    def machine(machine_id: str) -> Deferred[MachineRecord | None]:
+        """One machine."""
+
+    def machines(after: str, most: int, targets: Targets) -> Deferred[list[MachineRecord]]:
+        """Those of these machines by id, from the first after this one on."""
+
+    def change_machine(machine_id: str, changes: MachineChanges) -> Deferred[MachineRecord]:
+        """Change what an operator may; gives what it is now.
+
+        @raise NotFound: there is no such machine.
+        """
+
+    def remove_machine(machine_id: str, now: float) -> Deferred[list[str]]:
+        """Forget a machine and its key, and revoke the machine and join tokens for it.
+
+        @return: the ids of the tokens that were revoked by this.
+        @raise NotFound: there is no such machine.
+        """
+
+    def join_machine(
+        machine_id: str, public_key: bytes, token_id: str, now: float
+    ) -> Deferred[MachineRecord]:
+        """Keep a machine's key, and use up the join token that allows it: both or neither.
+
+        The same key again with the same token is no error, since an answer may get lost.
+
+        @raise NotAuthenticated: the token is not valid (any more), or for another machine.
+        @raise AlreadyExists: the machine has a key, and not this one.
+        @raise LimitExceeded: there are many machines.
+        """
+
+    def seen_machine(machine_id: str, seen: Seen) -> Deferred[None]:
+        """Note what its tunnel told. Nothing happens where the machine was removed."""
+
+    def flag_machine(machine_id: str, flag: Flag) -> Deferred[None]:
+        """Note something to look at, instead of an earlier flag of the same kind."""
+
+    def close() -> Deferred[None]:
+        """Finish what was asked, and close."""

@@ -1,0 +1,12 @@
+"""What every implementation of L{IStore<clove.relay.store.interface.IStore>} must do."""
+
+from __future__ import annotations
+
+from tests.contracts.relay_store_machines import MachineStoreContract
+from tests.contracts.relay_store_tokens import TokenStoreContract
+
+__all__ = ["RelayStoreContract"]
+
+
+class RelayStoreContract(TokenStoreContract, MachineStoreContract):
+    """For a test class that says how its store is made."""
