@@ -12,7 +12,7 @@ import click
 
 from clove.cli.console import Console, command_options
 from clove.cli.foreground import Foreground
-from clove.cli.run_options import run_options, spawn_fields
+from clove.cli.run_options import NO_INDEXES, RunIndexes, run_options, spawn_fields
 from clove.cli.run_program import Caller, Program, find_program
 from clove.cli.run_spawn import spawn_program
 from clove.cli.run_words import NOTHING, RunWords, split_words
@@ -94,12 +94,13 @@ def run(
         raise click.UsageError("--rm forgets it at its end, for which --detach does not wait")
     asked = _with_profile(ctx, asked)
     kept = _keep(words, asked)
-    program, fields = _prepare(words, asked)
+    indexes = _indexes(asked)
+    program, fields = _prepare(words, asked, indexes)
     fields["attach"] = None if detach else True
     _connect(asked, fields, detached=detach)
     with console.client() as client:
         reply, remark = spawn_program(client, program, name, fields)
-        for each in filter(None, (remark, kept)):
+        for each in filter(None, (remark, kept, indexes.remark)):
             console.remark(each)
         if detach:
             _say_detached(console, reply)
@@ -153,6 +154,19 @@ def _keep(words: RunWords, asked: dict[str, Any]) -> str:
     return "" if named else f"what it makes in {grant.path} stays"
 
 
+def _indexes(asked: dict[str, Any]) -> RunIndexes:
+    """What the package indexes need that are asked for; their hosts are among the domains then."""
+    kinds = asked.pop("indexes")
+    if not kinds:
+        return NO_INDEXES
+    from clove.cli.run_indexes import indexes_of
+
+    found = indexes_of(kinds, asked["dirs"], os.environ)
+    if asked["domains"] or not asked["network"]:
+        asked["domains"] = tuple(dict.fromkeys((*asked["domains"], *found.domains)))
+    return found
+
+
 def _forget(client: CloveClient, agent_id: int) -> None:
     """Forget an agent that has ended; one that lives on, since it was only left, stays."""
     with contextlib.suppress(CloveError):
@@ -196,7 +210,9 @@ def _show(console: Console, client: CloveClient, reply: Mapping[str, Any], detac
     return report_end(console, client.wait(agent_id)) if shown.show() else 0
 
 
-def _prepare(words: RunWords, asked: dict[str, Any]) -> tuple[Program, dict[str, Any]]:
+def _prepare(
+    words: RunWords, asked: dict[str, Any], indexes: RunIndexes
+) -> tuple[Program, dict[str, Any]]:
     """What to start, and the fields of SPAWN beside that.
 
     @raise click.UsageError: there is no such script or interpreter, or options contradict.
@@ -212,10 +228,10 @@ def _prepare(words: RunWords, asked: dict[str, Any]) -> tuple[Program, dict[str,
         program = find_program(words, caller)
     except CloveError as error:
         raise click.UsageError(f"{error.message} ({error.hint})") from None
-    fields = spawn_fields(asked, program.env)
+    fields = spawn_fields(asked, {**indexes.env, **program.env})
     if program.python is not None:
         fields["python"] = program.python
-    fields["mounts"] = [grant.mount for grant in asked["dirs"]] or None
+    fields["mounts"] = [each.mount for each in (*asked["dirs"], *indexes.grants)] or None
     return program, fields
 
 

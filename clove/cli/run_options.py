@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import click
 
@@ -23,10 +23,25 @@ from clove.cli.option_types import (
     variable,
 )
 
-__all__ = ["LEVELS", "permissions_of", "run_options", "spawn_fields"]
+__all__ = ["LEVELS", "NO_INDEXES", "RunIndexes", "permissions_of", "run_options", "spawn_fields"]
 
 LEVELS: Final = ("unrestricted", "standard", "sandboxed", "readonly", "minimal")
 RESTARTS: Final = ("never", "on-failure", "always")
+
+
+class RunIndexes(NamedTuple):
+    """What a program gets for the package indexes that it may use.
+
+    @ivar remark: what is to be said about them; "" for nothing.
+    """
+
+    domains: tuple[str, ...] = ()
+    grants: tuple[DirectoryGrant, ...] = ()
+    env: Mapping[str, str] = {}
+    remark: str = ""
+
+
+NO_INDEXES: Final = RunIndexes()
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -82,6 +97,13 @@ _OPTIONS: Final = (
         metavar="NAME[:PORT]",
         multiple=True,
         help="Let it connect there (*.example.com, too) and nowhere else. Repeatable.",
+    ),
+    click.option(
+        "--index",
+        "indexes",
+        type=Choice(("pip", "npm")),
+        multiple=True,
+        help="Let it get packages from where your pip or npm gets them. Repeatable.",
     ),
     click.option("--network", is_flag=True, help="Let it connect wherever its permissions allow."),
     click.option(
