@@ -73,6 +73,28 @@ def second_hello(name: bytes) -> object:
     return ""
 
 
+def encrypted_hello(name: str | None, kind: int = 0, code: int = 0xFE0D) -> object:
+    """A ClientHello with an encrypted one in it, or a decoy; how the answer begins."""
+    context = ssl._create_unverified_context()
+    context.check_hostname = False
+    outgoing = ssl.MemoryBIO()
+    client = context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname=name)
+    with contextlib.suppress(ssl.SSLWantReadError):
+        client.do_handshake()
+    body = outgoing.read()[9:]
+    suites = 35 + body[34]
+    compression = suites + 2 + int.from_bytes(body[suites : suites + 2], "big")
+    at = compression + 1 + body[compression]
+    hidden = bytes((kind,)) + b"\0\1\0\1\x2a\0\x20" + os.urandom(32) + b"\0\x90" + os.urandom(144)
+    extensions = body[at + 2 :] + struct.pack("!HH", code, len(hidden)) + hidden
+    body = body[:at] + struct.pack("!H", len(extensions)) + extensions
+    handshake = b"\1" + len(body).to_bytes(3, "big") + body
+    record = b"\x16\3\1" + struct.pack("!H", len(handshake)) + handshake
+    with socket.create_connection(("api.test", SECURE), 5) as connection:
+        connection.sendall(record)
+        return connection.recv(3).hex()
+
+
 def query(name: bytes, server: str = LOCAL_RESOLVER, tcp: bool = False, port: int = 53) -> object:
     """Response code and number of answers."""
     labels = b"".join(bytes([len(part)]) + part for part in name.split(b"."))
@@ -214,6 +236,13 @@ for index, pieces in enumerate(facts["odd"]):
     each(f"odd {index}", in_pieces, "api.test", PLAIN, pieces)
 each("second hello", second_hello, b"api.test")
 each("second hello for another", second_hello, b"evil.tst")
+
+each("encrypted hello", encrypted_hello, "api.test")
+each("encrypted hello beside another name", encrypted_hello, "evil.test")
+each("encrypted hello beside no name", encrypted_hello, None)
+each("inner hello", encrypted_hello, "api.test", 1)
+each("encrypted hello of a draft", encrypted_hello, "api.test", 0, 0xFE0A)
+each("encrypted name", encrypted_hello, "api.test", 0, 0xFFCE)
 
 each("relay by TCP", lambda: through(socket.create_server(("127.0.0.1", 0))))
 

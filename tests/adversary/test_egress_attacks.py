@@ -245,6 +245,15 @@ def test_a_second_hello_must_name_the_host_too(inside: dict[str, Any]) -> None:
     assert "refused (sni): it names 'evil.tst'" in inside["log"]
 
 
+def test_beside_an_encrypted_hello_the_host_must_be_named(inside: dict[str, Any]) -> None:
+    """Browsers send decoys of one. What a real one could reach is in docs/security.md."""
+    assert inside["encrypted hello"] == "160303"
+    for other in ("beside another name", "beside no name", "of a draft"):
+        assert inside[f"encrypted hello {other}"] == RESET
+    assert inside["inner hello"] == inside["encrypted name"] == RESET
+    assert "refused (sni): an encrypted ClientHello without a name outside" in inside["log"]
+
+
 def test_a_process_that_forwards_reaches_no_more(inside: dict[str, Any]) -> None:
     """Row 13."""
     assert inside["relay by TCP"] == inside["relay_by_a_path"] == ""

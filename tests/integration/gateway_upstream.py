@@ -51,8 +51,10 @@ class Secure(Http):
 
     def handle(self) -> None:
         with contextlib.suppress(OSError):
-            if not self.request.recv(1, socket.MSG_PEEK):  # ssl leaks a socket that is reset
+            begin = self.request.recv(4096, socket.MSG_PEEK)
+            if not begin:  # ssl leaks a socket that is reset
                 return
+            self.server.hellos.append(begin)  # type: ignore[attr-defined]
             self.request = self.server.context.wrap_socket(  # type: ignore[attr-defined]
                 self.request, server_side=True
             )
@@ -87,6 +89,12 @@ class Lines(socketserver.BaseRequestHandler):
 
 
 class Server(socketserver.ThreadingTCPServer):
+    """One of them.
+
+    @ivar seen: what it was sent.
+    @ivar hellos: how TLS began.
+    """
+
     daemon_threads = True
     allow_reuse_address = True
     request_queue_size = 64
@@ -98,6 +106,7 @@ class Server(socketserver.ThreadingTCPServer):
     ) -> None:
         super().__init__(address, handler)
         self.seen: list[bytes] = []
+        self.hellos: list[bytes] = []
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 
     def handle_error(self, request: object, client_address: object) -> None:

@@ -12,6 +12,7 @@ __all__ = [
     "ARCHITECTURES",
     "ARCHITECTURE_OFFSET",
     "ARGUMENTS_OFFSET",
+    "INVALID",
     "KILL",
     "NOTHING",
     "NO_MEMORY",
@@ -33,6 +34,7 @@ REFUSE: Final = _ERRNO | errno.EPERM
 UNKNOWN: Final = _ERRNO | errno.ENOSYS
 NO_PROTOCOL: Final = _ERRNO | errno.EPROTONOSUPPORT
 NO_OPTION: Final = _ERRNO | errno.ENOPROTOOPT
+INVALID: Final = _ERRNO | errno.EINVAL
 NO_MEMORY: Final = _ERRNO | errno.ENOMEM
 NOTHING: Final = _ERRNO
 """The call returns 0 and does nothing."""

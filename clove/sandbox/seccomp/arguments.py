@@ -10,7 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from clove.sandbox.seccomp.abi import ARGUMENTS_OFFSET, NO_OPTION, NO_PROTOCOL, argument
+from clove.sandbox.seccomp.abi import (
+    ARGUMENTS_OFFSET,
+    NO_OPTION,
+    NO_PROTOCOL,
+    argument,
+)
 from clove.sandbox.seccomp.bpf import (
     Item,
     Label,
@@ -49,6 +54,10 @@ filter of system calls can be loaded, and no sandbox started."""
 MAP_HUGETLB, MFD_HUGETLB, SHM_HUGETLB = 0x40000, 0x4, 0o4000
 """Huge pages are reserved for some program (nr_hugepages), and the first to ask has them. Programs
 go on without, as where there are none."""
+
+MFD_UNKNOWN: Final = 0x03FFFFE0
+"""Flags that no Linux has. Chromium asks with all of them to find out whether there is a
+memfd_create(2), and ends unless they are invalid."""
 
 RLIMIT_CORE: Final = 4
 """Programs may not change it: at every value but that of L{clove.sandbox.inside.rlimits.NO_CORE} a
@@ -176,7 +185,12 @@ CHECKS: Final[Mapping[str, list[Item]]] = {
         go("allow"),
     ],
     "mmap": [argument(3), branch_if_bits(MAP_HUGETLB, "no memory", "allow")],
-    "memfd_create": [argument(1), branch_if_bits(MFD_HUGETLB, "no memory", "allow")],
+    "memfd_create": [
+        argument(1),
+        branch_if_bits(MFD_HUGETLB, "huge memfd", "allow"),
+        Label("huge memfd"),
+        branch_if_bits(MFD_UNKNOWN, "invalid", "no memory"),
+    ],
     "shmget": [argument(2), branch_if_bits(SHM_HUGETLB, "no memory", "allow")],
     "personality": [
         argument(0),

@@ -84,18 +84,6 @@ def test_tls_without_a_name_is_refused_on_port_443_alone() -> None:
     assert inspection(8443).feed(data) == data
 
 
-def test_a_hidden_hello_is_refused() -> None:
-    data = bytearray(hello("api.test"))
-    extra = b"\xfe\x0d\x00\x01\x00"
-    session = 43 + 1 + data[43]
-    suites = session + 2 + int.from_bytes(data[session : session + 2], "big")
-    at = suites + 1 + data[suites]
-    for place, size in ((3, 2), (6, 3), (at, 2)):
-        length = int.from_bytes(data[place : place + size], "big") + len(extra)
-        data[place : place + size] = length.to_bytes(size, "big")
-    assert refusal(bytes(data) + extra, 443) == "sni"
-
-
 @pytest.mark.parametrize("cut", [50, 100, 150])
 def test_a_hello_that_contradicts_itself_is_refused(cut: int) -> None:
     body = hello("api.test")[5:]

@@ -28,6 +28,14 @@ def client_hello(extensions: bytes) -> bytes:
     return b"\1" + vector(3, body + vector(2, extensions))
 
 
+def encrypted(
+    payload: bytes = bytes(144), key: bytes = bytes(32), kind: int = 0, code: int = 0xFE0D
+) -> bytes:
+    """An encrypted_client_hello extension, real or a decoy: nobody between can tell."""
+    value = bytes((kind,)) + b"\0\1\0\1\x2a" + vector(2, key) + vector(2, payload)
+    return code.to_bytes(2, "big") + vector(2, value)
+
+
 def hello(name: bytes = b"api.test") -> bytes:
     return record(client_hello(names(name)))
 

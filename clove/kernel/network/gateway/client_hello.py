@@ -18,8 +18,11 @@ CLIENT_HELLO: Final = 1
 SERVER_HELLO: Final = 2
 SERVER_NAME: Final = 0
 HOST_NAME: Final = 0
-ENCRYPTED_HELLO: Final = frozenset((*range(0xFE08, 0xFE0E), 0xFF02, 0xFF03, 0xFFCE))
-"""ECH (RFC 9849), its drafts, and ESNI before them."""
+ECH: Final = 0xFE0D
+"""encrypted_client_hello (RFC 9849). Browsers send decoys of it that look like one."""
+ECH_OUTER: Final = 0
+HIDING: Final = frozenset((*range(0xFE08, ECH), 0xFF02, 0xFF03, 0xFFCE))
+"""Earlier drafts of ECH, and ESNI before them: no client sends those as decoys today."""
 RETRY: Final = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
 """The random of a ServerHello that is a HelloRetryRequest (RFC 8446, 4.1.3)."""
 RECORD: Final = 1 << 14
@@ -35,7 +38,7 @@ class Hello(NamedTuple):
     """What can be seen of a ClientHello.
 
     @ivar name: the server's, as it was sent; "" if none was.
-    @ivar encrypted: there is another, hidden ClientHello in it (ECH).
+    @ivar encrypted: there is another ClientHello in it, hidden (ECH), or a decoy of one.
     @ivar size: bytes of the records that it came in.
     """
 
@@ -84,7 +87,7 @@ class _Reader:
 def read_hello(data: bytes) -> Hello | None:
     """Look at the first bytes that a client sent; None while more are needed.
 
-    @raise BadHello: it is none, or a name is there twice or makes no sense.
+    @raise BadHello: it is none, a name is there twice or makes no sense, or is hidden by a draft.
     """
     handshake = b""
     at = 0
@@ -175,8 +178,23 @@ def _read(body: bytes) -> Hello:
         if kind in seen:
             raise BadHello("an extension is there twice")
         seen[kind] = value
+    if not HIDING.isdisjoint(seen):
+        raise BadHello("a draft of an encrypted ClientHello, which hides the name")
     name = _server_name(seen[SERVER_NAME]) if SERVER_NAME in seen else ""
-    return Hello(name, not ENCRYPTED_HELLO.isdisjoint(seen))
+    if ECH in seen:
+        _check_outer(seen[ECH])
+    return Hello(name, ECH in seen)
+
+
+def _check_outer(value: bytes) -> None:
+    """Hold an encrypted ClientHello to the form that one outside of the encryption has."""
+    reader = _Reader(value)
+    if reader.number(1) != ECH_OUTER:
+        raise BadHello("an inner ClientHello that is not encrypted")
+    reader.take(2 + 2 + 1)  # key derivation, cipher, configuration
+    reader.vector(2)  # the client's key; empty in a second ClientHello
+    if not reader.vector(2) or reader.more:
+        raise BadHello("an encrypted ClientHello of a bad length")
 
 
 def _server_name(value: bytes) -> str:

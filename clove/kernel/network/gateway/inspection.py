@@ -151,8 +151,8 @@ class Inspection:
         if hello is None:
             self._check_size("a TLS ClientHello")
             return b""
-        if hello.encrypted:
-            raise Disagreement("sni", "an encrypted ClientHello, which hides the name")
+        if hello.encrypted and not hello.name:
+            raise Disagreement("sni", "an encrypted ClientHello without a name outside of it")
         if not hello.name and self._port == 443:
             raise Disagreement("sni", "TLS without a server name")
         if hello.name:

@@ -16,7 +16,7 @@ from clove.sandbox.seccomp.syscall_numbers import NUMBERS
 
 ALLOW, KILL = "allow", "kill"
 EPERM, ENOSYS, EPROTONOSUPPORT = "EPERM", "ENOSYS", "EPROTONOSUPPORT"
-ENOPROTOOPT, ENOMEM = "ENOPROTOOPT", "ENOMEM"
+ENOPROTOOPT, ENOMEM, EINVAL = "ENOPROTOOPT", "ENOMEM", "EINVAL"
 ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7, "i386": 0x40000003, "arm": 0x40000028}
 HIGH_BITS = 0xDEADBEEF << 32
 
@@ -183,6 +183,9 @@ def test_numbers_beyond_all_calls_are_unknown(number: int) -> None:
         ("mmap", (0, 4096, 3, 0x40022), ENOMEM),  # MAP_HUGETLB
         ("memfd_create", (0, 1), ALLOW),
         ("memfd_create", (0, 5), ENOMEM),  # MFD_HUGETLB
+        ("memfd_create", (0, 0x54000005), ENOMEM),  # with pages of 2 MiB
+        ("memfd_create", (0, 0xFFFFFFFF), EINVAL),  # how Chromium looks whether it is there
+        ("memfd_create", (0, 0x24), EINVAL),
         ("shmget", (0, 4096, 0o1600), ALLOW),
         ("shmget", (0, 4096, 0o5600), ENOMEM),  # SHM_HUGETLB
         ("setsockopt", (0, 6, 76), ALLOW),
