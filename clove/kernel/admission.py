@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clove.errors import LimitExceeded
-from clove.kernel.rate_limiter import RateLimiter
+from clove.sharing.rate_limiter import RateLimiter
 from clove.sharing.shares import OPERATORS, Shares
 
 if TYPE_CHECKING:

@@ -25,8 +25,8 @@ from twisted.internet import unix
 from twisted.internet.defer import Deferred
 
 from clove.channels.channel import DescriptorsSent
-from clove.kernel.rate_limiter import RateLimiter
 from clove.sandbox.disposal import Disposal
+from clove.sharing.rate_limiter import RateLimiter
 
 __all__ = ["ACCEPTS", "SO_PASSRIGHTS", "Admission", "Port", "Server", "refuse_descriptors"]
 

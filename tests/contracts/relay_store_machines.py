@@ -59,6 +59,10 @@ class MachineStoreContract(StoreMaking):
             ]
             found = await store.machines("", 9, targets)
             assert [each.machine_id for each in found] == chosen, targets
+            assert await store.count_machines(targets, ["m0", "m3", "x"]) == (
+                len(chosen),
+                len({"m0", "m3"} & set(chosen)),
+            )
 
     async def test_machines_come_in_pages(self, store: IStore) -> None:
         for name in ("c", "a", "b"):

@@ -8,3 +8,9 @@ clove_kernel = ServiceMaker(
     "A microkernel for AI agents, on a Unix socket.",
     "clove-kernel",
 )
+clove_relay = ServiceMaker(
+    "Clove relay",
+    "clove.relay.tap",
+    "One fleet of many Clove kernels: they connect to it, and are reached there.",
+    "clove-relay",
+)

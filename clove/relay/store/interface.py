@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import msgspec
 from twisted.internet.defer import Deferred
@@ -97,6 +97,9 @@ class IStore(Interface):
 
     def machines(after: str, most: int, targets: Targets) -> Deferred[list[MachineRecord]]:
         """Those of these machines by id, from the first after this one on."""
+
+    def count_machines(targets: Targets, ids: Collection[str]) -> Deferred[tuple[int, int]]:
+        """How many of these machines there are, and how many of them have one of these ids."""
 
     def change_machine(machine_id: str, changes: MachineChanges) -> Deferred[MachineRecord]:
         """Change what an operator may; gives what it is now.

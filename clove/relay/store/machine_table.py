@@ -70,15 +70,19 @@ class MachineTable:
         rows = self._connection.execute(
             f"SELECT * FROM machines WHERE machine_id > :after AND ({_IN_TARGETS})"  # noqa: S608 a constant
             " ORDER BY machine_id LIMIT :most",
-            {
-                "after": machine_id,
-                "most": most,
-                "every": targets.every,
-                "machines": msgspec.json.encode(targets.machines).decode(),
-                "labels": msgspec.json.encode(targets.labels).decode(),
-            },
+            {"after": machine_id, "most": most, **_chosen(targets)},
         )
         return [machine_of(row) for row in rows]
+
+    def count(self, targets: Targets, ids: tuple[str, ...]) -> tuple[int, int]:
+        """All of these, and those of these ids."""
+        found = self._connection.execute(
+            "SELECT count(*), ifnull(sum(machine_id IN (SELECT value FROM json_each(:ids))), 0)"  # noqa: S608 a constant
+            f" FROM machines WHERE {_IN_TARGETS}",
+            {"ids": msgspec.json.encode(ids).decode(), **_chosen(targets)},
+        )
+        every, named = found.fetchone()
+        return every, named
 
     def change(self, machine_id: str, changes: MachineChanges) -> MachineRecord:
         """What is not None."""
@@ -167,3 +171,12 @@ class MachineTable:
 
 def _not_valid() -> NotAuthenticated:
     return NotAuthenticated("the join token is not valid", hint="ask for a new one")
+
+
+def _chosen(targets: Targets) -> dict[str, object]:
+    """The parameters of L{_IN_TARGETS}."""
+    return {
+        "every": targets.every,
+        "machines": msgspec.json.encode(targets.machines).decode(),
+        "labels": msgspec.json.encode(targets.labels).decode(),
+    }

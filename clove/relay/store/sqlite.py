@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import ParamSpec, TypeVar
 
 from twisted.internet.defer import Deferred, fail
@@ -101,6 +101,10 @@ class SQLiteStore:
     def machines(self, after: str, most: int, targets: Targets) -> Deferred[list[MachineRecord]]:
         """A page of machines."""
         return self._run(self._machines.after, after, most, targets)
+
+    def count_machines(self, targets: Targets, ids: Collection[str]) -> Deferred[tuple[int, int]]:
+        """For a status."""
+        return self._run(self._machines.count, targets, tuple(ids))
 
     def change_machine(self, machine_id: str, changes: MachineChanges) -> Deferred[MachineRecord]:
         """By an operator."""

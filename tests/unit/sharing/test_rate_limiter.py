@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clove.kernel.rate_limiter import LOOKED_OVER, RateLimiter
+from clove.sharing.rate_limiter import LOOKED_OVER, RateLimiter
 
 
 def test_a_burst_then_one_at_a_time() -> None:

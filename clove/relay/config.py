@@ -1,0 +1,114 @@
+"""The relay's configuration: a TOML file, every key known, every value checked."""
+
+from __future__ import annotations
+
+import ipaddress
+import tomllib
+from collections.abc import Iterator
+from typing import Annotated, Final
+
+import msgspec
+
+from clove.errors import InvalidRequest
+from clove.regular import read_regular
+from clove.relay.rest.limits import RestLimits
+from clove.relay.store.interface import StoreLimits
+from clove.relay.tokens.lockout import LockOutLimits
+
+__all__ = ["Limits", "RelayConfig", "RestSettings", "TLSSettings", "load"]
+
+MOST_BYTES: Final = 1 << 20
+"""Bytes of a configuration file."""
+MOST: Final = 2**53
+Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+
+
+class RestSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The REST API, for people and their programs."""
+
+    listen: str = "127.0.0.1"
+    """An address of this machine; `0.0.0.0` or `::` for all of them."""
+    port: Port = 8766
+    """TCP port; 0: one that is free."""
+    plain: bool = False
+    """Serve without TLS on an address that is not loopback; for where something in front of the
+    relay does TLS."""
+    hosts: list[str] = []
+    """Names under which the relay is reached; requests for other names are refused (DNS rebinding).
+    Addresses and `localhost` always are its own."""
+
+
+class TLSSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The relay's certificate. Both files are read again when they have changed."""
+
+    certificate: str = ""
+    """File with the certificate and those that lead to its authority, in PEM; empty: no TLS."""
+    key: str = ""
+    """File with its private key, in PEM, which not all users may read."""
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Every limit of every part."""
+
+    store: StoreLimits = StoreLimits()
+    lockout: LockOutLimits = LockOutLimits()
+    rest: RestLimits = RestLimits()
+
+
+class RelayConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The whole file."""
+
+    state_dir: str = ""
+    """Directory for the store; empty: /var/lib/clove-relay for root, else
+    ~/.local/state/clove-relay."""
+    rest: RestSettings = RestSettings()
+    tls: TLSSettings = TLSSettings()
+    limits: Limits = Limits()
+
+
+def load(path: str | None) -> RelayConfig:
+    """Read a configuration file; without one, the defaults.
+
+    @raise InvalidRequest: the file cannot be read, is not TOML, has an unknown key or a wrong value;
+        the text names the key.
+    """
+    if path is None:
+        return RelayConfig()
+    try:
+        tree = tomllib.loads(read_regular(path, MOST_BYTES).decode())
+        config = msgspec.convert(tree, RelayConfig)
+    except OSError as error:
+        raise InvalidRequest(f"cannot read {path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidRequest(f"{path} is not TOML: {error}") from None
+    except msgspec.ValidationError as error:
+        raise InvalidRequest(f"{path}: {error}", hint="docs/fleet.md lists the keys") from None
+    for problem in problems(config):
+        raise InvalidRequest(f"{path}: {problem}", hint="docs/fleet.md lists the keys")
+    return config
+
+
+def problems(config: RelayConfig) -> Iterator[str]:
+    """What is wrong with values of the right type."""
+    for field in Limits.__struct_fields__:
+        limits = getattr(config.limits, field)
+        for name in limits.__struct_fields__:
+            if not 0 < getattr(limits, name) <= MOST:
+                yield f"limits.{field}.{name} is a number above 0"
+    if bool(config.tls.certificate) != bool(config.tls.key):
+        yield "tls.certificate and tls.key go together"
+    for name, settings in (("rest", config.rest),):
+        yield from _listening(name, settings, secure=bool(config.tls.certificate))
+
+
+def _listening(name: str, settings: RestSettings, *, secure: bool) -> Iterator[str]:
+    try:
+        address = ipaddress.ip_address(settings.listen)
+    except ValueError:
+        yield f"{name}.listen is an address of this machine, such as 0.0.0.0"
+        return
+    if not (secure or settings.plain or address.is_loopback):
+        yield (
+            f"{name}.listen is not loopback, so tokens would cross the network unencrypted: set "
+            f"tls.certificate and tls.key (or {name}.plain = true behind something that does TLS)"
+        )

@@ -1,0 +1,134 @@
+"""Where the parts of a relay meet: the only place that makes them."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IListeningPort
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from clove.relay.config import RelayConfig
+from clove.relay.listening import listen
+from clove.relay.machines.machines import Machines
+from clove.relay.records import TokenKind
+from clove.relay.rest.app import Api
+from clove.relay.rest.context import Context
+from clove.relay.rest.metrics import RequestCounts
+from clove.relay.rest.site import RestSite
+from clove.relay.rest.table import ROUTES
+from clove.relay.store.sqlite import SQLiteStore
+from clove.relay.tls import RenewedCertificate
+from clove.relay.tokens.tokens import Tokens
+from clove.threads.threads import ThreadLimits, Threads
+
+__all__ = ["Parts"]
+
+USED_SECONDS = 60.0
+"""How often it is written when tokens were used last."""
+RENEW_SECONDS = 10.0
+"""How often the certificate's files are looked at."""
+
+
+class Parts:
+    """A relay's parts.
+
+    @ivar tokens: those of this relay.
+    @ivar machines: its registry.
+    @ivar rest: the port of the REST API, once L{listen} was called.
+    @param store_path: file of the store.
+    @raise CloveError: the store or the certificate cannot be used.
+    """
+
+    log = Logger()
+
+    def __init__(self, reactor: Any, config: RelayConfig, store_path: str) -> None:
+        self._reactor = reactor
+        self._config = config
+        self._tls = None
+        if config.tls.certificate:
+            self._tls = RenewedCertificate(config.tls.certificate, config.tls.key)
+        self._store_threads = Threads(reactor, 1, ThreadLimits(own=1))
+        self._threads = Threads(reactor, 1, ThreadLimits(own=1))
+        self.store = SQLiteStore(store_path, self._store_threads, config.limits.store)
+        self.tokens = Tokens(self.store, reactor, time.time, config.limits.lockout)
+        self.machines = Machines(self.store, self.tokens, time.time)
+        self.rest: IListeningPort | None = None
+        self._loops: list[LoopingCall] = []
+
+    def listen(self) -> None:
+        """Take the ports.
+
+        @raise Unavailable: one cannot be had.
+        """
+        config = self._config.rest
+        requests = RequestCounts()
+        context = Context(
+            tokens=self.tokens,
+            machines=self.machines,
+            store=self.store,
+            limits=self._config.limits.rest,
+            clock=self._reactor,
+            wall=time.time,
+            started=self._reactor.seconds(),
+            requests=requests,
+        )
+        api = Api(context, ROUTES)
+        names = frozenset(name.lower() for name in config.hosts)
+        site = RestSite(self._reactor, api.klein.resource(), names, context.limits, requests)
+        self.rest = listen(self._reactor, site, config.listen, config.port, self._tls)
+
+    def start(self) -> None:
+        """Begin what goes on beside requests.
+
+        @raise RuntimeError: the operating system gives no more threads.
+        """
+        self._store_threads.start()
+        self._threads.start()
+        self._repeat(self._write_used, USED_SECONDS)
+        if self._tls is not None:
+            self._repeat(self._renew, RENEW_SECONDS)
+
+    async def first_token(self) -> str | None:
+        """The text of a new admin token, if there is no valid one."""
+        if await self.store.count_tokens(TokenKind.ADMIN, time.time()):
+            return None
+        text, _ = await self.tokens.issue(TokenKind.ADMIN, name="first start")
+        return text
+
+    async def stop(self) -> None:
+        """Serve no more, and keep what is to be kept."""
+        if self.rest is not None:
+            stopping = self.rest.stopListening()
+            if stopping is not None:
+                await stopping
+        for loop in self._loops:
+            loop.stop()
+        await self._write_used()
+        await self.store.close()
+        self.release()
+
+    def release(self) -> None:
+        """End the threads."""
+        self._store_threads.stop()
+        self._threads.stop()
+
+    def _repeat(self, function: Any, seconds: float) -> None:
+        loop = LoopingCall(lambda: Deferred.fromCoroutine(function()))
+        loop.clock = self._reactor
+        self._loops.append(loop)
+        loop.start(seconds, now=False).addErrback(
+            lambda failure: self.log.failure("repeated work has ended", failure=failure)
+        )
+
+    async def _write_used(self) -> None:
+        try:
+            await self.tokens.write_used()
+        except Exception as error:
+            self.log.error("when tokens were used is not written: {error}", error=str(error))
+
+    async def _renew(self) -> None:
+        assert self._tls is not None
+        await self._threads.run(self._tls.renew)

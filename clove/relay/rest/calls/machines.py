@@ -1,0 +1,100 @@
+"""Machines: list, register, change, remove."""
+
+from __future__ import annotations
+
+import msgspec
+
+from clove.errors import LimitExceeded, NotFound
+from clove.relay.machines.machines import visible_to
+from clove.relay.records import MachineRecord, TokenKind
+from clove.relay.rest.context import Context, shown_time
+from clove.relay.rest.route import Call
+from clove.relay.rest.types import Machine, MachineFlag, Machines, Registered, Removed
+from clove.relay.store.interface import MachineChanges
+
+__all__ = ["add_machine", "change_machine", "get_machine", "list_machines", "remove_machine"]
+
+
+async def list_machines(context: Context, call: Call) -> Machines:
+    """Those that the bearer may see."""
+    page = call.query
+    found = await context.machines.page(visible_to(call.identity), page.after, page.limit + 1)
+    more = len(found) > page.limit
+    shown = [_shown(context, record) for record in found[: page.limit]]
+    return Machines(machines=shown, next=shown[-1].machine_id if more else "")
+
+
+async def get_machine(context: Context, call: Call) -> Machine:
+    """One that the bearer may see; of others it is not told whether they are there."""
+    record = await context.machines.get(call.path["machine_id"])
+    if not visible_to(call.identity).include(record.machine_id, record.labels):
+        raise NotFound("there is no such machine", hint="list them with GET /api/v1/machines")
+    return _shown(context, record)
+
+
+async def add_machine(context: Context, call: Call) -> Registered:
+    """A new machine with a token for its tunnel."""
+    new = call.body
+    _check_metadata(context, new.metadata)
+    text, token = context.tokens.make(TokenKind.MACHINE, machine_id=new.machine_id, name=new.name)
+    record = MachineRecord(
+        machine_id=new.machine_id,
+        name=new.name,
+        provider=new.provider,
+        labels=new.labels,
+        metadata=new.metadata,
+        created=token.created,
+    )
+    await context.machines.add(record, token)
+    return Registered(
+        machine_id=new.machine_id,
+        token=text,
+        token_id=token.id,
+        created_at=shown_time(record.created),
+    )
+
+
+async def change_machine(context: Context, call: Call) -> Machine:
+    """Rename, label or drain one."""
+    if call.body.metadata is not None:
+        _check_metadata(context, call.body.metadata)
+    changes = MachineChanges(**msgspec.structs.asdict(call.body))
+    return _shown(context, await context.machines.change(call.path["machine_id"], changes))
+
+
+async def remove_machine(context: Context, call: Call) -> Removed:
+    """Forget one; its tunnel ends, its key and tokens are not valid any more."""
+    await context.machines.remove(call.path["machine_id"])
+    return Removed(machine_id=call.path["machine_id"])
+
+
+def _check_metadata(context: Context, metadata: object) -> None:
+    if len(msgspec.json.encode(metadata)) > context.limits.metadata:
+        raise LimitExceeded(
+            f"the metadata has more than {context.limits.metadata} bytes as JSON",
+            hint="keep it elsewhere, and its address here",
+        )
+
+
+def _shown(context: Context, record: MachineRecord) -> Machine:
+    link = context.machines.hub.links().get(record.machine_id)
+    presence = "disconnected" if link is None else link.presence
+    since = record.last_seen if link is None else link.since
+    return Machine(
+        machine_id=record.machine_id,
+        name=record.name,
+        provider=record.provider,
+        status="disconnected" if presence == "disconnected" else "connected",
+        presence=presence,
+        presence_since=shown_time(since),
+        ip_address=record.address,
+        created_at=shown_time(record.created),
+        last_seen=shown_time(record.last_seen),
+        metadata=record.metadata,
+        labels=record.labels,
+        versions=record.versions,
+        isolation=record.isolation,
+        has_key=record.public_key is not None,
+        draining=record.draining,
+        flags=[MachineFlag(what=flag.what, at=shown_time(flag.at)) for flag in record.flags],
+    )

@@ -1,0 +1,41 @@
+"""What the calls of the REST API ask."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from clove.relay.machines.machines import Machines
+from clove.relay.rest.limits import RestLimits
+from clove.relay.rest.metrics import RequestCounts
+from clove.relay.store.interface import IStore
+from clove.relay.tokens.tokens import Tokens
+
+__all__ = ["Context", "shown_time"]
+
+
+class Context(NamedTuple):
+    """The relay, as the calls see it.
+
+    @ivar clock: the reactor; measures.
+    @ivar wall: seconds since the epoch.
+    @ivar started: by the clock.
+    """
+
+    tokens: Tokens
+    machines: Machines
+    store: IStore
+    limits: RestLimits
+    clock: Any
+    wall: Callable[[], float]
+    started: float
+    requests: RequestCounts
+
+
+def shown_time(at: float | None) -> str | None:
+    """A time as replies have it."""
+    if at is None:
+        return None
+    moment = datetime.datetime.fromtimestamp(at, datetime.UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,31 @@
+"""Bounds of the REST API."""
+
+from __future__ import annotations
+
+import msgspec
+
+__all__ = ["RestLimits"]
+
+
+class RestLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Bounds of the relay's REST API."""
+
+    connections: int = 1024
+    """Connections; one more is closed at once."""
+    connections_per_address: int = 64
+    """Of one address (IPv4, or the first 64 bits of IPv6); one more is closed at once."""
+    body: int = 1 << 20
+    """Bytes of a request's body; a larger one gets 413 and a close, before it is read."""
+    deploy_body: int = 16 << 20
+    """The same for what is deployed."""
+    bodies: int = 64 << 20
+    """Bytes of bodies that are being received, over all connections; one more gets 503 and a close."""
+    request_timeout: float = 60.0
+    """Seconds in which a whole request must arrive; then the connection is closed, as it is when none
+    comes in this time."""
+    rate: float = 50.0
+    """Requests a second of one token, or of one address without a token; one more gets 429."""
+    burst: int = 200
+    """Requests that may come at once before that holds."""
+    metadata: int = 8192
+    """Bytes of a machine's metadata, and of a token's permissions, as JSON; more get 413."""

@@ -1,0 +1,102 @@
+"""The OpenAPI document, made of the table of routes and the types of messages. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any, Final
+
+import msgspec
+
+from clove._version import __version__
+from clove.messages.base import Request
+from clove.relay.rest.problems import PROBLEM_JSON
+from clove.relay.rest.route import Route
+from clove.relay.rest.types import Problem
+
+__all__ = ["document"]
+
+_REF: Final = "#/components/schemas/{name}"
+_VARIABLE: Final = re.compile(r"<(\w+)>")
+_ABOUT: Final = "The REST API of a Clove relay. Errors are problem details (RFC 9457)."
+
+
+def document(routes: Iterable[Route]) -> dict[str, Any]:
+    """The whole document, version 3.1."""
+    routes = tuple(routes)
+    kinds = [
+        kind
+        for route in routes
+        for kind in (route.reply, route.body, route.query)
+        if kind not in (None, bytes, dict)
+    ]
+    _, schemas = msgspec.json.schema_components([*kinds, Problem], ref_template=_REF)
+    paths: dict[str, dict[str, Any]] = {}
+    for route in routes:
+        path = _VARIABLE.sub(r"{\1}", route.path)
+        paths.setdefault(path, {})[route.method.lower()] = _operation(route, schemas)
+    queries = {route.query.__name__ for route in routes if route.query is not None}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Clove relay", "version": __version__, "description": _ABOUT},
+        "paths": paths,
+        "components": {
+            "schemas": {name: each for name, each in schemas.items() if name not in queries},
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
+    made: dict[str, Any] = {
+        "summary": route.summary,
+        "operationId": route.call.__name__ + ("z" if route.path.endswith("z") else ""),
+        "parameters": [*_path_parameters(route), *_query_parameters(route.query, schemas)],
+        "responses": _responses(route),
+        "security": [{"token": []}] if route.kinds is not None else [],
+    }
+    if route.kinds is not None:
+        kinds = ", ".join(sorted(kind.value for kind in route.kinds))
+        made["description"] = f"With a token of a kind in: {kinds}."
+    if route.body is not None:
+        made["requestBody"] = {
+            "required": bool(schemas[route.body.__name__].get("required")),
+            "content": {"application/json": {"schema": _named(route.body)}},
+        }
+    return made
+
+
+def _path_parameters(route: Route) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in _VARIABLE.findall(route.path)
+    ]
+
+
+def _query_parameters(kind: type[Request] | None, schemas: dict[str, Any]) -> list[dict[str, Any]]:
+    if kind is None:
+        return []
+    return [
+        {"name": name, "in": "query", "required": False, "schema": schema}
+        for name, schema in schemas[kind.__name__]["properties"].items()
+    ]
+
+
+def _responses(route: Route) -> dict[str, Any]:
+    problem = {
+        "description": "What went wrong",
+        "content": {PROBLEM_JSON: {"schema": _named(Problem)}},
+    }
+    content: dict[str, Any]
+    if route.reply is bytes:
+        content = {"text/plain": {"schema": {"type": "string"}}}
+    elif route.reply is dict:
+        content = {"application/json": {"schema": {"type": "object"}}}
+    else:
+        content = {"application/json": {"schema": _named(route.reply)}}
+    good = {"description": route.summary, "content": content}
+    return {str(route.status): good, "default": problem}
+
+
+def _named(kind: type) -> dict[str, str]:
+    return {"$ref": _REF.format(name=kind.__name__)}

@@ -1,0 +1,144 @@
+"""Every route of the REST API: the only table."""
+
+from __future__ import annotations
+
+import functools
+from typing import Final
+
+import msgspec
+
+from clove.relay.rest import types
+from clove.relay.rest.calls import fleet, machines, tokens
+from clove.relay.rest.context import Context
+from clove.relay.rest.openapi import document
+from clove.relay.rest.problems import Answer
+from clove.relay.rest.route import ADMIN, PUBLIC, SEEING, Call, Route
+
+__all__ = ["ROUTES", "openapi"]
+
+_V1: Final = "/api/v1"
+_MACHINE: Final = f"{_V1}/machines/<machine_id>"
+
+
+@functools.cache
+def _document() -> bytes:
+    return msgspec.json.encode(document(ROUTES))
+
+
+async def openapi(context: Context, call: Call) -> Answer:
+    """What the API is."""
+    return Answer(200, {"Content-Type": "application/json"}, _document())
+
+
+ROUTES: Final[tuple[Route, ...]] = (
+    Route("GET", f"{_V1}/health", PUBLIC, fleet.health, types.Health, "The relay answers"),
+    Route("GET", "/healthz", PUBLIC, fleet.health, types.Health, "The relay answers"),
+    Route("GET", "/readyz", PUBLIC, fleet.ready, types.Ready, "The relay and its store answer"),
+    Route("GET", f"{_V1}/openapi.json", PUBLIC, openapi, dict, "This document"),
+    Route("GET", "/metrics", ADMIN, fleet.metrics, bytes, "Numbers for Prometheus"),
+    Route("GET", f"{_V1}/status", SEEING, fleet.status, types.Status, "Numbers of the fleet"),
+    Route(
+        "GET",
+        f"{_V1}/machines",
+        SEEING,
+        machines.list_machines,
+        types.Machines,
+        "List machines",
+        query=types.Page,
+    ),
+    Route(
+        "POST",
+        f"{_V1}/machines",
+        ADMIN,
+        machines.add_machine,
+        types.Registered,
+        "Register a machine, and make a token for its tunnel",
+        status=201,
+        body=types.NewMachine,
+        lenient=True,
+    ),
+    Route("GET", _MACHINE, SEEING, machines.get_machine, types.Machine, "One machine"),
+    Route(
+        "PATCH",
+        _MACHINE,
+        ADMIN,
+        machines.change_machine,
+        types.Machine,
+        "Rename, label or drain a machine",
+        body=types.MachinePatch,
+    ),
+    Route(
+        "DELETE",
+        _MACHINE,
+        ADMIN,
+        machines.remove_machine,
+        types.Removed,
+        "Remove a machine, its key and its tokens, and cut its tunnel",
+    ),
+    Route(
+        "GET",
+        f"{_V1}/agents",
+        SEEING,
+        fleet.list_agents,
+        types.Agents,
+        "List remote agents that are connected",
+        query=types.OfMachine,
+    ),
+    Route(
+        "GET",
+        f"{_V1}/tokens",
+        ADMIN,
+        tokens.list_tokens,
+        types.Tokens,
+        "List tokens without their values",
+        query=types.Page,
+    ),
+    Route(
+        "POST",
+        f"{_V1}/tokens/machine",
+        ADMIN,
+        tokens.issue_machine,
+        types.IssuedToken,
+        "Make a token for a tunnel of version 1",
+        status=201,
+        body=types.NewMachineToken,
+    ),
+    Route(
+        "POST",
+        f"{_V1}/tokens/join",
+        ADMIN,
+        tokens.issue_join,
+        types.IssuedToken,
+        "Make a one-time token with which a machine joins",
+        status=201,
+        body=types.JoinToken,
+    ),
+    Route(
+        "POST",
+        f"{_V1}/tokens/agent",
+        ADMIN,
+        tokens.issue_agent,
+        types.IssuedToken,
+        "Make a token for remote agents",
+        status=201,
+        body=types.NewAgentToken,
+    ),
+    Route(
+        "POST",
+        f"{_V1}/tokens/admin",
+        ADMIN,
+        tokens.issue_admin,
+        types.IssuedToken,
+        "Make a token for an administrator",
+        status=201,
+        body=types.NewAdminToken,
+    ),
+    Route(
+        "DELETE",
+        f"{_V1}/tokens/<token_id>",
+        ADMIN,
+        tokens.revoke_token,
+        types.Revoked,
+        "Revoke a token, and cut what it has opened",
+    ),
+)

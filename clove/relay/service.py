@@ -1,0 +1,127 @@
+"""The relay as a service of Twisted: what it claims, when it serves, how it ends."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from clove.errors import CloveError, InvalidRequest
+from clove.relay.config import RelayConfig
+from clove.relay.parts import Parts
+from clove.relay.state_dir import RelayStateDir, relay_state_dir
+
+__all__ = ["RelayService", "make_service", "refusal"]
+
+_SHOWN_ONCE = """\
+This is the first admin token of this relay. It is shown this once, and only its hash is kept:
+
+    {token}
+
+"""
+
+
+class RelayService(Service):
+    """A relay, from start to stop.
+
+    @param show: shows a text to who has started the relay; not a log.
+    """
+
+    log = Logger()
+
+    def __init__(self, reactor: Any, config: RelayConfig, state_dir: str, show: Any = None) -> None:
+        self._reactor = reactor
+        self._config = config
+        self._state_dir = RelayStateDir(state_dir)
+        self._show = show or _to_standard_output
+        self._parts: Parts | None = None
+
+    @property
+    def parts(self) -> Parts:
+        """What serves."""
+        assert self._parts is not None
+        return self._parts
+
+    def startService(self) -> None:
+        """Claim the directory and the ports.
+
+        @raise SystemExit: one of them cannot be had; in one line.
+        """
+        Service.startService(self)
+        self._reactor.seconds = time.monotonic  # a step of the wall clock ends no wait
+        try:
+            self._state_dir.claim()
+            self._parts = Parts(self._reactor, self._config, self._state_dir.store)
+            self._parts.listen()
+        except CloveError as error:
+            self._state_dir.release()
+            raise SystemExit(refusal(error)) from None
+        self._reactor.callWhenRunning(self._serve)
+
+    def _serve(self) -> None:
+        try:
+            self.parts.start()
+        except RuntimeError as error:  # can't start new thread
+            self.log.critical("clove-relay ends: {error}", error=error)
+            self._reactor.stop()
+            return
+        Deferred.fromCoroutine(self._begin()).addErrback(self._failed)
+
+    async def _begin(self) -> None:
+        token = await self.parts.first_token()
+        if token is not None:
+            self._show(_SHOWN_ONCE.format(token=token))
+        rest = self.parts.rest
+        assert rest is not None
+        host = rest.getHost()
+        self.log.info(
+            "clove-relay serves REST on {address} port {port}",
+            address=getattr(host, "host", ""),
+            port=getattr(host, "port", 0),
+        )
+
+    def _failed(self, failure: Failure) -> None:
+        self.log.failure("clove-relay cannot start", failure=failure)
+        self._reactor.stop()
+
+    async def _stop(self) -> None:
+        if self._parts is not None:
+            await self._parts.stop()
+        self._state_dir.release()
+
+    def stopService(self) -> Deferred[None]:
+        """Serve no more; keep what is to be kept."""
+        Service.stopService(self)
+        return Deferred.fromCoroutine(self._stop())
+
+
+def make_service(config: RelayConfig, *, state_dir: str | None = None) -> RelayService:
+    """The service for a configuration; arguments win over it.
+
+    @raise InvalidRequest: there is no state directory.
+    """
+    from twisted.internet import reactor
+
+    chosen = state_dir or config.state_dir or relay_state_dir(os.geteuid(), os.environ)
+    if not chosen:
+        raise InvalidRequest("this user has no home", hint="say where with --state-dir")
+    return RelayService(reactor, config, chosen)
+
+
+def refusal(error: CloveError) -> str:
+    """Why the relay does not start, in one line."""
+    return f"clove-relay: {error}" + (f" ({error.hint})" if error.hint else "")
+
+
+def _to_standard_output(text: str) -> None:
+    """What twistd sends to the log goes past it here: a log is kept, and others read it."""
+    stream = sys.__stdout__
+    if stream is not None:
+        stream.write(text)
+        stream.flush()

@@ -1,0 +1,45 @@
+"""`twistd clove-relay`: the command line, and nothing else."""
+
+from __future__ import annotations
+
+from twisted.application.service import IService
+from twisted.python import usage
+
+from clove.errors import CloveError
+
+__all__ = ["Options", "makeService"]
+
+
+class Options(usage.Options):
+    """Options of the relay daemon."""
+
+    synopsis = "[--state-dir DIR] [--config FILE.toml]"
+    longdesc = (
+        "Run a Clove relay: kernels behind NAT connect to it, people and remote agents reach them "
+        "there. The first start makes an admin token and shows it once. "
+        "Options given here win over the configuration file."
+    )
+    optParameters = [
+        [
+            "state-dir",
+            "d",
+            None,
+            "directory for the registry [default: /var/lib/clove-relay for root, "
+            "else ~/.local/state/clove-relay]",
+        ],
+        ["config", "c", None, "configuration file (TOML), see docs/fleet.md"],
+    ]
+
+
+def makeService(options: Options) -> IService:
+    """Twisted's hook: the service for these options.
+
+    @raise SystemExit: the configuration is wrong; in one line.
+    """
+    from clove.relay.config import load
+    from clove.relay.service import make_service, refusal
+
+    try:
+        return make_service(load(options["config"]), state_dir=options["state-dir"])
+    except CloveError as error:
+        raise SystemExit(refusal(error)) from None
