@@ -121,6 +121,7 @@ class SandboxSpec:
     @ivar executables: real paths inside that alone can be executed, directories with
         all beneath; every other tmpfs is mounted noexec. None: everything.
     @ivar rlimits: name such as `nofile` (getrlimit(2)) to soft and hard limit.
+    @ivar raisable: names of those of them that are soft limits alone, which programs may raise.
     @ivar user_limits: name in /proc/sys/user to the most that the sandbox's user namespace
         may have of it; see L{clove.sandbox.inside.namespaces.limit_user}.
     @ivar cgroup_procs: `cgroup.procs` files to join before anything else.
@@ -148,6 +149,7 @@ class SandboxSpec:
     tmpfs: Mapping[str, int] = field(default_factory=dict)
     executables: tuple[str, ...] | None = None
     rlimits: Mapping[str, int] = field(default_factory=dict)
+    raisable: tuple[str, ...] = ()
     user_limits: Mapping[str, int] = field(default_factory=dict)
     cgroup_procs: tuple[str, ...] = ()
     nice: int = 0
@@ -213,6 +215,7 @@ class SandboxSpec:
             known["executables"] = tuple(known["executables"])
         if known.get("terminal") is not None:
             known["terminal"] = tuple(known["terminal"])
+        known["raisable"] = tuple(known.get("raisable", ()))
         known["cgroup_procs"] = tuple(known.get("cgroup_procs", ()))
         return cls(**known)
 

@@ -23,6 +23,24 @@ public class A {
 }
 """
 
+FAULTY = """
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+int shared;
+void *add(void *unused) { for (int i = 0; i < 1000; i++) shared++; return 0; }
+int main(int count, char **words) {
+    pthread_t other;
+    char *room = malloc(10);
+    room[count > 1 ? 10 : 9] = 1;
+    pthread_create(&other, 0, add, 0);
+    if (count > 1) add(0);
+    pthread_join(other, 0);
+    puts("right");
+    return 0;
+}
+"""
+
 
 def printed(*command: str) -> str:
     """What a program prints, with its errors; or that it is not there."""
@@ -87,6 +105,31 @@ def more_than_there_is_room_for() -> object:
     with tempfile.NamedTemporaryFile(dir="/dev/shm") as file:
         os.posix_fallocate(file.fileno(), 0, 1 << 40)
     return "done"
+
+
+def sanitized(kind: str, fault: str) -> object:
+    """What a program says that is right, and whether the fault of one that is not is found."""
+    if shutil.which("gcc") is None:
+        return MISSING
+    directory = tempfile.mkdtemp()
+    with open(f"{directory}/a.c", "w") as file:
+        file.write(FAULTY)
+    built = printed("gcc", "-g", f"-fsanitize={kind}", "-o", f"{directory}/a", f"{directory}/a.c")
+    if "cannot find" in built:
+        return MISSING
+    line = 'ulimit -d unlimited; exec "$@"'
+    run = ["sh", "-c", line, "sh", f"{directory}/a"]
+    return built or [printed(*run), fault in printed(*run, "wrong")]
+
+
+@attempt
+def address_sanitizer() -> object:
+    return sanitized("address", "heap-buffer-overflow")
+
+
+@attempt
+def thread_sanitizer() -> object:
+    return sanitized("thread", "data race")
 
 
 @attempt

@@ -189,6 +189,7 @@ def test_it_leaves_no_core_file_and_starts_clean(inside: dict[str, Any]) -> None
         "CLOVE_SOCKET",
         "HOME",
         "LANG",
+        "LSAN_OPTIONS",
         "PATH",
         "PYTHONDONTWRITEBYTECODE",
         "PYTHONPATH",

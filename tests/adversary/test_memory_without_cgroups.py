@@ -56,6 +56,25 @@ def test_private_memory_of_a_process_has_an_end(eaten: dict[str, Any]) -> None:
     assert eaten["private"] == "MemoryError"
 
 
+RAISER = """
+import json, resource
+soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+try:
+    resource.setrlimit(resource.RLIMIT_DATA, (resource.RLIM_INFINITY, hard))
+    print(json.dumps("raised"))
+except ValueError:
+    print(json.dumps("refused"))
+"""
+
+
+def test_only_where_the_caller_accepts_less_may_a_program_raise_it(
+    arena: Arena, eaten: dict[str, Any]
+) -> None:
+    assert arena.run(RAISER) == "refused"
+    assert arena.run(RAISER, degrade=["limits"]) == "raised"
+    assert "until it raises that (ulimit -d)" in eaten["isolation"]["degraded_reason"]
+
+
 def test_what_is_not_counted_is_called_so(eaten: dict[str, Any]) -> None:
     said = eaten["isolation"]["degraded_reason"]
     assert f"{LIMIT} bytes of private memory" in said

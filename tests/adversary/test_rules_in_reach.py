@@ -204,6 +204,7 @@ AN_AGENTS = [
     "PATH",
     "HOME",
     "LANG",
+    "LSAN_OPTIONS",
     "TMPDIR",
     "TZ",
     "USER",

@@ -154,8 +154,9 @@ def test_what_the_machine_has_once_is_not_used_up(inside: dict[str, Any]) -> Non
 
 
 def test_the_execution_domain_stays(inside: dict[str, Any]) -> None:
-    assert inside["no random addresses"] == "EPERM"
+    """But for one's own addresses, which a program may have fixed (ThreadSanitizer)."""
     assert inside["everything executable"] == "EPERM"
+    assert inside["no random addresses"] == "done"
     assert inside["personality asked"] == "done"
 
 

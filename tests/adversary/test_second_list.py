@@ -17,6 +17,8 @@ EXPECTED: dict[str, Any] = {
     "shared_memory_of_100_mib": "done",
     "temporary_file_of_300_mib": "done",
     "more_than_there_is_room_for": "ENOSPC",
+    "address_sanitizer": ["right", True],
+    "thread_sanitizer": ["right", True],
     "start_times": True,
     "looks_up_ipv4_where_an_interface_has_it": True,
     "watches_files": True,

@@ -99,7 +99,7 @@ def _check_enforced(request: SpawnRequest, limits: ResourceLimits, host: Host) -
     """@raise IsolationUnavailable: a limit that was named needs what this host does not have."""
     needed = {CONTROLLERS[name] for name in limits.named if name in CONTROLLERS}
     missing = sorted(needed - host.controllers)
-    if missing and "limits" not in (request.degrade or ()):
+    if missing and not _accepts_less(request):
         raise IsolationUnavailable(
             f"the limits asked for need the cgroup v2 controller {', '.join(missing)}, "
             "which this kernel does not have",
@@ -107,6 +107,11 @@ def _check_enforced(request: SpawnRequest, limits: ResourceLimits, host: Host) -
             'more), leave the limits out, or set degrade to ["limits"]: then they bind as far as '
             "rlimits do",
         )
+
+
+def _accepts_less(request: SpawnRequest) -> bool:
+    """Limits may bind less than cgroups would."""
+    return request.allow_degraded or "limits" in (request.degrade or ())
 
 
 def environment(request: SpawnRequest, agent_id: int, socket: str, host: Host) -> dict[str, str]:
@@ -130,6 +135,7 @@ def _inside(host: Host) -> dict[str, str]:
     base = {
         "PATH": "/usr/local/bin:/usr/bin:/bin",
         "HOME": "/workspace",
+        "LSAN_OPTIONS": "detect_leaks=0",  # it looks for them by ptrace(2), which is refused
         "LANG": host.environ.get("LANG", "C.UTF-8"),
         "TMPDIR": "/tmp",  # noqa: S108 private inside a sandbox
         "USER": "agent",
@@ -233,6 +239,7 @@ def _bounds(
     """What bounds every agent, sandboxed or not."""
     return {
         "rlimits": _rlimits(request, limits, bounds, host),
+        "raisable": ("data",) if _accepts_less(request) else (),
         "nice": bounds.nice,
         "allow_degraded": request.allow_degraded,
         "stdin": request.stdin != "closed" and request.tty is None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from clove.sandbox.spec import REPORTED, Isolation
 
@@ -14,22 +14,25 @@ UNCOUNTED = (
 )
 
 
-def what_is_missing(isolation: Isolation, rlimits: Mapping[str, int]) -> str:
+def what_is_missing(
+    isolation: Isolation, rlimits: Mapping[str, int], raisable: Collection[str] = ()
+) -> str:
     """Why it is not fully isolated; "" if it is.
 
     @param rlimits: those of its processes, by getrlimit(2).
+    @param raisable: names of those that its processes may raise.
     """
-    return "; ".join(_missing(isolation, rlimits))
+    return "; ".join(_missing(isolation, rlimits, "data" in raisable))
 
 
-def _missing(isolation: Isolation, rlimits: Mapping[str, int]) -> Iterator[str]:
+def _missing(isolation: Isolation, rlimits: Mapping[str, int], raised: bool) -> Iterator[str]:
     namespaces = [kind for kind in REPORTED if not isolation.namespaces.get(kind)]
     if len(namespaces) == len(REPORTED):
         yield "without namespaces"
     elif namespaces:
         yield f"without a namespace of its own: {', '.join(namespaces)}"
     controllers = {
-        "memory": (isolation.memory_limit, _memory(rlimits)),
+        "memory": (isolation.memory_limit, _memory(rlimits, raised)),
         "cpu": (isolation.cpu_quota, "it may use all processors, at a low priority"),
         "pids": (isolation.pids_limit, _processes(rlimits)),
     }
@@ -38,11 +41,12 @@ def _missing(isolation: Isolation, rlimits: Mapping[str, int]) -> Iterator[str]:
             yield f"without the cgroup v2 controller {name}: {instead}"
 
 
-def _memory(rlimits: Mapping[str, int]) -> str:
+def _memory(rlimits: Mapping[str, int], raised: bool) -> str:
     private = rlimits.get("data")
     if private is None:
         return "memory is not limited"
-    return f"each process may have {private} bytes of private memory (rlimits); {UNCOUNTED}"
+    until = ", until it raises that (ulimit -d)" if raised else ""
+    return f"each process may have {private} bytes of private memory (rlimits){until}; {UNCOUNTED}"
 
 
 def _processes(rlimits: Mapping[str, int]) -> str:

@@ -214,7 +214,7 @@ def isolation_report(sandbox: Any, cgroup: AgentCgroup | None) -> dict[str, Any]
         )
     missing = ""
     if not isolation.fully_isolated:
-        missing = what_is_missing(isolation, sandbox.spec.rlimits)
+        missing = what_is_missing(isolation, sandbox.spec.rlimits, sandbox.spec.raisable)
     reasons = (isolation.degraded_reason, missing)
     isolation = replace(isolation, degraded_reason="; ".join(filter(None, reasons)))
     return dict(isolation.to_wire())

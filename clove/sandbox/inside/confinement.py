@@ -121,7 +121,7 @@ class Confinement:
         capabilities.hide_memory()
 
     def _set_limits(self) -> None:
-        rlimits.apply(rlimits.of_init(self.spec["rlimits"]))
+        rlimits.apply(rlimits.of_init(self.spec["rlimits"]), self.spec["raisable"])
         if self.spec["umask"] is not None:
             os.umask(self.spec["umask"])
 

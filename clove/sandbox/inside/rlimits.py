@@ -12,7 +12,7 @@ import resource
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 __all__ = ["NO_CORE", "apply", "of_init", "of_programs"]
 
@@ -31,10 +31,11 @@ def of_programs(limits: Mapping[str, int]) -> dict[str, int]:
     return {name: value for name, value in limits.items() if name == "nofile"}
 
 
-def apply(limits: Mapping[str, int]) -> None:
+def apply(limits: Mapping[str, int], raisable: Collection[str] = ()) -> None:
     """Set soft and hard limits; a hard limit that is lower already stays.
 
     @param limits: lower-case name without `RLIMIT_` to value; -1: no limit.
+    @param raisable: names of those whose hard limit stays as it is.
     @raise OSError, ValueError: no such limit, or the kernel refuses.
     """
     for name, value in limits.items():
@@ -44,4 +45,4 @@ def apply(limits: Mapping[str, int]) -> None:
         _, hard = resource.getrlimit(number)
         if hard != resource.RLIM_INFINITY and (value == resource.RLIM_INFINITY or value > hard):
             value = hard
-        resource.setrlimit(number, (value, value))
+        resource.setrlimit(number, (value, hard if name in raisable else value))

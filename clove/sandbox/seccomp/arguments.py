@@ -73,6 +73,9 @@ FILE_WATCHES: Final = (1024, 1026, 1040)
 (fs.lease-break-time): the kernel, or another agent, under a path that both were granted.
 F_NOTIFY watches directories without a count, which inotify has."""
 
+ADDR_NO_RANDOMIZE: Final = 0x0040000
+"""ThreadSanitizer starts its program again with this where addresses are spread widely
+(vm.mmap_rnd_bits). It is about the memory of the program and its children alone, and ends with set-id."""
 LAST_32_BITS: Final = 0xFFFFFFFF
 S_IFMT, S_IFCHR, S_IFBLK = 0xF000, 0x2000, 0x6000
 SET_ID_BITS: Final = 0o6000
@@ -195,6 +198,7 @@ CHECKS: Final[Mapping[str, list[Item]]] = {
     "personality": [
         argument(0),
         branch_if_equal(0, "allow"),
+        branch_if_equal(ADDR_NO_RANDOMIZE, "allow"),
         branch_if_equal(LAST_32_BITS, "allow", "refuse"),
     ],
     "mode in 1": _mode(1),

@@ -99,6 +99,16 @@ def test_rlimits_stand_in_for_missing_controllers_only() -> None:
     assert "nproc" not in full.rlimits
 
 
+@pytest.mark.parametrize(
+    ("fields", "raisable"),
+    [({}, ()), ({"degrade": ["limits"]}, ("data",)), ({"allow_degraded": True}, ("data",))],
+)
+def test_private_memory_is_a_soft_limit_for_a_caller_that_accepts_less(
+    fields: dict[str, Any], raisable: tuple[str, ...]
+) -> None:
+    assert planned(request(**fields), host(frozenset())).raisable == raisable
+
+
 def test_processes_of_the_hosts_user_are_not_counted_against_an_unsandboxed_agent() -> None:
     assert "nproc" not in planned(request(sandboxed=False), host(frozenset())).rlimits
 

@@ -27,6 +27,12 @@ def test_a_limit_of_private_memory_is_not_called_more_than_that() -> None:
     assert "MAP_SHARED" in said
     assert "together" in said
     assert "processes and threads" not in said
+    assert "raises" not in said
+
+
+def test_a_limit_that_programs_may_raise_is_called_so() -> None:
+    said = what_is_missing(replace(FULL, memory_limit=False), {"data": 1234}, ("data",))
+    assert "1234 bytes of private memory (rlimits), until it raises that (ulimit -d)" in said
 
 
 def test_what_is_not_limited_at_all_is_told_so() -> None:

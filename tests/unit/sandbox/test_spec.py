@@ -21,6 +21,7 @@ WHOLE = SandboxSpec(
     files={"/etc/hostname": "box\n"},
     tmpfs={"/tmp": 1},
     rlimits={"nofile": 10},
+    raisable=("nofile",),
     cgroup_procs=("/sys/fs/cgroup/x/cgroup.procs",),
     nice=3,
     umask=0o77,

@@ -204,7 +204,8 @@ def test_numbers_beyond_all_calls_are_unknown(number: int) -> None:
         ("ioctl", (0, 0x5423), EPERM),
         ("personality", (0,), ALLOW),
         ("personality", (0xFFFFFFFF,), ALLOW),
-        ("personality", (0x0040000,), EPERM),  # ADDR_NO_RANDOMIZE
+        ("personality", (0x0040000,), ALLOW),  # ADDR_NO_RANDOMIZE
+        ("personality", (0x0440000,), EPERM),
         ("personality", (0x0400000,), EPERM),  # READ_IMPLIES_EXEC
         ("mknod", (0, 0o010644), ALLOW),
         ("mknod", (0, 0o140644), ALLOW),
