@@ -6,6 +6,7 @@ import codecs
 import contextlib
 import os
 import select
+import stat
 import sys
 import threading
 from datetime import UTC, datetime
@@ -17,7 +18,7 @@ from clove.cli.terminal_filter import TerminalFilter
 if TYPE_CHECKING:
     from clove.client.attached import Attached
 
-__all__ = ["JSONSinks", "Plain", "Sink", "Terminal", "copy", "copy_input", "sinks"]
+__all__ = ["JSONSinks", "Plain", "Sink", "Terminal", "copy", "copy_input", "sink_of", "sinks"]
 
 PIECE = 1 << 18
 """Bytes read at once; as many as an attachment's pipe has room for."""
@@ -123,10 +124,11 @@ def sinks(console: Console) -> dict[str, Sink]:
     if console.as_json:
         both = JSONSinks(console)
         return {name: both.of(name) for name in ("stdout", "stderr")}
-    return {"stdout": _sink(sys.stdout), "stderr": _sink(sys.stderr)}
+    return {"stdout": sink_of(sys.stdout), "stderr": sink_of(sys.stderr)}
 
 
-def _sink(stream: TextIO | Any) -> Sink:
+def sink_of(stream: TextIO | Any) -> Sink:
+    """The sink that is one of our own streams."""
     if stream is None:  # this process was started without it
         return Plain(-1)
     stream.flush()
@@ -154,7 +156,13 @@ def copy_input(attached: Attached[Any]) -> None:
 
 
 def _splice(source: int, target: int) -> bool:
-    """Move what comes by splice(2); False where that cannot be done."""
+    """Move what comes by splice(2); False where that cannot be done.
+
+    Not into a regular file: write(2) locks the position in it, which others may have as well (`> log 2>&1`),
+    and splice(2) does not, so that one stream would be written over the other.
+    """
+    if stat.S_ISREG(os.fstat(target).st_mode):
+        return False
     while True:
         try:
             if not os.splice(source, target, _MOST_SPLICED):

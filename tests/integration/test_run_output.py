@@ -232,6 +232,15 @@ def test_files_get_it_too(here: Host, tmp_path: Path) -> None:
     assert (tmp_path / "out").read_bytes() == FLOODED * 2
 
 
+def test_both_streams_get_into_one_file(here: Host, tmp_path: Path) -> None:
+    """As in `> log 2>&1`: both have one position in it."""
+    text = "import os\nfor n in range(9000): os.write(1 + n % 2, b'%05d\\n' % n)\n"
+    with open(tmp_path / "log", "wb") as log, Run(here.kernel, text, stdout=log, stderr=log) as run:
+        assert run.all()[2] == 0
+    lines = (tmp_path / "log").read_bytes().splitlines()
+    assert sorted(map(int, lines)) == list(range(9000))
+
+
 def test_machines_get_pieces_that_are_lines(here: Host) -> None:
     with Run(here.kernel, "print('a\\nb', end='')", "--json") as run:
         lines = [json.loads(line) for line in run.all()[0].splitlines()]
