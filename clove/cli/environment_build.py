@@ -30,6 +30,7 @@ SECONDS: Final = 3600.0
 """When a build is given up."""
 MEMORY: Final = 4 << 30
 PROCESSES: Final = 1024
+EVERYBODY: Final = 0o777
 INSTALL: Final = """
 "$1" -I -m venv "$2" || exit
 python=$2/bin/python parts=$3
@@ -78,7 +79,7 @@ def build_environment(
         shutil.rmtree(os.path.join(path, PARTS), ignore_errors=True)
         contents = seal(path, build.python)
         record = {
-            "requirements": list(build.requirements.names),
+            "requirements": [os.path.abspath(name) for name in build.requirements.names],
             "python": build.identity,
             "created": began,
             "seconds": round(time.time() - began, 1),
@@ -107,14 +108,14 @@ def _lay_out(path: str, requirements: Requirements) -> None:
         os.chmod(file.name, 0o644)
     if os.geteuid() == 0:
         for each in (path, parts, os.path.join(parts, "tmp")):
-            os.chmod(each, 0o777)
+            os.chmod(each, EVERYBODY)
 
 
 def _run(console: Console, client: CloveClient, path: str, build: Build) -> int:
     """Run it in the foreground; gives its exit code."""
     parts = os.path.join(path, PARTS)
     files = [word for each in build.requirements.first for word in ("-r", f"{parts}/{each}.txt")]
-    env = {**build.indexes.env, "TMPDIR": f"{parts}/tmp", "PIP_NO_CACHE_DIR": "1"}
+    env = {**build.indexes.env, "TMPDIR": os.path.join(parts, "tmp"), "PIP_NO_CACHE_DIR": "1"}
     cpus = max(1, os.cpu_count() or 1) * 100_000
     fields: dict[str, Any] = {
         "command": ["/bin/sh", "-c", INSTALL, "sh", build.python, path, parts, *files],
@@ -127,7 +128,12 @@ def _run(console: Console, client: CloveClient, path: str, build: Build) -> int:
         ],
         "network": bool(build.indexes.domains),
         "permissions": {"level": "standard", "allowed_domains": list(build.indexes.domains)},
-        "limits": {"memory": MEMORY, "max_pids": PROCESSES, "cpu_quota": cpus, "cpu_period": 100_000},
+        "limits": {
+            "memory": MEMORY,
+            "max_pids": PROCESSES,
+            "cpu_quota": cpus,
+            "cpu_period": 100_000,
+        },
         "degrade": ["limits"],
         "labels": {LABEL: build.key},
         "timeout": SECONDS,

@@ -3,7 +3,7 @@
     $XDG_CACHE_HOME/clove/environments/     0700, this user's
         KEY.lock        flock(2): shared while it is used, exclusive while it is built or removed
         KEY.json        the record of one that is whole; its time of change says when it was used last
-        KEY.kernels     sockets of kernels that had agents in it
+        KEY.kernels     sockets of kernels that built it, or had agents in it
         KEY-XXXXXXXX/   the environment; without a record that names it, what a broken build has left
 
 An environment never moves, since its scripts name their interpreter; the record appears, all at once,
@@ -53,9 +53,9 @@ class Entry(NamedTuple):
 
     @property
     def stale(self) -> bool:
-        """Its interpreter is another one now, so nobody asks for it any more."""
+        """Its interpreter is another one now, so no run asks for it any more."""
         try:
-            return identity_of(self.record["python"][0]) != self.record["python"]
+            return bool(identity_of(self.record["python"][0]) != self.record["python"])
         except (OSError, KeyError, IndexError, TypeError):
             return True
 
@@ -83,7 +83,7 @@ class Lock:
                 return False
             if self._is_there():
                 return True
-            self.close()  # whoever had it has removed the file
+            self.close()  # its holder has removed the file
 
     def _is_there(self) -> bool:
         mine = os.fstat(self.descriptor)
@@ -92,6 +92,10 @@ class Lock:
         except FileNotFoundError:
             return False
         return (mine.st_dev, mine.st_ino) == (theirs.st_dev, theirs.st_ino)
+
+    def remove(self) -> None:
+        """Remove its file; it is held, exclusively."""
+        self._path.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Unlock it."""
@@ -187,15 +191,18 @@ class EnvironmentCache:
         assert found is not None
         return found
 
-    def note_use(self, key: str, socket: str) -> None:
-        """Say that one is used, by an agent of the kernel at this socket. Its lock is held."""
-        os.utime(self.directory / f"{key}.json")
+    def note_kernel(self, key: str, socket: str) -> None:
+        """Say that agents of the kernel at this socket build or use one. Its lock is held."""
         if socket not in self.kernels(key):
             with open(self.directory / f"{key}.kernels", "a", encoding="utf-8") as file:
                 file.write(f"{socket}\n")
 
+    def note_use(self, key: str) -> None:
+        """Say that one is used now. Its lock is held."""
+        os.utime(self.directory / f"{key}.json")
+
     def kernels(self, key: str) -> list[str]:
-        """Sockets of the kernels that had agents in it."""
+        """Sockets of the kernels that built it, or had agents in it."""
         try:
             text = read_regular(str(self.directory / f"{key}.kernels"), RECORD_BYTES)
         except OSError:

@@ -39,6 +39,7 @@ class Foreground:
 
     @param restarts: it would be started again after its end.
     @param typed: it reads our standard input.
+    @param into: where its streams go, by their names; by default ours.
     @param leaves: it was there before us, and goes on when we are interrupted or our output is not read.
     """
 
@@ -51,6 +52,7 @@ class Foreground:
         restarts: bool,
         typed: bool = False,
         leaves: bool = False,
+        into: dict[str, Sink] | None = None,
     ) -> None:
         self._console = console
         self._client = client
@@ -58,7 +60,7 @@ class Foreground:
         self._restarts = restarts
         self._typed = typed
         self._leaves = leaves
-        self._sinks = sinks(console)
+        self._sinks = into or sinks(console)
         self._readerless: set[str] = set()
         self._copying: list[threading.Thread] = []
 

@@ -19,6 +19,7 @@ __all__ = ["main"]
 COMMANDS = {
     "run": "Run a script or program as an agent and stream its output.",
     "workspace": "List and remove what agents were told to keep.",
+    "cache": "List and remove what `run --requirements` has built.",
     "profile": "Show and check profiles, options of `run` in a file.",
     "ps": "List the agents, with -a the ended ones too.",
     "attach": "Be the one to whom an agent's output goes.",

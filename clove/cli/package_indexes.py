@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from clove.cli.index_addresses import HOSTS, IndexServer, known_hosts, special_addresses
 from clove.cli.index_settings import npm_settings, pip_settings
 
-__all__ = ["KINDS", "Grants", "Index", "find_index", "grants_of"]
+__all__ = ["KINDS", "Grants", "Index", "find_index", "grants_of", "without_passwords"]
 
 KINDS: Final = ("pip", "npm")
 PYPI: Final = "https://pypi.org/simple"
@@ -86,7 +86,7 @@ def _pip(environ: Mapping[str, str]) -> Index:
     if main:
         env |= {"PIP_INDEX_URL": main, "UV_DEFAULT_INDEX": main}
     env["PIP_DISABLE_PIP_VERSION_CHECK"] = "1"
-    files = tuple(settings.get("constraint", "").split())
+    files = tuple(one for one in settings.get("constraint", "").split() if "://" not in one)
     authorities = tuple(filter(None, [settings.get("cert", "")]))
     return Index((*usual, *named), frozenset(named), files, authorities, env)
 
@@ -141,7 +141,7 @@ def grants_of(index: Index, *, passwords: bool = False, hosts: str = HOSTS) -> G
             paths.append(_directory(unquote(parts.path)))
     env = dict(index.env)
     if not passwords:
-        env = {name: _without_passwords(value) for name, value in env.items()}
+        env = {name: without_passwords(value) for name, value in env.items()}
     found = {path: os.path.realpath(path) for path in paths if os.path.exists(path)}
     return Grants(
         tuple(dict.fromkeys(domains)),
@@ -155,7 +155,8 @@ def _rule(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _without_passwords(value: str) -> str:
+def without_passwords(value: str) -> str:
+    """Words, of which those that are URLs have no user and password."""
     return " ".join(
         urlunsplit(urlsplit(word)._replace(netloc=urlsplit(word).netloc.rpartition("@")[2]))
         if "@" in word and "://" in word

@@ -13,7 +13,7 @@ import click
 from clove.cli.console import Console, command_options
 from clove.cli.foreground import Foreground
 from clove.cli.run_options import NO_INDEXES, RunIndexes, run_options, spawn_fields
-from clove.cli.run_program import Caller, Program, find_program
+from clove.cli.run_program import Caller, Program, find_program, interpreter_of
 from clove.cli.run_spawn import spawn_program
 from clove.cli.run_words import NOTHING, RunWords, split_words
 from clove.cli.standard_input import is_stream
@@ -33,6 +33,8 @@ Examples:
   clove run --dir . -- make test             in this directory, which it may change
   clove run --dir .:ro --dir out agent.py    it may read this one and change ./out
   clove run --allow-domain pypi.org agent.py it may connect there
+  clove run --requirements requirements.txt agent.py
+                                             with these packages, installed once
   clove run --memory 512M --timeout 10m --restart on-failure agent.py
   clove run --level readonly agent.py        it may read and think
   clove run --detach --name worker agent.py  leave it running
@@ -49,6 +51,7 @@ started; 2 if the command line is wrong."""
 
 WHAT = "SCRIPT|DIRECTORY|-m MODULE|-- PROGRAM"
 _WORDS = "clove.run.words"
+_LOCK = "clove.run.lock"
 
 
 class RunCommand(click.Command):
@@ -95,7 +98,7 @@ def run(
     asked = _with_profile(ctx, asked)
     kept = _keep(words, asked)
     indexes = _indexes(asked)
-    program, fields = _prepare(words, asked, indexes)
+    program, fields = _prepare(ctx, console, asked, indexes)
     fields["attach"] = None if detach else True
     _connect(asked, fields, detached=detach)
     with console.client() as client:
@@ -211,7 +214,7 @@ def _show(console: Console, client: CloveClient, reply: Mapping[str, Any], detac
 
 
 def _prepare(
-    words: RunWords, asked: dict[str, Any], indexes: RunIndexes
+    ctx: click.Context, console: Console, asked: dict[str, Any], indexes: RunIndexes
 ) -> tuple[Program, dict[str, Any]]:
     """What to start, and the fields of SPAWN beside that.
 
@@ -224,15 +227,45 @@ def _prepare(
         python=asked.pop("python"),
         grants=asked["dirs"],
     )
+    words, required = _words(ctx), asked.pop("requirements")
     try:
         program = find_program(words, caller)
     except CloveError as error:
         raise click.UsageError(f"{error.message} ({error.hint})") from None
+    if required:
+        environment = _environment(ctx, console, required, caller)
+        program = find_program(words, caller._replace(python=environment))
     fields = spawn_fields(asked, {**indexes.env, **program.env})
     if program.python is not None:
         fields["python"] = program.python
     fields["mounts"] = [each.mount for each in (*asked["dirs"], *indexes.grants)] or None
     return program, fields
+
+
+def _environment(
+    ctx: click.Context, console: Console, required: tuple[str, ...], caller: Caller
+) -> str:
+    """The directory of a virtual environment with what is required; ends as its build does, if that fails.
+
+    @raise click.UsageError: the program would run on the host.
+    """
+    if not caller.sandboxed:
+        raise click.UsageError(
+            "--requirements is for sandboxes: what packages do when they are built "
+            "and imported stays in there"
+        )
+    from clove.cli.environment_build import BuildFailed
+    from clove.cli.run_environment import provide_environment
+
+    try:
+        provided = provide_environment(console, required, interpreter_of(caller))
+    except BuildFailed as error:
+        console.remark(f"{', '.join(required)} could not be installed: nothing was started")
+        if console.as_json:
+            console.data(error.fields())
+        ctx.exit(error.exit_code)
+    ctx.meta[_LOCK] = provided.lock
+    return provided.path
 
 
 def _say_detached(console: Console, reply: Mapping[str, Any]) -> None:

@@ -7,18 +7,17 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from clove.cli.environment_build import Build, build_environment
 from clove.cli.environment_cache import Entry, EnvironmentCache, Lock, identity_of
+from clove.cli.package_indexes import Index, find_index, without_passwords
 from clove.cli.requirements import Requirements, read_requirements
 from clove.cli.run_indexes import indexes_of
 from clove.cli.text import size
 
 if TYPE_CHECKING:
     from clove.cli.console import Console
-    from clove.cli.run_options import RunIndexes
 
 __all__ = ["Provided", "key_of", "provide_environment"]
 
@@ -42,37 +41,37 @@ def provide_environment(console: Console, paths: Sequence[str], python: str) -> 
     @param python: the interpreter that was chosen; of an environment, what that one stands on.
     @raise CloveError: a file is not there, or the build has failed.
     """
-    indexes = indexes_of(["pip"], [], os.environ, passwords=True)
-    constraints = indexes.env.get("PIP_CONSTRAINT", "").split()
-    build = Build("", read_requirements(paths, constraints), *_interpreter(python), indexes)
-    build = build._replace(key=key_of(build))
+    index = find_index("pip", os.environ)
+    identity = identity_of(python)
+    requirements = read_requirements(paths, index.files)
+    key = key_of(requirements, identity, index)
     cache = EnvironmentCache()
     cache.prepare()
-    lock = cache.lock(build.key)
+    lock = cache.lock(key)
     with console.client() as client:
-        entry = _found(console, cache, lock, build.key)
+        client.noop()  # so that we know its socket
+        entry = _found(console, cache, lock, key)
+        cache.note_kernel(key, client.socket_path)
         if entry is None:
+            from clove.cli.environment_build import Build, build_environment
+
+            indexes = indexes_of(["pip"], [], os.environ, passwords=True)
+            build = Build(key, requirements, identity[0], identity, indexes)
             entry = build_environment(console, client, cache, build)
-            console.remark(_said(entry))
+            for each in filter(None, (indexes.remark, _said(entry))):
+                console.remark(each)
             lock.take(fcntl.LOCK_SH)
-        client.noop()
-        cache.note_use(build.key, client.socket_path)
+        cache.note_use(key)
     return Provided(entry.path, lock)
 
 
-def _interpreter(python: str) -> tuple[str, list[Any]]:
-    identity = identity_of(python)
-    return identity[0], identity
-
-
-def key_of(build: Build) -> str:
+def key_of(requirements: Requirements, identity: Sequence[Any], index: Index) -> str:
     """What an environment is found by: a hash of all that decides what is in it."""
     libc = os.confstr("CS_GNU_LIBC_VERSION") if "CS_GNU_LIBC_VERSION" in os.confstr_names else ""
     platform = [sys.platform, os.uname().machine, libc]
-    env: Mapping[str, str] = build.indexes.env
-    places = [env.get(name) for name in ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS")]
-    texts = [build.requirements.texts, build.requirements.first]
-    whole = json.dumps([VERSION, platform, build.identity, places, texts])
+    places = without_passwords(" ".join(index.urls))
+    texts = [requirements.texts, requirements.first]
+    whole = json.dumps([VERSION, platform, identity, places, texts])
     return hashlib.sha256(whole.encode()).hexdigest()[:32]
 
 

@@ -70,6 +70,12 @@ _OPTIONS: Final = (
         "--python", metavar="PATH", help="The interpreter or virtual environment (default: active)."
     ),
     click.option(
+        "--requirements",
+        metavar="FILE",
+        multiple=True,
+        help="In a virtual environment with what it requires, built once. Repeatable.",
+    ),
+    click.option(
         "-e",
         "--env",
         type=Parsed("name[=value]", variable),

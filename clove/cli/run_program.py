@@ -12,7 +12,7 @@ from clove.cli.run_words import MODULE, PROGRAM, RunWords
 from clove.errors import InvalidRequest, NotFound
 from clove.spelling import near
 
-__all__ = ["Caller", "Program", "find_program"]
+__all__ = ["Caller", "Program", "find_program", "interpreter_of"]
 
 PATH_INSIDE: Final = "/usr/local/bin:/usr/bin:/bin"
 MAIN: Final = "__main__.py"
@@ -95,6 +95,14 @@ def find_program(words: RunWords, caller: Caller) -> Program:
 
 
 # the interpreter
+
+
+def interpreter_of(caller: Caller) -> str:
+    """The path of the interpreter that is chosen.
+
+    @raise CloveError: there is no such one.
+    """
+    return _interpreter(caller)[0]
 
 
 def _interpreter(caller: Caller) -> tuple[str, dict[str, str]]:

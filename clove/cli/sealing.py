@@ -16,6 +16,7 @@ __all__ = ["Contents", "seal"]
 
 MOST_ENTRIES: Final = 1_000_000
 """Files and directories of one environment."""
+READABLE: Final = 0o755
 CONFIG: Final = "pyvenv.cfg"
 _INTERPRETER: Final = re.compile(r"python[0-9.]*")
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -56,7 +57,7 @@ def seal(path: str, python: str) -> Contents:
             size += facts.st_blocks * 512
         if files > MOST_ENTRIES:
             raise InvalidRequest(f"more than {MOST_ENTRIES} files in an environment")
-    os.chmod(path, 0o755)
+    os.chmod(path, READABLE)
     return Contents(files, size)
 
 
@@ -72,11 +73,13 @@ def _take(name: str, facts: os.stat_result, directory: int) -> None:
         return
     if not (stat.S_ISREG(facts.st_mode) or stat.S_ISDIR(facts.st_mode)):
         raise InvalidRequest(f"the build has left {name!r}, which is no file")
-    wanted = 0o755 if stat.S_ISDIR(facts.st_mode) or facts.st_mode & 0o111 else 0o644
+    wanted = READABLE if stat.S_ISDIR(facts.st_mode) or facts.st_mode & 0o111 else 0o644
     ours = facts.st_uid == os.geteuid()
     if ours and stat.S_IMODE(facts.st_mode) == wanted:
         return
-    held = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
+    held = os.open(
+        name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory
+    )
     try:
         if not ours:
             os.fchown(held, os.geteuid(), os.getegid())
