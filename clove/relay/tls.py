@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-import re
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from OpenSSL import SSL, crypto
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from OpenSSL import SSL
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
-from twisted.internet.ssl import Certificate, CertificateOptions, TLSVersion
+from twisted.internet.ssl import CertificateOptions, TLSVersion
 from twisted.logger import Logger
 from zope.interface import implementer
 
@@ -18,9 +20,6 @@ from clove.regular import read_regular, read_secret
 __all__ = ["RenewedCertificate"]
 
 _MOST_BYTES: Final = 1 << 20
-_CERTIFICATE: Final = re.compile(
-    rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL
-)
 
 
 @implementer(IOpenSSLServerConnectionCreator)
@@ -73,23 +72,20 @@ class RenewedCertificate:
     def _load(self) -> SSL.Context:
         certificate_file, key_file = self._files
         try:
-            found = _CERTIFICATE.findall(read_regular(certificate_file, _MOST_BYTES))
-            own, *chain = [Certificate.loadPEM(each).original for each in found]
-            key = crypto.load_privatekey(
-                crypto.FILETYPE_PEM, read_secret(key_file, _MOST_BYTES), passphrase=b""
+            own, *chain = x509.load_pem_x509_certificates(
+                read_regular(certificate_file, _MOST_BYTES)
             )
-            options = CertificateOptions(
-                privateKey=key,
-                certificate=own,
-                extraCertChain=chain,
-                raiseMinimumTo=TLSVersion.TLSv1_2,
-            )
-            context = options.getContext()
+            key = load_pem_private_key(read_secret(key_file, _MOST_BYTES), password=None)
+            context = CertificateOptions(raiseMinimumTo=TLSVersion.TLSv1_2).getContext()
+            context.use_certificate(own)
+            for each in chain:
+                context.add_extra_chain_cert(each)
+            context.use_privatekey(cast(Any, key))  # of any kind that OpenSSL knows
             context.check_privatekey()
         except OSError as error:
             raise InvalidRequest(f"cannot read {certificate_file}: {error.strerror}") from None
-        except (ValueError, SSL.Error, crypto.Error) as error:
-            reason = str(error) if type(error) is ValueError else "they do not fit or are damaged"
+        except (ValueError, TypeError, UnsupportedAlgorithm, SSL.Error) as error:
+            reason = str(error) if "users can" in str(error) else "they do not fit or are damaged"
             raise InvalidRequest(
                 f"the certificate in {certificate_file} with the key in {key_file}: {reason}",
                 hint="both are PEM files; see tls in docs/fleet.md",

@@ -32,8 +32,8 @@ def _normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def test_twistd_knows_the_kernel() -> None:
-    assert "clove-kernel" in {maker.tapname for maker in getPlugins(IServiceMaker)}
+def test_twistd_knows_the_kernel_and_the_relay() -> None:
+    assert {"clove-kernel", "clove-relay"} <= {maker.tapname for maker in getPlugins(IServiceMaker)}
 
 
 def test_the_plugin_directory_does_not_shadow_twisted() -> None:

@@ -109,6 +109,8 @@ class _Request(Request):
         self.content.seek(0)
         self.method, self.uri, self.clientproto = command, path, version
         self.path, _, query = path.partition(b"?")
+        if not self.path.startswith(b"/"):  # `OPTIONS *`, or a request to a proxy
+            self.path = b"/" + self.path
         self.args = parse_qs(query, keep_blank_values=True)
         Request.process(self)
 

@@ -75,19 +75,25 @@ class Relay(NamedTuple):
 
 
 @contextlib.asynccontextmanager
-async def running_relay(directory: Path, **limits: Any) -> AsyncIterator[Relay]:
+async def running_relay(
+    directory: Path, *, hosts: list[str] | None = None, admin: str = "", **limits: Any
+) -> AsyncIterator[Relay]:
     """A relay on a port of its own.
 
+    @param hosts: names that are its own.
+    @param admin: a token that it has from before.
     @param limits: structs of L{Limits}.
     """
-    config = RelayConfig(rest=RestSettings(port=0), limits=Limits(**limits))
+    rest = RestSettings(port=0, hosts=hosts or [])
+    config = RelayConfig(rest=rest, limits=Limits(**limits))
     parts = Parts(reactor, config, str(directory / "relay.sqlite"))
     parts.listen()
     parts.start()
     try:
         token = await parts.first_token()
-        assert token is not None
+        assert (token is None) == bool(admin)
         assert parts.rest is not None
-        yield Relay(parts, token, parts.rest.getHost().port)  # type: ignore[attr-defined] # an IAddress
+        port = parts.rest.getHost().port  # type: ignore[attr-defined] # an IAddress
+        yield Relay(parts, token or admin, port)
     finally:
         await parts.stop()

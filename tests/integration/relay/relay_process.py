@@ -1,0 +1,115 @@
+"""`twistd clove-relay` as a child process, and what is said to its port."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import re
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tests.waiting import until
+
+__all__ = ["RelayProcess", "relay_process"]
+
+TWISTD = Path(sys.executable).with_name("twistd")
+
+
+class RelayProcess:
+    """A relay that runs.
+
+    @ivar shown: where its standard output goes.
+    @ivar log_file: its log.
+    """
+
+    def __init__(self, directory: Path, config: str) -> None:
+        self.directory = directory
+        self.shown = directory / "shown"
+        self.log_file = directory / "log"
+        (directory / "config.toml").write_text(config)
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, and wait until it serves."""
+        words = [str(TWISTD), "-n", "--pidfile=", "--logfile", str(self.log_file), "clove-relay"]
+        words += ["--state-dir", str(self.directory / "state")]
+        words += ["--config", str(self.directory / "config.toml")]
+        earlier = self.log.count("serves REST")
+        with self.shown.open("ab") as shown:
+            self.process = subprocess.Popen(words, stdout=shown, stderr=shown)
+        try:
+            until(lambda: self._began(earlier), "the relay serves")
+        except BaseException:
+            self.stop()
+            raise
+
+    def _began(self, earlier: int) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, self.shown.read_text() + self.log
+        return self.log.count("serves REST") > earlier
+
+    def stop(self, by: int = signal.SIGTERM) -> int:
+        """End it; gives its exit code."""
+        assert self.process is not None
+        self.process.send_signal(by)
+        return self.process.wait(30)
+
+    @property
+    def log(self) -> str:
+        return self.log_file.read_text() if self.log_file.exists() else ""
+
+    @property
+    def admin(self) -> str:
+        """The first token that it has shown."""
+        [found] = re.findall(r"clove_admin_\w+", self.shown.read_text())
+        return str(found)
+
+    @property
+    def port(self) -> int:
+        return int(re.findall(r"serves REST on \S+ port (\d+)", self.log)[-1])
+
+    def connect(self) -> socket.socket:
+        """A connection without anything said."""
+        return socket.create_connection(("127.0.0.1", self.port), timeout=30)
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        token: str | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> tuple[int, Any]:
+        """One request; gives status and JSON."""
+        connection = (
+            http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+            if tls is None
+            else http.client.HTTPSConnection("127.0.0.1", self.port, timeout=30, context=tls)
+        )
+        with contextlib.closing(connection):
+            data = None if body is None else json.dumps(body)
+            headers = {"Authorization": f"Bearer {self.admin if token is None else token}"}
+            connection.request(method, path, data, headers)
+            reply = connection.getresponse()
+            return reply.status, json.loads(reply.read())
+
+
+@contextlib.contextmanager
+def relay_process(directory: Path, config: str = "[rest]\nport = 0\n") -> Iterator[RelayProcess]:
+    """A relay of its own process; it ends with the block."""
+    relay = RelayProcess(directory, config)
+    relay.start()
+    try:
+        yield relay
+    finally:
+        assert relay.process is not None
+        if relay.process.poll() is None:
+            relay.stop(signal.SIGKILL)
