@@ -48,6 +48,9 @@ COMMANDS = {
     "why": "Say what an agent may do, and try it.",
     "up": "Start the kernel in the background.",
     "down": "End the kernel, and its agents.",
+    "status": "Say how many machines a relay has.",
+    "machines": "List and manage the machines of a relay.",
+    "tokens": "Make, list and revoke the tokens of a relay.",
     "completion": "Make a shell complete these words.",
     "doctor": "Say what this host can isolate.",
 }

@@ -64,7 +64,7 @@ async def test_a_revocation_outlives_the_relay(tmp_path: Path) -> None:
         assert (await second.ask("GET", "/api/v1/tokens", token=made["token"])).status == 401
 
 
-async def test_without_its_store_a_relay_lets_nobody_in(relay: Relay) -> None:
+async def test_without_its_store_a_relay_lets_no_one_in(relay: Relay) -> None:
     await relay.parts.store.close()
     assert (await relay.ask("GET", "/api/v1/machines")).status == 503
     assert (await relay.ask("GET", "/readyz")).status == 503

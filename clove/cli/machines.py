@@ -1,0 +1,157 @@
+"""`clove machines`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from clove.cli.agents import seconds_option
+from clove.cli.console import Console
+from clove.cli.relay_options import RELAY_HELP, label_option, relay_options
+from clove.cli.tables import make_table, print_table
+
+if TYPE_CHECKING:
+    from clove.client.fleet import FleetClient
+
+__all__ = ["machines"]
+
+STYLES = {"connected": "", "stale": "yellow"}
+HOUR = 3600.0
+
+
+@click.group(
+    epilog=f"""\b
+Examples:
+  clove machines list
+  clove machines list --label env=prod
+  clove machines join build-7          a token with which it joins, once
+  clove machines label build-7 env=prod
+  clove machines drain build-7         start nothing new there
+  clove machines rm build-7            its tunnel ends, its key is not valid any more
+
+--json goes with each.
+
+{RELAY_HELP}"""
+)
+def machines() -> None:
+    """List and manage the machines of a relay."""
+
+
+@machines.command("list", epilog="\b\nExamples:\n  clove machines list --label env=prod")
+@label_option("Only those with this label; may be repeated.")
+@relay_options
+def list_machines(console: Console, fleet: FleetClient, labels: dict[str, str]) -> None:
+    """List machines, and whether each is connected."""
+    found = [each for each in fleet.machines() if labels.items() <= each["labels"].items()]
+    if console.as_json:
+        for each in found:
+            console.data(each)
+        return
+    titles = ("MACHINE", "NAME", "PRESENCE", "SINCE", "ADDRESS", "LABELS", "REMARKS")
+    styles = [STYLES.get(each["presence"], "dim") for each in found]
+    print_table(make_table(titles, map(_row, found), styles=styles))
+
+
+@machines.command("show", epilog="\b\nExamples:\n  clove machines show build-7")
+@click.argument("machine")
+@relay_options
+def show_machine(console: Console, fleet: FleetClient, machine: str) -> None:
+    """Show all that is known of a machine."""
+    found = fleet.machine(machine)
+    if console.as_json:
+        console.data(found)
+    else:
+        for line in json.dumps(found, indent=2, ensure_ascii=False).splitlines():
+            console.line(line)
+
+
+@machines.command("join", epilog="\b\nExamples:\n  clove machines join build-7 --expires 10m")
+@click.argument("machine")
+@seconds_option("--expires", "For how long the token is good (30, 10m, 1h; default 1h).")
+@relay_options
+def join_machine(console: Console, fleet: FleetClient, machine: str, expires: float | None) -> None:
+    """Make a token with which a machine joins; it is good for one machine, once."""
+    made = fleet.issue_token("join", machine_id=machine, expires_hours=(expires or HOUR) / HOUR)
+    if console.as_json:
+        console.data(made)
+        return
+    console.remark(f"{machine} joins with this token, once, until {made['expires_at']}")
+    console.line(made["token"])
+
+
+@machines.command("rename", epilog="\b\nExamples:\n  clove machines rename build-7 'rack 4'")
+@click.argument("machine")
+@click.argument("name")
+@relay_options
+def rename_machine(console: Console, fleet: FleetClient, machine: str, name: str) -> None:
+    """Give a machine another name for people; its id stays."""
+    _changed(console, fleet.change_machine(machine, name=name))
+
+
+@machines.command(
+    "label",
+    epilog="\b\nExamples:\n  clove machines label build-7 env=prod zone= (no zone any more)",
+)
+@click.argument("machine")
+@click.argument("labels", metavar="KEY=[VALUE]...", nargs=-1, required=True)
+@relay_options
+def label_machine(
+    console: Console, fleet: FleetClient, machine: str, labels: tuple[str, ...]
+) -> None:
+    """Give a machine labels, by which tokens and people choose it; KEY= takes one away."""
+    changed = dict(fleet.machine(machine)["labels"])
+    for text in labels:
+        key, equals, value = text.partition("=")
+        if not key or not equals:
+            raise click.BadParameter(f"{text!r} is not KEY=VALUE", param_hint="KEY=[VALUE]")
+        if value:
+            changed[key] = value
+        else:
+            changed.pop(key, None)
+    _changed(console, fleet.change_machine(machine, labels=changed))
+
+
+@machines.command("drain", epilog="\b\nExamples:\n  clove machines drain build-7 [--off]")
+@click.argument("machine")
+@click.option("--off", is_flag=True, help="Start agents there again.")
+@relay_options
+def drain_machine(console: Console, fleet: FleetClient, machine: str, off: bool) -> None:
+    """Mark a machine, so that nothing new is to be started there."""
+    _changed(console, fleet.change_machine(machine, draining=not off))
+
+
+@machines.command("rm", epilog="\b\nExamples:\n  clove machines rm build-7")
+@click.argument("machine")
+@relay_options
+def remove_machine(console: Console, fleet: FleetClient, machine: str) -> None:
+    """Forget a machine, its key and its tokens, and end its tunnel."""
+    removed = fleet.remove_machine(machine)
+    if console.as_json:
+        console.data(removed)
+    else:
+        console.line(f"removed {machine}")
+
+
+def _row(machine: dict[str, Any]) -> tuple[str, ...]:
+    labels = ",".join(f"{key}={value}" for key, value in sorted(machine["labels"].items()))
+    remarks = [flag["what"] for flag in machine["flags"]]
+    if machine["draining"]:
+        remarks.append("draining")
+    return (
+        machine["machine_id"],
+        machine["name"],
+        machine["presence"],
+        machine["presence_since"] or "-",
+        machine["ip_address"] or "-",
+        labels,
+        " ".join(remarks),
+    )
+
+
+def _changed(console: Console, machine: dict[str, Any]) -> None:
+    if console.as_json:
+        console.data(machine)
+    else:
+        console.line(f"changed {machine['machine_id']}")

@@ -1,0 +1,219 @@
+"""A relay's REST API as a blocking client (docs/fleet.md). Standard library only.
+
+    fleet = FleetClient("https://relay.example.org:8766", token)
+    for machine in fleet.machines():
+        print(machine["machine_id"], machine["presence"])
+
+A connection is opened for each call, redirections are not followed and no proxy of the environment is
+used, so that the token goes to the relay that was named and nowhere else; and without TLS it goes
+to this machine alone.
+"""
+
+from __future__ import annotations
+
+import http.client
+import ipaddress
+import json
+import ssl
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+from urllib.parse import quote, urlencode, urlsplit
+
+from clove.errors import (
+    CloveError,
+    ConnectionLost,
+    InvalidRequest,
+    LimitExceeded,
+    RateLimited,
+    TimedOut,
+    error_from_reply,
+)
+
+__all__ = ["DEFAULT_RELAY", "FleetClient"]
+
+DEFAULT_RELAY: Final = "http://127.0.0.1:8766"
+MOST_REPLY: Final = 64 << 20
+"""Bytes of a reply."""
+PAGE: Final = 1000
+
+
+class FleetClient:
+    """Machines, tokens and remote agents of one relay.
+
+    Every call raises a L{CloveError}: what the relay says (C{PermissionDenied}, C{NotFound},
+    C{NotAuthenticated}, ...), or that it was not reached (L{ConnectionLost}, L{TimedOut}).
+
+    @param url: of the relay's REST API.
+    @param token: of kind admin, agent or machine.
+    @param ca_file: certificates in PEM that are trusted instead of the host's.
+    @param timeout: seconds that the relay may be silent.
+    @param plain: send the token without TLS to another machine.
+    @raise InvalidRequest: the url is none, or would send the token unencrypted.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        *,
+        ca_file: str | None = None,
+        timeout: float = 30.0,
+        plain: bool = False,
+    ) -> None:
+        self._host, self._port, secure = _parsed(url, plain)
+        self._token = token
+        self._timeout = timeout
+        self._tls: ssl.SSLContext | None = None
+        if secure:
+            try:
+                self._tls = ssl.create_default_context(cafile=ca_file)
+            except (OSError, ssl.SSLError) as error:
+                raise InvalidRequest(f"cannot use the certificates in {ca_file}: {error}") from None
+
+    def status(self) -> dict[str, Any]:
+        """Numbers of what the token's bearer may see."""
+        return self._call("GET", "/api/v1/status")
+
+    def machines(self) -> Iterator[dict[str, Any]]:
+        """Machines by id, page by page."""
+        return self._pages("/api/v1/machines", "machines")
+
+    def machine(self, machine_id: str) -> dict[str, Any]:
+        """One machine."""
+        return self._call("GET", _machine(machine_id))
+
+    def add_machine(self, machine_id: str, **facts: Any) -> dict[str, Any]:
+        """Register a machine of version 1; its C{token} is in the reply and nowhere else.
+
+        @param facts: provider, name, labels, metadata.
+        """
+        return self._call("POST", "/api/v1/machines", {"machine_id": machine_id, **facts})
+
+    def change_machine(self, machine_id: str, **facts: Any) -> dict[str, Any]:
+        """Change name, provider, labels, metadata or draining; what is not given stays."""
+        return self._call("PATCH", _machine(machine_id), facts)
+
+    def remove_machine(self, machine_id: str) -> dict[str, Any]:
+        """Forget a machine; its tunnel ends, its key and tokens are not valid any more."""
+        return self._call("DELETE", _machine(machine_id))
+
+    def agents(self, machine_id: str = "") -> list[dict[str, Any]]:
+        """Remote agents that are connected."""
+        query = f"?{urlencode({'machine_id': machine_id})}" if machine_id else ""
+        found: list[dict[str, Any]] = self._call("GET", f"/api/v1/agents{query}")["agents"]
+        return found
+
+    def tokens(self) -> Iterator[dict[str, Any]]:
+        """Tokens without their values, page by page."""
+        return self._pages("/api/v1/tokens", "tokens")
+
+    def issue_token(self, kind: str, **given: Any) -> dict[str, Any]:
+        """Make a token; its C{token} is in the reply and nowhere else.
+
+        @param kind: admin, agent, machine or join.
+        @param given: as docs/fleet.md has it for each kind.
+        """
+        return self._call("POST", f"/api/v1/tokens/{quote(kind, safe='')}", given)
+
+    def revoke_token(self, token_id: str) -> dict[str, Any]:
+        """Make a token invalid; when this returns, what it had opened has ended."""
+        return self._call("DELETE", f"/api/v1/tokens/{quote(token_id, safe='')}")
+
+    def _pages(self, path: str, name: str) -> Iterator[dict[str, Any]]:
+        after = ""
+        while True:
+            page = self._call("GET", f"{path}?{urlencode({'limit': PAGE, 'after': after})}")
+            yield from page[name]
+            after = page["next"]
+            if not after:
+                return
+
+    def _call(self, method: str, path: str, body: object = None) -> dict[str, Any]:
+        payload = None if body is None else json.dumps(body).encode()
+        headers = {"Authorization": f"Bearer {self._token}", "Accept": "application/json"}
+        if payload is not None:
+            headers["Content-Type"] = "application/json"
+        connection = self._connection()
+        try:
+            connection.request(method, path, payload, headers)
+            reply = connection.getresponse()
+            raw = reply.read(MOST_REPLY + 1)
+        except TimeoutError:
+            raise TimedOut(
+                f"the relay at {self._host} has not answered in {self._timeout:.0f} s",
+                hint="a request that changes something may have been executed",
+            ) from None
+        except ssl.SSLError as error:
+            raise ConnectionLost(
+                f"no TLS with the relay at {self._host}: {error.reason or error}",
+                hint="check its certificate, or name its authority's with ca_file",
+            ) from None
+        except (OSError, http.client.HTTPException) as error:
+            raise ConnectionLost(
+                f"cannot reach the relay at {self._host} port {self._port}: {error}",
+                hint="is it running (twistd clove-relay), and is this its address?",
+            ) from None
+        finally:
+            connection.close()
+        return _understood(reply.status, reply.getheader("Retry-After"), raw)
+
+    def _connection(self) -> http.client.HTTPConnection:
+        if self._tls is None:
+            return http.client.HTTPConnection(self._host, self._port, timeout=self._timeout)
+        return http.client.HTTPSConnection(
+            self._host, self._port, timeout=self._timeout, context=self._tls
+        )
+
+
+def _machine(machine_id: str) -> str:
+    return f"/api/v1/machines/{quote(machine_id, safe='')}"
+
+
+def _parsed(url: str, plain: bool) -> tuple[str, int, bool]:
+    """Host, port, and whether it is TLS."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port = None, None
+    if not host or parts.scheme not in ("http", "https") or parts.path not in ("", "/"):
+        raise InvalidRequest(
+            f"{url!r} is no relay's address", hint="name it as https://relay.example.org:8766"
+        )
+    secure = parts.scheme == "https"
+    if not (secure or plain or _is_loopback(host)):
+        raise InvalidRequest(
+            f"the token would cross the network to {host} unencrypted",
+            hint="use https, or a tunnel of ssh to its loopback",
+        )
+    return host, port or 8766, secure
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _understood(status: int, retry_after: str | None, raw: bytes) -> dict[str, Any]:
+    """What a reply says.
+
+    @raise CloveError: what went wrong.
+    """
+    if len(raw) > MOST_REPLY:
+        raise LimitExceeded(f"the relay's reply has more than {MOST_REPLY} bytes")
+    try:
+        found = json.loads(raw)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, Mapping):
+        raise CloveError(
+            f"this is no relay's answer (HTTP status {status})", hint="is this its address?"
+        )
+    if status >= 400:
+        error = error_from_reply(dict(found))
+        if isinstance(error, RateLimited) and (retry_after or "").isdecimal():
+            error.retry_after = float(retry_after or 0)
+        raise error
+    return dict(found)

@@ -1,0 +1,107 @@
+"""`clove status`, `clove machines` and `clove tokens`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from clove.cli.main import main
+from tests.integration.relay.relay_process import RelayProcess, relay_process
+
+
+@pytest.fixture(scope="module")
+def relay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RelayProcess]:
+    with relay_process(tmp_path_factory.mktemp("relay")) as running:
+        yield running
+
+
+class Commands:
+    """Runs `clove` for a relay."""
+
+    def __init__(self, relay: RelayProcess) -> None:
+        self._environ = {
+            "CLOVE_RELAY": f"http://127.0.0.1:{relay.port}",
+            "CLOVE_RELAY_TOKEN": relay.admin,
+        }
+
+    def __call__(self, *words: str, **environ: str | None) -> Result:
+        return CliRunner().invoke(main, words, env={**self._environ, **environ})
+
+    def out(self, *words: str) -> str:
+        result = self(*words)
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    def json(self, *words: str) -> list[dict[str, object]]:
+        return [json.loads(line) for line in self.out(*words, "--json").splitlines()]
+
+
+@pytest.fixture
+def clove(relay: RelayProcess) -> Commands:
+    return Commands(relay)
+
+
+def test_machines_are_listed_labelled_drained_and_removed(clove: Commands) -> None:
+    clove.out("tokens", "machine", "m1")
+    assert clove.json("machines", "list") == []
+    token = clove.out("machines", "join", "m1", "--expires", "10m").strip()
+    assert token.startswith("clove_join_")
+    made = clove.json("tokens", "list")
+    assert sorted(each["type"] for each in made) == ["admin", "join", "machine"]  # type: ignore[type-var] # texts
+
+
+def test_a_registered_machine_is_changed(clove: Commands, relay: RelayProcess) -> None:
+    assert relay.ask("POST", "/api/v1/machines", {"machine_id": "m2"})[0] == 201
+    clove.out("machines", "label", "m2", "env=prod", "zone=a")
+    clove.out("machines", "label", "m2", "zone=")
+    clove.out("machines", "rename", "m2", "front")
+    clove.out("machines", "drain", "m2")
+    assert "draining" in clove.out("machines", "list", "--label", "env=prod")
+    assert "m2" not in clove.out("machines", "list", "--label", "env=test")
+    [shown] = clove.json("machines", "show", "m2")
+    assert (shown["labels"], shown["name"], shown["draining"]) == ({"env": "prod"}, "front", True)
+    clove.out("machines", "drain", "m2", "--off")
+    assert clove.json("machines", "show", "m2")[0]["draining"] is False
+    assert "machines: 1, connected: 0" in clove.out("status")
+    assert clove.out("machines", "rm", "m2") == "removed m2\n"
+    result = clove("machines", "rm", "m2")
+    assert (result.exit_code, "no such machine" in result.stderr) == (1, True)
+
+
+def test_tokens_are_made_once_and_revoked(clove: Commands) -> None:
+    made = clove("tokens", "agent", "--label", "env=x", "--permissions", '{"level": "minimal"}')
+    assert made.exit_code == 0
+    assert made.stdout.startswith("clove_agent_")
+    token_id = made.stderr.split()[2].rstrip(",")
+    assert token_id in clove.out("tokens", "list")
+    assert clove.out("tokens", "revoke", token_id) == f"revoked {token_id}\n"
+    assert token_id not in clove.out("tokens", "list")
+    assert "revoked" in clove.out("tokens", "list", "--all")
+    assert clove.out("tokens", "admin", "--expires", "1h").startswith("clove_admin_")
+
+
+def test_a_wrong_line_is_said(clove: Commands) -> None:
+    assert clove("tokens", "agent", "--permissions", "{").exit_code == 2
+    assert clove("machines", "list", "--label", "x").exit_code == 2
+    assert clove("machines", "label", "m1", "x").exit_code in (1, 2)
+    assert clove("tokens", "agent").exit_code == 1
+
+
+def test_the_token_comes_from_a_file_or_is_a_secret_of_ones_own(
+    clove: Commands, relay: RelayProcess, tmp_path: Path
+) -> None:
+    own = {"CLOVE_RELAY_TOKEN": None, "XDG_CONFIG_HOME": str(tmp_path), "PATH": ""}
+    missing = clove("status", **own)
+    assert (missing.exit_code, "relay-token" in missing.stderr) == (1, True)
+    secret = tmp_path / "clove" / "secrets" / "relay-token"
+    secret.parent.mkdir(parents=True)
+    secret.write_text(relay.admin + "\n")
+    secret.chmod(0o600)
+    assert clove("status", **own).exit_code == 0
+    assert clove("status", "--token-file", str(secret), CLOVE_RELAY_TOKEN="wrong").exit_code == 0
+    secret.chmod(0o644)
+    assert "chmod 600" in clove("status", **own).stderr
