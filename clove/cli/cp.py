@@ -61,7 +61,11 @@ def cp(console: Console, source: str, target: str, recursive: bool) -> None:
         console.data(facts)
     else:
         plural = "" if transfer.copied == 1 else "s"
-        console.remark(f"copied {transfer.copied} file{plural}, {size(transfer.size)}")
+        console.remark(f"copied {transfer.copied} file{plural}, {_bytes(transfer.size)}")
+
+
+def _bytes(number: int) -> str:
+    return f"{number} byte{'' if number == 1 else 's'}" if number < 1024 else size(number)
 
 
 def _require(kind: str, path: str, recursive: bool) -> None:

@@ -41,7 +41,8 @@ def down(console: Console, force: bool, timeout: float) -> None:
         return
     agents = _agents(console, running.socket)
     if agents and not force and sys.stdin.isatty() and not console.as_json:
-        click.confirm(f"{agents} agents run and will end. Go on?", abort=True, err=True)
+        some = "1 agent runs" if agents == 1 else f"{agents} agents run"
+        click.confirm(f"{some} and will end. Go on?", abort=True, err=True)
     stop(running, paths, timeout)
     _say(console, True, f"the kernel (pid {running.pid}) has ended")
 

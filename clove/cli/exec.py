@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sys
 import threading
@@ -13,6 +14,7 @@ from clove.cli.console import Console, command_options
 from clove.cli.option_types import Parsed, variable
 from clove.cli.sinks import Sink, copy, copy_input, sinks
 from clove.cli.target import AGENT, name_or_id
+from clove.errors import NotFound
 
 if TYPE_CHECKING:
     from clove.client.attached import Attached
@@ -26,7 +28,7 @@ Examples:
   clove exec researcher ls -l            what is in its workspace?
   clove exec -it researcher sh           look around, on a terminal
   clove exec -i db psql < dump.sql       what stands here is the program's input
-  clove exec -e DEBUG=1 web -- ./check --all
+  clove exec -e DEBUG=1 web -- ./check --all    with or without the --
 
 \b
 The program runs in the agent's sandbox, as the agent's user, beside what runs
@@ -49,11 +51,15 @@ started; 2 if the command line is wrong."""
     help="Set a variable; with the name alone, to what it is here. Repeatable.",
 )
 @click.argument("agent", type=AGENT)
-@click.argument("command", metavar="PROGRAM [ARGS]...", nargs=-1, required=True)
+@click.argument("command", metavar="[--] PROGRAM [ARGS]...", nargs=-1, required=True)
 @command_options
 @click.pass_context
 def exec(ctx: click.Context, /, console: Console, agent: str, **asked: Any) -> None:
     """Run a program in an agent's sandbox."""
+    if asked["command"][0] == "--":  # what docker, kubectl and `clove run` have there
+        asked["command"] = asked["command"][1:]
+    if not asked["command"]:
+        raise click.UsageError("which program? clove exec AGENT -- PROGRAM ARGS")
     if asked["tty"] and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise click.UsageError("-t needs a terminal, and standard input or output is none")
     with console.client() as client:
@@ -89,7 +95,8 @@ def _on_terminal(
         number = attached.first["command"]
 
         def resize(rows: int, columns: int) -> None:
-            client.resize_terminal(rows, columns, agent, command=number)
+            with contextlib.suppress(NotFound):  # it may have ended already
+                client.resize_terminal(rows, columns, agent, command=number)
 
         ends = attached.descriptors
         RawTerminal().relay(ends["stdout"], ends["stdin"], DetachKeys(b""), resize)

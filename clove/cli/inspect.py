@@ -59,6 +59,8 @@ def _lines(reply: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield from _program(reply)
     yield "parent", " < ".join(map(str, reply["ancestors"])) or "-"
     yield "restart", _restarts(reply)
+    if reply["timeout"]:
+        yield "timeout", age(reply["timeout"] * 1000)
     limits = reply["limits"]
     if limits:
         yield "memory", size(limits["memory"])
@@ -85,8 +87,18 @@ def _program(reply: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for label in ("python", "cwd"):
         if reply[label]:
             yield label, reply[label]
+    if reply["mounts"]:
+        yield "dirs", ", ".join(map(_grant, reply["mounts"]))
     if reply["env"]:
         yield "env", ", ".join(reply["env"])
+    if agent.get("labels"):
+        yield "labels", ", ".join(f"{name}={value}" for name, value in agent["labels"].items())
+
+
+def _grant(mount: Mapping[str, Any]) -> str:
+    """As --dir takes it."""
+    mode = "" if mount["writable"] else ":ro"
+    return f"{mount['path']}{mode}" + (f":{mount['as']}" if mount.get("as") else "")
 
 
 def _restarts(reply: Mapping[str, Any]) -> str:

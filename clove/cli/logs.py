@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ EPILOG = """\b
 Examples:
   clove logs researcher                what it has written so far
   clove logs -f researcher             and what it will write
+  clove logs -f -n 20 researcher       the last 20 lines, and what it will write
   clove logs --since 10m researcher    of the last ten minutes
   clove logs --since 250 researcher    from line 250 on"""
 
@@ -55,18 +57,27 @@ class Since(click.ParamType):  # type: ignore[type-arg]
 @click.option(
     "--since", type=Since(), default=0, help="From this line on (250), or this long ago (10m)."
 )
+@click.option(
+    "-n",
+    "--tail",
+    type=click.IntRange(min=0),
+    metavar="LINES",
+    help="The last so many lines alone.",
+)
 @command_options
-def logs(console: Console, agent: str, follow: bool, since: int | timedelta) -> None:
+def logs(
+    console: Console, agent: str, follow: bool, since: int | timedelta, tail: int | None
+) -> None:
     """Show the output of AGENT (a name or an id), also of one that has ended."""
     oldest = None if isinstance(since, int) else datetime.now(UTC) - since
     start = since if isinstance(since, int) else 0
     with console.client() as client:
         try:
             which = name_or_id(client, agent)
-            if oldest is None and not start and not console.as_json:
+            if oldest is None and tail is None and not start and not console.as_json:
                 _pass_on(console, client, which, follow)
                 return
-            for line in _lines(console, client, which, start, follow):
+            for line in _lines(console, client, which, start, follow=follow, tail=tail):
                 if oldest is None or duration(line["timestamp"], oldest) <= timedelta(0):
                     show(console, line)
         except KeyboardInterrupt:
@@ -94,17 +105,25 @@ def _pass_on(console: Console, client: CloveClient, agent: str | int, follow: bo
 
 
 def _lines(
-    console: Console, client: CloveClient, agent: str | int, start: int, follow: bool
+    console: Console,
+    client: CloveClient,
+    agent: str | int,
+    start: int,
+    *,
+    follow: bool,
+    tail: int | None,
 ) -> Iterator[LogLine]:
-    """The lines, page by page, and then as they come."""
+    """The lines that are held, or the last of them, and then those that come."""
+    held: deque[LogLine] = deque(maxlen=tail)
     while True:
         page = client.logs(agent, since=start)
-        if page.get("lost"):
+        if page.get("lost") and tail is None:
             console.remark(f"{page['lost']} earlier lines are no longer held")
-        yield from page["lines"]
+        held.extend(page["lines"])
         start = page["next"]
         if not page["lines"]:
             break
+    yield from held
     if follow:
         yield from _followed(console, client, agent, start)
 

@@ -44,11 +44,21 @@ def make_table(
 
 
 def print_table(table: Table) -> None:
-    """Print it on stdout, as wide as the terminal."""
+    """Print it on stdout, as wide as the terminal.
+
+    The last column alone is cut where there is no room; if the others have none, lines are longer.
+    """
+    from rich.cells import cell_len
     from rich.console import Console
 
-    width = None if sys.stdout.isatty() else WIDTH
-    Console(file=sys.stdout, width=width, highlight=False).print(table)
+    console = Console(file=sys.stdout, highlight=False)
+    *whole, last = table.columns
+    least = cell_len(str(last.header))
+    for column in whole:
+        column.min_width = max(cell_len(str(each)) for each in (column.header, *column.cells))
+        least += column.min_width + 1
+    console.width = max(console.width, least) if sys.stdout.isatty() else WIDTH
+    console.print(table)
 
 
 def shortened(text: str, most: int) -> str:

@@ -23,8 +23,8 @@ _UNSAFE = re.compile(
     "[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?", re.IGNORECASE)
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d)")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d|)")
+_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _NAME_CHARACTERS = re.compile(r"[^A-Za-z0-9_.@:+ -]")
 
 
@@ -83,7 +83,7 @@ def facts(values: Mapping[str, Any]) -> str:
 
 
 def parse_duration(text: str) -> timedelta:
-    """A span from `30s`, `10m`, `2h` or `1d`.
+    """A span from `30s`, `10m`, `2h` or `1d`, or from a number of seconds.
 
     @raise ValueError: it is none of these.
     """

@@ -40,9 +40,11 @@ def agents_of(client: CloveClient, *, connections: bool = False) -> list[Mapping
 
 
 def memory_of(agent: Mapping[str, Any]) -> int:
-    """Bytes of memory: what its cgroup counts, else what its processes have resident."""
-    cgroup = agent["cgroup"]
-    return int(cgroup["mem_current"] if cgroup["valid"] else agent["process"]["memory"]["rss"])
+    """Bytes of memory: what its cgroup counts, else what its processes have resident.
+
+    A cgroup without the memory controller counts none.
+    """
+    return int(agent["cgroup"]["mem_current"] or agent["process"]["memory"]["rss"])
 
 
 def usage_table(agents: Sequence[Mapping[str, Any]], order: str = "id") -> Table:

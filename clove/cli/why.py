@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["arguments", "why"]
 
 WHERE: Final = "CONNECT takes HOST:PORT, the port from 1 to 65535"
+WITH_ARGUMENTS: Final = ("READ", "WRITE", "EXEC", "HTTP", "CONNECT")
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
@@ -50,7 +51,7 @@ def why(console: Console, words: bool, asked: tuple[str, ...]) -> None:
     It is tried in a throw-away sandbox with the agent's own profile, to no
     lasting effect: a file is opened, a program is executed and killed at its
     first step, a host is connected to. The first word is an agent unless it is a
-    syscall's name. Without an agent, it is about the caller.
+    syscall's name and no other follows. Without an agent, it is about the caller.
     """
     agent, syscall, rest = _parted(asked)
     fields = arguments(syscall, rest)
@@ -72,7 +73,10 @@ def _parted(asked: tuple[str, ...]) -> tuple[str | None, str, tuple[str, ...]]:
 
     @raise UsageError: there is no syscall.
     """
-    agent, words = (None, asked) if _is_syscall(asked[0]) else (asked[0], asked[1:])
+    first, second = asked[0].upper(), "".join(asked[1:2])
+    both = first not in WITH_ARGUMENTS and _is_syscall(second)  # an agent may be called hello
+    named = both or not _is_syscall(first)
+    agent, words = (asked[0], asked[1:]) if named else (None, asked)
     if not words or not _is_syscall(words[0]):
         raise click.UsageError("which syscall? READ, WRITE, EXEC, HTTP, CONNECT, THINK, SPAWN ...")
     rest = words[2:] if words[1:2] == ("--",) else words[1:]

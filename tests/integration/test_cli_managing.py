@@ -48,10 +48,17 @@ def test_ps_all_shows_how_agents_ended(clove: Any, client: CloveClient, script: 
     assert "seven" in clove("ps", "-aq").stdout.splitlines()
 
 
-def test_inspect_is_readable_and_json(clove: Any, client: CloveClient, script: Any) -> None:
+def test_inspect_is_readable_and_json(
+    clove: Any, client: CloveClient, script: Any, tmp_path: Path
+) -> None:
     path = script(SLEEP)
-    agent = client.spawn("seen", path, env={"TOKEN": "xyzzy"}, restart_policy="always")
+    more: dict[str, Any] = {"env": {"TOKEN": "xyzzy"}, "labels": {"team": "clock"}, "timeout": 300}
+    mounts = [{"path": str(tmp_path), "writable": False}]
+    agent = client.spawn("seen", path, restart_policy="always", mounts=mounts, **more)
     text = clove("inspect", "seen").stdout
+    assert f"dirs         {tmp_path}:ro\n" in text
+    assert "labels       team=clock\n" in text
+    assert "timeout      5m 0s\n" in text
     assert f"seen (id {agent['id']})" in text
     assert path in text
     assert "always, 5 times at most; 0 so far" in text

@@ -91,6 +91,14 @@ def test_an_agent_is_named_by_name_or_id(kernel: KernelProcess, agent: str) -> N
     assert "No such file or directory (ENOENT)" in text
 
 
+def test_an_agent_may_be_called_as_a_syscall_is(kernel: KernelProcess) -> None:
+    with CloveClient(kernel.socket) as client:
+        client.spawn("hello", command=["sleep", "100"], sandboxed=False)
+        reply = json.loads(why(kernel, "--json", "--words", "hello", "READ", "/x").stdout)
+        assert reply["agent_id"] == client.kill("hello")["agent_id"]
+    assert why(kernel, "--words", "EXEC", "kill").returncode == 0
+
+
 def test_policy_alone(kernel: KernelProcess) -> None:
     found = why(kernel, "--words", "READ", "/etc/passwd")
     assert "attempt" not in found.stdout

@@ -103,6 +103,8 @@ def test_logs_from_a_line_or_a_time_on(clove: Any, script: Any) -> None:
     assert clove("logs", "--since", "2498", "counter").stdout.split() == ["2498", "2499"]
     assert len(clove("logs", "-f", "--since", "1h", "counter").stdout.split()) == 2500
     assert clove("logs", "--since", "0s", "counter").stdout == ""
+    assert clove("logs", "--tail", "2", "counter").stdout.split() == ["2498", "2499"]
+    assert clove("logs", "-f", "-n", "0", "--since", "3", "counter").stdout == ""
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

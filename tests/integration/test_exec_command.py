@@ -47,6 +47,9 @@ def clove(here: Host, *rest: str, data: bytes = b"") -> subprocess.CompletedProc
 def test_a_programs_streams_and_its_exit_code_are_ours(here: Host) -> None:
     ran = clove(here, "beside", "sh", "-c", "echo out; echo err >&2; exit 7")
     assert (ran.stdout, ran.stderr, ran.returncode) == (b"out\n", b"err\n", 7)
+    ran = clove(here, "beside", "--", "sh", "-c", "echo $0", "--")
+    assert (ran.stdout, ran.returncode) == (b"--\n", 0)
+    assert clove(here, "beside", "--").returncode == 2
     ran = clove(here, "beside", "sh", "-c", "kill -9 $$")
     assert ran.returncode == 128 + signal.SIGKILL
 
@@ -92,6 +95,13 @@ def test_a_terminal_is_not_made_of_a_pipe(here: Host) -> None:
     ran = clove(here, "-t", "beside", "sh")
     assert ran.returncode == 2
     assert b"-t needs a terminal" in ran.stderr
+
+
+def test_a_program_that_ends_at_once_has_no_window_to_resize(here: Host) -> None:
+    for _ in range(5):
+        with on_terminal(words(here, "-it", "beside", "tty"), ENVIRON, 33, 77) as user:
+            assert user.ended() == 0
+            assert b"clove:" not in user.shown
 
 
 def test_a_shell_on_a_terminal(here: Host) -> None:

@@ -38,10 +38,10 @@ class UserTerminal:
     def type(self, keys: bytes) -> None:
         os.write(self._outer, keys)
 
-    def until(self, text: bytes) -> bytes:
+    def until(self, text: bytes, patience: float = PATIENCE) -> bytes:
         """Wait until something is shown, after what was waited for before; what stands between."""
         begin = self._looked
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + patience
         while (at := self.shown.find(text, begin)) < 0:
             left = end - time.monotonic()
             assert left > 0, f"never shown: {text!r}, but {self.shown!r}"

@@ -104,8 +104,8 @@ def _check_enforced(request: SpawnRequest, limits: ResourceLimits, host: Host) -
             f"the limits asked for need the cgroup v2 controller {', '.join(missing)}, "
             "which this kernel does not have",
             hint="run the kernel as a systemd service with Delegate=yes (clove doctor says "
-            'more), leave the limits out, or set degrade to ["limits"]: then they bind as far as '
-            "rlimits do",
+            'more), leave the limits out, or set degrade to ["limits"] (--degrade limits): then they '
+            "bind as far as rlimits do",
         )
 
 

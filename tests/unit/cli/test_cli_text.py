@@ -64,6 +64,7 @@ def test_sizes_have_binary_units() -> None:
 
 def test_durations_are_read_and_measured() -> None:
     assert parse_duration("90s") == parse_duration("1.5m") == timedelta(seconds=90)
+    assert parse_duration("90") == timedelta(seconds=90)
     with pytest.raises(ValueError, match="not a time span"):
         parse_duration("soon")
     now = datetime(2030, 1, 1, tzinfo=UTC)
