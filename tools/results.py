@@ -141,12 +141,14 @@ def _module(name: str, kinds: list[Struct], homes: dict[str, str]) -> str:
     lines = [
         f'"""What the calls of `clove.messages.{name}` give. Made by tools/results.py: do not edit."""',
         "",  # no `from __future__ import annotations`: it hides NotRequired at run time
-        f"from typing import {', '.join(used)}\n" if used else "",
+        f"from typing import {', '.join(used)}" if used else "",
     ]
     others: dict[str, list[str]] = {}
     for word in sorted(words & homes.keys()):
         if homes[word] != name:
             others.setdefault(homes[word], []).append(word)
+    if used and others:
+        lines.append("")
     lines += [
         f"from clove.client.results.{home} import {', '.join(found)}"
         for home, found in sorted(others.items())

@@ -9,6 +9,7 @@ import click
 
 from clove.cli.agents import ending
 from clove.cli.console import Console, command_options
+from clove.cli.published_ports import shown_ports
 from clove.cli.target import AGENT, name_or_id
 from clove.cli.text import age, clean, size
 from clove.errors import CloveError
@@ -68,6 +69,8 @@ def _lines(reply: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "cpus", f"{limits['cpu_quota'] / limits['cpu_period']:g}"
     yield "sandbox", _sandbox(reply)
     yield "network", "yes" if reply["network"] else "no"
+    if agent.get("published"):
+        yield "published", shown_ports(agent["published"])
     yield from _permissions(reply["permissions"])
     if reply["cgroup"]:
         yield "cgroup", reply["cgroup"]

@@ -9,6 +9,7 @@ import click
 
 from clove.cli.agents import ending
 from clove.cli.console import Console, command_options
+from clove.cli.published_ports import shown_ports
 from clove.cli.tables import STYLES, make_table, print_table, shortened
 from clove.cli.text import age
 
@@ -55,6 +56,10 @@ def _print(agents: Sequence[Mapping[str, Any]], ended: bool) -> None:
     if ended:
         titles.insert(5, "ENDED")
     rows = [_row(agent, ended) for agent in agents]
+    if any(agent.get("published") for agent in agents):
+        titles.insert(-1, "PORTS")
+        for row, agent in zip(rows, agents, strict=True):
+            row.insert(-1, shown_ports(agent.get("published") or ()) or "-")
     styles = [STYLES.get(str(agent.get("state")), "dim") for agent in agents]
     print_table(make_table(titles, rows, numbers=NUMBERS, styles=styles))
 

@@ -12,6 +12,7 @@ import click
 
 from clove.cli.console import Console, command_options
 from clove.cli.foreground import Foreground
+from clove.cli.published_ports import remark_on_ports
 from clove.cli.run_options import NO_INDEXES, RunIndexes, run_options, spawn_fields
 from clove.cli.run_program import Caller, Program, find_program, interpreter_of
 from clove.cli.run_spawn import spawn_program
@@ -36,6 +37,7 @@ Examples:
   clove run --requirements requirements.txt agent.py
                                              with these packages, installed once
   clove run --memory 512M --timeout 10m --restart on-failure agent.py
+  clove run --publish 8080:8000 -- python3 -m http.server 8000
   clove run --level readonly agent.py        it may read and think
   clove run --detach --name worker agent.py  leave it running
   clove run --unsandboxed agent.py           here, with the kernel's own rights
@@ -103,7 +105,8 @@ def run(
     _connect(asked, fields, detached=detach)
     with console.client() as client:
         reply, remark = spawn_program(client, program, name, fields)
-        for each in filter(None, (remark, kept, indexes.remark)):
+        ports = remark_on_ports(reply["published"])
+        for each in filter(None, (remark, kept, indexes.remark, ports)):
             console.remark(each)
         if detach:
             _say_detached(console, reply)

@@ -22,10 +22,19 @@ from clove.cli.option_types import (
     read_env_file,
     variable,
 )
+from clove.cli.published_ports import PUBLISHED
 
 __all__ = ["LEVELS", "NO_INDEXES", "RunIndexes", "permissions_of", "run_options", "spawn_fields"]
 
 LEVELS: Final = ("unrestricted", "standard", "sandboxed", "readonly", "minimal")
+_LIMITS: Final = {
+    "memory": "memory",
+    "pids": "max_pids",
+    "cpus": "cpu_quota",
+    "tmp": "tmp",
+    "shm": "shm",
+}
+"""Options, and SPAWN's limits that they are."""
 RESTARTS: Final = ("never", "on-failure", "always")
 
 
@@ -111,6 +120,15 @@ _OPTIONS: Final = (
         multiple=True,
         help="Let it get packages from where your pip or npm gets them. Repeatable.",
     ),
+    click.option(
+        "-p",
+        "--publish",
+        "published",
+        type=PUBLISHED,
+        multiple=True,
+        help="Let programs of this host connect to its PORT, at HOSTPORT of 127.0.0.1 (0: a free "
+        "one). Repeatable.",
+    ),
     click.option("--network", is_flag=True, help="Let it connect wherever its permissions allow."),
     click.option(
         "--allow-exec",
@@ -190,14 +208,7 @@ def spawn_fields(asked: Mapping[str, Any], env: Mapping[str, str]) -> dict[str, 
     @param env: variables that count where the options set no others.
     @raise click.UsageError: the options contradict each other.
     """
-    named = {
-        "memory": "memory",
-        "pids": "max_pids",
-        "cpus": "cpu_quota",
-        "tmp": "tmp",
-        "shm": "shm",
-    }
-    limits = {name: asked[option] for option, name in named.items() if asked[option] is not None}
+    limits = {name: asked[option] for option, name in _LIMITS.items() if asked[option] is not None}
     if "cpu_quota" in limits:
         limits["cpu_period"] = 100_000
     variables = dict(env)
@@ -223,6 +234,7 @@ def spawn_fields(asked: Mapping[str, Any], env: Mapping[str, str]) -> dict[str, 
         "labels": dict(asked["labels"]) or None,
         "warm": False if asked["cold"] else None,
         "cwd": start,
+        "publish": list(asked["published"]) or None,
     }
 
 

@@ -9,6 +9,7 @@ import click
 from clove.cli.agents import act_on_each
 from clove.cli.console import Console, command_options
 from clove.cli.option_types import Parsed
+from clove.cli.published_ports import PORT, PUBLISHED, shown_ports
 from clove.cli.target import AGENT
 from clove.cli.text import parse_size
 
@@ -37,11 +38,14 @@ SIZE: Final = Parsed("size", parse_size)
 Examples:
   clove update --memory 1G researcher
   clove update --cpus 0.5 --pids 128 researcher writer
+  clove update --publish 8080:8000 researcher
+  clove update --unpublish 8080 researcher
   clove update --memory 1G --json researcher | jq .at_restart
 
 \b
 What its cgroup holds binds at once. Where the host has none, and for --tmp and --shm, it binds
-from its next start on (clove restart). Less memory than it uses now is refused."""
+from its next start on (clove restart). Less memory than it uses now is refused. Connections to a port
+that is published no more are reset."""
 )
 @click.argument("agents", metavar="AGENT...", nargs=-1, required=True, type=AGENT)
 @click.option("--memory", type=SIZE, help="At most so much memory (512M).")
@@ -50,6 +54,21 @@ from its next start on (clove restart). Less memory than it uses now is refused.
 @click.option("--pids", type=click.IntRange(1, 1 << 22), help="So many processes and threads.")
 @click.option("--tmp", type=SIZE, help="So much in /tmp, in memory.")
 @click.option("--shm", type=SIZE, help="So much in /dev/shm, in memory.")
+@click.option(
+    "-p",
+    "--publish",
+    "published",
+    type=PUBLISHED,
+    multiple=True,
+    help="Let programs of this host connect to its PORT. Repeatable.",
+)
+@click.option(
+    "--unpublish",
+    "revoked",
+    type=PORT,
+    multiple=True,
+    help="End that for a port of this host. Repeatable.",
+)
 @command_options
 @click.pass_context
 def update(
@@ -62,8 +81,13 @@ def update(
     pids: int | None,
     tmp: int | None,
     shm: int | None,
+    published: tuple[dict[str, Any], ...],
+    revoked: tuple[int, ...],
 ) -> None:
-    """Change the limits of running agents; what is not named stays."""
+    """Change the limits of running agents, and which of their ports are published.
+
+    What is not named stays.
+    """
     asked = {
         "memory": memory,
         "cpu_quota": cpus,
@@ -74,16 +98,27 @@ def update(
         "shm": shm,
     }
     limits = {name: value for name, value in asked.items() if value is not None}
-    if not limits:
+    if not (limits or published or revoked):
         raise click.UsageError("which limits? --memory, --cpus, --pids ...")
 
-    def told(agent: str, reply: Any) -> str:
-        now, later = ", ".join(reply["applied"]), ", ".join(reply["at_restart"])
-        parts = [f"now: {now}" if now else "", f"from its next start on: {later}" if later else ""]
-        return f"updated {agent} ({'; '.join(filter(None, parts))})"
-
     def act(client: Any, agent: str | int) -> dict[str, Any]:
-        return dict(client.update_limits(agent, limits))
+        reply: dict[str, Any] = {}
+        if published or revoked:
+            reply |= client.update_ports(agent, published, revoked)
+        if limits:
+            reply |= client.update_limits(agent, limits)
+        return reply
 
-    if not act_on_each(console, agents, act, told):
+    if not act_on_each(console, agents, act, _told):
         ctx.exit(1)
+
+
+def _told(agent: str, reply: Any) -> str:
+    now, later = ", ".join(reply["applied"]), ", ".join(reply["at_restart"])
+    ports = shown_ports(reply["published"])
+    parts = [
+        f"now: {now}" if now else "",
+        f"from its next start on: {later}" if later else "",
+        f"published: {ports}" if ports else "",
+    ]
+    return f"updated {agent} ({'; '.join(filter(None, parts)) or 'no port of it is published'})"

@@ -22,6 +22,7 @@ from clove.kernel.mail import MailLimits
 from clove.kernel.metrics import MetricsLimits
 from clove.kernel.network.egress.limits import EgressLimits
 from clove.kernel.network.gateway import GatewayLimits
+from clove.kernel.network.published import PublishLimits
 from clove.kernel.network.settings import EgressSettings
 from clove.kernel.state import StateLimits
 from clove.kernel.watchdog import WatchdogSettings
@@ -91,6 +92,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     launch: LaunchLimits = LaunchLimits()
     http: EgressLimits = EgressLimits()
     gateway: GatewayLimits = GatewayLimits()
+    publish: PublishLimits = PublishLimits()
     results: AsyncLimits = AsyncLimits()
     metrics: MetricsLimits = MetricsLimits()
     threads: ThreadLimits = ThreadLimits()

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 
 from clove.messages.base import Reply, Request
+from clove.messages.publishing import PublishedPort, PublishRequest
 
 __all__ = [
     "DEFAULT_LIMITS",
@@ -108,6 +109,7 @@ class SpawnRequest(Request, frozen=True, kw_only=True):
     attach: bool = False
     stdin: Literal["closed", "stream"] | StdinText = "closed"
     tty: TerminalSize | None = None
+    publish: list[PublishRequest] | None = None
 
 
 DEFAULT_LIMITS: Final = LimitsRequest(
@@ -137,7 +139,7 @@ def without_defaults(request: SpawnRequest) -> SpawnRequest:
 
 
 class SpawnReply(Reply, frozen=True, kw_only=True):
-    """A started agent. `isolation` is what is really enforced."""
+    """A started agent. `isolation` is what is really enforced; `published` its ports on the host."""
 
     id: int = 0
     agent_id: int = 0
@@ -147,6 +149,7 @@ class SpawnReply(Reply, frozen=True, kw_only=True):
     restart_policy: str = ""
     warm: bool = False
     isolation: dict[str, Any] = {}
+    published: list[PublishedPort] = []
 
 
 class TargetRequest(Request, frozen=True, kw_only=True):
@@ -209,7 +212,7 @@ class AgentEnd(msgspec.Struct, frozen=True, kw_only=True):
 
 class AgentEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One agent in LIST's array. `command` is what it runs, for those who may see its output, as are
-    `labels`.
+    `labels` and `published`.
 
     `ended` is there for one that has ended for good.
     """
@@ -224,6 +227,7 @@ class AgentEntry(msgspec.Struct, frozen=True, kw_only=True):
     restarts: int
     command: str = ""
     labels: dict[str, str] = {}
+    published: list[PublishedPort] = []
     ended: AgentEnd | msgspec.UnsetType = msgspec.UNSET
 
 

@@ -8,6 +8,7 @@ import msgspec
 
 from clove.messages.agents import AgentEntry, HostMount, LimitsRequest, Seconds, TargetRequest
 from clove.messages.base import Reply
+from clove.messages.publishing import PublishedPort, PublishRequest
 
 __all__ = [
     "InspectReply",
@@ -113,13 +114,18 @@ class PruneReply(Reply, frozen=True, kw_only=True):
 
 
 class UpdateRequest(TargetRequest, frozen=True, kw_only=True):
-    """Change the limits of a running agent: those that are named, the others stay."""
+    """Change a running agent: the limits that are named, and which of its ports are published.
 
-    limits: LimitsRequest
+    `unpublish`: ports of the host, which are revoked before others are published.
+    """
+
+    limits: LimitsRequest | None = None
+    publish: list[PublishRequest] | None = None
+    unpublish: list[Annotated[int, msgspec.Meta(ge=1, le=65535)]] | None = None
 
 
 class UpdateReply(Reply, frozen=True, kw_only=True):
-    """The limits that it has now.
+    """The limits and published ports that it has now.
 
     @ivar applied: fields of the request that bind its processes from now on.
     @ivar at_restart: those that bind from its next start on.
@@ -129,3 +135,4 @@ class UpdateReply(Reply, frozen=True, kw_only=True):
     limits: dict[str, int] = {}
     applied: list[str] = []
     at_restart: list[str] = []
+    published: list[PublishedPort] = []

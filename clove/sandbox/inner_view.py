@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from clove.errors import LimitExceeded
-from clove.sandbox.init_errors import path_refused, program_refused
+from clove.sandbox.init_errors import not_sent, path_refused, program_refused
 from clove.sandbox.interface import Command, ExitStatus, Facts, IEntry, IFile, IRunning, Output
 from clove.sandbox.launch_limits import LaunchLimits
 from clove.sandbox.remote import RemoteCommand, RemoteFile
@@ -126,6 +127,14 @@ class InnerView:
         except BaseException:
             release()
             raise
+
+    async def open_sockets(self) -> list[int]:
+        """Sockets of its network. @see: L{ISandbox.open_sockets}."""
+        self._check_alive()
+        answer = await self._requests.ask({"op": "sockets"})
+        if answer.fields["op"] == "refused":
+            raise not_sent(OSError(answer.fields.get("errno") or errno.EIO, ""))
+        return answer.fds
 
     def _new_handle(self) -> tuple[int, Callable[[], None]]:
         """A number for something that init is to hold, and what makes init forget it.

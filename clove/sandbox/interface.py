@@ -259,6 +259,14 @@ class ISandbox(IView):
         @raise Unavailable: it has ended. @raise CloveError: it takes none from the kernel.
         """
 
+    def open_sockets() -> Deferred[list[int]]:
+        """TCP sockets in its network, for the caller to close: one for IPv4, perhaps one for IPv6.
+
+        What comes from inside is not believed: the caller looks at what it got.
+
+        @raise Unavailable: it has ended. @raise CloveError: there can be none.
+        """
+
     def pause() -> Deferred[None]:
         """Stop every process of the agent (cgroup freezer, else SIGSTOP)."""
 

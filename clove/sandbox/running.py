@@ -183,6 +183,10 @@ class Sandbox:
         """Hold a name's directory inside. @see: L{IView.enter}."""
         return Deferred.fromCoroutine(self._init.view().enter(path))
 
+    def open_sockets(self) -> Deferred[list[int]]:
+        """Sockets of its network. @see: L{ISandbox.open_sockets}."""
+        return Deferred.fromCoroutine(self._init.view().open_sockets())
+
     def on_host(self, path: str) -> OnHost | None:
         """Where something inside comes from. @see: L{IView.on_host}."""
         if "mnt" not in self.spec.namespaces:

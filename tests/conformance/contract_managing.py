@@ -43,8 +43,8 @@ MANAGING = [
     call(
         0x95,
         "UPDATE",
-        "name:string id:integer limits:object!",
-        "agent_id:integer limits:object applied:array at_restart:array",
+        "name:string id:integer limits:object publish:array unpublish:array",
+        "agent_id:integer limits:object applied:array at_restart:array published:array",
         {"name": "helper", "limits": {"tmp": 1 << 20}},
     ),
 ]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from clove.client.call import Call, optional
 from clove.client.methods.target import agent_fields
@@ -20,7 +20,15 @@ if TYPE_CHECKING:
         UpdateReply,
     )
 
-__all__ = ["inspect", "prune", "rename", "restart", "send_signal", "update_limits"]
+__all__ = [
+    "inspect",
+    "prune",
+    "rename",
+    "restart",
+    "send_signal",
+    "update_limits",
+    "update_ports",
+]
 
 
 def inspect(name: str | int | None = None, *, agent_id: int | None = None) -> Call[InspectReply]:
@@ -104,3 +112,23 @@ def update_limits(
     @raise InvalidRequest: it uses more memory than that already.
     """
     return Call(Opcode.UPDATE, {**agent_fields(name, agent_id), "limits": dict(limits or {})})
+
+
+def update_ports(
+    name: str | int | None = None,
+    publish: Sequence[Mapping[str, Any]] = (),
+    unpublish: Sequence[int] = (),
+    *,
+    agent_id: int | None = None,
+) -> Call[UpdateReply]:
+    """Change which ports of a running agent are reachable on the host's loopback. For operators.
+
+    @param publish: {port, host, host_port} of each; the host is 127.0.0.1 and its port the same
+        where they are left out, and 0 is one that is free.
+    @param unpublish: ports of the host; their connections are reset.
+    @return: success, agent_id, published (all of its ports: port, host, host_port, connections).
+    @raise Unavailable: a port is in use. @raise NotFound: one is not published for this agent.
+    """
+    asked = {"publish": [dict(one) for one in publish], "unpublish": list(unpublish)}
+    fields = {**agent_fields(name, agent_id), **optional(**asked)}
+    return Call(Opcode.UPDATE, fields)

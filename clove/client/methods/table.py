@@ -68,6 +68,7 @@ class Methods:
     rename = method(managing.rename)
     prune = method(managing.prune)
     update_limits = method(managing.update_limits)
+    update_ports = method(managing.update_ports)
 
     send_message = method(sharing.send_message)
     recv_messages = method(sharing.recv_messages)

@@ -88,6 +88,7 @@ from clove.client.results.output import (
     ResizeReply,
 )
 from clove.client.results.permissions import GetPermsReply, SetPermsReply, WhyReply
+from clove.client.results.publishing import PublishedPort
 from clove.client.results.session import AsyncAccepted, AsyncPollReply, AsyncResult, HelloReply
 from clove.client.results.state import DeleteReply, FetchReply, KeysReply, StoreReply
 from clove.client.results.think import LLMReportReply, ThinkReply, ToolCall
@@ -152,6 +153,7 @@ __all__ = [
     "ProcessCpu",
     "ProcessMemory",
     "PruneReply",
+    "PublishedPort",
     "ReactorTurns",
     "ReadReply",
     "RecvReply",

@@ -3,6 +3,7 @@
 from typing import Any, NotRequired, TypedDict
 
 from clove.client.results.base import Reply
+from clove.client.results.publishing import PublishedPort
 
 __all__ = [
     "AgentEnd",
@@ -26,7 +27,7 @@ HostMount = TypedDict("HostMount", {"path": str, "writable": bool, "as": str | N
 
 
 class SpawnReply(Reply):
-    """A started agent. `isolation` is what is really enforced."""
+    """A started agent. `isolation` is what is really enforced; `published` its ports on the host."""
 
     id: int
     agent_id: int
@@ -36,6 +37,7 @@ class SpawnReply(Reply):
     restart_policy: str
     warm: bool
     isolation: dict[str, Any]
+    published: list[PublishedPort]
 
 
 class KillReply(Reply):
@@ -78,7 +80,7 @@ class AgentEnd(TypedDict):
 
 class AgentEntry(TypedDict):
     """One agent in LIST's array. `command` is what it runs, for those who may see its output, as are
-    `labels`.
+    `labels` and `published`.
 
     `ended` is there for one that has ended for good.
     """
@@ -93,6 +95,7 @@ class AgentEntry(TypedDict):
     restarts: int
     command: str
     labels: dict[str, str]
+    published: list[PublishedPort]
     ended: NotRequired[AgentEnd]
 
 

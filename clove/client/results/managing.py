@@ -4,6 +4,7 @@ from typing import Any
 
 from clove.client.results.agents import AgentEntry, HostMount
 from clove.client.results.base import Reply
+from clove.client.results.publishing import PublishedPort
 
 __all__ = [
     "InspectReply",
@@ -77,7 +78,7 @@ class PruneReply(Reply):
 
 
 class UpdateReply(Reply):
-    """The limits that it has now.
+    """The limits and published ports that it has now.
 
     @ivar applied: fields of the request that bind its processes from now on.
     @ivar at_restart: those that bind from its next start on.
@@ -87,3 +88,4 @@ class UpdateReply(Reply):
     limits: dict[str, int]
     applied: list[str]
     at_restart: list[str]
+    published: list[PublishedPort]

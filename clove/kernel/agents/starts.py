@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from clove.kernel.agents.agent import Agent
     from clove.kernel.launch.agent_stdin import AgentStdin
+    from clove.kernel.launch.facilities import PublishedPorts
     from clove.kernel.launch.launch import Launched
     from clove.kernel.launch.program import Find
     from clove.kernel.launch.record import AgentRecord
@@ -30,9 +31,11 @@ class Launches(Protocol):
     """What an agent has on the host, to be launched in it.
 
     @ivar stdin: what it reads, where that is a stream.
+    @ivar published: its ports on the host's loopback.
     """
 
     stdin: AgentStdin | None
+    published: PublishedPorts
 
     async def launch(self, output: Output, *, first: bool) -> Launched:
         """Start its process, or raise L{CloveError}."""

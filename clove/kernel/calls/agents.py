@@ -13,6 +13,7 @@ from clove.errors import InvalidRequest, TimedOut
 from clove.kernel import authority
 from clove.kernel.calls.grants import check_mounts, spawn_grants, with_mounts
 from clove.kernel.calls.listing import limit_hit
+from clove.kernel.calls.publishing import published_ports, require_publisher
 from clove.kernel.calls.scripts import find_program
 from clove.kernel.registry import check_name
 from clove.messages.agents import (
@@ -62,6 +63,8 @@ async def spawn(ctx: Context, request: SpawnRequest) -> SpawnReply:
         degraded=request.allow_degraded or bool(request.degrade),
         network=bool(request.network),
     )
+    if request.publish:
+        require_publisher(principal)
     agents = ctx.kernel.agents
     find = functools.partial(find_program, ctx, request, agents.script_limit)
     check_mounts(principal, request, permissions)
@@ -76,6 +79,7 @@ async def spawn(ctx: Context, request: SpawnRequest) -> SpawnReply:
         restart_policy=request.restart_policy,
         warm=agent.warm,
         isolation=agent.isolation,
+        published=published_ports(agent),
     )
 
 

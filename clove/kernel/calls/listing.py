@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from clove.kernel import authority
+from clove.kernel.calls.publishing import published_ports
 from clove.messages.agents import AgentEnd, AgentEntry, LimitHit
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def entry_of(agent: Agent, caller: Principal) -> AgentEntry:
         restarts=agent.restarts,
         command=agent.command if sees else "",
         labels=dict(agent.labels) if sees else {},
+        published=published_ports(agent) if sees else [],
         ended=_end_of(agent) if agent.lifecycle.over else msgspec.UNSET,
     )
 

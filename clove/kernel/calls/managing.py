@@ -9,6 +9,7 @@ from clove.errors import InvalidRequest, Unavailable
 from clove.kernel import authority
 from clove.kernel.calls.agents import find_target
 from clove.kernel.calls.listing import entry_of
+from clove.kernel.calls.publishing import published_ports, require_publisher, update_ports
 from clove.messages.managing import (
     InspectReply,
     PruneReply,
@@ -141,22 +142,33 @@ def prune(ctx: Context, request: PruneRequest) -> PruneReply:
 
 
 async def update(ctx: Context, request: UpdateRequest) -> UpdateReply:
-    """Change the limits of a running agent, never beyond those of its parent or the caller.
+    """Change the limits of a running agent, never beyond those of its parent or the caller, and
+    which of its ports are published.
 
-    @raise InvalidRequest: no limit is named; or it uses more memory than it would have.
-    @raise PermissionDenied: rule `limits.FIELD`.
+    @raise InvalidRequest: nothing is named; or it uses more memory than it would have.
+    @raise PermissionDenied: rule `limits.FIELD` or `publish`.
     @raise IsolationUnavailable: this host cannot enforce one.
     """
     agent = find_target(ctx, request, "UPDATE")
     if agent.provision is None:
         raise Unavailable(f"agent {agent.agent_id} is ending")
-    parent = ctx.kernel.registry.get(agent.parent_id)
-    bounds = [one.limits for one in (parent, ctx.principal) if one is not None and one.limits]
-    named, now = await agent.provision.update_limits(request.limits, bounds)
+    changes_ports = bool(request.publish or request.unpublish)
+    if request.limits is None and not changes_ports:
+        raise InvalidRequest("UPDATE needs `limits`, `publish` or `unpublish`")
+    if changes_ports:
+        require_publisher(ctx.principal)
+        update_ports(agent, request.publish or [], request.unpublish or [])
+    named: frozenset[str] = frozenset()
+    now: frozenset[str] = frozenset()
+    if request.limits is not None:
+        parent = ctx.kernel.registry.get(agent.parent_id)
+        bounds = [one.limits for one in (parent, ctx.principal) if one is not None and one.limits]
+        named, now = await agent.provision.update_limits(request.limits, bounds)
     limits = agent.principal.limits
     return UpdateReply(
         agent_id=agent.agent_id,
         limits=limits.to_wire() if limits else {},
         applied=sorted(now),
         at_restart=sorted(named - now),
+        published=published_ports(agent),
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 from clove.errors import InvalidRequest, IsolationUnavailable, LimitExceeded
 from clove.kernel.launch.limits import AgentLimits
-from clove.kernel.launch.request_checks import check_labels, check_program
+from clove.kernel.launch.request_checks import check_labels, check_program, check_publishing
 from clove.kernel.launch.resource_limits import CONTROLLERS, ResourceLimits
 from clove.kernel.mounts.interpreter import Interpreter
 from clove.messages.agents import SpawnRequest
@@ -73,6 +73,7 @@ def check_request(
     """
     check_program(request)
     check_labels(request.labels or {})
+    check_publishing(request)
     args, env = request.command or request.args or [], request.env or {}
     if len(args) > bounds.args or len(env) > bounds.args:
         raise LimitExceeded(f"at most {bounds.args} arguments and environment variables")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import deque
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IWriteDescriptor
@@ -18,7 +18,10 @@ from clove.errors import Unavailable
 from clove.sandbox.interface import ITerminal
 from clove.sandbox.typist import Typist
 
-__all__ = ["AgentStdin"]
+if TYPE_CHECKING:
+    from clove.messages.agents import SpawnRequest
+
+__all__ = ["AgentStdin", "open_stream"]
 
 _PIECE = 1 << 16
 """Bytes written in one turn of the reactor."""
@@ -148,3 +151,16 @@ class AgentStdin:
         self._fd = -1
         while self._waiting:
             self._waiting.popleft().taken.errback(Unavailable(reason))
+
+
+def open_stream(reactor: Any, request: SpawnRequest) -> AgentStdin | None:
+    """What an agent reads; None: no stream.
+
+    @raise Unavailable: there is no room for a pipe.
+    """
+    if request.stdin != "stream" and request.tty is None:
+        return None
+    try:
+        return AgentStdin(reactor, on_terminal=request.tty is not None)
+    except OSError as error:
+        raise Unavailable(f"no pipe for its standard input: {error.strerror}") from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from clove.kernel.mounts.mount_planner import MountPlanner
     from clove.kernel.principal import Principal
     from clove.kernel.state_dir import StateDir
+    from clove.messages.publishing import PublishedPort, PublishRequest
     from clove.sandbox.cgroup.tree import CgroupTree
+    from clove.sandbox.interface import ISandbox
     from clove.sandbox.launcher import Launcher
     from clove.threads.threads import Threads
 
-__all__ = ["Facilities", "Gateway"]
+__all__ = ["Facilities", "Gateway", "PublishedPorts"]
 
 
 class Gateway(Protocol):
@@ -31,6 +33,28 @@ class Gateway(Protocol):
 
     def close(self) -> None:
         """Carry nothing more."""
+
+
+class PublishedPorts(Protocol):
+    """The ports of one agent that are reachable on the host's loopback."""
+
+    def publish(self, asked: Sequence[PublishRequest]) -> None:
+        """Publish all of them, or raise L{clove.errors.CloveError} and publish none."""
+
+    def revoke(self, host_ports: Sequence[int]) -> None:
+        """Publish these ports of the host no more, or raise L{clove.errors.NotFound}."""
+
+    def shown(self) -> list[PublishedPort]:
+        """As replies have them."""
+
+    def requests(self) -> list[PublishRequest]:
+        """What would publish the same again."""
+
+    def serve(self, sandbox: ISandbox, log: Callable[[bytes], None]) -> None:
+        """Connections lead there from now on."""
+
+    def close(self) -> None:
+        """The agent has ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +71,7 @@ class Facilities:
     @ivar listen: opens an agent's own socket at a path; gives the way to close it.
     @ivar open_gateway: opens the gateway of an agent that has a network, with what takes the
         lines of its log.
+    @ivar open_ports: gives the published ports of an agent, of which there is none yet, by its family.
     @ivar check_reader: raises PermissionDenied for a path of an interpreter that those above
         a recorded agent may not read.
     @ivar users: leases user ids; None for a kernel without root.
@@ -62,6 +87,7 @@ class Facilities:
     mounts: MountPlanner
     listen: Callable[[Principal, str], Awaitable[Callable[[], Deferred[Any]]]]
     open_gateway: Callable[[Principal, Callable[[bytes], None]], Gateway]
+    open_ports: Callable[[int], PublishedPorts]
     check_reader: Callable[[AgentRecord, str], None]
     users: UserLeases | None = None
     reactor: Any = None

@@ -17,16 +17,18 @@ from twisted.internet.defer import Deferred, DeferredList, DeferredLock
 
 from clove.errors import Unavailable
 from clove.kernel.launch.agent_spec import agent_spec, check_request, own_binds
-from clove.kernel.launch.agent_stdin import AgentStdin
+from clove.kernel.launch.agent_stdin import AgentStdin, open_stream
 from clove.kernel.launch.allocation import Allocation
 from clove.kernel.launch.launch import Launch, Launched, Layout
 from clove.kernel.launch.limit_changes import apply_now
 from clove.kernel.launch.profile import Profile
 from clove.kernel.launch.program import ProgramRecord
+from clove.kernel.launch.request_checks import with_ports
 from clove.kernel.launch.resource_limits import changed
 from clove.kernel.launch.workspace import Workspace
 from clove.kernel.mounts.mount_planner import in_workspace
 from clove.policy import ports_named
+from clove.sandbox.interface import REMARK
 from clove.threads.threads import to_the_end
 
 if TYPE_CHECKING:
@@ -53,6 +55,7 @@ class Provision:
     @param limits: its limits, as they were settled.
     @ivar profile: of its last start; None before the first.
     @ivar stdin: what it reads, where that is a stream.
+    @ivar published: its ports on the host's loopback.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class Provision:
         self._child: NewChild | None = None
         self._layout: Layout | None = None
         self.stdin: AgentStdin | None = None
+        self.published = facilities.open_ports(principal.family)
         # A warm one has its processes before it has its limits: no fork would be refused.
         fits = limits.max_pids <= 0 or limits.max_pids >= OWN_PROCESSES
         asked = record.request
@@ -85,6 +89,7 @@ class Provision:
         """What it can be started from anew, with the permissions that it has now."""
         principal = self._principal
         return self._given.replace(
+            request=with_ports(self._given.request, self.published.requests()),
             permissions=principal.permissions,
             grants=principal.grants,
             limits=self._limits,
@@ -125,8 +130,10 @@ class Provision:
 
         @raise CloveError: something cannot be had; L{release} takes the rest away.
         """
-        self._open_stdin()
-        if self._given.request.sandboxed:
+        request = self._given.request
+        self.published.publish(request.publish or ())
+        self.stdin = open_stream(self._facilities.reactor, request)
+        if request.sandboxed:
             self._uid = self._allocation.lease_user(self._uid)
         allocating = Deferred.fromCoroutine(self.allocate())
         try:
@@ -255,19 +262,9 @@ class Provision:
         python = layout.program.interpreter.program
         self.profile = Profile(launched.spec, own, fallback, layout.limits, python)
         principal.mounted = launched.mounted
+        self.published.serve(launched.sandbox, functools.partial(output, REMARK))
         principal.view = launched.sandbox  # the last: what waits for it goes on here
         return launched
-
-    def _open_stdin(self) -> None:
-        """@raise Unavailable: there is no room for a pipe."""
-        request = self._given.request
-        if request.stdin != "stream" and request.tty is None:
-            return
-        try:
-            reactor, on_terminal = self._facilities.reactor, request.tty is not None
-            self.stdin = AgentStdin(reactor, on_terminal=on_terminal)
-        except OSError as error:
-            raise Unavailable(f"no pipe for its standard input: {error.strerror}") from None
 
     def _read_by_it(self) -> bytes | int:
         """What it reads at its next start, or the descriptor of that."""
@@ -290,6 +287,7 @@ class Provision:
     async def release(self) -> None:
         """Take all of it away. Idempotent; logs what could not be removed."""
         self._abandon_child()
+        self.published.close()
         close, self._close_socket = self._close_socket, None
         workspace, self._workspace = self._workspace, None
         self.profile = None

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
+
+import msgspec
 
 from clove.errors import InvalidRequest, LimitExceeded
 from clove.messages.agents import SpawnRequest
+from clove.messages.publishing import PublishRequest
 
-__all__ = ["LABEL_LENGTH", "MOST_LABELS", "check_labels", "check_program"]
+__all__ = [
+    "LABEL_LENGTH",
+    "MOST_LABELS",
+    "check_labels",
+    "check_program",
+    "check_publishing",
+    "with_ports",
+]
 
 MOST_LABELS: Final = 16
 """Labels of one agent."""
@@ -62,3 +72,25 @@ def check_labels(labels: Mapping[str, str]) -> None:
                 hint="its name has 1 to 64 of A-Z a-z 0-9 . _ / -, its value at most "
                 f"{LABEL_LENGTH} characters",
             )
+
+
+def check_publishing(request: SpawnRequest) -> None:
+    """@raise InvalidRequest: it publishes ports, and has or may have no network of its own."""
+    if not request.publish:
+        return
+    if not request.sandboxed:
+        raise InvalidRequest(
+            "an agent without a sandbox listens on the host itself", hint="leave `publish` out"
+        )
+    if request.allow_degraded:
+        raise InvalidRequest(
+            "ports are published of a network of the agent's own, which `allow_degraded` may give up",
+            hint='leave `publish` or `allow_degraded` out; `degrade`: ["limits"] is no hindrance',
+        )
+
+
+def with_ports(request: SpawnRequest, ports: Sequence[PublishRequest]) -> SpawnRequest:
+    """The request with the ports that are published now."""
+    if not ports and not request.publish:
+        return request
+    return msgspec.structs.replace(request, publish=list(ports) or None)

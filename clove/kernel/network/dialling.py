@@ -13,7 +13,7 @@ from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.internet.interfaces import IWriteDescriptor
 from zope.interface import implementer
 
-__all__ = ["dial"]
+__all__ = ["connect", "dial"]
 
 
 @implementer(IWriteDescriptor)
@@ -74,19 +74,29 @@ async def _connect(reactor: Any, address: str, port: int, timeout: float) -> soc
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     connection = socket.socket(family, socket.SOCK_STREAM)
     try:
-        connection.setblocking(False)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        number = connection.connect_ex((address, port))
-        if number == errno.EINPROGRESS:
-            attempt = _Attempt(reactor, connection)
-            attempt.done.addTimeout(timeout, reactor)
-            await attempt.done
-        elif number:
-            raise OSError(number, os.strerror(number))
-    except DeferredTimeout:
-        connection.close()
-        raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT)) from None
+        await connect(reactor, connection, (address, port), timeout)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+async def connect(
+    reactor: Any, connection: socket.socket, where: tuple[str, int], timeout: float
+) -> None:
+    """Connect a socket, which does not block from then on.
+
+    @raise OSError: it cannot be connected, or not in so many seconds. It stays open.
+    """
+    connection.setblocking(False)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    number = connection.connect_ex(where)
+    if number == errno.EINPROGRESS:
+        attempt = _Attempt(reactor, connection)
+        attempt.done.addTimeout(timeout, reactor)
+        try:
+            await attempt.done
+        except DeferredTimeout:
+            raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT)) from None
+    elif number:
+        raise OSError(number, os.strerror(number))

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from clove.kernel.principal import Principal
     from clove.kernel.wiring.foundation import Foundation
     from clove.kernel.wiring.lifetimes import Lifetimes
+    from clove.kernel.wiring.network import Network
 
 __all__ = ["AgentParts", "Listen"]
 
@@ -53,7 +54,7 @@ class AgentParts:
     def __init__(
         self,
         foundation: Foundation,
-        gateways: Gateways,
+        network: Network,
         lifetimes: Lifetimes,
         listen: Listen,
         kept: tuple[str, ...],
@@ -62,7 +63,7 @@ class AgentParts:
         limits, threads = foundation.limits, foundation.threads
         users = IdRange(limits.agents.uid_base) if os.geteuid() == 0 else None
         self.cgroups = self._find_cgroups(users.zygote if users is not None else None)
-        self.provisioner = self._make_provisioner(gateways, listen, kept, users)
+        self.provisioner = self._make_provisioner(network, listen, kept, users)
         self.zygote = foundation.launcher.zygote = Zygote(
             foundation.reactor,
             threads,
@@ -88,7 +89,7 @@ class AgentParts:
             other_namespaces=foundation.config.access.other_namespaces,
             most=limits.connection.max_ancestors,
         )
-        self.dry_runs = self._make_dry_runs(gateways)
+        self.dry_runs = self._make_dry_runs(network.gateways)
 
     def _find_cgroups(self, spawner_uid: int | None) -> CgroupTree | None:
         """The kernel's cgroup subtree, or None where it can have none.
@@ -106,7 +107,7 @@ class AgentParts:
             return None
 
     def _make_provisioner(
-        self, gateways: Gateways, listen: Listen, kept: tuple[str, ...], users: IdRange | None
+        self, network: Network, listen: Listen, kept: tuple[str, ...], users: IdRange | None
     ) -> Provisioner:
         foundation, cgroups = self._foundation, self.cgroups
         library, bounds = foundation.library, foundation.agent_bounds
@@ -138,7 +139,8 @@ class AgentParts:
             bounds=bounds,
             mounts=mounts,
             listen=listen,
-            open_gateway=gateways.open,
+            open_gateway=network.gateways.open,
+            open_ports=network.publisher.open,
             check_reader=functools.partial(check_recorded_readers, foundation.registry),
             users=UserLeases(users) if users is not None else None,
             reactor=foundation.reactor,

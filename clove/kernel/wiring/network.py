@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from clove.kernel.network.host_resolver import host_resolver
 from clove.kernel.network.known_hosts import KnownHosts, TranslatedNames
 from clove.kernel.network.nat64 import Nat64
 from clove.kernel.network.proxy import authorization
+from clove.kernel.network.published import Publisher
 from clove.kernel.network.record_lookups import RecordLookups
 from clove.kernel.network.way_out import WayOut, is_direct
 
@@ -33,6 +35,7 @@ class Network:
     @param refused: told of a connection that a gateway has refused.
     @param carried: told of one that has ended.
     @ivar names: the threads that look names up.
+    @ivar publisher: what reaches agents from this host.
     """
 
     def __init__(
@@ -61,6 +64,8 @@ class Network:
             way_out=way_out,
             records=RecordLookups(reactor, self.names, settings.hosts),
         )
+        close = functools.partial(foundation.disposal.close_descriptor, "ports")
+        self.publisher = Publisher(reactor, limits.publish, limits.shares, close)
         self.egress = Egress(
             reactor,
             limits.http,

@@ -84,8 +84,8 @@ class Parts:
             route_to=functools.partial(model_route, config.egress),
         )
         lifetimes = Lifetimes(foundation, stores, self._llm)
-        gateways = self._network.gateways
-        self._agents = AgentParts(foundation, gateways, lifetimes, self._listen_for, kept)
+        network = self._network
+        self._agents = AgentParts(foundation, network, lifetimes, self._listen_for, kept)
         self.kernel = self._make_kernel(turns)
         self.principals = self._make_principals(lifetimes)
         warnings = foundation.limits.connection.warnings

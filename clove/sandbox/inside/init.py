@@ -16,6 +16,7 @@ import signal
 from clove.sandbox.inside import held_path, program, rlimits, terminal
 from clove.sandbox.inside.control import BadMessage
 from clove.sandbox.inside.entry_requests import EntryRequests
+from clove.sandbox.inside.inner_sockets import tcp_sockets
 from clove.sandbox.inside.openat2 import MagicLink
 from clove.sandbox.inside.watching import open_watch
 
@@ -221,14 +222,9 @@ class Init:
         elif op in ("open", "watch"):
             held = self._held[message["handle"]]
             opened = held.open(message["flags"]) if op == "open" else open_watch(held)
-            try:
-                self._channel.send({"op": "opened", "id": job}, (opened,))
-            except ConnectionError:
-                raise
-            except OSError as error:
-                self._refuse(job, "send", error)
-            finally:
-                os.close(opened)
+            self._hand_over(job, [opened])
+        elif op == "sockets":
+            self._hand_over(job, tcp_sockets())
         elif op in EntryRequests.OPERATIONS:
             answer = self._entries.perform(op, job, message)
             self._channel.send({"op": "performed", "id": job, **answer})
@@ -236,6 +232,18 @@ class Init:
             forgotten = self._held.pop(message["handle"], None)
             if forgotten is not None:
                 forgotten.close()
+
+    def _hand_over(self, job: int, opened: Sequence[int]) -> None:
+        """Answer with descriptors, which are closed here."""
+        try:
+            self._channel.send({"op": "opened", "id": job}, opened)
+        except ConnectionError:
+            raise
+        except OSError as error:
+            self._refuse(job, "send", error)
+        finally:
+            for descriptor in opened:
+                os.close(descriptor)
 
     def _signal_main(self, number: int) -> None:
         """@raise OSError: it runs a set-uid program."""

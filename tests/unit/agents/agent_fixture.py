@@ -79,6 +79,9 @@ class Box:
         self.told.append("resume")
         return succeed(None)
 
+    def open_sockets(self) -> Deferred[list[int]]:
+        raise AssertionError("no port is published here")
+
 
 def launched(box: Any) -> Launched:
     return Launched(box, SandboxSpec(argv=("python",)), MountRequest(), {}, None)

@@ -42,6 +42,13 @@ class Box:
     kill = terminate
 
 
+class NoPorts:
+    """No port is published."""
+
+    def shown(self) -> list[Any]:
+        return []
+
+
 class Fixture:
     """All agents, with provisions and processes that are made when the test says so."""
 
@@ -85,6 +92,7 @@ class Fixture:
         self.names.append(name)
 
     stdin = None
+    published: Any = NoPorts()
 
     async def launch(self, output: Output, *, first: bool) -> Launched:
         self.launching.append(Deferred())

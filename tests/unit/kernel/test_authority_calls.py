@@ -46,6 +46,7 @@ class Agent:
     isolation: ClassVar[dict[str, Any]] = {}
     labels: ClassVar[dict[str, str]] = {}
     sandbox = SimpleNamespace(signal=lambda number: succeed(None))
+    provision = None
 
     def __init__(self, principal: Principal) -> None:
         self.principal = principal

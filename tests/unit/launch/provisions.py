@@ -18,6 +18,7 @@ from clove.kernel.launch.record import AgentRecord
 from clove.kernel.launch.user_leases import UserLeases
 from clove.kernel.mounts.interpreter import own_interpreter
 from clove.kernel.mounts.mount_planner import MountPlanner
+from clove.kernel.network.published import Publisher, PublishLimits
 from clove.kernel.principal import Kind, Principal
 from clove.kernel.state_dir import StateDir
 from clove.messages.agents import SpawnRequest
@@ -196,6 +197,7 @@ class Fixture:
                 mounts=MountPlanner(self.state_dir, "/lib/clove", (), mounts=9, entries=99),
                 listen=self.listen,
                 open_gateway=lambda principal, log: Gateway(self.gateways),
+                open_ports=Publisher(None, PublishLimits(), None, os.close).open,
                 check_reader=self.check_reader,
                 users=self.leases,
             )

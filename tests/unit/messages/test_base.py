@@ -202,6 +202,7 @@ def test_an_error_reply_has_the_usual_fields_with_empty_values() -> None:
         "restart_policy": "",
         "warm": False,
         "isolation": {},
+        "published": [],
         "success": False,
         "error": "Permission denied: no",
         "code": "permission_denied",

@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
-    from clove.kernel.network.gateway.limits import GatewayLimits
     from clove.kernel.network.gateway.splice import Splice
 
-__all__ = ["SAY_AGAIN", "Crowd"]
+__all__ = ["SAY_AGAIN", "Crowd", "CrowdLimits"]
 
 SAY_AGAIN: Final = 60.0
 """Seconds until the agent's log is told again that connections wait."""
+
+
+class CrowdLimits(Protocol):
+    """The bounds of a crowd.
+
+    @ivar connections: how many there may be.
+    @ivar spare: seconds after which a connection is idle.
+    """
+
+    @property
+    def connections(self) -> int:
+        """See the class."""
+
+    @property
+    def spare(self) -> float:
+        """See the class."""
 
 
 class Crowd:
@@ -31,7 +46,7 @@ class Crowd:
     def __init__(
         self,
         clock: Any,
-        limits: GatewayLimits,
+        limits: CrowdLimits,
         splices: Callable[[], Iterable[Splice]],
         resume: Callable[[], None],
         log: Callable[[str], None],

@@ -119,6 +119,7 @@ class Splice:
 
     @param refused: called with what the inspection raised; both are reset then.
     @param ended: called once, when both are closed.
+    @param half_idle: seconds without a byte when one side has sent all; None: as C{idle}.
     @ivar sent: bytes that went to the server.
     @ivar received: bytes that went to the client.
     """
@@ -132,6 +133,7 @@ class Splice:
         idle: float,
         refused: Refusal,
         ended: Callable[[], None],
+        half_idle: float | None = None,
     ) -> None:
         self.reactor = reactor
         self.closed = False
@@ -140,6 +142,7 @@ class Splice:
         self._refused = refused
         self._ended = ended
         self._idle = idle
+        self._half_idle = half_idle
         self._last = reactor.seconds()
         self._answered = True
         self._client = _End(self, client, True)
@@ -165,6 +168,7 @@ class Splice:
         if not data and not self.closed:
             end.read_all = True
             end.peer.finish()
+            self._shorten(self._half_idle)
             self.update_polling()
 
     def _inspect(self, inspection: Inspecting, end: _End, data: bytes) -> None:
@@ -221,6 +225,25 @@ class Splice:
             self.abort()
         else:
             self._timer = self.reactor.callLater(left, self._check_idle)
+
+    def end_client(self, linger: float) -> None:
+        """Take no more from the client; end when it has what the server has sent.
+
+        @param linger: seconds that it may read nothing of that.
+        """
+        if not self.closed:
+            self._last = self.reactor.seconds()
+            self._client.read_all = True
+            self._server.finish()
+            self._shorten(linger)
+            self.update_polling()
+
+    def _shorten(self, idle: float | None) -> None:
+        """Wait no longer than that for the next byte."""
+        if idle is None or idle >= self._idle or self._timer is None:
+            return
+        self._idle = idle
+        self._timer.reset(max(0, self._last + idle - self.reactor.seconds()))
 
     def abort(self) -> None:
         """Reset both sides. Idempotent."""
