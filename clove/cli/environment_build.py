@@ -30,7 +30,7 @@ SECONDS: Final = 3600.0
 """When a build is given up."""
 MEMORY: Final = 4 << 30
 PROCESSES: Final = 1024
-EVERYBODY: Final = 0o777
+FOR_ALL: Final = 0o777
 INSTALL: Final = """
 "$1" -I -m venv "$2" || exit
 python=$2/bin/python parts=$3
@@ -98,7 +98,7 @@ def _lay_out(path: str, requirements: Requirements) -> None:
     """Put what the build reads into its directory.
 
     Agents of root's kernel have users of their own, who are strangers where a file system maps no owners; what
-    is above the directory is closed to everybody else.
+    is above the directory is closed to all others.
     """
     parts = os.path.join(path, PARTS)
     os.makedirs(os.path.join(parts, "tmp"))
@@ -108,7 +108,7 @@ def _lay_out(path: str, requirements: Requirements) -> None:
         os.chmod(file.name, 0o644)
     if os.geteuid() == 0:
         for each in (path, parts, os.path.join(parts, "tmp")):
-            os.chmod(each, EVERYBODY)
+            os.chmod(each, FOR_ALL)
 
 
 def _run(console: Console, client: CloveClient, path: str, build: Build) -> int:

@@ -69,9 +69,9 @@ def key_of(requirements: Requirements, identity: Sequence[Any], index: Index) ->
     """What an environment is found by: a hash of all that decides what is in it."""
     libc = os.confstr("CS_GNU_LIBC_VERSION") if "CS_GNU_LIBC_VERSION" in os.confstr_names else ""
     platform = [sys.platform, os.uname().machine, libc]
-    places = without_passwords(" ".join(index.urls))
+    urls = without_passwords(" ".join(index.urls))
     texts = [requirements.texts, requirements.first]
-    whole = json.dumps([VERSION, platform, identity, places, texts])
+    whole = json.dumps([VERSION, platform, identity, urls, texts])
     return hashlib.sha256(whole.encode()).hexdigest()[:32]
 
 
