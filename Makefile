@@ -16,7 +16,7 @@ SOURCES := clove twisted tests examples bench tools
 .NOTPARALLEL:
 # The tests start some hundred kernels and their agents, each of which would compile all its modules.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help venv dev demo test test-vm test-install test-fresh soak lint pytest trial bench bench-smoke docs reference lock check-locks clean
+.PHONY: help venv dev demo test test-vm test-install test-work test-fresh soak lint pytest trial bench bench-smoke docs reference lock check-locks clean
 
 # One line for each check, its output only when it fails.
 define quietly
@@ -53,6 +53,9 @@ test-vm: venv ## the tests that need cgroup v2 and systemd, in a guest (VM_ARGS=
 
 test-install: dev ## the installation: newer releases on the index, old pip, other Pythons
 	@CLOVE_TEST_INSTALL=1 $(PY) -W error -m pytest tests/install $(PYTEST_ARGS)
+
+test-work: dev ## a day of work in sandboxes: pip, npm, git, pytest, chromium (root and rootless)
+	@CLOVE_TEST_WORK=1 $(PY) -W error -m pytest -rs tests/work $(PYTEST_ARGS)
 
 test-fresh: venv ## the demo on a new Debian, as root and as a user (FRESH_ARGS="user make test")
 	@tools/fresh-root/run $(FRESH_ARGS)

@@ -14,8 +14,6 @@ from tests.integration.exposed import ORDINARY, ROOTLESS, Host
 
 __all__ = ["User", "make_wheel"]
 
-MAIN = "import sys; sys.argv[0] = 'clove'; from clove.cli.main import main; main()"
-
 
 class User:
     """The user of a kernel.
@@ -23,6 +21,8 @@ class User:
     @ivar place: the current directory of what it calls.
     @ivar python: the interpreter that its `clove` runs with, and that of its agents.
     """
+
+    MAIN = "import sys; sys.argv[0] = 'clove'; from clove.cli.main import main; main()"
 
     def __init__(self, host: Host) -> None:
         self._other = host.who == ROOTLESS and os.getuid() == 0
@@ -49,11 +49,15 @@ class User:
 
     def start(self, *words: str, **environ: str) -> subprocess.Popen[str]:
         """A call under way."""
+        return self.launch([self.python, "-P", "-c", self.MAIN, *words], **environ)
+
+    def launch(self, command: list[str], **environ: str) -> subprocess.Popen[str]:
+        """Any program of this user's, under way."""
         options: dict[str, Any] = {}
         if self._other:
             options = {"user": ORDINARY, "group": ORDINARY, "extra_groups": []}
         return subprocess.Popen(
-            [self.python, "-P", "-c", MAIN, *words],
+            command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
