@@ -36,6 +36,10 @@ def test_shipped_profiles_start_on_this_host(shell: Shell, kernel: Any, name: st
     assert shell.out("--profile", name, "--label", "p", "--", "echo", "up") == "up\n"
 
 
+def test_the_profile_for_coding_says_that_it_is_a_sandbox(shell: Shell) -> None:
+    assert shell.out("--profile", "coding", "--", "printenv", "IS_SANDBOX") == "1\n"
+
+
 def test_labels_are_shown(shell: Shell) -> None:
     shell("run", "-d", "--name", "labelled", "--label", "team=red", "--", "sleep", "100")
     listed = json.loads(shell("ps", "--json").stdout)
