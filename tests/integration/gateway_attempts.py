@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 PLAIN, SECURE, OTHER = map(int, sys.argv[2].split(","))
@@ -130,6 +131,31 @@ def keep(times: int) -> int:
         connection.sendall(b"echo\nx")
         connection.recv(1)
     return len(KEPT)
+
+
+def pool(times: int) -> int:
+    """Connections that are used once and kept, as clients' pools do; how many were answered."""
+    for _ in range(times):
+        connection = socket.create_connection((NAME, OTHER), timeout=10)
+        KEPT.append(connection)
+        connection.sendall(b"echo\nx")
+        if connection.recv(1) != b"x":
+            break
+    return len(KEPT)
+
+
+def at_once(times: int) -> int:
+    """How many of so many connections that are begun together get their answer."""
+    begun = threading.Barrier(times)
+
+    def one(_: int) -> bool:
+        begun.wait(30)
+        with socket.create_connection((NAME, OTHER), timeout=30) as connection:
+            connection.sendall(b"hello\n")
+            return connection.recv(10) == b"hello\n"
+
+    with ThreadPoolExecutor(times) as pool:
+        return sum(pool.map(one, range(times)))
 
 
 def latency(times: int) -> list[float]:

@@ -28,6 +28,7 @@ CONFIG = """
 "open.test" = "127.0.0.1"
 "far.test" = "198.51.100.7"
 """
+MANY_THREADS = {"max_pids": 256, "memory": 4 << 30}
 RESET = "ConnectionResetError 104"
 REFUSED = "ConnectionRefusedError 111"
 NO_ROUTE = "OSError 101"
@@ -191,6 +192,19 @@ def test_bytes_pass_both_ways_at_their_own_pace(fixture: Fixture) -> None:
     assert found[0] is True
     assert found[1]["received"] == size
     assert found[2] is True
+
+
+def test_two_hundred_connections_at_once_are_all_answered(fixture: Fixture) -> None:
+    """Three times as many as an agent may have: the others wait their turn."""
+    _, found = fixture.spawn(["at_once", 200], limits=MANY_THREADS, degrade=["limits"])
+    assert found == [200]
+
+
+def test_idle_connections_give_way_to_new_ones_and_the_log_says_so(fixture: Fixture) -> None:
+    """A pool that keeps two hundred: each gets an answer, and those behind it take its place."""
+    agent, found = fixture.spawn(["pool", 200])
+    assert found == [200]
+    assert "all 64 connections are in use: more wait until one ends" in fixture.log(agent)
 
 
 def test_an_agent_that_ends_takes_its_connections_along(fixture: Fixture) -> None:
