@@ -38,6 +38,7 @@ from clove.kernel.wiring import Parts
 from clove.kernel.wiring.network import prepare_egress
 from clove.sandbox.inside.capabilities import hide_memory
 from clove.sandbox.inside.priority import prefer_own_session
+from clove.sandbox.time_slice import shorten_time_slice
 from clove.socket_paths import default_state_dir
 
 __all__ = ["KernelService", "make_service", "refusal"]
@@ -98,6 +99,7 @@ class KernelService(Service):
         watch_beyond_epoll(self._reactor)
         adopt_orphans()
         prefer_own_session()
+        shorten_time_slice()
         self._watchdog = Watchdog(self._config.watchdog)
         serve_in_turns(self._reactor, self._watchdog)
         self._parts = Parts(

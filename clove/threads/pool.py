@@ -21,10 +21,20 @@ Tell = Callable[[Any], None]
 
 
 class ThreadPool:
-    """So many threads; functions are called in the order in which they came."""
+    """So many threads; functions are called in the order in which they came.
 
-    def __init__(self, reactor: IReactorFromThreads, size: int, name: str) -> None:
+    @param prepare: called first in each thread.
+    """
+
+    def __init__(
+        self,
+        reactor: IReactorFromThreads,
+        size: int,
+        name: str,
+        prepare: Callable[[], object] = lambda: None,
+    ) -> None:
         self._reactor = reactor
+        self._prepare = prepare
         self._jobs: SimpleQueue[tuple[Work, Tell] | None] = SimpleQueue()
         self._waiting = [
             threading.Thread(target=self._serve, name=f"{name}-{number}") for number in range(size)
@@ -53,6 +63,7 @@ class ThreadPool:
         self._jobs.put((work, tell))
 
     def _serve(self) -> None:
+        self._prepare()
         while self._take(self._jobs.get()):
             """Nothing of a function is held while the thread waits for the next."""
 

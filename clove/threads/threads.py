@@ -102,6 +102,8 @@ class Threads:
     """Runs functions on threads: the kernel's own, or in turn those of a caller (L{of}).
 
     Callers wait for each other, but the kernel's own work for none of them.
+
+    @param prepare: called first in each thread.
     """
 
     def __init__(
@@ -110,11 +112,12 @@ class Threads:
         size: int = 8,
         limits: ThreadLimits | None = None,
         shares: ShareLimits | None = None,
+        prepare: Callable[[], object] = lambda: None,
     ) -> None:
         self._limits = limits or ThreadLimits()
         most = size + self._limits.own
         # All from the start: later, agents may have all processes that Linux has to give.
-        self._pool = ThreadPool(reactor, most, "clove")
+        self._pool = ThreadPool(reactor, most, "clove", prepare)
         self._callers = _Workers(self._pool, FairQueue.shared(size, shares or ShareLimits()))
         self._workers = _Workers(self._pool, FairQueue(self._limits.own, self._limits.own))
         self._path: Path = _KERNEL

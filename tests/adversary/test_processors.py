@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from clove.sandbox.time_slice import SLICE
 from tests.adversary.arena import Arena
+from tests.integration.conftest import SLEEP
+from tests.time_slices import known_slices, read_attributes
 
 AUTOGROUP = "/proc/self/autogroup"
-
-pytestmark = pytest.mark.skipif(
-    not os.path.exists(AUTOGROUP), reason="this Linux has no autogroups"
-)
+THREADS = 8 + 4
+"""Of the kernel's pool, beside its main one."""
 
 SESSIONS = """
 import json, os, subprocess
@@ -39,6 +40,7 @@ print(json.dumps({"groups": told, "nice": os.nice(0), "policy": os.sched_getsche
 """
 
 
+@pytest.mark.skipif(not os.path.exists(AUTOGROUP), reason="this Linux has no autogroups")
 def test_no_session_of_an_agent_weighs_more_than_others(arena: Arena) -> None:
     found = arena.run(SESSIONS, permissions={"can_exec": True})
     mine = Path(AUTOGROUP).read_text().split()[:1]  # empty below a process 1 that leads no session
@@ -46,3 +48,18 @@ def test_no_session_of_an_agent_weighs_more_than_others(arena: Arena) -> None:
     assert len({group.split()[0] for group in found["groups"]}.union(mine)) == 4 + len(mine)
     assert found["nice"] >= 0
     assert found["policy"] == os.SCHED_BATCH
+
+
+@pytest.mark.skipif(not known_slices(), reason="Linux before 6.12 has no slices to choose")
+def test_the_kernels_threads_run_soon_after_they_wake_and_agents_do_not_have_that(
+    here: Arena,
+) -> None:
+    kernel = here.kernel.pid
+    tasks = [int(task.name) for task in Path(f"/proc/{kernel}/task").iterdir()]
+    short = {task for task in tasks if read_attributes(task).slice == SLICE}
+    assert kernel in short
+    assert len(short) == 1 + THREADS
+    mine = read_attributes().slice
+    for sandboxed in (True, False):
+        agent = here.begin(SLEEP, sandboxed=sandboxed)
+        assert read_attributes(agent["pid"]).slice == mine

@@ -15,6 +15,7 @@ from clove.kernel.wiring.background import Background
 from clove.sandbox.disposal import Disposal
 from clove.sandbox.id_maps import IdMaps
 from clove.sandbox.launcher import Launcher
+from clove.sandbox.time_slice import shorten_time_slice
 from clove.threads.threads import Threads
 
 if TYPE_CHECKING:
@@ -55,7 +56,9 @@ class Foundation:
         self.registry = Registry(ids.agents.take)
         self.background = Background()
         self.disposal = Disposal(reactor)
-        self.threads = Threads(reactor, config.threads, limits.threads, limits.shares)
+        self.threads = Threads(
+            reactor, config.threads, limits.threads, limits.shares, shorten_time_slice
+        )
         self.id_maps = IdMaps()
         self.launcher = Launcher(
             reactor,

@@ -80,3 +80,17 @@ def test_where_not_all_threads_start_those_that_did_are_ended(
         pool.start()
     pool.stop()
     assert not started[0].is_alive()
+
+
+def test_each_thread_is_prepared_before_it_calls_anything() -> None:
+    told = Told()
+    prepared: list[threading.Thread] = []
+    pool = ThreadPool(
+        cast("Any", told), 3, "test", lambda: prepared.append(threading.current_thread())
+    )
+    pool.start()
+    pool.call(lambda: threading.current_thread() in prepared, told.results.append)
+    assert told.some.acquire(timeout=10)
+    pool.stop()
+    assert told.results == [True]
+    assert len(set(prepared)) == 3
