@@ -41,7 +41,7 @@ from tests.soak.isolation import enclose, enclosed, silent_resolver
 from tests.soak.left import Around, left_since, resident_mib
 from tests.soak.operator import Operator
 from tests.soak.program import hostile_program
-from tests.soak.verdict import Seen, checks
+from tests.soak.verdict import Seen, checks, logged_failures
 
 DRAIN = 10.0
 """Seconds that a kernel may take to stop: the grace of its agents, and as much again."""
@@ -152,8 +152,7 @@ def soak(who: str, seconds: float, seed: int, only: list[str], place: Path) -> S
     if asked is not None:
         asked.close()
     seen.left = left_since(before, Path(kernel.state_dir))
-    marks = ("Traceback", "Unhandled", "[critical]", "#critical")
-    seen.faults = [line for line in kernel.log.splitlines() if any(mark in line for mark in marks)]
+    seen.faults = logged_failures(kernel.log)
     shutil.copy(place / "log", Path(tempfile.gettempdir(), f"soak-{who}.log"))
     return seen
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["BEHIND_ECHO", "OPERATOR_SECONDS", "RSS_MIB", "Seen", "checks"]
+__all__ = ["BEHIND_ECHO", "OPERATOR_SECONDS", "RSS_MIB", "Seen", "checks", "logged_failures"]
 
 BEHIND_ECHO = 3.0
 """A NOOP's 99th percentile is at most this many times that of the C echo server."""
@@ -14,6 +15,9 @@ OPERATOR_SECONDS = 2.0
 RSS_MIB = 2500
 """MiB that the kernel's own process may hold at any time: four times what docs/shares.md lets one
 family make it hold (a family has a quarter of each total), and the program."""
+_ENTRY = re.compile(r"^(?=\d{4}-\d\d-\d\dT)", re.MULTILINE)
+"""Before each entry of the kernel's log; the lines of a traceback belong to the one before them."""
+_FAILURES = ("Traceback", "Unhandled", "[critical]", "#critical")
 ENDED_WELL = (0, -15)
 """Exit codes: Twisted ends itself by the signal that stopped it, once all is done."""
 
@@ -30,6 +34,7 @@ class Seen:
     @ivar left: what is still there afterwards, in words.
     @ivar counts: outcomes of each attack, all hostile agents together.
     @ivar untried: attacks that never ended in any way.
+    @ivar faults: failures that the kernel logged, each with its traceback.
     """
 
     spawns: list[float] = field(default_factory=list)
@@ -69,9 +74,15 @@ def checks(seen: Seen, drain: float, slack: float = 1.0) -> list[tuple[str, bool
             else f"{seen.stopped:.1f} s, exit code {seen.exit_code}",
         ),
         ("nothing is left behind", not seen.left, "; ".join(seen.left[:5])),
-        ("the kernel logs no failure", not seen.faults, "; ".join(seen.faults[:3])),
+        ("the kernel logs no failure", not seen.faults, "\n".join(seen.faults[:3])),
         ("every attack was tried", not seen.untried, ", ".join(seen.untried)),
     ]
+
+
+def logged_failures(log: str) -> list[str]:
+    """Entries of the kernel's log that tell a failure, each whole."""
+    entries = (entry.rstrip() for entry in _ENTRY.split(log))
+    return [entry for entry in entries if any(mark in entry for mark in _FAILURES)]
 
 
 def _round_trips(seen: Seen, behind: float) -> tuple[str, bool | None, str]:

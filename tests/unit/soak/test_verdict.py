@@ -9,9 +9,19 @@ import pytest
 
 from tests.soak.hostile import TABLE
 from tests.soak.program import PARTS, PLACE, hostile_program
-from tests.soak.verdict import OPERATOR_SECONDS, RSS_MIB, Seen, checks
+from tests.soak.verdict import OPERATOR_SECONDS, RSS_MIB, Seen, checks, logged_failures
 
 DRAIN = 10.0
+LOG = """\
+2026-11-30T18:42:14+0000 [-] ConnectionFactory starting on '/run/1.sock'
+2026-11-30T18:42:15+0000 [twisted.internet.base#critical] while handling timed call
+\tTraceback (most recent call last):
+\t  File "some.py", line 7, in some
+\t    raise KeyError(1)
+\tbuiltins.KeyError: 1
+\t
+2026-11-30T18:42:16+0000 [twisted.internet.base#info] Main loop terminated.
+"""
 
 
 def fine(**changes: Any) -> Seen:
@@ -61,6 +71,15 @@ def test_a_slow_kernel_fails_and_one_that_nothing_is_compared_to_is_skipped() ->
 )
 def test_each_fault_fails_the_bar_that_names_it(changes: dict[str, Any], word: str) -> None:
     assert word in " ".join(failing(fine(**changes)))
+
+
+def test_a_failure_in_the_log_is_told_with_its_whole_traceback() -> None:
+    [fault] = logged_failures(LOG)
+    assert fault.splitlines()[0].endswith("while handling timed call")
+    assert fault.splitlines()[-1].endswith("KeyError: 1")
+    [words] = [words for _, holds, words in checks(fine(faults=[fault]), DRAIN) if holds is False]
+    assert words == fault
+    assert logged_failures("") == logged_failures(LOG.splitlines()[0]) == []
 
 
 def test_slack_lengthens_what_is_timed_and_nothing_else() -> None:
