@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 __all__ = ["WayOut", "is_direct"]
 
 MOST_ADDRESSES: Final = 8
+MOST_SUSPECTS: Final = 16
+"""Names on the proxy's own port that are being looked up; one more is refused."""
+INSPECTED: Final = (80, 443)
+"""Ports on which clients speak as servers of the web do; docs/egress.md, SNI and Host."""
 FRESH: Final = 30.0
 """Seconds for which the proxy's addresses are not looked up again."""
 
@@ -69,7 +73,10 @@ class WayOut:
         self._is_looking = False
         if self._proxy is not None:
             shares = Shares("look-ups of the proxy", "", 1)
-            self._lookups = Lookups(resolver or reactor.nameResolver, shares, MOST_ADDRESSES)
+            names = resolver or reactor.nameResolver
+            self._lookups = Lookups(names, shares, MOST_ADDRESSES)
+            shares = Shares("look-ups of names on the proxy's port", "", MOST_SUSPECTS)
+            self._suspects = Lookups(names, shares, MOST_ADDRESSES)
 
     def looks_up(self, host: str) -> bool:
         """Whether the kernel looks a name up, and judges its addresses; else the proxy does."""
@@ -108,7 +115,7 @@ class WayOut:
         if proxy is None:
             return await self._direct(addresses, port, timeout)
         if port == proxy.port:
-            await self._refuse_proxy(host, addresses)
+            await self._refuse_proxy(host, addresses or await self._suspected(host, timeout))
         if is_direct(self._settings, host, addresses):
             return await self._direct(addresses, port, timeout)
         failure: Exception = Unavailable(f"the name {host!r} has no address")
@@ -179,6 +186,28 @@ class WayOut:
         waiting, self._waiting = self._waiting, []
         for waiter in waiting:
             waiter.callback(addresses)
+
+    async def _suspected(self, host: str, timeout: float) -> list[str]:
+        """Addresses, as far as the kernel finds them, of what the proxy would look up on its own port.
+
+        @raise PermissionDenied: there are none, and nothing else would keep a client on that port
+            from having the proxy connect it to anything.
+        """
+        if as_address(host) is not None:
+            return []
+        proxy = self._proxy
+        assert proxy is not None
+        asked = self._suspects.resolve(host, proxy.port, 0)
+        asked.addTimeout(timeout, self._reactor, lambda *_: [])
+        found = await asked
+        if not found and proxy.port not in INSPECTED:
+            raise PermissionDenied(
+                f"connection to {host}, which may be the kernel's proxy",
+                rule="egress.proxy",
+                hint=f"the proxy alone knows the name, and {proxy.port} is its own port; the "
+                "operator can give the name an address in egress.hosts",
+            )
+        return found
 
     async def _refuse_proxy(self, host: str, addresses: Sequence[str]) -> None:
         """@raise PermissionDenied: it is the proxy, which would connect an agent to anything."""

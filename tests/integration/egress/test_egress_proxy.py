@@ -166,6 +166,30 @@ async def test_no_agent_gets_to_the_proxy_itself(proxy: ConnectProxy) -> None:
     assert proxy.heads == []
 
 
+@pytest.mark.parametrize(
+    ("answers", "words"), [(["127.0.0.1"], "the kernel's proxy"), ([], "may be the kernel's proxy")]
+)
+async def test_nor_by_a_name_that_the_proxy_looks_up(
+    proxy: ConnectProxy, answers: list[str], words: str
+) -> None:
+    """The proxy would connect to itself; of a name without an address nobody here knows better."""
+    proxy.hosts[f"alias.test:{proxy.port}"] = ("127.0.0.1", proxy.port)
+    rules = allowing(f"alias.test:{proxy.port}")
+    egress = through(proxy, answers, proxy_resolves=True)
+    with pytest.raises(PermissionDenied, match=words) as caught:
+        await fetch(rules, f"http://alias.test:{proxy.port}/", egress)
+    assert caught.value.rule == "egress.proxy"
+    assert proxy.heads == []
+
+
+async def test_another_host_on_the_proxys_port_is_reached(proxy: ConnectProxy) -> None:
+    where = f"other.test:{proxy.port}"
+    egress = through(proxy, [PUBLIC], proxy_resolves=True)
+    with pytest.raises(Unavailable, match="502"):
+        await fetch(allowing(where), f"http://{where}/", egress)
+    assert proxy.asked == [f"CONNECT {where} HTTP/1.1"]
+
+
 async def test_the_proxys_own_name_is_looked_up(proxy: ConnectProxy, server: Server) -> None:
     proxy.hosts[f"api.test:{server.number}"] = ("127.0.0.1", server.number)
     names = ScriptedNames(["127.0.0.1"])
