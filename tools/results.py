@@ -31,6 +31,8 @@ __all__ = ["PACKAGE", "files"]
 PACKAGE = Path(clove.client.__path__[0]) / "results"
 Struct = type[msgspec.Struct]
 TYPING = ("Any", "Literal", "NotRequired", "TypedDict")
+BETWEEN_RELAYS = frozenset({"relay"})
+"""Modules with messages that no call of a client gives."""
 ACCEPTED = {"request_id": "NotRequired[str | int]", "status": "NotRequired[str]"}
 """What the reply to a call with `"async": true` has, instead of all else."""
 
@@ -38,6 +40,8 @@ ACCEPTED = {"request_id": "NotRequired[str | int]", "status": "NotRequired[str]"
 def _structs() -> Iterator[Struct]:
     """Every type of the messages, in the order of the modules."""
     for module in sorted(pkgutil.iter_modules(clove.messages.__path__), key=lambda one: one.name):
+        if module.name in BETWEEN_RELAYS:
+            continue
         path = f"clove.messages.{module.name}"
         for kind in vars(importlib.import_module(path)).values():
             ours = isinstance(kind, type) and kind.__module__ == path

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from clove.errors import PermissionDenied
+from clove.kernel.ids import REMOTE_IDS
 
 if TYPE_CHECKING:
     from clove.kernel.principal import Kind
 
 __all__ = [
     "ALL_RELATIONS",
-    "REMOTE_CALLS",
     "TABLE",
     "Relation",
     "Row",
@@ -34,7 +34,6 @@ __all__ = [
     "may_take_name",
     "relation",
     "require",
-    "require_remote",
     "visible",
 ]
 
@@ -94,7 +93,8 @@ class Row:
 
     @ivar agents: for agents and guests.
     @ivar operators: for operators.
-    @ivar remotes: for remote callers, which may besides make only the calls of L{REMOTE_CALLS}.
+    @ivar remotes: for remote callers, which may besides make only the calls of
+        L{clove.kernel.remote.granted}.
     @ivar rule: what a denial names.
     @ivar hint: and what it advises.
     """
@@ -107,11 +107,15 @@ class Row:
 
 
 _MANAGE: Final = Row(
-    OFFSPRING, rule="ancestry", hint="ask the agent that spawned it, or the operator"
+    OFFSPRING,
+    rule="ancestry",
+    hint="ask the agent that spawned it, or the operator",
+    remotes=OFFSPRING,
 )
-_INSPECT: Final = Row(FAMILY)
-_OWN: Final = Row(SELF, SELF, "owner", "it is its owner's alone")
-_FREE: Final = Row(ALL_RELATIONS)
+_INSPECT: Final = Row(FAMILY, remotes=FAMILY)
+_OWN: Final = Row(SELF, SELF, "owner", "it is its owner's alone", remotes=SELF)
+_FREE: Final = Row(ALL_RELATIONS, remotes=ALL_RELATIONS)
+_OPERATORS: Final = Row(NO_RELATION, rule="operator", hint="ask the operator")
 
 TABLE: Final[Mapping[str, Row]] = {
     **dict.fromkeys(("KILL", "PAUSE", "RESUME", "LOGS", "WAIT"), _MANAGE),
@@ -120,13 +124,15 @@ TABLE: Final[Mapping[str, Row]] = {
     "RUN": Row(NO_RELATION, rule="operator", hint="use EXEC in your own sandbox"),
     "GET_PERMS": _INSPECT,
     "SET_PERMS": _INSPECT,
-    "WHY": _INSPECT,
+    "WHY": Row(FAMILY),
     "METRICS_AGENT": _INSPECT,
     "METRICS_ALL_AGENTS": _INSPECT,
-    "METRICS_CGROUP": _INSPECT,
-    "SPAWN": Row(SELF, SELF, "parent", "the caller is the parent"),
+    "METRICS_CGROUP": Row(FAMILY),
+    "SPAWN": Row(SELF, SELF, "parent", "the caller is the parent", remotes=SELF),
     "GET_AUDIT_LOG": Row(SELF, rule="operator", hint="ask without agent_id"),
-    "SET_AUDIT_CONFIG": Row(NO_RELATION, rule="operator", hint="ask the operator"),
+    "SET_AUDIT_CONFIG": _OPERATORS,
+    **dict.fromkeys(("TUNNEL_CONNECT", "TUNNEL_DISCONNECT", "TUNNEL_STATUS"), _OPERATORS),
+    **dict.fromkeys(("TUNNEL_LIST_REMOTES", "TUNNEL_CONFIG"), _OPERATORS),
     "files of agents": Row(NO_RELATION, rule="operator", hint="ask without `agent`"),
     "LIST": _FREE,
     "SEND": _FREE,
@@ -146,9 +152,6 @@ TABLE: Final[Mapping[str, Row]] = {
 }
 """By the syscall's name, else by what is shown. Of events the target is the one that they tell of."""
 
-REMOTE_CALLS: Final[frozenset[str]] = frozenset()
-"""Syscalls that a remote caller may make, with the permissions and the targets that it is granted.
-None so far: a syscall that is not named here is refused."""
 _RESUMABLE: Final = ("OPERATOR", "GUEST")
 
 
@@ -159,6 +162,8 @@ def relation(caller: Standing, target: Standing) -> Relation:
     above = target.ancestors
     if caller.agent_id in above:
         return Relation.CHILD if above[0] == caller.agent_id else Relation.DESCENDANT
+    if target.agent_id not in REMOTE_IDS and _owner(caller) in above:
+        return Relation.DESCENDANT  # spawned by another caller with the same token
     if target.agent_id in caller.ancestors:
         return Relation.ANCESTOR
     if above and above[:1] == caller.ancestors[:1]:
@@ -166,17 +171,11 @@ def relation(caller: Standing, target: Standing) -> Relation:
     return Relation.STRANGER
 
 
-def require_remote(call: str) -> None:
-    """Go on only if remote callers may make this syscall at all.
-
-    @raise PermissionDenied: rule `remote`.
-    """
-    if call not in REMOTE_CALLS:
-        raise PermissionDenied(
-            f"{call} by a caller of another kernel",
-            rule="remote",
-            hint="nothing is granted to remote callers yet",
-        )
+def _owner(caller: Standing) -> int:
+    """The id that stands for a remote caller's token; 0 for all others."""
+    if caller.agent_id in REMOTE_IDS and caller.ancestors:
+        return caller.ancestors[0]
+    return 0
 
 
 def may(caller: Caller, call: str, target: Standing | None) -> bool:
@@ -211,19 +210,16 @@ def require(caller: Caller, call: str, target: Standing | None, agent_id: int = 
 
 
 def is_free(call: str) -> bool:
-    """May every local principal do this to every other? Then a call need not ask each time.
-
-    Remote callers are left out of account as long as they may call nothing.
-    """
+    """May every principal do this to every other? Then a call need not ask each time."""
     row = TABLE.get(call)
-    if row is None or (REMOTE_CALLS and row.remotes != ALL_RELATIONS):
+    if row is None:
         return False
-    return row.agents == row.operators == ALL_RELATIONS
+    return row.agents == row.operators == row.remotes == ALL_RELATIONS
 
 
 def visible(caller: Caller, call: str, targets: Iterable[S]) -> list[S]:
     """Those of the targets that a call may show to the caller."""
-    if is_free(call) and not caller.is_remote:
+    if is_free(call):
         return list(targets)
     return [target for target in targets if may(caller, call, target)]
 

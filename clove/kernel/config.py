@@ -24,6 +24,7 @@ from clove.kernel.network.egress.limits import EgressLimits
 from clove.kernel.network.gateway import GatewayLimits
 from clove.kernel.network.published import PublishLimits
 from clove.kernel.network.settings import EgressSettings
+from clove.kernel.remote.settings import RemoteLimits, RemoteSettings, TunnelSettings
 from clove.kernel.state import StateLimits
 from clove.kernel.watchdog import WatchdogSettings
 from clove.policy import Level
@@ -98,6 +99,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     threads: ThreadLimits = ThreadLimits()
     shares: ShareLimits = ShareLimits()
     dry_run: DryRunLimits = DryRunLimits()
+    remote: RemoteLimits = RemoteLimits()
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -123,6 +125,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     llm: LLMSettings = LLMSettings()
     zygote: ZygoteSettings = ZygoteSettings()
     watchdog: WatchdogSettings = WatchdogSettings()
+    tunnel: TunnelSettings = TunnelSettings()
+    remote: RemoteSettings = RemoteSettings()
     limits: Limits = Limits()
 
 

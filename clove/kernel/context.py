@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from clove.kernel.network.gateway import Gateways
     from clove.kernel.principal import Principal
     from clove.kernel.registry import Registry
+    from clove.kernel.remote.tunnels import Tunnels
     from clove.kernel.state import IStateStore
     from clove.kernel.syscall import Syscall
     from clove.messages import Reply
@@ -58,6 +59,7 @@ class Kernel:
     watches: Watches
     dry_runs: DryRuns
     gateways: Gateways
+    tunnels: Tunnels
     syscalls: Mapping[int, Syscall]
 
 

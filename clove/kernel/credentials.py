@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from clove.kernel.principal import Principal
+    from clove.policy import Permissions
 
 __all__ = ["AgentSocket", "Credentials", "LocalPeer", "RemoteCaller"]
 
@@ -61,12 +62,19 @@ class LocalPeer:
 
 @dataclass(frozen=True, slots=True)
 class RemoteCaller:
-    """A relay has verified a caller elsewhere. No listener of this kernel produces it yet.
+    """A relay has verified a caller elsewhere (L{clove.kernel.remote}).
 
-    @ivar relay_id: the caller's, from 0 to 2**31 - 1: the same caller has the same.
+    @ivar number: the caller's, from 0 to 2**31 - 1: the same caller has the same, and no other ever.
+    @ivar owner: a number that no caller has: callers with the same one manage the same agents;
+        None: it has none.
+    @ivar permissions: what it may do; None: nothing.
+    @ivar network: it may spawn agents that connect to hosts.
     """
 
-    relay_id: int
+    number: int
+    owner: int | None = None
+    permissions: Permissions | None = None
+    network: bool = False
 
 
 Credentials: TypeAlias = AgentSocket | LocalPeer | RemoteCaller

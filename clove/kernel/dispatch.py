@@ -15,10 +15,10 @@ from twisted.logger import Logger
 
 from clove.errors import CloveError, LimitExceeded
 from clove.framing import MAX_REPLY, Opcode
-from clove.kernel.authority import require_remote
 from clove.kernel.context import Context
 from clove.kernel.failed_requests import FailedRequests, unknown_opcode
 from clove.kernel.principal import Kind
+from clove.kernel.remote.granted import require_remote
 from clove.messages import MALFORMED, Reply, Request, encode, encode_error, read
 from clove.messages.session import AsyncAccepted, AsyncResult
 from clove.policy import check_flag

@@ -1,8 +1,8 @@
 """The ranges of principals' ids. Pure.
 
 An id is a u32 on the wire (docs/wire.md). The lower half is for this kernel's operators, guests
-and agents; the upper half is for callers of other kernels, with ids from a relay. So an id from a
-relay, whatever it is, never names a principal of this kernel.
+and agents; the upper half is for remote callers, which a relay lets in. What a relay calls a caller has
+nothing to do with it (L{clove.kernel.remote.callers}), so no word of a relay names a principal here.
 """
 
 from __future__ import annotations
@@ -24,11 +24,13 @@ family has this number, and no principal has it for an id: families have the ids
 user ids as negative numbers."""
 
 
-def remote_id(relay_id: int) -> int:
-    """The id here of a caller that a relay knows by another.
+def remote_id(number: int) -> int:
+    """The id of the remote caller with this number.
 
-    @raise InvalidRequest: a relay gives ids from 0 to 2**31 - 1.
+    @raise InvalidRequest: they have numbers from 0 to 2**31 - 1.
     """
-    if not 0 <= relay_id < len(REMOTE_IDS):
-        raise InvalidRequest(f"a relay gives ids from 0 to {len(REMOTE_IDS) - 1}, not {relay_id}")
-    return REMOTE_IDS[relay_id]
+    if not 0 <= number < len(REMOTE_IDS):
+        raise InvalidRequest(
+            f"remote callers have numbers from 0 to {len(REMOTE_IDS) - 1}, not {number}"
+        )
+    return REMOTE_IDS[number]

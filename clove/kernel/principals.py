@@ -163,13 +163,21 @@ class Principals:
 
     def _enter_remotely(self, caller: RemoteCaller) -> Principal:
         """The same caller is the same principal, on however many connections."""
-        agent_id = remote_id(caller.relay_id)
+        agent_id = remote_id(caller.number)
         known = self._registry.get(agent_id)
         self._admission.check_rate(REMOTE_CALLERS)
         self._admission.check_room(known.connections if known else 0, REMOTE_CALLERS)
         if known is not None:
             return known
-        return self._add(Principal(agent_id, Kind.REMOTE, _NOTHING, network=False))
+        return self._add(
+            Principal(
+                agent_id,
+                Kind.REMOTE,
+                caller.permissions or _NOTHING,
+                ancestors=() if caller.owner is None else (remote_id(caller.owner),),
+                network=caller.network,
+            )
+        )
 
     def _add(self, principal: Principal) -> Principal:
         self._registry.add(principal)

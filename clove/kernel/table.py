@@ -27,6 +27,7 @@ from clove.kernel.calls import (
     run,
     state,
     think,
+    tunnel,
 )
 from clove.kernel.syscall import Syscall
 from clove.messages import agents as am
@@ -44,6 +45,7 @@ from clove.messages import permissions as pm
 from clove.messages import session as sm
 from clove.messages import state as tm
 from clove.messages import think as lm
+from clove.messages import tunnel as rm
 from clove.policy import explain_exec, explain_http, explain_read, explain_spawn, explain_write
 
 __all__ = ["TABLE"]
@@ -250,6 +252,21 @@ TABLE: dict[int, Syscall] = {
         um.SetAuditConfigRequest, um.SetAuditConfigReply, audit.set_audit_config, "SECURITY"
     ),
     Opcode.ASYNC_POLL: Syscall(sm.AsyncPollRequest, sm.AsyncPollReply, results.async_poll),
+    Opcode.TUNNEL_CONNECT: Syscall(
+        rm.TunnelConnectRequest,
+        rm.TunnelConnectReply,
+        tunnel.connect,
+        "SECURITY",
+        ("relay_url", "machine_id"),
+    ),
+    Opcode.TUNNEL_DISCONNECT: Syscall(
+        sm.EmptyRequest, rm.TunnelDisconnectReply, tunnel.disconnect, "SECURITY"
+    ),
+    Opcode.TUNNEL_STATUS: Syscall(sm.EmptyRequest, rm.TunnelStatusReply, tunnel.status),
+    Opcode.TUNNEL_LIST_REMOTES: Syscall(
+        sm.EmptyRequest, rm.TunnelListRemotesReply, tunnel.list_remotes
+    ),
+    Opcode.TUNNEL_CONFIG: Syscall(sm.EmptyRequest, rm.TunnelConfigReply, tunnel.config),
     Opcode.METRICS_SYSTEM: Syscall(sm.EmptyRequest, cm.MetricsSystemReply, metrics.metrics_system),
     Opcode.METRICS_AGENT: Syscall(
         cm.MetricsAgentRequest, cm.MetricsAgentReply, metrics.metrics_agent

@@ -11,16 +11,29 @@ import msgspec
 
 from clove.errors import InvalidRequest
 from clove.regular import read_regular
+from clove.relay.hub.limits import HubLimits
 from clove.relay.rest.limits import RestLimits
 from clove.relay.store.interface import StoreLimits
 from clove.relay.tokens.lockout import LockOutLimits
 
-__all__ = ["Limits", "RelayConfig", "RestSettings", "TLSSettings", "load"]
+__all__ = ["HubSettings", "Limits", "RelayConfig", "RestSettings", "TLSSettings", "load"]
 
 MOST_BYTES: Final = 1 << 20
 """Bytes of a configuration file."""
 MOST: Final = 2**53
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+
+
+class HubSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The WebSocket side, for kernels and remote agents."""
+
+    listen: str = "127.0.0.1"
+    """An address of this machine; `0.0.0.0` or `::` for all of them."""
+    port: Port = 8765
+    """TCP port; 0: one that is free."""
+    plain: bool = False
+    """Serve without TLS on an address that is not loopback; for where something in front of the
+    relay does TLS."""
 
 
 class RestSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -53,6 +66,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     store: StoreLimits = StoreLimits()
     lockout: LockOutLimits = LockOutLimits()
     rest: RestLimits = RestLimits()
+    hub: HubLimits = HubLimits()
 
 
 class RelayConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -61,6 +75,7 @@ class RelayConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     state_dir: str = ""
     """Directory for the store; empty: /var/lib/clove-relay for root, else
     ~/.local/state/clove-relay."""
+    hub: HubSettings = HubSettings()
     rest: RestSettings = RestSettings()
     tls: TLSSettings = TLSSettings()
     limits: Limits = Limits()
@@ -97,11 +112,11 @@ def problems(config: RelayConfig) -> Iterator[str]:
                 yield f"limits.{field}.{name} is a number above 0"
     if bool(config.tls.certificate) != bool(config.tls.key):
         yield "tls.certificate and tls.key go together"
-    for name, settings in (("rest", config.rest),):
+    for name, settings in (("rest", config.rest), ("hub", config.hub)):
         yield from _listening(name, settings, secure=bool(config.tls.certificate))
 
 
-def _listening(name: str, settings: RestSettings, *, secure: bool) -> Iterator[str]:
+def _listening(name: str, settings: RestSettings | HubSettings, *, secure: bool) -> Iterator[str]:
     try:
         address = ipaddress.ip_address(settings.listen)
     except ValueError:

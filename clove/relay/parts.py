@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Any
 
@@ -11,6 +12,9 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from clove.relay.config import RelayConfig
+from clove.relay.hub.entrance import Entrance
+from clove.relay.hub.hub import Hub
+from clove.relay.hub.relay_id import own_relay_id
 from clove.relay.listening import listen
 from clove.relay.machines.machines import Machines
 from clove.relay.records import TokenKind
@@ -38,6 +42,8 @@ class Parts:
     @ivar tokens: those of this relay.
     @ivar machines: its registry.
     @ivar rest: the port of the REST API, once L{listen} was called.
+    @ivar hub: tunnels and remote agents.
+    @ivar hub_port: where they connect, once L{listen} was called.
     @param store_path: file of the store.
     @raise CloveError: the store or the certificate cannot be used.
     """
@@ -55,7 +61,12 @@ class Parts:
         self.store = SQLiteStore(store_path, self._store_threads, config.limits.store)
         self.tokens = Tokens(self.store, reactor, time.time, config.limits.lockout)
         self.machines = Machines(self.store, self.tokens, time.time)
+        self.hub = Hub(reactor, time.time, config.limits.hub)
+        self.machines.hub = self.hub
+        relay_id = own_relay_id(os.path.dirname(store_path))
+        self._entrance = Entrance(self.hub, relay_id, self.tokens, self.machines)
         self.rest: IListeningPort | None = None
+        self.hub_port: IListeningPort | None = None
         self._loops: list[LoopingCall] = []
 
     def listen(self) -> None:
@@ -79,6 +90,9 @@ class Parts:
         names = frozenset(name.lower() for name in config.hosts)
         site = RestSite(self._reactor, api.klein.resource(), names, context.limits, requests)
         self.rest = listen(self._reactor, site, config.listen, config.port, self._tls)
+        hub = self._config.hub
+        factory = self._entrance.factory(self._reactor)
+        self.hub_port = listen(self._reactor, factory, hub.listen, hub.port, self._tls)
 
     def start(self) -> None:
         """Begin what goes on beside requests.
@@ -87,6 +101,7 @@ class Parts:
         """
         self._store_threads.start()
         self._threads.start()
+        self.hub.start()
         self._repeat(self._write_used, USED_SECONDS)
         if self._tls is not None:
             self._repeat(self._renew, RENEW_SECONDS)
@@ -100,10 +115,12 @@ class Parts:
 
     async def stop(self) -> None:
         """Serve no more, and keep what is to be kept."""
-        if self.rest is not None:
-            stopping = self.rest.stopListening()
+        for port in (self.rest, self.hub_port):
+            stopping = None if port is None else port.stopListening()
             if stopping is not None:
                 await stopping
+        self._entrance.stop()
+        self.hub.stop()
         for loop in self._loops:
             loop.stop()
         await self._write_used()

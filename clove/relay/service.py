@@ -77,14 +77,15 @@ class RelayService(Service):
         token = await self.parts.first_token()
         if token is not None:
             self._show(_SHOWN_ONCE.format(token=token))
-        rest = self.parts.rest
-        assert rest is not None
-        host = rest.getHost()
-        self.log.info(
-            "clove-relay serves REST on {address} port {port}",
-            address=getattr(host, "host", ""),
-            port=getattr(host, "port", 0),
-        )
+        for what, port in (("REST", self.parts.rest), ("WebSockets", self.parts.hub_port)):
+            assert port is not None
+            host = port.getHost()
+            self.log.info(
+                "clove-relay serves {what} on {address} port {port}",
+                what=what,
+                address=getattr(host, "host", ""),
+                port=getattr(host, "port", 0),
+            )
 
     def _failed(self, failure: Failure) -> None:
         self.log.failure("clove-relay cannot start", failure=failure)

@@ -240,6 +240,23 @@ SYSCALLS = [
     call(0x80, "ASYNC_POLL", "max:integer", "count:integer results:array"),
     *FILES,
     *MANAGING,
+    call(
+        0xB0,
+        "TUNNEL_CONNECT",
+        "relay_url:string machine_id:string token:string",
+        "connected:boolean relay_url:string machine_id:string",
+        {"relay_url": "ws://127.0.0.1:1"},
+    ),
+    call(0xB1, "TUNNEL_DISCONNECT", "", "disconnected:boolean"),
+    call(
+        0xB2,
+        "TUNNEL_STATUS",
+        "",
+        "connected:boolean relay_url:string machine_id:string remote_agent_count:integer"
+        " since:number problem:string",
+    ),
+    call(0xB3, "TUNNEL_LIST_REMOTES", "", "agents:array count:integer"),
+    call(0xB4, "TUNNEL_CONFIG", "", "config:object"),
     call(0xC0, "METRICS_SYSTEM", "", "metrics:object"),
     call(0xC1, "METRICS_AGENT", "agent_id:integer", "metrics:object"),
     call(0xC2, "METRICS_ALL_AGENTS", "", "agents:array count:integer"),
@@ -268,7 +285,6 @@ LATER = {
     0x73: "REPLAY_START",
     0x74: "REPLAY_STATUS",
     **{0xA0 + number: f"WORLD_{number}" for number in range(9)},
-    **{0xB0 + number: f"TUNNEL_{number}" for number in range(5)},
 }
 """Part of the contract, not built yet: `not_implemented`."""
 

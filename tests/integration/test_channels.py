@@ -20,7 +20,10 @@ from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.internet.protocol import Factory
 from zope.interface import implementer
 
+from clove.channels import websocket_messages as messages
 from clove.channels.channel import Channel
+from clove.channels.link_receiver import LinkReceiver
+from clove.channels.multiplex import Multiplex
 from clove.channels.stream import StreamChannel
 from clove.channels.unix import UnixChannel
 from clove.channels.websocket import WebSocketChannel, connecting, serving
@@ -215,6 +218,62 @@ def websocket_client(accept: Any) -> Any:
     return connecting("ws://127.0.0.1/", accept, reactor=reactor)
 
 
+class LinkPairs:
+    """A channel of a link over a WebSocket; each pair has a link of its own."""
+
+    early = 0
+
+    def __init__(self) -> None:
+        self._ports: list[Any] = []
+        self._links: list[Multiplex] = []
+        self._open = 0
+
+    async def connect(self, accept: Callable[[Channel], object]) -> Far:
+        near: list[Multiplex] = []
+
+        def accepted(socket: messages.MessageSocket) -> None:
+            near.append(self._link(socket, None))
+
+        port = reactor.listenTCP(
+            0, messages.serving(accepted, reactor=reactor), interface="127.0.0.1"
+        )
+        self._ports.append(port)
+        far = FarEnd()
+
+        def connected(socket: messages.MessageSocket) -> None:
+            self._link(socket, lambda channel, said: far.accept(channel))
+
+        url = f"ws://127.0.0.1:{port.getHost().port}/"
+        factory = messages.connecting(url, connected, self._failed, reactor=reactor)
+        await TCP4ClientEndpoint(reactor, "127.0.0.1", port.getHost().port).connect(factory)
+        await until(lambda: near)
+        accept(near[0].open({}))
+        await until(lambda: far.end is not None)
+        return far
+
+    def _failed(self, reason: str) -> None:
+        raise AssertionError(reason)
+
+    def _link(self, socket: messages.MessageSocket, accept: Any) -> Multiplex:
+        socket.allow(1 << 17)
+        link = Multiplex(reactor, accept=accept)
+        self._open += 1
+        socket.receiver = LinkReceiver(link, self._closed)
+        link.attach(socket)
+        self._links.append(link)
+        return link
+
+    def _closed(self, reason: str) -> None:
+        self._open -= 1
+
+    async def stop(self) -> None:
+        for link in self._links:
+            link.end("the test is over")
+        await until(lambda: not self._open)
+        for port in self._ports:
+            await maybeDeferred(port.stopListening)
+
+
 KINDS: dict[str, Callable[[str, tuple[str, str]], Pairs]] = {
     "unix": lambda directory, identity: unix(directory),
     "tcp": lambda directory, identity: tcp(),
@@ -225,6 +284,7 @@ KINDS: dict[str, Callable[[str, tuple[str, str]], Pairs]] = {
     "websocket over tls": lambda directory, identity: tls(
         identity, websocket_server, websocket_client, WebSocketChannel
     ),
+    "multiplexed": lambda directory, identity: LinkPairs(),
     "memory": lambda directory, identity: MemoryPairs(),
 }
 

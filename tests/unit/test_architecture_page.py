@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "architecture.md"
 TEXT = PAGE.read_text()
-LATER = {"clove/tunnel/"}
+LATER: set[str] = set()
 """What the page says is not there yet."""
 CODE = re.sub(r"(?s)^ {4}.*?$", "", TEXT, flags=re.MULTILINE)
 PATHS = sorted(set(re.findall(r"`((?:[\w.-]+/)+(?:[\w.-]+\.\w+)?)`", CODE)) - LATER)

@@ -10,7 +10,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from clove.client.methods import agents, file_tree, managing, sharing, streams, watching, work
+from clove.client.methods import (
+    agents,
+    file_tree,
+    managing,
+    sharing,
+    streams,
+    tunnel,
+    watching,
+    work,
+)
 from clove.client.methods.binding import method, stream_method
 
 if TYPE_CHECKING:
@@ -89,6 +98,12 @@ class Methods:
     get_cgroup_metrics = method(watching.get_cgroup_metrics)
     get_audit_log = method(watching.get_audit_log)
     set_audit_config = method(watching.set_audit_config)
+
+    tunnel_connect = method(tunnel.tunnel_connect)
+    tunnel_disconnect = method(tunnel.tunnel_disconnect)
+    tunnel_status = method(tunnel.tunnel_status)
+    tunnel_remotes = method(tunnel.tunnel_remotes)
+    tunnel_config = method(tunnel.tunnel_config)
 
     def _streamed(
         self: Any, build: Callable[..., StreamCall[Any, Any]], /, *args: Any, **kwargs: Any

@@ -92,6 +92,14 @@ from clove.client.results.publishing import PublishedPort
 from clove.client.results.session import AsyncAccepted, AsyncPollReply, AsyncResult, HelloReply
 from clove.client.results.state import DeleteReply, FetchReply, KeysReply, StoreReply
 from clove.client.results.think import LLMReportReply, ThinkReply, ToolCall
+from clove.client.results.tunnel import (
+    RemoteEntry,
+    TunnelConfigReply,
+    TunnelConnectReply,
+    TunnelDisconnectReply,
+    TunnelListRemotesReply,
+    TunnelStatusReply,
+)
 
 __all__ = [
     "AckReply",
@@ -158,6 +166,7 @@ __all__ = [
     "ReadReply",
     "RecvReply",
     "RegisterReply",
+    "RemoteEntry",
     "RemoveReply",
     "RenameReply",
     "Reply",
@@ -176,6 +185,11 @@ __all__ = [
     "SystemMetrics",
     "ThinkReply",
     "ToolCall",
+    "TunnelConfigReply",
+    "TunnelConnectReply",
+    "TunnelDisconnectReply",
+    "TunnelListRemotesReply",
+    "TunnelStatusReply",
     "UnsubscribeReply",
     "UpdateReply",
     "WaitReply",

@@ -35,6 +35,8 @@ class Network:
     @param refused: told of a connection that a gateway has refused.
     @param carried: told of one that has ended.
     @ivar names: the threads that look names up.
+    @ivar known: looks names up.
+    @ivar way_out: connects to what was found.
     @ivar publisher: what reaches agents from this host.
     """
 
@@ -52,7 +54,8 @@ class Network:
         known: IHostnameResolver = KnownHosts(settings.hosts, resolver)
         if settings.nat64:
             known = TranslatedNames(Nat64(settings.nat64), known)
-        way_out = WayOut(reactor, settings, known)
+        self.known, self.way_out = known, WayOut(reactor, settings, known)
+        way_out = self.way_out
         certificates = read_certificates(settings.ca_file) if settings.ca_file else ()
         self.gateways = Gateways(
             reactor,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
 
+from clove.framing import Opcode
 from clove.kernel.attached_commands import AttachedCommands
 from clove.kernel.connection.connection import KernelConnection
 from clove.kernel.context import Kernel
@@ -20,6 +21,7 @@ from clove.kernel.files.watches import Watches
 from clove.kernel.listening import ConnectionFactory, listen, stopped
 from clove.kernel.llm import LLM
 from clove.kernel.metrics import Metrics
+from clove.kernel.principal import Kind, Principal
 from clove.kernel.principals import Principals
 from clove.kernel.table import TABLE
 from clove.kernel.unix_port import Admission
@@ -27,7 +29,9 @@ from clove.kernel.wiring.agents import AgentParts
 from clove.kernel.wiring.foundation import Foundation
 from clove.kernel.wiring.lifetimes import Lifetimes
 from clove.kernel.wiring.network import Network, model_route
+from clove.kernel.wiring.remote import make_tunnels
 from clove.kernel.wiring.stores import Stores
+from clove.policy import Level, for_level
 from clove.sandbox.host import HostView
 from clove.sharing.shares import OPERATORS
 
@@ -37,7 +41,6 @@ if TYPE_CHECKING:
     from clove.kernel.config import Config
     from clove.kernel.credentials import Credentials
     from clove.kernel.id_file import IdFile
-    from clove.kernel.principal import Principal
     from clove.kernel.state_dir import StateDir
     from clove.messages.metrics import ReactorTurns
     from clove.policy import Permissions
@@ -85,6 +88,14 @@ class Parts:
         )
         lifetimes = Lifetimes(foundation, stores, self._llm)
         network = self._network
+        prober = Principal(0, Kind.REMOTE, for_level(Level.MINIMAL))
+        self._tunnels = make_tunnels(
+            foundation,
+            network,
+            stores,
+            accept=self.accept,
+            noop=lambda: self._dispatcher.answer(prober, Opcode.NOOP, b""),
+        )
         self._agents = AgentParts(foundation, network, lifetimes, self._listen_for, kept)
         self.kernel = self._make_kernel(turns)
         self.principals = self._make_principals(lifetimes)
@@ -127,6 +138,7 @@ class Parts:
             ),
             dry_runs=self._agents.dry_runs,
             gateways=network.gateways,
+            tunnels=self._tunnels,
             syscalls=TABLE,
         )
 
@@ -159,10 +171,12 @@ class Parts:
         self._agents.log_files.start()
         self._agents.zygote.start()
         self._llm.start()
+        self._tunnels.start()
 
     async def stop(self) -> None:
         """Agents end, replies go out, connections close, then the rest; but for the threads."""
         background = self._foundation.background
+        self._tunnels.stop()
         await self._agents.dry_runs.stop()
         await self._agents.agents.stop()
         await background.drain()

@@ -33,7 +33,7 @@ class RelayProcess:
         self.directory = directory
         self.shown = directory / "shown"
         self.log_file = directory / "log"
-        (directory / "config.toml").write_text(config)
+        (directory / "config.toml").write_text(f"{config}\n[hub]\nport = 0\n")
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:

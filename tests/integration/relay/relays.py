@@ -11,7 +11,7 @@ import msgspec
 import treq
 from twisted.internet import reactor
 
-from clove.relay.config import Limits, RelayConfig, RestSettings
+from clove.relay.config import HubSettings, Limits, RelayConfig, RestSettings
 from clove.relay.parts import Parts
 
 __all__ = ["Relay", "Reply", "running_relay"]
@@ -85,7 +85,7 @@ async def running_relay(
     @param limits: structs of L{Limits}.
     """
     rest = RestSettings(port=0, hosts=hosts or [])
-    config = RelayConfig(rest=rest, limits=Limits(**limits))
+    config = RelayConfig(rest=rest, hub=HubSettings(port=0), limits=Limits(**limits))
     parts = Parts(reactor, config, str(directory / "relay.sqlite"))
     parts.listen()
     parts.start()

@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 from clove.errors import NotFound, PermissionDenied
 from clove.framing import MAX_REPLY, Opcode
 from clove.kernel.principal import Kind
+from clove.kernel.remote import granted
 from tests.conftest import LoggedFailures
 from tests.unit.kernel.dispatch_bench import CALLED, NO_STORE, Answer, Bench, Question
 
@@ -220,7 +221,10 @@ def test_cancelling_abandons_the_request() -> None:
 # callers of other kernels
 
 
-def test_a_remote_caller_is_refused_whatever_its_permissions_are() -> None:
+def test_a_remote_caller_is_refused_whatever_its_permissions_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(granted, "REMOTE_CALLS", frozenset())
     bench = Bench()
     bench.caller = bench.principal(2**31 + 5, Kind.REMOTE)
     assert bench.ask()["rule"] == "remote"

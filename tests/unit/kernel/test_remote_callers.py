@@ -10,14 +10,14 @@ import pytest
 
 from clove.errors import InvalidRequest, LimitExceeded
 from clove.framing import Opcode
-from clove.kernel import authority
-from clove.kernel.authority import ALL_RELATIONS, REMOTE_CALLS, TABLE, is_free, may, visible
+from clove.kernel.authority import TABLE, Relation, may, relation, visible
 from clove.kernel.connection.limits import ConnectionLimits
 from clove.kernel.credentials import AgentSocket, LocalPeer, RemoteCaller
 from clove.kernel.dispatch import Dispatcher
 from clove.kernel.ids import LOCAL_IDS, REMOTE_CALLERS, REMOTE_IDS, remote_id
 from clove.kernel.principal import Kind, Principal
 from clove.kernel.registry import Registry
+from clove.kernel.remote.granted import REMOTE_CALLS
 from clove.kernel.table import TABLE as SYSCALLS
 from clove.policy import FLAGS, Level, for_level
 from clove.sharing.shares import OPERATORS
@@ -131,23 +131,57 @@ def test_a_caller_has_no_token_and_resumes_no_connection() -> None:
     operator.principals.stop()
 
 
-def test_a_caller_is_granted_nothing() -> None:
+def test_a_caller_without_permissions_has_none() -> None:
     caller = remote().connection.principal
     assert not any(getattr(caller.permissions, flag) for flag in FLAGS)
     assert caller.view is None
     assert not caller.network
     assert not caller.is_operator
     assert not caller.is_agent
-    assert frozenset() == REMOTE_CALLS
-    for call, row in TABLE.items():
-        assert row.remotes == frozenset()
-        for target in (caller, Principal(4, Kind.AGENT, caller.permissions), None):
-            assert not may(caller, call, target)
-        assert visible(caller, call, [caller]) == []
 
 
-@pytest.mark.parametrize("opcode", sorted(SYSCALLS))
-def test_every_syscall_is_refused_even_with_every_permission(opcode: int) -> None:
+def caller_of(owner: int, number: int) -> Principal:
+    return Principal(
+        remote_id(number), Kind.REMOTE, for_level(Level.STANDARD), ancestors=(remote_id(owner),)
+    )
+
+
+def test_callers_with_one_token_manage_each_others_agents_and_no_others() -> None:
+    ann, again, bob = caller_of(0, 1), caller_of(0, 2), caller_of(3, 4)
+    standard = ann.permissions
+    child = Principal(20, Kind.AGENT, standard, ancestors=(ann.agent_id, *ann.ancestors))
+    below = Principal(21, Kind.AGENT, standard, ancestors=(20, *child.ancestors))
+    local = Principal(22, Kind.AGENT, standard, ancestors=(1,))
+    assert relation(ann, child) is Relation.CHILD
+    assert relation(again, child) is relation(again, below) is Relation.DESCENDANT
+    assert relation(again, ann) is Relation.SIBLING
+    assert relation(bob, child) is relation(bob, ann) is Relation.STRANGER
+    for call in ("KILL", "LOGS", "OUTPUT", "INSPECT", "GET_PERMS", "SET_PERMS"):
+        assert visible(again, call, [child, below, local]) == [child, below]
+        assert visible(bob, call, [child, below, local, ann]) == []
+    assert not may(again, "GET_PERMS", ann)
+    assert not may(again, "RECV", ann)
+
+
+def test_a_caller_has_no_part_in_what_is_the_hosts_or_the_operators() -> None:
+    ann = caller_of(0, 1)
+    child = Principal(20, Kind.AGENT, ann.permissions, ancestors=(ann.agent_id, *ann.ancestors))
+    for call in ("RUN", "WHY", "files of agents", "GET_AUDIT_LOG", "SET_AUDIT_CONFIG"):
+        assert visible(ann, call, [ann, child]) == []
+    for call in TABLE:
+        if call.startswith("TUNNEL_"):
+            assert not may(ann, call, None)
+    names = {Opcode(opcode).name for opcode in SYSCALLS}
+    assert names >= REMOTE_CALLS
+    assert not REMOTE_CALLS & {"READ", "WRITE", "EXEC", "RUN", "LISTDIR", "WATCH", "WHY"}
+    assert not {name for name in REMOTE_CALLS if name.startswith("TUNNEL_")}
+
+
+REFUSED = sorted(code for code in SYSCALLS if Opcode(code).name not in REMOTE_CALLS)
+
+
+@pytest.mark.parametrize("opcode", REFUSED)
+def test_what_is_not_granted_is_refused_even_with_every_permission(opcode: int) -> None:
     recorded: list[tuple[Any, ...]] = []
     kernel: Any = SimpleNamespace(
         audit=SimpleNamespace(record=lambda *entry: recorded.append(entry)),
@@ -169,18 +203,6 @@ def test_what_concerns_the_connection_itself_is_served() -> None:
     assert caller.hello()["agent_id"] == remote_id(7)
     caller.say(Opcode.EXIT, b"", tag=1)
     assert caller.hears()[0][1][8:] == b"goodbye"
-
-
-def test_what_is_free_to_all_here_is_asked_again_once_a_remote_caller_may_do_anything(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    assert is_free("SEND")
-    monkeypatch.setattr(authority, "REMOTE_CALLS", frozenset(["SEND"]))
-    assert not is_free("SEND")
-    row = TABLE["SEND"]
-    for_all = {**TABLE, "SEND": authority.Row(row.agents, row.operators, remotes=ALL_RELATIONS)}
-    monkeypatch.setattr(authority, "TABLE", for_all)
-    assert is_free("SEND")
 
 
 def test_an_agent_and_a_stranger_come_by_the_same_door() -> None:

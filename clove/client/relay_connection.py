@@ -1,0 +1,257 @@
+"""One connection to a relay: TCP, TLS, WebSocket and the first messages. Standard library only."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import ssl
+from collections import deque
+from time import monotonic
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from clove.client.websocket import BINARY, CLOSE, PING, PONG, TEXT, Decoder, encode, request
+from clove.errors import ConnectionLost, InvalidRequest, PermissionDenied, TimedOut, Unavailable
+
+__all__ = ["RelayAddress", "RelayConnection", "Welcome"]
+
+MOST_MESSAGE = 1 << 18
+_CHUNK = 1 << 16
+_DEFAULT_PORT = 8765
+_PLAIN = ("ws", "http")
+_SECURE = ("wss", "https")
+
+
+class Welcome(NamedTuple):
+    """What a relay has agreed to.
+
+    @ivar received: frames of ours that it has.
+    """
+
+    session: str
+    resumed: bool
+    received: int
+    resume_seconds: float
+
+
+class RelayAddress(NamedTuple):
+    """Where a relay is, and what is asked of it.
+
+    @ivar token: is in no representation.
+    """
+
+    host: str
+    port: int
+    tls: bool
+    machine: str
+    name: str
+    token: str
+    ca_file: str | None = None
+
+    def __repr__(self) -> str:
+        return f"<RelayAddress {self.machine} at {self.host}:{self.port}>"
+
+    @classmethod
+    def of(
+        cls, url: str, machine: str, token: str, name: str, ca_file: str | None, *, plain: bool
+    ) -> RelayAddress:
+        """What the words mean.
+
+        @param plain: allow a connection without TLS to another host.
+        @raise InvalidRequest: they mean nothing.
+        """
+        parts = urlsplit(url if "://" in url else f"wss://{url}")
+        try:
+            host, port = parts.hostname or "", parts.port or _DEFAULT_PORT
+        except ValueError:
+            host, port = "", 0
+        if not host or parts.scheme not in (*_PLAIN, *_SECURE):
+            raise InvalidRequest(
+                f"{url!r} is no relay's URL", hint="such as wss://relay.example:8765"
+            )
+        tls = parts.scheme in _SECURE
+        if not (tls or plain or host in ("localhost", "::1") or host.startswith("127.")):
+            raise InvalidRequest(
+                f"{url} is without TLS and not on this machine: its token would cross the network "
+                "unencrypted",
+                hint="use wss://",
+            )
+        return cls(host, port, tls, machine, name or f"client-{os.getpid()}", token, ca_file)
+
+
+class RelayConnection:
+    """Sends and receives messages; L{open} connects.
+
+    @ivar welcome: what the relay has agreed to.
+    """
+
+    welcome: Welcome
+
+    def __init__(self, end: socket.socket, address: RelayAddress) -> None:
+        self.socket = end
+        head, accept = request(address.host, address.port)
+        self._decoder = Decoder(accept, MOST_MESSAGE)
+        self._unsent = bytearray(head)
+        self._messages: deque[bytes] = deque()
+        self._texts: deque[bytes] = deque()
+
+    @classmethod
+    def open(
+        cls, address: RelayAddress, session: str, received: int, deadline: float | None
+    ) -> RelayConnection:
+        """Connect, and be let in. Blocking.
+
+        @param session, received: of a session to be resumed; "" for a new one.
+        @param deadline: of the monotonic clock.
+        @raise ConnectionLost: the relay cannot be reached.
+        @raise PermissionDenied, Unavailable: it refuses, or the machine is not connected.
+        @raise TimedOut: the deadline is over.
+        """
+        try:
+            end = _connected(address, deadline)
+        except ssl.SSLCertVerificationError as error:
+            raise ConnectionLost(
+                f"the relay's certificate is not trusted: {error.verify_message}",
+                hint="say which authority signs it: ca_file",
+            ) from None
+        except OSError as error:
+            raise ConnectionLost(
+                f"the relay at {address.host}:{address.port} cannot be reached: "
+                f"{error.strerror or error}"
+            ) from None
+        connection = cls(end, address)
+        try:
+            connection._authenticate(address, session, received, deadline)
+            end.settimeout(0)
+        except BaseException:
+            end.close()
+            raise
+        return connection
+
+    def _authenticate(
+        self, address: RelayAddress, session: str, received: int, deadline: float | None
+    ) -> None:
+        said: dict[str, Any] = {
+            "type": "agent_auth",
+            "protocol_version": 2,
+            "name": address.name,
+            "token": address.token,
+            "target_machine": address.machine,
+        }
+        if session:
+            said |= {"session": session, "received": received}
+        self._unsent += encode(TEXT, json.dumps(said).encode())
+        while not self._texts:
+            self._wait(deadline)
+            self.flush()
+            self.receive()
+        answer = json.loads(self._texts.popleft())
+        if answer.get("type") != "auth_ok":
+            raise _refusal(answer)
+        if answer.get("protocol_version") != 2:
+            raise Unavailable(
+                f"the tunnel of {address.machine!r} has version 1, which this client does not speak",
+                hint="run a kernel of this version there",
+            )
+        self.welcome = Welcome(
+            str(answer.get("session", "")),
+            answer.get("resumed") is True,
+            int(answer.get("received", 0)),
+            float(answer.get("resume_seconds", 60.0)),
+        )
+
+    def _wait(self, deadline: float | None) -> None:
+        left = None if deadline is None else deadline - monotonic()
+        if left is not None and left <= 0:
+            raise TimedOut("the relay did not answer in time")
+        self.socket.settimeout(left)
+
+    # messages
+
+    def send(self, message: bytes) -> None:
+        """Have a message sent; L{flush} does it."""
+        self._unsent += encode(BINARY, message)
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that wait to be sent."""
+        return len(self._unsent)
+
+    def flush(self) -> None:
+        """Send what can be sent now.
+
+        @raise ConnectionLost: it is gone.
+        """
+        try:
+            while self._unsent:
+                sent = self.socket.send(self._unsent[:_CHUNK])
+                del self._unsent[:sent]
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return
+        except TimeoutError:
+            raise TimedOut("the relay did not answer in time") from None
+        except OSError as error:
+            raise ConnectionLost(f"the relay is lost: {error.strerror or error}") from None
+
+    def receive(self) -> None:
+        """Take in what has come; once, or all of it where that needs no waiting.
+
+        @raise ConnectionLost: it is gone.
+        """
+        try:
+            data = self.socket.recv(_CHUNK)
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return
+        except TimeoutError:
+            raise TimedOut("the relay did not answer in time") from None
+        except OSError as error:
+            raise ConnectionLost(f"the relay is lost: {error.strerror or error}") from None
+        if not data:
+            raise ConnectionLost("the relay has closed the connection")
+        for kind, content in self._decoder.feed(data):
+            if kind == BINARY:
+                self._messages.append(content)
+            elif kind == TEXT:
+                self._texts.append(content)
+            elif kind == PING:
+                self._unsent += encode(PONG, content)
+            elif kind == CLOSE:
+                reason = content[2:].decode("utf-8", "replace")
+                raise ConnectionLost(f"the relay has closed the connection: {reason}")
+
+    def take(self) -> deque[bytes]:
+        """The binary messages that came; to be emptied by the caller."""
+        return self._messages
+
+    @property
+    def has_more(self) -> bool:
+        """Bytes have come that the operating system does not tell of: they are in the TLS layer."""
+        return isinstance(self.socket, ssl.SSLSocket) and self.socket.pending() > 0
+
+    def close(self) -> None:
+        """Close it at once."""
+        self.socket.close()
+
+
+def _connected(address: RelayAddress, deadline: float | None) -> socket.socket:
+    left = None if deadline is None else max(0.01, deadline - monotonic())
+    end = socket.create_connection((address.host, address.port), left)
+    try:
+        end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if not address.tls:
+            return end
+        context = ssl.create_default_context()
+        if address.ca_file:
+            context.load_verify_locations(address.ca_file)
+        return context.wrap_socket(end, server_hostname=address.host)
+    except BaseException:
+        end.close()
+        raise
+
+
+def _refusal(answer: dict[str, Any]) -> Exception:
+    words, hint = str(answer.get("error", "the relay refuses")), str(answer.get("hint", ""))
+    if answer.get("code") in ("unavailable", "limit_exceeded", "timeout"):
+        return Unavailable(words, hint=hint)
+    return PermissionDenied(words, rule=str(answer.get("code", "")), hint=hint)

@@ -1,0 +1,61 @@
+"""The blocking client through a relay: the same methods, for a kernel on another machine::
+
+    with RemoteClient("wss://relay.example:8765", "build-1", token=TOKEN) as client:
+        print(client.spawn("hello", command=["echo", "hello"])["agent_id"])
+
+When the connection to the relay is cut, it is made anew and goes on where it was: calls that are under
+way get their answers. What a remote caller may do, the kernel of that machine decides (docs/fleet.md).
+Standard library only.
+"""
+
+from __future__ import annotations
+
+from clove.client.blocking import CloveClient
+from clove.client.blocking_connection import BlockingConnection
+from clove.client.channel import Channel
+from clove.client.limits import ClientLimits
+from clove.client.relay_connection import RelayAddress
+from clove.client.relay_link import dial_relay
+
+__all__ = ["RemoteClient"]
+
+
+class RelayedConnection(BlockingConnection):
+    """A connection through a relay."""
+
+    def __init__(self, address: RelayAddress, limits: ClientLimits) -> None:
+        super().__init__((f"{address.machine} at {address.host}",), limits)
+        self._address = address
+
+    def _dial(self, deadline: float | None) -> Channel:
+        return Channel(dial_relay(self._address, deadline), self._limits)
+
+
+class RemoteClient(CloveClient):
+    """A connection to a kernel, through its relay.
+
+    @param relay_url: such as wss://relay.example:8765.
+    @param machine: the machine's id there.
+    @param token: of kind agent, or admin.
+    @param name: shown as the caller's name.
+    @param ca_file: certificates in PEM that the relay's may be signed by, beside the host's.
+    @param plain: allow ws:// to another host than this.
+    @param timeout: as L{CloveClient}.
+    """
+
+    def __init__(
+        self,
+        relay_url: str,
+        machine: str,
+        *,
+        token: str,
+        name: str = "",
+        ca_file: str | None = None,
+        plain: bool = False,
+        timeout: float | None = 30.0,
+        limits: ClientLimits | None = None,
+    ) -> None:
+        self.timeout = timeout
+        self.limits = limits or ClientLimits()
+        address = RelayAddress.of(relay_url, machine, token, name, ca_file, plain=plain)
+        self._connection = RelayedConnection(address, self.limits)

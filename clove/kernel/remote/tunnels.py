@@ -1,0 +1,259 @@
+"""The tunnel of this kernel: when there is one, and what comes through it.
+
+Nothing of it is imported before a tunnel is asked for: an idle kernel has no WebSockets in its memory.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import random
+import secrets
+import time
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Final
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from clove._version import __version__
+from clove.errors import InvalidRequest, NotFound, Unavailable
+from clove.kernel.credentials import RemoteCaller
+from clove.kernel.ids import REMOTE_IDS
+from clove.kernel.remote.callers import Callers
+from clove.kernel.remote.settings import RemoteLimits, RemoteSettings, TunnelSettings, machine_name
+from clove.messages.tunnel import RemoteEntry, TunnelStatusReply
+from clove.regular import read_secret
+
+if TYPE_CHECKING:
+    from clove.channels.channel import Channel
+    from clove.kernel.credentials import Credentials
+    from clove.kernel.network.way_out import WayOut
+    from clove.kernel.principal import Principal
+    from clove.messages.relay import Caller
+    from clove.tunnel.target import Target
+    from clove.tunnel.tunnel import Tunnel
+
+__all__ = ["Tunnels"]
+
+Accept = Callable[[Callable[[], "Credentials"], "Channel"], None]
+MOST_TOKEN: Final = 1024
+FIRST_SECONDS: Final = 30.0
+"""For the first connection of a tunnel that the operator asks for."""
+POLL: Final = 0.05
+
+
+class Tunnels:
+    """Makes and ends the tunnel, and says what remote callers may do.
+
+    @param accept: serves the peer at the other end of a channel.
+    @param noop: goes through the kernel's dispatch.
+    @param in_thread: runs what blocks.
+    @param load: imports a module in a thread.
+    @param record: notes in the audit log that a caller has come.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        directory: str,
+        tunnel: TunnelSettings,
+        remote: RemoteSettings,
+        limits: RemoteLimits,
+        *,
+        accept: Accept,
+        noop: Callable[[], object],
+        in_thread: Callable[..., Deferred[Any]],
+        load: Callable[[str], Any],
+        way_out: WayOut,
+        resolver: Any,
+        record: Callable[[int, str, str], object],
+    ) -> None:
+        self._reactor = reactor
+        self._directory = directory
+        self._settings = tunnel
+        self._remote = remote
+        self._limits = limits
+        self._accept = accept
+        self._noop = noop
+        self._in_thread = in_thread
+        self._load = load
+        self._way_out = way_out
+        self._resolver = resolver
+        self._record = record
+        self._callers = Callers(limits.known)
+        self._tunnel: Tunnel | None = None
+        self._starting: Deferred[None] | None = None
+
+    # the tunnel
+
+    def start(self) -> None:
+        """Dial the configured relay, if there is one."""
+        if self._settings.relay_url:
+            self._starting = Deferred.fromCoroutine(self._start())
+            self._starting.addErrback(
+                lambda failure: self.log.error(
+                    "there is no tunnel: {reason}", reason=failure.getErrorMessage()
+                )
+            )
+
+    async def _start(self) -> None:
+        settings = self._settings
+        token = ""
+        if settings.join_token_file:
+            token = await self._in_thread(_read_token, settings.join_token_file)
+        self._tunnel = await self._make(settings.relay_url, settings.machine_id, token)
+        self._tunnel.start()
+
+    async def connect(self, relay_url: str, machine_id: str, token: str) -> Tunnel:
+        """Have a tunnel to a relay, instead of the one that there is.
+
+        @param relay_url, machine_id: "": as configured.
+        @raise Unavailable: the relay cannot be reached, or refuses; then there is no tunnel.
+        @raise InvalidRequest: nothing says which relay.
+        """
+        url = relay_url or self._settings.relay_url
+        if not url:
+            raise InvalidRequest("TUNNEL_CONNECT needs `relay_url`, or tunnel.relay_url configured")
+        tunnel = await self._make(url, machine_id or self._settings.machine_id, token)
+        self.disconnect()
+        self._tunnel = tunnel
+        tunnel.start()
+        deadline = self._reactor.seconds() + FIRST_SECONDS
+        while not tunnel.connected and not tunnel.problem:
+            if self._reactor.seconds() > deadline:
+                break
+            pause: Deferred[None] = Deferred()
+            self._reactor.callLater(POLL, pause.callback, None)
+            await pause
+        if not tunnel.connected:
+            problem = tunnel.problem or "the relay does not answer"
+            if self._tunnel is tunnel:
+                self.disconnect()
+            raise Unavailable(problem, hint="check relay_url and token; TUNNEL_CONNECT again")
+        return tunnel
+
+    def disconnect(self) -> bool:
+        """End the tunnel; was there one?"""
+        tunnel, self._tunnel = self._tunnel, None
+        if tunnel is not None:
+            tunnel.stop()
+        return tunnel is not None
+
+    def stop(self) -> None:
+        """The kernel ends."""
+        starting, self._starting = self._starting, None
+        if starting is not None:
+            starting.cancel()
+        self.disconnect()
+
+    async def _make(self, url: str, machine_id: str, token: str) -> Tunnel:
+        await self._load("clove.tunnel.tunnel")
+        from clove.channels.multiplexed import LinkLimits
+        from clove.kernel.remote.endpoint import endpoint_to
+        from clove.tunnel.identity import Identity
+        from clove.tunnel.target import Target
+        from clove.tunnel.tunnel import Tunnel
+
+        name = machine_name(machine_id, platform.node())
+        target = Target.of(url, name, token, plain=self._settings.plain)
+        directory = os.path.join(self._directory, "tunnel")
+        identity = await self._in_thread(Identity.load, directory)
+        endpoint = await self._in_thread(
+            endpoint_to,
+            self._reactor,
+            target,
+            self._way_out,
+            self._resolver,
+            self._settings.ca_file,
+        )
+        return Tunnel(
+            self._reactor,
+            target,
+            identity,
+            endpoint,
+            accept=lambda caller, channel: self._enter(target, caller, channel),
+            alive=self._alive,
+            in_thread=self._in_thread,
+            wall=time.time,
+            random=random.SystemRandom(secrets.randbits(64)).random,
+            facts={"versions": _versions()},
+            limits=LinkLimits(
+                channels=self._limits.channels, unacknowledged=self._limits.unacknowledged
+            ),
+        )
+
+    async def _alive(self) -> None:
+        self._noop()
+
+    # callers
+
+    def _enter(self, target: Target, caller: Caller, channel: Channel) -> None:
+        """A caller that the relay has authenticated."""
+
+        def identify() -> RemoteCaller:
+            permissions = self._remote.permissions_of(caller.permissions)
+            known = self._callers.find(target.url, caller.token_id, caller.name)
+            self._record(known.number, caller.name, caller.token_id)
+            return RemoteCaller(known.number, known.owner, permissions, self._remote.network)
+
+        self._accept(identify, channel)
+
+    # what the operator asks
+
+    def status(self) -> TunnelStatusReply:
+        """Of the tunnel, or of none."""
+        tunnel = self._tunnel
+        if tunnel is None:
+            return TunnelStatusReply(problem="there is no tunnel")
+        return TunnelStatusReply(
+            connected=tunnel.connected,
+            relay_url=tunnel.target.url,
+            machine_id=tunnel.target.machine_id,
+            remote_agent_count=tunnel.channels,
+            since=tunnel.changed,
+            problem=tunnel.problem,
+        )
+
+    def remotes(self, principals: Iterable[Principal]) -> list[RemoteEntry]:
+        """Of these principals the remote callers."""
+        found = []
+        for one in principals:
+            known = self._callers.of_number(one.agent_id - REMOTE_IDS[0])
+            if one.is_remote and known is not None:
+                entry = RemoteEntry(
+                    agent_id=one.agent_id,
+                    name=known.name,
+                    token_id=known.token_id,
+                    connections=one.connections,
+                )
+                found.append(entry)
+        return found
+
+    def config(self) -> dict[str, Any]:
+        """What is configured, without secrets."""
+        settings, remote = self._settings, self._remote
+        return {
+            "relay_url": settings.relay_url,
+            "machine_id": settings.machine_id or platform.node(),
+            "plain": settings.plain,
+            "permissions": remote.cap().to_wire(),
+            "network": remote.network,
+        }
+
+
+def _read_token(path: str) -> str:
+    try:
+        return read_secret(path, MOST_TOKEN).decode().strip()
+    except (ValueError, UnicodeDecodeError) as error:
+        raise NotFound(f"no join token: {error}", hint="see tunnel.join_token_file") from None
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "clove": __version__,
+        "python": platform.python_version(),
+        "linux": platform.release(),
+    }

@@ -1,0 +1,138 @@
+"""A remote agent's link (version 2): one channel, joined to one on its machine's tunnel."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from clove.channels.link_receiver import LinkReceiver
+from clove.channels.multiplex import LinkLimits, Multiplex
+from clove.channels.splice import Splice
+from clove.relay.hub.machine_link import MESSAGE
+
+if TYPE_CHECKING:
+    from clove.channels.websocket_messages import MessageSocket
+    from clove.messages.relay import Caller
+    from clove.relay.hub.limits import HubLimits
+    from clove.relay.hub.machine_link import MachineLink
+
+__all__ = ["AgentLink"]
+
+LINGER: Final = 1.0
+"""Seconds in which the agent may read why its channel was closed."""
+
+
+class AgentLink:
+    """One remote agent.
+
+    @param ended: called once, when nothing of the session is left.
+    @ivar session: what a reconnection has to name; a secret of that agent and this relay.
+    @ivar connected_at: seconds since the epoch.
+    """
+
+    version = 2
+
+    def __init__(
+        self,
+        clock: Any,
+        limits: HubLimits,
+        caller: Caller,
+        machine: MachineLink,
+        connected_at: float,
+        ended: Callable[[AgentLink, str], object],
+    ) -> None:
+        self.caller = caller
+        self.target_machine = machine.machine_id
+        self.session = secrets.token_hex(16)
+        self.connected_at = connected_at
+        self._clock = clock
+        self._limits = limits
+        self._ended = ended
+        self._socket: MessageSocket | None = None
+        self._expiry: Any = None
+        self._spent = ""
+        self.link = Multiplex(
+            clock,
+            control=self._control,
+            ended=self._over,
+            limits=LinkLimits(unacknowledged=limits.kept, channels=1),
+        )
+        self._unobserve = machine.observe(self._machine_changed)
+        there = machine.open(caller)
+        self._splice = Splice(self.link.add_channel(1), there, self._spliced)
+
+    @property
+    def syscalls_sent(self) -> int:
+        """Messages from the agent: a relay does not look into them."""
+        return self._splice.first.pieces
+
+    @property
+    def responses_received(self) -> int:
+        """Messages to it."""
+        return self._splice.second.pieces
+
+    @property
+    def status(self) -> str:
+        """For people."""
+        return "connected" if self._socket is not None else "disconnected"
+
+    def attach(self, socket: MessageSocket, received: int) -> None:
+        """Go on over a connection.
+
+        @raise BrokenLink: it says to have received what was never sent.
+        """
+        self._stop_expiry()
+        earlier, self._socket = self._socket, None
+        if earlier is not None:
+            earlier.receiver = None
+            earlier.abort()
+            self.link.detach()
+        socket.allow(MESSAGE)
+        socket.receiver = LinkReceiver(self.link, lambda reason: self._cut(socket))
+        self.link.attach(socket, received)
+        self._socket = socket
+        if self._spent:
+            self._end_soon()
+
+    def end(self, reason: str) -> None:
+        """End it. Idempotent."""
+        self.link.end(reason)
+
+    def _cut(self, socket: MessageSocket) -> None:
+        if self._socket is not socket:
+            return
+        self._socket = None
+        if not self.link.is_over:
+            self._expiry = self._clock.callLater(
+                self._limits.resume_seconds, self.end, "it did not come back in time"
+            )
+
+    def _over(self, reason: str) -> None:
+        self._stop_expiry()
+        self._unobserve()
+        self._socket = None
+        self._ended(self, reason)
+
+    def _stop_expiry(self) -> None:
+        expiry, self._expiry = self._expiry, None
+        if expiry is not None and expiry.active():
+            expiry.cancel()
+
+    def _spliced(self, reason: str) -> None:
+        """The kernel, or the agent, has closed the channel: the link has no further use."""
+        self._spent = reason or "the channel was closed"
+        if not self.link.is_over and self._expiry is None:
+            self._end_soon()
+
+    def _end_soon(self) -> None:
+        self._expiry = self._clock.callLater(LINGER, self.end, self._spent)
+
+    def _machine_changed(self, connected: bool) -> None:
+        word = "kernel_connected" if connected else "kernel_disconnected"
+        self.link.send_control({"type": word, "machine_id": self.target_machine})
+
+    def _control(self, said: dict[str, Any]) -> None:
+        number = said.get("id")
+        if said.get("type") == "ping" and isinstance(number, int):
+            self.link.send_control({"type": "pong", "id": number})

@@ -1,0 +1,67 @@
+"""The way of a version 1 agent through a tunnel of version 2: frames on a channel of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from clove.channels.sender import Sender
+from clove.framing import MAX_REPLY, BadFrame, FrameDecoder, encode
+
+if TYPE_CHECKING:
+    from clove.channels.multiplexed import MultiplexedChannel
+    from clove.relay.hub.agent_v1 import AgentV1
+
+__all__ = ["ChannelWay"]
+
+
+class ChannelWay:
+    """Speaks the kernel's protocol, version 1, for an agent that speaks JSON."""
+
+    def __init__(self, channel: MultiplexedChannel, agent: AgentV1) -> None:
+        self._channel = channel
+        self._agent: AgentV1 | None = agent
+        self._sender = Sender(channel)
+        self._decoder = FrameDecoder(MAX_REPLY)
+        channel.deliver_to(self)
+
+    def ask(self, opcode: int, payload: bytes) -> None:
+        """Send a request."""
+        self._sender.send(encode(0, opcode, payload))
+
+    def pause(self) -> None:
+        """Fetch no more."""
+        self._channel.pause()
+
+    def resume(self) -> None:
+        """Fetch again."""
+        self._channel.resume()
+
+    def close(self) -> None:
+        """The agent is gone."""
+        self._agent = None
+        self._channel.abort()
+
+    # the channel's receiver
+
+    def data_received(self, data: bytes) -> None:
+        """Answers of the kernel."""
+        try:
+            for frame in self._decoder.feed(data):
+                if self._agent is not None:
+                    self._agent.answered(frame.opcode, frame.payload)
+        except BadFrame as error:
+            self._channel.refuse(error.message)
+
+    def descriptors_received(self) -> None:
+        """Links carry none."""
+
+    def drained(self) -> None:
+        """All was sent."""
+        self._sender.drained()
+
+    def lost(self) -> None:
+        """The kernel has closed the channel, or is gone."""
+        self._sender.lost()
+        agent, self._agent = self._agent, None
+        if agent is not None:
+            agent.way_lost(self._channel.error or "it has closed the connection")

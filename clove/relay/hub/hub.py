@@ -1,0 +1,193 @@
+"""The hub: which machines and remote agents are connected, and the way from one to the other.
+
+It hands bytes on. Who somebody is, the tokens and the machines' keys say; what a caller may do on a
+machine, that machine's kernel decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from clove.errors import LimitExceeded, Unavailable
+from clove.relay.hub.agent_link import AgentLink
+from clove.relay.hub.agent_v1 import AgentV1, Way, entry_of
+from clove.relay.hub.channel_way import ChannelWay
+from clove.relay.hub.limits import HubLimits
+from clove.relay.hub.machine_link import MachineLink
+from clove.relay.hub.machine_v1 import MachineV1
+
+if TYPE_CHECKING:
+    from clove.channels.channel import Channel
+    from clove.messages.relay import Caller
+    from clove.relay.machines.presence import RemoteCaller
+
+__all__ = ["FIRST_AGENT", "Hub"]
+
+FIRST_AGENT: Final = 1000
+"""The contract's: ids of remote agents begin here."""
+ROUNDS: Final = 16
+"""Parts into which the tunnels are divided, so that not all are asked in one turn."""
+
+Machine = MachineLink | MachineV1
+Agent = AgentLink | AgentV1
+
+
+class Hub:
+    """All that is connected to a relay.
+
+    @param wall: seconds since the epoch.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self, clock: Any, wall: Callable[[], float], limits: HubLimits | None = None
+    ) -> None:
+        self.clock = clock
+        self.wall = wall
+        self.limits = limits or HubLimits()
+        self._machines: dict[str, Machine] = {}
+        self._agents: dict[int, Agent] = {}
+        self._by_session: dict[str, AgentLink] = {}
+        self._of_token: dict[str, int] = {}
+        self._next_agent = FIRST_AGENT
+        self._round = 0
+        self._loop = LoopingCall(self._ping_some)
+        self._loop.clock = clock
+
+    def start(self) -> None:
+        """Begin to ask the tunnels whether their kernels answer."""
+        self._loop.start(self.limits.ping_seconds / ROUNDS, now=False)
+
+    def stop(self) -> None:
+        """Close everything."""
+        if self._loop.running:
+            self._loop.stop()
+        for one in [*self._agents.values(), *self._machines.values()]:
+            one.end("the relay stops")
+
+    def drain(self, seconds: float) -> None:
+        """Tell the kernels that this relay stops in so many seconds."""
+        for machine in self._machines.values():
+            machine.drain(seconds)
+
+    def _ping_some(self) -> None:
+        self._round = (self._round + 1) % ROUNDS
+        for number, machine in enumerate(list(self._machines.values())):
+            if number % ROUNDS == self._round:
+                machine.ping()
+
+    # what others of the relay ask
+
+    def links(self) -> Mapping[str, Machine]:
+        """The live tunnels by machine; with C{presence}, C{since}, C{instance} and C{callers}."""
+        return self._machines
+
+    def callers(self) -> list[RemoteCaller]:
+        """The remote agents that are connected."""
+        return [entry_of(agent) for agent in self._agents.values()]
+
+    def open(self, machine_id: str, caller: Caller) -> Channel:
+        """A channel to a machine's kernel, for a caller that was authenticated.
+
+        @raise Unavailable: the machine is not connected.
+        """
+        return self.machine(machine_id).open(caller)
+
+    def cut(self, machine_id: str, reason: str) -> None:
+        """End a machine's tunnel, and what goes through it."""
+        machine = self._machines.get(machine_id)
+        if machine is not None:
+            machine.end(reason)
+
+    # what those that come in ask
+
+    def machine(self, machine_id: str) -> Machine:
+        """A machine's live tunnel.
+
+        @raise Unavailable: there is none.
+        """
+        machine = self._machines.get(machine_id)
+        if machine is None:
+            raise Unavailable(
+                f"machine {machine_id!r} is not connected", hint="start its kernel, or try again"
+            )
+        return machine
+
+    def check_room(self, token_id: str = "") -> None:
+        """@raise LimitExceeded: there are too many links, or too many with this token."""
+        limits = self.limits
+        if len(self._machines) + len(self._agents) >= limits.links:
+            raise LimitExceeded(
+                "the relay has all the links that it may have", hint="limits.hub.links"
+            )
+        if token_id and self._of_token.get(token_id, 0) >= limits.links_per_token:
+            raise LimitExceeded(
+                f"{limits.links_per_token} remote agents have this token already",
+                hint="close some, or use another token; limits.hub.links_per_token",
+            )
+
+    def add_machine(self, machine: Machine) -> None:
+        """A tunnel takes the place of an earlier one of its machine."""
+        earlier = self._machines.pop(machine.machine_id, None)
+        if earlier is not None:
+            earlier.end("another connection of this machine has taken its place")
+        self._machines[machine.machine_id] = machine
+        self.log.info(
+            "machine {machine} has a tunnel of version {version}",
+            machine=machine.machine_id,
+            version=machine.version,
+        )
+
+    def machine_ended(self, machine: Machine, reason: str) -> None:
+        """A tunnel is gone for good."""
+        if self._machines.get(machine.machine_id) is machine:
+            del self._machines[machine.machine_id]
+            self.log.info(
+                "the tunnel of machine {machine} has ended: {reason}",
+                machine=machine.machine_id,
+                reason=reason,
+            )
+
+    def next_agent_id(self) -> int:
+        """The number of a new remote agent."""
+        number = self._next_agent
+        self._next_agent += 1
+        return number
+
+    def add_agent(self, agent: Agent) -> None:
+        """A remote agent is connected."""
+        self._agents[agent.caller.id] = agent
+        token_id = agent.caller.token_id
+        self._of_token[token_id] = self._of_token.get(token_id, 0) + 1
+        if isinstance(agent, AgentLink):
+            self._by_session[agent.session] = agent
+
+    def agent_ended(self, agent: Agent, reason: str) -> None:
+        """It is gone for good."""
+        if self._agents.pop(agent.caller.id, None) is None:
+            return
+        token_id = agent.caller.token_id
+        self._of_token[token_id] -= 1
+        if not self._of_token[token_id]:
+            del self._of_token[token_id]
+        if isinstance(agent, AgentLink):
+            self._by_session.pop(agent.session, None)
+
+    def agent_of_session(self, session: str) -> AgentLink | None:
+        """The remote agent that a reconnection wants to be."""
+        return self._by_session.get(session)
+
+    def reach(self, agent: AgentV1) -> Way:
+        """A way to its machine for a remote agent of version 1.
+
+        @raise Unavailable: the machine is not connected.
+        """
+        machine = self.machine(agent.target_machine)
+        if isinstance(machine, MachineV1):
+            return machine.way(agent)
+        return ChannelWay(machine.open(agent.caller), agent)

@@ -1,0 +1,210 @@
+"""A kernel's tunnel (version 2), over any number of connections."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import TimeoutError as NotInTime
+
+from clove.channels.link_receiver import LinkReceiver
+from clove.channels.multiplex import LinkLimits, Multiplex
+from clove.channels.session import BrokenLink
+from clove.errors import Unavailable
+from clove.relay.hub.presence import Presence, PresenceState
+
+if TYPE_CHECKING:
+    from clove.channels.multiplexed import MultiplexedChannel
+    from clove.channels.websocket_messages import MessageSocket
+    from clove.messages.relay import Caller
+    from clove.relay.hub.limits import HubLimits
+
+__all__ = ["MESSAGE", "MachineLink"]
+
+MESSAGE: Final = 1 << 18
+"""Bytes of a message on a link."""
+
+
+class MachineLink:
+    """One machine's tunnel.
+
+    @param wall: seconds since the epoch.
+    @param ended: called once with the reason, when nothing of the session is left.
+    @ivar instance: of the kernel that has proved its key.
+    @ivar session: what a reconnection has to name; a secret of that kernel and this relay.
+    """
+
+    version = 2
+
+    def __init__(
+        self,
+        clock: Any,
+        wall: Callable[[], float],
+        limits: HubLimits,
+        machine_id: str,
+        instance: str,
+        ended: Callable[[MachineLink, str], object],
+    ) -> None:
+        self.machine_id = machine_id
+        self.instance = instance
+        self.session = secrets.token_hex(16)
+        self._clock = clock
+        self._wall = wall
+        self._limits = limits
+        self._ended = ended
+        self._socket: MessageSocket | None = None
+        self._presence = Presence(limits.ping_seconds, clock.seconds(), wall())
+        self._pings: dict[int, Deferred[None]] = {}
+        self._last_ping = 0
+        self._expiry: Any = None
+        self._observers: set[Callable[[bool], object]] = set()
+        self.link = Multiplex(
+            clock,
+            control=self._control,
+            ended=lambda reason: self._over(reason),
+            limits=LinkLimits(unacknowledged=limits.kept, channels=limits.channels),
+        )
+
+    # connections
+
+    def attach(self, socket: MessageSocket, received: int) -> None:
+        """Go on over a connection that has proved itself.
+
+        @raise BrokenLink: it says to have received what was never sent.
+        """
+        self._stop_expiry()
+        earlier, self._socket = self._socket, None
+        if earlier is not None:
+            earlier.receiver = None
+            earlier.abort()
+            self.link.detach()
+        socket.allow(MESSAGE)
+        socket.receiver = LinkReceiver(self.link, lambda reason: self._cut(socket))
+        self.link.attach(socket, received)
+        self._socket = socket
+        self._presence.answered(self._clock.seconds(), self._wall())
+        self._tell(connected=True)
+
+    def _cut(self, socket: MessageSocket) -> None:
+        if self._socket is not socket:
+            return
+        self._socket = None
+        self._presence.cut(self._wall())
+        for waiting in list(self._pings.values()):
+            waiting.cancel()
+        if not self.link.is_over:
+            self._tell(connected=False)
+            self._expiry = self._clock.callLater(
+                self._limits.resume_seconds, self.end, "it did not come back in time"
+            )
+
+    def end(self, reason: str) -> None:
+        """End the session: its channels are lost. Idempotent."""
+        self.link.end(reason)
+
+    def drain(self, seconds: float) -> None:
+        """Tell the kernel that this relay stops."""
+        self.link.send_control({"type": "drain", "seconds": seconds})
+
+    def _over(self, reason: str) -> None:
+        self._stop_expiry()
+        socket, self._socket = self._socket, None
+        if socket is not None:
+            socket.abort()
+        for waiting in list(self._pings.values()):
+            waiting.cancel()
+        self._presence.cut(self._wall())
+        self._ended(self, reason)
+
+    def _stop_expiry(self) -> None:
+        expiry, self._expiry = self._expiry, None
+        if expiry is not None and expiry.active():
+            expiry.cancel()
+
+    # presence
+
+    @property
+    def presence(self) -> PresenceState:
+        """Whether the kernel answers."""
+        return self._presence.state(self._clock.seconds())
+
+    @property
+    def since(self) -> float:
+        """When that began, in seconds since the epoch."""
+        return self._presence.since(self._clock.seconds())
+
+    def ping(self) -> None:
+        """Ask the kernel for an answer; cut a connection that has given none for too long."""
+        socket = self._socket
+        if socket is None:
+            return
+        if self._presence.state(self._clock.seconds()) == "disconnected":
+            socket.abort()
+            return
+        self._last_ping += 1
+        self.link.send_control({"type": "ping", "id": self._last_ping})
+
+    async def answers(self, seconds: float) -> bool:
+        """Does the kernel answer within so many seconds?"""
+        if self._socket is None:
+            return False
+        self.ping()
+        number = self._last_ping
+        waiting: Deferred[None] = Deferred()
+        self._pings[number] = waiting
+        waiting.addTimeout(seconds, self._clock)
+        try:
+            await waiting
+        except (NotInTime, CancelledError):
+            return False
+        finally:
+            self._pings.pop(number, None)
+        return True
+
+    def _control(self, said: dict[str, Any]) -> None:
+        number = said.get("id")
+        if said.get("type") == "ping":
+            self.link.send_control({"type": "pong", "id": number if _is_id(number) else 0})
+        elif said.get("type") == "pong" and isinstance(number, int):
+            if not 0 < number <= self._last_ping:
+                raise BrokenLink("a pong without a ping")
+            self._presence.answered(self._clock.seconds(), self._wall())
+            waiting = self._pings.get(number)
+            if waiting is not None and not waiting.called:
+                waiting.callback(None)
+
+    # callers
+
+    @property
+    def callers(self) -> int:
+        """Channels that are open."""
+        return len(self.link.channels)
+
+    def open(self, caller: Caller) -> MultiplexedChannel:
+        """A channel to the kernel, for a caller.
+
+        @raise Unavailable: the tunnel is over, or has all the channels that it may have.
+        """
+        try:
+            return self.link.open({"caller": msgspec.to_builtins(caller)})
+        except BrokenLink as error:
+            raise Unavailable(
+                f"machine {self.machine_id!r} takes no further callers: {error}",
+                hint="try again later",
+            ) from None
+
+    def observe(self, observer: Callable[[bool], object]) -> Callable[[], None]:
+        """Have somebody told when the tunnel is cut (False) and resumed (True); gives the way out."""
+        self._observers.add(observer)
+        return lambda: self._observers.discard(observer)
+
+    def _tell(self, *, connected: bool) -> None:
+        for observer in list(self._observers):
+            observer(connected)
+
+
+def _is_id(number: object) -> bool:
+    return isinstance(number, int) or (isinstance(number, str) and len(number) <= 64)

@@ -1,0 +1,188 @@
+"""A kernel's tunnel of version 1: one JSON text a message, one request of an agent after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from clove.errors import CloveError, InvalidRequest, NotImplementedYet
+from clove.relay.hub.messages_v1 import parse_message, payload_of, response, said
+from clove.relay.hub.presence import Presence, PresenceState
+
+if TYPE_CHECKING:
+    from clove.channels.channel import Channel
+    from clove.channels.websocket_messages import MessageSocket
+    from clove.messages.relay import Caller
+    from clove.relay.hub.agent_v1 import AgentV1
+    from clove.relay.hub.limits import HubLimits
+
+__all__ = ["MachineV1"]
+
+MESSAGE: Final = 24 << 20
+"""Bytes of a message: a reply of 16 MiB in base64."""
+
+
+class MachineV1:
+    """One machine's tunnel."""
+
+    version = 1
+    instance = ""
+
+    def __init__(
+        self,
+        clock: Any,
+        wall: Callable[[], float],
+        limits: HubLimits,
+        machine_id: str,
+        ended: Callable[[MachineV1, str], object],
+    ) -> None:
+        self.machine_id = machine_id
+        self._clock = clock
+        self._wall = wall
+        self._ended = ended
+        self._socket: MessageSocket | None = None
+        self._ways: dict[int, _TunnelWay] = {}
+        self._pongs = 0
+        self._presence = Presence(limits.ping_seconds, clock.seconds(), wall())
+
+    def attach(self, socket: MessageSocket) -> None:
+        """Serve the connection."""
+        self._socket = socket
+        socket.allow(MESSAGE)
+        socket.receiver = self
+
+    def end(self, reason: str) -> None:
+        """Close it. Idempotent."""
+        if self._socket is not None:
+            self._socket.end(reason)
+
+    def drain(self, seconds: float) -> None:
+        """Version 1 has no word for it."""
+
+    @property
+    def is_over(self) -> bool:
+        """Its connection is gone."""
+        return self._socket is None
+
+    # presence: such a tunnel cannot be asked through its kernel
+
+    @property
+    def presence(self) -> PresenceState:
+        """Whether it answers."""
+        return self._presence.state(self._clock.seconds())
+
+    @property
+    def since(self) -> float:
+        """When that began, in seconds since the epoch."""
+        return self._presence.since(self._clock.seconds())
+
+    @property
+    def callers(self) -> int:
+        """Remote agents of it."""
+        return len(self._ways)
+
+    def ping(self) -> None:
+        """A ping of the WebSocket; cut a connection that has answered none for too long."""
+        socket = self._socket
+        if socket is None:
+            return
+        if socket.pongs != self._pongs:
+            self._pongs = socket.pongs
+            self._presence.answered(self._clock.seconds(), self._wall())
+        if self._presence.state(self._clock.seconds()) == "disconnected":
+            socket.abort()
+        else:
+            socket.ping()
+
+    # callers
+
+    def open(self, caller: Caller) -> Channel:
+        """There are no channels.
+
+        @raise NotImplementedYet: always.
+        """
+        raise NotImplementedYet(
+            f"the tunnel of {self.machine_id!r} has version 1, which has no channels",
+            hint="run a kernel of this version there",
+        )
+
+    def way(self, agent: AgentV1) -> _TunnelWay:
+        """A way for a remote agent."""
+        way = self._ways[agent.caller.id] = _TunnelWay(self, agent)
+        self.say(said("agent_connected", agent_id=agent.caller.id, name=agent.caller.name))
+        return way
+
+    def leave(self, agent_id: int) -> None:
+        """It is gone."""
+        if self._ways.pop(agent_id, None) is not None:
+            self.say(said("agent_disconnected", agent_id=agent_id))
+
+    def say(self, text: bytes) -> None:
+        """Tell the kernel."""
+        if self._socket is not None:
+            self._socket.send_text(text)
+
+    # the connection's receiver
+
+    def text_received(self, text: bytes) -> None:
+        """A message of the kernel."""
+        try:
+            message = parse_message(text)
+            self._handle(message)
+        except CloveError as error:
+            self.say(said("error", **error.fields()))
+
+    def _handle(self, message: dict[str, Any]) -> None:
+        kind = message["type"]
+        if kind == "ping":
+            self.say(said("pong"))
+        elif kind == "response":
+            way = self._ways.get(message.get("agent_id", -1))
+            opcode, payload = payload_of(message)
+            if way is not None:
+                way.agent.answered(opcode, payload)
+        elif kind == "list_remotes":
+            agents = [
+                {"agent_id": one, "name": way.agent.caller.name} for one, way in self._ways.items()
+            ]
+            self.say(said("remotes", agents=agents, count=len(agents)))
+        elif kind not in ("pong", "error"):
+            raise InvalidRequest("a kernel says response, list_remotes or ping")
+
+    def binary_received(self, data: bytes) -> None:
+        """Version 1 has none."""
+        self.end("text messages only")
+
+    def writable(self) -> None:
+        """The kernel reads again."""
+
+    def closed(self, reason: str) -> None:
+        """It is gone, and the way of each of its agents."""
+        self._socket = None
+        self._presence.cut(self._wall())
+        ways, self._ways = self._ways, {}
+        for way in ways.values():
+            way.agent.way_lost(reason)
+        self._ended(self, reason)
+
+
+class _TunnelWay:
+    """L{clove.relay.hub.agent_v1.Way} through such a tunnel."""
+
+    def __init__(self, tunnel: MachineV1, agent: AgentV1) -> None:
+        self._tunnel = tunnel
+        self.agent = agent
+
+    def ask(self, opcode: int, payload: bytes) -> None:
+        """Send a request."""
+        self._tunnel.say(response("syscall", opcode, payload, agent_id=self.agent.caller.id))
+
+    def pause(self) -> None:
+        """The others on the tunnel do not wait for it: L{AgentV1} has a bound of its own."""
+
+    def resume(self) -> None:
+        """It reads again."""
+
+    def close(self) -> None:
+        """It is gone."""
+        self._tunnel.leave(self.agent.caller.id)

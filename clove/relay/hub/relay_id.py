@@ -1,0 +1,42 @@
+"""The id of a relay, which kernels pin when they join it. Blocking."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+
+from clove.errors import Unavailable
+from clove.regular import read_regular
+
+__all__ = ["own_relay_id"]
+
+_FORM = re.compile(r"[0-9a-f]{32}")
+
+
+def own_relay_id(directory: str) -> str:
+    """The id that a state directory keeps; made at the first call.
+
+    Without it no kernel that has joined would speak to this relay again: it belongs into a backup.
+
+    @raise Unavailable: it cannot be read or made.
+    """
+    path = os.path.join(directory, "relay.id")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        if not os.path.lexists(path):
+            new = f"{path}.new"
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(new)
+            with os.fdopen(os.open(new, flags, 0o600), "w") as file:
+                file.write(secrets.token_hex(16))
+                file.flush()
+                os.fsync(file.fileno())
+            os.rename(new, path)
+        text = read_regular(path, 64).decode().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Unavailable(f"cannot use {path}: {error}", hint="see --state-dir") from None
+    if not _FORM.fullmatch(text):
+        raise Unavailable(f"{path} holds no relay's id", hint="restore it from a backup")
+    return text

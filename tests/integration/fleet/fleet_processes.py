@@ -1,0 +1,143 @@
+"""A relay and kernels as processes, with nothing in between but loopback."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from clove import CloveClient
+from clove.client.remote import RemoteClient
+from tests.integration.conftest import READY_SECONDS, TWISTD, KernelProcess
+
+__all__ = ["Fleet", "running_fleet"]
+
+CONFIG = """
+[rest]
+port = 0
+[hub]
+port = 0
+[limits.hub]
+ping_seconds = 1.0
+"""
+
+
+class Fleet:
+    """A relay process, and kernels that join it.
+
+    @ivar admin: the first admin token.
+    """
+
+    def __init__(self, config: str = CONFIG) -> None:
+        self.directory = tempfile.mkdtemp(dir="/tmp", prefix="fl")
+        self._config = Path(self.directory, "relay.toml")
+        self._config.write_text(config)
+        self.process: subprocess.Popen[bytes] | None = None
+        self.kernels: list[KernelProcess] = []
+        self.admin = ""
+        self.rest_port = self.hub_port = 0
+
+    @property
+    def log(self) -> str:
+        return Path(self.directory, "log").read_text(errors="replace")
+
+    def start(self) -> None:
+        words = [str(TWISTD), "-n", "--pidfile=", "clove-relay"]
+        words += ["--state-dir", f"{self.directory}/r", "--config", str(self._config)]
+        path = Path(self.directory, "log")
+        begin = path.stat().st_size if path.exists() else 0
+        with path.open("ab") as log:
+            self.process = subprocess.Popen(
+                words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.directory
+            )
+        deadline = time.monotonic() + READY_SECONDS
+        while True:
+            text = self.log[begin:]
+            ports = dict(re.findall(r"serves (\w+) on 127.0.0.1 port (\d+)", text))
+            if len(ports) == 2:
+                break
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError(f"the relay did not start:\n{self.log}")
+            time.sleep(0.01)
+        self.rest_port, self.hub_port = int(ports["REST"]), int(ports["WebSockets"])
+        found = re.search(r"clove_admin_\w+", text)
+        if found is not None:
+            self.admin = found[0]
+
+    @property
+    def url(self) -> str:
+        return f"ws://127.0.0.1:{self.hub_port}"
+
+    def ask(self, method: str, path: str, body: object = None, token: str = "") -> Any:
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.rest_port}/api/v1{path}",
+            None if body is None else json.dumps(body).encode(),
+            {"Authorization": f"Bearer {token or self.admin}", "Content-Type": "application/json"},
+            method=method,
+        )
+        with urllib.request.urlopen(request, timeout=20) as reply:
+            return json.load(reply)
+
+    def join(self, machine: str, config: str = "") -> KernelProcess:
+        """A new kernel, which has joined."""
+        token = self.ask("POST", "/tokens/join", {"machine_id": machine})["token"]
+        directory = tempfile.mkdtemp(dir="/tmp", prefix="c")
+        path = Path(directory, "join")
+        path.touch(0o600)
+        path.write_text(token)
+        kernel = KernelProcess(
+            directory,
+            f'[tunnel]\nrelay_url = "{self.url}"\nmachine_id = "{machine}"\n'
+            f'join_token_file = "{path}"\n{config}',
+        )
+        self.kernels.append(kernel)
+        kernel.start()
+        self.await_tunnel(kernel)
+        return kernel
+
+    def await_tunnel(self, kernel: KernelProcess) -> None:
+        with CloveClient(kernel.socket) as client:
+            deadline = time.monotonic() + READY_SECONDS
+            while not (status := client.tunnel_status())["connected"]:
+                if time.monotonic() > deadline:
+                    raise AssertionError(f"no tunnel: {status}\n{kernel.log}\n{self.log}")
+                time.sleep(0.01)
+
+    def agent_token(self, machine: str, **fields: Any) -> str:
+        body = {"target_machine": machine, "name": "test", **fields}
+        return str(self.ask("POST", "/tokens/agent", body)["token"])
+
+    def client(self, machine: str, token: str = "", **options: Any) -> RemoteClient:
+        return RemoteClient(self.url, machine, token=token or self.agent_token(machine), **options)
+
+    def stop(self) -> None:
+        for kernel in self.kernels:
+            if kernel.process is not None:
+                kernel.stop()
+            shutil.rmtree(kernel.directory)
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(20)
+        text = self.log
+        shutil.rmtree(self.directory)
+        assert "Traceback" not in text, text[-8000:]
+
+
+@contextlib.contextmanager
+def running_fleet() -> Iterator[Fleet]:
+    """A relay without kernels; all is gone afterwards."""
+    fleet = Fleet()
+    try:
+        fleet.start()
+        yield fleet
+    finally:
+        fleet.stop()
