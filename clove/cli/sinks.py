@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import fcntl
 import os
 import select
 import stat
@@ -163,6 +164,9 @@ def _splice(source: int, target: int) -> bool:
     """
     if stat.S_ISREG(os.fstat(target).st_mode):
         return False
+    with contextlib.suppress(OSError):  # no pipe, or the user's pipes hold enough (pipe(7))
+        if fcntl.fcntl(target, fcntl.F_GETPIPE_SZ) < PIECE:
+            fcntl.fcntl(target, fcntl.F_SETPIPE_SZ, PIECE)
     while True:
         try:
             if not os.splice(source, target, _MOST_SPLICED):

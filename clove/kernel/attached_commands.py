@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from clove.errors import LimitExceeded, NotFound
 from clove.kernel.logs.attachment import STREAMS, PipeAttachment
+from clove.kernel.logs.bypass import Bypass
 from clove.sandbox.host import kept
 from clove.sandbox.typist import Typist
 
@@ -32,6 +33,7 @@ class AttachedCommand:
         self._running: IRunning | None = None
         self._typist: Typist | None = None
         self._output = PipeAttachment(self, reactor, self._regulate)
+        self._bypass = Bypass(reactor, self._output)
         self.stdin: int | None = None
         self.descriptors = self._output.descriptors
         if with_stdin:
@@ -59,6 +61,8 @@ class AttachedCommand:
         if terminal is not None and self.stdin is not None:
             self._typist = Typist(self._reactor, os.dup(self.stdin), terminal)
         self._close_stdin()
+        running.outputs.widen()
+        running.outputs.divert(self._bypass.pass_on)
         self._regulate()
 
     def close_descriptors(self) -> None:
@@ -76,8 +80,10 @@ class AttachedCommand:
 
     def close(self) -> None:
         """The client is gone, or has all of it: what still runs is killed. Idempotent."""
-        if self._running is not None and not self._running.done.called:
-            self._running.kill()
+        if self._running is not None:
+            self._running.outputs.divert(None)
+            if not self._running.done.called:
+                self._running.kill()
         if self._typist is not None:
             self._typist.close()
         self._close_stdin()

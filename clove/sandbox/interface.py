@@ -99,6 +99,11 @@ class IOutputs(Interface):
     def widen() -> None:
         """Take more at once: something is waiting for all of it."""
 
+    def divert(taker: Callable[[int, int, int], bool] | None) -> None:
+        """Have something else take the bytes out of their pipes: it gets 1 or 2, a pipe's descriptor and
+        a number of bytes at most; where it says False, and on a terminal, they are read as usual.
+        """
+
     def close_stream(stream: int) -> None:
         """Read no more of one: the next write to it fails with EPIPE. Idempotent."""
 

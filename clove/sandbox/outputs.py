@@ -102,6 +102,14 @@ class Outputs:
         for pipe in self._pipes:
             pipe.widen()
 
+    def divert(self, taker: Callable[[int, int, int], bool] | None) -> None:
+        """Have something else take what is in the pipes.
+
+        @param taker: see L{OutputReader.divert}; it gets the number of the stream first.
+        """
+        for stream, pipe in enumerate(self._pipes, 1):
+            pipe.divert(None if taker is None else functools.partial(taker, stream))
+
     def close_stream(self, stream: int) -> None:
         """Read no more of one of them."""
         self._pipes[stream - 1].close()

@@ -87,6 +87,7 @@ class OutputReader(PipeEnd):
         self._held = False
         self._stalled = False
         self._piece = PIECE
+        self._taker: Callable[[int, int], bool] | None = None
         self._left = 0
         self._turn: Any = None
         self._cut: Any = None
@@ -98,8 +99,17 @@ class OutputReader(PipeEnd):
         return fcntl.fcntl(self._fd, fcntl.F_GETPIPE_SZ)
 
     def doRead(self) -> None:
-        """Read a piece."""
-        self._read(self._piece)
+        """Read a piece, or have it taken."""
+        if self._taker is None or not self._taker(self._fd, self._piece):
+            self._read(self._piece)
+
+    def divert(self, taker: Callable[[int, int], bool] | None) -> None:
+        """Have something else take what is in the pipe, while the program runs.
+
+        @param taker: gets the descriptor and bytes at most; where it says False, they are read as usual.
+            None: it is over.
+        """
+        self._taker = taker
 
     def _read(self, most: int) -> int:
         """Read at most so much; the number of bytes, 0 when there is nothing."""

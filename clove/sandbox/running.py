@@ -9,8 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.protocol import ProcessProtocol
-from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from clove.errors import CloveError, Unavailable
@@ -29,6 +27,7 @@ from clove.sandbox.requests import Requests
 from clove.sandbox.seccomp import filters
 from clove.sandbox.spawned import SpawnedProcess
 from clove.sandbox.spec import Isolation, OnHost, SandboxSpec, on_host
+from clove.sandbox.streams import Streams
 from clove.threads.threads import Threads
 
 __all__ = ["Sandbox"]
@@ -38,26 +37,6 @@ Egress = Callable[[list[int]], None]
 
 MAIN = 0
 """The main program's number in the messages of init."""
-
-
-class Streams(ProcessProtocol):
-    """The helper as the reactor's child: the main program's output, and its end."""
-
-    def __init__(self, output: Output, ended: Callable[[], None]) -> None:
-        self._output = output
-        self._ended = ended
-
-    def outReceived(self, data: bytes) -> None:
-        """Some of stdout."""
-        self._output(1, data)
-
-    def errReceived(self, data: bytes) -> None:
-        """Some of stderr."""
-        self._output(2, data)
-
-    def processEnded(self, reason: Failure) -> None:
-        """The helper is reaped, and its output read."""
-        self._ended()
 
 
 # More than 20 methods: half of them are ISandbox's, one line each.
@@ -90,7 +69,7 @@ class Sandbox:
         self.isolation = Isolation()
         self.failed_step = ""
         self.warm = False
-        self.streams = Streams(output, self._processes.end_helper)
+        self.streams = Streams(output, self._processes.end_helper, self._stall)
         self._reactor = reactor
         self.spec = spec
         self._limits = limits
@@ -170,6 +149,10 @@ class Sandbox:
     def outputs(self) -> Outputs:
         """@see: L{ISandbox.outputs}."""
         return self._transport.outputs
+
+    def _stall(self, stall: bool) -> None:
+        for stream in (1, 2):
+            self._transport.outputs.stall(stream, stall)
 
     def run(self, command: Command, output: Output) -> Deferred[IRunning]:
         """Start a command beside the main program. @see: L{IView.run}."""
@@ -262,6 +245,7 @@ class Sandbox:
         if self.ready.called:
             return
         if problem is None:
+            self.streams.follow()
             self.ready.callback(None)
         else:
             self.ready.errback(problem)

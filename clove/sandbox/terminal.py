@@ -73,6 +73,9 @@ class Terminal(OutputReader):
         """Bytes that Linux keeps of what was written and not read, at most."""
         return _HELD
 
+    def divert(self, taker: Callable[[int, int], bool] | None) -> None:
+        """It is no pipe: all of it is read."""
+
     @property
     def over(self) -> bool:
         """Nothing more is written there, or read."""

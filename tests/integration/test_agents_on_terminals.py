@@ -14,12 +14,12 @@ from tests.integration.exposed import ROOT, ROOTLESS, Host, host, kill_all
 
 PYTHON = "/usr/bin/python3"
 SIZES = """
-import os, signal, sys, time
+import os, signal
 def told(*_): print("size", *os.get_terminal_size(), flush=True)
-signal.signal(signal.SIGWINCH, told)
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGWINCH])  # one that comes early waits
 print(*(os.isatty(n) for n in range(3)), os.getsid(0) == os.getpid() == os.tcgetpgrp(0), flush=True)
 told()
-while True: time.sleep(100)
+while signal.sigwait([signal.SIGWINCH]): told()
 """
 _numbers = itertools.count()
 

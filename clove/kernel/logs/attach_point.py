@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from clove.errors import AlreadyExists
 from clove.kernel.logs.attachment import LEFT_BEHIND, STREAMS, Attachment, PipeAttachment
+from clove.kernel.logs.bypass import Bypass
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall
 
+    from clove.kernel.logs.bypass import Keeper
     from clove.kernel.logs.limits import LogLimits
     from clove.kernel.logs.log_file import LogWriter
     from clove.kernel.logs.spool import Spool
@@ -26,6 +28,7 @@ class AttachPoint:
     @param writer: leaves out what the disk is too slow for, while one is attached.
     @param throttle: has each stream read as fast as it is taken.
     @param reactor: for pipes and time.
+    @param keeper: takes what goes to one who reads pipes, for all others.
     """
 
     def __init__(
@@ -35,6 +38,7 @@ class AttachPoint:
         throttle: Throttle,
         limits: LogLimits,
         reactor: Any,
+        keeper: Keeper,
     ) -> None:
         self._spool = spool
         self._writer = writer
@@ -42,6 +46,8 @@ class AttachPoint:
         self._limits = limits
         self._reactor = reactor
         self._attachment: Attachment | None = None
+        self._keeper = keeper
+        self._bypass: Bypass | None = None
         self._reserved: IDelayedCall | None = None
         self._finished = False
 
@@ -56,6 +62,11 @@ class AttachPoint:
         if untaken > most or (untaken and self._spool.memory > 2 * most):
             self._spool.keep_from(self._spool.next - untaken // 2)
         self._regulate()
+
+    def catch_up(self) -> None:
+        """Have all kept that has gone to the one who reads pipes."""
+        if self._bypass is not None:
+            self._bypass.catch_up()
 
     def waiting(self, stream: int) -> int:
         """Bytes that wait for the one who is attached."""
@@ -95,9 +106,7 @@ class AttachPoint:
             )
         spool = self._spool
         start = spool.next if spool.kept_from is None else spool.kept_from
-        made = (
-            PipeAttachment(holder, self._reactor, self._regulate) if pipes else Attachment(holder)
-        )
+        made = self._pipe_attachment(holder) if pipes else Attachment(holder)
         made.start = start
         self._cancel_reserve()
         self._attachment = made
@@ -110,6 +119,13 @@ class AttachPoint:
         self._regulate()
         if self._finished:
             self.finish()
+        return made
+
+    def _pipe_attachment(self, holder: object) -> PipeAttachment:
+        made = PipeAttachment(holder, self._reactor, self._regulate)
+        most = self._limits.unwritten
+        self._bypass = bypass = Bypass(self._reactor, made, self._keeper, most)
+        self._throttle.divert(bypass.pass_on)
         return made
 
     def take(self, holder: object, offset: int) -> bool:
@@ -128,10 +144,18 @@ class AttachPoint:
             return
         self._cancel_reserve()
         self._attachment = None
+        self._end_bypass()
         attachment.close()
         self._spool.keep_from(None)
         self._writer.skip(False)
         self._regulate()
+
+    def _end_bypass(self) -> None:
+        if self._bypass is not None:
+            self._throttle.divert(None)
+            self._bypass.catch_up()
+            self._bypass.close()
+            self._bypass = None
 
     def _cancel_reserve(self) -> None:
         if self._reserved is not None:

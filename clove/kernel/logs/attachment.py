@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import select
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -76,6 +77,7 @@ class _Sink:
     @param changed: called when it has taken what waited, and when it is closed.
     @ivar reader: the other end, to be handed over and closed by the caller.
     @ivar waiting: bytes that the pipe had no room for.
+    @ivar full: it has no room, nor bytes that wait.
     """
 
     def __init__(self, reactor: Any, changed: Callable[[], None]) -> None:
@@ -84,6 +86,7 @@ class _Sink:
         self._pieces: deque[memoryview] = deque()
         self._finishing = False
         self.waiting = 0
+        self.full = False
         self.reader, self._fd = os.pipe2(os.O_CLOEXEC)
         with contextlib.suppress(OSError):
             fcntl.fcntl(self._fd, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
@@ -106,6 +109,15 @@ class _Sink:
         if len(self._pieces) == 1:
             self._write_pieces()
 
+    def check_room(self) -> None:
+        """Find out whether it has room; if not, tell of it once it has."""
+        room = select.poll()
+        room.register(self._fd, select.POLLOUT)
+        if not room.poll(0):
+            self.full = True
+            self._reactor.addWriter(self)
+            self._changed()
+
     def doWrite(self) -> None:
         """The pipe has room."""
         self._write_pieces()
@@ -127,6 +139,7 @@ class _Sink:
         except OSError:  # its reader is gone
             self.close()
             return
+        self.full = False
         if self._finishing:
             self.close()
         else:
@@ -151,6 +164,7 @@ class _Sink:
         self._fd = -1
         self._pieces.clear()
         self.waiting = 0
+        self.full = False
         self._changed()
 
 
@@ -180,8 +194,18 @@ class PipeAttachment(Attachment):
         self._sinks[stream].write(data)
 
     def backlog(self, stream: int) -> int:
-        """Bytes that its pipe has no room for."""
-        return self._sinks[stream].waiting
+        """Bytes that its pipe has no room for; 1 where it has none for a next one."""
+        sink = self._sinks[stream]
+        return sink.waiting or int(sink.full)
+
+    def target(self, stream: int) -> int:
+        """Where bytes may be put by others: the pipe's descriptor; -1: bytes wait, or nothing reads it."""
+        sink = self._sinks[stream]
+        return -1 if sink.waiting else sink.fileno()
+
+    def check_room(self, stream: int) -> None:
+        """Others could put nothing into its pipe: have the stream wait for room, if that is why."""
+        self._sinks[stream].check_room()
 
     def finish(self) -> None:
         """No more will come: the pipes end once they have taken what waits."""

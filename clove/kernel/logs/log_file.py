@@ -139,6 +139,13 @@ class LogWriter:
             self._relieve()
             self._release()
 
+    def leave_out(self, size: int) -> None:
+        """Bytes went past that are not here; what came before them and waits is left out, too."""
+        self._skipped += size + self._waiting
+        self._shares.give(self._family, self._waiting)
+        self._unwritten.clear()
+        self._waiting = 0
+
     def close(self) -> None:
         """Nothing more will come."""
         self._closed = True

@@ -73,24 +73,38 @@ class Logbook:
         return Tail(self._limits.lines, self._limits.held, self._limits.line)
 
     @functools.cached_property
-    def spool(self) -> Spool:
+    def _spool(self) -> Spool:
         """Its last bytes, likewise."""
         return Spool(self._limits.held)
+
+    @property
+    def spool(self) -> Spool:
+        """Its last bytes, as of now."""
+        self.attach_point.catch_up()
+        return self._spool
 
     @functools.cached_property
     def attach_point(self) -> AttachPoint:
         """Where one attaches, likewise."""
-        return AttachPoint(self.spool, self._writer, self._throttle, self._limits, self._reactor)
+        return AttachPoint(
+            self._spool,
+            self._writer,
+            self._throttle,
+            self._limits,
+            self._reactor,
+            (self._keep_passed, self._skip),
+        )
 
     @property
     def next_offset(self) -> int:
         """The offset that the next line will have."""
+        self.attach_point.catch_up()
         return self._tail.following
 
     @property
     def memory(self) -> int:
         """Bytes of memory that it takes, about, as lines and as bytes."""
-        return self._tail.memory + self.spool.memory
+        return self._tail.memory + self._spool.memory
 
     # writing
 
@@ -106,11 +120,27 @@ class Logbook:
         if stream == REMARK:
             self._append_remark(data)
             return
-        self._append_lines(stream, data)
-        self.spool.add(stream, data)
-        self._writer.write(data)
+        self.attach_point.catch_up()
+        self._keep(stream, data)
         self.attach_point.write(stream, data)
         self._wake()
+
+    def _keep(self, stream: int, data: bytes) -> None:
+        self._append_lines(stream, data)
+        self._spool.add(stream, data)
+        self._writer.write(data)
+
+    def _keep_passed(self, stream: int, data: bytes) -> None:
+        """Bytes that the one who is attached has already."""
+        self._keep(stream, data)
+        self._wake()
+
+    def _skip(self, size: int) -> None:
+        """Bytes that it has, and that nothing here has seen: they count as lines of the greatest length."""
+        self._partial = {1: b"", 2: b""}
+        self._tail.skip(1 + size // self._limits.line)
+        self._spool.skip(size)
+        self._writer.leave_out(size)
 
     def _append_remark(self, data: bytes) -> None:
         """As the agent's stderr; where much waits already for one who is attached, as lines alone."""
@@ -135,6 +165,7 @@ class Logbook:
 
     def close(self) -> None:
         """The output has ended: an unfinished last line counts, watchers are told."""
+        self.attach_point.catch_up()
         for stream, rest in self._partial.items():
             if rest:
                 self._partial[stream] = b""
@@ -153,12 +184,14 @@ class Logbook:
 
         @param most: lines given at most.
         """
+        self.attach_point.catch_up()
         return self._tail.since(offset, most)
 
     def drop_lines(self) -> None:
         """Hold nothing any more: it counts as lost. The file stays."""
+        self.attach_point.catch_up()
         self._tail.clear()
-        self.spool.clear()
+        self._spool.clear()
         self._wake()
 
     def check_watchers(self) -> None:

@@ -67,6 +67,12 @@ class Spool:
         self.next += len(data)
         self._drop()
 
+    def skip(self, size: int) -> None:
+        """Bytes went past that are not here: what came before them is dropped, too."""
+        self._parts.clear()
+        self.next += size
+        self.first = self.next
+
     def keep_from(self, offset: int | None) -> None:
         """Keep all from an offset on, or no more than the limit."""
         self.kept_from = None if offset is None else max(self.first, min(offset, self.next))

@@ -90,6 +90,11 @@ class Tail:
         self._pieces.clear()
         self._lines = self._size = 0
 
+    def skip(self, lines: int) -> None:
+        """So many went past that are not here: what came before them is dropped, too."""
+        self.clear()
+        self.following += lines
+
     def since(self, offset: int, most: int) -> tuple[list[LogLine], int]:
         """Lines from an offset on, and how many before them were asked for but are lost.
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
-__all__ = ["Source", "Throttle"]
+__all__ = ["Source", "Taker", "Throttle"]
+
+Taker = Callable[[int, int, int], bool]
+"""Takes bytes of a stream out of a pipe: its number, the pipe's descriptor, bytes at most. False: it
+takes none, and they are read as usual."""
 
 
 class Source(Protocol):
@@ -19,6 +24,9 @@ class Source(Protocol):
     def widen(self) -> None:
         """Take more at once."""
 
+    def divert(self, taker: Taker | None, /) -> None:
+        """Have something else take what is in its pipes, as far as that says that it can."""
+
 
 class Throttle:
     """Tells the source what is to wait; the next one, after a restart, is told again."""
@@ -28,6 +36,7 @@ class Throttle:
         self._held = False
         self._stalled: set[int] = set()
         self._wide = False
+        self._taker: Taker | None = None
 
     def follow(self, source: Source | None) -> None:
         """The output comes from here from now on."""
@@ -40,12 +49,20 @@ class Throttle:
             source.stall(stream, True)
         if self._wide:
             source.widen()
+        if self._taker is not None:
+            source.divert(self._taker)
 
     def widen(self) -> None:
         """Have more taken at once, of this source and of later ones."""
         self._wide = True
         if self._source is not None:
             self._source.widen()
+
+    def divert(self, taker: Taker | None) -> None:
+        """Have this take what is in the pipes, of this source and of later ones; None: no more."""
+        self._taker = taker
+        if self._source is not None:
+            self._source.divert(taker)
 
     def hold(self, hold: bool) -> None:
         """All of it waits for the disk, or does no more."""

@@ -64,6 +64,9 @@ class Box:
     def widen(self) -> None:
         self.told.append("widen")
 
+    def divert(self, taker: object) -> None:
+        self.told.append("divert")
+
     def stall(self, stream: int, stall: bool) -> None:
         self.told.append(f"stall {stream}" if stall else f"go on with {stream}")
 

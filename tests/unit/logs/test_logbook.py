@@ -17,6 +17,7 @@ from clove.kernel.logs.limits import LogLimits
 from clove.kernel.logs.log_file import LogFile, unwritten_shares
 from clove.kernel.logs.logbook import Logbook
 from clove.kernel.logs.tail import PIECE
+from clove.kernel.logs.throttle import Taker
 
 
 class Pool:
@@ -44,6 +45,7 @@ class Held:
     def __init__(self) -> None:
         self.told: list[bool] = []
         self.stalled: set[int] = set()
+        self.taker: Taker | None = None
 
     def hold(self, hold: bool) -> None:
         self.told.append(hold)
@@ -56,6 +58,9 @@ class Held:
 
     def widen(self) -> None:
         """It has no pipes."""
+
+    def divert(self, taker: Taker | None) -> None:
+        self.taker = taker
 
 
 class Memory:
