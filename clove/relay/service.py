@@ -20,7 +20,7 @@ from clove.relay.state_dir import RelayStateDir, relay_state_dir
 __all__ = ["RelayService", "make_service", "refusal"]
 
 _SHOWN_ONCE = """\
-This is the first admin token of this relay. It is shown this once, and only its hash is kept:
+This is an admin token of this relay. It is shown this once, and only its hash is kept:
 
     {token}
 
@@ -30,12 +30,22 @@ This is the first admin token of this relay. It is shown this once, and only its
 class RelayService(Service):
     """A relay, from start to stop.
 
+    @param new_admin: make an admin token even if there is a valid one.
     @param show: shows a text to who has started the relay; not a log.
     """
 
     log = Logger()
 
-    def __init__(self, reactor: Any, config: RelayConfig, state_dir: str, show: Any = None) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        config: RelayConfig,
+        state_dir: str,
+        *,
+        new_admin: bool = False,
+        show: Any = None,
+    ) -> None:
+        self._new_admin = new_admin
         self._reactor = reactor
         self._config = config
         self._state_dir = RelayStateDir(state_dir)
@@ -74,7 +84,7 @@ class RelayService(Service):
         Deferred.fromCoroutine(self._begin()).addErrback(self._failed)
 
     async def _begin(self) -> None:
-        token = await self.parts.first_token()
+        token = await self.parts.first_token(another=self._new_admin)
         if token is not None:
             self._show(_SHOWN_ONCE.format(token=token))
         for what, port in (("REST", self.parts.rest), ("WebSockets", self.parts.hub_port)):
@@ -102,9 +112,12 @@ class RelayService(Service):
         return Deferred.fromCoroutine(self._stop())
 
 
-def make_service(config: RelayConfig, *, state_dir: str | None = None) -> RelayService:
+def make_service(
+    config: RelayConfig, *, state_dir: str | None = None, new_admin: bool = False
+) -> RelayService:
     """The service for a configuration; arguments win over it.
 
+    @param new_admin: make an admin token even if there is a valid one.
     @raise InvalidRequest: there is no state directory.
     """
     from twisted.internet import reactor
@@ -112,7 +125,7 @@ def make_service(config: RelayConfig, *, state_dir: str | None = None) -> RelayS
     chosen = state_dir or config.state_dir or relay_state_dir(os.geteuid(), os.environ)
     if not chosen:
         raise InvalidRequest("this user has no home", hint="say where with --state-dir")
-    return RelayService(reactor, config, chosen)
+    return RelayService(reactor, config, chosen, new_admin=new_admin)
 
 
 def refusal(error: CloveError) -> str:

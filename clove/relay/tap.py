@@ -13,7 +13,7 @@ __all__ = ["Options", "makeService"]
 class Options(usage.Options):
     """Options of the relay daemon."""
 
-    synopsis = "[--state-dir DIR] [--config FILE.toml]"
+    synopsis = "[--state-dir DIR] [--config FILE.toml] [--admin-token]"
     longdesc = (
         "Run a Clove relay: kernels behind NAT connect to it, people and remote agents reach them "
         "there. The first start makes an admin token and shows it once. "
@@ -29,6 +29,9 @@ class Options(usage.Options):
         ],
         ["config", "c", None, "configuration file (TOML), see docs/fleet.md"],
     ]
+    optFlags = [
+        ["admin-token", None, "make another admin token at this start, and show it once"],
+    ]
 
 
 def makeService(options: Options) -> IService:
@@ -40,6 +43,10 @@ def makeService(options: Options) -> IService:
     from clove.relay.service import make_service, refusal
 
     try:
-        return make_service(load(options["config"]), state_dir=options["state-dir"])
+        return make_service(
+            load(options["config"]),
+            state_dir=options["state-dir"],
+            new_admin=bool(options["admin-token"]),
+        )
     except CloveError as error:
         raise SystemExit(refusal(error)) from None

@@ -17,8 +17,18 @@ from clove.relay.rest.types import Problem
 __all__ = ["document"]
 
 _REF: Final = "#/components/schemas/{name}"
-_VARIABLE: Final = re.compile(r"<(\w+)>")
+_VARIABLE: Final = re.compile(r"<(?:[^<>:]+:)?(\w+)>")
 _ABOUT: Final = "The REST API of a Clove relay. Errors are problem details (RFC 9457)."
+_REQUESTS: Final[dict[str, dict[str, Any]]] = {
+    "NewAgentToken": {
+        "anyOf": [
+            {"required": ["target_machine"], "properties": {"target_machine": {"minLength": 1}}},
+            {"required": ["target_machines"], "properties": {"target_machines": {"minItems": 1}}},
+            {"required": ["labels"], "properties": {"labels": {"minProperties": 1}}},
+        ]
+    }
+}
+"""What types do not say of some requests."""
 
 
 def document(routes: Iterable[Route]) -> dict[str, Any]:
@@ -31,6 +41,14 @@ def document(routes: Iterable[Route]) -> dict[str, Any]:
         if kind not in (None, bytes, dict)
     ]
     _, schemas = msgspec.json.schema_components([*kinds, Problem], ref_template=_REF)
+    for kind in {route.body for route in routes if route.body is not None}:
+        schemas[kind.__name__] |= _REQUESTS.get(kind.__name__, {})
+    for schema in schemas.values():
+        if schema.get("additionalProperties") is False:
+            _allow_null(schema)
+    for route in routes:
+        if route.body is not None and route.lenient:
+            schemas[route.body.__name__]["additionalProperties"] = True
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
         path = _VARIABLE.sub(r"{\1}", route.path)
@@ -45,6 +63,14 @@ def document(routes: Iterable[Route]) -> dict[str, Any]:
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
     }
+
+
+def _allow_null(schema: dict[str, Any]) -> None:
+    """In requests, null in an optional field is its absence, and in one that is not known nothing."""
+    schema["additionalProperties"] = {"type": "null"}
+    for name, each in schema["properties"].items():
+        if name not in schema.get("required", ()):
+            schema["properties"][name] = {"anyOf": [each, {"type": "null"}]}
 
 
 def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:

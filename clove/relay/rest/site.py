@@ -7,13 +7,12 @@ from collections import Counter
 from collections.abc import Collection
 from io import BytesIO
 from typing import Any, Final
-from urllib.parse import parse_qs
 
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web.http import HTTPChannel
+from twisted.web.http import HTTPChannel, parse_qs
 from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request, Site
@@ -111,7 +110,7 @@ class _Request(Request):
         self.path, _, query = path.partition(b"?")
         if not self.path.startswith(b"/"):  # `OPTIONS *`, or a request to a proxy
             self.path = b"/" + self.path
-        self.args = parse_qs(query, keep_blank_values=True)
+        self.args = parse_qs(query, 1)
         Request.process(self)
 
     def forget(self) -> None:
@@ -174,7 +173,10 @@ class _Front(Resource):
         request.setResponseCode(answer.status)
         for name, value in answer.headers.items():
             request.setHeader(name, value)
-        return answer.body
+        if request.method != b"HEAD":
+            return answer.body
+        request.setHeader("Content-Length", str(len(answer.body)))
+        return b""
 
     def _problem(self, request: Any) -> PermissionDenied | None:
         hosts = request.requestHeaders.getRawHeaders("host", [])

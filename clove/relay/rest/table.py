@@ -135,7 +135,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     ),
     Route(
         "DELETE",
-        f"{_V1}/tokens/<token_id>",
+        f"{_V1}/tokens/<string(length=16):token_id>",
         ADMIN,
         tokens.revoke_token,
         types.Revoked,

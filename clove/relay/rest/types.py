@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from clove.messages.base import Request
+from clove.relay.rest.permission_fields import Permissions
 
 __all__ = [
     "Agent",
@@ -28,7 +29,6 @@ __all__ = [
     "NewMachineToken",
     "OfMachine",
     "Page",
-    "Permissions",
     "Problem",
     "Ready",
     "Registered",
@@ -50,7 +50,6 @@ Text = Annotated[str, msgspec.Meta(max_length=128, pattern=r"^[^\x00-\x1f\x7f]*$
 LabelKey = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._/-]{0,62}[A-Za-z0-9])?$")]
 Labels = Annotated[dict[LabelKey, Text], msgspec.Meta(max_length=64)]
 Hours = Annotated[float, msgspec.Meta(gt=0, le=24 * 3660)]
-Permissions = dict[str, Any]
 Time = str | None
 PageSize = Annotated[int, msgspec.Meta(ge=1, le=1000)]
 
@@ -107,10 +106,10 @@ class JoinToken(Request, frozen=True, kw_only=True):
 class NewAgentToken(Request, frozen=True, kw_only=True):
     """A token for remote agents: which machines, by id or by labels, and with which permissions."""
 
-    target_machine: str = ""
+    target_machine: MachineId | Literal[""] = ""
     target_machines: Annotated[list[MachineId], msgspec.Meta(max_length=1000)] = []
     labels: Labels = {}
-    permissions: Permissions = {}
+    permissions: Permissions = Permissions()
     name: Text = ""
     expires_hours: Hours = 24.0
 
@@ -225,7 +224,7 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     target_machine: str
     target_machines: list[str]
     labels: dict[str, str]
-    permissions: Permissions
+    permissions: dict[str, Any]
     created_at: Time
     expires_at: Time
     last_used: Time

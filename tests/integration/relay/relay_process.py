@@ -36,11 +36,11 @@ class RelayProcess:
         (directory / "config.toml").write_text(f"{config}\n[hub]\nport = 0\n")
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        """Start it, and wait until it serves."""
+    def start(self, *more: str) -> None:
+        """Start it, with these options too, and wait until it serves."""
         words = [str(TWISTD), "-n", "--pidfile=", "--logfile", str(self.log_file), "clove-relay"]
         words += ["--state-dir", str(self.directory / "state")]
-        words += ["--config", str(self.directory / "config.toml")]
+        words += ["--config", str(self.directory / "config.toml"), *more]
         earlier = self.log.count("serves REST")
         with self.shown.open("ab") as shown:
             self.process = subprocess.Popen(words, stdout=shown, stderr=shown)

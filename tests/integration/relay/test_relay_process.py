@@ -28,6 +28,16 @@ def test_the_first_start_shows_a_token_once(relay: RelayProcess) -> None:
     assert relay.ask("GET", "/api/v1/status")[0] == 200
 
 
+def test_whoever_can_start_it_gets_another_token(relay: RelayProcess) -> None:
+    first = relay.admin
+    relay.stop()
+    relay.shown.unlink()
+    relay.start("--admin-token")
+    assert relay.admin != first
+    for token in (first, relay.admin):
+        assert relay.ask("GET", "/api/v1/status", token=token)[0] == 200
+
+
 def test_its_directory_is_its_own(relay: RelayProcess) -> None:
     state = relay.directory / "state"
     assert stat.S_IMODE(state.stat().st_mode) == 0o700

@@ -114,3 +114,19 @@ async def test_status_counts_what_the_token_may_see(relay: Relay) -> None:
     await relay.made("/api/v1/machines", {"machine_id": "m2"})
     assert (await relay.ask("GET", "/api/v1/status")).json["machines"] == 2
     assert (await relay.ask("GET", "/api/v1/status", token=made["token"])).json["machines"] == 1
+
+
+async def test_an_odd_query_is_refused_or_taken_as_it_is(relay: Relay) -> None:
+    await relay.made("/api/v1/machines", {"machine_id": "m1"})
+    for query, status in (
+        ("after=%C2%80", 200),
+        ("after=%ff", 400),
+        ("%C2%80=", 400),
+        ("&&=&", 400),
+    ):
+        assert (await relay.ask("GET", f"/api/v1/machines?{query}")).status == status, query
+
+
+async def test_a_refused_head_has_no_body(relay: Relay) -> None:
+    reply = await relay.ask("HEAD", "/api/v1/health", headers={"Origin": "http://evil.example"})
+    assert (reply.status, reply.body) == (403, b"")

@@ -61,11 +61,10 @@ async def issue_agent(context: Context, call: Call) -> IssuedToken:
             "an agent token needs machines that it may reach",
             hint="name target_machine, target_machines or labels",
         )
-    _check_permissions(context, new.permissions)
+    permissions = msgspec.to_builtins(new.permissions)
+    _check_permissions(context, permissions)
     targets = Targets(machines=tuple(dict.fromkeys(named)), labels=new.labels)
-    return await _issue(
-        context, call, TokenKind.AGENT, targets=targets, permissions=new.permissions
-    )
+    return await _issue(context, call, TokenKind.AGENT, targets=targets, permissions=permissions)
 
 
 async def revoke_token(context: Context, call: Call) -> Revoked:
