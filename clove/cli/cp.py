@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import click
 
 from clove.cli.console import Console, command_options
+from clove.cli.option_types import Size
 from clove.cli.remote_path import Remote, parse_remote
 from clove.cli.target import name_or_id
 from clove.cli.text import size
-from clove.cli.transfer import Transfer
+from clove.cli.transfer import Bounds, Transfer
 from clove.errors import InvalidRequest, NotFound
 
 if TYPE_CHECKING:
@@ -30,13 +31,22 @@ Examples:
 
 \b
 Links within a directory, FIFOs, sockets and devices are left out, and said. Nothing is written
-through a link that lies in the directory that is copied to."""
+through a link that lies in the directory that is copied to. A copy from an agent ends at --max-size, at a
+million names, and before a file for which there is no room here; the file it was at is not left half.
+On a terminal, one that takes longer says how far it is."""
 )
 @click.argument("source")
 @click.argument("target")
 @click.option("-r", "--recursive", is_flag=True, help="Directories with all in them.")
+@click.option(
+    "--max-size",
+    type=Size,
+    default="16G",
+    show_default=True,
+    help="The most that comes from an agent.",
+)
 @command_options
-def cp(console: Console, source: str, target: str, recursive: bool) -> None:
+def cp(console: Console, source: str, target: str, recursive: bool, max_size: int) -> None:
     """Copy files from or to a running agent; one of SOURCE and TARGET is AGENT:PATH.
 
     If TARGET is a directory, or ends in a slash, the copy gets SOURCE's name in it.
@@ -47,7 +57,8 @@ def cp(console: Console, source: str, target: str, recursive: bool) -> None:
     with console.client() as client:
         remote = there or here
         assert remote is not None
-        transfer = Transfer(console, client, name_or_id(client, remote.agent))
+        bounds = Bounds(size=max_size)
+        transfer = Transfer(console, client, name_or_id(client, remote.agent), bounds)
         try:
             if there is not None:
                 _fetch(transfer, client, there, target, recursive)
@@ -56,6 +67,8 @@ def cp(console: Console, source: str, target: str, recursive: bool) -> None:
         except OSError as error:
             name = error.filename or target
             raise InvalidRequest(f"{name}: {os.strerror(error.errno or 0)}") from None
+        finally:
+            transfer.finish()
     if console.as_json:
         facts = {"files": transfer.copied, "bytes": transfer.size, "left_out": transfer.left_out}
         console.data(facts)

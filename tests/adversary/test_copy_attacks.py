@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from clove.cli.console import Console
-from clove.cli.transfer import DEEPEST, Transfer
-from clove.errors import CloveError, InvalidRequest, NotFound
+from clove.cli.transfer import DEEPEST, Bounds, Transfer
+from clove.errors import CloveError, InvalidRequest, LimitExceeded, NotFound
+
+NO_BOUNDS = Bounds()
 
 
 class Hostile:
@@ -34,7 +36,7 @@ class Hostile:
 
     def read_file(self, path: str, *, offset: int, **_: Any) -> dict[str, Any]:
         self.before_read(path)
-        return {"content": base64.b64encode(b"" if offset else b"theirs").decode()}
+        return {"content": base64.b64encode(b"" if offset else b"theirs").decode(), "size": 6}
 
 
 @pytest.fixture
@@ -46,9 +48,9 @@ def ours(tmp_path: Path) -> Iterator[Path]:
     assert sorted(os.listdir(tmp_path)) in (["kept", "target"], ["elsewhere", "kept", "target"])
 
 
-def fetch(kernel: Hostile, ours: Path) -> Transfer:
+def fetch(kernel: Hostile, ours: Path, bounds: Bounds = NO_BOUNDS) -> Transfer:
     client: Any = kernel
-    transfer = Transfer(Console(None, True), client, "agent")
+    transfer = Transfer(Console(None, True), client, "agent", bounds)
     directory = os.open(ours, os.O_RDONLY)
     try:
         transfer.fetch("top", "directory", directory, "top")
@@ -112,6 +114,53 @@ def test_directories_without_end_come_to_one(ours: Path) -> None:
     while (here := here / "d").exists():
         depth += 1
     assert depth < DEEPEST + 1
+
+
+class Swelling(Hostile):
+    """Files that say a size, and go on for ever."""
+
+    size = 0
+
+    def read_file(self, path: str, *, offset: int, **_: Any) -> dict[str, Any]:
+        return {"content": base64.b64encode(b"x" * 100).decode(), "size": self.size}
+
+
+def test_a_file_without_end_comes_to_one_and_leaves_no_half(ours: Path) -> None:
+    with pytest.raises(LimitExceeded, match="over 1000"):
+        fetch(Swelling({"top": [("x", "file"), ("y", "file")]}), ours, Bounds(size=1000))
+    assert os.listdir(ours / "top") == []
+
+
+def test_a_file_that_grows_is_copied_to_where_it_ended_at_first(ours: Path) -> None:
+    kernel = Swelling({"top": [("x", "file")]})
+    kernel.size = 300
+    assert fetch(kernel, ours).size == 300
+    assert (ours / "top/x").stat().st_size == 300
+
+
+def test_a_file_that_says_more_than_there_is_room_for_is_not_begun(ours: Path) -> None:
+    kernel = Swelling({"top": [("x", "file")]})
+    kernel.size = 1 << 62
+    with pytest.raises(LimitExceeded, match="over 16G"):
+        fetch(kernel, ours)
+    with pytest.raises(LimitExceeded, match="are free here"):
+        fetch(kernel, ours, Bounds(size=1 << 63))
+    assert os.listdir(ours / "top") == []
+
+
+def test_names_without_end_come_to_one(ours: Path) -> None:
+    kernel = Hostile({"top": [(f"x{number}", "file") for number in range(100)]})
+    with pytest.raises(LimitExceeded, match="more than 10 files"):
+        fetch(kernel, ours, Bounds(names=10))
+    assert len(os.listdir(ours / "top")) == 9
+
+
+def test_a_file_that_was_there_stays_when_a_copy_of_it_fails(ours: Path) -> None:
+    (ours / "top").mkdir()
+    (ours / "top/x").write_text("before")
+    with pytest.raises(LimitExceeded):
+        fetch(Swelling({"top": [("x", "file")]}), ours, Bounds(size=1000))
+    assert (ours / "top/x").exists()
 
 
 def test_an_error_of_one_file_is_told_and_the_others_are_copied(ours: Path) -> None:

@@ -120,6 +120,21 @@ def test_nothing_is_written_through_a_link_that_lies_here(
     assert clove("cp", "files:out/a", str(target / "fifo")).returncode == 1
 
 
+def test_a_copy_that_fails_half_way_leaves_no_half(
+    kernel: KernelProcess, clove: Any, agent: str, tmp_path: Path
+) -> None:
+    result = clove("cp", "--max-size", "1K", "files:out/sub/b", str(tmp_path))
+    assert result.returncode == 1
+    assert "--max-size allows more" in result.stderr
+    full = ["prlimit", "--fsize=5000", CLOVE, "--socket", kernel.socket, "cp"]
+    done = subprocess.run(
+        [*full, "files:out/sub/b", str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "File too large" in done.stderr
+    assert os.listdir(tmp_path) == []
+
+
 def test_rm_removes_what_is_named(clove: Any, client: CloveClient, agent: str) -> None:
     assert clove("rm", "files:out").returncode == 1
     assert clove("rm", "files:out/a", "files:out/link").returncode == 0
