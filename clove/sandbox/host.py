@@ -14,6 +14,7 @@ from clove.errors import NotFound
 from clove.sandbox.disposal import Disposal
 from clove.sandbox.environment import public_environment
 from clove.sandbox.host_entry import HostEntry
+from clove.sandbox.in_use import InUse
 from clove.sandbox.inside.entry import Entry, enter, facts_of, facts_within
 from clove.sandbox.inside.held_path import BadPath, Held, resolve
 from clove.sandbox.inside.watching import open_watch
@@ -78,6 +79,7 @@ class HostFile:
         self._disposal = disposal
         self._threads = threads
         self._held = held
+        self._in_use = InUse(lambda: _dispose(disposal, held.close), held.close)
         self._asked = asked
         self.path = held.path
         self.kind = held.kind
@@ -97,7 +99,8 @@ class HostFile:
 
     def _open(self, flags: int) -> int:
         try:
-            return self._held.open(flags)
+            with self._in_use.used():
+                return self._held.open(flags)
         except OSError as error:
             raise translate(error, self._asked) from None
 
@@ -110,7 +113,8 @@ class HostFile:
 
         def call() -> int:
             try:
-                return open_watch(self._held)
+                with self._in_use.used():
+                    return open_watch(self._held)
             except OSError as error:
                 raise translate(error, self._asked) from None
 
@@ -121,7 +125,9 @@ class HostFile:
 
         def call() -> list[Facts | None]:
             try:
-                found = [facts_of(self._held)] if names is None else facts_within(self._held, names)
+                with self._in_use.used():
+                    held = self._held
+                    found = [facts_of(held)] if names is None else facts_within(held, names)
             except OSError as error:
                 raise translate(error, self._asked) from None
             return [None if one is None else Facts(*one) for one in found]
@@ -129,8 +135,8 @@ class HostFile:
         return self._threads.run(call)
 
     def close(self) -> None:
-        """Release it. Idempotent."""
-        _dispose(self._disposal, self._held.close)
+        """Release it, after the last thread that is at it. Idempotent."""
+        self._in_use.close()
 
 
 @implementer(IView)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import ParamSpec, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
-from clove.errors import InvalidRequest, Unavailable
+from clove.errors import InvalidRequest
+from clove.sandbox.in_use import InUse
 from clove.sandbox.inside.entry import Entry, facts_of
 from clove.sandbox.interface import Facts, IEntry
 from clove.sandbox.os_errors import translate
@@ -32,45 +31,20 @@ class Threads(Protocol):
 class HostEntry:
     """What it stands for is done in threads, with the kernel's own rights. @see: L{IEntry}.
 
-    A thread runs on when its caller gives up. So the directory is closed after the last of them:
-    the number of its descriptor would else be another directory's by then.
+    The directory is closed after the last thread that uses it (L{InUse}).
     """
 
     def __init__(self, threads: Threads, entry: Entry, asked: str) -> None:
         self._threads = threads
         self._entry = entry
         self._asked = asked
-        self._lock = threading.Lock()
-        self._users = 1  # until closed, and each thread that is at it
-        self._closed = False
+        self._in_use = InUse(entry.close)
         self.path = entry.path
-
-    @contextlib.contextmanager
-    def _used(self) -> Iterator[None]:
-        """The directory stays open meanwhile.
-
-        @raise Unavailable: it is closed, as the request was given up before its turn.
-        """
-        with self._lock:
-            if self._closed:
-                raise Unavailable("the request was given up")
-            self._users += 1
-        try:
-            yield
-        finally:
-            self._leave()
-
-    def _leave(self) -> None:
-        with self._lock:
-            self._users -= 1
-            last = not self._users
-        if last:
-            self._entry.close()
 
     def _run(self, function: Callable[[], T]) -> Deferred[T]:
         def call() -> T:
             try:
-                with self._used():
+                with self._in_use.used():
                     return function()
             except OSError as error:
                 raise translate(error, self._asked) from None
@@ -92,7 +66,7 @@ class HostEntry:
         other = to
 
         def rename() -> None:
-            with other._used():
+            with other._in_use.used():
                 self._entry.rename(other._entry, replace=replace)
 
         return self._run(rename)
@@ -103,7 +77,4 @@ class HostEntry:
 
     def close(self) -> None:
         """Release it. Idempotent."""
-        with self._lock:
-            was_closed, self._closed = self._closed, True
-        if not was_closed:
-            self._leave()
+        self._in_use.close()
