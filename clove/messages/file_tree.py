@@ -56,7 +56,8 @@ class ListDirRequest(Request, frozen=True, kw_only=True):
 class ListDirReply(Reply, frozen=True, kw_only=True):
     """Names in order.
 
-    @ivar more: there are more after C{next}, the last name that was looked at.
+    @ivar more: there are more, for C{next} as C{after}: the last name that was looked at, or a place
+        between names that look the same.
     @ivar truncated: the directory has more names than the kernel looks at.
     @ivar hidden: names that the caller's permissions do not let it read.
     """

@@ -96,10 +96,11 @@ def test_a_large_directory_comes_in_pages(client: CloveClient, tmp_path: Path) -
     for name in names:
         (tmp_path / name).touch()
     seen: list[str] = []
+    after: str | None = None
     while True:
-        after = seen[-1] if seen else None
         page = client.list_directory(str(tmp_path), after=after, limit=100)
         seen += [one["name"] for one in page["entries"]]
+        after = page["next"]
         if not page["more"]:
             break
     assert seen == names
@@ -117,6 +118,29 @@ def test_names_that_are_hard_to_write_are_listed(client: CloveClient, tmp_path: 
     }
     assert client.remove_file(f"{tmp_path}/new\nline")["removed"] == 1
     assert client.remove_file(str(tmp_path), recursive=True)["removed"] == 4
+
+
+DEEP = """
+import os, sys
+from clove import CloveClient
+here = os.open(".", os.O_RDONLY)
+for _ in range(1000):
+    os.mkdir("d", dir_fd=here)
+    here, above = os.open("d", os.O_RDONLY, dir_fd=here), here
+    os.close(above)
+client = CloveClient(sys.argv[1])
+print(client.remove_file("d", recursive=True)["removed"], os.listdir("."))
+"""
+
+
+@BOTH
+def test_directories_within_each_other_are_removed_however_deep(
+    client: CloveClient, script: Any, sandboxed: bool, tmp_path: Path
+) -> None:
+    cwd = None if sandboxed else str(tmp_path)
+    client.spawn("deep", script(DEEP), sandboxed=sandboxed, cwd=cwd)
+    client.wait("deep", timeout=60)
+    assert [line["text"] for line in client.logs("deep")["lines"]] == ["1000 []"]
 
 
 @BOTH

@@ -94,6 +94,18 @@ def test_the_operator_watches_an_agents_until_it_has_ended(
         assert stream.finish()["ended"] is True
 
 
+def test_a_watch_of_a_granted_directory_ends_with_the_agent(
+    client: CloveClient, tmp_path: Path
+) -> None:
+    mounts = [{"path": str(tmp_path), "writable": True}]
+    client.spawn("granted", command=["sleep", "1000"], mounts=mounts)
+    with client.watch_directory(str(tmp_path), agent="granted") as stream:
+        next(stream)
+        client.kill("granted")
+        assert stream.finish()["ended"] is True
+    (tmp_path / "later").touch()
+
+
 def test_denied_names_are_not_told(client: CloveClient, tmp_path: Path) -> None:
     with CloveClient(client.socket_path) as narrowed:
         narrowed.set_permissions({"blocked_paths": [f"{tmp_path}/secret*"]})

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
 from clove.errors import InvalidRequest, NotFound
-from clove.kernel.calls.views import view_of
+from clove.kernel.calls.views import agent_of, view_of
 from clove.kernel.files import changes
 from clove.kernel.files.listing import Listing, Name, page, read_names
 from clove.kernel.held import run_on_descriptor
@@ -25,7 +28,9 @@ from clove.messages.file_tree import (
 from clove.policy import check_read
 
 if TYPE_CHECKING:
+    from clove.kernel.agents import Agent
     from clove.kernel.context import Context
+    from clove.kernel.files.watches import Watch
     from clove.messages.file_tree import (
         ListDirRequest,
         MkdirRequest,
@@ -60,16 +65,16 @@ async def list_directory(ctx: Context, request: ListDirRequest) -> ListDirReply:
         listing: Listing = await run_on_descriptor(
             threads, descriptor, read_names, request.path, most
         )
-        named, more = page(listing.names, request.after, request.limit)
-        entries, hidden = await _entries(ctx, held, named)
+        part = page(listing.names, request.after, request.limit)
+        entries, hidden = await _entries(ctx, held, part.names)
     finally:
         held.close()
     return ListDirReply(
         path=held.path,
         entries=entries,
         count=len(entries),
-        more=more,
-        next=named[-1].text if named else request.after,
+        more=part.more,
+        next=part.next,
         truncated=listing.truncated,
         hidden=hidden,
     )
@@ -187,8 +192,19 @@ async def remove(ctx: Context, request: RemoveRequest) -> RemoveReply:
     return RemoveReply(removed=removed)
 
 
+@contextlib.contextmanager
+def _ends_with(agent: Agent | None, watched: Watch) -> Iterator[None]:
+    """Its end is the end of a watch: a directory of the host, which it was granted, may stay."""
+    ended: Deferred[None] = Deferred() if agent is None else agent.wait()
+    ended.addCallbacks(lambda _: watched.end(), lambda _: None)
+    try:
+        yield
+    finally:
+        ended.cancel()
+
+
 async def watch(ctx: Context, request: WatchRequest) -> WatchReply:
-    """Tell what changes in a directory, at the client's pace, until it is gone.
+    """Tell what changes in a directory, at the client's pace, until it or the agent that was named is gone.
 
     @raise InvalidRequest: version 1; or it is no directory.
     @raise LimitExceeded: too many are watched.
@@ -198,6 +214,7 @@ async def watch(ctx: Context, request: WatchRequest) -> WatchReply:
         raise InvalidRequest("WATCH needs protocol version 2", hint="send HELLO first")
     watches, family = ctx.kernel.watches, ctx.principal.family
     watches.check(family)
+    agent = None if request.agent is None else agent_of(ctx, request.agent)
     view, cwd = await view_of(ctx, request.agent)
     permissions = ctx.principal.permissions
     held = await changes.resolve_judged(view, permissions, request.path, cwd, "WATCH")
@@ -209,7 +226,7 @@ async def watch(ctx: Context, request: WatchRequest) -> WatchReply:
         descriptor, above = await held.watch(), held.path.rstrip("/")
     finally:
         held.close()
-    with watches.held(family, descriptor) as watched:
+    with watches.held(family, descriptor) as watched, _ends_with(agent, watched):
         stream(WatchReply())
         while True:
             found = await watched.changes()

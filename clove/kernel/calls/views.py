@@ -8,10 +8,11 @@ from clove.errors import Unavailable
 from clove.kernel import authority
 
 if TYPE_CHECKING:
+    from clove.kernel.agents import Agent
     from clove.kernel.context import Context
     from clove.sandbox.interface import IView
 
-__all__ = ["FILES", "view_of"]
+__all__ = ["FILES", "agent_of", "view_of"]
 
 FILES = "files of agents"
 """The row of authority."""
@@ -26,9 +27,7 @@ async def view_of(ctx: Context, agent: str | int | None) -> tuple[IView, str | N
     """
     if agent is None:
         return await ctx.require_view(), ctx.principal.cwd
-    agent_id, name = (agent, None) if isinstance(agent, int) else (None, agent)
-    found = ctx.kernel.agents.find(agent_id=agent_id, name=name)
-    authority.require(ctx.principal, FILES, found.principal)
+    found = agent_of(ctx, agent)
     view = found.principal.view
     if view is None:
         raise Unavailable(
@@ -36,3 +35,14 @@ async def view_of(ctx: Context, agent: str | int | None) -> tuple[IView, str | N
             hint="try again when it runs",
         )
     return view, found.principal.cwd
+
+
+def agent_of(ctx: Context, agent: str | int) -> Agent:
+    """The agent that an operator names by its name or id.
+
+    @raise PermissionDenied: its files are not the caller's to look into.
+    """
+    agent_id, name = (agent, None) if isinstance(agent, int) else (None, agent)
+    found = ctx.kernel.agents.find(agent_id=agent_id, name=name)
+    authority.require(ctx.principal, FILES, found.principal)
+    return found

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 import os
-from bisect import bisect_right
-from typing import NamedTuple
+from bisect import bisect_left, bisect_right
+from typing import Final, NamedTuple
 
 from clove.sandbox.os_errors import translate
 
-__all__ = ["Listing", "Name", "page", "read_names"]
+__all__ = ["Listing", "Name", "Page", "page", "read_names"]
+
+SAME: Final = "\0"
 
 
 class Name(NamedTuple):
@@ -34,6 +36,14 @@ class Listing(NamedTuple):
 
     names: list[Name]
     truncated: bool
+
+
+class Page(NamedTuple):
+    """Some names; whether there are more; and what to ask for those."""
+
+    names: list[Name]
+    more: bool
+    next: str
 
 
 def read_names(descriptor: int, path: str, most: int) -> Listing:
@@ -68,7 +78,25 @@ def _name(entry: os.DirEntry[str]) -> Name:
     return Name(text, raw, kind)
 
 
-def page(names: list[Name], after: str, limit: int) -> tuple[list[Name], bool]:
-    """The names after one, so many at most; and whether there are more."""
-    begin = bisect_right(names, after, key=lambda name: name.text) if after else 0
-    return names[begin : begin + limit], len(names) > begin + limit
+def page(names: list[Name], after: str, limit: int) -> Page:
+    """The names after one, so many at most.
+
+    Several names may look the same when what is no Unicode in them is escaped. So C{next} says how many
+    of those that look so were given, where there are more of them: after a NUL, which no name has.
+
+    @param after: C{next} of the page before; "" for the first.
+    """
+    text, _, number = after.partition(SAME)
+    begin = bisect_right(names, text, key=_text) if after else 0
+    if number.isdecimal():
+        begin = min(begin, bisect_left(names, text, key=_text) + int(number))
+    end = min(begin + limit, len(names))
+    following = names[end - 1].text if end > begin else after
+    more = end < len(names)
+    if more and names[end].text == following:
+        following += f"{SAME}{end - bisect_left(names, following, key=_text)}"
+    return Page(names[begin:end], more, following)
+
+
+def _text(name: Name) -> str:
+    return name.text

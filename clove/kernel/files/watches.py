@@ -8,7 +8,7 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReadDescriptor
 from zope.interface import implementer
 
@@ -86,6 +86,7 @@ class Watch:
         self._descriptor = descriptor
         self._close = close
         self._waiting: Deferred[list[Change]] | None = None
+        self._ended = False
 
     def fileno(self) -> int:
         """@see: C{IReadDescriptor}."""
@@ -102,9 +103,19 @@ class Watch:
             self._waiting = None
             self._reactor.removeReader(self)
 
+        if self._ended:
+            return succeed([Change("gone", "")])
         self._waiting = Deferred(give_up)
         self._reactor.addReader(self)
         return self._waiting
+
+    def end(self) -> None:
+        """For the one who asks, the directory is gone: so is the agent whose it was."""
+        self._ended = True
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            self._reactor.removeReader(self)
+            waiting.callback([Change("gone", "")])
 
     def doRead(self) -> None:
         """There is something."""

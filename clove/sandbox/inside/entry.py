@@ -7,6 +7,7 @@ once and held, so that the path that was judged and the one that is changed are 
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import os
@@ -17,13 +18,14 @@ from clove.sandbox.inside.held_path import BadPath, Held, absolute, resolve
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from typing import Any
 
 __all__ = ["MOST_DEEP", "Entry", "enter", "facts_of", "facts_within"]
 
 MOST_DEEP = 256
-"""Directories within each other that a removal goes down; each takes a descriptor."""
+"""Directories within each other that a removal goes down at a time; each takes a descriptor."""
+_FREE_NAMES = 1000
 _RENAMEAT2 = {"x86_64": 316, "aarch64": 276}
 _NOREPLACE = 1
 _KINDS = (
@@ -97,20 +99,7 @@ class Entry:
         if replace:
             os.rename(self.name, to.name, src_dir_fd=self.directory, dst_dir_fd=to.directory)
             return
-        number = _RENAMEAT2.get(os.uname().machine)
-        if number is None:
-            raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
-        result = ctypes.CDLL(None, use_errno=True).syscall(
-            ctypes.c_long(number),
-            ctypes.c_int(self.directory),
-            ctypes.c_char_p(os.fsencode(self.name)),
-            ctypes.c_int(to.directory),
-            ctypes.c_char_p(os.fsencode(to.name)),
-            ctypes.c_uint(_NOREPLACE),
-        )
-        if result != 0:
-            code = ctypes.get_errno()
-            raise OSError(code, os.strerror(code), self.name)
+        _rename(self.directory, self.name, to.directory, to.name)
 
     def remove(self, most: int, *, recursive: bool) -> tuple[int, bool]:
         """Remove it: a link itself, a directory if it is empty or with all in it.
@@ -119,7 +108,7 @@ class Entry:
 
         @param most: names that are removed at most.
         @return: how many were, and whether it is gone.
-        @raise OSError: as unlinkat(2); ELOOP for more than L{MOST_DEEP} directories.
+        @raise OSError: as unlinkat(2).
         """
         try:
             os.unlink(self.name, dir_fd=self.directory)
@@ -141,45 +130,94 @@ class Entry:
             os.close(directory)
 
 
-def _remove_tree(parent: int, name: str, most: int) -> tuple[int, bool]:
-    """Remove a directory with what is in it; see L{Entry.remove}."""
-    removed = 0
-    levels: list[tuple[int, str, Iterator[str]]] = []
+class _Level:
+    """A directory on the way down.
 
-    def descend(directory: int, entry: str) -> None:
-        if len(levels) >= MOST_DEEP:
-            raise OSError(errno.ELOOP, f"more than {MOST_DEEP} directories deep", name)
-        opened = openat2.open_directory(entry, directory)
+    @ivar names: in it, that are still to be removed.
+    """
+
+    __slots__ = ("descriptor", "name", "names")
+
+    def __init__(self, parent: int, name: str) -> None:
+        self.name = name
+        self.descriptor = openat2.open_directory(name, parent)
         try:
-            levels.append((opened, entry, iter(os.listdir(opened))))
+            self.names = os.listdir(self.descriptor)
         except BaseException:
-            os.close(opened)
+            os.close(self.descriptor)
             raise
 
+
+def _remove_tree(parent: int, name: str, most: int) -> tuple[int, bool]:
+    """Remove a directory with what is in it; see L{Entry.remove}.
+
+    What lies deeper than L{MOST_DEEP} is moved into the first of its directories, and removed there.
+    """
+    removed = 0
+    levels: list[_Level] = []
     try:
-        descend(parent, name)
+        levels.append(_Level(parent, name))
         while levels:
-            directory, own, names = levels[-1]
-            entry = next(names, None)
-            if entry is None:
-                above = levels[-2][0] if len(levels) > 1 else parent
-                os.rmdir(own, dir_fd=above)
-                os.close(levels.pop()[0])
+            last = levels[-1]
+            if not last.names:
+                above = levels[-2].descriptor if len(levels) > 1 else parent
+                os.rmdir(last.name, dir_fd=above)
+                os.close(levels.pop().descriptor)
                 removed += 1
                 continue
             if removed >= most:
                 return removed, False
+            entry = last.names.pop()
             try:
-                os.unlink(entry, dir_fd=directory)
+                os.unlink(entry, dir_fd=last.descriptor)
                 removed += 1
             except FileNotFoundError:
                 continue
-            except (IsADirectoryError, PermissionError):
-                descend(directory, entry)  # ENOTDIR: the permission was it
+            except (IsADirectoryError, PermissionError):  # ENOTDIR next: the permission was it
+                if len(levels) < MOST_DEEP:
+                    levels.append(_Level(last.descriptor, entry))
+                else:
+                    levels[0].names.append(_lift(last.descriptor, entry, levels[0].descriptor))
         return removed, True
     finally:
-        for opened, _, _ in levels:
-            os.close(opened)
+        for level in levels:
+            os.close(level.descriptor)
+
+
+def _lift(directory: int, name: str, to: int) -> str:
+    """Move a directory into another one under a name that is free there.
+
+    @return: the name.
+    @raise OSError: as renameat2(2); ENOTDIR, it is none.
+    """
+    os.close(openat2.open_directory(name, directory))  # a mount or a link is not moved
+    for number in range(_FREE_NAMES):
+        new = f".clove-removed-{number}"
+        with contextlib.suppress(FileExistsError):
+            _rename(directory, name, to, new)
+            return new
+    raise OSError(errno.EEXIST, "all names for what lies too deep are taken", name)
+
+
+def _rename(directory: int, name: str, to: int, new: str) -> None:
+    """Move a name, never over what is there: renameat2(2) with RENAME_NOREPLACE.
+
+    @raise OSError: EEXIST; EXDEV.
+    """
+    number = _RENAMEAT2.get(os.uname().machine)
+    if number is None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+    result = ctypes.CDLL(None, use_errno=True).syscall(
+        ctypes.c_long(number),
+        ctypes.c_int(directory),
+        ctypes.c_char_p(os.fsencode(name)),
+        ctypes.c_int(to),
+        ctypes.c_char_p(os.fsencode(new)),
+        ctypes.c_uint(_NOREPLACE),
+    )
+    if result != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), name)
 
 
 def enter(path: str, base: str) -> Entry:

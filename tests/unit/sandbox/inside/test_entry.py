@@ -92,28 +92,46 @@ def test_a_large_tree_goes_in_batches(root: Path) -> None:
     assert os.listdir(root) == []
 
 
-def test_a_tree_that_is_too_deep_is_an_error_and_no_descriptor_is_left(root: Path) -> None:
+def test_a_tree_that_is_deeper_than_descriptors_go_is_removed_as_well(root: Path) -> None:
+    nest(root, 3 * MOST_DEEP)
+    before = os.listdir("/proc/self/fd")
+    entry = enter("d", str(root))
+    total = 0
+    for _ in range(100):
+        count, gone = entry.remove(50, recursive=True)
+        total += count
+        if gone:
+            break
+    entry.close()
+    assert (total, os.listdir(root)) == (2 * 3 * MOST_DEEP, [])
+    assert os.listdir("/proc/self/fd") == before
+
+
+def nest(root: Path, depth: int) -> None:
+    """Directories within each other, each with a file, and one with the name that is used for moves."""
     here = os.open(root, os.O_RDONLY)
-    for _ in range(MOST_DEEP + 2):
+    for number in range(depth):
         os.mkdir("d", dir_fd=here)
         below = os.open("d", os.O_RDONLY, dir_fd=here)
         os.close(here)
         here = below
+        name = ".clove-removed-0" if number == 0 else "file"
+        os.close(os.open(name, os.O_CREAT | os.O_WRONLY, dir_fd=here))
     os.close(here)
+
+
+def test_what_cannot_be_moved_up_is_an_error_and_no_descriptor_is_left(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nest(root, MOST_DEEP + 2)
     before = os.listdir("/proc/self/fd")
-    with pytest.raises(OSError, match="deep") as caught:
-        removed(enter("d", str(root)))
-    assert caught.value.errno == errno.ELOOP
+    monkeypatch.setattr("clove.sandbox.inside.entry._FREE_NAMES", 0)
+    with pytest.raises(OSError, match="too deep") as caught:
+        removed(enter("d", str(root)), 10_000)
+    assert caught.value.errno == errno.EEXIST
     assert os.listdir("/proc/self/fd") == before
-    unnest(root)
-
-
-def unnest(root: Path) -> None:
-    """Make the tree shallow enough for whoever cleans up."""
-    while (root / "d/d").exists():
-        os.rename(root / "d/d", root / "e")
-        os.rmdir(root / "d")
-        os.rename(root / "e", root / "d")
+    monkeypatch.undo()
+    assert removed(enter("d", str(root)), 10_000)[1]
 
 
 def test_a_directory_with_something_in_it_stays_unless_asked(root: Path) -> None:
