@@ -103,6 +103,27 @@ def test_a_parent_changes_its_children_within_its_own_limits(
     assert lines == [str(MEBI), "limits.tmp", "ancestry", "ancestry", "up"]
 
 
+LOWERED = """
+import sys
+from clove import CloveClient
+client = CloveClient(sys.argv[1])
+open("child.py", "w").write("import time; time.sleep(100)")
+client.spawn("small", "/workspace/child.py", limits={"tmp": 4 << 20})
+print("up", flush=True)
+import time; time.sleep(100)
+"""
+
+
+def test_no_agent_gets_less_than_its_children_have(client: CloveClient, script: Any) -> None:
+    client.spawn("great", script(LOWERED), permissions={"can_spawn": True})
+    until_up(client, "great")
+    with pytest.raises(InvalidRequest, match="'small'"):
+        client.update_limits("great", {"tmp": 2 * MEBI})
+    assert client.update_limits("great", {"tmp": 4 * MEBI})["limits"]["tmp"] == 4 * MEBI
+    client.kill("small")
+    assert client.update_limits("great", {"tmp": 2 * MEBI})["limits"]["tmp"] == 2 * MEBI
+
+
 def test_the_command_says_what_holds_when(clove: Any, client: CloveClient, script: Any) -> None:
     client.spawn("updated", script(SLEEP))
     result = clove("update", "--tmp", "8M", "--shm", "4M", "updated")

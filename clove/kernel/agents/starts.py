@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from clove.kernel.launch.launch import Launched
     from clove.kernel.launch.program import Find
     from clove.kernel.launch.record import AgentRecord
-    from clove.kernel.launch.resource_limits import ResourceLimits
+    from clove.kernel.launch.resource_limits import Children, ResourceLimits
     from clove.messages.agents import LimitsRequest, SpawnRequest
     from clove.sandbox.interface import Output
 
@@ -41,11 +41,12 @@ class Launches(Protocol):
         """Start its process, or raise L{CloveError}."""
 
     async def update_limits(
-        self, asked: LimitsRequest, bounds: Sequence[ResourceLimits]
+        self, asked: LimitsRequest, bounds: Sequence[ResourceLimits], children: Children = tuple
     ) -> tuple[frozenset[str], frozenset[str]]:
         """Change what its processes may use.
 
         @param bounds: none of which it may exceed.
+        @param children: names and limits of what it has started, none of which may have more then.
         @return: the fields that were named, and those of them that bind at once.
         @raise CloveError: it may not, or cannot, have these.
         """

@@ -22,6 +22,7 @@ from clove.spelling import guess, shown
 
 if TYPE_CHECKING:
     from clove.kernel.context import Context
+    from clove.kernel.launch.resource_limits import ResourceLimits
     from clove.messages.agents import TargetRequest
     from clove.messages.managing import (
         PruneRequest,
@@ -145,7 +146,8 @@ async def update(ctx: Context, request: UpdateRequest) -> UpdateReply:
     """Change the limits of a running agent, never beyond those of its parent or the caller, and
     which of its ports are published.
 
-    @raise InvalidRequest: nothing is named; or it uses more memory than it would have.
+    @raise InvalidRequest: nothing is named; or it uses more memory than it would have, or something
+        that it has started may.
     @raise PermissionDenied: rule `limits.FIELD` or `publish`.
     @raise IsolationUnavailable: this host cannot enforce one.
     """
@@ -163,7 +165,14 @@ async def update(ctx: Context, request: UpdateRequest) -> UpdateReply:
     if request.limits is not None:
         parent = ctx.kernel.registry.get(agent.parent_id)
         bounds = [one.limits for one in (parent, ctx.principal) if one is not None and one.limits]
-        named, now = await agent.provision.update_limits(request.limits, bounds)
+
+        def children() -> list[tuple[str, ResourceLimits]]:
+            started = (
+                one for one in ctx.kernel.agents.known.live() if one.parent_id == agent.agent_id
+            )
+            return [(one.name, one.principal.limits) for one in started if one.principal.limits]
+
+        named, now = await agent.provision.update_limits(request.limits, bounds, children)
     limits = agent.principal.limits
     return UpdateReply(
         agent_id=agent.agent_id,

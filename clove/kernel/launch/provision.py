@@ -24,7 +24,7 @@ from clove.kernel.launch.limit_changes import apply_now
 from clove.kernel.launch.profile import Profile
 from clove.kernel.launch.program import ProgramRecord
 from clove.kernel.launch.request_checks import with_ports
-from clove.kernel.launch.resource_limits import changed
+from clove.kernel.launch.resource_limits import changed, check_children
 from clove.kernel.launch.workspace import Workspace
 from clove.kernel.mounts.mount_planner import in_workspace
 from clove.policy import ports_named
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from clove.kernel.launch.facilities import Facilities
     from clove.kernel.launch.program import Find, Program
     from clove.kernel.launch.record import AgentRecord
-    from clove.kernel.launch.resource_limits import ResourceLimits
+    from clove.kernel.launch.resource_limits import Children, ResourceLimits
     from clove.kernel.principal import Principal
     from clove.messages.agents import LimitsRequest, SpawnRequest
     from clove.sandbox.interface import Output
@@ -98,12 +98,13 @@ class Provision:
         )
 
     async def update_limits(
-        self, asked: LimitsRequest, bounds: Sequence[ResourceLimits]
+        self, asked: LimitsRequest, bounds: Sequence[ResourceLimits], children: Children = tuple
     ) -> tuple[frozenset[str], frozenset[str]]:
         """Change what its processes may use. @see: L{Launches.update_limits}."""
         facilities, given = self._facilities, self._given.request
         async with self._updating:
             limits = changed(self._limits, asked, bounds)
+            check_children(self._limits, limits, children())
             check_request(given, facilities.host, limits, facilities.bounds)
             now = await apply_now(self._allocation, limits)
             if self._layout is not None and self._workspace is None:

@@ -7,18 +7,26 @@ together, and how many it has is bounded (`docs/limits.md`). No member has more 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from clove.errors import InvalidRequest, PermissionDenied
 from clove.sandbox.cgroup.tree import CgroupLimits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from clove.kernel.launch.limits import AgentLimits
     from clove.messages.agents import LimitsRequest
 
-__all__ = ["CONTROLLERS", "ResourceLimits", "changed", "settle_limits", "within_parent"]
+__all__ = [
+    "CONTROLLERS",
+    "Children",
+    "ResourceLimits",
+    "changed",
+    "check_children",
+    "settle_limits",
+    "within_parent",
+]
 
 CONTROLLERS: Final = {
     "memory": "memory",
@@ -33,6 +41,10 @@ ROOM: Final = ("tmp", "shm")
 MOST_ROOM: Final = 4 << 30
 _PLAIN: Final = ("memory", "max_pids", "cpu_shares")
 _CPU: Final = ("cpu_quota", "cpu_period")
+
+
+Children: TypeAlias = "Callable[[], Iterable[tuple[str, ResourceLimits]]]"
+"""Gives the names and limits of what an agent has started, as they are now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +165,28 @@ def within_parent(limits: ResourceLimits, parent: ResourceLimits | None) -> Reso
     return replace(limits, **changes, cut=frozenset(changes))
 
 
+def check_children(
+    before: ResourceLimits, after: ResourceLimits, children: Iterable[tuple[str, ResourceLimits]]
+) -> None:
+    """Would new limits leave an agent with less than what it has started has?
+
+    @param children: their names and limits.
+    @raise InvalidRequest: they would.
+    """
+    for name, limits in children:
+        free = replace(limits, named=frozenset())
+        over = within_parent(free, after).cut - within_parent(free, before).cut
+        for field in sorted(over):
+            raise InvalidRequest(
+                f"agent {name!r}, which this one has started, may have more: "
+                f"{_described(limits, field)}",
+                hint="lower its limits first (UPDATE), or end it",
+            )
+
+
 def _described(limits: ResourceLimits, field: str) -> str:
     if field in _CPU:
         return f"cpu_quota {limits.cpu_quota} in cpu_period {limits.cpu_period}"
+    if field in ROOM:
+        return f"{field} {tuple(limits.tmpfs.values())[ROOM.index(field)]}"
     return f"{field} {getattr(limits, field)}"

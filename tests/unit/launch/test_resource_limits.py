@@ -6,9 +6,14 @@ from typing import Any
 
 import pytest
 
-from clove.errors import PermissionDenied
+from clove.errors import InvalidRequest, PermissionDenied
 from clove.kernel.launch.limits import AgentLimits
-from clove.kernel.launch.resource_limits import ResourceLimits, settle_limits, within_parent
+from clove.kernel.launch.resource_limits import (
+    ResourceLimits,
+    check_children,
+    settle_limits,
+    within_parent,
+)
 from clove.messages.agents import LimitsRequest
 
 DEFAULTS = AgentLimits()
@@ -62,6 +67,28 @@ def test_room_for_temporary_files_comes_with_the_memory_unless_it_is_named() -> 
     tight = settled(tmp=1 << 20, shm=1 << 20)
     assert within_parent(settled(), tight).tmpfs == tight.tmpfs
     assert within_parent(settled(), tight).cut == {"tmp", "shm"}
+
+
+@pytest.mark.parametrize(
+    ("child", "after", "words"),
+    [
+        ({"memory": 65 << 20}, {"memory": 64 << 20}, "memory"),
+        ({"max_pids": 30}, {"max_pids": 8}, "max_pids 30"),
+        ({"tmp": 3 << 20}, {"tmp": 2 << 20}, "tmp 3145728"),
+        ({}, {"tmp": 2 << 20}, "tmp 536870912"),
+        ({"cpu_quota": 60_000}, {"cpu_quota": 50_000}, "cpu_quota 60000"),
+    ],
+)
+def test_no_agent_gets_less_than_what_it_has_started(
+    child: dict[str, int], after: dict[str, int], words: str
+) -> None:
+    with pytest.raises(InvalidRequest, match=words) as refused:
+        check_children(settled(), settled(**after), [("bee", settled(**child))])
+    assert "'bee'" in refused.value.message
+
+
+def test_what_a_child_has_more_of_already_is_no_reason() -> None:
+    check_children(SMALL, settled(memory=64 << 20, max_pids=7), [("bee", settled(max_pids=7))])
 
 
 def test_a_grandchild_is_held_to_the_smallest_above_it() -> None:
