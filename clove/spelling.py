@@ -48,8 +48,9 @@ def _near(name: str, known: tuple[str, ...]) -> str:
 
     low = name.lower()
     found = [field for field in ELSEWHERE.get(low, ()) if field in known]
-    found += difflib.get_close_matches(low, known, NEAR)
-    found += [field for field in known if len(low) > 2 and (low in field or field in low)]
+    lows = {field.lower(): field for field in known}
+    found += [lows[each] for each in difflib.get_close_matches(low, tuple(lows), NEAR)]
+    found += [lows[each] for each in lows if len(low) > 2 and (low in each or each in low)]
     if found:
         return f"did you mean {' or '.join(list(dict.fromkeys(found))[:NEAR])}?"
     return f"known are {', '.join(known)}" if known else "there are no fields here"

@@ -10,6 +10,7 @@ import click
 
 from clove.cli.agents import agent_id
 from clove.cli.console import Console, command_options
+from clove.cli.option_types import Choice
 from clove.cli.target import AGENT
 from clove.cli.text import clean, facts
 
@@ -45,7 +46,7 @@ Examples:
 )
 @click.option(
     "--category",
-    type=click.Choice(CATEGORIES, case_sensitive=False),
+    type=Choice(CATEGORIES),
     help="Of this category alone.",
 )
 @click.option("--agent", type=AGENT, help="What this agent (name or id) did.")

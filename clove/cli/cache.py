@@ -12,6 +12,7 @@ import click
 from clove.cli.agents import seconds_option
 from clove.cli.console import Console, command_options
 from clove.cli.environment_cache import EnvironmentCache
+from clove.cli.groups import NearGroup
 from clove.cli.tables import make_table, print_table
 from clove.cli.text import age, size
 
@@ -29,7 +30,7 @@ They are virtual environments of yours in ~/.cache/clove/environments (or
 $XDG_CACHE_HOME). One that a running agent is in stays."""
 
 
-@click.group(epilog=EPILOG)
+@click.group(cls=NearGroup, epilog=EPILOG)
 def cache() -> None:
     """List and remove what `run --requirements` has built."""
 

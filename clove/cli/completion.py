@@ -8,6 +8,7 @@ from typing import Final
 import click
 
 from clove.cli.console import Console, command_options
+from clove.cli.option_types import Choice
 
 __all__ = ["completion"]
 
@@ -25,7 +26,7 @@ Examples:
 Commands, options, choices and names of agents are completed; names come from the kernel, if one
 answers within a second."""
 )
-@click.argument("shell", type=click.Choice(SHELLS), required=False)
+@click.argument("shell", type=Choice(SHELLS), required=False)
 @command_options
 def completion(console: Console, shell: str | None) -> None:
     """Print what makes SHELL (default: that of $SHELL) complete the words of `clove`."""

@@ -8,6 +8,8 @@ from typing import Any
 import click
 
 from clove.cli.console import Console, command_options
+from clove.cli.groups import NearGroup
+from clove.cli.option_types import Choice
 from clove.cli.tables import STYLES, make_table, print_table
 from clove.cli.usage import agents_of
 
@@ -17,6 +19,7 @@ LEVELS = ("low", "medium", "high")
 
 
 @click.group(
+    cls=NearGroup,
     epilog="""\b
 Examples:
   clove llm usage
@@ -25,7 +28,7 @@ Examples:
   clove llm ask --model gemini-2.5-flash --system 'Be brief' - < question.txt
 
 \b
---json goes with each."""
+--json goes with each.""",
 )
 def llm() -> None:
     """Ask the language model as agents do, and see what they use of it."""
@@ -73,7 +76,7 @@ Examples:
 @click.argument("prompt")
 @click.option("--model", help="Which one (default: the kernel's).")
 @click.option("--system", help="An instruction that stands above the prompt.")
-@click.option("--thinking", type=click.Choice(LEVELS), help="How much it thinks first.")
+@click.option("--thinking", type=Choice(LEVELS), help="How much it thinks first.")
 @click.option("--max-tokens", type=click.IntRange(min=1), help="Tokens of the answer at most.")
 @click.option(
     "--temperature", type=click.FloatRange(min=0, max=2), help="How much chance there is."

@@ -9,6 +9,7 @@ import click
 
 from clove.cli.agents import seconds_option
 from clove.cli.console import Console
+from clove.cli.groups import NearGroup
 from clove.cli.relay_options import RELAY_HELP, label_option, relay_options
 from clove.cli.tables import make_table, print_table
 
@@ -22,6 +23,7 @@ HOUR = 3600.0
 
 
 @click.group(
+    cls=NearGroup,
     epilog=f"""\b
 Examples:
   clove machines list
@@ -33,7 +35,7 @@ Examples:
 
 --json goes with each.
 
-{RELAY_HELP}"""
+{RELAY_HELP}""",
 )
 def machines() -> None:
     """List and manage the machines of a relay."""

@@ -11,8 +11,8 @@ import click
 
 from clove._version import __version__
 from clove.cli.console import Console
+from clove.cli.groups import NearGroup
 from clove.errors import CloveError
-from clove.spelling import near
 
 __all__ = ["main"]
 
@@ -73,7 +73,7 @@ The kernel's socket is --socket, else $CLOVE_SOCKET, else that of your own kerne
 'clove COMMAND --help' says more about each."""
 
 
-class Commands(click.Group):
+class Commands(NearGroup):
     """A group that imports a subcommand when it is called, not for --help."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -87,14 +87,6 @@ class Commands(click.Group):
         command = getattr(importlib.import_module(f"clove.cli.{cmd_name}"), cmd_name)
         assert isinstance(command, click.Command)
         return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The subcommand; one that is misspelt is refused with those that are near."""
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            ctx.fail(f"no such command {args[0]!r}: {near(args[0], tuple(COMMANDS))}")
-        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list in --help, without importing anything."""

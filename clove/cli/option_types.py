@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from clove.cli.text import parse_duration, parse_size
 from clove.spelling import near
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 __all__ = [
     "Choice",
@@ -65,11 +68,21 @@ class Choice(click.ParamType):  # type: ignore[type-arg]
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> str:
-        """The word."""
+        """The word, as it is in L{words}; capitals don't count."""
         text = str(value)
-        if text not in self.words:
+        found = {word.lower(): word for word in self.words}.get(text.lower())
+        if found is None:
             self.fail(f"{text!r} is none of these: {near(text, self.words)}", param, ctx)
-        return text
+        return found
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """The words that begin so."""
+        from click.shell_completion import CompletionItem
+
+        begin = incomplete.lower()
+        return [CompletionItem(word) for word in self.words if word.lower().startswith(begin)]
 
 
 class DirectoryGrant(NamedTuple):

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from clove.cli.console import Console, command_options
+from clove.cli.groups import NearGroup
 from clove.cli.profile_files import Profile, known_profiles, load_profile
 from clove.errors import CloveError
 
@@ -23,7 +24,7 @@ A profile is a TOML file of options of `clove run`, without their dashes. Yours 
 ~/.config/clove/profiles (or $XDG_CONFIG_HOME) and hide shipped ones of the same name."""
 
 
-@click.group(epilog=EPILOG)
+@click.group(cls=NearGroup, epilog=EPILOG)
 def profile() -> None:
     """Show and check profiles: options of `clove run` in a file."""
 

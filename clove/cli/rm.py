@@ -37,7 +37,9 @@ def rm(
     """Remove files of running agents, with the agent's own rights. Links are removed themselves."""
     for file in files:
         if file.path == ".":
-            raise click.UsageError(f"which file of {file.agent}? AGENT:PATH")
+            raise click.UsageError(
+                f"which file of {file.agent}? AGENT:PATH (clove kill ends an agent, clove prune forgets one)"
+            )
     failed = False
     with console.client() as client:
         for file in files:

@@ -53,6 +53,16 @@ started; 2 if the command line is wrong."""
 
 WHAT = "SCRIPT|DIRECTORY|-m MODULE|-- PROGRAM"
 _WORDS = "clove.run.words"
+OTHERWISE = {
+    **dict.fromkeys(("-v", "--volume", "--mount"), "--dir PATH[:ro][:AS]"),
+    **dict.fromkeys(("-w", "--workdir", "--cwd"), "--dir (it starts in the first)"),
+    **dict.fromkeys(("-c", "--cpu-quota"), "--cpus"),
+    **dict.fromkeys(("--pids-limit", "--processes"), "--pids"),
+    **dict.fromkeys(("--net", "--allow-net"), "--network or --allow-domain NAME"),
+    "--shm-size": "--shm",
+    "--tmpfs": "--tmp",
+}
+"""Options of docker and the like, and what does that here."""
 _LOCK = "clove.run.lock"
 
 
@@ -69,7 +79,14 @@ class RunCommand(click.Command):
         ]
         words = split_words(args, valued)
         ctx.meta[_WORDS] = words
-        return super().parse_args(ctx, list(words.options))
+        try:
+            return super().parse_args(ctx, list(words.options))
+        except click.NoSuchOption as error:
+            other = OTHERWISE.get(error.option_name)
+            if other is None:
+                raise
+            text = f"no such option {error.option_name}: did you mean {other}?"
+            raise click.UsageError(text, ctx) from None
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
         """What stands after `clove run` in the help."""

@@ -10,6 +10,8 @@ import click
 
 from clove.cli.agents import seconds_option
 from clove.cli.console import Console, command_options
+from clove.cli.groups import NearGroup
+from clove.cli.option_types import Choice
 from clove.errors import NotFound
 from clove.spelling import guess
 
@@ -17,12 +19,13 @@ __all__ = ["state"]
 
 SCOPE = click.option(
     "--scope",
-    type=click.Choice(["global", "session"]),
+    type=Choice(("global", "session")),
     help="global stays, session ends with the kernel (default: whichever has the key; global).",
 )
 
 
 @click.group(
+    cls=NearGroup,
     epilog="""\b
 Examples:
   clove state list
@@ -33,7 +36,7 @@ Examples:
   clove state delete config
 
 \b
-Exit codes: 0; 1 for an error, or for a key that is not there. --json goes with each."""
+Exit codes: 0; 1 for an error, or for a key that is not there. --json goes with each.""",
 )
 def state() -> None:
     """Read and change the keys that all agents share (STORE, FETCH, KEYS, DELETE)."""

@@ -6,6 +6,7 @@ import click
 
 from clove.cli.agents import agent_id
 from clove.cli.console import Console, command_options
+from clove.cli.option_types import Choice
 from clove.cli.tables import print_table
 from clove.cli.target import AGENT
 from clove.cli.usage import ORDERS, agents_of, usage_table
@@ -27,7 +28,7 @@ what its processes have resident); CALLS and TOKENS those of the model; WAITING 
 that it waits for. `clove top` shows the same again and again."""
 )
 @click.argument("agents", metavar="[AGENT]...", nargs=-1, type=AGENT)
-@click.option("--sort", type=click.Choice(list(ORDERS)), default="id", help="What goes first.")
+@click.option("--sort", type=Choice(tuple(ORDERS)), default="id", help="What goes first.")
 @command_options
 def stats(console: Console, agents: tuple[str, ...], sort: str) -> None:
     """Show what agents use: processor, memory, syscalls, the model's tokens; and what they wait for."""

@@ -9,6 +9,7 @@ import click
 
 from clove.cli.agents import seconds_option
 from clove.cli.console import Console
+from clove.cli.groups import NearGroup
 from clove.cli.relay_options import RELAY_HELP, label_option, relay_options
 from clove.cli.tables import make_table, print_table
 
@@ -23,6 +24,7 @@ NAME = click.option("--name", default="", help="What it is for; people read it."
 
 
 @click.group(
+    cls=NearGroup,
     epilog=f"""\b
 Examples:
   clove tokens list
@@ -33,7 +35,7 @@ Examples:
 
 A new token goes to standard output, this once. --json goes with each.
 
-{RELAY_HELP}"""
+{RELAY_HELP}""",
 )
 def tokens() -> None:
     """Make, list and revoke the tokens of a relay."""

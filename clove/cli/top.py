@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clove.cli.console import Console, command_options
+from clove.cli.option_types import Choice
 from clove.cli.tables import print_table
 from clove.cli.text import size
 from clove.cli.usage import ORDERS, agents_of, usage_table
@@ -36,7 +37,7 @@ The columns are those of `clove stats`. Ctrl-C ends it."""
     help="Seconds between two looks.",
 )  # fmt: skip
 @click.option("-n", "--count", type=click.IntRange(min=1), help="End after so many looks.")
-@click.option("--sort", type=click.Choice(list(ORDERS)), default="cpu", help="What goes first.")
+@click.option("--sort", type=Choice(tuple(ORDERS)), default="cpu", help="What goes first.")
 @command_options
 def top(console: Console, interval: float, count: int | None, sort: str) -> None:
     """Watch what agents use, live."""

@@ -8,6 +8,7 @@ import sys
 import click
 
 from clove.cli.console import Console, command_options
+from clove.cli.groups import NearGroup
 from clove.cli.text import age
 from clove.cli.workspaces import find_workspace, known_workspaces
 from clove.errors import CloveError
@@ -25,7 +26,7 @@ Examples:
 They are directories of yours in ~/.local/share/clove/workspaces (or $XDG_DATA_HOME)."""
 
 
-@click.group(epilog=EPILOG)
+@click.group(cls=NearGroup, epilog=EPILOG)
 def workspace() -> None:
     """List and remove what agents were told to keep (run --workspace, --keep)."""
 

@@ -3,8 +3,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -70,6 +72,60 @@ def test_version() -> None:
 )
 def test_wrong_usage_is_exit_code_2(words: list[str]) -> None:
     assert CliRunner().invoke(main, words).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["log", "x"], "did you mean logs"),
+        (["stop", "x"], "did you mean kill?"),
+        (["version"], "did you mean --version?"),
+        (["workspace", "remove"], "known are"),
+        (["state", "gett"], "did you mean get"),
+        (["ps", "--al"], "--all"),
+        (["run", "-v", "/a:/b", "--", "ls"], "did you mean --dir"),
+        (["run", "--shm-size", "1G", "--", "ls"], "did you mean --shm?"),
+        (["run", "--memry", "1G", "--", "ls"], "--memory"),
+        (["audit", "--category", "securty"], "did you mean SECURITY"),
+        (["stats", "--sort", "cpuu"], "did you mean cpu"),
+        (["completion", "fsh"], "did you mean fish"),
+        (["rm", "worker"], "clove prune"),
+    ],
+)
+def test_an_unknown_word_is_refused_with_what_was_meant(words: list[str], meant: str) -> None:
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 2
+    assert meant in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "same"),
+    [
+        (["help"], ["--help"]),
+        (["help", "run"], ["run", "-h"]),
+        (["state", "help"], ["state", "-h"]),
+    ],
+)
+def test_help_as_a_word(words: list[str], same: list[str]) -> None:
+    found, expected = (CliRunner().invoke(main, each) for each in (words, same))
+    assert (found.exit_code, found.output) == (0, expected.output)
+
+
+def _options(command: click.Command, path: str) -> Iterator[tuple[str, click.Parameter]]:
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            inner = command.get_command(context, name)
+            assert inner is not None
+            yield from _options(inner, f"{path} {name}")
+    else:
+        yield from ((path, each) for each in command.params)
+
+
+def test_every_option_says_what_it_does_and_every_choice_knows_near_words() -> None:
+    for path, param in _options(main, "clove"):
+        assert not isinstance(param.type, click.Choice), (path, param.name)
+        assert not isinstance(param, click.Option) or param.help, (path, param.name)
 
 
 @pytest.mark.parametrize("words", [["ps"], ["logs", "a"], ["kill", "a"], ["run", __file__]])
