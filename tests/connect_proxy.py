@@ -10,7 +10,7 @@ import socketserver
 import threading
 from collections.abc import Iterator
 
-__all__ = ["ConnectProxy", "connect_proxy"]
+__all__ = ["ConnectProxy", "carry", "connect_proxy"]
 
 
 class _Connection(socketserver.BaseRequestHandler):
@@ -33,17 +33,19 @@ class _Connection(socketserver.BaseRequestHandler):
                 return
             with socket.create_connection(there, timeout=10) as server:
                 self.request.sendall(answer + proxy.behind)
-                self._carry(server)
+                carry(self.request, server)
 
-    def _carry(self, server: socket.socket) -> None:
-        ends = {self.request: server, server: self.request}
-        while ends:
-            for one in select.select(list(ends), [], [], 30)[0]:
-                piece = one.recv(65536)
-                if piece:
-                    ends[one].sendall(piece)
-                else:
-                    ends.pop(one).shutdown(socket.SHUT_WR)
+
+def carry(client: socket.socket, server: socket.socket) -> None:
+    """Bytes both ways until both have ended."""
+    ends = {client: server, server: client}
+    while ends:
+        for one in select.select(list(ends), [], [], 30)[0]:
+            piece = one.recv(65536)
+            if piece:
+                ends[one].sendall(piece)
+            else:
+                ends.pop(one).shutdown(socket.SHUT_WR)
 
 
 class ConnectProxy(socketserver.ThreadingTCPServer):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 from typing import Any
 
@@ -24,6 +25,7 @@ from clove.kernel.listening import (
     Lock,
     stopped,
 )
+from clove.kernel.llm.settings import service_options
 from clove.kernel.loop import serve_in_turns
 from clove.kernel.main_sockets import MainSockets
 from clove.kernel.pid1 import (
@@ -35,7 +37,7 @@ from clove.kernel.pid1 import (
 from clove.kernel.state_dir import StateDir
 from clove.kernel.watchdog import Watchdog
 from clove.kernel.wiring import Parts
-from clove.kernel.wiring.network import prepare_egress
+from clove.kernel.wiring.network import model_route, prepare_egress
 from clove.sandbox.inside.capabilities import hide_memory
 from clove.sandbox.inside.priority import prefer_own_session
 from clove.sandbox.time_slice import shorten_time_slice
@@ -82,6 +84,8 @@ class KernelService(Service):
             self._sockets.claim()
             self._state_dir.prepare()
             prepare_egress(self._config.egress, self._state_dir)
+            route_to = functools.partial(model_route, self._config.egress)
+            service_options(self._config.llm, os.environ, route_to)  # whether they make sense
             self._ids.open()
         except (CloveError, OSError) as error:
             self._lock.release()

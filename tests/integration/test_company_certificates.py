@@ -68,16 +68,27 @@ def test_a_program_in_a_sandbox_trusts_the_file_and_cannot_change_it(
 
 
 @pytest.mark.parametrize(
-    ("key", "words"),
-    [("ca_file", "egress.ca_file: cannot use"), ("proxy_credentials_file", "cannot read")],
+    ("lines", "words"),
+    [
+        ('proxy = "http://127.0.0.1:1"\nca_file = "/none"', "egress.ca_file: cannot use"),
+        ('proxy = "http://127.0.0.1:1"\nproxy_credentials_file = "/none"', "cannot read"),
+        ('proxy = "https://127.0.0.1:1"', "have a forwarder on this host"),
+        ('proxy = "socks5://127.0.0.1:1"', "the model service reaches model.test by http://"),
+    ],
 )
-def test_a_kernel_with_a_file_that_is_not_there_ends_with_one_line(
-    key: str, words: str, short_dir: str
+def test_a_kernel_with_what_it_cannot_use_ends_with_one_line(
+    lines: str, words: str, short_dir: str
 ) -> None:
-    config = f'[egress]\nproxy = "http://127.0.0.1:1"\n{key} = "{short_dir}/none"\n'
+    config = f'[egress]\n{lines}\n\n[llm]\nprovider = "gemini"\nbase_url = "https://model.test"\n'
     kernel = KernelProcess(short_dir, config)
     ran = subprocess.run(
-        kernel.command(), capture_output=True, text=True, timeout=60, cwd=short_dir, check=False
+        kernel.command(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=short_dir,
+        check=False,
+        env={**os.environ, "GEMINI_API_KEY": "a-key"},
     )
     assert ran.returncode != 0
     said = ran.stdout + ran.stderr

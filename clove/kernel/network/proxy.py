@@ -5,40 +5,47 @@ from __future__ import annotations
 import base64
 import re
 import socket
-from collections.abc import Callable
 from typing import Any, Final
 
-from twisted.internet.defer import Deferred
-from twisted.internet.defer import TimeoutError as DeferredTimeout
-from twisted.internet.interfaces import IReadDescriptor
-from zope.interface import implementer
-
 from clove.errors import InvalidRequest, Unavailable
-from clove.kernel.network.settings import EgressSettings
+from clove.kernel.network.proxy_answers import read_answer
+from clove.kernel.network.settings import EgressSettings, proxy_target
+from clove.kernel.network.socks import MOST_WORD
 from clove.regular import read_credentials
 
-__all__ = ["authorization", "open_tunnel"]
+__all__ = ["authorization", "open_tunnel", "proxy_credentials"]
 
-MOST_HEAD: Final = 16 << 10
-"""Bytes of the proxy's answer."""
 _STATUS: Final = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2})(?: ([^\r\n]*))?\r\n")
 _SCHEME: Final = re.compile(rb"(?im)^proxy-authenticate:[ \t]*([A-Za-z0-9-]{1,32})")
 _END: Final = b"\r\n\r\n"
 
 
-def authorization(settings: EgressSettings) -> str:
-    """What is sent to the proxy as `Proxy-Authorization`; "" without credentials.
+def proxy_credentials(settings: EgressSettings) -> tuple[str, str] | None:
+    """User and password for the proxy; None without.
 
-    @raise InvalidRequest: the file cannot be read, all users may read it, or it has none.
+    @raise InvalidRequest: the file cannot be read, all users may read it, it has none, or they
+        are too long for the proxy's protocol.
     """
     path = settings.proxy_credentials_file
     if not path:
-        return ""
+        return None
     try:
-        text = ":".join(read_credentials(path))
+        found = read_credentials(path)
     except ValueError as error:
         raise InvalidRequest(f"egress.proxy_credentials_file: {error}") from None
-    return "Basic " + base64.b64encode(text.encode()).decode("ascii")
+    longest = max(len(word.encode()) for word in found)
+    if proxy_target(settings.proxy).scheme == "socks5" and not (found[1] and longest <= MOST_WORD):
+        raise InvalidRequest(
+            f"egress.proxy_credentials_file: SOCKS has words of 1 to {MOST_WORD} bytes"
+        )
+    return found
+
+
+def authorization(credentials: tuple[str, str] | None) -> str:
+    """What is sent to the proxy as `Proxy-Authorization`; "" without credentials."""
+    if credentials is None:
+        return ""
+    return "Basic " + base64.b64encode(":".join(credentials).encode()).decode("ascii")
 
 
 async def open_tunnel(
@@ -58,12 +65,14 @@ async def open_tunnel(
     request = "\r\n".join([*lines, "", ""]).encode("ascii")
     if connection.send(request) != len(request):
         raise Unavailable("the proxy takes no request")
-    answer = _Answer(reactor, connection)
-    answer.done.addTimeout(timeout, reactor)
-    try:
-        _check(await answer.done, where, bool(credentials))
-    except DeferredTimeout:
-        raise Unavailable(f"the proxy did not answer within {timeout:g} s") from None
+    answer = await read_answer(reactor, connection, _measure, timeout)
+    _check(answer, where, bool(credentials))
+
+
+def _measure(begin: bytes) -> int | None:
+    """A head ends with an empty line."""
+    end = begin.find(_END)
+    return None if end < 0 else end + len(_END)
 
 
 def _check(head: bytes, where: str, sent_credentials: bool) -> None:
@@ -87,53 +96,3 @@ def _check(head: bytes, where: str, sent_credentials: bool) -> None:
         hint = "the proxy forbids this host or port; many allow CONNECT to port 443 alone"
         raise Unavailable(said, hint=hint)
     raise Unavailable(said, hint="the proxy may not know the host; ask its operator")
-
-
-@implementer(IReadDescriptor)
-class _Answer:
-    """Reads a head, and not a byte behind it."""
-
-    def __init__(self, reactor: Any, connection: socket.socket) -> None:
-        self._reactor = reactor
-        self._socket = connection
-        self._head = b""
-        self.done: Deferred[bytes] = Deferred(lambda _: self._stop())
-        reactor.addReader(self)
-
-    def fileno(self) -> int:
-        """Part of IFileDescriptor."""
-        return self._socket.fileno()
-
-    def logPrefix(self) -> str:
-        """Part of ILoggingContext."""
-        return "proxy"
-
-    def _stop(self) -> None:
-        self._reactor.removeReader(self)
-
-    def _end(self, tell: Callable[..., None], value: object) -> None:
-        self._stop()
-        if not self.done.called:
-            tell(value)
-
-    def doRead(self) -> None:
-        """Part of IReadDescriptor."""
-        try:
-            seen = self._socket.recv(MOST_HEAD, socket.MSG_PEEK)
-            found = (self._head + seen).find(_END)
-            size = len(seen) if found < 0 else found + len(_END) - len(self._head)
-            self._head += self._socket.recv(size) if seen else b""
-        except BlockingIOError:
-            return
-        except OSError as error:
-            self._end(self.done.errback, Unavailable(f"the proxy: {error.strerror or error}"))
-            return
-        if found >= 0:
-            self._end(self.done.callback, self._head)
-        elif not seen or len(self._head) >= MOST_HEAD:
-            what = "closed the connection" if not seen else "sends a head without end"
-            self._end(self.done.errback, Unavailable(f"the proxy {what}"))
-
-    def connectionLost(self, reason: object) -> None:
-        """Part of IFileDescriptor."""
-        self._end(self.done.errback, Unavailable("the proxy closed the connection"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from typing import Final
 
 import msgspec
 
@@ -22,8 +23,8 @@ class EgressSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Host name to its one address, before the resolver of the host is asked. An address
     that is not public needs a rule in `allowed_domains` that names it, as always."""
     proxy: str = ""
-    """`http://HOST:PORT` of a proxy that everything goes through (by CONNECT); empty: none. Never
-    taken from the environment."""
+    """`http://HOST:PORT` of a proxy that everything goes through (by CONNECT), or `socks5://HOST:PORT`;
+    empty: none. Never taken from the environment."""
     proxy_credentials_file: str = ""
     """A file with `USER:PASSWORD` for the proxy, which not all users may read."""
     proxy_resolves: bool = False
@@ -57,23 +58,37 @@ class EgressSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             raise ValueError(": ".join(filter(None, (error.message, error.hint)))) from None
 
 
+_OTHERS: Final = {
+    "https": "TLS to the proxy itself is not there: have a forwarder on this host (stunnel, socat) speak "
+    "it, and name that: http://127.0.0.1:PORT",
+    "socks5h": "write socks5://HOST:PORT, and proxy_resolves = true if the proxy shall look names up",
+    "socks4": "SOCKS 5 alone has names, IPv6 and passwords",
+}
+
+
 def proxy_target(url: str) -> Target:
     """Where a proxy is.
 
-    @raise InvalidRequest: not of the form `http://HOST:PORT`.
+    @raise InvalidRequest: not of the form `http://HOST:PORT` or `socks5://HOST:PORT`.
     """
     if "@" in url:
         raise InvalidRequest(
             "the proxy's URL must not hold credentials: use proxy_credentials_file"
         )
-    target = parse_url(url)
-    if target.scheme != "http":
+    scheme, mark, rest = url.partition("://")
+    if scheme.lower() == "socks5" and mark:
+        target = parse_url(f"http://{rest}")._replace(scheme="socks5")
+    else:
+        target = parse_url(url)
+    if target.scheme not in ("http", "socks5"):
         raise InvalidRequest(
-            f"a proxy is reached by http://HOST:PORT, not {target.scheme}",
-            hint="TLS to the proxy itself and SOCKS are not there",
+            f"a proxy is reached by http://HOST:PORT or socks5://HOST:PORT, not {target.scheme}",
+            hint=_OTHERS.get(target.scheme, "there are no others"),
         )
-    if target.path != "/" or split_port(url.partition("//")[2].strip("/"))[1] is None:
-        raise InvalidRequest("a proxy is http://HOST:PORT, with a port and nothing behind it")
+    if target.path != "/" or split_port(rest.strip("/"))[1] is None:
+        raise InvalidRequest(
+            f"a proxy is {target.scheme}://HOST:PORT, with a port and nothing behind it"
+        )
     return target
 
 

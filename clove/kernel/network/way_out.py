@@ -15,8 +15,9 @@ from clove.errors import PermissionDenied, Unavailable
 from clove.kernel.network.dialling import dial
 from clove.kernel.network.lookups import Lookups
 from clove.kernel.network.nat64 import Nat64
-from clove.kernel.network.proxy import authorization, open_tunnel
+from clove.kernel.network.proxy import authorization, open_tunnel, proxy_credentials
 from clove.kernel.network.settings import EgressSettings, proxy_target
+from clove.kernel.network.socks import open_socks
 from clove.policy.domains import domain_rule
 from clove.policy.hosts import as_address, normalise_host
 from clove.sharing.shares import Shares
@@ -66,7 +67,8 @@ class WayOut:
         self._nat64 = Nat64(settings.nat64) if settings.nat64 else None
         self._known = {normalise_host(name) for name in settings.hosts}
         self._proxy = proxy_target(settings.proxy) if settings.proxy else None
-        self._authorization = authorization(settings)
+        self._credentials = proxy_credentials(settings)
+        self._authorization = authorization(self._credentials)
         self._addresses: list[str] = []
         self._found_at = -math.inf
         self._waiting: list[Deferred[list[str]]] = []
@@ -152,8 +154,12 @@ class WayOut:
                 f"the proxy {proxy.netloc} cannot be reached: {error.strerror or error}"
             ) from None
         where = f"[{there}]:{port}" if ":" in there else f"{there}:{port}"
+        reactor = self._reactor
         try:
-            await open_tunnel(self._reactor, connection, where, self._authorization, timeout)
+            if proxy.scheme == "socks5":
+                await open_socks(reactor, connection, there, port, self._credentials, timeout)
+            else:
+                await open_tunnel(reactor, connection, where, self._authorization, timeout)
         except BaseException:
             connection.close()
             raise

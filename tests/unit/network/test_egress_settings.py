@@ -7,7 +7,7 @@ import pytest
 
 from clove.errors import InvalidRequest
 from clove.kernel.config import load
-from clove.kernel.network.proxy import authorization
+from clove.kernel.network.proxy import authorization, proxy_credentials
 from clove.kernel.network.settings import EgressSettings, proxy_target
 from clove.kernel.network.way_out import is_direct
 
@@ -18,7 +18,11 @@ PROXY = "http://proxy.corp.example:3128"
     ("settings", "words"),
     [
         ({"proxy": "https://proxy:443"}, "TLS to the proxy itself"),
-        ({"proxy": "socks5://proxy:1080"}, "SOCKS"),
+        ({"proxy": "socks4://proxy:1080"}, "SOCKS 5 alone"),
+        ({"proxy": "socks5h://proxy:1080"}, "proxy_resolves = true"),
+        ({"proxy": "socks5://proxy"}, "with a port"),
+        ({"proxy": "socks5://user:secret@proxy:1080"}, "proxy_credentials_file"),
+        ({"proxy": "ftp://proxy:21"}, "not ftp"),
         ({"proxy": "proxy:3128"}, "not"),
         ({"proxy": "http://proxy"}, "with a port"),
         ({"proxy": "http://proxy:3128/pac"}, "nothing behind"),
@@ -53,6 +57,8 @@ def test_a_proxy_is_a_host_and_a_port() -> None:
     target = proxy_target("http://Proxy.Corp.example:3128/")
     assert (target.host, target.port) == ("proxy.corp.example", 3128)
     assert proxy_target("http://[2001:db8::1]:8080").host == "2001:db8::1"
+    target = proxy_target("SOCKS5://Proxy.Corp.example:1080")
+    assert (target.scheme, target.netloc) == ("socks5", "proxy.corp.example:1080")
 
 
 def test_loopback_and_what_is_listed_goes_directly() -> None:
@@ -83,16 +89,17 @@ def test_credentials_come_from_a_file_that_is_not_for_all(tmp_path: Path) -> Non
     settings = EgressSettings(proxy=PROXY, proxy_credentials_file=str(path))
     path.write_text("Aladdin:open sesame\n")
     path.chmod(0o600)
-    assert authorization(settings) == "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="  # RFC 7617
-    assert authorization(EgressSettings(proxy=PROXY)) == ""
+    sent = authorization(proxy_credentials(settings))
+    assert sent == "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="  # RFC 7617
+    assert authorization(proxy_credentials(EgressSettings(proxy=PROXY))) == ""
     path.chmod(0o604)
     with pytest.raises(InvalidRequest, match="chmod o-rwx"):
-        authorization(settings)
+        proxy_credentials(settings)
     path.chmod(0o600)
     for text in ("", "no colon", "a:b\r\nX: y", "a:\0"):
         path.write_text(text)
         with pytest.raises(InvalidRequest, match="USER:PASSWORD"):
-            authorization(settings)
+            proxy_credentials(settings)
     path.unlink()
     with pytest.raises(InvalidRequest, match="No such file"):
-        authorization(settings)
+        proxy_credentials(settings)
