@@ -16,6 +16,7 @@ import ipaddress
 import json
 import ssl
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -103,6 +104,42 @@ class FleetClient:
         found: list[dict[str, Any]] = self._call("GET", f"/api/v1/agents{query}")["agents"]
         return found
 
+    def machine_agents(self, machine_id: str, *, all: bool = False) -> list[dict[str, Any]]:
+        """Agents on a machine, as its kernel's LIST has them; with C{all} those that ended, too."""
+        path = f"{_machine(machine_id)}/agents{'?all=true' if all else ''}"
+        found: list[dict[str, Any]] = self._call("GET", path)["agents"]
+        return found
+
+    def deploy(
+        self,
+        machine_id: str,
+        script_name: str,
+        script_content: str,
+        *,
+        idempotency_key: str = "",
+        **options: Any,
+    ) -> dict[str, Any]:
+        """Start a script as a sandboxed agent of a machine; C{agent_id} is in the reply.
+
+        @param idempotency_key: a repeated call with the same key starts nothing twice.
+        @param options: args, name, env, labels, limits, network, permissions, restart_policy, timeout.
+        """
+        body = {"machine_id": machine_id, "script_name": script_name, **options}
+        headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
+        body["script_content"] = script_content
+        return self._call("POST", "/api/v1/agents/deploy", body, headers)
+
+    def stop_agent(self, machine_id: str, agent_id: int) -> dict[str, Any]:
+        """End an agent of a machine."""
+        return self._call(
+            "POST", f"/api/v1/agents/{int(agent_id)}/stop", {"machine_id": machine_id}
+        )
+
+    def logs(self, machine_id: str, agent_id: int, *, since: int = 0) -> dict[str, Any]:
+        """Lines of an agent's output from an offset on; C{next} is the one to ask for next."""
+        query = urlencode({"machine_id": machine_id, "since": since})
+        return self._call("GET", f"/api/v1/agents/{int(agent_id)}/logs?{query}")
+
     def tokens(self) -> Iterator[dict[str, Any]]:
         """Tokens without their values, page by page."""
         return self._pages("/api/v1/tokens", "tokens")
@@ -128,9 +165,15 @@ class FleetClient:
             if not after:
                 return
 
-    def _call(self, method: str, path: str, body: object = None) -> dict[str, Any]:
+    def _call(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        more: Mapping[str, str] = MappingProxyType({}),
+    ) -> dict[str, Any]:
         payload = None if body is None else json.dumps(body).encode()
-        headers = {"Authorization": f"Bearer {self._token}", "Accept": "application/json"}
+        headers = {"Authorization": f"Bearer {self._token}", "Accept": "application/json", **more}
         if payload is not None:
             headers["Content-Type"] = "application/json"
         connection = self._connection()

@@ -21,6 +21,7 @@ from clove.relay.records import TokenKind
 from clove.relay.rest.app import Api
 from clove.relay.rest.context import Context
 from clove.relay.rest.metrics import RequestCounts
+from clove.relay.rest.repeats import Repeats
 from clove.relay.rest.site import RestSite
 from clove.relay.rest.table import ROUTES
 from clove.relay.store.sqlite import SQLiteStore
@@ -85,6 +86,7 @@ class Parts:
             wall=time.time,
             started=self._reactor.seconds(),
             requests=requests,
+            repeats=Repeats(),
         )
         api = Api(context, ROUTES)
         names = frozenset(name.lower() for name in config.hosts)

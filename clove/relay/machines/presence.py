@@ -6,9 +6,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import msgspec
+
+from clove.errors import Unavailable
+
+if TYPE_CHECKING:
+    from clove.channels.channel import Channel
+    from clove.messages.relay import Caller
 
 __all__ = ["Link", "Links", "NoLinks", "Presence", "RemoteCaller"]
 
@@ -57,6 +63,15 @@ class Links(Protocol):
     def callers(self) -> list[RemoteCaller]:
         """Remote agents that are connected now."""
 
+    def open(self, machine_id: str, caller: Caller) -> Channel:
+        """A channel to a machine's kernel, for a caller that was authenticated.
+
+        @raise Unavailable: the machine is not connected.
+        """
+
+    def next_agent_id(self) -> int:
+        """A number for another caller."""
+
     def cut(self, machine_id: str, reason: str) -> None:
         """End a machine's tunnel, and what goes through it."""
 
@@ -71,6 +86,14 @@ class NoLinks:
     def callers(self) -> list[RemoteCaller]:
         """None."""
         return []
+
+    def open(self, machine_id: str, caller: Caller) -> Channel:
+        """Nowhere."""
+        raise Unavailable("this relay has no tunnels", hint="use one that has")
+
+    def next_agent_id(self) -> int:
+        """For none."""
+        return 0
 
     def cut(self, machine_id: str, reason: str) -> None:
         """There is nothing to cut."""

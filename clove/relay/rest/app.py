@@ -27,7 +27,7 @@ from clove.messages import base
 from clove.relay.records import Identity, TokenKind
 from clove.relay.rest.context import Context
 from clove.relay.rest.problems import Answer, problem_of
-from clove.relay.rest.route import Call, Route
+from clove.relay.rest.route import Call, Route, Streamed
 from clove.relay.tokens.lockout import source_of
 from clove.sharing.rate_limiter import RateLimiter
 
@@ -56,20 +56,31 @@ class Api:
         self.klein.handle_errors(Exception)(self._failed)
 
     def _add(self, route: Route) -> None:
-        async def serve(request: Any, **path: str) -> None:
+        async def serve(request: Any, **path: Any) -> None:
             request.route = route.path
-            _write(request, await self._serve(route, request, path))
+            answer = await self._serve(route, request, path)
+            if isinstance(answer, Streamed):
+                await answer.write(request)
+            else:
+                _write(request, answer)
 
         self.klein.route(
             route.path, methods=[route.method], endpoint=f"{route.method} {route.path}"
         )(serve)
 
-    async def _serve(self, route: Route, request: Any, path: dict[str, str]) -> Answer:
+    async def _serve(self, route: Route, request: Any, path: dict[str, Any]) -> Answer | Streamed:
         identity = await self._identify(route, request)
         self._check_rate(identity, request)
-        call = Call(identity, path, _query(route, request), _body(route, request))
+        call = Call(
+            identity,
+            path,
+            _query(route, request),
+            _body(route, request),
+            (request.getHeader("idempotency-key") or "")[:256],
+            request.getHeader("last-event-id") or "",
+        )
         reply = await route.call(self._context, call)
-        if isinstance(reply, Answer):
+        if isinstance(reply, Answer | Streamed):
             return reply
         headers = {"Content-Type": "application/json"}
         return Answer(route.status, headers, msgspec.json.encode(reply))

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from clove.relay.machines.machines import Machines
 from clove.relay.rest.limits import RestLimits
 from clove.relay.rest.metrics import RequestCounts
+from clove.relay.rest.repeats import Repeats
 from clove.relay.store.interface import IStore
 from clove.relay.tokens.tokens import Tokens
 
@@ -31,6 +32,7 @@ class Context(NamedTuple):
     wall: Callable[[], float]
     started: float
     requests: RequestCounts
+    repeats: Repeats
 
 
 def shown_time(at: float | None) -> str | None:

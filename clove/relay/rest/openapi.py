@@ -17,7 +17,7 @@ from clove.relay.rest.types import Problem
 __all__ = ["document"]
 
 _REF: Final = "#/components/schemas/{name}"
-_VARIABLE: Final = re.compile(r"<(?:[^<>:]+:)?(\w+)>")
+_VARIABLE: Final = re.compile(r"<(?:([^<>:]+):)?(\w+)>")
 _ABOUT: Final = "The REST API of a Clove relay. Errors are problem details (RFC 9457)."
 _REQUESTS: Final[dict[str, dict[str, Any]]] = {
     "NewAgentToken": {
@@ -51,7 +51,7 @@ def document(routes: Iterable[Route]) -> dict[str, Any]:
             schemas[route.body.__name__]["additionalProperties"] = True
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
-        path = _VARIABLE.sub(r"{\1}", route.path)
+        path = _VARIABLE.sub(r"{\2}", route.path)
         paths.setdefault(path, {})[route.method.lower()] = _operation(route, schemas)
     queries = {route.query.__name__ for route in routes if route.query is not None}
     return {
@@ -94,8 +94,13 @@ def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
 
 def _path_parameters(route: Route) -> list[dict[str, Any]]:
     return [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-        for name in _VARIABLE.findall(route.path)
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "schema": {"type": "integer", "minimum": 0} if kind == "int" else {"type": "string"},
+        }
+        for kind, name in _VARIABLE.findall(route.path)
     ]
 
 

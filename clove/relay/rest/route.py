@@ -11,7 +11,7 @@ from clove.relay.records import Identity, TokenKind
 if TYPE_CHECKING:
     from clove.relay.rest.context import Context
 
-__all__ = ["ADMIN", "PUBLIC", "REACHING", "SEEING", "Call", "Route"]
+__all__ = ["ADMIN", "PUBLIC", "REACHING", "SEEING", "Call", "Route", "Streamed"]
 
 PUBLIC: Final = None
 """Without a token."""
@@ -29,12 +29,25 @@ class Call(NamedTuple):
     @ivar path: what stands in the path, by name.
     @ivar query: as the route's type has it.
     @ivar body: as the route's type has it.
+    @ivar idempotency_key, last_event_id: headers of these names; "" without.
     """
 
     identity: Identity
-    path: dict[str, str]
+    path: dict[str, Any]
     query: Any
     body: Any
+    idempotency_key: str = ""
+    last_event_id: str = ""
+
+
+class Streamed(NamedTuple):
+    """A reply that is written as it comes.
+
+    @ivar write: writes it, and returns when it is whole; what it raises before its first byte is
+        an error's reply.
+    """
+
+    write: Callable[[Any], Awaitable[None]]
 
 
 class Route(NamedTuple):

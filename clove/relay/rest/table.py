@@ -7,17 +7,18 @@ from typing import Final
 
 import msgspec
 
-from clove.relay.rest import types
-from clove.relay.rest.calls import fleet, machines, tokens
+from clove.relay.rest import agent_types, types
+from clove.relay.rest.calls import deploy, fleet, logs, machines, tokens
 from clove.relay.rest.context import Context
 from clove.relay.rest.openapi import document
 from clove.relay.rest.problems import Answer
-from clove.relay.rest.route import ADMIN, PUBLIC, SEEING, Call, Route
+from clove.relay.rest.route import ADMIN, PUBLIC, REACHING, SEEING, Call, Route
 
 __all__ = ["ROUTES", "openapi"]
 
 _V1: Final = "/api/v1"
 _MACHINE: Final = f"{_V1}/machines/<machine_id>"
+_AGENT: Final = f"{_V1}/agents/<int:agent_id>"
 
 
 @functools.cache
@@ -83,6 +84,45 @@ ROUTES: Final[tuple[Route, ...]] = (
         types.Agents,
         "List remote agents that are connected",
         query=types.OfMachine,
+    ),
+    Route(
+        "GET",
+        f"{_MACHINE}/agents",
+        REACHING,
+        deploy.list_deployed,
+        agent_types.DeployedAgents,
+        "List the agents on a machine that its kernel shows to the token's bearer",
+        query=agent_types.AlsoEnded,
+    ),
+    Route(
+        "POST",
+        f"{_V1}/agents/deploy",
+        REACHING,
+        deploy.deploy,
+        agent_types.Deployed,
+        "Start a script as a sandboxed agent of a machine",
+        status=202,
+        body=agent_types.Deployment,
+        lenient=True,
+    ),
+    Route(
+        "POST",
+        f"{_AGENT}/stop",
+        REACHING,
+        deploy.stop,
+        agent_types.Stopped,
+        "End an agent of a machine",
+        body=agent_types.InMachine,
+        lenient=True,
+    ),
+    Route(
+        "GET",
+        f"{_AGENT}/logs",
+        REACHING,
+        logs.logs,
+        agent_types.Logs,
+        "Lines of an agent's output; with follow=true as they come, by server-sent events",
+        query=agent_types.LogsFrom,
     ),
     Route(
         "GET",

@@ -15,12 +15,15 @@ from clove.relay.rest.permission_fields import Permissions
 
 __all__ = [
     "Agent",
+    "AgentLabels",
     "Agents",
     "Health",
     "IssuedToken",
     "JoinToken",
+    "Labels",
     "Machine",
     "MachineFlag",
+    "MachineId",
     "MachinePatch",
     "Machines",
     "NewAdminToken",
@@ -35,6 +38,7 @@ __all__ = [
     "Removed",
     "Revoked",
     "Status",
+    "Text",
     "Token",
     "Tokens",
 ]
@@ -49,6 +53,7 @@ MachineId = Annotated[
 Text = Annotated[str, msgspec.Meta(max_length=128, pattern=r"^[^\x00-\x1f\x7f]*$")]
 LabelKey = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._/-]{0,62}[A-Za-z0-9])?$")]
 Labels = Annotated[dict[LabelKey, Text], msgspec.Meta(max_length=64)]
+AgentLabels = Annotated[dict[LabelKey, Text], msgspec.Meta(max_length=15)]
 Hours = Annotated[float, msgspec.Meta(gt=0, le=24 * 3660)]
 Time = str | None
 PageSize = Annotated[int, msgspec.Meta(ge=1, le=1000)]

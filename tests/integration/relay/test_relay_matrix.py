@@ -20,6 +20,7 @@ from tests.integration.relay.relays import Relay
 
 PUBLIC: Final = "none admin agent machine join"
 SEEING: Final = "admin agent machine"
+REACHING: Final = "admin agent"
 ADMIN: Final = "admin"
 EXPECTED: Final = {
     "GET /api/v1/health": PUBLIC,
@@ -34,6 +35,10 @@ EXPECTED: Final = {
     "PATCH /api/v1/machines/<machine_id>": ADMIN,
     "DELETE /api/v1/machines/<machine_id>": ADMIN,
     "GET /api/v1/agents": SEEING,
+    "GET /api/v1/machines/<machine_id>/agents": REACHING,
+    "POST /api/v1/agents/deploy": REACHING,
+    "POST /api/v1/agents/<agent_id>/stop": REACHING,
+    "GET /api/v1/agents/<agent_id>/logs": REACHING,
     "GET /api/v1/tokens": ADMIN,
     "POST /api/v1/tokens/machine": ADMIN,
     "POST /api/v1/tokens/join": ADMIN,
@@ -41,6 +46,7 @@ EXPECTED: Final = {
     "POST /api/v1/tokens/admin": ADMIN,
     "DELETE /api/v1/tokens/<token_id>": ADMIN,
 }
+DEPLOYMENT: Final = {"machine_id": "mine", "script_name": "x.py", "script_content": "pass"}
 BEARERS: Final = (
     *("none", "admin", "agent", "machine", "join"),
     *("revoked", "expired", "unknown", "mistyped", "basic", "twice"),
@@ -96,6 +102,8 @@ def body_of(route: Route) -> dict[str, Any] | None:
     bodies: dict[str, dict[str, Any]] = {
         "/api/v1/machines": {"machine_id": "made"},
         "/api/v1/machines/<machine_id>": {"name": "changed"},
+        "/api/v1/agents/deploy": DEPLOYMENT,
+        "/api/v1/agents/<int:agent_id>/stop": {"machine_id": "mine"},
         "/api/v1/tokens/machine": {"machine_id": "mine"},
         "/api/v1/tokens/join": {"machine_id": "mine"},
         "/api/v1/tokens/agent": {"target_machine": "mine"},
@@ -117,13 +125,18 @@ async def test_a_route_serves_these_kinds_and_no_others(route: Route, fleet: Fle
     allowed = EXPECTED[name_of(route)].split()
     path = name_of(route).split()[1]
     path = path.replace("<machine_id>", "mine").replace("<token_id>", fleet.ids["join"])
+    path = path.replace("<agent_id>", "1")
+    if path.endswith("/logs"):
+        path += "?machine_id=mine"
+    # What goes through a tunnel gets so far; the machine is not connected.
+    served = 503 if EXPECTED[name_of(route)] == REACHING else route.status
     # An administrator comes last: what it removes would be missed.
     for bearer in sorted(BEARERS, key=lambda each: each == "admin"):
         reply = await fleet.relay.ask(
             route.method, path, body_of(route), token="", headers=fleet.headers(bearer)
         )
         if bearer in allowed or "none" in allowed:
-            assert reply.status == route.status, (bearer, reply)
+            assert reply.status == served, (bearer, reply)
         elif bearer in ("agent", "machine", "join"):
             assert (reply.status, reply.json["code"]) == (403, "permission_denied"), (bearer, reply)
         else:
@@ -141,6 +154,19 @@ async def test_a_token_sees_its_own_machines_alone(kind: str, fleet: Fleet) -> N
     missing = await ask("GET", "/api/v1/machines/none", token=token)
     assert (hidden.status, hidden.body) == (404, missing.body)
     assert (await ask("GET", "/api/v1/status", token=token)).json["machines"] == 1
+
+
+async def test_a_token_reaches_its_own_machines_alone(fleet: Fleet) -> None:
+    """Of others it is not told whether they are there, connected or not."""
+    ask, token = fleet.relay.ask, fleet.tokens["agent"]
+    for machine, status in (("mine", 503), ("other", 404), ("none", 404)):
+        body = {**DEPLOYMENT, "machine_id": machine}
+        assert (await ask("POST", "/api/v1/agents/deploy", body, token=token)).status == status
+        path = f"/api/v1/machines/{machine}/agents"
+        assert (await ask("GET", path, token=token)).status == status
+        path = f"/api/v1/agents/1/logs?machine_id={machine}"
+        for more in ("", "&follow=true"):
+            assert (await ask("GET", path + more, token=token)).status == status
 
 
 async def test_labels_choose_what_an_agents_token_sees(fleet: Fleet) -> None:

@@ -1,0 +1,114 @@
+"""The Deferred client over a channel of the hub's: how the REST API asks a machine's kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
+
+from clove.channels.sender import Sender
+from clove.client.deferred import DeferredClient
+from clove.client.deferred_connection import DeferredConnection
+from clove.client.limits import ClientLimits
+from clove.client.link import Link
+
+if TYPE_CHECKING:
+    from clove.channels.channel import Channel
+
+__all__ = ["KernelClient"]
+
+_LIMITS = ClientLimits(reconnects=1)
+_SECONDS = 30.0
+
+
+class _Wire:
+    """A channel as the transport of the client's protocol."""
+
+    def __init__(self, channel: Channel, link: Link) -> None:
+        self.channel = channel
+        self._sender = Sender(channel)
+        self._link = link
+        link.transport = self  # type: ignore[assignment] # of a transport it has what is called
+        channel.deliver_to(self)
+        link.connectionMade()
+
+    def write(self, data: bytes) -> None:
+        """As a transport."""
+        self._sender.send(data)
+
+    def loseConnection(self) -> None:
+        """As a transport."""
+        self.channel.close()
+
+    def abortConnection(self) -> None:
+        """As a transport."""
+        self.channel.abort()
+
+    def data_received(self, data: bytes) -> None:
+        """As a channel's receiver."""
+        self._link.dataReceived(data)
+
+    def descriptors_received(self) -> None:
+        """Links carry none."""
+
+    def drained(self) -> None:
+        """All was sent."""
+        self._sender.drained()
+
+    def lost(self) -> None:
+        """The channel is gone."""
+        self._sender.lost()
+        self._link.connectionLost(Failure(connectionDone.value))
+
+
+class _HubConnection(DeferredConnection):
+    """Connects by opening a channel."""
+
+    def __init__(self, open_channel: Callable[[], Channel], *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._open_channel = open_channel
+        self.wire: _Wire | None = None
+
+    async def _dial(self) -> Link:
+        link = Link(self._limits, self._pushed)
+        self.wire = _Wire(self._open_channel(), link)
+        return link
+
+
+class KernelClient(DeferredClient):
+    """Asks one machine's kernel, on behalf of one caller.
+
+    @param reactor: a clock.
+    @param open_channel: raises Unavailable where the machine is not connected.
+    """
+
+    _connection: _HubConnection
+
+    def __init__(self, reactor: Any, open_channel: Callable[[], Channel]) -> None:
+        super().__init__(reactor, "relay", timeout=_SECONDS, limits=_LIMITS)
+        self._connection = _HubConnection(
+            open_channel,
+            reactor,
+            ("relay",),
+            None,
+            self.limits,
+            pushed=self._event,
+            bounded=lambda greeting: self._within(greeting, 0.0),
+        )
+
+    def stop_reading(self) -> None:
+        """Read no more from the kernel; what it sends waits there."""
+        if self._connection.wire is not None:
+            self._connection.wire.channel.pause()
+
+    def read_again(self) -> None:
+        """Read again."""
+        if self._connection.wire is not None:
+            self._connection.wire.channel.resume()
+
+    def abort(self) -> None:
+        """End the channel at once; what waits for an answer fails."""
+        if self._connection.wire is not None:
+            self._connection.wire.channel.abort()

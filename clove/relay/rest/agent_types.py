@@ -1,0 +1,94 @@
+"""What the REST API takes and gives for agents on machines. Pure."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from clove.messages.base import Request
+from clove.relay.rest.permission_fields import Permissions
+from clove.relay.rest.types import AgentLabels, MachineId
+
+__all__ = [
+    "AlsoEnded",
+    "Deployed",
+    "DeployedAgents",
+    "Deployment",
+    "InMachine",
+    "Logs",
+    "LogsFrom",
+    "Stopped",
+]
+
+
+class AlsoEnded(Request, frozen=True, kw_only=True):
+    """Which agents."""
+
+    all: bool = False
+
+
+class Deployment(Request, frozen=True, kw_only=True):
+    """A script to start on a machine, in a sandbox, within what the token and the kernel allow."""
+
+    machine_id: MachineId
+    script_name: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$")]
+    script_content: str
+    args: Annotated[list[str], msgspec.Meta(max_length=256)] = []
+    name: Annotated[str, msgspec.Meta(max_length=128)] = ""
+    env: dict[str, str] = {}
+    labels: AgentLabels = {}
+    limits: dict[str, int] = {}
+    network: bool = False
+    permissions: Permissions = Permissions()
+    restart_policy: Literal["never", "on-failure", "always"] = "never"
+    timeout: Annotated[float, msgspec.Meta(gt=0, le=86400 * 365)] | None = None
+
+
+class InMachine(Request, frozen=True, kw_only=True):
+    """On which machine."""
+
+    machine_id: MachineId
+
+
+class LogsFrom(Request, frozen=True, kw_only=True):
+    """Which lines."""
+
+    machine_id: MachineId
+    since: Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)] = 0
+    follow: bool = False
+
+
+class Deployed(msgspec.Struct, frozen=True, kw_only=True):
+    """An agent that runs."""
+
+    status: Literal["deployed"] = "deployed"
+    machine_id: str
+    script_name: str
+    agent_id: int
+    agent_name: str
+
+
+class DeployedAgents(msgspec.Struct, frozen=True, kw_only=True):
+    """Agents on a machine, as its kernel's LIST has them (docs/wire.md)."""
+
+    machine_id: str
+    agents: list[dict[str, Any]]
+
+
+class Stopped(msgspec.Struct, frozen=True, kw_only=True):
+    """An agent that has ended."""
+
+    status: Literal["stopped"] = "stopped"
+    machine_id: str
+    agent_id: int
+
+
+class Logs(msgspec.Struct, frozen=True, kw_only=True):
+    """Lines, as the kernel's LOGS has them (docs/wire.md); `next` is what to ask for `since`."""
+
+    machine_id: str
+    agent_id: int
+    lines: list[dict[str, Any]]
+    next: int
+    lost: int

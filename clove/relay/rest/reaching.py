@@ -1,0 +1,54 @@
+"""Asking a machine's kernel on behalf of a token's bearer."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from clove.errors import NotFound, Unavailable
+from clove.messages.relay import Caller
+from clove.relay.kernel_client import KernelClient
+from clove.relay.records import Identity, TokenKind
+from clove.relay.rest.context import Context
+
+__all__ = ["kernel_of"]
+
+ADMINISTRATORS = "admin"
+"""What kernels take for the token of all administrators of a relay: they manage the same agents."""
+
+
+@contextlib.asynccontextmanager
+async def kernel_of(
+    context: Context, identity: Identity, machine_id: str
+) -> AsyncIterator[KernelClient]:
+    """A client of a machine's kernel; its channel ends with the block, and with the token's validity.
+
+    What may be done there the kernel decides: the relay says who asks, by which token, and what the
+    token's calls are to be narrowed to.
+
+    @raise NotFound: there is no such machine, or the bearer may not reach it.
+    @raise Unavailable: it is not connected.
+    """
+    if not await context.machines.may_reach(identity, machine_id):
+        raise NotFound("there is no such machine", hint="list them with GET /api/v1/machines")
+    hub = context.machines.hub
+    if machine_id not in hub.links():
+        raise Unavailable(
+            f"machine {machine_id} is not connected",
+            hint="GET /api/v1/machines says since when; try again when its presence is connected",
+        )
+    is_admin = identity.kind is TokenKind.ADMIN
+    caller = Caller(
+        id=hub.next_agent_id(),
+        name=(identity.name or identity.token_id)[:128],
+        token_id=ADMINISTRATORS if is_admin else identity.token_id,
+        permissions=identity.permissions,
+    )
+    client = KernelClient(context.clock, lambda: hub.open(machine_id, caller))
+    stop_watching = context.tokens.watch(identity, lambda reason: client.abort())
+    try:
+        await client.connect()
+        yield client
+    finally:
+        stop_watching()
+        client.close().addErrback(lambda _: None)
