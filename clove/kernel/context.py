@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from clove.kernel.files import Commands, FileLimits
     from clove.kernel.files.watches import Watches
     from clove.kernel.llm import LLM
+    from clove.kernel.loop_time import LoopTime
     from clove.kernel.mail import IMailboxes
     from clove.kernel.metrics import Metrics
     from clove.kernel.network.egress.fetch import Egress
@@ -42,6 +43,7 @@ class Kernel:
     """The kernel's parts. `wiring/` builds it; calls only read it."""
 
     clock: IReactorTime
+    loop_time: LoopTime
     registry: Registry
     agents: Agents
     mail: IMailboxes

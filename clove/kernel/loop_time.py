@@ -15,10 +15,14 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from twisted.internet.defer import Deferred
+
+from clove.sharing.shares import OPERATORS
+
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-__all__ = ["LoopTime", "Waiter"]
+__all__ = ["FamilyTime", "LoopTime", "Waiter"]
 
 _RECOUNT = 0.1  # seconds between two counts of the families that are served
 _FORGOTTEN = 1.0  # seconds after which a family that was not served has all its time again
@@ -88,6 +92,20 @@ class LoopTime:
             self._call = self._clock.callLater(0, self._turn)
         return waiter
 
+    def of(self, family: int) -> FamilyTime | None:
+        """A family's part of it; None for operators, who share it with none."""
+        return None if family == OPERATORS else FamilyTime(self, self._clock, family)
+
+    def next_turn(self, family: int) -> Deferred[None]:
+        """Fires in the family's next turn; what is done then counts as its time."""
+        turn: Deferred[None] = Deferred(lambda _: cancel())
+        own = self.of(family)
+        if own is None:
+            cancel = self._clock.callLater(0, lambda: turn.callback(None)).cancel
+        else:
+            cancel = own.call_later(lambda: turn.callback(None))
+        return turn
+
     def call_all(self, family: int, calls: Iterable[Callable[[], object]]) -> None:
         """Call each: at once as far as the family has time left, the others in its turns."""
         now = self._clock.seconds
@@ -142,3 +160,36 @@ class LoopTime:
             self._waiting.move_to_end(family)
         if self._waiting and self._call is None:
             self._call = self._clock.callLater(0, self._turn)
+
+
+class FamilyTime:
+    """One family's part of the loop's time, for what is no request: output that is read."""
+
+    def __init__(self, queue: LoopTime, clock: IReactorTime, family: int) -> None:
+        self._queue = queue
+        self._clock = clock
+        self._family = family
+
+    def serve(
+        self, call: Callable[[], object], in_turn: Callable[[], object]
+    ) -> Callable[[], None] | None:
+        """Call something at once, if the family has time left.
+
+        @param in_turn: else called in one of its turns.
+        @return: None: it was called; else what keeps `in_turn` from being called.
+        """
+        if not self._queue.may(self._family, self._clock.seconds()):
+            return self.call_later(in_turn)
+        self.charge(call)
+        return None
+
+    def call_later(self, call: Callable[[], object]) -> Callable[[], None]:
+        """Call something in one of its turns; gives what cancels that."""
+        return self._queue.wait(self._family, lambda: self.charge(call)).cancel
+
+    def charge(self, call: Callable[[], object]) -> None:
+        """Call something at once: it counts as the family's time."""
+        begun = self._clock.seconds()
+        call()
+        ended = self._clock.seconds()
+        self._queue.spend(self._family, ended - begun, ended)

@@ -82,6 +82,7 @@ class Principals:
         opened: Callable[[Principal], None],
         closed: Callable[[Principal], None],
         shares: ShareLimits | None = None,
+        time: LoopTime | None = None,
     ) -> None:
         self.clock = clock
         self._registry = registry
@@ -96,7 +97,7 @@ class Principals:
         self._admission = Admission(clock, limits, shares)
         self.rate = self._admission.rate
         self.buffers = shared_buffers(limits, shares)
-        self.time = LoopTime(clock, limits.family_turn)
+        self.time = time or LoopTime(clock, limits.family_turn)
         most = limits.max_connections
         self._stays = Shares("identities to resume", CONNECTIONS_FIELD, most, shares)
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
+from clove.sandbox.reading_time import ReadingTime
 from clove.sandbox.spec import OnHost
 
 __all__ = [
@@ -103,6 +104,9 @@ class IOutputs(Interface):
         """Have something else take the bytes out of their pipes: it gets 1 or 2, a pipe's descriptor and
         a number of bytes at most; where it says False, and on a terminal, they are read as usual.
         """
+
+    def read_in(time: ReadingTime) -> None:
+        """Read in a family's time from now on."""
 
     def close_stream(stream: int) -> None:
         """Read no more of one: the next write to it fails with EPIPE. Idempotent."""

@@ -24,10 +24,10 @@ from clove.sandbox.host import HostView
 from clove.sandbox.host_command import HostCommand
 from clove.sandbox.host_process import Process
 from clove.sandbox.id_maps import IdMaps, MapDescriptors
+from clove.sandbox.input_pipe import InputPipe, open_stdin, opened_stdin
 from clove.sandbox.interface import Command, IRunning, Output
 from clove.sandbox.launch_limits import LaunchLimits
 from clove.sandbox.layout import with_system
-from clove.sandbox.pipes import InputPipe, open_stdin, opened_stdin
 from clove.sandbox.readiness import until_ready
 from clove.sandbox.running import Egress, Sandbox
 from clove.sandbox.spawned import SpawnedProcess

@@ -9,6 +9,7 @@ from typing import Any
 
 from clove.errors import Unavailable
 from clove.sandbox.pipes import OutputPipe, OutputReader
+from clove.sandbox.reading_time import ReadingTime
 from clove.sandbox.terminal import Terminal
 
 __all__ = ["Outputs"]
@@ -31,6 +32,7 @@ class Outputs:
         self._received = received
         self._closed = closed
         self._held = self._finished = False
+        self._time: ReadingTime | None = None
         self.terminal: Terminal | None = None
         stdout = OutputPipe(reactor, lambda data: received(1, data), closed)
         try:
@@ -82,6 +84,8 @@ class Outputs:
             close_descriptor,
         )
         self._pipes = (self.terminal, stderr)
+        if self._time is not None:
+            self.terminal.read_in(self._time)
         self.terminal.hold(self._held)
         stdout.close()
         if self._finished:
@@ -109,6 +113,12 @@ class Outputs:
         """
         for stream, pipe in enumerate(self._pipes, 1):
             pipe.divert(None if taker is None else functools.partial(taker, stream))
+
+    def read_in(self, time: ReadingTime) -> None:
+        """Read in a family's time from now on."""
+        self._time = time
+        for pipe in self._pipes:
+            pipe.read_in(time)
 
     def close_stream(self, stream: int) -> None:
         """Read no more of one of them."""

@@ -5,23 +5,20 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Final
 
-from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor, IWriteDescriptor
+from twisted.internet.interfaces import IReadDescriptor
 from zope.interface import implementer
 
-from clove.sandbox.spec import SandboxSpec
+from clove.sandbox.reading_time import ReadingTime
 
 __all__ = [
     "GRACE",
     "PIECE",
-    "InputPipe",
     "OutputPipe",
     "OutputReader",
     "PipeEnd",
-    "open_stdin",
-    "opened_stdin",
 ]
 
 PIECE: Final = 1 << 16
@@ -88,6 +85,8 @@ class OutputReader(PipeEnd):
         self._stalled = False
         self._piece = PIECE
         self._taker: Callable[[int, int], bool] | None = None
+        self._time: ReadingTime | None = None
+        self._unwait: Callable[[], None] | None = None
         self._left = 0
         self._turn: Any = None
         self._cut: Any = None
@@ -98,8 +97,27 @@ class OutputReader(PipeEnd):
         """Bytes that can be written and not read, at most."""
         return fcntl.fcntl(self._fd, fcntl.F_GETPIPE_SZ)
 
+    def read_in(self, time: ReadingTime) -> None:
+        """Read in a family's time from now on; what a program has left, at once."""
+        self._time = time
+
     def doRead(self) -> None:
-        """Read a piece, or have it taken."""
+        """Read a piece, or wait for the family's turn."""
+        if self._time is None:
+            self._take_piece()
+            return
+        self._unwait = self._time.serve(self._take_piece, self._take_turn)
+        if self._unwait is not None:
+            self._reactor.removeReader(self)
+
+    def _take_turn(self) -> None:
+        self._unwait = None
+        if not (self._held or self._stalled):
+            self._take_piece()
+        self._follow()
+
+    def _take_piece(self) -> None:
+        """Read it, or have it taken."""
         if self._taker is None or not self._taker(self._fd, self._piece):
             self._read(self._piece)
 
@@ -153,7 +171,7 @@ class OutputReader(PipeEnd):
         if self._cut is not None:
             if not self._held and self._turn is None:
                 self._drain()
-        elif self._held or self._stalled:
+        elif self._held or self._stalled or self._unwait is not None:
             self._reactor.removeReader(self)
         else:
             self._reactor.addReader(self)
@@ -167,6 +185,7 @@ class OutputReader(PipeEnd):
         if self._fd < 0 or self._cut is not None:
             return
         self._reactor.removeReader(self)
+        self._stop_waiting()
         self._left = self.capacity()
         self._cut = self._reactor.callLater(GRACE, self.close)
         if not self._held:
@@ -177,15 +196,27 @@ class OutputReader(PipeEnd):
         self._turn = None
         if self._fd < 0 or self._held:
             return
-        got = self._read(min(self._left, PIECE))
-        self._left -= got
-        if not got or self._left <= 0:
+        before = self._left
+        if self._time is None:
+            self._drain_piece()
+        else:
+            self._time.charge(self._drain_piece)
+        if self._left == before or self._left <= 0:
             self.close()
         elif self._fd >= 0 and not self._held:
             self._turn = self._reactor.callLater(0, self._drain)
 
+    def _drain_piece(self) -> None:
+        self._left -= self._read(min(self._left, PIECE))
+
+    def _stop_waiting(self) -> None:
+        if self._unwait is not None:
+            self._unwait()
+            self._unwait = None
+
     def close(self) -> None:
         """Close the watched end. Idempotent."""
+        self._stop_waiting()
         for call in (self._cut, self._turn):
             if call is not None and call.active():
                 call.cancel()
@@ -204,76 +235,3 @@ class OutputPipe(OutputReader):
     ) -> None:
         reader, self.writer = os.pipe2(os.O_CLOEXEC)
         super().__init__(reactor, reader, received, closed)
-
-
-@implementer(IWriteDescriptor)
-class InputPipe(PipeEnd):
-    """The writing end of a program's stdin.
-
-    @ivar reader: the other end, to be handed over and closed by the caller.
-    """
-
-    def __init__(self, reactor: IReactorFDSet) -> None:
-        super().__init__(reactor, lambda: None)
-        self.reader, self._fd = os.pipe2(os.O_CLOEXEC)
-        os.set_blocking(self._fd, False)
-        self._left = memoryview(b"")
-
-    def feed(self, data: bytes) -> None:
-        """Write all of it, then close. A program that does not read it is no error."""
-        self._left = memoryview(data)
-        self.doWrite()
-
-    def doWrite(self) -> None:
-        """Write what the pipe takes."""
-        if self._fd < 0:
-            return
-        try:
-            while self._left:
-                self._left = self._left[os.write(self._fd, self._left[:PIECE]) :]
-        except BlockingIOError:
-            self._reactor.addWriter(self)
-            return
-        except OSError:  # its reader is gone
-            pass
-        self.close()
-
-
-def open_stdin(reactor: IReactorFDSet, stdin: bytes | int) -> tuple[InputPipe | None, int]:
-    """What a program is given as its standard input: the pipe to feed, if any, and the descriptor.
-
-    @param stdin: what it reads, or a descriptor of it; without bytes it is /dev/null.
-    @raise OSError: there is no room for it.
-    """
-    if isinstance(stdin, int):
-        return None, os.dup(stdin)
-    if not stdin:
-        return None, os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-    pipe = InputPipe(reactor)
-    return pipe, pipe.reader
-
-
-@contextlib.contextmanager
-def opened_stdin(reactor: IReactorFDSet, spec: SandboxSpec, stdin: bytes | int) -> Iterator[int]:
-    """What a program of its own reads, open for as many attempts to start it as are needed.
-
-    @param stdin: see L{open_stdin}; looked at where the spec has one.
-    @return: the descriptor; -1 where the spec has none.
-    @raise OSError: there is no room for it.
-    """
-    if not spec.stdin:
-        yield -1
-        return
-    source, first = open_stdin(reactor, stdin)
-    try:
-        if os.geteuid() == 0 and spec.uid is not None:
-            os.fchown(first, spec.uid, spec.uid)  # else it could not open /dev/stdin
-        yield first
-    except BaseException:
-        if source is not None:
-            source.close()
-        raise
-    finally:
-        os.close(first)
-    if source is not None and isinstance(stdin, bytes):
-        source.feed(stdin)

@@ -10,9 +10,9 @@ from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from clove.errors import LimitExceeded
+from clove.sandbox.input_pipe import InputPipe
 from clove.sandbox.interface import ExitStatus, Facts, IFile, IRunning, Output
 from clove.sandbox.outputs import Outputs
-from clove.sandbox.pipes import InputPipe
 
 __all__ = ["RemoteCommand", "RemoteFile"]
 

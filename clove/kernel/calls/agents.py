@@ -169,10 +169,10 @@ async def logs(ctx: Context, request: LogsRequest) -> LogsReply:
         return _page(agent, request.since)
     if ctx.stream is None:
         raise InvalidRequest("follow needs protocol version 2", hint="send HELLO first")
-    return await _follow(agent, request.since, ctx.stream)
+    return await _follow(ctx, agent, request.since, ctx.stream)
 
 
-async def _follow(agent: Agent, since: int, stream: Stream) -> LogsReply:
+async def _follow(ctx: Context, agent: Agent, since: int, stream: Stream) -> LogsReply:
     """Send pages until the agent has ended, at the client's pace.
 
     Lines that it does not come to read while they are held count as `lost` in the next page.
@@ -187,6 +187,7 @@ async def _follow(agent: Agent, since: int, stream: Stream) -> LogsReply:
             return page
         else:
             await _next_line(agent)
+            await ctx.kernel.loop_time.next_turn(ctx.principal.family)  # not in the writer's
 
 
 async def _next_line(agent: Agent) -> None:

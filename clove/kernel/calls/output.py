@@ -96,6 +96,7 @@ async def _next_output(ctx: Context, book: Logbook, seconds: float) -> None:
         return
     finally:
         unwatch()
+    await ctx.kernel.loop_time.next_turn(ctx.principal.family)  # not in that of who wrote
 
 
 async def write_input(ctx: Context, request: InputRequest) -> InputReply:

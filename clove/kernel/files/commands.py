@@ -14,17 +14,26 @@ from clove.kernel.files.limits import ExecLimits
 from clove.kernel.files.running import Ended, OnText, Run
 from clove.sandbox.host import kept
 from clove.sandbox.interface import Command, IRunning, IView, Output
+from clove.sandbox.reading_time import ReadingTime
 from clove.sharing.shares import ShareLimits, Shares
 
 __all__ = ["Commands"]
 
 
 class Commands:
-    """Runs commands in views, each within its time and its share of memory."""
+    """Runs commands in views, each within its time and its share of memory.
+
+    @param time_of: gives the time of a family, in which the output of its commands is read.
+    """
 
     def __init__(
-        self, clock: IReactorTime, limits: ExecLimits, shares: ShareLimits | None = None
+        self,
+        clock: IReactorTime,
+        limits: ExecLimits,
+        shares: ShareLimits | None = None,
+        time_of: Callable[[int], ReadingTime | None] = lambda _: None,
     ) -> None:
+        self._time_of = time_of
         self.limits = limits
         self._shares = Shares("commands running", "limits.exec.total", limits.total, shares)
         self._clock = clock
@@ -73,9 +82,10 @@ class Commands:
 
         @param output: takes what it writes.
         """
-        release = self._claim(agent_id, agent_id if family is None else family)
+        family = agent_id if family is None else family
+        release = self._claim(agent_id, family)
         starting: Deferred[IRunning] = maybeDeferred(view.run, command, output)
-        starting.addBoth(_watch, release)
+        starting.addBoth(_watch, release, self._time_of(family))
         return await kept(starting, lambda running: running.kill())
 
     def _claim(self, agent_id: int, family: int) -> Callable[[], None]:
@@ -98,7 +108,9 @@ class Commands:
         return release
 
 
-def _watch(result: IRunning | Failure, release: Callable[[], None]) -> object:
+def _watch(
+    result: IRunning | Failure, release: Callable[[], None], time: ReadingTime | None
+) -> object:
     """Count a command as ended when its process has, even if the caller gave up."""
     if isinstance(result, Failure):
         release()
@@ -109,4 +121,6 @@ def _watch(result: IRunning | Failure, release: Callable[[], None]) -> object:
         return status
 
     result.done.addBoth(gone)
+    if time is not None:
+        result.outputs.read_in(time)
     return result

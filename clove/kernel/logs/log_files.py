@@ -27,6 +27,7 @@ from clove.sharing.shares import ShareLimits, divide
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from clove.sandbox.reading_time import ReadingTime
     from clove.threads.threads import Threads
 
 __all__ = ["LogFiles"]
@@ -41,6 +42,7 @@ class LogFiles:
     @param threads: measure, write and remove.
     @param wall: dates lines.
     @param reactor: see L{Logbook}.
+    @param time_of: gives a family's time for reading output.
     """
 
     log = Logger()
@@ -53,10 +55,12 @@ class LogFiles:
         shares: ShareLimits | None = None,
         wall: Callable[[], float] = time.time,
         reactor: Any = None,
+        time_of: Callable[[int], ReadingTime | None] | None = None,
     ) -> None:
         shares = shares or ShareLimits()
         self._wall = wall
         self._reactor = reactor
+        self._time_of = time_of
         self._unwritten = unwritten_shares(limits, shares)
         self._directory = directory
         self._threads = threads
@@ -94,6 +98,7 @@ class LogFiles:
             family,
             written,
             self._reactor,
+            None if self._time_of is None else self._time_of(family),
         )
 
     def set_aside(self, name: str) -> None:

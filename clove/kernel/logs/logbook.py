@@ -22,6 +22,7 @@ from clove.sandbox.interface import REMARK
 if TYPE_CHECKING:
     from clove.kernel.logs.throttle import Source
     from clove.messages.agents import LogLine
+    from clove.sandbox.reading_time import ReadingTime
     from clove.sharing.shares import Shares
     from clove.threads.threads import Threads
 
@@ -48,15 +49,17 @@ class Logbook:
         family: int = 0,
         written: Callable[[], None] | None = None,
         reactor: Any = None,
+        time: ReadingTime | None = None,
     ) -> None:
         """
         @param shares: of what waits for the disk, of all agents.
         @param family: whose share it counts for.
         @param written: called once it is closed and all of it is written.
         @param reactor: for the pipes and the time of one who is attached.
+        @param time: its family's, in which the output is read.
         """
         shares = shares or unwritten_shares(limits, None)
-        self._throttle = Throttle()
+        self._throttle = Throttle(time)
         self._writer = LogWriter(
             file, threads, limits, shares, family, self._throttle.hold, written, reactor
         )

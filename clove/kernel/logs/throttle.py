@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from clove.sandbox.reading_time import ReadingTime
 
 __all__ = ["Source", "Taker", "Throttle"]
 
@@ -24,14 +27,21 @@ class Source(Protocol):
     def widen(self) -> None:
         """Take more at once."""
 
+    def read_in(self, time: ReadingTime, /) -> None:
+        """Read in a family's time."""
+
     def divert(self, taker: Taker | None, /) -> None:
         """Have something else take what is in its pipes, as far as that says that it can."""
 
 
 class Throttle:
-    """Tells the source what is to wait; the next one, after a restart, is told again."""
+    """Tells the source what is to wait; the next one, after a restart, is told again.
 
-    def __init__(self) -> None:
+    @param time: in which it is read; None: in any.
+    """
+
+    def __init__(self, time: ReadingTime | None = None) -> None:
+        self._time = time
         self._source: Source | None = None
         self._held = False
         self._stalled: set[int] = set()
@@ -43,6 +53,8 @@ class Throttle:
         self._source = source
         if source is None:
             return
+        if self._time is not None:
+            source.read_in(self._time)
         if self._held:
             source.hold(True)
         for stream in self._stalled:

@@ -81,6 +81,7 @@ class AgentParts:
             limits.shares,
             foundation.wall,
             foundation.reactor,
+            foundation.loop_time.of,
         )
         self.agents = self._make_agents(lifetimes)
         self.finder = AgentFinder(

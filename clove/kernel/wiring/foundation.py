@@ -10,6 +10,7 @@ import clove
 from clove.kernel.descriptors import WANTED, agents_within, let_cores_be_off
 from clove.kernel.interpreter import import_later
 from clove.kernel.listening import raise_descriptors, within_descriptors
+from clove.kernel.loop_time import LoopTime
 from clove.kernel.registry import Registry
 from clove.kernel.wiring.background import Background
 from clove.sandbox.disposal import Disposal
@@ -36,6 +37,7 @@ class Foundation:
     @ivar library: directory of the `clove` package.
     @ivar limits: all of the configuration's.
     @ivar per_connection, agent_bounds: those that the number of descriptors bounds.
+    @ivar loop_time: that of the reactor's thread, divided between families.
     @ivar import_later: imports a module in a thread.
     """
 
@@ -53,6 +55,7 @@ class Foundation:
         descriptors = raise_descriptors(max(2 * limits.connection.max_connections, WANTED))
         self.per_connection = within_descriptors(limits.connection, descriptors)
         self.agent_bounds = agents_within(limits.agents, descriptors)
+        self.loop_time = LoopTime(reactor, self.per_connection.family_turn)
         self.registry = Registry(ids.agents.take)
         self.background = Background()
         self.disposal = Disposal(reactor)

@@ -107,6 +107,7 @@ class Parts:
         reactor, limits, agents = foundation.reactor, foundation.limits, self._agents.agents
         return Kernel(
             clock=reactor,
+            loop_time=foundation.loop_time,
             registry=foundation.registry,
             agents=agents,
             mail=stores.mail,
@@ -127,7 +128,7 @@ class Parts:
             egress=network.egress,
             results=stores.results,
             threads=foundation.threads,
-            commands=Commands(reactor, limits.exec, limits.shares),
+            commands=Commands(reactor, limits.exec, limits.shares, foundation.loop_time.of),
             attached=AttachedCommands(reactor),
             file_limits=limits.files,
             watches=Watches(
@@ -157,6 +158,7 @@ class Parts:
             opened=lifetimes.open,
             closed=lifetimes.close,
             shares=foundation.limits.shares,
+            time=foundation.loop_time,
         )
 
     # starting and stopping

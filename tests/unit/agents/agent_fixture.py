@@ -64,6 +64,9 @@ class Box:
     def widen(self) -> None:
         self.told.append("widen")
 
+    def read_in(self, time: object) -> None:
+        self.told.append("read in")
+
     def divert(self, taker: object) -> None:
         self.told.append("divert")
 

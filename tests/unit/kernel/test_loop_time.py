@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from twisted.internet.defer import CancelledError
 from twisted.internet.task import Clock
 
 from clove.kernel.loop_time import LoopTime
+from clove.sharing.shares import OPERATORS
 
 TURN = 0.002
 
@@ -129,3 +131,56 @@ def test_a_family_that_has_spent_much_waits_while_others_are_served(loop: Loop) 
         loop.serve(8, TURN / 100)
         loop.turn()
     assert loop.served == [7, 8, 8, 8, 8]
+
+
+def test_what_is_no_request_is_served_at_once_until_the_time_is_spent(loop: Loop) -> None:
+    own = loop.time.of(7)
+    assert own is not None
+
+    def read() -> None:
+        loop.served.append(7)
+        loop.clock.rightNow += 2 * TURN
+
+    assert own.serve(read, read) is None
+    assert not loop.may(7)
+    assert loop.may(8)
+    stop = own.serve(read, read)
+    assert stop is not None
+    assert loop.served == [7]
+    loop.turn()
+    assert loop.served == [7, 7]
+    stop = own.serve(read, read)
+    assert stop is not None
+    stop()
+    loop.turn()
+    assert loop.served == [7, 7]
+    own.charge(read)
+    assert loop.served == [7, 7, 7]
+    assert not loop.may(7)
+
+
+def test_what_is_done_in_a_familys_turn_is_its_time(loop: Loop) -> None:
+    def work(_: None) -> None:
+        loop.clock.rightNow += 2 * TURN
+
+    loop.time.next_turn(7).addCallback(work)
+    loop.turn()
+    assert not loop.may(7)
+
+
+def test_operators_have_all_the_time(loop: Loop) -> None:
+    assert loop.time.of(OPERATORS) is None
+    done: list[None] = []
+    loop.time.next_turn(OPERATORS).addCallback(done.append)
+    assert done == []
+    loop.turn()
+    assert done == [None]
+
+
+@pytest.mark.parametrize("family", [OPERATORS, 7])
+def test_a_turn_that_is_not_wanted_any_more_is_none(loop: Loop, family: int) -> None:
+    turn = loop.time.next_turn(family)
+    turn.addErrback(lambda failure: failure.trap(CancelledError))
+    turn.cancel()
+    loop.turn()
+    assert not loop.clock.getDelayedCalls()

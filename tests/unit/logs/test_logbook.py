@@ -59,6 +59,9 @@ class Held:
     def widen(self) -> None:
         """It has no pipes."""
 
+    def read_in(self, time: object) -> None:
+        """It is read when a test says so."""
+
     def divert(self, taker: Taker | None) -> None:
         self.taker = taker
 

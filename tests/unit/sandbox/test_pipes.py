@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Callable
 
-from clove.sandbox.pipes import GRACE, InputPipe, OutputPipe
+from clove.sandbox.input_pipe import InputPipe
+from clove.sandbox.pipes import GRACE, OutputPipe
 from tests.unit.sandbox.descriptor_watch import Watch
 
 
@@ -66,6 +68,73 @@ def test_a_writer_without_end_does_not_keep_a_dead_program_alive() -> None:
     assert output.ends == 1
     assert total <= 65_536
     os.close(output.pipe.writer)
+
+
+class Share:
+    """A family's time, which a test gives it."""
+
+    def __init__(self) -> None:
+        self.left = False
+        self.waiting: list[Callable[[], object]] = []
+        self.charged = 0
+
+    def serve(
+        self, call: Callable[[], object], in_turn: Callable[[], object]
+    ) -> Callable[[], None] | None:
+        if self.left:
+            self.charge(call)
+            return None
+        self.waiting.append(in_turn)
+        return self.waiting.clear
+
+    def charge(self, call: Callable[[], object]) -> None:
+        self.charged += 1
+        call()
+
+
+def test_output_is_read_in_the_time_of_the_family() -> None:
+    output, share = Output(), Share()
+    output.pipe.read_in(share)
+    os.write(output.pipe.writer, b"abc")
+    output.pipe.doRead()
+    assert (output.data, output.watch.readers) == (b"", set())
+    output.pipe.stall(True)
+    output.pipe.stall(False)
+    assert output.watch.readers == set()
+    share.waiting.pop()()
+    assert (output.data, output.watch.readers) == (b"abc", {output.pipe})
+    share.left = True
+    os.write(output.pipe.writer, b"def")
+    output.pipe.doRead()
+    assert (output.data, share.charged) == (b"abcdef", 1)
+    os.close(output.pipe.writer)
+    output.pipe.close()
+
+
+def test_what_waits_for_a_turn_is_read_at_the_end_and_counts() -> None:
+    output, share = Output(), Share()
+    output.pipe.read_in(share)
+    os.write(output.pipe.writer, b"abc")
+    output.pipe.doRead()
+    output.pipe.finish()
+    output.watch.advance(0)
+    assert (output.data, output.ends, share.waiting) == (b"abc", 1, [])
+    assert share.charged == 2
+    os.close(output.pipe.writer)
+
+
+def test_output_that_is_stalled_in_its_turn_waits_on() -> None:
+    output, share = Output(), Share()
+    output.pipe.read_in(share)
+    os.write(output.pipe.writer, b"abc")
+    output.pipe.doRead()
+    output.pipe.stall(True)
+    share.waiting.pop()()
+    assert (output.data, output.watch.readers) == (b"", set())
+    output.pipe.stall(False)
+    assert output.watch.readers == {output.pipe}
+    os.close(output.pipe.writer)
+    output.pipe.close()
 
 
 def test_held_output_waits() -> None:
