@@ -33,12 +33,16 @@ SHARED_ETC = (
     "/etc/crypto-policies",
     "/etc/debian_version",
     "/etc/fonts",
+    "/etc/ghostscript",
+    "/etc/groff",
+    "/etc/inputrc",
     "/etc/ld.so.cache",
     "/etc/ld.so.conf",
     "/etc/ld.so.conf.d",
     "/etc/locale.alias",
     "/etc/localtime",
     "/etc/magic",
+    "/etc/matplotlibrc",
     "/etc/mime.types",
     "/etc/lsb-release",
     "/etc/os-release",
@@ -49,7 +53,11 @@ SHARED_ETC = (
     "/etc/services",
     "/etc/ssl/certs",
     "/etc/ssl/openssl.cnf",
+    "/etc/terminfo",
+    "/etc/texmf",
     "/etc/timezone",
+    "/etc/vim",
+    "/etc/xml",
 )
 """Public facts about the system that programs look up. Never /etc/ssl/private."""
 

@@ -125,6 +125,7 @@ class SandboxSpec:
     @ivar user_limits: name in /proc/sys/user to the most that the sandbox's user namespace
         may have of it; see L{clove.sandbox.inside.namespaces.limit_user}.
     @ivar cgroup_procs: `cgroup.procs` files to join before anything else.
+    @ivar processors: how many of the host's it runs on at most; 0: all.
     @ivar umask: None keeps the kernel's.
     @ivar egress: hand out the sockets through which the network leaves
         (`docs/egress.md`), with these ports where the host has no NAT for all; None:
@@ -153,6 +154,7 @@ class SandboxSpec:
     user_limits: Mapping[str, int] = field(default_factory=dict)
     cgroup_procs: tuple[str, ...] = ()
     nice: int = 0
+    processors: int = 0
     umask: int | None = None
     egress: tuple[int, ...] | None = None
     stdin: bool = False

@@ -133,6 +133,48 @@ def thread_sanitizer() -> object:
 
 
 @attempt
+def pictures() -> object:
+    """ImageMagick finds its settings, and draws."""
+    tool = shutil.which("magick") or shutil.which("convert")
+    if tool is None or "ImageMagick" not in printed(tool, "-version"):
+        return MISSING
+    font = "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"
+    words = ["-font", font, "-draw", "text 5,15 'Hi'"] if os.path.exists(font) else []
+    said = printed(tool, "-size", "60x20", "xc:white", *words, "/tmp/picture.png")
+    with open("/tmp/picture.png", "rb") as file:
+        return [said, file.read(4)[1:].decode()]
+
+
+@attempt
+def r() -> object:
+    return printed("Rscript", "-e", "cat(sum(1:10), nchar(tempdir()) > 0)")
+
+
+@attempt
+def interfaces() -> object:
+    return socket.if_nameindex()
+
+
+@attempt
+def start_times_by_psutil() -> object:
+    code = (
+        "import psutil, time; print(abs(time.time() - psutil.Process().create_time()) < 60, end='')"
+    )
+    said = printed("/usr/bin/python3", "-c", code)
+    return MISSING if "No module named 'psutil'" in said else said
+
+
+@attempt
+def processors() -> object:
+    """Programs of every kind count those that they may run on."""
+    count = str(len(os.sched_getaffinity(0)))
+    found = {printed("nproc")}
+    if shutil.which("node"):
+        found.add(printed("node", "-p", "os.availableParallelism()"))
+    return found == {count}
+
+
+@attempt
 def start_times() -> object:
     """Of process 1, as ps tells it: seconds until now."""
     if shutil.which("ps") is None:

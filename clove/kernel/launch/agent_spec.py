@@ -242,6 +242,7 @@ def _bounds(
         "rlimits": _rlimits(request, limits, bounds, host),
         "raisable": ("data",) if _accepts_less(request) else (),
         "nice": bounds.nice,
+        "processors": limits.processors(bounds.processors),
         "allow_degraded": request.allow_degraded,
         "stdin": request.stdin != "closed" and request.tty is None,
         "terminal": None if request.tty is None else (request.tty.rows, request.tty.columns),

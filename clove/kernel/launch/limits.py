@@ -81,3 +81,6 @@ class AgentLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     its owner; more: it is mounted without (docs/owners.md)."""
     nice: int = 5
     """Niceness of agents, so that the kernel answers while they compute."""
+    processors: int = 4
+    """Processors that an agent's programs run on, or more if its `cpu_quota` has more; 0: all of the
+    host's."""

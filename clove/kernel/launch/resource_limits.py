@@ -83,6 +83,13 @@ class ResourceLimits:
             "/dev/shm": self.shm or min(self.memory // 2, MOST_ROOM),  # noqa: S108
         }
 
+    def processors(self, least: int) -> int:
+        """How many processors its programs run on; 0: all.
+
+        @param least: so many in any case; 0: all.
+        """
+        return least and max(least, -(-self.cpu_quota // self.cpu_period))
+
     def of_cgroup(self) -> CgroupLimits:
         """Those of the agent's cgroup."""
         return CgroupLimits(

@@ -13,7 +13,7 @@ import errno
 import os
 import sys
 
-from clove.sandbox.inside import capabilities, landlock, namespaces, rlimits, seccomp
+from clove.sandbox.inside import capabilities, landlock, namespaces, processors, rlimits, seccomp
 from clove.sandbox.inside.control import MAX_FDS
 from clove.sandbox.inside.egress_sockets import make_egress_sockets
 from clove.sandbox.inside.init import Init
@@ -142,6 +142,7 @@ class Confinement:
 
     def _yield_processors(self) -> None:
         """Have the agent's part of the processors from here on, and no more (`priority.py`)."""
+        processors.narrow(self.spec["processors"])
         if self.spec["nice"]:
             os.nice(self.spec["nice"])
         # Many that wake at once must not push the kernel aside (sched(7)).
