@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -34,7 +35,11 @@ def test_a_page_shows_what_happens(page: str, who: str, short_dir: str) -> None:
     todo = steps((TREE / page).read_text())
     if not todo:
         return
-    if any("pip install" in step.text for step in todo) and not has_index():
+    text = "\n".join(step.text for step in todo)
+    missing = [name for name in ("curl", "git") if f"{name} " in text and not shutil.which(name)]
+    if missing:
+        pytest.skip(f"not installed: {', '.join(missing)}")
+    if "pip install" in text and not has_index():
         pytest.skip("no package index is in reach")
     with newcomer(who, short_dir) as someone:
         for step in todo:
