@@ -34,13 +34,12 @@ from clove.kernel.pid1 import (
     reap_orphans,
     release_signals,
 )
+from clove.kernel.processor_time import prefer_kernel
 from clove.kernel.state_dir import StateDir
 from clove.kernel.watchdog import Watchdog
 from clove.kernel.wiring import Parts
 from clove.kernel.wiring.network import model_route, prepare_egress
 from clove.sandbox.inside.capabilities import hide_memory
-from clove.sandbox.inside.priority import prefer_own_session
-from clove.sandbox.time_slice import shorten_time_slice
 from clove.socket_paths import default_state_dir
 
 __all__ = ["KernelService", "make_service", "refusal"]
@@ -102,8 +101,7 @@ class KernelService(Service):
         hold_signals()
         watch_beyond_epoll(self._reactor)
         adopt_orphans()
-        prefer_own_session()
-        shorten_time_slice()
+        prefer_kernel()
         self._watchdog = Watchdog(self._config.watchdog)
         serve_in_turns(self._reactor, self._watchdog)
         self._parts = Parts(

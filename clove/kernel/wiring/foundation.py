@@ -11,12 +11,12 @@ from clove.kernel.descriptors import WANTED, agents_within, let_cores_be_off
 from clove.kernel.interpreter import import_later
 from clove.kernel.listening import raise_descriptors, within_descriptors
 from clove.kernel.loop_time import LoopTime
+from clove.kernel.processor_time import yield_to_reactor
 from clove.kernel.registry import Registry
 from clove.kernel.wiring.background import Background
 from clove.sandbox.disposal import Disposal
 from clove.sandbox.id_maps import IdMaps
 from clove.sandbox.launcher import Launcher
-from clove.sandbox.time_slice import shorten_time_slice
 from clove.threads.threads import Threads
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Foundation:
         self.background = Background()
         self.disposal = Disposal(reactor)
         self.threads = Threads(
-            reactor, config.threads, limits.threads, limits.shares, shorten_time_slice
+            reactor, config.threads, limits.threads, limits.shares, yield_to_reactor
         )
         self.id_maps = IdMaps()
         self.launcher = Launcher(

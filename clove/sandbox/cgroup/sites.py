@@ -23,6 +23,7 @@ __all__ = [
     "Site",
     "disks_by_weight",
     "find_site",
+    "has_processor_weight",
     "is_tree",
 ]
 
@@ -92,6 +93,21 @@ def find_site(
             f"from {here} upwards, no cgroup may be written that is without other processes"
         )
     return max(sites, key=lambda site: len(site.controllers & WANTED))
+
+
+def has_processor_weight(
+    mountinfo: str = "/proc/self/mountinfo", own: str = "/proc/self/cgroup"
+) -> bool:
+    """Whether Linux weighs this process's cgroup, and not its session (sched(7), autogroup)."""
+    text = get(own)
+    groups = [line.split(":", 2) for line in text.splitlines()]
+    if any("cpu" in names.split(",") and path != "/" for _, names, path in groups):
+        return True  # version 1
+    try:
+        _, here = _locate(get(mountinfo), text)
+    except CgroupsUnavailable:
+        return False
+    return os.path.exists(os.path.join(here, "cpu.weight"))
 
 
 def is_tree(name: str) -> bool:

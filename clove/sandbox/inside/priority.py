@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import os
 
-__all__ = ["AUTOGROUP", "prefer_as_parent", "prefer_own_session"]
+__all__ = ["AUTOGROUP", "is_preferred", "prefer_as_parent", "prefer_own_session"]
 
 AUTOGROUP = "/proc/self/autogroup"
-_NICE = b"-15"
+_NICE = b"-20"
 
 
 def prefer_own_session(path: str = AUTOGROUP) -> bool:
@@ -34,14 +34,18 @@ def prefer_own_session(path: str = AUTOGROUP) -> bool:
         return False
 
 
-def prefer_as_parent() -> bool:
-    """Ask for it if the session of the parent process has it; whether it was granted."""
+def is_preferred(path: str = AUTOGROUP) -> bool:
+    """Whether a session has that larger part."""
     try:
-        descriptor = os.open(f"/proc/{os.getppid()}/autogroup", os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            preferred = os.read(descriptor, 100).endswith(b"nice %b\n" % _NICE)
+            return os.read(descriptor, 100).endswith(b"nice %b\n" % _NICE)
         finally:
             os.close(descriptor)
     except OSError:
         return False
-    return preferred and prefer_own_session()
+
+
+def prefer_as_parent() -> bool:
+    """Ask for it if the session of the parent process has it; whether it was granted."""
+    return is_preferred(f"/proc/{os.getppid()}/autogroup") and prefer_own_session()

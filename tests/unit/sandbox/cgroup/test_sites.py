@@ -8,7 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from clove.sandbox.cgroup.sites import CgroupsUnavailable, Site, disks_by_weight, find_site
+from clove.sandbox.cgroup.sites import (
+    CgroupsUnavailable,
+    Site,
+    disks_by_weight,
+    find_site,
+    has_processor_weight,
+)
 
 
 class Tree:
@@ -166,6 +172,26 @@ def test_no_base_is_chosen_for_io(tree: Tree) -> None:
     tree.cgroup("/a/b", pids=f"{os.getpid()}\n", controllers="io")
     tree.here("/a/b")
     assert tree.find_site() == Site(nearest, ALL - {"io"}, move=False)
+
+
+def test_a_cgroup_with_the_cpu_controller_weighs_and_its_session_does_not(tree: Tree) -> None:
+    def weighs() -> bool:
+        return has_processor_weight(str(tree.mountinfo), str(tree.own))
+
+    tree.cgroup("", root=True)
+    assert not weighs()
+    service = Path(tree.cgroup("/system.slice/clove.service"))
+    tree.here("/system.slice/clove.service")
+    assert not weighs()  # it has no such controller of its own
+    (service / "cpu.weight").write_text("100\n")
+    assert weighs()
+    tree.own.write_text("3:cpu,cpuacct:/\n0::/\n")
+    assert not weighs()
+    tree.own.write_text("3:cpu,cpuacct:/docker/1\n0::/\n")  # version 1
+    assert weighs()
+    tree.mountinfo.write_text("")
+    tree.own.write_text("2:cpuset:/docker/1\n")
+    assert not weighs()
 
 
 def test_disks_shared_by_weight_are_named(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from clove.sandbox.inside.priority import AUTOGROUP, prefer_own_session
+from clove.sandbox.inside.priority import AUTOGROUP, is_preferred, prefer_own_session
 
 START = (
     "import os, subprocess, sys; from clove.sandbox.inside.priority import *; "
@@ -37,7 +37,7 @@ def test_root_has_it_in_a_session_of_its_own_and_no_process_in_the_session_of_ot
     assert asked(own=False).startswith("False")
     assert Path(AUTOGROUP).read_text() == mine
     granted, group = asked(own=True).split(" ", 1)
-    assert (granted == "True") is ("nice -15" in group)
+    assert (granted == "True") is ("nice -20" in group)
     assert granted == "True" or os.geteuid() != 0
 
 
@@ -50,10 +50,11 @@ def test_a_sandbox_in_the_making_has_what_its_kernel_has_and_no_more(preferred: 
     )
     kernels, made = done.stdout.split(" ", 1)
     assert made.startswith(kernels)
-    assert ("nice -15" in made) is (kernels == "True")
+    assert ("nice -20" in made) is (kernels == "True")
     assert kernels == str(preferred and os.geteuid() == 0)
 
 
 def test_a_linux_without_autogroups_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "getsid", lambda pid: os.getpid())
     assert not prefer_own_session("/nowhere/autogroup")
+    assert not is_preferred("/nowhere/autogroup")
