@@ -1,4 +1,4 @@
-"""A relay's REST API as a blocking client (docs/fleet.md). Standard library only.
+"""A relay's REST API as a blocking client (docs/fleet.md). Standard library only::
 
     fleet = FleetClient("https://relay.example.org:8766", token)
     for machine in fleet.machines():

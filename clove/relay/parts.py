@@ -33,6 +33,8 @@ __all__ = ["Parts"]
 
 USED_SECONDS = 60.0
 """How often it is written when tokens were used last."""
+SEEN_SECONDS = 1.0
+"""How often it is written which machines have connected."""
 RENEW_SECONDS = 10.0
 """How often the certificate's files are looked at."""
 
@@ -61,7 +63,7 @@ class Parts:
         self._threads = Threads(reactor, 1, ThreadLimits(own=1))
         self.store = SQLiteStore(store_path, self._store_threads, config.limits.store)
         self.tokens = Tokens(self.store, reactor, time.time, config.limits.lockout)
-        self.machines = Machines(self.store, self.tokens, time.time)
+        self.machines = Machines(self.store, self.tokens, time.time, config.limits.store)
         self.hub = Hub(reactor, time.time, config.limits.hub)
         self.machines.hub = self.hub
         relay_id = own_relay_id(os.path.dirname(store_path))
@@ -105,6 +107,7 @@ class Parts:
         self._threads.start()
         self.hub.start()
         self._repeat(self._write_used, USED_SECONDS)
+        self._repeat(self._write_seen, SEEN_SECONDS)
         if self._tls is not None:
             self._repeat(self._renew, RENEW_SECONDS)
 
@@ -129,6 +132,7 @@ class Parts:
         for loop in self._loops:
             loop.stop()
         await self._write_used()
+        await self._write_seen()
         await self.store.close()
         self.release()
 
@@ -150,6 +154,12 @@ class Parts:
             await self.tokens.write_used()
         except Exception as error:
             self.log.error("when tokens were used is not written: {error}", error=str(error))
+
+    async def _write_seen(self) -> None:
+        try:
+            await self.machines.write_seen()
+        except Exception as error:
+            self.log.error("which machines connected is not written: {error}", error=str(error))
 
     async def _renew(self) -> None:
         assert self._tls is not None

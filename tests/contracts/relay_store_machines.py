@@ -80,9 +80,9 @@ class MachineStoreContract(StoreMaking):
 
     async def test_what_a_tunnel_tells_is_kept(self, store: IStore) -> None:
         await store.add_machine(machine("m1"), None)
-        await store.seen_machine("m1", Seen(at=NOW + 1, address="192.0.2.1", versions={"os": "x"}))
-        await store.seen_machine("m1", Seen(at=NOW + 2))
-        await store.seen_machine("removed", Seen(at=NOW))
+        first = Seen(at=NOW + 1, address="192.0.2.1", versions={"os": "x"})
+        await store.seen_machines({"m1": first, "removed": Seen(at=NOW)})
+        await store.seen_machines({"m1": Seen(at=NOW + 2)})
         found = await store.machine("m1")
         assert found == machine("m1", last_seen=NOW + 2, address="192.0.2.1", versions={"os": "x"})
 

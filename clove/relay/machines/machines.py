@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
+import msgspec
+
 from clove.errors import InvalidRequest, NotFound
 from clove.relay.machines.presence import Links, NoLinks
 from clove.relay.records import (
@@ -17,7 +19,7 @@ from clove.relay.records import (
     TokenKind,
     TokenRecord,
 )
-from clove.relay.store.interface import IStore, MachineChanges, Seen
+from clove.relay.store.interface import IStore, MachineChanges, Seen, StoreLimits
 from clove.relay.tokens.tokens import Tokens
 
 __all__ = ["KEY_BYTES", "Machines", "check_machine_id", "visible_to"]
@@ -57,7 +59,15 @@ class Machines:
     @ivar hub: the live tunnels; set by what wires the relay.
     """
 
-    def __init__(self, store: IStore, tokens: Tokens, wall: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        store: IStore,
+        tokens: Tokens,
+        wall: Callable[[], float],
+        limits: StoreLimits | None = None,
+    ) -> None:
+        self._limits = limits or StoreLimits()
+        self._seen: dict[str, Seen] = {}
         self._store = store
         self._tokens = tokens
         self._wall = wall
@@ -97,9 +107,24 @@ class Machines:
         versions: dict[str, str] | None = None,
         isolation: dict[str, Any] | None = None,
     ) -> None:
-        """Its tunnel has connected, or still answers; what it tells about itself."""
-        seen = Seen(at=self._wall(), address=address, versions=versions, isolation=isolation)
-        await self._store.seen_machine(machine_id, seen)
+        """Its tunnel has connected, or still answers; what it tells about itself.
+
+        That is on the disk within a second (L{write_seen}): many come at once.
+        """
+        told = {"address": address, "versions": versions, "isolation": isolation}
+        if len(msgspec.json.encode(told)) > self._limits.report:
+            told = {"address": address}
+            await self.flag(machine_id, "report_too_large")
+        earlier = self._seen.get(machine_id)
+        kept = {} if earlier is None else msgspec.structs.asdict(earlier)
+        given = {name: value for name, value in told.items() if value is not None}
+        self._seen[machine_id] = Seen(**{**kept, **given, "at": self._wall()})
+
+    async def write_seen(self) -> None:
+        """Keep what tunnels have told; every second, and at the end."""
+        seen, self._seen = self._seen, {}
+        if seen:
+            await self._store.seen_machines(seen)
 
     async def flag(self, machine_id: str, what: str) -> None:
         """Note something that an operator should look at."""

@@ -22,6 +22,13 @@ __all__ = [
 ]
 
 
+ScriptName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$")]
+AgentName = Annotated[
+    str, msgspec.Meta(pattern=r"^([A-Za-z0-9_]([A-Za-z0-9_ .@:+-]{0,126}[A-Za-z0-9_])?)?$")
+]
+Environment = Annotated[dict[str, str], msgspec.Meta(max_length=256)]
+
+
 class AlsoEnded(Request, frozen=True, kw_only=True):
     """Which agents."""
 
@@ -32,11 +39,11 @@ class Deployment(Request, frozen=True, kw_only=True):
     """A script to start on a machine, in a sandbox, within what the token and the kernel allow."""
 
     machine_id: MachineId
-    script_name: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$")]
+    script_name: ScriptName
     script_content: str
     args: Annotated[list[str], msgspec.Meta(max_length=256)] = []
-    name: Annotated[str, msgspec.Meta(max_length=128)] = ""
-    env: dict[str, str] = {}
+    name: AgentName = ""
+    env: Environment = {}
     labels: AgentLabels = {}
     limits: dict[str, int] = {}
     network: bool = False

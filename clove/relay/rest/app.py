@@ -149,17 +149,17 @@ def _body(route: Route, request: Any) -> Any:
         return None
     payload = request.content.read()
     try:
-        return base.decode(route.body, payload)
-    except InvalidRequest as error:
         if route.lenient:
             return _lenient(route.body, payload)
+        return base.decode(route.body, payload)
+    except InvalidRequest as error:
         raise InvalidRequest(error.message, hint=_SEE) from None
 
 
 def _lenient(kind: type[base.Request], payload: bytes) -> Any:
     """What is known of a body."""
     try:
-        return base.decoder(kind)(payload)
+        return base.decoder(kind)(payload or b"{}")
     except base.MALFORMED as error:
         return base.read(kind, payload, error, lenient=True)[0]
 

@@ -107,9 +107,11 @@ def _path_parameters(route: Route) -> list[dict[str, Any]]:
 def _query_parameters(kind: type[Request] | None, schemas: dict[str, Any]) -> list[dict[str, Any]]:
     if kind is None:
         return []
+    found = schemas[kind.__name__]
+    required = found.get("required", ())
     return [
-        {"name": name, "in": "query", "required": False, "schema": schema}
-        for name, schema in schemas[kind.__name__]["properties"].items()
+        {"name": name, "in": "query", "required": name in required, "schema": schema}
+        for name, schema in found["properties"].items()
     ]
 
 

@@ -25,6 +25,9 @@ class StoreLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Machines; one more gets `limit_exceeded`."""
     kept_tokens: float = 30 * 86400.0
     """Seconds for which a token that was revoked, used up or has expired is still listed."""
+    report: int = 16384
+    """Bytes, as JSON, of what a machine tells about itself (versions, isolation); more are left out,
+    and the machine is flagged."""
     waiting: int = 1024
     """Requests that wait for the store; one more gets `unavailable`."""
 
@@ -126,8 +129,8 @@ class IStore(Interface):
         @raise LimitExceeded: there are many machines.
         """
 
-    def seen_machine(machine_id: str, seen: Seen) -> Deferred[None]:
-        """Note what its tunnel told. Nothing happens where the machine was removed."""
+    def seen_machines(seen: Mapping[str, Seen]) -> Deferred[None]:
+        """Note what tunnels told, by machine. Nothing happens where a machine was removed."""
 
     def flag_machine(machine_id: str, flag: Flag) -> Deferred[None]:
         """Note something to look at, instead of an earlier flag of the same kind."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hmac
 import sqlite3
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import msgspec
 
@@ -131,17 +132,13 @@ class MachineTable:
             self._tokens.use_up(token_id, now)
             return joined
 
-    def note_seen(self, machine_id: str, seen: Seen) -> None:
-        """What its tunnel told."""
+    def note_seen(self, seen: Mapping[str, Seen]) -> None:
+        """What tunnels told, in one transaction: after a restart of the relay all come at once."""
         with transaction(self._connection):
-            machine = self.get(machine_id)
-            if machine is not None:
-                told = {
-                    name: value
-                    for name, value in msgspec.structs.asdict(seen).items()
-                    if value is not None and name != "at"
-                }
-                self._write(msgspec.structs.replace(machine, last_seen=seen.at, **told))
+            for machine_id, each in seen.items():
+                machine = self.get(machine_id)
+                if machine is not None:
+                    self._write(msgspec.structs.replace(machine, last_seen=each.at, **_told(each)))
 
     def note_flag(self, machine_id: str, flag: Flag) -> None:
         """Something to look at."""
@@ -171,6 +168,12 @@ class MachineTable:
 
 def _not_valid() -> NotAuthenticated:
     return NotAuthenticated("the join token is not valid", hint="ask for a new one")
+
+
+def _told(seen: Seen) -> dict[str, Any]:
+    """What is not left as it is."""
+    fields = msgspec.structs.asdict(seen)
+    return {name: value for name, value in fields.items() if value is not None and name != "at"}
 
 
 def _chosen(targets: Targets) -> dict[str, object]:

@@ -120,9 +120,9 @@ class SQLiteStore:
         """A machine's key, for a token."""
         return self._run(self._machines.join, machine_id, public_key, token_id, now)
 
-    def seen_machine(self, machine_id: str, seen: Seen) -> Deferred[None]:
-        """What its tunnel told."""
-        return self._run(self._machines.note_seen, machine_id, seen)
+    def seen_machines(self, seen: Mapping[str, Seen]) -> Deferred[None]:
+        """What their tunnels told."""
+        return self._run(self._machines.note_seen, dict(seen))
 
     def flag_machine(self, machine_id: str, flag: Flag) -> Deferred[None]:
         """Something to look at."""

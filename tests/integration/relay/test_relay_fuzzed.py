@@ -25,11 +25,18 @@ failures = 1000000
 all_failures = 1000000
 """
 RULES = """
+[checks]
+# A machine that is not connected.
+not_a_server_error.expected-statuses = ["2xx", "4xx", "503"]
 [[operations]]
 include-name = "POST /api/v1/tokens/agent"
 [operations.checks]
-# Whether a rule about paths, commands or hosts makes sense, no schema says.
+# Whether a rule about paths, commands or hosts makes sense, no schema says; and 1.0 is no whole number here.
 positive_data_acceptance.expected-statuses = ["2xx", "400", "401", "413"]
+[[operations]]
+include-name = "POST /api/v1/agents/deploy"
+[operations.checks]
+positive_data_acceptance.expected-statuses = ["2xx", "400", "401", "404", "413", "503"]
 """
 
 

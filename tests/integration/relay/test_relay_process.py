@@ -28,7 +28,7 @@ def test_the_first_start_shows_a_token_once(relay: RelayProcess) -> None:
     assert relay.ask("GET", "/api/v1/status")[0] == 200
 
 
-def test_whoever_can_start_it_gets_another_token(relay: RelayProcess) -> None:
+def test_a_later_start_makes_another_token_if_asked(relay: RelayProcess) -> None:
     first = relay.admin
     relay.stop()
     relay.shown.unlink()
