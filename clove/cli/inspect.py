@@ -94,6 +94,8 @@ def _program(reply: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "dirs", ", ".join(map(_grant, reply["mounts"]))
     if reply["env"]:
         yield "env", ", ".join(reply["env"])
+    if reply["secrets"]:
+        yield "secrets", ", ".join(reply["secrets"])
     if agent.get("labels"):
         yield "labels", ", ".join(f"{name}={value}" for name, value in agent["labels"].items())
 

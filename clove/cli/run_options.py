@@ -105,6 +105,13 @@ _OPTIONS: Final = (
         multiple=True,
         help="Set a variable to a secret of yours, or of a file or command. Repeatable.",
     ),
+    click.option(
+        "--secret-file",
+        "secret_files",
+        type=Parsed("name[=@file|=!command]", parse_secret),
+        multiple=True,
+        help="The same as a file, /run/secrets/NAME, that it alone may read. Repeatable.",
+    ),
     click.option("--level", type=Choice(LEVELS), help="What it may do (default: standard)."),
     click.option(
         "--allow-domain",
@@ -217,10 +224,9 @@ def spawn_fields(asked: Mapping[str, Any], env: Mapping[str, str]) -> dict[str, 
         variables["PWD"] = start  # shells show it instead of where the link leads
     for pairs in (*asked["env_files"], dict(asked["env"])):
         variables |= pairs
-    if asked["secrets"]:
-        from clove.cli.secret_sources import read_secret
-
-        variables |= {secret.name: read_secret(secret) for secret in asked["secrets"]}
+    for secret in asked["secrets"]:
+        variables.pop(secret.name, None)  # the secret counts
+    variables |= {f"{one.name}_FILE": f"/run/secrets/{one.name}" for one in asked["secret_files"]}
     return {
         "env": variables or None,
         "sandboxed": not asked["unsandboxed"],
@@ -235,7 +241,17 @@ def spawn_fields(asked: Mapping[str, Any], env: Mapping[str, str]) -> dict[str, 
         "warm": False if asked["cold"] else None,
         "cwd": start,
         "publish": list(asked["published"]) or None,
+        "secrets": _secrets(asked),
     }
+
+
+def _secrets(asked: Mapping[str, Any]) -> dict[str, Any] | None:
+    """@raise CloveError: one cannot be read."""
+    if not (asked["secrets"] or asked["secret_files"]):
+        return None
+    from clove.cli.secret_sources import secret_fields
+
+    return secret_fields(asked["secrets"], asked["secret_files"])
 
 
 def _start(asked: Mapping[str, Any], dirs: tuple[DirectoryGrant, ...]) -> str | None:

@@ -1,7 +1,7 @@
-"""Secrets for a program's environment: where they come from, and how they are read.
+"""Secrets for a program: where they come from, and how they are read.
 
 What `clove run` is told is where a secret is, never the secret itself, so that it is in no command line,
-profile or history. SPAWN has it in `env`, of which ps, INSPECT and the audit log show the names alone.
+profile or history. SPAWN has it in `secrets`, of which INSPECT shows the names, and nothing else anything.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from clove.errors import (
     CloveError,
@@ -21,9 +21,11 @@ from clove.errors import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from clove.cli.option_types import Secret
 
-__all__ = ["read_secret"]
+__all__ = ["read_secret", "secret_fields"]
 
 MOST: Final = 64 << 10
 """Bytes of a secret."""
@@ -37,9 +39,25 @@ def secret_directory() -> Path:
     return Path(base if base.startswith("/") else "~/.config").expanduser() / "clove/secrets"
 
 
-def read_secret(secret: Secret) -> str:
+def secret_fields(
+    variables: Iterable[Secret], files: Iterable[Secret]
+) -> dict[str, dict[str, Any]] | None:
+    """SPAWN's `secrets`: those that are variables, and those that are files in the sandbox.
+
+    @raise CloveError: as L{read_secret}.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for secret in variables:
+        found[secret.name] = {"value": read_secret(secret)}
+    for secret in files:
+        found[secret.name] = {"value": read_secret(secret, whole=True), "file": True}
+    return found or None
+
+
+def read_secret(secret: Secret, *, whole: bool = False) -> str:
     """The secret, without a newline at its end.
 
+    @param whole: with it, and perhaps with NULs.
     @raise CloveError: it is not there, or cannot be read; what was read is not in it.
     """
     if secret.source.startswith("@"):
@@ -49,10 +67,12 @@ def read_secret(secret: Secret) -> str:
     else:
         raw = _own(secret)
     try:
-        text = raw.decode().removesuffix("\n").removesuffix("\r")
+        text = raw.decode()
     except UnicodeDecodeError:
         raise InvalidRequest(f"secret {secret.name} is no UTF-8") from None
-    if not text or "\0" in text:
+    if not whole:
+        text = text.removesuffix("\n").removesuffix("\r")
+    if not text or ("\0" in text and not whole):
         raise InvalidRequest(f"secret {secret.name} is empty, or has a NUL")
     return text
 

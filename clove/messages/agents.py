@@ -24,6 +24,7 @@ __all__ = [
     "LogsRequest",
     "PauseReply",
     "ResumeReply",
+    "SecretValue",
     "SpawnReply",
     "SpawnRequest",
     "TargetRequest",
@@ -79,6 +80,20 @@ class StdinText(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     text: str
 
 
+class SecretValue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a program shall have and nobody else see: a variable, or a file in /run/secrets.
+
+    `value` is empty in what is written down, and then no longer known.
+    """
+
+    value: str = ""
+    file: bool = False
+
+    def __repr__(self) -> str:
+        """Without the value."""
+        return f"SecretValue(file={self.file})"
+
+
 class SpawnRequest(Request, frozen=True, kw_only=True):
     """Start an agent: a Python script (with the socket's path as its first argument), or a command
     as it is. One of the two.
@@ -110,6 +125,7 @@ class SpawnRequest(Request, frozen=True, kw_only=True):
     stdin: Literal["closed", "stream"] | StdinText = "closed"
     tty: TerminalSize | None = None
     publish: list[PublishRequest] | None = None
+    secrets: dict[str, SecretValue] | None = None
 
 
 DEFAULT_LIMITS: Final = LimitsRequest(

@@ -29,7 +29,7 @@ class InspectReply(Reply, frozen=True, kw_only=True):
     """All that is known of one agent.
 
     What SPAWN asked for (`script` to `max_restarts`) is empty for one that has ended. `env` has
-    the names of its variables alone: values may be secrets. `limits` are those that hold, its
+    the names of its variables alone, as has `secrets`: values may be secrets. `limits` are those that hold, its
     defaults filled in, in SPAWN's units.
     """
 
@@ -42,6 +42,7 @@ class InspectReply(Reply, frozen=True, kw_only=True):
     timeout: float | None = None
     python: str | None = None
     env: list[str] = []
+    secrets: list[str] = []
     restart_policy: str = ""
     max_restarts: int = 0
     sandboxed: bool = False

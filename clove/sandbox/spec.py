@@ -117,6 +117,7 @@ class SandboxSpec:
     @ivar binds: later ones may lie inside earlier ones.
     @ivar links: path inside to the text of a symbolic link.
     @ivar files: path inside to the text of a read-only file.
+    @ivar secrets: name in /run/secrets to the text of a file that only the program's user may read.
     @ivar tmpfs: path inside to its size in bytes.
     @ivar executables: real paths inside that alone can be executed, directories with
         all beneath; every other tmpfs is mounted noexec. None: everything.
@@ -147,6 +148,7 @@ class SandboxSpec:
     binds: tuple[Bind, ...] = ()
     links: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     tmpfs: Mapping[str, int] = field(default_factory=dict)
     executables: tuple[str, ...] | None = None
     rlimits: Mapping[str, int] = field(default_factory=dict)
@@ -170,8 +172,11 @@ class SandboxSpec:
         unknown = self.namespaces.difference(NAMESPACES)
         if unknown:
             raise ValueError(f"no such namespaces: {', '.join(sorted(unknown))}")
-        if "mnt" not in self.namespaces and (self.binds or self.links or self.files or self.tmpfs):
-            raise ValueError("binds, links, files and tmpfs need a mount namespace")
+        own = (self.binds, self.links, self.files, self.secrets, self.tmpfs)
+        if "mnt" not in self.namespaces and any(own):
+            raise ValueError("binds, links, files, secrets and tmpfs need a mount namespace")
+        if any(name in ("", ".", "..") or "/" in name for name in self.secrets):
+            raise ValueError("a secret's name is that of a file")
         if "pid" in self.namespaces and "mnt" not in self.namespaces:
             raise ValueError("a pid namespace needs a mount namespace for its own /proc")
         if self.uid is not None and self.uid <= 0:

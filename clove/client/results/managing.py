@@ -20,7 +20,7 @@ class InspectReply(Reply):
     """All that is known of one agent.
 
     What SPAWN asked for (`script` to `max_restarts`) is empty for one that has ended. `env` has
-    the names of its variables alone: values may be secrets. `limits` are those that hold, its
+    the names of its variables alone, as has `secrets`: values may be secrets. `limits` are those that hold, its
     defaults filled in, in SPAWN's units.
     """
 
@@ -33,6 +33,7 @@ class InspectReply(Reply):
     timeout: float | None
     python: str | None
     env: list[str]
+    secrets: list[str]
     restart_policy: str
     max_restarts: int
     sandboxed: bool

@@ -50,6 +50,7 @@ def inspect(ctx: Context, request: TargetRequest) -> InspectReply:
         timeout=asked.timeout if asked else None,
         python=asked.python if asked else None,
         env=sorted(asked.env or ()) if asked else [],
+        secrets=sorted(asked.secrets or ()) if asked else [],
         restart_policy=agent.lifecycle.policy.when,
         max_restarts=agent.lifecycle.policy.max_restarts or 0,
         sandboxed=principal.sandboxed,

@@ -12,6 +12,7 @@ from clove.errors import InvalidRequest, IsolationUnavailable, LimitExceeded
 from clove.kernel.launch.limits import AgentLimits
 from clove.kernel.launch.request_checks import check_labels, check_program, check_publishing
 from clove.kernel.launch.resource_limits import CONTROLLERS, ResourceLimits
+from clove.kernel.launch.secrets import check_secrets, secret_files, secret_variables
 from clove.kernel.mounts.interpreter import Interpreter
 from clove.messages.agents import SpawnRequest
 from clove.sandbox.spec import NAMESPACES, Bind, SandboxSpec
@@ -74,6 +75,7 @@ def check_request(
     check_program(request)
     check_labels(request.labels or {})
     check_publishing(request)
+    check_secrets(request)
     args, env = request.command or request.args or [], request.env or {}
     if len(args) > bounds.args or len(env) > bounds.args:
         raise LimitExceeded(f"at most {bounds.args} arguments and environment variables")
@@ -123,7 +125,7 @@ def environment(request: SpawnRequest, agent_id: int, socket: str, host: Host) -
     else:
         base = {**host.environ, "PYTHONUNBUFFERED": "1"}
         library = host.library.removesuffix("/clove")
-    base.update(request.env or {})
+    base.update({**(request.env or {}), **secret_variables(request)})
     earlier = base.get("PYTHONPATH")
     base["PYTHONPATH"] = f"{earlier}:{library}" if earlier else library
     base["CLOVE_SOCKET"] = SOCKET_INSIDE if request.sandboxed else socket
@@ -206,7 +208,7 @@ def agent_spec(
     spec = functools.partial(
         SandboxSpec,
         env=environment(request, agent_id, socket, host),
-        cgroup_procs=() if cgroup_procs is None else (cgroup_procs,),
+        cgroup_procs=(cgroup_procs,) if cgroup_procs else (),
         **_bounds(request, limits, bounds, host),
     )
     if not request.sandboxed:
@@ -218,7 +220,7 @@ def agent_spec(
         links={mount.link: mount.path for mount in request.mounts or () if mount.link},
         egress=egress if request.network else None,
         uid=uid,
-        **_confinement(limits, bounds),
+        **_confinement(request, limits, bounds),
     )
 
 
@@ -249,10 +251,13 @@ def _bounds(
     }
 
 
-def _confinement(limits: ResourceLimits, bounds: AgentLimits) -> dict[str, Any]:
-    """What is alike in every sandbox."""
+def _confinement(
+    request: SpawnRequest, limits: ResourceLimits, bounds: AgentLimits
+) -> dict[str, Any]:
+    """What sandboxes alone have."""
     return {
         "tmpfs": limits.tmpfs,
+        "secrets": secret_files(request),
         "namespaces": ALL,
         "hostname": HOSTNAME,
         "umask": 0o077,

@@ -108,7 +108,8 @@ def _host_path(bind: Bind) -> str:
 
 def _anonymous(spec: SandboxSpec, procs: tuple[str, ...]) -> SandboxSpec:
     binds = tuple(bind for bind in spec.binds if bind.target != SOCKET_INSIDE)
-    return replace(spec, binds=binds, env=_kept(spec.env), cgroup_procs=procs)
+    empty = dict.fromkeys(spec.secrets, "")
+    return replace(spec, binds=binds, env=_kept(spec.env), secrets=empty, cgroup_procs=procs)
 
 
 def _kept(env: Mapping[str, Any]) -> dict[str, str]:

@@ -15,7 +15,7 @@ from clove.errors import InvalidRequest
 from clove.kernel.launch.program import ProgramRecord
 from clove.kernel.launch.resource_limits import ResourceLimits
 from clove.kernel.mounts.mount_request import Grants
-from clove.messages.agents import SpawnRequest
+from clove.messages.agents import SecretValue, SpawnRequest
 from clove.policy import Permissions
 
 __all__ = ["VERSION", "AgentRecord", "read_record", "write_record"]
@@ -55,7 +55,11 @@ class AgentRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 def write_record(record: AgentRecord) -> bytes:
-    """A record as a JSON object, in one line."""
+    """A record as a JSON object, in one line; of secrets the names alone."""
+    request = record.request
+    if request.secrets:
+        named = {name: SecretValue(file=one.file) for name, one in request.secrets.items()}
+        record = record.replace(request=msgspec.structs.replace(request, secrets=named))
     return msgspec.json.encode(record)
 
 

@@ -175,13 +175,20 @@ def make(directory: int, name: str, *, is_a_directory: bool) -> None:
             raise
 
 
-def write_file(directory: int, name: str, text: str) -> None:
-    """A new file that all users may read."""
+def write_file(
+    directory: int, name: str, text: str, mode: int = 0o444, owner: int | None = None
+) -> None:
+    """A new file, which all users may read.
+
+    @param owner: the user and group whose it becomes; None: this process's.
+    """
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(name, flags, 0o444, dir_fd=directory)
+    descriptor = os.open(name, flags, mode, dir_fd=directory)
     try:
-        os.fchmod(descriptor, 0o444)
+        os.fchmod(descriptor, mode)
         os.write(descriptor, text.encode())
+        if owner is not None:
+            os.fchown(descriptor, owner, owner)
     finally:
         os.close(descriptor)
 

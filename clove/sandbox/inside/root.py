@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEVICES",
+    "SECRETS",
     "SHM_BYTES",
     "TERMINALS",
     "TMP_BYTES",
@@ -30,6 +31,9 @@ TMP_BYTES = 512 << 20
 """Room in /tmp unless the spec names another; writes beyond it fail with ENOSPC."""
 SHM_BYTES = 128 << 20
 """Room in /dev/shm unless the spec names another."""
+SECRETS = "/run/secrets"
+"""Where secrets are that are files; each root has it, so that warm ones need not be built for it."""
+PAGE = 4096
 
 TERMINALS = 32
 """Pseudoterminals of a sandbox at a time; one more is ENOSPC. All sandboxes together have
@@ -109,6 +113,7 @@ class PrivateRoot:
         self._attach(mounts.terminals(TERMINALS), "/dev/pts")
         self._add_scratch(spec)
         self._populate(spec, devices, binds)
+        self._add_secrets(spec)
         self._mount_proc(proc)
 
     def _populate(
@@ -166,6 +171,21 @@ class PrivateRoot:
         for path, size in sorted({"/dev/shm": SHM_BYTES, **spec["tmpfs"]}.items()):  # noqa: S108
             noexec = alone is not None and path not in alone
             self._add_tmpfs(path, size, attributes=NOEXEC if noexec else 0)
+
+    def _add_secrets(self, spec: Mapping[str, Any]) -> None:
+        """Secrets that are files: in memory, read-only, for the agent alone."""
+        found = spec["secrets"]
+        if not found:
+            parent, name = self._parent(SECRETS)
+            mounts.make(parent, name, is_a_directory=True)
+            os.close(parent)
+            return
+        pages = sum(len(text.encode()) // PAGE + 2 for text in found.values())
+        tree = mounts.tmpfs((pages + 2) * PAGE, NOSUID | NODEV | NOEXEC, mode="0755")
+        for name, text in found.items():
+            mounts.write_file(tree, name, text, 0o400, _agent_here(spec))
+        syscalls.mount_setattr(tree, RDONLY, recursive=False)
+        self._attach(tree, SECRETS)
 
     def _add_tmpfs(self, path: str, size: int, mode: str = "1777", *, attributes: int = 0) -> None:
         tree = mounts.tmpfs(size, NOSUID | NODEV | attributes, mode)
@@ -227,6 +247,13 @@ class PrivateRoot:
             _cover(tree, path, lambda _: syscalls.open_tree("", dir_fd=null, recursive=False))
         for descriptor in (parent, target, tree, null):
             os.close(descriptor)
+
+
+def _agent_here(spec: Mapping[str, Any]) -> int | None:
+    """The agent's user id as this process has it; None: it is this process's own."""
+    own = os.geteuid()
+    uid = spec.get("inside_uid", spec["uid"] if own == 0 else None)
+    return None if uid is None or uid == own else int(uid)
 
 
 def new_proc() -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from clove.cli.option_types import Secret, parse_secret
-from clove.cli.secret_sources import read_secret
+from clove.cli.secret_sources import read_secret, secret_fields
 from clove.errors import CloveError, InvalidRequest, NotFound, PermissionDenied, Unavailable
 
 
@@ -26,6 +26,17 @@ def test_of_a_file_and_of_a_command_without_the_last_newline(tmp_path: Path) -> 
     path.write_text("hu sh\n")
     assert read_secret(Secret("KEY", f"@{path}")) == "hu sh"
     assert read_secret(Secret("KEY", f"!cat {path}; echo more")) == "hu sh\nmore"
+
+
+def test_what_is_to_be_a_file_is_kept_whole(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    path.write_text("-----BEGIN-----\nhush\n")
+    fields = secret_fields([Secret("KEY", f"@{path}")], [Secret("id", f"@{path}")])
+    assert fields == {
+        "KEY": {"value": "-----BEGIN-----\nhush"},
+        "id": {"value": "-----BEGIN-----\nhush\n", "file": True},
+    }
+    assert secret_fields([], []) is None
 
 
 @pytest.mark.parametrize(

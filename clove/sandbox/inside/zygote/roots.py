@@ -15,6 +15,7 @@ from clove.sandbox.inside.mounts import NOEXEC, NOSUID
 from clove.sandbox.inside.root import (
     DEVICES,
     MNT_DETACH,
+    SECRETS,
     SHM_BYTES,
     TERMINALS,
     TMP_BYTES,
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = ["MOST_TREES", "MOUNT_POINTS", "BaseRoot", "RootOnBase", "receive_trees"]
 
-MOUNT_POINTS = ("/proc", "/tmp", "/dev/shm", "/dev/pts", "/workspace", "/app")  # noqa: S108 private ones
+PRIVATE = ("/tmp", "/dev/shm", "/dev/pts")  # noqa: S108 private ones
+MOUNT_POINTS = ("/proc", "/workspace", "/app", SECRETS, *PRIVATE)
 """Where a child mounts its own."""
 MOST_TREES = 128
 """Mount descriptors that the kernel may send with one message."""
@@ -119,6 +121,8 @@ class RootOnBase(PrivateRoot):
             self._cover_files(spec["beyond"])
         for target, tree in binds:
             self._attach(tree, target)
+        if spec["secrets"]:
+            self._add_secrets(spec)
 
     def _cover_files(self, files: Mapping[str, str]) -> None:
         """Mount files over those of the base. Their own mount is hidden below the next one."""
