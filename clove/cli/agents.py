@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["act_on_each", "agent_id", "ending", "seconds_option", "signal_name"]
 
-LIMITS = {"memory": "memory limit", "max_pids": "limit of processes"}
+LIMITS = {"memory": "memory limit", "max_pids": "limit of processes", "disk": "disk limit"}
 
 
 def act_on_each(
@@ -72,7 +72,7 @@ def ending(ended: Mapping[str, Any]) -> str:
     reason, limit = str(ended.get("reason") or ""), ended.get("limit")
     if limit:
         value = limit["value"]
-        amount = size(value) if limit["name"] == "memory" else str(value)
+        amount = size(value) if limit["name"] in ("memory", "disk") else str(value)
         parts.append(f"{reason} ({LIMITS.get(limit['name'], limit['name'])} {amount})")
     elif reason and reason != "exited":
         parts.append(reason)

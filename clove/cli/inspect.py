@@ -67,6 +67,8 @@ def _lines(reply: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "memory", size(limits["memory"])
         yield "processes", str(limits["max_pids"])
         yield "cpus", f"{limits['cpu_quota'] / limits['cpu_period']:g}"
+        if "disk" in limits:
+            yield "disk", f"{size(limits['disk'])}, {reply['isolation'].get('disk', 'not held')}"
     yield "sandbox", _sandbox(reply)
     yield "network", "yes" if reply["network"] else "no"
     if agent.get("published"):

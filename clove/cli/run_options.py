@@ -33,6 +33,7 @@ _LIMITS: Final = {
     "cpus": "cpu_quota",
     "tmp": "tmp",
     "shm": "shm",
+    "disk": "disk",
 }
 """Options, and SPAWN's limits that they are."""
 RESTARTS: Final = ("never", "on-failure", "always")
@@ -160,6 +161,9 @@ _OPTIONS: Final = (
     ),
     click.option("--tmp", type=Size, help="Room in its /tmp (default: by its memory)."),
     click.option("--shm", type=Size, help="Room in its /dev/shm (default: by its memory)."),
+    click.option(
+        "--disk", type=Size, help="Room in its /workspace: a quota, else it is ended when over."
+    ),
     click.option("--timeout", type=Span, help="End it after this time (30s, 10m, 2h)."),
     click.option(
         "--restart",

@@ -54,6 +54,7 @@ that is published no more are reset."""
 @click.option("--pids", type=click.IntRange(1, 1 << 22), help="So many processes and threads.")
 @click.option("--tmp", type=SIZE, help="So much in /tmp, in memory.")
 @click.option("--shm", type=SIZE, help="So much in /dev/shm, in memory.")
+@click.option("--disk", type=SIZE, help="So much in /workspace.")
 @click.option(
     "-p",
     "--publish",
@@ -73,31 +74,21 @@ that is published no more are reset."""
 @click.pass_context
 def update(
     ctx: click.Context,
+    /,
     console: Console,
     agents: tuple[str, ...],
-    memory: int | None,
-    cpus: int | None,
-    cpu_shares: int | None,
-    pids: int | None,
-    tmp: int | None,
-    shm: int | None,
     published: tuple[dict[str, Any], ...],
     revoked: tuple[int, ...],
+    **asked: int | None,
 ) -> None:
     """Change the limits of running agents, and which of their ports are published.
 
     What is not named stays.
     """
-    asked = {
-        "memory": memory,
-        "cpu_quota": cpus,
-        "cpu_period": None if cpus is None else PERIOD,
-        "cpu_shares": cpu_shares,
-        "max_pids": pids,
-        "tmp": tmp,
-        "shm": shm,
-    }
-    limits = {name: value for name, value in asked.items() if value is not None}
+    names = {"cpus": "cpu_quota", "pids": "max_pids"}
+    limits = {names.get(name, name): value for name, value in asked.items() if value is not None}
+    if "cpu_quota" in limits:
+        limits["cpu_period"] = PERIOD
     if not (limits or published or revoked):
         raise click.UsageError("which limits? --memory, --cpus, --pids ...")
 

@@ -42,7 +42,7 @@ class LimitsRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Resource limits; a field that is absent or null takes the default.
 
     Bytes, processes and threads, microseconds of CPU per period, CPU shares
-    in the scale of cgroup version 1 (1024 is one share); bytes of /tmp and /dev/shm.
+    in the scale of cgroup version 1 (1024 is one share); bytes of /tmp, /dev/shm and /workspace.
     """
 
     memory: Annotated[int, msgspec.Meta(ge=1 << 20, le=1 << 50)] | None = None
@@ -52,6 +52,7 @@ class LimitsRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     cpu_shares: Annotated[int, msgspec.Meta(ge=2, le=262144)] | None = None
     tmp: Annotated[int, msgspec.Meta(ge=1 << 20, le=1 << 50)] | None = None
     shm: Annotated[int, msgspec.Meta(ge=1 << 20, le=1 << 50)] | None = None
+    disk: Annotated[int, msgspec.Meta(ge=1 << 20, le=1 << 50)] | None = None
 
 
 class HostMount(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

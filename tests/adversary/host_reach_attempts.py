@@ -64,6 +64,11 @@ def kernel_facts() -> object:
 
 
 @attempt
+def in_run() -> object:
+    return [os.listdir("/run"), os.listdir("/run/secrets")]
+
+
+@attempt
 def sys_and_host_directories() -> object:
     paths = (
         "/sys",

@@ -159,7 +159,8 @@ def test_the_hosts_files_are_not_there(inside: dict[str, Any]) -> None:
     assert inside["shadow"] == "ENOENT"
     assert inside["host_file"] == "ENOENT"
     python = {f"/{prefix.split('/')[1]}" for prefix in (sys.prefix, sys.base_prefix)}
-    assert set(inside["sys_and_host_directories"]) <= python
+    assert set(inside["sys_and_host_directories"]) <= python | {"/run"}
+    assert inside["in_run"] == [["secrets"], []]  # of its own
 
 
 def test_the_hosts_sockets_are_out_of_reach(inside: dict[str, Any]) -> None:

@@ -147,7 +147,7 @@ def wait(
     """Wait until an agent has ended for good.
 
     @param timeout: seconds; None: as long as it takes.
-    @return: success, exit_code, signal, reason (exited, killed, oom, pids,
+    @return: success, exit_code, signal, reason (exited, killed, oom, pids, disk,
         timeout, escalated).
     @raise NotFound, TimedOut:
     """

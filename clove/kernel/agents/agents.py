@@ -14,7 +14,7 @@ from clove.kernel.agents.end_limiter import EndLimiter
 from clove.kernel.agents.known_agents import KnownAgents
 from clove.kernel.agents.lifecycle import Lifecycle
 from clove.kernel.agents.restart import restart_policy
-from clove.kernel.agents.starts import end_after, principal_of, shown_command
+from clove.kernel.agents.starts import end_at_bounds, principal_of, shown_command
 from clove.kernel.launch.record import AgentRecord
 from clove.kernel.mounts.mount_request import NOTHING
 from clove.kernel.registry import check_name
@@ -230,8 +230,7 @@ class Agents:
         if request.attach:
             agent.logbook.attach_point.reserve()
         await agent.start()
-        if request.timeout is not None:
-            end_after(self._clock, agent, request.timeout)
+        end_at_bounds(self._clock, agent, request.timeout)
         facts = {"pid": agent.pid, "fully_isolated": agent.isolation.get("fully_isolated", False)}
         self._notify(agent, "AGENT_SPAWNED", facts)
         return agent

@@ -42,7 +42,7 @@ class Lifecycle:
     """One agent's life.
 
     @ivar policy: when it is started again.
-    @ivar reason: why its last process ended: exited, killed, timeout, restarted, oom, pids,
+    @ivar reason: why its last process ended: exited, killed, timeout, disk, restarted, oom, pids,
         escalated.
     @ivar status: how its last process ended.
     """

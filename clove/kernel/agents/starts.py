@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shlex
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Final, Protocol
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
     from clove.kernel.agents.agent import Agent
     from clove.kernel.launch.agent_stdin import AgentStdin
+    from clove.kernel.launch.disk_limit import DiskLimit
     from clove.kernel.launch.facilities import PublishedPorts
     from clove.kernel.launch.launch import Launched
     from clove.kernel.launch.program import Find
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from clove.messages.agents import LimitsRequest, SpawnRequest
     from clove.sandbox.interface import Output
 
-__all__ = ["SHOWN", "Launches", "Prepare", "end_after", "principal_of", "shown_command"]
+__all__ = ["SHOWN", "Launches", "Prepare", "end_at_bounds", "principal_of", "shown_command"]
 
 SHOWN: Final = 256
 """Characters of a command that are shown."""
@@ -32,10 +34,12 @@ class Launches(Protocol):
 
     @ivar stdin: what it reads, where that is a stream.
     @ivar published: its ports on the host's loopback.
+    @ivar disk: the limit of its workspace.
     """
 
     stdin: AgentStdin | None
     published: PublishedPorts
+    disk: DiskLimit
 
     async def launch(self, output: Output, *, first: bool) -> Launched:
         """Start its process, or raise L{CloveError}."""
@@ -85,7 +89,14 @@ def shown_command(request: SpawnRequest) -> str:
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
 
 
-def end_after(clock: IReactorTime, agent: Agent, seconds: float) -> None:
-    """End an agent that has started when its time is over, restarts and pauses counted in."""
-    call = clock.callLater(seconds, agent.stop, None, "timeout")
-    agent.wait().addCallback(lambda _: call.cancel() if call.active() else None)
+def end_at_bounds(clock: IReactorTime, agent: Agent, seconds: float | None) -> None:
+    """End an agent that has started when its time is over, restarts and pauses counted in, or when its
+    workspace is over its limit.
+
+    @param seconds: None: its time has no end.
+    """
+    if agent.provision is not None:
+        agent.provision.disk.watch(functools.partial(agent.stop, 0.0, "disk"))
+    if seconds is not None:
+        call = clock.callLater(seconds, agent.stop, None, "timeout")
+        agent.wait().addCallback(lambda _: call.cancel() if call.active() else None)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["entry_of", "limit_hit", "list_agents"]
 
-_LIMITS: Final = {"oom": "memory", "pids": "max_pids"}
+_LIMITS: Final = {"oom": "memory", "pids": "max_pids", "disk": "disk"}
 """Which limit of SPAWN each reason of an end is about."""
 
 
@@ -67,7 +67,8 @@ def _end_of(agent: Agent) -> AgentEnd:
 
 def limit_hit(agent: Agent) -> LimitHit | None:
     """The limit that ended its last process, also when that made it escalate; None: none did."""
-    name, limits = _LIMITS.get(agent.lifecycle.status.reason), agent.principal.limits
+    life, limits = agent.lifecycle, agent.principal.limits
+    name = _LIMITS.get(life.status.reason or life.reason)
     if name is None or limits is None:
         return None
     return LimitHit(name=name, value=getattr(limits, name))

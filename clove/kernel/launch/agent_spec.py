@@ -11,7 +11,7 @@ from typing import Any
 from clove.errors import InvalidRequest, IsolationUnavailable, LimitExceeded
 from clove.kernel.launch.limits import AgentLimits
 from clove.kernel.launch.request_checks import check_labels, check_program, check_publishing
-from clove.kernel.launch.resource_limits import CONTROLLERS, ResourceLimits
+from clove.kernel.launch.resource_limits import CONTROLLERS, DISK, ResourceLimits
 from clove.kernel.launch.secrets import check_secrets, secret_files, secret_variables
 from clove.kernel.mounts.interpreter import Interpreter
 from clove.messages.agents import SpawnRequest
@@ -100,6 +100,11 @@ def check_request(
 
 def _check_enforced(request: SpawnRequest, limits: ResourceLimits, host: Host) -> None:
     """@raise IsolationUnavailable: a limit that was named needs what this host does not have."""
+    if DISK in limits.named and not request.sandboxed:
+        raise InvalidRequest(
+            "`disk` is a limit of a sandbox's workspace",
+            hint="leave it out, or set sandboxed=true",
+        )
     needed = {CONTROLLERS[name] for name in limits.named if name in CONTROLLERS}
     missing = sorted(needed - host.controllers)
     if missing and not _accepts_less(request):

@@ -21,7 +21,7 @@ from clove.sandbox.typist import Typist
 if TYPE_CHECKING:
     from clove.messages.agents import SpawnRequest
 
-__all__ = ["AgentStdin", "open_stream"]
+__all__ = ["AgentStdin", "open_stream", "read_at_start"]
 
 _PIECE = 1 << 16
 """Bytes written in one turn of the reactor."""
@@ -164,3 +164,11 @@ def open_stream(reactor: Any, request: SpawnRequest) -> AgentStdin | None:
         return AgentStdin(reactor, on_terminal=request.tty is not None)
     except OSError as error:
         raise Unavailable(f"no pipe for its standard input: {error.strerror}") from None
+
+
+def read_at_start(stream: AgentStdin | None, request: SpawnRequest) -> bytes | int:
+    """What an agent reads at its next start, or the descriptor of that."""
+    if stream is not None:
+        return stream.reader
+    given = request.stdin
+    return b"" if isinstance(given, str) else given.text.encode()

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
 
     from clove.kernel.launch.agent_spec import Host
+    from clove.kernel.launch.disk_limit import DiskWatches
     from clove.kernel.launch.limits import AgentLimits
     from clove.kernel.launch.record import AgentRecord
     from clove.kernel.launch.user_leases import UserLeases
@@ -72,6 +73,7 @@ class Facilities:
     @ivar open_gateway: opens the gateway of an agent that has a network, with what takes the
         lines of its log.
     @ivar open_ports: gives the published ports of an agent, of which there is none yet, by its family.
+    @ivar disks: watches what workspaces take of the disk.
     @ivar check_reader: raises PermissionDenied for a path of an interpreter that those above
         a recorded agent may not read.
     @ivar users: leases user ids; None for a kernel without root.
@@ -88,6 +90,7 @@ class Facilities:
     listen: Callable[[Principal, str], Awaitable[Callable[[], Deferred[Any]]]]
     open_gateway: Callable[[Principal, Callable[[bytes], None]], Gateway]
     open_ports: Callable[[int], PublishedPorts]
+    disks: DiskWatches
     check_reader: Callable[[AgentRecord, str], None]
     users: UserLeases | None = None
     reactor: Any = None

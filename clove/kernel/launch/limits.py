@@ -79,6 +79,11 @@ class AgentLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     owned_entries: int = 200_000
     """Directory entries looked at for set-id files in what a root kernel mounts for writing with
     its owner; more: it is mounted without (docs/owners.md)."""
+    disk_interval: float = 2.0
+    """Seconds between two counts of a workspace whose limit (`disk`) no quota holds, at least; then
+    20 times as long as the count took, pauses left out."""
+    disk_walks: int = 4
+    """Such counts at once; more wait their turn."""
     nice: int = 5
     """Niceness of agents, so that the kernel answers while they compute."""
     processors: int = 4

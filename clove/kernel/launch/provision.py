@@ -17,7 +17,7 @@ from twisted.internet.defer import Deferred, DeferredList, DeferredLock
 
 from clove.errors import Unavailable
 from clove.kernel.launch.agent_spec import agent_spec, check_request, own_binds
-from clove.kernel.launch.agent_stdin import AgentStdin, open_stream
+from clove.kernel.launch.agent_stdin import AgentStdin, open_stream, read_at_start
 from clove.kernel.launch.allocation import Allocation
 from clove.kernel.launch.launch import Launch, Launched, Layout
 from clove.kernel.launch.limit_changes import apply_now
@@ -56,6 +56,7 @@ class Provision:
     @ivar profile: of its last start; None before the first.
     @ivar stdin: what it reads, where that is a stream.
     @ivar published: its ports on the host's loopback.
+    @ivar disk: the limit of its workspace.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class Provision:
         self._layout: Layout | None = None
         self.stdin: AgentStdin | None = None
         self.published = facilities.open_ports(principal.family)
+        self.disk = facilities.disks.limit(principal, self._allocation.threads, limits.disk)
         # A warm one has its processes before it has its limits: no fork would be refused.
         fits = limits.max_pids <= 0 or limits.max_pids >= OWN_PROCESSES
         asked = record.request
@@ -106,7 +108,7 @@ class Provision:
             limits = changed(self._limits, asked, bounds)
             check_children(self._limits, limits, children())
             check_request(given, facilities.host, limits, facilities.bounds)
-            now = await apply_now(self._allocation, limits)
+            now = await apply_now(self._allocation, self.disk, limits)
             if self._layout is not None and self._workspace is None:
                 raise Unavailable(f"agent {self._principal.agent_id} has ended meanwhile")
             named = self._limits.named | limits.named
@@ -201,6 +203,8 @@ class Provision:
         mount_points = in_workspace(program.interpreter) if sandboxed else {}
         ready = self._facilities.state_dir.take_made_ahead()
         workspace.create(script, self._uid, ready, mount_points)
+        if sandboxed:
+            self.disk.begin(workspace.home)
         if child is not None:
             child.open_ahead(own_binds(workspace.script, workspace.home, workspace.socket))
         forkable = script is None or b"\0" not in script
@@ -253,7 +257,7 @@ class Provision:
             self._allocation,
             output,
             first=first,
-            stdin=self._read_by_it(),
+            stdin=read_at_start(self.stdin, self._given.request),
         )
         launched = await launch.start(functools.partial(self._take_child, first=first))
         if self.stdin is not None and launched.sandbox.outputs.terminal is not None:
@@ -263,16 +267,12 @@ class Provision:
         python = layout.program.interpreter.program
         self.profile = Profile(launched.spec, own, fallback, layout.limits, python)
         principal.mounted = launched.mounted
-        self.published.serve(launched.sandbox, functools.partial(output, REMARK))
+        self.disk.say = functools.partial(output, REMARK)
+        self.published.serve(launched.sandbox, self.disk.say)
+        if self.disk.how:
+            launched.isolation["disk"] = self.disk.how
         principal.view = launched.sandbox  # the last: what waits for it goes on here
         return launched
-
-    def _read_by_it(self) -> bytes | int:
-        """What it reads at its next start, or the descriptor of that."""
-        if self.stdin is not None:
-            return self.stdin.reader
-        given = self._given.request.stdin
-        return b"" if isinstance(given, str) else given.text.encode()
 
     async def _take_child(self, *, first: bool) -> NewChild | None:
         child, self._child = self._child, None
@@ -289,6 +289,7 @@ class Provision:
         """Take all of it away. Idempotent; logs what could not be removed."""
         self._abandon_child()
         self.published.close()
+        self.disk.stop()
         close, self._close_socket = self._close_socket, None
         workspace, self._workspace = self._workspace, None
         self.profile = None
@@ -296,4 +297,4 @@ class Provision:
             self.stdin.close()
         if close is not None:
             await close()
-        await self._allocation.release(workspace)
+        await self._allocation.release(workspace, self.disk)

@@ -38,6 +38,8 @@ CONTROLLERS: Final = {
 """The controller of cgroup v2 that each limit needs."""
 ROOM: Final = ("tmp", "shm")
 """Limits of a sandbox's own file systems in memory, which need no controller."""
+DISK: Final = "disk"
+"""The limit of its workspace: the file system's to hold, else watched; nothing by default."""
 MOST_ROOM: Final = 4 << 30
 _PLAIN: Final = ("memory", "max_pids", "cpu_shares")
 _CPU: Final = ("cpu_quota", "cpu_period")
@@ -52,6 +54,7 @@ class ResourceLimits:
     """Limits with the defaults filled in, in the units of L{AgentLimits}.
 
     @ivar tmp, shm: bytes of /tmp and /dev/shm in a sandbox; 0: by C{memory}, see L{tmpfs}.
+    @ivar disk: bytes of its workspace; 0: no limit.
     @ivar named: fields that the caller named.
     @ivar cut: fields whose default was more than the parent has, which they are now.
     """
@@ -65,12 +68,13 @@ class ResourceLimits:
     cut: frozenset[str] = frozenset()
     tmp: int = 0
     shm: int = 0
+    disk: int = 0
 
     def to_wire(self) -> dict[str, int]:
         """As SPAWN names them."""
         limits = {field: getattr(self, field) for field in CONTROLLERS}
         tmp, shm = self.tmpfs.values()
-        return {**limits, "tmp": tmp, "shm": shm}
+        return {**limits, "tmp": tmp, "shm": shm, **({DISK: self.disk} if self.disk else {})}
 
     @property
     def tmpfs(self) -> dict[str, int]:
@@ -110,7 +114,7 @@ def settle_limits(request: LimitsRequest | None, defaults: AgentLimits) -> Resou
         if asked is not None:
             named.add(field)
         values[field] = getattr(defaults, field) if asked is None else asked
-    for field in ROOM:
+    for field in (*ROOM, DISK):
         asked = getattr(request, field, None) if request is not None else None
         if asked is not None:
             named.add(field)
@@ -129,7 +133,7 @@ def changed(
     """
     named = {
         field: getattr(asked, field)
-        for field in (*CONTROLLERS, *ROOM)
+        for field in (*CONTROLLERS, *ROOM, DISK)
         if getattr(asked, field) is not None
     }
     if not named:
@@ -158,6 +162,8 @@ def within_parent(limits: ResourceLimits, parent: ResourceLimits | None) -> Reso
     for field, own, most in zip(ROOM, room.values(), parent.tmpfs.values(), strict=True):
         if own > most:
             changes[field] = most
+    if parent.disk and not 0 < limits.disk <= parent.disk:
+        changes[DISK] = parent.disk
     # the share of the processors' time that it comes to, whatever the period
     if limits.cpu_quota * parent.cpu_period > parent.cpu_quota * limits.cpu_period:
         changes |= {field: getattr(parent, field) for field in _CPU}

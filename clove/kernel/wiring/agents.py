@@ -15,6 +15,7 @@ from clove.kernel.agents.ancestry import AgentFinder
 from clove.kernel.calls.scripts import check_recorded_readers
 from clove.kernel.dry_run import DryRuns
 from clove.kernel.launch.agent_spec import Host
+from clove.kernel.launch.disk_limit import DiskWatches
 from clove.kernel.launch.facilities import Facilities
 from clove.kernel.launch.launch import isolation_report
 from clove.kernel.launch.provisioner import Provisioner
@@ -112,15 +113,14 @@ class AgentParts:
     ) -> Provisioner:
         foundation, cgroups = self._foundation, self.cgroups
         library, bounds = foundation.library, foundation.agent_bounds
+        own_authorities = bool(foundation.config.egress.ca_file)
         host = Host(
             library=library,
             controllers=frozenset(cgroups.controllers if cgroups else ()),
             root=os.geteuid() == 0,
             environ=public_environment(os.environ),
             cwd=os.getcwd(),
-            authorities=(
-                foundation.state_dir.authorities if foundation.config.egress.ca_file else ""
-            ),
+            authorities=foundation.state_dir.authorities if own_authorities else "",
         )
         mounts = MountPlanner(
             foundation.state_dir,
@@ -142,6 +142,7 @@ class AgentParts:
             listen=listen,
             open_gateway=network.gateways.open,
             open_ports=network.publisher.open,
+            disks=DiskWatches(foundation.reactor, bounds, foundation.limits.shares),
             check_reader=functools.partial(check_recorded_readers, foundation.registry),
             users=UserLeases(users) if users is not None else None,
             reactor=foundation.reactor,

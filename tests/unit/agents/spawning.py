@@ -49,6 +49,12 @@ class NoPorts:
         return []
 
 
+class NoLimit:
+    """The disk has room."""
+
+    def watch(self, end: Any) -> None: ...
+
+
 class Fixture:
     """All agents, with provisions and processes that are made when the test says so."""
 
@@ -93,6 +99,7 @@ class Fixture:
 
     stdin = None
     published: Any = NoPorts()
+    disk: Any = NoLimit()
 
     async def launch(self, output: Output, *, first: bool) -> Launched:
         self.launching.append(Deferred())

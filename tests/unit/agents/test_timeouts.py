@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clove.kernel.agents.starts import end_after
+from clove.kernel.agents.starts import end_at_bounds
 from clove.sandbox.interface import ExitStatus
 from tests.unit.agents.agent_fixture import AgentFixture
 
@@ -10,7 +10,7 @@ from tests.unit.agents.agent_fixture import AgentFixture
 def timed(policy: str = "never") -> AgentFixture:
     """One that has started, and has ten seconds."""
     fixture = AgentFixture(policy).start()
-    end_after(fixture.clock, fixture.agent, 10)
+    end_at_bounds(fixture.clock, fixture.agent, 10)
     return fixture
 
 

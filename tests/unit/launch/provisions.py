@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred, succeed
 
 from clove.errors import PermissionDenied, Unavailable
 from clove.kernel.launch.agent_spec import Host
+from clove.kernel.launch.disk_limit import DiskWatches
 from clove.kernel.launch.facilities import Facilities
 from clove.kernel.launch.limits import AgentLimits
 from clove.kernel.launch.program import Program
@@ -198,6 +199,7 @@ class Fixture:
                 listen=self.listen,
                 open_gateway=lambda principal, log: Gateway(self.gateways),
                 open_ports=Publisher(None, PublishLimits(), None, os.close).open,
+                disks=DiskWatches(None, AgentLimits(), None),
                 check_reader=self.check_reader,
                 users=self.leases,
             )
