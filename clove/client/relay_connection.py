@@ -95,6 +95,7 @@ class RelayConnection:
         self._unsent = bytearray(head)
         self._messages: deque[bytes] = deque()
         self._texts: deque[bytes] = deque()
+        self._closed = ""
 
     @classmethod
     def open(
@@ -217,8 +218,9 @@ class RelayConnection:
             elif kind == PING:
                 self._unsent += encode(PONG, content)
             elif kind == CLOSE:
-                reason = content[2:].decode("utf-8", "replace")
-                raise ConnectionLost(f"the relay has closed the connection: {reason}")
+                self._closed = content[2:].decode("utf-8", "replace") or "for no reason"
+        if self._closed and not self._texts:
+            raise ConnectionLost(f"the relay has closed the connection: {self._closed}")
 
     def take(self) -> deque[bytes]:
         """The binary messages that came; to be emptied by the caller."""

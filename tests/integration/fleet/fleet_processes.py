@@ -44,6 +44,7 @@ class Fleet:
         self.process: subprocess.Popen[bytes] | None = None
         self.kernels: list[KernelProcess] = []
         self.admin = ""
+        self.tunnel_url = ""
         self.rest_port = self.hub_port = 0
 
     @property
@@ -73,6 +74,21 @@ class Fleet:
         if found is not None:
             self.admin = found[0]
 
+    def restart(self) -> None:
+        """Start the relay anew, on the same ports."""
+        text = self._config.read_text()
+        text = text.replace("[hub]\nport = 0", f"[hub]\nport = {self.hub_port}")
+        self._config.write_text(
+            text.replace("[rest]\nport = 0", f"[rest]\nport = {self.rest_port}")
+        )
+        self.end()
+        self.start()
+
+    def end(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(20)
+
     @property
     def url(self) -> str:
         return f"ws://127.0.0.1:{self.hub_port}"
@@ -96,7 +112,7 @@ class Fleet:
         path.write_text(token)
         kernel = KernelProcess(
             directory,
-            f'[tunnel]\nrelay_url = "{self.url}"\nmachine_id = "{machine}"\n'
+            f'[tunnel]\nrelay_url = "{self.tunnel_url or self.url}"\nmachine_id = "{machine}"\n'
             f'join_token_file = "{path}"\n{config}',
         )
         self.kernels.append(kernel)
@@ -124,9 +140,7 @@ class Fleet:
             if kernel.process is not None:
                 kernel.stop()
             shutil.rmtree(kernel.directory)
-        if self.process is not None and self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            self.process.wait(20)
+        self.end()
         text = self.log
         shutil.rmtree(self.directory)
         assert "Traceback" not in text, text[-8000:]

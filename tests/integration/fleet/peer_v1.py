@@ -1,0 +1,93 @@
+"""A peer of version 1, by the letter of docs/wire.md: JSON texts over a WebSocket, and nothing of Clove's."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import socket
+import struct
+from typing import Any
+
+__all__ = ["PeerV1"]
+
+
+class PeerV1:
+    """One connection; blocking."""
+
+    def __init__(self, port: int, headers: str = "") -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port), 20)
+        key = base64.b64encode(os.urandom(16)).decode()
+        self._socket.sendall(
+            f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\n"
+            f"Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\n{headers}"
+            "Sec-WebSocket-Version: 13\r\n\r\n".encode()
+        )
+        self._bytes = b""
+        while b"\r\n\r\n" not in self._bytes:
+            self._more()
+        head, _, self._bytes = self._bytes.partition(b"\r\n\r\n")
+        self.status = int(head.split()[1])
+
+    def _more(self) -> None:
+        data = self._socket.recv(1 << 16)
+        if not data:
+            raise EOFError
+        self._bytes += data
+
+    def _take(self, size: int) -> bytes:
+        while len(self._bytes) < size:
+            self._more()
+        taken, self._bytes = self._bytes[:size], self._bytes[size:]
+        return taken
+
+    def say(self, kind: str, **fields: Any) -> None:
+        self.say_text(json.dumps({"type": kind, **fields}).encode())
+
+    def say_text(self, text: bytes) -> None:
+        mask = os.urandom(4)
+        masked = bytes(byte ^ mask[at % 4] for at, byte in enumerate(text))
+        if len(text) < 126:
+            head = bytes([0x81, 0x80 | len(text)])
+        elif len(text) < 1 << 16:
+            head = b"\x81\xfe" + struct.pack(">H", len(text))
+        else:
+            head = b"\x81\xff" + struct.pack(">Q", len(text))
+        self._socket.sendall(head + mask + masked)
+
+    def hear(self) -> dict[str, Any]:
+        """The next message.
+
+        @raise EOFError: the relay has closed.
+        """
+        while True:
+            first, size = self._take(2)
+            if size == 126:
+                (size,) = struct.unpack(">H", self._take(2))
+            elif size == 127:
+                (size,) = struct.unpack(">Q", self._take(8))
+            data = self._take(size)
+            if first & 0xF == 8:
+                raise EOFError
+            if first & 0xF == 1:
+                found: dict[str, Any] = json.loads(data)
+                return found
+            if first & 0xF == 9:  # a ping
+                self._socket.sendall(b"\x8a\x80" + os.urandom(4))
+
+    def ask(self, opcode: int, payload: object = None) -> Any:
+        """A syscall, and what its response's payload says."""
+        body = b"" if payload is None else json.dumps(payload).encode()
+        self.say("syscall", opcode=opcode, payload=base64.b64encode(body).decode())
+        answer = self.hear()
+        assert (answer["type"], answer["opcode"]) == ("response", opcode), answer
+        return json.loads(base64.b64decode(answer["payload"]))
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def __enter__(self) -> PeerV1:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
