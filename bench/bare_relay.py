@@ -1,0 +1,70 @@
+"""The least that a relay can be: Autobahn twice, and messages handed on.
+
+`python -m bench.bare_relay relay` prints its port; `python -m bench.bare_relay kernel PORT` connects to it
+and sends every message back. Whoever connects after the kernel is an agent; a number before each message
+says which.
+"""
+
+from __future__ import annotations
+
+import struct
+import sys
+from typing import Any
+
+from autobahn.twisted.websocket import (
+    WebSocketClientFactory,
+    WebSocketClientProtocol,
+    WebSocketServerFactory,
+    WebSocketServerProtocol,
+)
+from twisted.internet import reactor as global_reactor
+
+reactor: Any = global_reactor
+NUMBER = struct.Struct(">I")
+OPTIONS = {"tcpNoDelay": True, "autoPingInterval": 0, "failByDrop": True}
+
+
+class Relay(WebSocketServerProtocol):  # type: ignore[misc]
+    """One end of either kind."""
+
+    ends: dict[int, Any] = {}
+
+    def onOpen(self) -> None:
+        self.number = len(self.ends)
+        self.ends[self.number] = self
+
+    def onMessage(self, payload: bytes, isBinary: bool) -> None:
+        if self.number:
+            self.ends[0].sendMessage(NUMBER.pack(self.number) + payload, True)
+        else:
+            self.ends[NUMBER.unpack_from(payload)[0]].sendMessage(payload[4:], True)
+
+
+class Kernel(WebSocketClientProtocol):  # type: ignore[misc]
+    """Echoes."""
+
+    def onOpen(self) -> None:
+        print("ready", flush=True)
+
+    def onMessage(self, payload: bytes, isBinary: bool) -> None:
+        self.sendMessage(payload, True)
+
+
+def main() -> None:
+    """Be one of the two."""
+    factory: Any
+    if sys.argv[1] == "relay":
+        factory = WebSocketServerFactory()
+        factory.protocol = Relay
+        factory.setProtocolOptions(**OPTIONS)
+        print(reactor.listenTCP(0, factory, interface="127.0.0.1").getHost().port, flush=True)
+    else:
+        factory = WebSocketClientFactory(f"ws://127.0.0.1:{sys.argv[2]}/")
+        factory.protocol = Kernel
+        factory.setProtocolOptions(**OPTIONS)
+        reactor.connectTCP("127.0.0.1", int(sys.argv[2]), factory)
+    reactor.run()
+
+
+if __name__ == "__main__":
+    main()
