@@ -24,7 +24,7 @@ NUMBER = struct.Struct(">I")
 OPTIONS = {"tcpNoDelay": True, "autoPingInterval": 0, "failByDrop": True}
 
 
-class Relay(WebSocketServerProtocol):  # type: ignore[misc]
+class Relay(WebSocketServerProtocol):
     """One end of either kind."""
 
     ends: dict[int, Any] = {}
@@ -40,14 +40,15 @@ class Relay(WebSocketServerProtocol):  # type: ignore[misc]
             self.ends[NUMBER.unpack_from(payload)[0]].sendMessage(payload[4:], True)
 
 
-class Kernel(WebSocketClientProtocol):  # type: ignore[misc]
+class Kernel(WebSocketClientProtocol):
     """Echoes."""
 
     def onOpen(self) -> None:
         print("ready", flush=True)
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
-        self.sendMessage(payload, True)
+        end: Any = self
+        end.sendMessage(payload, True)
 
 
 def main() -> None:

@@ -11,7 +11,8 @@ class Backoff:
     """Twice as long after each failure, with a random part, so that a fleet does not come at once.
 
     @param random: a number from 0 up to 1.
-    @param first, longest: seconds.
+    @param first: seconds, of the first pause.
+    @param longest: seconds.
     """
 
     def __init__(
