@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from clove.cli.run_program import Program
 from clove.cli.text import default_name
-from clove.errors import AlreadyExists, IsolationUnavailable, NotFound, PermissionDenied
+from clove.errors import (
+    AlreadyExists,
+    CloveError,
+    IsolationUnavailable,
+    NotFound,
+    PermissionDenied,
+)
 
 if TYPE_CHECKING:
     from clove.client.blocking import CloveClient
@@ -39,8 +45,7 @@ def spawn_program(
     try:
         reply = _spawn_named(client, name, program.stem, command=program.command, **whole)
     except (IsolationUnavailable, PermissionDenied) as error:
-        closed = isinstance(error, PermissionDenied)
-        if not (program.neighbours and program.script) or (closed and error.rule != "os"):
+        if not (program.neighbours and program.script) or not _is_about_reading(error):
             raise
         return _spawn_alone(client, program, name, fields, error.message)
     except NotFound as error:
@@ -57,6 +62,13 @@ def spawn_program(
         hint = "let others read it (chmod -R o+rX), or keep it where its owner can be mapped"
         raise PermissionDenied(reason, rule="os", hint=hint)
     return _spawn_alone(client, program, name, fields, reason)
+
+
+def _is_about_reading(error: CloveError) -> bool:
+    """It says that a directory cannot be shown: by this host, by modes of files, or to this level."""
+    if not isinstance(error, PermissionDenied):
+        return True
+    return error.rule == "os" or "can_read" in (error.hint or "")
 
 
 def _remark_on_read_only(reply: Mapping[str, Any], mounts: Sequence[Mapping[str, Any]]) -> str:
