@@ -50,6 +50,7 @@ COMMANDS = {
     "down": "End the kernel, and its agents.",
     "status": "Say how many machines a relay has.",
     "machines": "List and manage the machines of a relay.",
+    "deploy": "Run a script on machines of a relay.",
     "tokens": "Make, list and revoke the tokens of a relay.",
     "completion": "Make a shell complete these words.",
     "doctor": "Say what this host can isolate.",

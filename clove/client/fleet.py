@@ -11,21 +11,22 @@ to this machine alone.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
-import ipaddress
 import json
 import ssl
+import time
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
+from clove.client.relay_replies import MOST_REPLY, address_of, understood
+from clove.client.server_events import events_of
 from clove.errors import (
     CloveError,
     ConnectionLost,
     InvalidRequest,
-    LimitExceeded,
-    RateLimited,
     TimedOut,
     error_from_reply,
 )
@@ -33,9 +34,9 @@ from clove.errors import (
 __all__ = ["DEFAULT_RELAY", "FleetClient"]
 
 DEFAULT_RELAY: Final = "http://127.0.0.1:8766"
-MOST_REPLY: Final = 64 << 20
-"""Bytes of a reply."""
 PAGE: Final = 1000
+_ATTEMPTS: Final = 6
+"""To go on with a stream that was cut."""
 
 
 class FleetClient:
@@ -61,7 +62,7 @@ class FleetClient:
         timeout: float = 30.0,
         plain: bool = False,
     ) -> None:
-        self._host, self._port, secure = _parsed(url, plain)
+        self._host, self._port, secure = address_of(url, plain)
         self._token = token
         self._timeout = timeout
         self._tls: ssl.SSLContext | None = None
@@ -140,6 +141,46 @@ class FleetClient:
         query = urlencode({"machine_id": machine_id, "since": since})
         return self._call("GET", f"/api/v1/agents/{int(agent_id)}/logs?{query}")
 
+    def follow_logs(
+        self, machine_id: str, agent_id: int, *, since: int = 0
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        """An agent's output as it comes, until it has ended: pairs of a kind and its fields.
+
+        Kinds are C{line} {offset, stream, text, timestamp}, C{lost} {lines} and C{exit} {exit_code,
+        signal, reason}. A stream that was cut is asked for again from where it was.
+
+        @raise CloveError: it cannot be read (any more).
+        """
+        attempts = 0
+        while True:
+            try:
+                for kind, number, fields in self._events(machine_id, agent_id, since):
+                    attempts = 0
+                    since = number if number is not None else since
+                    if kind == "error":
+                        raise error_from_reply(fields)
+                    yield kind, fields
+                    if kind == "exit":
+                        return
+                raise ConnectionLost("the relay has ended the stream")
+            except (ConnectionLost, TimedOut):
+                attempts += 1
+                if attempts > _ATTEMPTS:
+                    raise
+                time.sleep(min(2.0, 0.1 * 2**attempts))
+
+    def _events(
+        self, machine_id: str, agent_id: int, since: int
+    ) -> Iterator[tuple[str, int | None, dict[str, Any]]]:
+        """Kind, offset to go on from, and fields."""
+        query = urlencode({"machine_id": machine_id, "since": since, "follow": "true"})
+        path = f"/api/v1/agents/{int(agent_id)}/logs?{query}"
+        with self._asked("GET", path, None, {"Accept": "text/event-stream"}) as reply:
+            if reply.getheader("Content-Type") != "text/event-stream":
+                understood(reply.status, reply.getheader("Retry-After"), reply.read(MOST_REPLY))
+                raise CloveError("this is no stream of events", hint="is this a relay's address?")
+            yield from events_of(lambda: reply.readline(MOST_REPLY))
+
     def tokens(self) -> Iterator[dict[str, Any]]:
         """Tokens without their values, page by page."""
         return self._pages("/api/v1/tokens", "tokens")
@@ -172,15 +213,23 @@ class FleetClient:
         body: object = None,
         more: Mapping[str, str] = MappingProxyType({}),
     ) -> dict[str, Any]:
+        with self._asked(method, path, body, more) as reply:
+            raw = reply.read(MOST_REPLY + 1)
+            return understood(reply.status, reply.getheader("Retry-After"), raw)
+
+    @contextlib.contextmanager
+    def _asked(
+        self, method: str, path: str, body: object, more: Mapping[str, str]
+    ) -> Iterator[http.client.HTTPResponse]:
+        """A reply that is read within; what goes wrong with the connection is an error of ours."""
         payload = None if body is None else json.dumps(body).encode()
         headers = {"Authorization": f"Bearer {self._token}", "Accept": "application/json", **more}
         if payload is not None:
             headers["Content-Type"] = "application/json"
-        connection = self._connection()
+        connection = _connection(self._host, self._port, self._timeout, self._tls)
         try:
             connection.request(method, path, payload, headers)
-            reply = connection.getresponse()
-            raw = reply.read(MOST_REPLY + 1)
+            yield connection.getresponse()
         except TimeoutError:
             raise TimedOut(
                 f"the relay at {self._host} has not answered in {self._timeout:.0f} s",
@@ -198,65 +247,15 @@ class FleetClient:
             ) from None
         finally:
             connection.close()
-        return _understood(reply.status, reply.getheader("Retry-After"), raw)
 
-    def _connection(self) -> http.client.HTTPConnection:
-        if self._tls is None:
-            return http.client.HTTPConnection(self._host, self._port, timeout=self._timeout)
-        return http.client.HTTPSConnection(
-            self._host, self._port, timeout=self._timeout, context=self._tls
-        )
+
+def _connection(
+    host: str, port: int, timeout: float, tls: ssl.SSLContext | None
+) -> http.client.HTTPConnection:
+    if tls is None:
+        return http.client.HTTPConnection(host, port, timeout=timeout)
+    return http.client.HTTPSConnection(host, port, timeout=timeout, context=tls)
 
 
 def _machine(machine_id: str) -> str:
     return f"/api/v1/machines/{quote(machine_id, safe='')}"
-
-
-def _parsed(url: str, plain: bool) -> tuple[str, int, bool]:
-    """Host, port, and whether it is TLS."""
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        host, port = None, None
-    if not host or parts.scheme not in ("http", "https") or parts.path not in ("", "/"):
-        raise InvalidRequest(
-            f"{url!r} is no relay's address", hint="name it as https://relay.example.org:8766"
-        )
-    secure = parts.scheme == "https"
-    if not (secure or plain or _is_loopback(host)):
-        raise InvalidRequest(
-            f"the token would cross the network to {host} unencrypted",
-            hint="use https, or a tunnel of ssh to its loopback",
-        )
-    return host, port or 8766, secure
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _understood(status: int, retry_after: str | None, raw: bytes) -> dict[str, Any]:
-    """What a reply says.
-
-    @raise CloveError: what went wrong.
-    """
-    if len(raw) > MOST_REPLY:
-        raise LimitExceeded(f"the relay's reply has more than {MOST_REPLY} bytes")
-    try:
-        found = json.loads(raw)
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, Mapping):
-        raise CloveError(
-            f"this is no relay's answer (HTTP status {status})", hint="is this its address?"
-        )
-    if status >= 400:
-        error = error_from_reply(dict(found))
-        if isinstance(error, RateLimited) and (retry_after or "").isdecimal():
-            error.retry_after = float(retry_after or 0)
-        raise error
-    return dict(found)

@@ -1,0 +1,72 @@
+"""`clove deploy`: on one machine with its output, on several with a line for each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from clove.cli.main import main
+from tests.integration.fleet.fleet_processes import Fleet, running_fleet
+
+
+@pytest.fixture(scope="module")
+def fleet() -> Iterator[Fleet]:
+    with running_fleet() as fleet:
+        for machine in ("one", "two"):
+            fleet.join(machine)
+            fleet.ask("PATCH", f"/machines/{machine}", {"labels": {"for": "tests"}})
+        fleet.ask("POST", "/machines", {"machine_id": "absent", "labels": {"for": "tests"}})
+        yield fleet
+
+
+def clove(fleet: Fleet, *words: str) -> Result:
+    environ = {
+        "CLOVE_RELAY": f"http://127.0.0.1:{fleet.rest_port}",
+        "CLOVE_RELAY_TOKEN": fleet.admin,
+    }
+    return CliRunner().invoke(main, words, env=environ)
+
+
+def script(tmp_path: Path, text: str) -> str:
+    path = tmp_path / "work.py"
+    path.write_text(text)
+    return str(path)
+
+
+def test_on_one_machine_its_output_and_exit_code_are_ours(fleet: Fleet, tmp_path: Path) -> None:
+    path = script(
+        tmp_path, "import sys\nprint(sys.argv[2:])\nprint('e', file=sys.stderr)\nsys.exit(7)\n"
+    )
+    result = clove(fleet, "deploy", "--machine", "one", path, "-v", "--name")
+    assert result.stdout == "['-v', '--name']\n"
+    assert result.stderr.splitlines()[1:] == ["e"]
+    assert result.exit_code == 7
+
+
+def test_on_several_a_line_says_how_it_went_on_each(fleet: Fleet, tmp_path: Path) -> None:
+    path = script(tmp_path, "import time\ntime.sleep(100)\n")
+    words = ["deploy", "--json", "--label", "for=tests", "--key", "k1", path]
+    result = clove(fleet, *words)
+    assert result.exit_code == 0
+    made = {each["machine_id"]: each for each in map(json.loads, result.stdout.splitlines())}
+    assert set(made) == {"one", "two"}  # those that are connected
+    again = clove(fleet, *words)
+    assert {each["agent_id"] for each in map(json.loads, again.stdout.splitlines())} == {
+        each["agent_id"] for each in made.values()
+    }
+    words = ["deploy", "-d", "--machine", "one", "--machine", "absent", path]
+    result = clove(fleet, *words)
+    assert result.exit_code == 1
+    assert result.stdout.startswith("one: agent ")
+    assert "absent: machine absent is not connected" in result.stderr
+
+
+def test_without_a_machine_nothing_is_started(fleet: Fleet, tmp_path: Path) -> None:
+    path = script(tmp_path, "")
+    for words in ((), ("--label", "for=none")):
+        result = clove(fleet, "deploy", *words, path)
+        assert (result.exit_code, "no machine" in result.stderr) == (1, True)
