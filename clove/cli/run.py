@@ -112,13 +112,12 @@ def run(
     the sandbox. Ctrl-C ends the agent.
     """
     words = _words(ctx)
-    if forget and detach:
-        raise click.UsageError("--rm forgets it at its end, for which --detach does not wait")
     asked = _with_profile(ctx, asked)
     kept = _keep(words, asked)
     indexes = _indexes(asked)
     program, fields = _prepare(ctx, console, asked, indexes)
     fields["attach"] = None if detach else True
+    fields["forget"] = (forget and detach) or None  # else it is when all is told
     _connect(asked, fields, detached=detach)
     with console.client() as client:
         reply, remark = spawn_program(client, program, name, fields)

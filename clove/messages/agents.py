@@ -127,6 +127,7 @@ class SpawnRequest(Request, frozen=True, kw_only=True):
     tty: TerminalSize | None = None
     publish: list[PublishRequest] | None = None
     secrets: dict[str, SecretValue] | None = None
+    forget: bool = False
 
 
 DEFAULT_LIMITS: Final = LimitsRequest(

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.integration.cli_shell import Shell
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -66,4 +67,14 @@ def test_one_that_is_to_be_forgotten_is(shell: Shell) -> None:
     names = [one["name"] for one in (ended[0] if isinstance(ended[0], list) else ended)]
     assert "gone" not in names
     assert "stays" in names
-    assert shell("run", "--rm", "-d", "--", "true").returncode == 2
+
+
+def test_one_that_is_left_alone_is_forgotten_at_its_end(shell: Shell) -> None:
+    assert shell("run", "--name", "stays", "--", "true").returncode == 0
+    program = ("--", "sh", "-c", "while [ ! -e go ]; do sleep 0.05; done")
+    assert shell("run", "--rm", "-d", "--name", "left", *program).returncode == 0
+    assert "left" in shell("ps", "-q").stdout.split()
+    shell("exec", "left", "--", "touch", "go")
+    until(lambda: "left" not in shell("ps", "-a", "-q").stdout.split(), "it is forgotten")
+    missing = shell("logs", "left")
+    assert (missing.returncode, "left" in missing.stderr) == (1, True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
 from typing import Any
@@ -22,6 +23,10 @@ pytestmark = pytest.mark.skipif(
 ANSWER = (
     "import socket\ns = socket.create_server(('', 8000))\nprint('up', flush=True)\n"
     "while True:\n    s.accept()[0].sendall(b'answer')\n"
+)
+HOLD = (
+    "import socket\ns = socket.create_server(('', 8000))\nprint('up', flush=True)\nheld = []\n"
+    "while True:\n    held.append(s.accept()[0])\n    held[-1].sendall(b'x')\n"
 )
 FREE: dict[str, Any] = {"port": 8000, "host_port": 0}
 
@@ -106,6 +111,7 @@ CONFIG = """
 [limits.publish]
 ports = 2
 all_ports = 6
+all_connections = 4
 """
 
 
@@ -128,6 +134,32 @@ def test_ports_are_bounded_for_an_agent_and_for_all(
         client.spawn("four", command=program, publish=[FREE])
     client.kill("one")
     client.spawn("four", command=program, publish=[FREE])
+
+
+def test_a_family_has_its_share_of_the_connections(
+    narrow: tuple[KernelProcess, CloveClient], tmp_path: Any
+) -> None:
+    """Two of four: one more is reset, another family's is carried."""
+    _, client = narrow
+    for agent in client.list_agents():
+        client.kill(agent["id"])
+    path = tmp_path / "hold.py"
+    path.write_text(HOLD)
+    ports = {}
+    for name in ("greedy", "modest"):
+        reply = client.spawn(name, str(path), publish=[FREE])
+        ports[name] = reply["published"][0]["host_port"]
+        until_up(client, name)
+    with contextlib.ExitStack() as stack:
+        for _ in range(2):
+            held = stack.enter_context(socket.create_connection(("127.0.0.1", ports["greedy"]), 20))
+            assert held.recv(1) == b"x"
+        more = stack.enter_context(socket.create_connection(("127.0.0.1", ports["greedy"]), 20))
+        with contextlib.suppress(ConnectionResetError):
+            assert more.recv(1) == b""
+        assert ask(ports["modest"]) == b"x"
+    last = client.logs("greedy")["lines"][-1]["text"]
+    assert "connections to published ports, its share is 2 of 4" in last
 
 
 def test_clove_run_publishes_and_ps_inspect_and_update_show_it(clove: Any, script: Any) -> None:

@@ -70,11 +70,11 @@ def spawn(
     tty: Mapping[str, int] | None = None,
     publish: Sequence[Mapping[str, Any]] | None = None,
     secrets: Mapping[str, Mapping[str, Any]] | None = None,
+    forget: bool | None = None,
 ) -> Call[SpawnReply]:
-    """Start an agent: `python SCRIPT SOCKET ARGS...`, or a command as it is.
+    """Start an agent: `python SCRIPT SOCKET ARGS...`, or a command as it is (docs/wire.md, SPAWN).
 
-    docs/wire.md, SPAWN, says what each parameter is. A relative `script` is the caller's file if that
-    is there, else the kernel's. `command` is a program, looked up in the agent's PATH, and its arguments.
+    A relative `script` is the caller's file if that is there, else the kernel's.
 
     @return: success, id and agent_id, name, pid, status, restart_policy, warm, isolation, published.
     @raise CloveError: it does not run.

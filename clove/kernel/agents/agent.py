@@ -45,6 +45,7 @@ class Agent:
     @ivar warm: its process was forked from the zygote.
     @ivar cgroup: path of its cgroup, if it has one.
     @ivar labels: what its SPAWN says about it, for people and scripts.
+    @ivar forget: once it has ended, it is not known any more.
     @ivar stdin: what it reads, where that is a stream.
     @ivar request: what SPAWN asked for; None once it has ended.
     @ivar provision: what it has on the host; None once it has ended.
@@ -53,6 +54,7 @@ class Agent:
 
     log = Logger()
     labels: Mapping[str, str] = {}
+    forget = False
 
     def __init__(
         self,

@@ -224,7 +224,7 @@ class Agents:
             command=shown_command(request),
         )
         agent.request, agent.provision = request, provision
-        agent.labels = request.labels or {}
+        agent.labels, agent.forget = request.labels or {}, request.forget
         agent.stdin = provision.stdin
         self.known.add(agent)
         if request.attach:

@@ -36,9 +36,10 @@ class KnownAgents:
         self._live[agent.agent_id] = agent
 
     def end(self, agent: Agent) -> None:
-        """It lives no more, and is kept for a while."""
+        """It lives no more, and is kept for a while unless it is to be forgotten."""
         self._live.pop(agent.agent_id, None)
-        self._ended.add(agent)
+        if not agent.forget:
+            self._ended.add(agent)
 
     def get_live(self, agent_id: int) -> Agent | None:
         """A live one by its id."""
