@@ -27,8 +27,8 @@ def act_on_each(
     agents: Iterable[str],
     act: Callable[[CloveClient, str | int], Mapping[str, Any]],
     told: Callable[[str, Mapping[str, Any]], str],
-) -> bool:
-    """Do something to each agent; False if that failed for one, which is told and not the end.
+) -> None:
+    """Do something to each agent; an error of one is told, the others are done, and we end with 1.
 
     @param act: gives the kernel's answer.
     @param told: the line for people about one that was done, of what was typed and the answer.
@@ -46,7 +46,8 @@ def act_on_each(
                 console.data(dict(reply))
             else:
                 console.line(told(agent, reply))
-    return well
+    if not well:
+        click.get_current_context().exit(1)
 
 
 def agent_id(client: CloveClient, text: str) -> int:

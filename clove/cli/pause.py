@@ -14,14 +14,14 @@ __all__ = ["pause"]
 @click.command(epilog="\b\nExamples:\n  clove pause researcher\n  clove pause researcher writer")
 @click.argument("agents", metavar="AGENT...", nargs=-1, required=True, type=AGENT)
 @command_options
-@click.pass_context
-def pause(ctx: click.Context, console: Console, agents: tuple[str, ...]) -> None:
-    """Stop all processes of agents until they are resumed. They keep their memory and use no processor; what is sent to them waits."""
-    well = act_on_each(
+def pause(console: Console, agents: tuple[str, ...]) -> None:
+    """Stop all processes of agents until they are resumed.
+
+    They keep their memory and use no processor; what is sent to them waits.
+    """
+    act_on_each(
         console,
         agents,
         lambda client, agent: client.pause(agent),
         lambda agent, reply: f"paused {agent}",
     )
-    if not well:
-        ctx.exit(1)

@@ -25,9 +25,7 @@ Examples:
 @seconds_option("--older-than", "Only what ended so long ago (30, 10m, 1d).")
 @click.option("-f", "--force", is_flag=True, help="Don't ask.")
 @command_options
-@click.pass_context
 def prune(
-    ctx: click.Context,
     console: Console,
     agents: tuple[str, ...],
     older_than: float | None,
@@ -40,13 +38,12 @@ def prune(
     if agents:
         if older_than is not None:
             raise click.UsageError("--older-than is for all ended agents, not for named ones")
-        if not act_on_each(
+        act_on_each(
             console,
             agents,
             lambda client, agent: client.prune(agent),
             lambda agent, _: f"forgot {agent}",
-        ):
-            ctx.exit(1)
+        )
         return
     if sys.stdin.isatty() and not force and not console.as_json:
         click.confirm("Forget all ended agents?", abort=True, err=True)

@@ -15,14 +15,11 @@ __all__ = ["rename"]
 @click.argument("agent", type=AGENT)
 @click.argument("new_name", metavar="NAME")
 @command_options
-@click.pass_context
-def rename(ctx: click.Context, console: Console, agent: str, new_name: str) -> None:
+def rename(console: Console, agent: str, new_name: str) -> None:
     """Give AGENT another NAME, also one that has ended. The old name is free then."""
-    well = act_on_each(
+    act_on_each(
         console,
         [agent],
         lambda client, each: client.rename(each, new_name),
         lambda _, reply: f"{reply['old_name']} is {reply['name']} now",
     )
-    if not well:
-        ctx.exit(1)

@@ -14,14 +14,11 @@ __all__ = ["resume"]
 @click.command(epilog="\b\nExamples:\n  clove resume researcher\n  clove resume researcher writer")
 @click.argument("agents", metavar="AGENT...", nargs=-1, required=True, type=AGENT)
 @command_options
-@click.pass_context
-def resume(ctx: click.Context, console: Console, agents: tuple[str, ...]) -> None:
+def resume(console: Console, agents: tuple[str, ...]) -> None:
     """Let paused agents go on."""
-    well = act_on_each(
+    act_on_each(
         console,
         agents,
         lambda client, agent: client.resume(agent),
         lambda agent, reply: f"resumed {agent}",
     )
-    if not well:
-        ctx.exit(1)

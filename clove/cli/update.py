@@ -71,11 +71,9 @@ that is published no more are reset."""
     help="End that for a port of this host. Repeatable.",
 )
 @command_options
-@click.pass_context
 def update(
-    ctx: click.Context,
-    /,
     console: Console,
+    /,
     agents: tuple[str, ...],
     published: tuple[dict[str, Any], ...],
     revoked: tuple[int, ...],
@@ -100,8 +98,7 @@ def update(
             reply |= client.update_limits(agent, limits)
         return reply
 
-    if not act_on_each(console, agents, act, _told):
-        ctx.exit(1)
+    act_on_each(console, agents, act, _told)
 
 
 def _told(agent: str, reply: Any) -> str:

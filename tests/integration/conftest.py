@@ -14,12 +14,15 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from clove import CloveClient
 from clove.errors import NotFound
+
+if TYPE_CHECKING:
+    from tests.integration.exposed import Host
 
 TWISTD = Path(sys.executable).with_name("twistd")
 READY_SECONDS = 20
@@ -166,6 +169,15 @@ def script(kernel: KernelProcess) -> Any:
         return str(path)
 
     return write
+
+
+@pytest.fixture(scope="module", params=["root", "rootless"])
+def kernel_host(request: pytest.FixtureRequest) -> Iterator[Host]:
+    """A kernel of root and one of an ordinary user, for the tests of a module."""
+    from tests.integration.exposed import host  # which stands on this module
+
+    with host(str(request.param)) as running:
+        yield running
 
 
 def until_up(client: CloveClient, name: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from clove.errors import InvalidRequest, NotFound, Unavailable
 from tests.integration.conftest import BOTH
-from tests.integration.exposed import ROOT, ROOTLESS, Host, host, kill_all
+from tests.integration.exposed import Host, kill_all
 
 PYTHON = "/usr/bin/python3"
 SIZES = """
@@ -22,12 +22,6 @@ told()
 while signal.sigwait([signal.SIGWINCH]): told()
 """
 _numbers = itertools.count()
-
-
-@pytest.fixture(scope="module", params=[ROOT, ROOTLESS])
-def kernel_host(request: pytest.FixtureRequest) -> Iterator[Host]:
-    with host(str(request.param)) as running:
-        yield running
 
 
 @pytest.fixture

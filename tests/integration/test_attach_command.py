@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from clove.errors import AlreadyExists, CloveError
-from tests.integration.exposed import ROOT, ROOTLESS, Host, host, kill_all
+from tests.integration.exposed import Host, kill_all
 from tests.integration.user_terminal import on_terminal
 
 CLOVE = str(Path(sys.executable).with_name("clove"))
@@ -36,12 +36,6 @@ for line in sys.stdin:
     os.write(1, b"heard " + line.encode())
 """
 PYTHON = "/usr/bin/python3"
-
-
-@pytest.fixture(scope="module", params=[ROOT, ROOTLESS])
-def kernel_host(request: pytest.FixtureRequest) -> Iterator[Host]:
-    with host(str(request.param)) as running:
-        yield running
 
 
 @pytest.fixture

@@ -13,18 +13,12 @@ from pathlib import Path
 import pytest
 
 from clove.errors import InvalidRequest, NotFound
-from tests.integration.exposed import ROOT, ROOTLESS, Host, host, kill_all
+from tests.integration.exposed import Host, kill_all
 from tests.integration.user_terminal import on_terminal
 from tests.waiting import until
 
 CLOVE = str(Path(sys.executable).with_name("clove"))
 ENVIRON = {**os.environ, "TERM": "xterm-256color", "PS1": "$ "}
-
-
-@pytest.fixture(scope="module", params=[ROOT, ROOTLESS])
-def kernel_host(request: pytest.FixtureRequest) -> Iterator[Host]:
-    with host(str(request.param)) as running:
-        yield running
 
 
 @pytest.fixture(params=["sandboxed", "unsandboxed"])

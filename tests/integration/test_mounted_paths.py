@@ -10,17 +10,11 @@ import pytest
 
 from clove.errors import InvalidRequest, IsolationUnavailable
 from clove.sandbox.probe import probe
-from tests.integration.exposed import ROOT, ROOTLESS, Host, host
+from tests.integration.exposed import Host
 
 pytestmark = pytest.mark.skipif(
     not probe().sandbox, reason="no sandbox here; `clove doctor` says why"
 )
-
-
-@pytest.fixture(scope="module", params=[ROOT, ROOTLESS])
-def kernel_host(request: pytest.FixtureRequest) -> Iterator[Host]:
-    with host(str(request.param)) as running:
-        yield running
 
 
 @pytest.fixture

@@ -12,18 +12,12 @@ import pytest
 from clove import CloveClient
 from clove.errors import AlreadyExists, InvalidRequest, NotFound
 from tests.integration.conftest import BOTH, KernelProcess
-from tests.integration.exposed import ROOT, ROOTLESS, Host, host, kill_all
+from tests.integration.exposed import Host, kill_all
 from tests.integration.wire_v1 import ask
 from tests.waiting import until
 
 FLOOD = "import sys\nfor n in range(3000): sys.stdout.write(f'{n:07}' + 'x' * 993)\n"
 _numbers = itertools.count()
-
-
-@pytest.fixture(scope="module", params=[ROOT, ROOTLESS])
-def kernel_host(request: pytest.FixtureRequest) -> Iterator[Host]:
-    with host(str(request.param)) as running:
-        yield running
 
 
 @pytest.fixture

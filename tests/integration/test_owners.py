@@ -11,19 +11,13 @@ from typing import Any
 import pytest
 
 from clove.sandbox.probe import probe
-from tests.integration.exposed import ROOT, ROOTLESS, Agent, Host, host
+from tests.integration.exposed import ROOT, Agent, Host, host
 
 pytestmark = pytest.mark.skipif(
     not probe().sandbox, reason="no sandbox here; `clove doctor` says why"
 )
 
 OTHER = 4343
-
-
-@pytest.fixture(scope="module", params=[ROOT, ROOTLESS])
-def kernel_host(request: pytest.FixtureRequest) -> Iterator[Host]:
-    with host(str(request.param)) as running:
-        yield running
 
 
 @pytest.fixture(params=["warm", "cold"])

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.cli_user import User, make_wheel
-from tests.integration.exposed import ROOT, ROOTLESS, Host, host, kill_all
+from tests.integration.exposed import Host, kill_all
 from tests.waiting import until
 
 SHOW = "import first, sys; print(first.VALUE, sys.prefix)"
@@ -35,12 +35,6 @@ class Builder(User):
 
     def listed(self) -> list[dict[str, object]]:
         return [json.loads(line) for line in self("cache", "list", "--json").stdout.splitlines()]
-
-
-@pytest.fixture(scope="module", params=[ROOT, ROOTLESS])
-def kernel_host(request: pytest.FixtureRequest) -> Iterator[Host]:
-    with host(str(request.param)) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -18,19 +18,13 @@ import pytest
 from clove import CloveClient
 from tests.adversary.isolated import unprivileged_python
 from tests.integration.conftest import BOTH, KernelProcess, running_kernel
-from tests.integration.exposed import ROOT, ROOTLESS, Host, OrdinaryKernel, host, kill_all
+from tests.integration.exposed import Host, OrdinaryKernel, kill_all
 from tests.waiting import until
 
 CLOVE = str(Path(sys.executable).with_name("clove"))
 FLOOD = "import sys\nfor n in range(20_000): sys.stdout.write(f'{n:07}' + 'x' * 992 + '\\n')\n"
 FLOODED = b"".join(b"%07d" % n + b"x" * 992 + b"\n" for n in range(20_000))
 _numbers = itertools.count()
-
-
-@pytest.fixture(scope="module", params=[ROOT, ROOTLESS])
-def kernel_host(request: pytest.FixtureRequest) -> Iterator[Host]:
-    with host(str(request.param)) as running:
-        yield running
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import pytest
 
 from clove import CloveClient
 from clove.errors import InvalidRequest, Unavailable
-from tests.integration.exposed import ROOT, ROOTLESS, Host, host, kill_all
+from tests.integration.exposed import Host, kill_all
 from tests.integration.test_run_output import Run
 from tests.waiting import until
 
@@ -33,12 +33,6 @@ WAYS = pytest.mark.parametrize(
     ids=["warm", "cold", "unsandboxed"],
 )
 _numbers = itertools.count()
-
-
-@pytest.fixture(scope="module", params=[ROOT, ROOTLESS])
-def kernel_host(request: pytest.FixtureRequest) -> Iterator[Host]:
-    with host(str(request.param)) as running:
-        yield running
 
 
 @pytest.fixture

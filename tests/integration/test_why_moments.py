@@ -12,7 +12,7 @@ from clove.client.deferred import DeferredClient
 from clove.errors import LimitExceeded, NotFound
 from clove.kernel.dry_run import DryRunLimits
 from clove.sandbox.probe import probe
-from tests.integration.exposed import ROOT, ROOTLESS, Host, host
+from tests.integration.exposed import Host
 
 pytestmark = pytest.mark.skipif(
     not probe().sandbox, reason="no sandbox here; `clove doctor` says why"
@@ -30,12 +30,6 @@ with socket.socket(socket.AF_UNIX) as kernel:
     attempt = json.loads(kernel.recv(size, socket.MSG_WAITALL))["attempt"]
 print(attempt["happened"], attempt["detail"])
 """
-
-
-@pytest.fixture(scope="module", params=[ROOT, ROOTLESS])
-def kernel_host(request: pytest.FixtureRequest) -> Iterator[Host]:
-    with host(str(request.param)) as running:
-        yield running
 
 
 @pytest.fixture
