@@ -48,6 +48,7 @@ COMMANDS = {
     "why": "Say what an agent may do, and try it.",
     "up": "Start the kernel in the background.",
     "down": "End the kernel, and its agents.",
+    "tunnel": "Connect this machine's kernel to a relay.",
     "status": "Say how many machines a relay has.",
     "machines": "List and manage the machines of a relay.",
     "deploy": "Run a script on machines of a relay.",

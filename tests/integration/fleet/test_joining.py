@@ -1,0 +1,72 @@
+"""A second machine joins in two commands, and runs an agent."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from clove.cli.main import main
+from tests.integration.conftest import KernelProcess
+from tests.integration.fleet.fleet_processes import Fleet, running_fleet
+from tests.waiting import until
+
+
+@pytest.fixture(scope="module")
+def fleet() -> Iterator[Fleet]:
+    with running_fleet() as fleet:
+        yield fleet
+
+
+@pytest.fixture
+def kernel() -> Iterator[KernelProcess]:
+    """One that has no tunnel."""
+    with tempfile.TemporaryDirectory(dir="/tmp", prefix="c") as directory:
+        kernel = KernelProcess(directory)
+        kernel.start()
+        yield kernel
+        kernel.stop()
+
+
+def clove(fleet: Fleet, kernel: KernelProcess, *words: str, typed: str = "") -> Result:
+    environ = {
+        "CLOVE_RELAY": f"http://127.0.0.1:{fleet.rest_port}",
+        "CLOVE_RELAY_TOKEN": fleet.admin,
+        "CLOVE_SOCKET": kernel.socket,
+    }
+    return CliRunner().invoke(main, words, input=typed, env=environ)
+
+
+def test_a_machine_joins_in_two_commands(
+    fleet: Fleet, kernel: KernelProcess, tmp_path: Path
+) -> None:
+    assert clove(fleet, kernel, "tunnel", "status").stdout == "there is no tunnel\n"
+    token = clove(fleet, kernel, "machines", "join", "build-7").stdout
+    joined = clove(fleet, kernel, "tunnel", "join", fleet.url, "build-7", typed=token)
+    assert joined.exit_code == 0, joined.output
+    assert joined.stdout == f"connected to {fleet.url}/ as build-7\n"
+    until(
+        lambda: "connected" in clove(fleet, kernel, "machines", "list").stdout,
+        "the relay has it as connected",
+    )
+    script = tmp_path / "work.py"
+    script.write_text("print('from afar')\n")
+    ran = clove(fleet, kernel, "deploy", "--machine", "build-7", str(script))
+    assert (ran.stdout, ran.exit_code) == ("from afar\n", 0)
+
+    used = clove(fleet, kernel, "tunnel", "leave")
+    assert used.stdout == "disconnected\n"
+    again = clove(fleet, kernel, "tunnel", "join", fleet.url, "build-7", "--again")
+    assert again.exit_code == 0, again.output
+    assert clove(fleet, kernel, "tunnel", "callers").exit_code == 0
+    assert "connected to" in clove(fleet, kernel, "tunnel", "status").stdout
+
+
+def test_a_token_joins_once(fleet: Fleet, kernel: KernelProcess) -> None:
+    wrong = clove(fleet, kernel, "tunnel", "join", fleet.url, "build-8", typed="nonsense\n")
+    assert (wrong.exit_code, wrong.stdout) == (1, "")
+    nothing = clove(fleet, kernel, "tunnel", "join", fleet.url, "build-8", typed="")
+    assert "no token on standard input" in nothing.stderr
