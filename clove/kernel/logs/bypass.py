@@ -28,6 +28,10 @@ __all__ = ["INTERVAL", "Bypass", "Keeper"]
 
 INTERVAL: Final = 0.05
 """Seconds between two looks at what a flood has left."""
+_ROUNDS: Final = 4
+"""Pieces that are passed on at once, as far as the agent writes them meanwhile."""
+_WIDE: Final = 1 << 20
+"""Bytes that the pipe of an agent that floods has room for, where Linux allows it."""
 LEAST: Final = 16 << 10
 """Bytes in an agent's pipe that are worth it. Fewer are read: a pipe has room for so many pieces, however
 short they are."""
@@ -68,31 +72,37 @@ class Bypass:
         if target < 0:
             return False
         move = _splice if self._keeper is None else _tee
+        passed = 0
         try:
             if _waiting(source) < LEAST:
                 return False
-            size = move(source, target, most)
+            for _ in range(_ROUNDS):
+                size = move(source, target, most)
+                if not size:
+                    break
+                passed += size
+                if self._keeper is not None:
+                    self._keep(stream, source, size)
         except BlockingIOError:
-            self._attachment.check_room(stream)
+            if not passed:
+                self._attachment.check_room(stream)
             return True
         except OSError:  # nothing reads it any more, or the source is no pipe
-            return False
-        if size and self._keeper is not None:
-            self._keep(stream, source, size)
-        return size > 0
+            pass
+        return passed > 0
 
     def _keep(self, stream: int, source: int, size: int) -> None:
         """Take bytes that were passed on out of the agent's pipe."""
         if self._look is None:
             self._look = self._clock.callLater(INTERVAL, self._next_interval)
-        unread = self._unread_room(size)
+        unread = self._unread_room(source, size)
         if unread is not None:
             unread.move(stream, source, size)
         else:
             self._read += size
             self._copy(stream, source, size)
 
-    def _unread_room(self, size: int) -> Unread | None:
+    def _unread_room(self, source: int, size: int) -> Unread | None:
         """Where so many bytes more wait unread; None: they are read at once."""
         if self._unread is not None and self._unread.size:  # what came before is read first
             return self._unread
@@ -101,6 +111,8 @@ class Bypass:
         if self._unread is None:
             with contextlib.suppress(OSError):  # no room for it: all is read
                 self._unread = Unread()
+            with contextlib.suppress(OSError):  # EPERM: the user has enough (pipe(7))
+                fcntl.fcntl(source, fcntl.F_SETPIPE_SZ, _WIDE)
         return self._unread
 
     def _copy(self, stream: int, source: int, size: int) -> None:
