@@ -69,7 +69,7 @@ class Identity:
             raise Unavailable(
                 f"this relay is {challenge.relay_id!r}, and this machine has joined "
                 f"{self.relay_id or 'none'}",
-                hint="join it with a token of that relay (clove tunnel connect --join-token-file FILE)",
+                hint="join it with a token of that relay: clove tunnel join URL MACHINE",
             )
         return self._key.sign(
             challenge_text(challenge.relay_id, machine_id, self.instance, challenge.nonce)

@@ -8,9 +8,11 @@ from urllib.parse import urlsplit
 import msgspec
 
 from clove.errors import InvalidRequest
+from clove.policy.hosts import normalise_host
 
 __all__ = ["Target"]
 
+MOST_TOKEN = 256
 _SCHEMES = {"ws": (False, 8765), "http": (False, 8765), "wss": (True, 8765), "https": (True, 8765)}
 
 
@@ -37,11 +39,12 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
         @param plain: allow a connection without TLS to another host.
         @raise InvalidRequest: they mean nothing.
         """
+        _check_words(machine_id, join_token)
         try:
             parts = urlsplit(relay_url if "://" in relay_url else f"wss://{relay_url}")
             tls, usual = _SCHEMES[parts.scheme]
-            host, port = parts.hostname or "", parts.port or usual
-        except (ValueError, KeyError):
+            host, port = normalise_host(parts.hostname or ""), parts.port or usual
+        except (ValueError, KeyError, InvalidRequest):
             host, port, tls, parts = "", 0, False, urlsplit("")
         if (
             not host
@@ -58,8 +61,6 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
                 f"{relay_url} is without TLS and not on this machine",
                 hint="use wss://, or set tunnel.plain = true where the network is trusted",
             )
-        if not machine_id or len(machine_id) > 128 or not machine_id.isprintable():
-            raise InvalidRequest("a machine has a name of 1 to 128 printable characters")
         shown = f"[{host}]" if ":" in host else host
         return cls(
             url=f"{'wss' if tls else 'ws'}://{shown}:{port}/",
@@ -69,6 +70,14 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
             machine_id=machine_id,
             join_token=join_token,
         )
+
+
+def _check_words(machine_id: str, join_token: str) -> None:
+    """@raise InvalidRequest: one of them can be none."""
+    if not machine_id or len(machine_id) > 128 or not machine_id.isprintable():
+        raise InvalidRequest("a machine has a name of 1 to 128 printable characters")
+    if not join_token.isascii() or len(join_token) > MOST_TOKEN:
+        raise InvalidRequest("this is no join token", hint="a token is clove_join_... in one piece")
 
 
 def _is_loopback(host: str) -> bool:
