@@ -145,7 +145,7 @@ TABLE: dict[int, Syscall] = {
         am.SpawnReply,
         agents.spawn,
         LIFECYCLE,
-        ("name", "script", "command"),
+        ("name", "script", "command", "publish"),
         needs=("can_spawn",),
         by_arguments=explain_spawn,
     ),
@@ -175,7 +175,11 @@ TABLE: dict[int, Syscall] = {
     ),
     Opcode.PRUNE: Syscall(gm.PruneRequest, gm.PruneReply, managing.prune, LIFECYCLE, TARGET),
     Opcode.UPDATE: Syscall(
-        gm.UpdateRequest, gm.UpdateReply, managing.update, LIFECYCLE, (*TARGET, "limits")
+        gm.UpdateRequest,
+        gm.UpdateReply,
+        managing.update,
+        LIFECYCLE,
+        (*TARGET, "limits", "publish", "unpublish"),
     ),
     Opcode.RESIZE: Syscall(om.ResizeRequest, om.ResizeReply, output.resize),
     Opcode.RUN: Syscall(

@@ -85,6 +85,15 @@ def test_ports_are_of_a_network_of_the_agents_own(client: CloveClient, script: A
         client.update_ports("bare", [FREE])
 
 
+def test_what_is_published_is_in_the_audit_log(client: CloveClient, script: Any) -> None:
+    number = client.spawn("seen", script(SLEEP), publish=[FREE])["published"][0]["host_port"]
+    client.update_ports("seen", unpublish=[number])
+    entries = client.get_audit_log(limit=20)["entries"]
+    said = {one["event_type"]: one["details"] for one in entries}
+    assert "port=8000" in said["SPAWN"]["publish"]
+    assert str(number) in said["UPDATE"]["unpublish"]
+
+
 def test_fields_that_are_misspelt_or_out_of_range_are_refused(
     client: CloveClient, script: Any
 ) -> None:
