@@ -1,4 +1,4 @@
-"""Virtual environments of `clove run --requirements`: where they lie, and which are whole.
+"""Virtual environments of `clove run --requirements`: where they lie, and which are whole::
 
     $XDG_CACHE_HOME/clove/environments/     0700, this user's
         KEY.lock        flock(2): shared while it is used, exclusive while it is built or removed
