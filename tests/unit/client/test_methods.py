@@ -18,7 +18,16 @@ from clove.client.aio import AsyncClient, AsyncStream
 from clove.client.blocking import CloveClient, Stream
 from clove.client.call import Call, StreamCall
 from clove.client.deferred import DeferredClient
-from clove.client.methods import agents, file_tree, managing, sharing, streams, watching, work
+from clove.client.methods import (
+    agents,
+    file_tree,
+    managing,
+    sharing,
+    streams,
+    tunnel,
+    watching,
+    work,
+)
 from clove.client.methods.table import Methods
 from clove.client.results import AgentEntry, ExecReply, SpawnReply, ThinkReply
 from clove.framing import Opcode
@@ -28,7 +37,7 @@ S = TypeVar("S")
 Coroutines = Coroutine[Any, Any, T]
 BUILDERS = {
     name: getattr(family, name)
-    for family in (agents, file_tree, managing, sharing, streams, watching, work)
+    for family in (agents, file_tree, managing, sharing, streams, tunnel, watching, work)
     for name in family.__all__
 }
 
