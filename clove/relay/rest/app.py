@@ -59,7 +59,9 @@ class Api:
         async def serve(request: Any, **path: Any) -> None:
             request.route = route.path
             answer = await self._serve(route, request, path)
-            if isinstance(answer, Streamed):
+            if isinstance(answer, Streamed) and request.method == b"HEAD":
+                request.setHeader("Content-Type", answer.content_type)
+            elif isinstance(answer, Streamed):
                 await answer.write(request)
             else:
                 _write(request, answer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
@@ -12,14 +13,14 @@ from clove.errors import InvalidRequest
 
 __all__ = ["Repeats"]
 
-_MOST: Final = 10_000
-"""Keys that are remembered; the oldest is forgotten then."""
+_MOST: Final = 1000
+"""Keys of one token that are remembered, and tokens of which some are; the oldest is forgotten then."""
 
 
 class _Once:
     """One request.
 
-    @ivar body: what was asked.
+    @ivar body: hash of what was asked.
     @ivar answer: None while it is in work.
     """
 
@@ -33,18 +34,20 @@ class Repeats:
     """Remembers answers, for as long as the relay runs, and of those in work that they are."""
 
     def __init__(self) -> None:
-        self._requests: OrderedDict[tuple[str, str], _Once] = OrderedDict()
+        self._tokens: OrderedDict[str, OrderedDict[str, _Once]] = OrderedDict()
 
     async def once(
-        self, key: tuple[str, str], body: bytes, work: Callable[[], Awaitable[Any]]
+        self, token_id: str, key: str, body: bytes, work: Callable[[], Awaitable[Any]]
     ) -> Any:
         """The answer of the first request with this key; one that failed is done again.
 
-        @param key: the token's id, and what the client has chosen.
+        @param key: what the client has chosen; each token has keys of its own.
         @raise InvalidRequest: the key was used for something else.
         """
-        while (found := self._requests.get(key)) is not None:
-            if found.body != body:
+        requests = self._of(token_id)
+        hashed = hashlib.sha256(body).digest()
+        while (found := requests.get(key)) is not None:
+            if found.body != hashed:
                 raise InvalidRequest(
                     "this Idempotency-Key was used for another request", hint="choose a new one"
                 )
@@ -53,17 +56,25 @@ class Repeats:
             waiting: Deferred[None] = Deferred()
             found.waiting.append(waiting)
             await waiting
-        mine = self._requests[key] = _Once(body)
-        while len(self._requests) > _MOST:
-            self._requests.popitem(last=False)
+        mine = requests[key] = _Once(hashed)
+        while len(requests) > _MOST:
+            requests.popitem(last=False)
         try:
             mine.answer = await work()
             return mine.answer
         except BaseException:
-            if self._requests.get(key) is mine:
-                del self._requests[key]
+            if requests.get(key) is mine:
+                del requests[key]
             raise
         finally:
             for each in mine.waiting:
                 if not each.called:
                     each.callback(None)
+
+    def _of(self, token_id: str) -> OrderedDict[str, _Once]:
+        """The requests of a token."""
+        requests = self._tokens.setdefault(token_id, OrderedDict())
+        self._tokens.move_to_end(token_id)
+        while len(self._tokens) > _MOST:
+            self._tokens.popitem(last=False)
+        return requests

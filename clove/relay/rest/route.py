@@ -48,6 +48,7 @@ class Streamed(NamedTuple):
     """
 
     write: Callable[[Any], Awaitable[None]]
+    content_type: str = "text/event-stream"
 
 
 class Route(NamedTuple):

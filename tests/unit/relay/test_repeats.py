@@ -22,12 +22,12 @@ async def test_one_at_the_same_time_waits_for_the_first() -> None:
     async def slow() -> int:
         return await first
 
-    Deferred.fromCoroutine(table.once(KEY, b"x", slow)).addBoth(done.append)
-    Deferred.fromCoroutine(table.once(KEY, b"x", never)).addBoth(done.append)
+    Deferred.fromCoroutine(table.once(*KEY, b"x", slow)).addBoth(done.append)
+    Deferred.fromCoroutine(table.once(*KEY, b"x", never)).addBoth(done.append)
     assert done == []
     first.callback(7)
     assert done == [7, 7]
-    assert await table.once(KEY, b"x", never) == 7
+    assert await table.once(*KEY, b"x", never) == 7
 
 
 async def test_one_that_failed_is_done_again_by_one_of_those_that_wait() -> None:
@@ -41,9 +41,9 @@ async def test_one_that_failed_is_done_again_by_one_of_those_that_wait() -> None
         done.append("again")
         return 8
 
-    failing = Deferred.fromCoroutine(table.once(KEY, b"x", slow))
+    failing = Deferred.fromCoroutine(table.once(*KEY, b"x", slow))
     for _ in range(2):
-        Deferred.fromCoroutine(table.once(KEY, b"x", second)).addBoth(done.append)
+        Deferred.fromCoroutine(table.once(*KEY, b"x", second)).addBoth(done.append)
     first.errback(Unavailable("not now"))
     with pytest.raises(Unavailable):
         await failing
@@ -56,10 +56,10 @@ async def test_a_key_is_for_one_request_of_one_token() -> None:
     async def answer() -> int:
         return 1
 
-    await table.once(KEY, b"x", answer)
+    await table.once(*KEY, b"x", answer)
     with pytest.raises(InvalidRequest):
-        await table.once(KEY, b"y", answer)
-    assert await table.once(("other", "key"), b"y", answer) == 1
+        await table.once(*KEY, b"y", answer)
+    assert await table.once("other", "key", b"y", answer) == 1
 
 
 async def test_the_oldest_keys_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,6 +73,22 @@ async def test_the_oldest_keys_are_forgotten(monkeypatch: pytest.MonkeyPatch) ->
         return count
 
     for key in ("a", "b", "c"):
-        await table.once(("token", key), b"x", answer)
-    assert await table.once(("token", "c"), b"x", answer) == 3
-    assert await table.once(("token", "a"), b"x", answer) == 4
+        await table.once("token", key, b"x", answer)
+    assert await table.once("token", "c", b"x", answer) == 3
+    assert await table.once("token", "a", b"x", answer) == 4
+
+
+async def test_a_token_pushes_out_no_keys_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(repeats, "_MOST", 2)
+    table = Repeats()
+    count = 0
+
+    async def answer() -> int:
+        nonlocal count
+        count += 1
+        return count
+
+    await table.once("mine", "a", b"x", answer)
+    for number in range(10):
+        await table.once("theirs", str(number), b"x", answer)
+    assert await table.once("mine", "a", b"x", answer) == 1

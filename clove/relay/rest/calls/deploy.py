@@ -37,7 +37,7 @@ async def deploy(context: Context, call: Call) -> Deployed:
     async def start() -> Deployed:
         return await _deploy(context, call, asked.name or _name(asked, mark), mark)
 
-    found: Deployed = await context.repeats.once(key, msgspec.json.encode(asked), start)
+    found: Deployed = await context.repeats.once(*key, msgspec.json.encode(asked), start)
     return found
 
 
