@@ -144,6 +144,27 @@ def pool(times: int) -> int:
     return len(KEPT)
 
 
+def one_more(times: int) -> list[str]:
+    """What comes of a connection while so many wait for an answer, and when one of those ends."""
+    address = socket.gethostbyname(NAME)
+    held = [socket.create_connection((address, OTHER), timeout=30) for _ in range(times)]
+    for one in held:
+        one.sendall(b"ech")  # a line without an end: no answer comes
+    with socket.create_connection((address, OTHER), timeout=30) as connection:
+        connection.sendall(b"hello\n")
+        connection.settimeout(1)
+        try:
+            found = [connection.recv(10).decode()]
+        except TimeoutError:
+            found = ["waits"]
+        held.pop().close()
+        connection.settimeout(30)
+        found.append(connection.recv(10).decode())
+    for one in held:
+        one.close()
+    return found
+
+
 def at_once(times: int) -> int:
     """How many of so many connections that are begun together get their answer."""
     begun = threading.Barrier(times)

@@ -200,10 +200,15 @@ def test_two_hundred_connections_at_once_are_all_answered(fixture: Fixture) -> N
     assert found == [200]
 
 
-def test_idle_connections_give_way_to_new_ones_and_the_log_says_so(fixture: Fixture) -> None:
+def test_idle_connections_give_way_to_new_ones(fixture: Fixture) -> None:
     """A pool that keeps two hundred: each gets an answer, and those behind it take its place."""
-    agent, found = fixture.spawn(["pool", 200])
+    _, found = fixture.spawn(["pool", 200])
     assert found == [200]
+
+
+def test_where_none_is_idle_one_more_waits_and_the_log_says_so(fixture: Fixture) -> None:
+    agent, found = fixture.spawn(["one_more", 64])
+    assert found == [["waits", "hello\n"]]
     assert "all 64 connections are in use: more wait until one ends" in fixture.log(agent)
 
 
