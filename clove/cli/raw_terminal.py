@@ -26,8 +26,8 @@ __all__ = ["RawTerminal"]
 _PIECE: Final = 1 << 16
 _STATUS: Final = b"\x1b[5n"
 _ANSWER: Final = b"\x1b[0n"
-_PATIENCE: Final = 0.3
-"""Seconds that a terminal may take to answer; a slow link's answers come late, all the same."""
+_PATIENCE: Final = 1.0
+"""Seconds that a terminal may take to answer: one behind a slow link, twice the way."""
 
 
 class RawTerminal:
