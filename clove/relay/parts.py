@@ -88,7 +88,7 @@ class Parts:
             wall=time.time,
             started=self._reactor.seconds(),
             requests=requests,
-            repeats=Repeats(),
+            repeats=Repeats(self._config.limits.rest.repeats),
         )
         api = Api(context, ROUTES)
         names = frozenset(name.lower() for name in config.hosts)

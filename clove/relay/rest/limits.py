@@ -27,5 +27,8 @@ class RestLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Requests a second of one token, or of one address without a token; one more gets 429."""
     burst: int = 200
     """Requests that may come at once before that holds."""
+    repeats: int = 1000
+    """Idempotency keys of one token that are remembered, and tokens of which some are; the oldest is
+    forgotten then."""
     metadata: int = 8192
     """Bytes of a machine's metadata, and of a token's permissions, as JSON; more get 413."""

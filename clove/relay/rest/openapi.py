@@ -122,7 +122,8 @@ def _responses(route: Route) -> dict[str, Any]:
     }
     content: dict[str, Any]
     if route.reply is bytes:
-        content = {"text/plain": {"schema": {"type": "string"}}}
+        kind = "text/html" if route.path.endswith("/docs") else "text/plain"
+        content = {kind: {"schema": {"type": "string"}}}
     elif route.reply is dict:
         content = {"application/json": {"schema": {"type": "object"}}}
     else:

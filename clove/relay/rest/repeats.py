@@ -5,16 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Any
 
 from twisted.internet.defer import Deferred
 
 from clove.errors import InvalidRequest
 
 __all__ = ["Repeats"]
-
-_MOST: Final = 1000
-"""Keys of one token that are remembered, and tokens of which some are; the oldest is forgotten then."""
 
 
 class _Once:
@@ -31,9 +28,13 @@ class _Once:
 
 
 class Repeats:
-    """Remembers answers, for as long as the relay runs, and of those in work that they are."""
+    """Remembers answers, for as long as the relay runs, and of those in work that they are.
 
-    def __init__(self) -> None:
+    @param most: keys of one token, and tokens.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
         self._tokens: OrderedDict[str, OrderedDict[str, _Once]] = OrderedDict()
 
     async def once(
@@ -57,7 +58,7 @@ class Repeats:
             found.waiting.append(waiting)
             await waiting
         mine = requests[key] = _Once(hashed)
-        while len(requests) > _MOST:
+        while len(requests) > self._most:
             requests.popitem(last=False)
         try:
             mine.answer = await work()
@@ -75,6 +76,6 @@ class Repeats:
         """The requests of a token."""
         requests = self._tokens.setdefault(token_id, OrderedDict())
         self._tokens.move_to_end(token_id)
-        while len(self._tokens) > _MOST:
+        while len(self._tokens) > self._most:
             self._tokens.popitem(last=False)
         return requests

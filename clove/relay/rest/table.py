@@ -11,10 +11,11 @@ from clove.relay.rest import agent_types, types
 from clove.relay.rest.calls import deploy, fleet, logs, machines, tokens
 from clove.relay.rest.context import Context
 from clove.relay.rest.openapi import document
+from clove.relay.rest.page import POLICY, page
 from clove.relay.rest.problems import Answer
 from clove.relay.rest.route import ADMIN, PUBLIC, REACHING, SEEING, Call, Route
 
-__all__ = ["ROUTES", "openapi"]
+__all__ = ["ROUTES", "docs", "openapi"]
 
 _V1: Final = "/api/v1"
 _MACHINE: Final = f"{_V1}/machines/<machine_id>"
@@ -31,11 +32,23 @@ async def openapi(context: Context, call: Call) -> Answer:
     return Answer(200, {"Content-Type": "application/json"}, _document())
 
 
+@functools.cache
+def _page() -> bytes:
+    return page(document(ROUTES))
+
+
+async def docs(context: Context, call: Call) -> Answer:
+    """The same, for people."""
+    headers = {"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": POLICY}
+    return Answer(200, headers, _page())
+
+
 ROUTES: Final[tuple[Route, ...]] = (
     Route("GET", f"{_V1}/health", PUBLIC, fleet.health, types.Health, "The relay answers"),
     Route("GET", "/healthz", PUBLIC, fleet.health, types.Health, "The relay answers"),
     Route("GET", "/readyz", PUBLIC, fleet.ready, types.Ready, "The relay and its store answer"),
     Route("GET", f"{_V1}/openapi.json", PUBLIC, openapi, dict, "This document"),
+    Route("GET", f"{_V1}/docs", PUBLIC, docs, bytes, "This document as a page"),
     Route("GET", "/metrics", ADMIN, fleet.metrics, bytes, "Numbers for Prometheus"),
     Route("GET", f"{_V1}/status", SEEING, fleet.status, types.Status, "Numbers of the fleet"),
     Route(

@@ -27,6 +27,7 @@ EXPECTED: Final = {
     "GET /healthz": PUBLIC,
     "GET /readyz": PUBLIC,
     "GET /api/v1/openapi.json": PUBLIC,
+    "GET /api/v1/docs": PUBLIC,
     "GET /metrics": ADMIN,
     "GET /api/v1/status": SEEING,
     "GET /api/v1/machines": SEEING,

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import re
+
+from clove.relay.rest.table import ROUTES
 from tests.integration.relay.relays import Relay
 
 
@@ -130,3 +135,17 @@ async def test_an_odd_query_is_refused_or_taken_as_it_is(relay: Relay) -> None:
 async def test_a_refused_head_has_no_body(relay: Relay) -> None:
     reply = await relay.ask("HEAD", "/api/v1/health", headers={"Origin": "http://evil.example"})
     assert (reply.status, reply.body) == (403, b"")
+
+
+async def test_the_document_can_be_read_as_a_page_without_scripts(relay: Relay) -> None:
+    reply = await relay.ask("GET", "/api/v1/docs", token="")
+    assert reply.headers["content-type"] == "text/html; charset=utf-8"
+    assert reply.headers["content-security-policy"].startswith("default-src 'none'; style-src 'sha")
+    text = reply.body.decode()
+    assert "<script" not in text
+    for route in ROUTES:
+        assert f"<b>{route.method}</b>" in text
+        assert re.sub("<[^>]*?(\\w+)>", r"{\1}", route.path) in text
+    style = text.partition("<style>")[2].partition("</style>")[0]
+    hashed = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert f"'sha256-{hashed}'" in reply.headers["content-security-policy"]

@@ -6,14 +6,13 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from clove.errors import InvalidRequest, Unavailable
-from clove.relay.rest import repeats
 from clove.relay.rest.repeats import Repeats
 
 KEY = ("token", "key")
 
 
 async def test_one_at_the_same_time_waits_for_the_first() -> None:
-    table, first = Repeats(), Deferred[int]()
+    table, first = Repeats(9), Deferred[int]()
     done: list[object] = []
 
     async def never() -> int:
@@ -31,7 +30,7 @@ async def test_one_at_the_same_time_waits_for_the_first() -> None:
 
 
 async def test_one_that_failed_is_done_again_by_one_of_those_that_wait() -> None:
-    table, first = Repeats(), Deferred[int]()
+    table, first = Repeats(9), Deferred[int]()
     done: list[object] = []
 
     async def slow() -> int:
@@ -51,7 +50,7 @@ async def test_one_that_failed_is_done_again_by_one_of_those_that_wait() -> None
 
 
 async def test_a_key_is_for_one_request_of_one_token() -> None:
-    table = Repeats()
+    table = Repeats(9)
 
     async def answer() -> int:
         return 1
@@ -62,9 +61,8 @@ async def test_a_key_is_for_one_request_of_one_token() -> None:
     assert await table.once("other", "key", b"y", answer) == 1
 
 
-async def test_the_oldest_keys_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(repeats, "_MOST", 2)
-    table = Repeats()
+async def test_the_oldest_keys_are_forgotten() -> None:
+    table = Repeats(2)
     count = 0
 
     async def answer() -> int:
@@ -78,9 +76,8 @@ async def test_the_oldest_keys_are_forgotten(monkeypatch: pytest.MonkeyPatch) ->
     assert await table.once("token", "a", b"x", answer) == 4
 
 
-async def test_a_token_pushes_out_no_keys_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(repeats, "_MOST", 2)
-    table = Repeats()
+async def test_a_token_pushes_out_no_keys_of_another() -> None:
+    table = Repeats(2)
     count = 0
 
     async def answer() -> int:
