@@ -12,8 +12,10 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from clove.relay.config import RelayConfig
+from clove.relay.hub.descriptors import raise_descriptors, within_descriptors
 from clove.relay.hub.entrance import Entrance
 from clove.relay.hub.hub import Hub
+from clove.relay.hub.limits import HubLimits
 from clove.relay.hub.relay_id import own_relay_id
 from clove.relay.listening import listen
 from clove.relay.machines.machines import Machines
@@ -35,6 +37,8 @@ USED_SECONDS = 60.0
 """How often it is written when tokens were used last."""
 SEEN_SECONDS = 1.0
 """How often it is written which machines have connected."""
+OTHER_DESCRIPTORS = 256
+"""Of the store, the log, the loop and what is opened for a moment."""
 RENEW_SECONDS = 10.0
 """How often the certificate's files are looked at."""
 
@@ -64,13 +68,28 @@ class Parts:
         self.store = SQLiteStore(store_path, self._store_threads, config.limits.store)
         self.tokens = Tokens(self.store, reactor, time.time, config.limits.lockout)
         self.machines = Machines(self.store, self.tokens, time.time, config.limits.store)
-        self.hub = Hub(reactor, time.time, config.limits.hub)
+        self.hub = Hub(reactor, time.time, self._hub_limits())
         self.machines.hub = self.hub
         relay_id = own_relay_id(os.path.dirname(store_path))
         self._entrance = Entrance(self.hub, relay_id, self.tokens, self.machines)
         self.rest: IListeningPort | None = None
         self.hub_port: IListeningPort | None = None
         self._loops: list[LoopingCall] = []
+
+    def _hub_limits(self) -> HubLimits:
+        """Those of the configuration, as far as there are descriptors for them."""
+        limits = self._config.limits
+        others = limits.rest.connections + OTHER_DESCRIPTORS
+        have = raise_descriptors(limits.hub.links + limits.hub.unknown + others)
+        found = within_descriptors(limits.hub, others, have)
+        if found.links < limits.hub.links:
+            self.log.warn(
+                "at most {links} tunnels and remote agents: this process may have {have} descriptors "
+                "(ulimit -n, LimitNOFILE)",
+                links=found.links,
+                have=have,
+            )
+        return found
 
     def listen(self) -> None:
         """Take the ports.

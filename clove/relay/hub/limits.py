@@ -11,7 +11,8 @@ class HubLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Bounds of the WebSocket side of a relay."""
 
     links: int = 20_000
-    """Tunnels and remote agents that are connected; one more is refused."""
+    """Tunnels and remote agents that are connected; one more is refused. Less where the process may not
+    have as many descriptors (RLIMIT_NOFILE)."""
     links_per_token: int = 256
     """Remote agents with the same token; one more is refused."""
     unknown: int = 1000

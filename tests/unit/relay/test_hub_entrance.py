@@ -1,0 +1,169 @@
+"""Whatever a connection says first, it is answered or closed, and nothing of it is left."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.task import Clock
+
+from clove.errors import CloveError
+from clove.relay.hub.descriptors import within_descriptors
+from clove.relay.hub.entrance import Entrance
+from clove.relay.hub.hub import Hub
+from clove.relay.hub.limits import HubLimits
+
+
+class Refused(CloveError):
+    code = "not_authenticated"
+
+
+class Doors:
+    """Knows no token and no machine."""
+
+    async def identify(self, token: str, source: str) -> Any:
+        if token == "good":
+            return SimpleNamespace(
+                token_id="t", kind="agent", machine_id="", permissions={}, expires=None
+            )
+        raise Refused("not valid")
+
+    async def key_of(self, machine_id: str) -> bytes | None:
+        return None
+
+    async def may_reach(self, identity: Any, machine_id: str) -> bool:
+        return True
+
+    def watch(self, identity: Any, cut: Any) -> Any:
+        return lambda: None
+
+
+class FakeSocket:
+    """One WebSocket."""
+
+    address = "192.0.2.1"
+    full = False
+    pongs = 0
+
+    def __init__(self) -> None:
+        self.receiver: Any = None
+        self.said: list[Any] = []
+        self.ended = ""
+
+    def send_text(self, text: bytes) -> None:
+        self.said.append(json.loads(text))
+
+    def send(self, message: bytes) -> None:
+        raise AssertionError("nobody was let in")
+
+    def allow(self, size: int) -> None: ...
+
+    def end(self, reason: str) -> None:
+        self.ended = reason or "ended"
+        receiver, self.receiver = self.receiver, None
+        if receiver is not None:
+            receiver.closed(reason)
+
+    def abort(self) -> None:
+        self.end("aborted")
+
+
+class House:
+    """An entrance with nothing behind it."""
+
+    def __init__(self, limits: HubLimits | None = None) -> None:
+        self.clock = Clock()
+        self.hub = Hub(self.clock, self.clock.seconds, limits)
+        doors: Any = Doors()
+        self.entrance = Entrance(self.hub, "relay", doors, doors)
+
+    def connect(self) -> FakeSocket:
+        socket: Any = FakeSocket()
+        self.entrance.accept(socket)
+        found: FakeSocket = socket
+        return found
+
+
+words = st.sampled_from(
+    [
+        *("type", "kernel_auth", "agent_auth", "proof", "challenge", "machine_id", "token", "good"),
+        *("protocol_version", "name", "target_machine", "public_key", "instance", "received"),
+    ]
+)
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=9) | words,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(words, inner, max_size=6),
+    max_leaves=12,
+)
+messages = st.one_of(
+    st.tuples(st.just(True), st.binary(max_size=60)),
+    st.tuples(st.just(True), values.map(lambda value: json.dumps(value).encode())),
+    st.tuples(
+        st.just(True),
+        st.dictionaries(words, values, max_size=7).map(
+            lambda value: json.dumps({**value, "type": "kernel_auth"}).encode()
+        ),
+    ),
+    st.tuples(st.just(False), st.binary(max_size=60)),
+)
+
+
+@given(st.lists(messages, min_size=1, max_size=20))
+def test_no_first_message_breaks_anything(said: list[tuple[bool, bytes]]) -> None:
+    house = House()
+    socket = house.connect()
+    for is_text, data in said:
+        if socket.receiver is None:
+            break
+        (socket.receiver.text_received if is_text else socket.receiver.binary_received)(data)
+    house.clock.advance(20)
+    assert socket.ended
+    assert socket.receiver is None
+    assert not house.entrance._unknown
+    assert not house.hub.links()
+    assert house.hub.callers() == []
+    assert house.clock.getDelayedCalls() == []
+
+
+def test_one_that_says_nothing_is_closed_in_time() -> None:
+    house = House()
+    socket = house.connect()
+    house.clock.advance(9.9)
+    assert not socket.ended
+    house.clock.advance(0.2)
+    assert "within 10 s" in socket.said[0]["error"]
+    assert socket.ended
+
+
+def test_too_many_that_say_nothing_are_closed_at_once() -> None:
+    house = House(HubLimits(unknown=2))
+    sockets = [house.connect() for _ in range(3)]
+    assert [bool(socket.ended) for socket in sockets] == [False, False, True]
+    house.entrance.stop()
+    assert all(socket.ended for socket in sockets)
+
+
+def test_one_that_goes_leaves_nothing() -> None:
+    house = House()
+    socket = house.connect()
+    socket.abort()
+    assert not house.entrance._unknown
+    assert house.clock.getDelayedCalls() == []
+
+
+def test_a_machine_that_is_not_there_is_said_not_to_be() -> None:
+    socket = House().connect()
+    text = {"type": "agent_auth", "name": "a", "token": "good", "target_machine": "one"}
+    socket.receiver.text_received(json.dumps(text).encode())
+    assert socket.said[0]["code"] == "unavailable"
+
+
+def test_no_more_links_than_there_are_descriptors() -> None:
+    limits = HubLimits(links=1000, unknown=100)
+    assert within_descriptors(limits, 50, 5000) == limits
+    fewer = within_descriptors(limits, 50, 150)
+    assert (fewer.links, fewer.unknown) == (50, 50)
+    assert within_descriptors(limits, 50, 10).links == 1
