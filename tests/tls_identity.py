@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import ipaddress
 from pathlib import Path
 
 from cryptography import x509
@@ -13,12 +14,15 @@ from cryptography.x509.oid import NameOID
 __all__ = ["make_identity"]
 
 
-def make_identity(directory: Path) -> tuple[str, str]:
-    """Files of both."""
+def make_identity(directory: Path, *names: str) -> tuple[str, str]:
+    """Files of both.
+
+    @param names: host names and addresses that it is for; without any it names no host.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "clove.test")])
     now = datetime.datetime.now(datetime.UTC)
-    certificate = (
+    builder = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
@@ -26,8 +30,11 @@ def make_identity(directory: Path) -> tuple[str, str]:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(days=1))
         .not_valid_after(now + datetime.timedelta(days=1))
-        .sign(key, hashes.SHA256())
     )
+    if names:
+        hosts = x509.SubjectAlternativeName([_general(name) for name in names])
+        builder = builder.add_extension(hosts, critical=False)
+    certificate = builder.sign(key, hashes.SHA256())
     (directory / "key").write_bytes(
         key.private_bytes(
             serialization.Encoding.PEM,
@@ -37,3 +44,10 @@ def make_identity(directory: Path) -> tuple[str, str]:
     )
     (directory / "certificate").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     return str(directory / "key"), str(directory / "certificate")
+
+
+def _general(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)

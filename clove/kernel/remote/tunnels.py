@@ -104,8 +104,10 @@ class Tunnels:
         token = ""
         if settings.join_token_file:
             token = await self._in_thread(_read_token, settings.join_token_file)
-        self._tunnel = await self._make(settings.relay_url, settings.machine_id, token)
-        self._tunnel.start()
+        tunnel = await self._make(settings.relay_url, settings.machine_id, token)
+        if self._tunnel is None:  # the operator was not quicker
+            self._tunnel = tunnel
+            tunnel.start()
 
     async def connect(self, relay_url: str, machine_id: str, token: str) -> Tunnel:
         """Have a tunnel to a relay, instead of the one that there is.

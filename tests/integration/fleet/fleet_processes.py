@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import signal
+import ssl
 import subprocess
 import tempfile
 import time
@@ -35,9 +36,12 @@ class Fleet:
     """A relay process, and kernels that join it.
 
     @ivar admin: the first admin token.
+    @ivar tunnel_url: what kernels dial, if that is not L{url}.
+    @param ca_file: signs the relay's certificate; "": it has none.
     """
 
-    def __init__(self, config: str = CONFIG) -> None:
+    def __init__(self, config: str = CONFIG, ca_file: str = "") -> None:
+        self.ca_file = ca_file
         self.directory = tempfile.mkdtemp(dir="/tmp", prefix="fl")
         self._config = Path(self.directory, "relay.toml")
         self._config.write_text(config)
@@ -91,16 +95,17 @@ class Fleet:
 
     @property
     def url(self) -> str:
-        return f"ws://127.0.0.1:{self.hub_port}"
+        return f"{'wss' if self.ca_file else 'ws'}://127.0.0.1:{self.hub_port}"
 
     def ask(self, method: str, path: str, body: object = None, token: str = "") -> Any:
         request = urllib.request.Request(
-            f"http://127.0.0.1:{self.rest_port}/api/v1{path}",
+            f"{'https' if self.ca_file else 'http'}://127.0.0.1:{self.rest_port}/api/v1{path}",
             None if body is None else json.dumps(body).encode(),
             {"Authorization": f"Bearer {token or self.admin}", "Content-Type": "application/json"},
             method=method,
         )
-        with urllib.request.urlopen(request, timeout=20) as reply:
+        trust = ssl.create_default_context(cafile=self.ca_file) if self.ca_file else None
+        with urllib.request.urlopen(request, timeout=20, context=trust) as reply:
             return json.load(reply)
 
     def join(self, machine: str, config: str = "") -> KernelProcess:
