@@ -55,7 +55,7 @@ test-install: dev ## the installation: newer releases on the index, old pip, oth
 	@CLOVE_TEST_INSTALL=1 $(PY) -W error -m pytest tests/install $(PYTEST_ARGS)
 
 test-work: dev ## a day of work in sandboxes: pip, npm, git, pytest, chromium (root and rootless)
-	@CLOVE_TEST_WORK=1 $(PY) -W error -m pytest -rs tests/work $(PYTEST_ARGS)
+	@CLOVE_TEST_WORK=1 $(PY) -W error -m pytest -rs -o faulthandler_timeout=1800 tests/work $(PYTEST_ARGS)
 
 test-fresh: venv ## the demo on a new Debian, as root and as a user (FRESH_ARGS="user make test")
 	@tools/fresh-root/run $(FRESH_ARGS)
