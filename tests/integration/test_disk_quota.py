@@ -49,8 +49,10 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (base / "at").mkdir()
     mount = ["mount", "-o", "loop,prjquota", str(path), str(base / "at")]
     tried = ["unshare", "--mount", "--propagation", "private", *mount]
-    if subprocess.run(tried, capture_output=True, check=False).returncode:
-        pytest.skip("this Linux mounts no ext4 with project quotas (CONFIG_QFMT_V2)")
+    done = subprocess.run(tried, capture_output=True, text=True, check=False)
+    if done.returncode:
+        reason = done.stderr.strip().partition("\n")[0]
+        pytest.skip(f"this Linux mounts no ext4 with project quotas (CONFIG_QFMT_V2): {reason}")
     yield path
     shutil.rmtree(base)
 

@@ -23,7 +23,7 @@ _XATTR: Final = struct.Struct("=IIIII8x")
 QUOTACTL_FD: Final = 443
 """Linux 5.14, on all architectures alike."""
 _PROJECT_QUOTAS: Final = 2
-_GET_STATE, _SET_QUOTA = 0x5808, 0x800008
+_GET_STATE, _GET_QUOTA, _SET_QUOTA = 0x5808, 0x800007, 0x800008
 _STATE_BYTES: Final = 256
 """More than struct fs_quota_statv has (linux/dqblk_xfs.h): its version, then from the third byte flags."""
 _ENFORCED: Final = 1 << 5
@@ -69,6 +69,15 @@ def _require_enforced(directory: int) -> None:
         raise OSError(errno.ENOTSUP, "project quotas are counted, not enforced")
 
 
+def _require_held(directory: int, project: int, limit: int) -> None:
+    """@raise OSError: what was set is not what the file system says."""
+    hard = _DQBLK.unpack(_quotactl(directory, _GET_QUOTA, project, bytes(_DQBLK.size)))[0]
+    found = fcntl.ioctl(directory, FS_IOC_FSGETXATTR, bytes(_XATTR.size))
+    flags, _, _, has, _ = _XATTR.unpack(found)
+    if hard != limit or has != project or not flags & FS_XFLAG_PROJINHERIT:
+        raise OSError(errno.ENOTSUP, "the quota was not taken")
+
+
 def set_quota(path: str, project: int, most: int) -> None:
     """Hold all that is made below a directory to a limit: more fails with EDQUOT or ENOSPC.
 
@@ -86,6 +95,7 @@ def set_quota(path: str, project: int, most: int) -> None:
         flags, size, number, _, other = _XATTR.unpack(found)
         changed = _XATTR.pack(flags | FS_XFLAG_PROJINHERIT, size, number, project, other)
         fcntl.ioctl(directory, FS_IOC_FSSETXATTR, changed)
+        _require_held(directory, project, limit)
     except OSError as error:
         raise NoQuota(os.strerror(error.errno or errno.EIO)) from None
     finally:
