@@ -102,7 +102,7 @@ def signal_number(asked: str | int) -> int:
             f"there is no signal {shown(str(asked))}",
             hint=f"did you mean {close}?" if close else "name it as in HUP, SIGUSR1 or 15",
         ) from None
-    if found in (signal.SIGSTOP, signal.SIGTSTP):
+    if found in (signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU):
         raise InvalidRequest(
             f"{found.name} would stop it behind the kernel's back", hint="use PAUSE (clove pause)"
         )
