@@ -66,7 +66,7 @@ def test_it_is_closed_after_the_thread_that_uses_it(
 
 
 @ALL
-def test_a_thread_whose_turn_comes_too_late_is_told(
+def test_a_thread_with_a_turn_too_late_is_told(
     begin: Callable[[HostFile], object], tmp_path: Path
 ) -> None:
     threads, held = Threads(), resolve(str(tmp_path), "/")
