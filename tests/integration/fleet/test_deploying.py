@@ -7,6 +7,7 @@ import http.client
 import json
 import urllib.error
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -184,3 +185,40 @@ def test_errors_of_a_stream_are_replies(admin: FleetClient, fleet: Fleet) -> Non
             fleet.ask("GET", path)
         with contextlib.closing(caught.value):
             assert caught.value.code == status
+
+
+def memory(pid: int) -> int:
+    """Bytes that a process has in memory."""
+    text = Path(f"/proc/{pid}/status").read_text()
+    return int(text.partition("VmRSS:")[2].split()[0]) << 10
+
+
+def test_a_reader_that_sleeps_makes_neither_relay_nor_kernel_grow(
+    admin: FleetClient, fleet: Fleet
+) -> None:
+    """It gets what is still held, and how many lines are not."""
+    count = 200_000
+    text = f"for number in range({count}): print(number, 'x' * 100)\n"
+    made = deploy(admin, text)
+    path = f"/api/v1/agents/{made['agent_id']}/logs?machine_id=one&follow=true"
+    assert fleet.process is not None
+    pids = (fleet.process.pid, fleet.kernels[0].pid)
+    before = [memory(pid) for pid in pids]
+    with events(fleet, path) as stream:
+        until(
+            lambda: made["agent_id"] not in [each["id"] for each in admin.machine_agents("one")],
+            "the agent has printed all",
+        )
+        grown = [memory(pid) - earlier for pid, earlier in zip(pids, before, strict=True)]
+        lines = lost = 0
+        last = ""
+        for kind, _, fields in stream:
+            lines += kind == "line"
+            lost += fields["lines"] if kind == "lost" else 0
+            last = kind
+    assert last == "exit"
+    assert lines + lost == count
+    assert lines > 100
+    relay, kernel = grown
+    assert relay < 20 << 20
+    assert kernel < 64 << 20  # what it holds of output for those that ask later
