@@ -97,7 +97,11 @@ class KeptLink:
             closed(reason)
 
         socket.receiver = LinkReceiver(link, gone)
-        link.attach(socket, answer.received)
+        try:
+            link.attach(socket, answer.received)
+        except BrokenLink as error:
+            self.end(str(error))
+            raise
 
     def end(self, reason: str) -> None:
         """End the session, if there is one: its channels are lost."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from clove.channels.link_receiver import LinkReceiver
 from clove.channels.multiplex import LinkLimits, Multiplex
+from clove.channels.session import BrokenLink
 from clove.channels.splice import Splice
 from clove.relay.hub.machine_link import MESSAGE
 
@@ -58,8 +59,8 @@ class AgentLink:
             ended=self._over,
             limits=LinkLimits(unacknowledged=limits.kept, channels=1),
         )
-        self._unobserve = machine.observe(self._machine_changed)
         there = machine.open(caller)
+        self._unobserve = machine.observe(self._machine_changed)
         self._splice = Splice(self.link.add_channel(1), there, self._spliced)
 
     @property
@@ -90,7 +91,11 @@ class AgentLink:
             self.link.detach()
         socket.allow(MESSAGE)
         socket.receiver = LinkReceiver(self.link, lambda reason: self._cut(socket))
-        self.link.attach(socket, received)
+        try:
+            self.link.attach(socket, received)
+        except BrokenLink as error:
+            self.end(str(error))
+            raise
         self._socket = socket
         if self._spent:
             self._end_soon()

@@ -83,7 +83,11 @@ class MachineLink:
             self.link.detach()
         socket.allow(MESSAGE)
         socket.receiver = LinkReceiver(self.link, lambda reason: self._cut(socket))
-        self.link.attach(socket, received)
+        try:
+            self.link.attach(socket, received)
+        except BrokenLink as error:
+            self.end(str(error))
+            raise
         self._socket = socket
         self._presence.answered(self._clock.seconds(), self._wall())
         self._tell(connected=True)

@@ -17,7 +17,7 @@ from clove.channels.session import (
     Session,
     frame,
 )
-from tests.unit.channels.link_pair import LinkPair
+from tests.unit.channels.link_pair import LinkPair, Wire
 
 SMALL = LinkLimits(unacknowledged=20_000, ack_bytes=3000)
 
@@ -246,3 +246,13 @@ def test_any_message_is_understood_or_ends_the_link(message: bytes) -> None:
     pair.settle()
     pair.links[1].received(message)
     assert len(pair.reasons) <= 1
+
+
+def test_one_that_says_to_have_what_was_never_sent_is_not_resumed() -> None:
+    pair = LinkPair()
+    pair.open()
+    pair.settle()
+    pair.cut()
+    for count in (99, 0):
+        with pytest.raises(BrokenLink):
+            pair.links[0].attach(Wire(), count)
