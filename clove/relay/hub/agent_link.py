@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["AgentLink"]
 
+SILENT: Final = 90.0
+"""Seconds without a message, of a client that asks every 20 s for one; then its connection is cut."""
 LINGER: Final = 1.0
 """Seconds in which the agent may read why its channel was closed."""
 
@@ -53,6 +55,7 @@ class AgentLink:
         self._socket: MessageSocket | None = None
         self._expiry: Any = None
         self._spent = ""
+        self._seen, self._heard = 0, 0.0
         self.link = Multiplex(
             clock,
             control=self._control,
@@ -97,8 +100,17 @@ class AgentLink:
             self.end(str(error))
             raise
         self._socket = socket
+        self._heard = self._clock.seconds()
         if self._spent:
             self._end_soon()
+
+    def check(self) -> None:
+        """Cut a connection of which nothing has come for too long: it may be dead and not say so."""
+        now = self._clock.seconds()
+        if self.link.messages != self._seen:
+            self._seen, self._heard = self.link.messages, now
+        elif self._socket is not None and now - self._heard > SILENT:
+            self._socket.abort()
 
     def end(self, reason: str) -> None:
         """End it. Idempotent."""

@@ -80,6 +80,9 @@ class Hub:
         for number, machine in enumerate(list(self._machines.values())):
             if number % ROUNDS == self._round:
                 machine.ping()
+        for number, agent in enumerate(list(self._agents.values())):
+            if number % ROUNDS == self._round and isinstance(agent, AgentLink):
+                agent.check()
 
     # what others of the relay ask
 

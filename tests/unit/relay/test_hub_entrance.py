@@ -10,7 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
+from clove.channels.multiplex import Multiplex
+from clove.channels.session import FrameKind, frame
 from clove.errors import CloveError
+from clove.messages.relay import Caller
+from clove.relay.hub.agent_link import SILENT, AgentLink
 from clove.relay.hub.descriptors import within_descriptors
 from clove.relay.hub.entrance import Entrance
 from clove.relay.hub.hub import Hub
@@ -167,3 +171,46 @@ def test_no_more_links_than_there_are_descriptors() -> None:
     fewer = within_descriptors(limits, 50, 150)
     assert (fewer.links, fewer.unknown) == (50, 50)
     assert within_descriptors(limits, 50, 10).links == 1
+
+
+class FakeMachine:
+    """A tunnel to nowhere."""
+
+    machine_id = "one"
+
+    def __init__(self, clock: Clock) -> None:
+        self._link = Multiplex(clock)
+
+    def open(self, caller: Caller) -> Any:
+        return self._link.open({})
+
+    def observe(self, observer: Any) -> Any:
+        return lambda: None
+
+
+def test_a_remote_agent_of_which_nothing_comes_is_cut_and_may_come_back() -> None:
+    clock, ended = Clock(), list[str]()
+    machine: Any = FakeMachine(clock)
+    caller = Caller(id=1000, name="a", token_id="t")
+    agent = AgentLink(
+        clock, HubLimits(), caller, machine, 0.0, lambda link, reason: ended.append(reason)
+    )
+    socket: Any = FakeSocket()
+    agent.attach(socket, 0)
+    for _ in range(10):
+        clock.advance(20)
+        agent.link.received(frame(0, FrameKind.ACK, bytes(8)))
+        agent.check()
+    assert not socket.ended
+    clock.advance(SILENT + 1)
+    agent.check()
+    assert socket.ended
+    assert agent.status == "disconnected"
+    again: Any = FakeSocket()
+    agent.attach(again, 0)
+    clock.advance(HubLimits().resume_seconds + 1)
+    assert not ended
+    again.abort()
+    clock.advance(HubLimits().resume_seconds + 1)
+    assert len(ended) == 1
+    assert clock.getDelayedCalls() == []
