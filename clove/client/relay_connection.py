@@ -103,7 +103,8 @@ class RelayConnection:
     ) -> RelayConnection:
         """Connect, and be let in. Blocking.
 
-        @param session, received: of a session to be resumed; "" for a new one.
+        @param session: to be resumed; "" for a new one.
+        @param received: how many frames of it have come.
         @param deadline: of the monotonic clock.
         @raise ConnectionLost: the relay cannot be reached.
         @raise PermissionDenied, Unavailable: it refuses, or the machine is not connected.

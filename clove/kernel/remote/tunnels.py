@@ -112,7 +112,8 @@ class Tunnels:
     async def connect(self, relay_url: str, machine_id: str, token: str) -> Tunnel:
         """Have a tunnel to a relay, instead of the one that there is.
 
-        @param relay_url, machine_id: "": as configured.
+        @param relay_url: "": as configured.
+        @param machine_id: "": as configured.
         @raise Unavailable: the relay cannot be reached, or refuses; then there is no tunnel.
         @raise InvalidRequest: nothing says which relay.
         """
