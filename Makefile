@@ -16,7 +16,7 @@ SOURCES := clove twisted tests examples bench tools
 .NOTPARALLEL:
 # The tests start some hundred kernels and their agents, each of which would compile all its modules.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help venv dev demo test test-vm test-install test-work test-fresh soak lint pytest trial bench bench-smoke docs reference lock check-locks clean
+.PHONY: help venv dev demo relay-demo test test-vm test-install test-work test-fresh soak lint pytest trial bench bench-smoke docs reference lock check-locks clean
 
 # One line for each check, its output only when it fails.
 define quietly
@@ -34,6 +34,9 @@ dev: ## .venv with the checks as well
 
 demo: venv ## three agents write a report, one is killed half-way (TOPIC="...")
 	@$(PY) examples/research_team/demo.py $(if $(TOPIC),--topic "$(TOPIC)")
+
+relay-demo: venv ## a relay, two machines that join it, agents on both and one from outside
+	@$(PY) examples/fleet/demo.py
 
 test: lint trial pytest ## every check
 

@@ -51,6 +51,7 @@ COMMANDS = {
     "tunnel": "Connect this machine's kernel to a relay.",
     "status": "Say how many machines a relay has.",
     "machines": "List and manage the machines of a relay.",
+    "agent": "Run, list and stop agents on a machine of a relay.",
     "deploy": "Run a script on machines of a relay.",
     "tokens": "Make, list and revoke the tokens of a relay.",
     "completion": "Make a shell complete these words.",

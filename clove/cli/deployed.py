@@ -1,0 +1,96 @@
+"""An agent on a machine of a relay, in the foreground: its output is ours, Ctrl-C ends it."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from clove.cli.ends import report_end
+from clove.errors import CloveError
+
+if TYPE_CHECKING:
+    from clove.cli.console import Console
+    from clove.client.fleet import FleetClient
+
+__all__ = ["Deployed", "show_event"]
+
+
+class Deployed:
+    """One agent that was just started.
+
+    @param made: what the relay has answered.
+    """
+
+    def __init__(self, console: Console, fleet: FleetClient, made: dict[str, Any]) -> None:
+        self._console = console
+        self._fleet = fleet
+        self._machine: str = made["machine_id"]
+        self._agent: int = made["agent_id"]
+        self._interrupted = False
+        if console.as_json:
+            console.data(made)
+        else:
+            console.remark(f"agent {made['agent_id']} ({made['agent_name']}) on {self._machine}")
+
+    def attend(self) -> int:
+        """Pass on its output until it has ended; gives the exit code for us.
+
+        The first interrupt (SIGINT or SIGTERM) ends the agent, and what it still writes is shown; a second
+        one leaves that to the relay.
+        """
+        try:
+            with self._interrupts():
+                return self._follow()
+        except BrokenPipeError:  # nothing reads our output: so it is for the agent
+            self._stop()
+            raise
+        except KeyboardInterrupt:
+            self._console.remark("detached: the agent is being ended")
+            return 128 + signal.SIGINT
+
+    def _follow(self) -> int:
+        for kind, fields in self._fleet.follow_logs(self._machine, self._agent):
+            if kind == "exit":
+                return report_end(self._console, fields)  # type: ignore[arg-type] # of it what is read
+            show_event(self._console, kind, fields)
+        return 1
+
+    @contextlib.contextmanager
+    def _interrupts(self) -> Iterator[None]:
+        """End the agent at the first interrupt, and ourselves at the second."""
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        before = [signal.signal(number, self._interrupt) for number in numbers]
+        try:
+            yield
+        finally:
+            for number, handler in zip(numbers, before, strict=True):
+                signal.signal(number, handler)
+
+    def _interrupt(self, _number: int, _frame: object) -> None:
+        if self._interrupted:
+            raise KeyboardInterrupt
+        self._interrupted = True
+        threading.Thread(target=self._end, daemon=True).start()  # a line may be half written here
+
+    def _end(self) -> None:
+        self._console.remark("interrupted: ending the agent")
+        self._stop()
+
+    def _stop(self) -> None:
+        try:
+            self._fleet.stop_agent(self._machine, self._agent)
+        except CloveError as error:
+            self._console.error(error)
+
+
+def show_event(console: Console, kind: str, fields: dict[str, Any]) -> None:
+    """Show a line of output, or that some are lost."""
+    if console.as_json:
+        console.data({"event": kind, **fields})
+    elif kind == "line":
+        console.line(fields["text"], stream=fields["stream"])
+    elif kind == "lost":
+        console.remark(f"{fields['lines']} lines are lost")

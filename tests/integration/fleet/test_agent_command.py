@@ -1,0 +1,105 @@
+"""`clove agent`: an agent on one machine of a relay, in the foreground and from the outside."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from clove.cli.main import main
+from tests.integration.fleet.fleet_processes import Fleet, running_fleet
+from tests.waiting import until
+
+MAIN = "from clove.cli.main import main; main()"
+WAITS = "import time\nprint('up', flush=True)\ntime.sleep(100)\n"
+
+
+@pytest.fixture(scope="module")
+def fleet() -> Iterator[Fleet]:
+    with running_fleet() as fleet:
+        fleet.join("one")
+        yield fleet
+
+
+def environ(fleet: Fleet) -> dict[str, str]:
+    url = f"http://127.0.0.1:{fleet.rest_port}"
+    return {"CLOVE_RELAY": url, "CLOVE_RELAY_TOKEN": fleet.admin}
+
+
+def clove(fleet: Fleet, *words: str) -> Result:
+    return CliRunner().invoke(main, ("agent", *words), env=environ(fleet))
+
+
+def script(tmp_path: Path, text: str) -> str:
+    path = tmp_path / "work.py"
+    path.write_text(text)
+    return str(path)
+
+
+def test_run_has_the_agents_output_and_exit_code(fleet: Fleet, tmp_path: Path) -> None:
+    path = script(tmp_path, "import sys\nprint(sys.argv[2:])\nsys.exit(7)\n")
+    result = clove(fleet, "run", path, "--machine", "one", "-v", "--name", "x")
+    assert result.stdout == "['-v', '--name', 'x']\n"
+    assert result.exit_code == 7
+    result = clove(fleet, "run", "--machine=one", path, "--machine", "x")
+    assert result.stdout == "['--machine', 'x']\n"
+    killed = clove(
+        fleet, "run", "--machine", "one", script(tmp_path, "import os\nos.kill(os.getpid(), 9)\n")
+    )
+    assert killed.exit_code == 128 + 9
+    assert "SIGKILL" in killed.stderr
+
+
+def test_a_detached_agent_is_listed_its_output_read_and_stopped(
+    fleet: Fleet, tmp_path: Path
+) -> None:
+    path = script(tmp_path, WAITS)
+    made = clove(fleet, "run", "-d", "--name", "worker", "--machine", "one", path)
+    number, name = made.stdout.split()
+    assert name == "worker"
+    listed = clove(fleet, "list", "--machine", "one").stdout
+    assert any(line.split()[:2] == [number, name] for line in listed.splitlines())
+    until(
+        lambda: clove(fleet, "logs", name, "--machine", "one").stdout == "up\n",
+        "its output is there",
+    )
+    missing = clove(fleet, "stop", "--machine", "one", "nothing", name)
+    assert (missing.exit_code, missing.stdout) == (1, "stopped worker\n")
+    assert "no agent 'nothing' on one" in missing.stderr
+    assert name not in clove(fleet, "list", "--machine", "one").stdout
+    ended = clove(fleet, "--help"), clove(fleet, "list", "-a", "--json", "--machine", "one")
+    assert number in {str(json.loads(line)["id"]) for line in ended[1].stdout.splitlines()}
+    followed = clove(fleet, "logs", "-f", number, "--machine", "one")
+    assert (followed.stdout, followed.exit_code) == ("up\n", 0)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_ends_the_agent_and_shows_its_last_output(
+    fleet: Fleet, tmp_path: Path, number: signal.Signals
+) -> None:
+    text = (
+        "import signal, sys, time\n"
+        "def end(*_):\n    print('ending', flush=True)\n    sys.exit(3)\n"
+        "signal.signal(signal.SIGTERM, end)\n"
+    )
+    words = ["agent", "run", "--machine", "one", "--name", f"i{int(number)}"]
+    with subprocess.Popen(
+        [sys.executable, "-c", MAIN, *words, script(tmp_path, text + WAITS)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, **environ(fleet)},
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "up\n"
+        process.send_signal(number)
+        assert process.stdout.read() == "ending\n"
+        assert process.wait(30) == 3
+    assert f"i{int(number)}" not in clove(fleet, "list", "--machine", "one").stdout
