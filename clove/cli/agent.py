@@ -61,6 +61,8 @@ class _MachineAnywhere(click.Command):
 Examples:
   clove agent run agent.py --machine build-7
   clove agent run --machine build-7 agent.py -v      -v goes to the script
+  clove agent run --machine build-7 --dir . -- make test
+  clove agent run --machine build-7 --dir . --requirements requirements.txt main.py
 
 Ctrl-C ends the agent and waits for that; a second one does not wait.""",
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -20,6 +21,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 SCRIPT_CONTEXT: Final = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 """What stands behind the script is the script's."""
+SOCKET: Final = "/tmp/clove.sock"  # noqa: S108 the first argument of each script
 MOST: Final = 512 << 10
 """Bytes of a script."""
 
@@ -28,7 +30,21 @@ _OPTIONS: Final = (
     click.option("-d", "--detach", is_flag=True, help="Start it and leave it."),
     click.option("--key", default="", help="A repeated call with this key starts nothing twice."),
     seconds_option("--timeout", "End it after so long (30, 10m)."),
-    click.argument("script", type=click.Path(exists=True, dir_okay=False)),
+    click.option(
+        "--dir",
+        "directory",
+        type=click.Path(exists=True, file_okay=False),
+        help="Send this directory, and run SCRIPT in it: a file of it, or any program.",
+    ),
+    click.option(
+        "--requirements",
+        type=click.Path(exists=True, dir_okay=False),
+        help="Have pip install these there first.",
+    ),
+    click.option(
+        "--network", is_flag=True, help="It may connect to hosts, as far as the kernel says."
+    ),
+    click.argument("script"),
     click.argument("args", nargs=-1, type=click.UNPROCESSED),
 )
 
@@ -41,29 +57,71 @@ def deploy_options(function: F) -> F:
 
 
 class Deployment:
-    """A script that was read, and what is asked for it.
+    """What was read of files, and what is asked for it.
 
+    @param directory: is sent, and the script is a file of it, or a program; None: a script alone.
     @param key: of the call; "": it is not repeatable.
     @param options: as L{FleetClient.deploy} has them; empty ones are left out.
-    @raise InvalidRequest: this is no script.
+    @raise InvalidRequest: this is no script, or too much.
     """
 
-    def __init__(self, script: str, args: tuple[str, ...], key: str, **options: Any) -> None:
-        self._name = os.path.basename(script)
-        self._text = _read(script)
+    def __init__(
+        self,
+        script: str,
+        args: tuple[str, ...],
+        key: str,
+        directory: str | None = None,
+        requirements: str | None = None,
+        **options: Any,
+    ) -> None:
         self._key = key
         self._options = {name: value for name, value in options.items() if value}
-        self._options["args"] = list(args)
+        if directory is None and requirements is None:
+            self._start = self._script(script, args)
+            return
+        from clove.cli.archive import pack_directory, pack_script
+
+        command = [script, *args]
+        if directory is None:
+            _read(script)
+            archive, name = pack_script(script), os.path.basename(script)
+            command = ["python3", name, SOCKET, *args]
+        else:
+            archive = pack_directory(directory)
+            if script.endswith(".py") and os.path.isfile(os.path.join(directory, script)):
+                command = ["python3", script, SOCKET, *args]
+        text = _read(requirements) if requirements else ""
+        self._start = functools.partial(_send_command, command, archive, requirements=text)
+
+    def _script(self, script: str, args: tuple[str, ...]) -> Callable[..., dict[str, Any]]:
+        text = _read(script)
+
+        def start(fleet: FleetClient, machine: str, **options: Any) -> dict[str, Any]:
+            name = os.path.basename(script)
+            return fleet.deploy(machine, name, text, args=list(args), **options)
+
+        return start
 
     def start(self, fleet: FleetClient, machine: str) -> dict[str, Any]:
         """Start it on one machine."""
         key = f"{self._key} {machine}" if self._key else ""
-        return fleet.deploy(machine, self._name, self._text, idempotency_key=key, **self._options)
+        return self._start(fleet, machine, idempotency_key=key, **self._options)
+
+
+def _send_command(
+    command: list[str], archive: bytes, fleet: FleetClient, machine: str, **options: Any
+) -> dict[str, Any]:
+    return fleet.deploy(machine, command=command, archive=archive, **options)
 
 
 def _read(script: str) -> str:
-    with open(script, "rb") as file:
-        raw = file.read(MOST + 1)
+    try:
+        with open(script, "rb") as file:
+            raw = file.read(MOST + 1)
+    except OSError as error:
+        raise InvalidRequest(
+            f"cannot read {script}: {error.strerror}", hint="a program is run with --dir"
+        ) from None
     try:
         text = raw.decode()
     except UnicodeDecodeError:

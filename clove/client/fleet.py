@@ -11,12 +11,13 @@ to this machine alone.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import http.client
 import json
 import ssl
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import quote, urlencode
@@ -114,20 +115,29 @@ class FleetClient:
     def deploy(
         self,
         machine_id: str,
-        script_name: str,
-        script_content: str,
+        script_name: str = "",
+        script_content: str = "",
         *,
+        command: Sequence[str] = (),
+        archive: bytes = b"",
         idempotency_key: str = "",
         **options: Any,
     ) -> dict[str, Any]:
-        """Start a script as a sandboxed agent of a machine; C{agent_id} is in the reply.
+        """Start a script or a command as a sandboxed agent of a machine; C{agent_id} is in the reply.
 
+        @param command: instead of a script; runs where the archive was unpacked.
+        @param archive: a tar, plain or compressed, of files, directories and links between them.
         @param idempotency_key: a repeated call with the same key starts nothing twice.
-        @param options: args, name, env, labels, limits, network, permissions, restart_policy, timeout.
+        @param options: args, name, env, labels, limits, network, permissions, restart_policy, timeout;
+            with a command C{requirements}, a text that pip gets before.
         """
-        body = {"machine_id": machine_id, "script_name": script_name, **options}
+        body = {"machine_id": machine_id, **options}
+        if command:
+            body["command"] = list(command)
+            body["archive"] = base64.b64encode(archive).decode()
+        else:
+            body |= {"script_name": script_name, "script_content": script_content}
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
-        body["script_content"] = script_content
         return self._call("POST", "/api/v1/agents/deploy", body, headers)
 
     def stop_agent(self, machine_id: str, agent_id: int) -> dict[str, Any]:

@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 
-ScriptName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$")]
+ScriptName = Annotated[str, msgspec.Meta(pattern=r"^([A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?$")]
 AgentName = Annotated[
     str, msgspec.Meta(pattern=r"^([A-Za-z0-9_]([A-Za-z0-9_ .@:+-]{0,126}[A-Za-z0-9_])?)?$")
 ]
@@ -36,11 +36,18 @@ class AlsoEnded(Request, frozen=True, kw_only=True):
 
 
 class Deployment(Request, frozen=True, kw_only=True):
-    """A script to start on a machine, in a sandbox, within what the token and the kernel allow."""
+    """What to start on a machine, in a sandbox, within what the token and the kernel allow: a script, or a
+    command in a directory that comes as an archive.
+    """
 
     machine_id: MachineId
-    script_name: ScriptName
-    script_content: str
+    script_name: ScriptName = ""
+    script_content: str = ""
+    command: Annotated[list[str], msgspec.Meta(max_length=256)] = []
+    archive: bytes = b""
+    """A tar, plain or compressed; in base64."""
+    requirements: str = ""
+    """Of a command: what pip installs before it starts."""
     args: Annotated[list[str], msgspec.Meta(max_length=256)] = []
     name: AgentName = ""
     env: Environment = {}

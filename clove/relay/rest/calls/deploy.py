@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from typing import Any, Final
 
 import msgspec
 
@@ -14,21 +13,15 @@ from clove.relay.rest.agent_types import Deployed, DeployedAgents, Deployment, S
 from clove.relay.rest.context import Context
 from clove.relay.rest.reaching import kernel_of
 from clove.relay.rest.route import Call
+from clove.relay.rest.shipping import check_deployment, send_archive, spawn_fields, stem_of
 
 __all__ = ["deploy", "list_deployed", "stop"]
-
-SCRIPT_RUNNER: Final = (
-    "import runpy,sys;n=sys.argv[1];open(n,'wb').write(sys.stdin.buffer.read());"
-    "sys.argv=sys.argv[1:];runpy.run_path(n,run_name='__main__')"
-)
-"""Runs a script that comes by standard input as the file of its name in the working directory."""
-SOCKET: Final = "/tmp/clove.sock"  # noqa: S108 the contract's, inside a sandbox
-_STEM: Final = 100
 
 
 async def deploy(context: Context, call: Call) -> Deployed:
     """Start a script as a sandboxed agent; with an idempotency key once, however often it is asked."""
     asked: Deployment = call.body
+    check_deployment(asked)
     if not call.idempotency_key:
         return await _deploy(context, call, asked.name or _name(asked, secrets.token_hex(4)))
     key = (call.identity.token_id, call.idempotency_key)
@@ -52,32 +45,18 @@ async def _deploy(context: Context, call: Call, name: str, mark: str = "") -> De
             )
         labels = {**asked.labels, **({"idempotency": mark} if mark else {})}
         try:
-            reply = await client.spawn(name, **_spawned(asked, labels))
-            agent_id = reply["agent_id"]
+            agent_id = (await client.spawn(name, **spawn_fields(asked, labels)))["agent_id"]
         except AlreadyExists:
             agent_id = await _started_before(client, name, mark)
+        else:
+            if asked.command:
+                await send_archive(context.clock, client, agent_id, asked)
     return Deployed(
         machine_id=asked.machine_id,
         script_name=asked.script_name,
         agent_id=agent_id,
         agent_name=name,
     )
-
-
-def _spawned(asked: Deployment, labels: dict[str, str]) -> dict[str, Any]:
-    """What SPAWN is asked."""
-    permissions = msgspec.to_builtins(asked.permissions)
-    return {
-        "command": ["python3", "-c", SCRIPT_RUNNER, asked.script_name, SOCKET, *asked.args],
-        "stdin": {"text": asked.script_content},
-        "env": asked.env or None,
-        "labels": labels or None,
-        "limits": asked.limits or None,
-        "network": asked.network or None,
-        "permissions": permissions or None,
-        "restart_policy": asked.restart_policy,
-        "timeout": asked.timeout,
-    }
 
 
 async def _started_before(client: KernelClient, name: str, mark: str) -> int:
@@ -108,5 +87,4 @@ async def stop(context: Context, call: Call) -> Stopped:
 
 
 def _name(asked: Deployment, suffix: str) -> str:
-    stem = asked.script_name.removesuffix(".py")[:_STEM]
-    return f"{stem}-{suffix}"
+    return f"{stem_of(asked)}-{suffix}"
