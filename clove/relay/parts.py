@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IListeningPort
@@ -41,6 +42,10 @@ OTHER_DESCRIPTORS = 256
 """Of the store, the log, the loop and what is opened for a moment."""
 RENEW_SECONDS = 10.0
 """How often the certificate's files are looked at."""
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Parts:
@@ -139,6 +144,10 @@ class Parts:
             return None
         text, _ = await self.tokens.issue(TokenKind.ADMIN, name="made at a start")
         return text
+
+    def in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
+        """Have a function that may wait for a disk called in a thread."""
+        return self._threads.run(work, *args, **kwargs)
 
     async def stop(self) -> None:
         """Serve no more, and keep what is to be kept."""

@@ -14,11 +14,13 @@ from twisted.python.failure import Failure
 
 from clove.errors import CloveError, InvalidRequest
 from clove.relay.config import RelayConfig
+from clove.relay.first_token import is_read_by_a_person, keep_token
 from clove.relay.parts import Parts
 from clove.relay.state_dir import RelayStateDir, relay_state_dir
 
 __all__ = ["RelayService", "make_service", "refusal"]
 
+_OUTPUT = 1
 _SHOWN_ONCE = """\
 This is an admin token of this relay. It is shown this once, and only its hash is kept:
 
@@ -31,7 +33,6 @@ class RelayService(Service):
     """A relay, from start to stop.
 
     @param new_admin: make an admin token even if there is a valid one.
-    @param show: shows a text to who has started the relay; not a log.
     """
 
     log = Logger()
@@ -43,13 +44,11 @@ class RelayService(Service):
         state_dir: str,
         *,
         new_admin: bool = False,
-        show: Any = None,
     ) -> None:
         self._new_admin = new_admin
         self._reactor = reactor
         self._config = config
         self._state_dir = RelayStateDir(state_dir)
-        self._show = show or _to_standard_output
         self._parts: Parts | None = None
 
     @property
@@ -86,7 +85,7 @@ class RelayService(Service):
     async def _begin(self) -> None:
         token = await self.parts.first_token(another=self._new_admin)
         if token is not None:
-            self._show(_SHOWN_ONCE.format(token=token))
+            await self._give(token)
         for what, port in (("REST", self.parts.rest), ("WebSockets", self.parts.hub_port)):
             assert port is not None
             host = port.getHost()
@@ -96,6 +95,17 @@ class RelayService(Service):
                 address=getattr(host, "host", ""),
                 port=getattr(host, "port", 0),
             )
+
+    async def _give(self, token: str) -> None:
+        if is_read_by_a_person(_OUTPUT, os.environ):  # asked now: twistd may have become a daemon
+            _to_standard_output(_SHOWN_ONCE.format(token=token))
+            return
+        path = await self.parts.in_thread(keep_token, self._state_dir.path, token)
+        self.log.warn(
+            "{path} has an admin token of this relay, of which only the hash is kept elsewhere: "
+            "read it, then remove the file",
+            path=path,
+        )
 
     def _failed(self, failure: Failure) -> None:
         self.log.failure("clove-relay cannot start", failure=failure)

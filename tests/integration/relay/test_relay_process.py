@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import stat
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from clove.relay.first_token import is_read_by_a_person
 from tests.integration.relay.relay_process import TWISTD, RelayProcess, relay_process
 
 
@@ -36,6 +38,29 @@ def test_a_later_start_makes_another_token_if_asked(relay: RelayProcess) -> None
     assert relay.admin != first
     for token in (first, relay.admin):
         assert relay.ask("GET", "/api/v1/status", token=token)[0] == 200
+
+
+def test_a_token_that_no_person_would_see_goes_into_a_file(tmp_path: Path) -> None:
+    relay = RelayProcess(tmp_path, "[rest]\nport = 0\n")
+    relay.shown = Path(os.devnull)
+    relay.start()
+    try:
+        kept = tmp_path / "state" / "admin-token"
+        token = kept.read_text().strip()
+        assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+        assert relay.ask("GET", "/api/v1/status", token=token)[0] == 200
+        assert str(kept) in relay.log
+        assert token not in relay.log
+    finally:
+        relay.stop()
+
+
+def test_the_journal_is_read_by_others(tmp_path: Path) -> None:
+    with (tmp_path / "journal").open("w") as journal:
+        facts = os.fstat(journal.fileno())
+        there = {"JOURNAL_STREAM": f"{facts.st_dev}:{facts.st_ino}"}
+        assert not is_read_by_a_person(journal.fileno(), there)
+        assert is_read_by_a_person(journal.fileno(), {"JOURNAL_STREAM": "1:1"})
 
 
 def test_its_directory_is_its_own(relay: RelayProcess) -> None:
