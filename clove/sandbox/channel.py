@@ -32,6 +32,9 @@ TURN: Final = 256
 TURN_SECONDS: Final = 0.001
 """For which they are taken: what is done for one may take a while."""
 
+QUEUED: Final = 4096
+"""Packets that a socket can hold: by its buffer of some 200 KB (net.core.wmem_default) far fewer."""
+
 Close = Callable[[int], None]
 Receive = Callable[[dict[str, Any], list[int], int], None]
 NotSent = Callable[[OSError], None]
@@ -168,10 +171,15 @@ class ControlSocket:
         """Take what has come, for a while; the rest is there in the next turn."""
         seconds = cast("Any", self._reactor).seconds
         until = seconds() + TURN_SECONDS
-        for _ in range(TURN):
-            if seconds() > until:
-                return
-            if not self.open:
+        self._take(TURN, lambda: seconds() > until)
+
+    def drain(self) -> None:
+        """Take all that has come: the other end is gone, and there is no next turn."""
+        self._take(QUEUED, lambda: False)
+
+    def _take(self, most: int, enough: Callable[[], bool]) -> None:
+        for _ in range(most):
+            if enough() or not self.open:
                 return
             try:
                 packet, ancillary, flags, _ = self._socket.recvmsg(

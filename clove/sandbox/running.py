@@ -252,7 +252,7 @@ class Sandbox:
 
     def _finish(self) -> None:
         """All processes are gone."""
-        self._control.doRead()  # the last messages of init may still wait there
+        self._control.drain()  # the last messages of init may still wait there
         self._control.close()
         killed = ExitStatus(signal=int(signal.SIGKILL))
         self._init.end(killed)
