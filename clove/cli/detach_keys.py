@@ -43,25 +43,21 @@ class DetachKeys:
 
     def __init__(self, keys: bytes) -> None:
         self._keys = keys
-        self._matched = 0
+        self._held = b""
         self.pressed = False
 
     def feed(self, typed: bytes) -> bytes:
         """What to pass on of what was typed: keys that may begin those looked for wait for the next."""
-        passed = bytearray()
-        for at in range(len(typed)):
-            self._matched = self._after(typed[at], passed)
-            if self._keys and self._matched == len(self._keys):
-                self.pressed = True
-                break
-        return bytes(passed)
-
-    def _after(self, byte: int, passed: bytearray) -> int:
-        """How many keys match after one more byte; what cannot match any more is passed on."""
-        held = self._keys[: self._matched] + bytes([byte])
-        for length in range(min(len(held), len(self._keys)), 0, -1):
-            if self._keys.startswith(held[len(held) - length :]):
-                passed += held[: len(held) - length]
-                return length
-        passed += held
-        return 0
+        if not self._keys:
+            return typed
+        typed = self._held + typed
+        at = typed.find(self._keys)
+        if at >= 0:
+            self.pressed = True
+            self._held = b""
+            return typed[:at]
+        most = min(len(typed), len(self._keys) - 1)
+        begun = (n for n in range(most, 0, -1) if typed.endswith(self._keys[:n]))
+        end = len(typed) - next(begun, 0)
+        self._held = typed[end:]
+        return typed[:end]

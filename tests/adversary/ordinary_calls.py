@@ -218,6 +218,8 @@ def timers() -> object:
 
 def priorities() -> object:
     os.sched_setaffinity(0, os.sched_getaffinity(0))
+    for policy in (os.SCHED_OTHER, os.SCHED_BATCH):
+        os.sched_setscheduler(0, policy, os.sched_param(0))
     return os.nice(1) >= 1
 
 

@@ -36,7 +36,8 @@ class UserTerminal:
         fcntl.ioctl(self._outer, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     def type(self, keys: bytes) -> None:
-        os.write(self._outer, keys)
+        while keys:
+            keys = keys[os.write(self._outer, keys) :]
 
     def until(self, text: bytes, patience: float = PATIENCE) -> bytes:
         """Wait until something is shown, after what was waited for before; what stands between."""

@@ -40,7 +40,7 @@ _PROCESSES: Final = """
     getpgid getpgrp getpid getppid getpriority getresgid getresuid getrlimit getrusage getsid gettid
     getuid ioprio_get ioprio_set kill pidfd_open pidfd_send_signal prctl restart_syscall
     sched_get_priority_max sched_get_priority_min sched_getaffinity sched_getattr sched_getparam
-    sched_getscheduler sched_rr_get_interval sched_setaffinity sched_setattr sched_setparam
+    sched_getscheduler sched_rr_get_interval sched_setaffinity sched_setparam
     sched_setscheduler sched_yield setfsgid setfsuid setgid setgroups setpgid setpriority setregid
     setresgid setresuid setreuid setsid setuid tgkill times tkill uname uprobe uretprobe
     vfork wait4 waitid
