@@ -118,5 +118,8 @@ def test_the_wheel_has_the_plugin_and_the_licence(tmp_path: Path) -> None:
     assert "twisted/plugins/clove_plugin.py" in names
     assert "twisted/__init__.py" not in names
     assert {"clove/py.typed", "clove/framing.py", "clove/sandbox/inside/helper.py"} <= names
+    page = "clove/relay/rest/dashboard"
+    assert {f"{page}/index.html", f"{page}/app.js", f"{page}/style.css"} <= names
+    assert {f"{page}/vendor/preact.mjs", f"{page}/vendor/preact.LICENSE"} <= names
     assert any(name.endswith("LICENSE") for name in names)
     assert not any(name.startswith(("tests/", "bench/", "examples/")) for name in names)

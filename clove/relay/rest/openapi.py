@@ -33,7 +33,7 @@ _REQUESTS: Final[dict[str, dict[str, Any]]] = {
 
 def document(routes: Iterable[Route]) -> dict[str, Any]:
     """The whole document, version 3.1."""
-    routes = tuple(routes)
+    routes = tuple(route for route in routes if route.in_document)
     kinds = [
         kind
         for route in routes

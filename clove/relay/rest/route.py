@@ -57,6 +57,7 @@ class Route(NamedTuple):
     @ivar kinds: of tokens that may call it; None: no token is needed.
     @ivar call: makes the reply, of type C{reply}.
     @ivar lenient: fields of the body that are not known are ignored: clients of the contract send them.
+    @ivar in_document: the OpenAPI document has it.
     """
 
     method: str
@@ -69,3 +70,4 @@ class Route(NamedTuple):
     body: type[Request] | None = None
     query: type[Request] | None = None
     lenient: bool = False
+    in_document: bool = True

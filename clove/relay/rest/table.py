@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from clove.relay.rest import agent_types, types
-from clove.relay.rest.calls import deploy, fleet, logs, machines, tokens
+from clove.relay.rest.calls import dashboard, deploy, fleet, logs, machines, tokens
 from clove.relay.rest.context import Context
 from clove.relay.rest.openapi import document
 from clove.relay.rest.page import POLICY, page
@@ -49,6 +49,16 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("GET", "/readyz", PUBLIC, fleet.ready, types.Ready, "The relay and its store answer"),
     Route("GET", f"{_V1}/openapi.json", PUBLIC, openapi, dict, "This document"),
     Route("GET", f"{_V1}/docs", PUBLIC, docs, bytes, "This document as a page"),
+    Route("GET", "/", PUBLIC, dashboard.page, bytes, "The relay's page", in_document=False),
+    Route(
+        "GET",
+        "/page/<name>",
+        PUBLIC,
+        dashboard.page_file,
+        bytes,
+        "What the page loads",
+        in_document=False,
+    ),
     Route("GET", "/metrics", ADMIN, fleet.metrics, bytes, "Numbers for Prometheus"),
     Route("GET", f"{_V1}/status", SEEING, fleet.status, types.Status, "Numbers of the fleet"),
     Route(

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from clove import CloveClient
 from clove.client.fleet import FleetClient
 from clove.errors import InvalidRequest, NotFound, PermissionDenied, Unavailable
 from tests.integration.fleet.fleet_processes import Fleet, running_fleet
@@ -222,3 +223,17 @@ def test_a_reader_that_sleeps_makes_neither_relay_nor_kernel_grow(
     relay, kernel = grown
     assert relay < 20 << 20
     assert kernel < 64 << 20  # what it holds of output for those that ask later
+
+
+def test_a_reader_that_leaves_is_no_failure(admin: FleetClient, fleet: Fleet) -> None:
+    made = deploy(admin, WAITS)
+    connection = http.client.HTTPConnection("127.0.0.1", fleet.rest_port, timeout=30)
+    path = f"/api/v1/agents/{made['agent_id']}/logs?machine_id=one&follow=true"
+    connection.request("GET", path, headers={"Authorization": f"Bearer {fleet.admin}"})
+    with CloveClient(fleet.kernels[0].socket) as operator:
+        with contextlib.closing(connection), connection.getresponse() as reply:
+            until(lambda: b"up" in reply.readline(), "a line comes")
+            assert operator.tunnel_remotes()["count"]
+        until(lambda: not operator.tunnel_remotes()["count"], "the relay has noticed")
+    assert "Traceback" not in fleet.log
+    admin.stop_agent("one", made["agent_id"])

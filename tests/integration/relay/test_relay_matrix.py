@@ -28,6 +28,8 @@ EXPECTED: Final = {
     "GET /readyz": PUBLIC,
     "GET /api/v1/openapi.json": PUBLIC,
     "GET /api/v1/docs": PUBLIC,
+    "GET /": PUBLIC,
+    "GET /page/<name>": PUBLIC,
     "GET /metrics": ADMIN,
     "GET /api/v1/status": SEEING,
     "GET /api/v1/machines": SEEING,
@@ -126,7 +128,7 @@ async def test_a_route_serves_these_kinds_and_no_others(route: Route, fleet: Fle
     allowed = EXPECTED[name_of(route)].split()
     path = name_of(route).split()[1]
     path = path.replace("<machine_id>", "mine").replace("<token_id>", fleet.ids["join"])
-    path = path.replace("<agent_id>", "1")
+    path = path.replace("<agent_id>", "1").replace("<name>", "app.js")
     if path.endswith("/logs"):
         path += "?machine_id=mine"
     # What goes through a tunnel gets so far; the machine is not connected.

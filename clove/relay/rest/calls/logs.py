@@ -67,7 +67,8 @@ class _Events:
     def stop(self) -> None:
         """It is over."""
         self._alive.stop()
-        self._request.unregisterProducer()
+        if self._request.channel is not None:  # the HTTP client is still there
+            self._request.unregisterProducer()
 
     def event(self, kind: str, data: object, offset: int | None = None) -> None:
         """One event; C{offset} is where a client that reconnects goes on."""
