@@ -154,8 +154,10 @@ class Tunnels:
 
     async def _make(self, url: str, machine_id: str, token: str) -> Tunnel:
         await self._load("clove.tunnel.tunnel")
+        await self._load("clove.sandbox.probe")
         from clove.channels.multiplexed import LinkLimits
         from clove.kernel.remote.endpoint import endpoint_to
+        from clove.sandbox.probe import probe
         from clove.tunnel.identity import Identity
         from clove.tunnel.target import Target
         from clove.tunnel.tunnel import Tunnel
@@ -164,6 +166,7 @@ class Tunnels:
         target = Target.of(url, name, token, plain=self._settings.plain)
         directory = os.path.join(self._directory, "tunnel")
         identity = await self._in_thread(Identity.load, directory)
+        isolation = (await self._in_thread(probe)).to_dict()
         endpoint = await self._in_thread(
             endpoint_to,
             self._reactor,
@@ -182,7 +185,7 @@ class Tunnels:
             in_thread=self._in_thread,
             wall=time.time,
             random=random.SystemRandom(secrets.randbits(64)).random,
-            facts={"versions": _versions()},
+            facts={"versions": _versions(), "isolation": isolation},
             limits=LinkLimits(
                 channels=self._limits.channels, unacknowledged=self._limits.unacknowledged
             ),

@@ -98,6 +98,7 @@ def test_machines_agents_and_live_output_are_reached_by_keyboard_alone(
     page.press("Enter")
     page.until_text("talker")
     assert page.evaluate("document.title") == "one · Clove"
+    page.until_text("namespace.pid")
     page.tab_to("it.innerText === 'talker'")
     page.press("Enter")
     page.until_text("line 3")

@@ -52,6 +52,8 @@ def test_a_machine_joins_in_two_commands(
         lambda: "connected" in clove(fleet, kernel, "machines", "list").stdout,
         "the relay has it as connected",
     )
+    isolation = fleet.ask("GET", "/machines/build-7")["isolation"]
+    assert {"namespace.user", "seccomp"} <= {each["name"] for each in isolation["features"]}
     script = tmp_path / "work.py"
     script.write_text("print('from afar')\n")
     ran = clove(fleet, kernel, "deploy", "--machine", "build-7", str(script))

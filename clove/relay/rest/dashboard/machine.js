@@ -25,11 +25,20 @@ const Value = ({value}) => {
   return html`<${Text}>${Array.isArray(value) ? value.join(', ') || 'none' : value ?? 'unknown'}<//>`;
 };
 
-const Isolation = ({report}) => html`<section>
+/** One mechanism, as `clove doctor` has it. */
+const Feature = ({feature: {name, available, detail, remedy}}) => html`<li class="row">
+  <span class="what mono"><${Text}>${name}<//></span>
+  <span class="state ${available ? 'good' : 'doubtful'}"><b>${available ? 'yes' : 'no'}</b> <span class="dim">${shown(detail || '')}</span></span>
+  <span class="dim remedy">${shown((!available && remedy) || '')}</span>
+</li>`;
+
+const Isolation = ({report: {sandbox, features, ...more}}) => html`<section>
   <h2>What it can isolate</h2>
-  ${Object.keys(report).length
-    ? html`<dl class="facts">${flat(report).map(([name, value]) => html`<${Fact} name=${html`<${Text}>${name}<//>`}><${Value} value=${value} /><//>`)}</dl>`
-    : html`<p class="dim">Its kernel has not reported it. On the machine, <code>clove doctor</code> says.</p>`}
+  ${features === undefined && !Object.keys(more).length
+    ? html`<p class="dim">Its kernel has not reported it. On the machine, <code>clove doctor</code> says.</p>`
+    : html`<p>${sandbox === false ? 'Not enough for the default sandbox; ' : 'Enough for the default sandbox. '}${sandbox === false ? 'what is missing says what would help.' : 'Its kernel found out by trying.'}</p>
+      ${Array.isArray(features) && html`<ul class="rows features">${features.map((each) => html`<${Feature} feature=${Object(each)} />`)}</ul>`}
+      <dl class="facts">${flat(more).map(([name, value]) => html`<${Fact} name=${html`<${Text}>${name}<//>`}><${Value} value=${value} /><//>`)}</dl>`}
 </section>`;
 
 const STATES = {running: 'good', paused: 'doubtful', restarting: 'doubtful', starting: 'doubtful'};
