@@ -15,6 +15,7 @@ import pytest
 
 from clove import CloveClient
 from clove.errors import IsolationUnavailable
+from clove.sandbox.cgroup.tree import KERNEL_WEIGHT
 from tests.vm.conftest import (
     PROGRAMS,
     ROOT,
@@ -40,6 +41,13 @@ def test_the_kernel_moves_to_a_leaf_so_that_its_cgroup_can_be_divided(unit: Unit
     agents = unit.base / f"clove-{unit.pid}"
     assert set(words(agents / "cgroup.subtree_control")) >= CONTROLLERS
     assert words(agents / "cgroup.procs") == []
+
+
+def test_the_kernel_weighs_more_than_all_agents_together(unit: Unit) -> None:
+    agents = unit.base / f"clove-{unit.pid}"
+    assert words(unit.base / "clove-kernel" / "cpu.weight") == [str(KERNEL_WEIGHT)]
+    assert words(agents / "zygote" / "cpu.weight") == [str(KERNEL_WEIGHT)]
+    assert words(agents / "cpu.weight") == ["100"]
 
 
 def killed_while_an_agent_runs(unit: Unit) -> tuple[int, int]:

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from clove import CloveClient
-from clove.errors import LimitExceeded
+from clove.errors import InvalidRequest, LimitExceeded
+from clove.sandbox.cgroup.tree import cpu_weight
 from tests.vm.conftest import Unit, cgroup_of, table, until, words
 from tests.vm.sleeping import SLEEP, until_says
 
@@ -23,6 +24,15 @@ EATER = (  # a child in a session of its own must die with the one that eats
     "subprocess.Popen(['setsid', 'sleep', '1000'])\n"
     "print('up', flush=True)\n"
     "eaten = []\n"
+    "while True:\n"
+    "    eaten.append(b'x' * (4 << 20))\n"
+)
+HOLDER = (  # 24 MiB, and without end once it may
+    "import os, time\n"
+    "eaten = [b'x' * (24 << 20)]\n"
+    "print('up', flush=True)\n"
+    "while not os.path.exists('/workspace/go'):\n"
+    "    time.sleep(0.05)\n"
     "while True:\n"
     "    eaten.append(b'x' * (4 << 20))\n"
 )
@@ -81,6 +91,34 @@ def test_limits_asked_for_by_name_hold_and_the_reply_says_so(
     assert words(place / "pids.max") == ["16"]
     assert words(place / "cpu.max") == ["20000", "50000"]
     assert int(words(place / "cpu.weight")[0]) > 100
+
+
+def test_limits_of_a_running_agent_are_changed_in_its_cgroup(
+    client: CloveClient, unit: Unit
+) -> None:
+    agent = client.spawn("changed", unit.script(SLEEP))
+    until_says(client, "changed", "up")
+    place = cgroup_of(agent["pid"])
+    reply = client.update_limits("changed", NAMED)
+    assert (sorted(reply["applied"]), reply["at_restart"]) == (sorted(NAMED), [])
+    assert {name: reply["limits"][name] for name in NAMED} == NAMED
+    assert words(place / "memory.max") == [str(NAMED["memory"])]
+    assert words(place / "pids.max") == ["16"]
+    assert words(place / "cpu.max") == ["20000", "50000"]
+    assert words(place / "cpu.weight") == [str(cpu_weight(2048))]
+    assert cgroup_of(agent["pid"]) == place  # the same process, where it was
+
+
+def test_a_changed_limit_is_enforced_on_what_runs_already(client: CloveClient, unit: Unit) -> None:
+    """And an agent that would die of less memory keeps what it has."""
+    agent = client.spawn("later", unit.script(HOLDER))
+    until_says(client, "later", "up")
+    with pytest.raises(InvalidRequest, match="would kill"):
+        client.update_limits("later", {"memory": 16 << 20})
+    assert words(cgroup_of(agent["pid"]) / "memory.max") == [str(256 << 20)]
+    client.update_limits("later", {"memory": 64 << 20})
+    client.write_file("/workspace/go", "", agent="later")
+    assert client.wait("later", timeout=90)["reason"] == "oom"
 
 
 def test_disks_are_shared_by_the_same_weight_where_io_is_given(

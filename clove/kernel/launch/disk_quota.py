@@ -13,7 +13,9 @@ import os
 import struct
 from typing import Final
 
-__all__ = ["NoQuota", "clear_quota", "project_of", "set_quota"]
+from clove.kernel.launch.disk_usage import ENTRY_BYTES
+
+__all__ = ["NoQuota", "clear_quota", "limits_of", "project_of", "set_quota"]
 
 FS_IOC_FSGETXATTR: Final = 0x801C581F
 FS_IOC_FSSETXATTR: Final = 0x401C5820
@@ -29,7 +31,7 @@ _STATE_BYTES: Final = 256
 _ENFORCED: Final = 1 << 5
 _DQBLK: Final = struct.Struct("=QQQQQQQQI4x")
 """struct if_dqblk of linux/quota.h: block limits in KiB, blocks, inode limits, inodes, times, what is set."""
-_BLOCK_LIMITS: Final = 1
+_BLOCK_LIMITS, _INODE_LIMITS = 1, 4
 FIRST: Final = 0x7C000000
 """The first project; other systems number theirs from 1."""
 COUNT: Final = 1 << 24
@@ -69,17 +71,39 @@ def _require_enforced(directory: int) -> None:
         raise OSError(errno.ENOTSUP, "project quotas are counted, not enforced")
 
 
-def _require_held(directory: int, project: int, limit: int) -> None:
+def limits_of(directory: int, project: int) -> tuple[int, int]:
+    """The hard limits of a project: KiB, and number of files; 0: none.
+
+    @param directory: a descriptor on the file system.
+    @raise OSError: as quotactl_fd(2).
+    """
+    found = _DQBLK.unpack(_quotactl(directory, _GET_QUOTA, project, bytes(_DQBLK.size)))
+    return found[0], found[3]
+
+
+def _set_limits(directory: int, project: int, blocks: int, files: int) -> None:
+    """@raise OSError: as quotactl_fd(2)."""
+    which = _BLOCK_LIMITS | _INODE_LIMITS
+    block = _DQBLK.pack(blocks, blocks, 0, files, files, 0, 0, 0, which)
+    _quotactl(directory, _SET_QUOTA, project, block)
+
+
+def _require_held(directory: int, project: int, limits: tuple[int, int]) -> None:
     """@raise OSError: what was set is not what the file system says."""
-    hard = _DQBLK.unpack(_quotactl(directory, _GET_QUOTA, project, bytes(_DQBLK.size)))[0]
     found = fcntl.ioctl(directory, FS_IOC_FSGETXATTR, bytes(_XATTR.size))
     flags, _, _, has, _ = _XATTR.unpack(found)
-    if hard != limit or has != project or not flags & FS_XFLAG_PROJINHERIT:
+    if (
+        limits_of(directory, project) != limits
+        or has != project
+        or not flags & FS_XFLAG_PROJINHERIT
+    ):
         raise OSError(errno.ENOTSUP, "the quota was not taken")
 
 
 def set_quota(path: str, project: int, most: int) -> None:
     """Hold all that is made below a directory to a limit: more fails with EDQUOT or ENOSPC.
+
+    So do more files than would fit if each were nothing but a name.
 
     @param path: a directory of ours, in which nobody has written yet, or of this project already.
     @param most: bytes.
@@ -88,14 +112,13 @@ def set_quota(path: str, project: int, most: int) -> None:
     directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         _require_enforced(directory)
-        limit = -(-most // 1024)
-        block = _DQBLK.pack(limit, limit, 0, 0, 0, 0, 0, 0, _BLOCK_LIMITS)
-        _quotactl(directory, _SET_QUOTA, project, block)
+        limits = -(-most // 1024), max(most // ENTRY_BYTES, 1)
+        _set_limits(directory, project, *limits)
         found = fcntl.ioctl(directory, FS_IOC_FSGETXATTR, bytes(_XATTR.size))
         flags, size, number, _, other = _XATTR.unpack(found)
         changed = _XATTR.pack(flags | FS_XFLAG_PROJINHERIT, size, number, project, other)
         fcntl.ioctl(directory, FS_IOC_FSSETXATTR, changed)
-        _require_held(directory, project, limit)
+        _require_held(directory, project, limits)
     except OSError as error:
         raise NoQuota(os.strerror(error.errno or errno.EIO)) from None
     finally:
@@ -110,7 +133,6 @@ def clear_quota(path: str, project: int) -> None:
     """
     directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        block = _DQBLK.pack(0, 0, 0, 0, 0, 0, 0, 0, _BLOCK_LIMITS)
-        _quotactl(directory, _SET_QUOTA, project, block)
+        _set_limits(directory, project, 0, 0)
     finally:
         os.close(directory)

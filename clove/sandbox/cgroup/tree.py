@@ -40,6 +40,7 @@ from clove.sandbox.cgroup.agent_cgroup import (
 from clove.sandbox.cgroup.sites import LEAF, CgroupsUnavailable, Site, find_site, is_tree
 
 __all__ = [
+    "KERNEL_WEIGHT",
     "LEAF",
     "AgentCgroup",
     "CgroupEvents",
@@ -50,6 +51,11 @@ __all__ = [
 ]
 
 ZYGOTE: Final = "zygote"
+KERNEL_WEIGHT: Final = 1000
+"""cpu.weight of the kernel's leaf and of the zygote; all agents together, beside the leaf, have 100.
+
+Not more: what operators have EXEC run is in the kernel's leaf, too.
+"""
 
 
 class CgroupTree:
@@ -98,12 +104,14 @@ class CgroupTree:
         except OSError as error:
             raise CgroupsUnavailable(f"{site.path}: {error.strerror}") from None
         given = _give(path, _give(site.path, site.controllers))
+        _prefer(f"{site.path}/{LEAF}")
         tree = cls(path, given, lock, site, _spawner(path, spawner_uid))
         try:
             _make(tree.zygote.path)
         except OSError as error:
             tree.close()
             raise CgroupsUnavailable(f"{tree.zygote.path}: {error.strerror}") from None
+        _prefer(tree.zygote.path)
         return tree
 
     def create(self, agent_id: int, limits: CgroupLimits) -> AgentCgroup:
@@ -211,6 +219,12 @@ def _make(path: str) -> None:
     os.mkdir(path, 0o755)
     with contextlib.suppress(OSError):
         put(f"{path}/cgroup.max.descendants", "0")
+
+
+def _prefer(path: str) -> None:
+    """Weigh a cgroup of the kernel's own programs, if it is there and has the cpu controller."""
+    with contextlib.suppress(OSError):
+        put(f"{path}/cpu.weight", str(KERNEL_WEIGHT))
 
 
 def _give_procs(path: str, uid: int) -> None:
