@@ -19,6 +19,7 @@ from clove.errors import (
 )
 from clove.framing import Opcode
 from tests.unit.client.echoing import asked, echo
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -90,11 +91,14 @@ def test_refuses_what_cannot_be_asked(client: CloveClient) -> None:
 def test_on_version_1_a_late_reply_is_not_taken_for_another(peer: Any) -> None:
     peer.version = 1
     late: list[Any] = []
-    peer.answer = lambda ask: late.append(ask) if ask.opcode == Opcode.WAIT else None
-    with CloveClient(peer.path, timeout=0.02) as client:
+    peer.answer = lambda ask: late.append(ask) if ask.opcode == Opcode.WAIT else echo(ask)
+    with CloveClient(peer.path) as client:
+        client.noop()  # connected, however long that takes
+        client.timeout = 0.02
         with pytest.raises(TimedOut):
             client.wait("a", timeout=0.01)
         client.timeout = 30
+        until(lambda: late, "the peer has read the request")
 
         def answer(ask: Any) -> Any:
             late[0].reply({"success": True, "reason": "exited"})
