@@ -16,7 +16,15 @@ from clove.relay.rest.limits import RestLimits
 from clove.relay.store.interface import StoreLimits
 from clove.relay.tokens.lockout import LockOutLimits
 
-__all__ = ["HubSettings", "Limits", "RelayConfig", "RestSettings", "TLSSettings", "load"]
+__all__ = [
+    "HubSettings",
+    "Limits",
+    "RelayConfig",
+    "RestSettings",
+    "StoreSettings",
+    "TLSSettings",
+    "load",
+]
 
 MOST_BYTES: Final = 1 << 20
 """Bytes of a configuration file."""
@@ -60,6 +68,14 @@ class TLSSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """File with its private key, in PEM, which not all users may read."""
 
 
+class StoreSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where tokens and machines are kept."""
+
+    postgresql: str = ""
+    """Connection string of a PostgreSQL database that several relays share, such as
+    `postgresql://clove@db.example.org/clove?passfile=/etc/clove/pgpass`; empty: a file in `state_dir`."""
+
+
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Every limit of every part."""
 
@@ -78,6 +94,7 @@ class RelayConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     hub: HubSettings = HubSettings()
     rest: RestSettings = RestSettings()
     tls: TLSSettings = TLSSettings()
+    store: StoreSettings = StoreSettings()
     limits: Limits = Limits()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
@@ -12,14 +11,15 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
+from clove.relay.changes import Changes
 from clove.relay.config import RelayConfig
 from clove.relay.hub.descriptors import raise_descriptors, within_descriptors
 from clove.relay.hub.entrance import Entrance
 from clove.relay.hub.hub import Hub
 from clove.relay.hub.limits import HubLimits
-from clove.relay.hub.relay_id import own_relay_id
 from clove.relay.listening import listen
 from clove.relay.machines.machines import Machines
+from clove.relay.open_store import open_store, store_threads
 from clove.relay.records import TokenKind
 from clove.relay.rest.app import Api
 from clove.relay.rest.context import Context
@@ -27,7 +27,6 @@ from clove.relay.rest.metrics import RequestCounts
 from clove.relay.rest.repeats import Repeats
 from clove.relay.rest.site import RestSite
 from clove.relay.rest.table import ROUTES
-from clove.relay.store.sqlite import SQLiteStore
 from clove.relay.tls import RenewedCertificate
 from clove.relay.tokens.tokens import Tokens
 from clove.threads.threads import ThreadLimits, Threads
@@ -38,6 +37,8 @@ USED_SECONDS = 60.0
 """How often it is written when tokens were used last."""
 SEEN_SECONDS = 1.0
 """How often it is written which machines have connected."""
+LOOK_SECONDS = 30.0
+"""How often what is open is compared with a shared store, in case that a notification got lost."""
 OTHER_DESCRIPTORS = 256
 """Of the store, the log, the loop and what is opened for a moment."""
 RENEW_SECONDS = 10.0
@@ -68,14 +69,14 @@ class Parts:
         self._tls = None
         if config.tls.certificate:
             self._tls = RenewedCertificate(config.tls.certificate, config.tls.key)
-        self._store_threads = Threads(reactor, 1, ThreadLimits(own=1))
+        self._store_threads = store_threads(reactor, config)
         self._threads = Threads(reactor, 1, ThreadLimits(own=1))
-        self.store = SQLiteStore(store_path, self._store_threads, config.limits.store)
+        self.store, relay_id = open_store(reactor, config, store_path, self._store_threads)
         self.tokens = Tokens(self.store, reactor, time.time, config.limits.lockout)
         self.machines = Machines(self.store, self.tokens, time.time, config.limits.store)
         self.hub = Hub(reactor, time.time, self._hub_limits())
         self.machines.hub = self.hub
-        relay_id = own_relay_id(os.path.dirname(store_path))
+        self._changes = Changes(self.store, self.tokens, self.machines)
         self._entrance = Entrance(self.hub, relay_id, self.tokens, self.machines)
         self.rest: IListeningPort | None = None
         self.hub_port: IListeningPort | None = None
@@ -130,6 +131,9 @@ class Parts:
         self._store_threads.start()
         self._threads.start()
         self.hub.start()
+        if self._config.store.postgresql:
+            self.store.observe(self._changes)
+            self._repeat(self._changes.look, LOOK_SECONDS)
         self._repeat(self._write_used, USED_SECONDS)
         self._repeat(self._write_seen, SEEN_SECONDS)
         if self._tls is not None:

@@ -60,6 +60,13 @@ class TokenStoreContract(StoreMaking):
         await store.revoke_token("revoked", NOW)
         assert await store.count_tokens(TokenKind.ADMIN, NOW) == 1
 
+    async def test_of_many_tokens_the_revoked_and_unknown_are_told(self, store: IStore) -> None:
+        for name in ("one", "two", "three"):
+            await store.add_token(token(name))
+        await store.revoke_token("two", NOW)
+        assert await store.invalid_tokens(["one", "two", "none"]) == ["two", "none"]
+        assert await store.invalid_tokens([]) == []
+
     async def test_one_token_too_many_is_refused(self, make: MakeStore) -> None:
         store = make(tokens=2)
         await store.add_token(token("one"))

@@ -57,15 +57,7 @@ class KernelEntrance:
             and hmac.compare_digest(earlier.session.encode(), said.session.encode())
             and earlier.instance == said.instance
         )
-        if resumes and isinstance(earlier, MachineLink):
-            machine = earlier
-        else:
-            self._hub.check_room()
-            hub = self._hub
-            machine = MachineLink(
-                hub.clock, hub.wall, hub.limits, said.machine_id, said.instance, hub.machine_ended
-            )
-            hub.add_machine(machine)
+        machine = earlier if resumes and isinstance(earlier, MachineLink) else self._new_link(said)
         self._welcome(conversation, machine, resumed=resumes)
         machine.attach(conversation.socket, said.received if resumes else 0)
         await self._machines.seen(
@@ -76,6 +68,22 @@ class KernelEntrance:
         )
         if await self._machines.key_of(said.machine_id) != said.public_key:
             machine.end("the machine was removed")
+
+    def _new_link(self, said: KernelAuth) -> MachineLink:
+        """@raise LimitExceeded: the relay has no room for it."""
+        hub = self._hub
+        hub.check_room()
+        machine = MachineLink(
+            hub.clock,
+            hub.wall,
+            hub.limits,
+            said.machine_id,
+            said.instance,
+            hub.machine_ended,
+            said.public_key,
+        )
+        hub.add_machine(machine)
+        return machine
 
     def _welcome(self, conversation: Conversation, machine: MachineLink, *, resumed: bool) -> None:
         limits = self._hub.limits

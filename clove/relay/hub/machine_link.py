@@ -34,6 +34,7 @@ class MachineLink:
     @param wall: seconds since the epoch.
     @param ended: called once with the reason, when nothing of the session is left.
     @ivar instance: of the kernel that has proved its key.
+    @ivar public_key: that key.
     @ivar session: what a reconnection has to name; a secret of that kernel and this relay.
     """
 
@@ -47,9 +48,11 @@ class MachineLink:
         machine_id: str,
         instance: str,
         ended: Callable[[MachineLink, str], object],
+        public_key: bytes | None = None,
     ) -> None:
         self.machine_id = machine_id
         self.instance = instance
+        self.public_key = public_key
         self.session = secrets.token_hex(16)
         self._clock = clock
         self._wall = wall

@@ -26,6 +26,7 @@ class MachineV1:
     """One machine's tunnel."""
 
     version = 1
+    public_key = None
     instance = ""
 
     def __init__(

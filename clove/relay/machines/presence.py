@@ -37,6 +37,10 @@ class Link(Protocol):
     def since(self) -> float:
         """When that began."""
 
+    @property
+    def public_key(self) -> bytes | None:
+        """What its kernel has proved; None: it came with a token."""
+
 
 class RemoteCaller(msgspec.Struct, frozen=True, kw_only=True):
     """One remote agent that is connected; times are seconds since the epoch.

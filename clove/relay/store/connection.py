@@ -6,16 +6,81 @@ import contextlib
 import os
 import sqlite3
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from clove.errors import Unavailable
-from clove.relay.store.rows import SCHEMA
+from clove.relay.store.database import Dialect, Parameters, Row
 
-__all__ = ["connect", "transaction"]
+__all__ = ["SQLiteDatabase", "connect"]
 
 _VERSION: Final = 1
 _BUSY_SECONDS: Final = 5.0
+
+_SCHEMA: Final = (
+    """
+    CREATE TABLE tokens (
+        id TEXT PRIMARY KEY, digest BLOB NOT NULL UNIQUE, kind TEXT NOT NULL, name TEXT NOT NULL,
+        machine_id TEXT NOT NULL, targets TEXT NOT NULL, permissions TEXT NOT NULL,
+        created REAL NOT NULL, expires REAL, last_used REAL, used REAL, revoked REAL
+    ) STRICT, WITHOUT ROWID
+    """,
+    "CREATE INDEX tokens_of_machine ON tokens (machine_id)",
+    """
+    CREATE TABLE machines (
+        machine_id TEXT PRIMARY KEY, name TEXT NOT NULL, provider TEXT NOT NULL,
+        labels TEXT NOT NULL, metadata TEXT NOT NULL, address TEXT NOT NULL,
+        versions TEXT NOT NULL, isolation TEXT NOT NULL, public_key BLOB, created REAL NOT NULL,
+        last_seen REAL, draining INTEGER NOT NULL, flags TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID
+    """,
+)
+"""Statements that make the tables; what C{user_version} counts."""
+
+_DIALECT: Final = Dialect(
+    in_list="{column} IN (SELECT value FROM json_each(:{parameter}))",
+    has_labels="""
+        NOT EXISTS (
+            SELECT 1 FROM json_each(:labels) AS wanted WHERE NOT EXISTS (
+                SELECT 1 FROM json_each(machines.labels) AS has
+                WHERE has.key = wanted.key AND has.value = wanted.value
+            )
+        )
+    """,
+    locking="",
+)
+
+
+class SQLiteDatabase:
+    """See L{Database<clove.relay.store.database.Database>}."""
+
+    dialect = _DIALECT
+
+    def __init__(self, path: str) -> None:
+        self._connection = connect(path)
+
+    def rows(self, statement: str, parameters: Parameters) -> list[Row]:
+        """What a statement finds or returns."""
+        return [dict(row) for row in self._connection.execute(statement, parameters)]
+
+    def each(self, statement: str, parameters: Iterable[Parameters]) -> None:
+        """The same statement for many."""
+        self._connection.executemany(statement, parameters)
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All of what is done within, or nothing."""
+        with _transaction(self._connection):
+            yield
+
+    updates = transaction
+
+    def changed(self, what: str, named: str) -> None:
+        """There is no other relay."""
+
+    def close(self) -> None:
+        """Use it no more."""
+        self._connection.close()
 
 
 def connect(path: str) -> sqlite3.Connection:
@@ -47,11 +112,11 @@ def connect(path: str) -> sqlite3.Connection:
 
 
 @contextlib.contextmanager
-def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
     """All of what is done within, or nothing."""
     connection.execute("BEGIN IMMEDIATE")
     try:
-        yield connection
+        yield
     except BaseException:
         with contextlib.suppress(sqlite3.Error):
             connection.execute("ROLLBACK")
@@ -74,10 +139,10 @@ def _make_private(path: str) -> None:
 
 
 def _make_tables(connection: sqlite3.Connection, path: str) -> None:
-    with transaction(connection):
+    with _transaction(connection):
         [version] = connection.execute("PRAGMA user_version").fetchone()
         if version == 0:
-            for statement in SCHEMA:
+            for statement in _SCHEMA:
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {_VERSION}")
         elif version != _VERSION:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import Protocol
 
 import msgspec
 from twisted.internet.defer import Deferred
@@ -12,7 +13,7 @@ from zope.interface import Interface
 
 from clove.relay.records import Flag, MachineRecord, Targets, TokenKind, TokenRecord
 
-__all__ = ["IStore", "MachineChanges", "Seen", "StoreLimits"]
+__all__ = ["IStore", "MachineChanges", "Seen", "StoreLimits", "StoreObserver"]
 
 
 class StoreLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -30,6 +31,11 @@ class StoreLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     and the machine is flagged."""
     waiting: int = 1024
     """Requests that wait for the store; one more gets `unavailable`."""
+    connections: int = 4
+    """Connections to PostgreSQL, beside one that is told of changes."""
+    answer_seconds: float = 5.0
+    """Seconds in which PostgreSQL answers a statement or a new connection; then the connection is
+    given up, and what was asked gets `unavailable`."""
 
 
 class MachineChanges(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +55,19 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     address: str | None = None
     versions: dict[str, str] | None = None
     isolation: dict[str, object] | None = None
+
+
+class StoreObserver(Protocol):
+    """Is told what other relays changed in the store that they share."""
+
+    def token_ended(self, token_id: str) -> None:
+        """A token was revoked there."""
+
+    def machine_removed(self, machine_id: str) -> None:
+        """A machine was removed there."""
+
+    def changes_missed(self) -> None:
+        """Something may have changed without being told: look at what is open here."""
 
 
 class IStore(Interface):
@@ -85,6 +104,9 @@ class IStore(Interface):
     def used_tokens(times: Mapping[str, float]) -> Deferred[None]:
         """Note when tokens were used last."""
 
+    def invalid_tokens(token_ids: Collection[str]) -> Deferred[list[str]]:
+        """Those of these that were revoked, or are not there."""
+
     def count_tokens(kind: TokenKind, now: float) -> Deferred[int]:
         """How many valid ones of a kind there are."""
 
@@ -103,6 +125,9 @@ class IStore(Interface):
 
     def count_machines(targets: Targets, ids: Collection[str]) -> Deferred[tuple[int, int]]:
         """How many of these machines there are, and how many of them have one of these ids."""
+
+    def keys_of(machine_ids: Collection[str]) -> Deferred[dict[str, bytes | None]]:
+        """The keys of machines; those that are not there are left out."""
 
     def change_machine(machine_id: str, changes: MachineChanges) -> Deferred[MachineRecord]:
         """Change what an operator may; gives what it is now.
@@ -134,6 +159,9 @@ class IStore(Interface):
 
     def flag_machine(machine_id: str, flag: Flag) -> Deferred[None]:
         """Note something to look at, instead of an earlier flag of the same kind."""
+
+    def observe(observer: StoreObserver) -> None:
+        """Have it told, in the reactor's thread, what other relays change, from now on."""
 
     def close() -> Deferred[None]:
         """Finish what was asked, and close."""

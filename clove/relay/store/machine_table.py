@@ -1,9 +1,8 @@
-"""The table of machines in SQLite. Blocking."""
+"""The table of machines. Blocking."""
 
 from __future__ import annotations
 
 import hmac
-import sqlite3
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -11,7 +10,7 @@ import msgspec
 
 from clove.errors import AlreadyExists, LimitExceeded, NotAuthenticated, NotFound
 from clove.relay.records import Flag, MachineRecord, Targets, TokenKind, TokenRecord
-from clove.relay.store.connection import transaction
+from clove.relay.store.database import Database
 from clove.relay.store.interface import MachineChanges, Seen, StoreLimits
 from clove.relay.store.rows import MACHINE_COLUMNS, machine_of, machine_row, placeholders
 from clove.relay.store.token_table import TokenTable
@@ -19,35 +18,29 @@ from clove.relay.store.token_table import TokenTable
 __all__ = ["MachineTable"]
 
 _COLUMNS: Final = ", ".join(MACHINE_COLUMNS)
-_INSERT: Final = (
-    f"INSERT OR REPLACE INTO machines ({_COLUMNS}) VALUES ({placeholders(MACHINE_COLUMNS)})"  # noqa: S608 names of our columns
+_WRITTEN: Final = ", ".join(f"{name} = excluded.{name}" for name in MACHINE_COLUMNS[1:])
+_WRITE: Final = (
+    f"INSERT INTO machines ({_COLUMNS}) VALUES ({placeholders(MACHINE_COLUMNS)})"  # noqa: S608 names of our columns
+    f" ON CONFLICT (machine_id) DO UPDATE SET {_WRITTEN}"
 )
-_IN_TARGETS: Final = """
-    :every OR machine_id IN (SELECT value FROM json_each(:machines)) OR (
-        :labels != '{}' AND NOT EXISTS (
-            SELECT 1 FROM json_each(:labels) AS wanted WHERE NOT EXISTS (
-                SELECT 1 FROM json_each(machines.labels) AS has
-                WHERE has.key = wanted.key AND has.value = wanted.value
-            )
-        )
-    )
-"""
-"""What L{Targets.include} says, in SQL."""
+_SEEN: Final = (
+    "UPDATE machines SET last_seen = :at, address = coalesce(:address, address),"
+    " versions = coalesce(:versions, versions), isolation = coalesce(:isolation, isolation)"
+    " WHERE machine_id = :machine_id"
+)
 
 
 class MachineTable:
     """What L{IStore<clove.relay.store.interface.IStore>} says of machines."""
 
-    def __init__(
-        self, connection: sqlite3.Connection, limits: StoreLimits, tokens: TokenTable
-    ) -> None:
-        self._connection = connection
+    def __init__(self, database: Database, limits: StoreLimits, tokens: TokenTable) -> None:
+        self._database = database
         self._limits = limits
         self._tokens = tokens
 
     def add(self, record: MachineRecord, token: TokenRecord | None) -> None:
         """A new machine, and its token."""
-        with transaction(self._connection):
+        with self._database.transaction():
             if self.get(record.machine_id) is not None:
                 raise AlreadyExists(
                     f"there is a machine {record.machine_id} already",
@@ -60,16 +53,22 @@ class MachineTable:
 
     def get(self, machine_id: str) -> MachineRecord | None:
         """One machine."""
-        found = self._connection.execute(
-            "SELECT * FROM machines WHERE machine_id = ?", (machine_id,)
+        return self._get(machine_id, "")
+
+    def keys_of(self, machine_ids: tuple[str, ...]) -> dict[str, bytes | None]:
+        """The keys of those that there are."""
+        wanted = self._database.dialect.listed("machine_id", "ids")
+        rows = self._database.rows(
+            f"SELECT machine_id, public_key FROM machines WHERE {wanted}",  # noqa: S608 a constant
+            {"ids": _json(machine_ids)},
         )
-        row = found.fetchone()
-        return None if row is None else machine_of(row)
+        return {row["machine_id"]: row["public_key"] for row in rows}
 
     def after(self, machine_id: str, most: int, targets: Targets) -> list[MachineRecord]:
         """The next ones by id."""
-        rows = self._connection.execute(
-            f"SELECT * FROM machines WHERE machine_id > :after AND ({_IN_TARGETS})"  # noqa: S608 a constant
+        chosen = self._database.dialect.in_targets
+        rows = self._database.rows(
+            f"SELECT * FROM machines WHERE machine_id > :after AND ({chosen})"  # noqa: S608 a constant
             " ORDER BY machine_id LIMIT :most",
             {"after": machine_id, "most": most, **_chosen(targets)},
         )
@@ -77,13 +76,14 @@ class MachineTable:
 
     def count(self, targets: Targets, ids: tuple[str, ...]) -> tuple[int, int]:
         """All of these, and those of these ids."""
-        found = self._connection.execute(
-            "SELECT count(*), ifnull(sum(machine_id IN (SELECT value FROM json_each(:ids))), 0)"  # noqa: S608 a constant
-            f" FROM machines WHERE {_IN_TARGETS}",
+        dialect = self._database.dialect
+        named = dialect.listed("machine_id", "ids")
+        [row] = self._database.rows(
+            f"SELECT count(*) AS every, count(CASE WHEN {named} THEN 1 END) AS named"  # noqa: S608 a constant
+            f" FROM machines WHERE {dialect.in_targets}",
             {"ids": msgspec.json.encode(ids).decode(), **_chosen(targets)},
         )
-        every, named = found.fetchone()
-        return every, named
+        return row["every"], row["named"]
 
     def change(self, machine_id: str, changes: MachineChanges) -> MachineRecord:
         """What is not None."""
@@ -92,26 +92,29 @@ class MachineTable:
             for name, value in msgspec.structs.asdict(changes).items()
             if value is not None
         }
-        with transaction(self._connection):
+        with self._database.transaction():
             changed = msgspec.structs.replace(self._existing(machine_id), **given)
             self._write(changed)
             return changed
 
     def remove(self, machine_id: str, now: float) -> list[str]:
         """The machine, its key, and the validity of its tokens."""
-        with transaction(self._connection) as connection:
+        with self._database.transaction():
             self._existing(machine_id)
-            connection.execute("DELETE FROM machines WHERE machine_id = ?", (machine_id,))
+            self._database.rows(
+                "DELETE FROM machines WHERE machine_id = :machine", {"machine": machine_id}
+            )
+            self._database.changed("machine", machine_id)
             return self._tokens.revoke_of_machine(machine_id, now)
 
     def join(self, machine_id: str, public_key: bytes, token_id: str, now: float) -> MachineRecord:
         """A machine's key, for a token."""
-        with transaction(self._connection):
+        with self._database.transaction():
             try:
                 token = self._tokens.get(token_id)
             except NotFound:
                 raise _not_valid() from None
-            machine = self.get(machine_id)
+            machine = self._locked(machine_id)
             if token.kind is not TokenKind.JOIN or token.machine_id != machine_id:
                 raise _not_valid()
             if machine is not None and machine.public_key is not None:
@@ -134,28 +137,37 @@ class MachineTable:
 
     def note_seen(self, seen: Mapping[str, Seen]) -> None:
         """What tunnels told, in one transaction: after a restart of the relay all come at once."""
-        with transaction(self._connection):
-            for machine_id, each in seen.items():
-                machine = self.get(machine_id)
-                if machine is not None:
-                    self._write(msgspec.structs.replace(machine, last_seen=each.at, **_told(each)))
+        with self._database.updates():
+            self._database.each(_SEEN, [_told(*each) for each in sorted(seen.items())])
 
     def note_flag(self, machine_id: str, flag: Flag) -> None:
         """Something to look at."""
-        with transaction(self._connection):
-            machine = self.get(machine_id)
+        with self._database.transaction():
+            machine = self._locked(machine_id)
             if machine is not None:
                 others = tuple(other for other in machine.flags if other.what != flag.what)
                 self._write(msgspec.structs.replace(machine, flags=(*others, flag)))
 
+    def _locked(self, machine_id: str) -> MachineRecord | None:
+        """In a transaction that may change it."""
+        return self._get(machine_id, self._database.dialect.locking)
+
+    def _get(self, machine_id: str, locking: str) -> MachineRecord | None:
+        rows = self._database.rows(
+            f"SELECT * FROM machines WHERE machine_id = :machine{locking}",  # noqa: S608 a constant
+            {"machine": machine_id},
+        )
+        return machine_of(rows[0]) if rows else None
+
     def _existing(self, machine_id: str) -> MachineRecord:
-        machine = self.get(machine_id)
+        machine = self._locked(machine_id)
         if machine is None:
             raise NotFound("there is no such machine", hint="list them with GET /api/v1/machines")
         return machine
 
     def _check_room(self) -> None:
-        [count] = self._connection.execute("SELECT count(*) FROM machines").fetchone()
+        [row] = self._database.rows("SELECT count(*) AS found FROM machines", {})
+        count = row["found"]
         if count >= self._limits.machines:
             raise LimitExceeded(
                 f"there are {count} machines already",
@@ -163,23 +175,33 @@ class MachineTable:
             )
 
     def _write(self, record: MachineRecord) -> None:
-        self._connection.execute(_INSERT, machine_row(record))
+        self._database.rows(_WRITE, machine_row(record))
 
 
 def _not_valid() -> NotAuthenticated:
     return NotAuthenticated("the join token is not valid", hint="ask for a new one")
 
 
-def _told(seen: Seen) -> dict[str, Any]:
-    """What is not left as it is."""
-    fields = msgspec.structs.asdict(seen)
-    return {name: value for name, value in fields.items() if value is not None and name != "at"}
+def _told(machine_id: str, seen: Seen) -> dict[str, Any]:
+    """The parameters of L{_SEEN}; None: left as it is."""
+    return {
+        "machine_id": machine_id,
+        "at": seen.at,
+        "address": seen.address,
+        "versions": _json(seen.versions),
+        "isolation": _json(seen.isolation),
+    }
+
+
+def _json(value: object) -> str | None:
+    return None if value is None else msgspec.json.encode(value).decode()
 
 
 def _chosen(targets: Targets) -> dict[str, object]:
-    """The parameters of L{_IN_TARGETS}."""
+    """The parameters of L{Dialect.in_targets<clove.relay.store.database.Dialect>}."""
     return {
         "every": targets.every,
-        "machines": msgspec.json.encode(targets.machines).decode(),
-        "labels": msgspec.json.encode(targets.labels).decode(),
+        "machines": _json(targets.machines),
+        "labels": _json(targets.labels),
+        "labelled": bool(targets.labels),
     }

@@ -1,17 +1,16 @@
-"""Records as rows of SQLite and back. Pure."""
+"""Records as rows and back. Pure."""
 
 from __future__ import annotations
 
-import sqlite3
 from typing import Any, Final
 
 import msgspec
 
 from clove.relay.records import Flag, MachineRecord, Targets, TokenKind, TokenRecord
+from clove.relay.store.database import Row
 
 __all__ = [
     "MACHINE_COLUMNS",
-    "SCHEMA",
     "TOKEN_COLUMNS",
     "machine_of",
     "machine_row",
@@ -19,26 +18,6 @@ __all__ = [
     "token_of",
     "token_row",
 ]
-
-SCHEMA: Final = (
-    """
-    CREATE TABLE tokens (
-        id TEXT PRIMARY KEY, digest BLOB NOT NULL UNIQUE, kind TEXT NOT NULL, name TEXT NOT NULL,
-        machine_id TEXT NOT NULL, targets TEXT NOT NULL, permissions TEXT NOT NULL,
-        created REAL NOT NULL, expires REAL, last_used REAL, used REAL, revoked REAL
-    ) STRICT, WITHOUT ROWID
-    """,
-    "CREATE INDEX tokens_of_machine ON tokens (machine_id)",
-    """
-    CREATE TABLE machines (
-        machine_id TEXT PRIMARY KEY, name TEXT NOT NULL, provider TEXT NOT NULL,
-        labels TEXT NOT NULL, metadata TEXT NOT NULL, address TEXT NOT NULL,
-        versions TEXT NOT NULL, isolation TEXT NOT NULL, public_key BLOB, created REAL NOT NULL,
-        last_seen REAL, draining INTEGER NOT NULL, flags TEXT NOT NULL
-    ) STRICT, WITHOUT ROWID
-    """,
-)
-"""Statements that make the tables; what C{user_version} counts."""
 
 TOKEN_COLUMNS: Final = TokenRecord.__struct_fields__
 MACHINE_COLUMNS: Final = MachineRecord.__struct_fields__
@@ -65,7 +44,7 @@ def machine_row(record: MachineRecord) -> dict[str, Any]:
     return _row(record)
 
 
-def token_of(row: sqlite3.Row) -> TokenRecord:
+def token_of(row: Row) -> TokenRecord:
     """The token in a row."""
     values = dict(row)
     values["kind"] = TokenKind(values["kind"])
@@ -74,7 +53,7 @@ def token_of(row: sqlite3.Row) -> TokenRecord:
     return TokenRecord(**values)
 
 
-def machine_of(row: sqlite3.Row) -> MachineRecord:
+def machine_of(row: Row) -> MachineRecord:
     """The machine in a row."""
     values = dict(row)
     for name in ("labels", "metadata", "versions", "isolation"):

@@ -172,6 +172,10 @@ class Tokens:
             timer = self._clock.callLater(left, ended, "its token has expired")
         return stop
 
+    def watched(self) -> list[str]:
+        """The ids of tokens that have opened something."""
+        return list(self._watchers)
+
     def _call(self, cut: Cut, reason: str) -> None:
         try:
             cut(reason)

@@ -1,0 +1,74 @@
+"""What other relays have changed in a shared store, done here as well: what is not valid any more is cut."""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from clove.errors import CloveError
+from clove.relay.machines.machines import Machines
+from clove.relay.store.interface import IStore
+from clove.relay.tokens.tokens import Tokens
+
+__all__ = ["Changes"]
+
+_REVOKED = "its token was revoked"
+_REMOVED = "the machine was removed"
+_MOST = 1000
+"""Ids that the store is asked for at once."""
+
+
+class Changes:
+    """See L{StoreObserver<clove.relay.store.interface.StoreObserver>}."""
+
+    log = Logger()
+
+    def __init__(self, store: IStore, tokens: Tokens, machines: Machines) -> None:
+        self._store = store
+        self._tokens = tokens
+        self._machines = machines
+
+    def token_ended(self, token_id: str) -> None:
+        """Revoked at another relay."""
+        self._tokens.cut(token_id, _REVOKED)
+
+    def machine_removed(self, machine_id: str) -> None:
+        """At another relay."""
+        self._machines.hub.cut(machine_id, _REMOVED)
+
+    def changes_missed(self) -> None:
+        """The database has not been heard of for a while."""
+        Deferred.fromCoroutine(self.look())
+
+    async def look(self) -> None:
+        """Compare what is open with the store. Without the store it stays open."""
+        try:
+            await self._look_at_tokens()
+            await self._look_at_machines()
+        except CloveError as error:
+            self.log.warn("what is open is not compared with the store: {error}", error=str(error))
+        except Exception:
+            self.log.failure("what is open is not compared with the store")
+
+    async def _look_at_tokens(self) -> None:
+        watched = self._tokens.watched()
+        for start in range(0, len(watched), _MOST):
+            for token_id in await self._store.invalid_tokens(watched[start : start + _MOST]):
+                self._tokens.cut(token_id, _REVOKED)
+
+    async def _look_at_machines(self) -> None:
+        """Those that came with a key; of the others the tokens are looked at."""
+        proved = {
+            machine_id: link.public_key
+            for machine_id, link in self._machines.hub.links().items()
+            if link.public_key is not None
+        }
+        names = list(proved)
+        for start in range(0, len(names), _MOST):
+            asked = names[start : start + _MOST]
+            keys = await self._store.keys_of(asked)
+            for machine_id in asked:
+                link = self._machines.hub.links().get(machine_id)
+                stays = keys.get(machine_id) == proved[machine_id]
+                if not stays and link is not None and link.public_key == proved[machine_id]:
+                    self._machines.hub.cut(machine_id, _REMOVED)

@@ -1,0 +1,123 @@
+"""Two relays on one PostgreSQL: what one revokes the other cuts, and both outlive the database."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import urllib.error
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from clove.client.remote import RemoteClient
+from clove.errors import CloveError
+from tests.integration.fleet.fleet_processes import CONFIG, Fleet
+from tests.postgresql import PostgreSQL, own_postgresql
+from tests.waiting import until
+
+Relays = tuple[Fleet, Fleet]
+
+
+@pytest.fixture
+def server() -> Iterator[PostgreSQL]:
+    with own_postgresql() as running:
+        yield running
+
+
+@pytest.fixture
+def relays(server: PostgreSQL) -> Iterator[Relays]:
+    config = f'{CONFIG}\n[store]\npostgresql = "{server.new_database()}"\n'
+    with contextlib.ExitStack() as stack:
+        made = []
+        for _ in range(2):
+            fleet = Fleet(config)
+            stack.callback(fleet.stop)
+            fleet.start()
+            made.append(fleet)
+        made[1].admin = made[0].admin  # the second has found it in the database
+        yield made[0], made[1]
+
+
+def status_of(fleet: Fleet, path: str, token: str = "") -> tuple[int, dict[str, Any]]:
+    """What a relay answers, error or not."""
+    try:
+        return 200, fleet.ask("GET", path, token=token)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.loads(error.read())
+
+
+def test_what_a_token_opened_at_one_relay_is_cut_by_its_revocation_at_the_other(
+    relays: Relays,
+) -> None:
+    first, second = relays
+    second.join("one")
+    made = first.ask("POST", "/tokens/agent", {"target_machine": "one"})
+    with RemoteClient(second.url, "one", token=made["token"]) as client:
+        client.noop()
+        first.ask("DELETE", f"/tokens/{made['id']}")
+        until(lambda: not second.ask("GET", "/agents")["agents"], "the remote agent is cut")
+        with pytest.raises(CloveError):
+            client.noop()
+    assert status_of(second, "/machines", made["token"])[0] == 401
+
+
+def test_a_machine_that_is_removed_at_one_relay_loses_its_tunnel_at_the_other(
+    relays: Relays,
+) -> None:
+    first, second = relays
+    second.join("one")
+    first.ask("DELETE", "/machines/one")
+    until(lambda: not second.ask("GET", "/status")["machines_connected"], "the tunnel is cut")
+
+
+def test_without_the_database_nobody_new_comes_in_and_what_is_open_goes_on(
+    relays: Relays, server: PostgreSQL
+) -> None:
+    first, second = relays
+    second.join("one")
+    token = second.agent_token("one")
+    doomed = first.ask("POST", "/tokens/agent", {"target_machine": "one"})
+    with (
+        RemoteClient(second.url, "one", token=token) as client,
+        RemoteClient(second.url, "one", token=doomed["token"]) as other,
+    ):
+        client.noop()
+        other.noop()
+        server.stop()
+        for fleet in relays:
+            status, said = status_of(fleet, "/machines")
+            assert (status, said["code"]) == (503, "unavailable"), said
+            assert "try again" in said["hint"]
+        with pytest.raises(CloveError, match="cannot be used now"):
+            RemoteClient(second.url, "one", token=token).connect()
+        client.noop()
+        server.start()
+        until(lambda: status_of(first, "/machines")[0] == 200, "the relay is back")
+        client.noop()
+        first.ask("DELETE", f"/tokens/{doomed['id']}")
+        until(lambda: len(second.ask("GET", "/agents")["agents"]) == 1, "the revoked one is cut")
+        client.noop()
+
+
+def test_a_relay_that_was_away_cuts_what_was_revoked_meanwhile(
+    relays: Relays, server: PostgreSQL
+) -> None:
+    """The relay that holds the link stands still, and its connections to the database are ended."""
+    first, second = relays
+    second.join("one")
+    made = first.ask("POST", "/tokens/agent", {"target_machine": "one"})
+    with RemoteClient(second.url, "one", token=made["token"]) as client:
+        client.noop()
+        assert second.process is not None
+        second.process.send_signal(signal.SIGSTOP)
+        try:
+            server.stop(signal.SIGINT)
+            server.start()
+            until(lambda: status_of(first, "/machines")[0] == 200, "the relay is back")
+            first.ask("DELETE", f"/tokens/{made['id']}")
+        finally:
+            second.process.send_signal(signal.SIGCONT)
+        until(lambda: not second.ask("GET", "/agents")["agents"], "the remote agent is cut")
