@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from clove.channels.multiplexed import LinkLimits, MultiplexedChannel
+from clove.channels.multiplexed import LinkLimits, MultiplexedChannel, parse_object
 from clove.channels.session import (
     COUNTED,
     BrokenLink,
@@ -25,7 +25,10 @@ from clove.channels.session import (
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-__all__ = ["Carrier", "LinkLimits", "Multiplex"]
+__all__ = ["MOST_REFUSED", "Carrier", "LinkLimits", "Multiplex"]
+
+MOST_REFUSED: Final = 8192
+"""Channels of a link that were refused here and are not closed by the other side yet."""
 
 
 class Carrier(Protocol):
@@ -194,9 +197,9 @@ class Multiplex:
             self.session.acknowledge(ack_count(body))
             self.writable()
         elif kind == FrameKind.CONTROL:
-            self._control(_object(body))
+            self._control(parse_object(body))
         elif kind == FrameKind.OPEN:
-            self._opened(number, _object(body))
+            self._opened(number, parse_object(body))
         else:
             channel = self.channels.get(number)
             if channel is None:
@@ -208,6 +211,8 @@ class Multiplex:
             raise BrokenLink("this side opens the channels")
         if number in self.channels or not number:
             raise BrokenLink(f"channel {number} is open already")
+        if len(self.channels) >= self.limits.channels + MOST_REFUSED:
+            raise BrokenLink("too many channels were refused and not closed")
         channel = self.add_channel(number)
         if len(self.channels) > self.limits.channels:
             channel.refuse("this link has too many channels")
@@ -235,14 +240,3 @@ class Multiplex:
         call, self._ack = self._ack, None
         if call is not None and call.active():
             call.cancel()
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    """@raise BrokenLink: it is no JSON object."""
-    try:
-        said = json.loads(body or b"{}")
-    except (ValueError, RecursionError):
-        said = None
-    if not isinstance(said, dict):
-        raise BrokenLink("a JSON object was due")
-    return said

@@ -6,7 +6,9 @@ import json
 import struct
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import msgspec
 
 from clove.channels.session import MOST_PIECE, WINDOW, BrokenLink, FrameKind, frame
 
@@ -17,9 +19,10 @@ if TYPE_CHECKING:
     from clove.channels.channel import Receiver
     from clove.channels.multiplex import Multiplex
 
-__all__ = ["LinkLimits", "MultiplexedChannel"]
+__all__ = ["LinkLimits", "MultiplexedChannel", "parse_object"]
 
 _NUMBER: Final = struct.Struct(">I")
+_OBJECT: Final = msgspec.json.Decoder(dict[str, Any])
 
 
 class LinkLimits(NamedTuple):
@@ -108,7 +111,7 @@ class MultiplexedChannel:
         self._allowed -= len(body)
         if self._allowed < 0 or len(body) > MOST_PIECE:
             raise BrokenLink(f"more bytes than channel {self.number} may send")
-        if self._closing:
+        if self._closing or not body:  # the window does not bound what is empty
             return
         if self._paused or self._arrived or self._receiver is None:
             self._arrived.append(body)
@@ -230,11 +233,7 @@ class MultiplexedChannel:
 
     def _close_received(self, body: bytes) -> None:
         self._close_came = True
-        try:
-            said = json.loads(body or b"{}")
-            self.error = str(said.get("error", ""))[:1000]
-        except (ValueError, RecursionError, AttributeError):
-            raise BrokenLink("a CLOSE has a JSON object") from None
+        self.error = str(parse_object(body).get("error", ""))[:1000]
         unsent = bool(self._kept)
         self._kept.clear()
         self._send_close("")
@@ -265,3 +264,14 @@ class MultiplexedChannel:
         receiver, self._receiver = self._receiver, None
         if receiver is not None:
             receiver.lost()
+
+
+def parse_object(body: bytes) -> dict[str, Any]:
+    """What OPEN, CLOSE and CONTROL say; all of it can be written again as JSON and as text.
+
+    @raise BrokenLink: it is no JSON object.
+    """
+    try:
+        return _OBJECT.decode(body or b"{}")
+    except (ValueError, RecursionError):
+        raise BrokenLink("a JSON object was due") from None
