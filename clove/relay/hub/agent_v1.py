@@ -27,8 +27,15 @@ MOST_UNREAD: Final = 48 << 20
 class Way(Protocol):
     """Carries one agent's requests to its kernel."""
 
+    @property
+    def is_behind(self) -> bool:
+        """The kernel does not read as fast as is asked; L{AgentV1.way_drained} says when it does."""
+
     def ask(self, opcode: int, payload: bytes) -> None:
-        """Send a request; L{AgentV1.answered} gets its answer, in order."""
+        """Send a request; L{AgentV1.answered} gets its answer, in order.
+
+        @raise Unavailable: much waits for the kernel already; it was not sent.
+        """
 
     def pause(self) -> None:
         """The agent does not read: fetch no more."""
@@ -123,12 +130,18 @@ class AgentV1:
             raise LimitExceeded(f"a payload has at most {self._limits.syscall} bytes")
         if self._way is None:
             self.connect()
-        assert self._way is not None
+        way = self._way
+        assert way is not None
+        self._waiting.append(opcode)  # before: the way may be lost meanwhile
+        try:
+            way.ask(opcode, payload)
+        except CloveError:
+            self._waiting.pop()
+            raise
         self.syscalls_sent += 1
-        self._waiting.append(opcode)
-        if len(self._waiting) >= self._limits.waiting and self._socket is not None:
+        full = len(self._waiting) >= self._limits.waiting
+        if self._socket is not None and (full or way.is_behind):
             self._socket.pause()
-        self._way.ask(opcode, payload)
 
     def binary_received(self, data: bytes) -> None:
         """Version 1 has none."""
@@ -163,6 +176,11 @@ class AgentV1:
                 socket.resume()
             if socket.full and self._way is not None:
                 self._way.pause()
+
+    def way_drained(self) -> None:
+        """The kernel has read what was asked."""
+        if self._socket is not None and len(self._waiting) < self._limits.waiting:
+            self._socket.resume()
 
     def way_lost(self, reason: str) -> None:
         """The kernel is gone, with what was asked and not answered. The next request looks for it again."""

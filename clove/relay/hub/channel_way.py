@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from clove.channels.sender import Sender
 from clove.framing import MAX_REPLY, BadFrame, FrameDecoder, encode
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ChannelWay"]
 
+MOST_UNSENT: Final = 8 << 20
+"""Bytes of requests that wait; more than can have come when the agent is not read any more."""
+
 
 class ChannelWay:
     """Speaks the kernel's protocol, version 1, for an agent that speaks JSON."""
@@ -20,9 +23,15 @@ class ChannelWay:
     def __init__(self, channel: MultiplexedChannel, agent: AgentV1) -> None:
         self._channel = channel
         self._agent: AgentV1 | None = agent
-        self._sender = Sender(channel)
+        # where requests wait, the agent is not read; answers come all the same
+        self._sender = Sender(channel, resume_below=MOST_UNSENT, unsent_limit=MOST_UNSENT)
         self._decoder = FrameDecoder(MAX_REPLY)
         channel.deliver_to(self)
+
+    @property
+    def is_behind(self) -> bool:
+        """Requests wait until the kernel reads."""
+        return self._sender.congested
 
     def ask(self, opcode: int, payload: bytes) -> None:
         """Send a request."""
@@ -57,7 +66,8 @@ class ChannelWay:
 
     def drained(self) -> None:
         """All was sent."""
-        self._sender.drained()
+        if self._sender.drained() and self._agent is not None:
+            self._agent.way_drained()
 
     def lost(self) -> None:
         """The kernel has closed the channel, or is gone."""

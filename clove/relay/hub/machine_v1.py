@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from clove.errors import CloveError, InvalidRequest, NotImplementedYet
+from clove.errors import CloveError, InvalidRequest, NotImplementedYet, Unavailable
 from clove.relay.hub.messages_v1 import parse_message, payload_of, response, said
 from clove.relay.hub.presence import Presence, PresenceState
 
@@ -20,6 +20,8 @@ __all__ = ["MachineV1"]
 
 MESSAGE: Final = 24 << 20
 """Bytes of a message: a reply of 16 MiB in base64."""
+MOST_UNREAD: Final = 16 << 20
+"""Bytes that wait for a kernel that does not read; then no request is taken for it."""
 
 
 class MachineV1:
@@ -43,7 +45,7 @@ class MachineV1:
         self._ended = ended
         self._socket: MessageSocket | None = None
         self._ways: dict[int, _TunnelWay] = {}
-        self._pongs = 0
+        self._pongs = self._unread = 0
         self._presence = Presence(limits.ping_seconds, clock.seconds(), wall())
 
     def attach(self, socket: MessageSocket) -> None:
@@ -119,9 +121,28 @@ class MachineV1:
             self.say(said("agent_disconnected", agent_id=agent_id))
 
     def say(self, text: bytes) -> None:
-        """Tell the kernel."""
-        if self._socket is not None:
-            self._socket.send_text(text)
+        """Tell the kernel; one that does not even read answers is cut off."""
+        socket = self._socket
+        if socket is None:
+            return
+        if socket.full:
+            self._unread += len(text)
+            if self._unread > 2 * MOST_UNREAD:
+                socket.abort()
+                return
+        socket.send_text(text)
+
+    @property
+    def is_behind(self) -> bool:
+        """The kernel does not read as fast as its agents ask."""
+        return self._socket is not None and self._socket.full
+
+    def check_reads(self) -> None:
+        """@raise Unavailable: much waits for the kernel already."""
+        if self.is_behind and self._unread > MOST_UNREAD:
+            raise Unavailable(
+                f"the kernel of {self.machine_id!r} reads too slowly", hint="try again later"
+            )
 
     # the connection's receiver
 
@@ -138,7 +159,8 @@ class MachineV1:
         if kind == "ping":
             self.say(said("pong"))
         elif kind == "response":
-            way = self._ways.get(message.get("agent_id", -1))
+            number = message.get("agent_id")
+            way = self._ways.get(number) if isinstance(number, int) else None
             opcode, payload = payload_of(message)
             if way is not None:
                 way.agent.answered(opcode, payload)
@@ -156,6 +178,9 @@ class MachineV1:
 
     def writable(self) -> None:
         """The kernel reads again."""
+        self._unread = 0
+        for way in list(self._ways.values()):
+            way.agent.way_drained()
 
     def closed(self, reason: str) -> None:
         """It is gone, and the way of each of its agents."""
@@ -176,7 +201,13 @@ class _TunnelWay:
 
     def ask(self, opcode: int, payload: bytes) -> None:
         """Send a request."""
+        self._tunnel.check_reads()
         self._tunnel.say(response("syscall", opcode, payload, agent_id=self.agent.caller.id))
+
+    @property
+    def is_behind(self) -> bool:
+        """The kernel does not read as fast as is asked."""
+        return self._tunnel.is_behind
 
     def pause(self) -> None:
         """The others on the tunnel do not wait for it: L{AgentV1} has a bound of its own."""

@@ -71,7 +71,14 @@ def test_empty_pieces_take_no_memory_of_a_reader_that_is_paused() -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [rb'{"error":"\ud800"}', rb'{"\ud800":1}', b'{"error":NaN}', b"[" * 100_000, b'{"error":"\xff"}', b"[1]"],
+    [
+        rb'{"error":"\ud800"}',
+        rb'{"\ud800":1}',
+        b'{"error":NaN}',
+        b"[" * 100_000,
+        b'{"error":"\xff"}',
+        b"[1]",
+    ],
     ids=["half a pair", "in a key", "no number", "deep", "no UTF-8", "no object"],
 )
 @pytest.mark.parametrize("kind", [FrameKind.OPEN, FrameKind.CLOSE, FrameKind.CONTROL])
