@@ -13,7 +13,6 @@ import pytest
 from clove.framing import Opcode
 from tests.integration.fleet.fleet_processes import Fleet, running_fleet
 from tests.integration.fleet.peer_v1 import PeerV1, text_frame
-from tests.waiting import until
 
 
 @pytest.fixture
