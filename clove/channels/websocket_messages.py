@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 import struct
 from collections.abc import Callable
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from autobahn.twisted.websocket import (
     WebSocketClientFactory,
@@ -17,129 +17,21 @@ from autobahn.twisted.websocket import (
     WebSocketServerProtocol,
 )
 from autobahn.websocket.types import ConnectionDeny
-from twisted.internet.interfaces import IPushProducer
+from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
-from zope.interface import implementer
+
+from clove.channels.message_socket import MessageReceiver, MessageSocket, printable
 
 __all__ = ["FIRST_MESSAGES", "MessageReceiver", "MessageSocket", "connecting", "serving"]
 
 FIRST_MESSAGES: Final = 64 << 10
 """Bytes of a message before the other side is known."""
+MOST_HEAD: Final = 16 << 10
+"""Bytes of the opening handshake."""
 OPEN_TIMEOUT: Final = 10.0
 """Seconds for the opening handshake."""
 CLOSE_TIMEOUT: Final = 5.0
 """Seconds in which a peer answers the closing handshake; then it is cut off."""
-REFUSED: Final = 4000
-"""RFC 6455, 7.4.2: a close code of our own."""
-MOST_REASON: Final = 120
-"""Bytes of a reason; WebSockets take 123."""
-
-
-class MessageReceiver(Protocol):
-    """What is told of a connection."""
-
-    def text_received(self, text: bytes) -> None:
-        """A text message came."""
-
-    def binary_received(self, data: bytes) -> None:
-        """A binary message came."""
-
-    def writable(self) -> None:
-        """L{MessageSocket.full} is over."""
-
-    def closed(self, reason: str) -> None:
-        """The connection is gone. Called once, and last."""
-
-
-@implementer(IPushProducer)
-class MessageSocket:
-    """One WebSocket.
-
-    @ivar full: the peer does not read as fast as is written.
-    @ivar address: the peer's, without a port; "" where there is none.
-    @ivar receiver: is told what happens.
-    @ivar pongs: answers to L{ping} so far.
-    """
-
-    def __init__(self, protocol: Any, address: str = "") -> None:
-        self.full = False
-        self.pongs = 0
-        self.address = address
-        self.receiver: MessageReceiver | None = None
-        self._protocol = protocol
-        self._gone = False
-        self._paused = False
-        protocol.transport.registerProducer(self, True)
-
-    def allow(self, size: int) -> None:
-        """Take messages of so many bytes from now on."""
-        self._protocol.maxFramePayloadSize = size
-        self._protocol.maxMessagePayloadSize = size
-
-    def send(self, message: bytes) -> None:
-        """Send a binary message."""
-        if not self._gone:
-            self._protocol.send_binary(message)
-
-    def send_text(self, text: bytes) -> None:
-        """Send a text message."""
-        if not self._gone:
-            self._protocol.sendMessage(text, False)
-
-    def ping(self) -> None:
-        """Ask the other end of the WebSocket for a pong."""
-        if not self._gone:
-            self._protocol.sendPing()
-
-    def pause(self) -> None:
-        """Read no more. Idempotent."""
-        if not (self._paused or self._gone):
-            self._paused = True
-            self._protocol.transport.pauseProducing()
-
-    def resume(self) -> None:
-        """Read again. Idempotent."""
-        if self._paused and not self._gone:
-            self._paused = False
-            self._protocol.transport.resumeProducing()
-
-    def end(self, reason: str) -> None:
-        """Close it with a reason; nothing more is received."""
-        if not self._gone:
-            self.receiver, receiver = None, self.receiver
-            self.resume()
-            self._protocol.transport.unregisterProducer()
-            self._protocol.sendClose(REFUSED, _short(reason))
-            self._gone = True
-            if receiver is not None:
-                receiver.closed(reason)
-
-    def abort(self) -> None:
-        """Cut it off at once."""
-        if not self._gone:
-            self._protocol.dropConnection(abort=True)
-
-    def lost(self, reason: str) -> None:
-        """The protocol says that it is gone."""
-        self._gone = True
-        receiver, self.receiver = self.receiver, None
-        if receiver is not None:
-            receiver.closed(reason)
-
-    # the transport's producer
-
-    def pauseProducing(self) -> None:
-        """The transport has enough."""
-        self.full = True
-
-    def resumeProducing(self) -> None:
-        """The transport wants more."""
-        self.full = False
-        if self.receiver is not None:
-            self.receiver.writable()
-
-    def stopProducing(self) -> None:
-        """The transport is closed."""
 
 
 class _Ends:
@@ -154,11 +46,15 @@ class _Ends:
     state: int
     send_queue: Any
     sendMessage: Callable[[bytes, bool], None]
+    data: bytes
     _dataReceived: Callable[[bytes], None]
 
     def dataReceived(self, data: bytes) -> None:
         """Twisted's. Autobahn's own makes text for a log line of every piece, logged or not."""
         self._dataReceived(data)
+        if len(self.data) > MOST_HEAD and self.state == WebSocketServerProtocol.STATE_CONNECTING:
+            self.data = b""
+            self.dropConnection(abort=True)  # Autobahn would keep all of it, and search it again
 
     def send_binary(self, data: bytes) -> None:
         """Send a message in one frame; without what Autobahn does for every one of its own.
@@ -201,12 +97,13 @@ class _Ends:
     def onClose(self, wasClean: bool, code: int, reason: str) -> None:
         """The transport is gone."""
         socket, self._socket = self._socket, None
+        words = printable(str(reason or "the connection was cut"))
         if socket is not None:
-            self._guarded(socket.lost, str(reason or "the connection was cut"))
+            self._guarded(socket.lost, words)
         else:
             failed = getattr(self.factory, "failed", None)
             if failed is not None:
-                self._guarded(failed, str(reason or "the connection was cut"))
+                self._guarded(failed, words)
 
     def _guarded(self, call: Callable[[Any], object], argument: object) -> None:
         try:
@@ -218,6 +115,19 @@ class _Ends:
 
 class _Server(_Ends, WebSocketServerProtocol):  # type: ignore[misc]
     """The end that was connected to."""
+
+    forget = staticmethod(lambda: None)
+
+    def connectionMade(self) -> None:
+        """A connection, of which nothing is known."""
+        host = getattr(self.transport.getPeer(), "host", "")
+        self.forget = self.factory.arrived(host, self.transport.abortConnection)
+        WebSocketServerProtocol.connectionMade(self)
+
+    def connectionLost(self, reason: Any = connectionDone) -> None:
+        """It is gone."""
+        self.forget()
+        WebSocketServerProtocol.connectionLost(self, reason)
 
     def frame(self, data: bytes) -> bytes:
         """A server's is not masked."""
@@ -231,6 +141,9 @@ class _Server(_Ends, WebSocketServerProtocol):  # type: ignore[misc]
 
 class _Client(_Ends, WebSocketClientProtocol):  # type: ignore[misc]
     """The end that connects."""
+
+    def forget(self) -> None:
+        """It is counted nowhere."""
 
     def frame(self, data: bytes) -> bytes:
         """A client's is masked (RFC 6455, 5.3)."""
@@ -250,10 +163,6 @@ def _head(size: int, masked: int) -> bytes:
     return struct.pack(">BBQ", 0x82, masked | 127, size)
 
 
-def _short(reason: str) -> str:
-    return reason.encode()[:MOST_REASON].decode("utf-8", "ignore")
-
-
 def _limit(factory: Any, accept: Callable[[MessageSocket], object]) -> Any:
     factory.accept = accept
     factory.noisy = False
@@ -269,13 +178,25 @@ def _limit(factory: Any, accept: Callable[[MessageSocket], object]) -> Any:
     return factory
 
 
-def serving(accept: Callable[[MessageSocket], object], *, reactor: Any) -> Any:
+def _uncounted(address: str, close: Callable[[], object]) -> Callable[[], None]:
+    return lambda: None
+
+
+def serving(
+    accept: Callable[[MessageSocket], object],
+    *,
+    reactor: Any,
+    arrived: Callable[[str, Callable[[], object]], Callable[[], None]] = _uncounted,
+) -> Any:
     """A factory for a listening endpoint. Compression is not offered: 256 KiB a connection.
 
     @param accept: takes a connection, and sets its receiver.
+    @param arrived: is told of each connection its address and how to cut it off; what it gives is
+        called when it is known who is there, or the connection is gone.
     """
-    factory = WebSocketServerFactory(reactor=reactor)
+    factory: Any = WebSocketServerFactory(reactor=reactor)
     factory.protocol = _Server
+    factory.arrived = arrived
     return _limit(factory, accept)
 
 

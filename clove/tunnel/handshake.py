@@ -7,17 +7,20 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from twisted.internet.defer import Deferred
 
+from clove.channels.message_socket import printable
 from clove.errors import CloveError, Unavailable
 from clove.messages.relay import AuthError, AuthOk, Challenge, KernelAuth, Proof, relay_message
 
 if TYPE_CHECKING:
-    from clove.channels.websocket_messages import MessageSocket
+    from clove.channels.message_socket import MessageSocket
     from clove.tunnel.identity import Identity
     from clove.tunnel.target import Target
 
 __all__ = ["Handshake", "Refused"]
 
 VERSION: Final = 2
+MOST_WORDS: Final = 500
+"""Characters of what a relay says, in a log or for people."""
 _encode = msgspec.json.encode
 
 
@@ -28,7 +31,9 @@ class Refused(Unavailable):
     """
 
     def __init__(self, answer: AuthError) -> None:
-        super().__init__(f"the relay refuses this machine: {answer.error}", hint=answer.hint)
+        words = printable(answer.error)[:MOST_WORDS]
+        hint = printable(answer.hint)[:MOST_WORDS]
+        super().__init__(f"the relay refuses this machine: {words}", hint=hint)
         self.reason = answer.code
 
 

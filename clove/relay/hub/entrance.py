@@ -16,6 +16,7 @@ from clove.messages.relay import AuthError, KernelAuth, first_message
 from clove.relay.hub.agents import AgentEntrance
 from clove.relay.hub.conversation import Conversation, Refusal
 from clove.relay.hub.kernels import KernelEntrance
+from clove.relay.hub.strangers import Strangers
 
 if TYPE_CHECKING:
     from twisted.python.failure import Failure
@@ -38,11 +39,12 @@ class Entrance:
         self._hub = hub
         self._kernels = KernelEntrance(hub, relay_id, tokens, machines)
         self._agents = AgentEntrance(hub, tokens, machines)
+        self._strangers = Strangers(hub.limits.unknown)
         self._unknown: set[Deferred[Any]] = set()
 
     def factory(self, reactor: Any) -> Any:
         """For a listening endpoint."""
-        return serving(self.accept, reactor=reactor)
+        return serving(self.accept, reactor=reactor, arrived=self._strangers.add)
 
     def stop(self) -> None:
         """Close the connections that have not shown who they are."""
@@ -51,9 +53,6 @@ class Entrance:
 
     def accept(self, socket: MessageSocket) -> None:
         """A new connection."""
-        if len(self._unknown) >= self._hub.limits.unknown:
-            socket.end("too many connections that have not said who they are")
-            return
         conversation = Conversation(socket)
         admitted = Deferred.fromCoroutine(self._admit(conversation))
         if not admitted.called:
@@ -70,6 +69,7 @@ class Entrance:
             await self._kernels.admit(conversation, said)
         else:
             await self._agents.admit(conversation, said)
+        conversation.socket.known()
 
     def _refuse(self, failure: Failure, conversation: Conversation) -> None:
         error = failure.value

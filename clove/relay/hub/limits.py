@@ -16,7 +16,8 @@ class HubLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     links_per_token: int = 256
     """Remote agents with the same token; one more is refused."""
     unknown: int = 1000
-    """Connections that have not shown yet who they are; one more is closed at once."""
+    """Connections that have not shown yet who they are; with one more, the oldest of the address that has
+    most of them is closed."""
     auth_seconds: float = 10.0
     """Seconds for that; then the connection is closed."""
     channels: int = 4096

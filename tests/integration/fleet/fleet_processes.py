@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import shutil
 import signal
@@ -77,6 +78,11 @@ class Fleet:
         found = re.search(r"clove_admin_\w+", text)
         if found is not None:
             self.admin = found[0]
+
+    def descriptors(self) -> int:
+        """How many the relay has."""
+        assert self.process is not None
+        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
 
     def restart(self) -> None:
         """Start the relay anew, on the same ports."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import json
 import signal
+import socket
 import time
 from collections.abc import Iterator
 
 import pytest
 
+from clove import CloveClient
 from clove.framing import Opcode
 from tests.integration.fleet.fleet_processes import Fleet, running_fleet
 from tests.integration.fleet.peer_v1 import PeerV1, text_frame
@@ -111,3 +113,27 @@ def test_a_machine_that_stands_still_takes_no_memory_of_the_relay(fleet: Fleet) 
         for peer in peers:
             peer.close()
     assert grown < 60_000
+
+
+def test_connections_that_say_nothing_keep_nobody_out(fleet: Fleet) -> None:
+    kernel = fleet.join("one")
+    silent = [socket.create_connection(("127.0.0.1", fleet.hub_port)) for _ in range(1500)]
+    try:
+        with agent(fleet, "one", fleet.agent_token("one")) as peer:
+            assert peer.ask(int(Opcode.LIST)) == []
+        assert fleet.descriptors() < 1200
+        with CloveClient(kernel.socket) as operator:
+            assert operator.tunnel_status()["connected"]
+    finally:
+        for each in silent:
+            each.close()
+
+
+def test_an_endless_head_of_a_handshake_is_cut_off(fleet: Fleet) -> None:
+    before = resident(fleet)
+    with socket.create_connection(("127.0.0.1", fleet.hub_port)) as stream:
+        stream.settimeout(10)
+        with pytest.raises(ConnectionError):
+            stream.sendall((b"X: " + b"y" * 32_000 + b"\r\n") * 1000)
+    assert resident(fleet) - before < 20_000
+    assert fleet.ask("GET", "/machines")["machines"] == []

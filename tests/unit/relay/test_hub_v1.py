@@ -107,7 +107,8 @@ def test_requests_to_a_kernel_that_does_not_read_are_refused_and_others_answered
 
 def test_an_answer_to_something_that_is_no_number_is_for_no_agent() -> None:
     tunnel, socket = machine()
-    for number in ([], {}, "1000", 1000.0, None):
+    numbers: list[object] = [[], {}, "1000", 1000.0, None]
+    for number in numbers:
         tunnel.text_received(
             json.dumps({"type": "response", "agent_id": number, "opcode": 0}).encode()
         )
