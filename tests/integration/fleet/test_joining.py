@@ -52,8 +52,11 @@ def test_a_machine_joins_in_two_commands(
         lambda: "connected" in clove(fleet, kernel, "machines", "list").stdout,
         "the relay has it as connected",
     )
-    isolation = fleet.ask("GET", "/machines/build-7")["isolation"]
-    assert {"namespace.user", "seccomp"} <= {each["name"] for each in isolation["features"]}
+    features = until(
+        lambda: fleet.ask("GET", "/machines/build-7")["isolation"].get("features"),
+        "the registry has what it can isolate",
+    )
+    assert {"namespace.user", "seccomp"} <= {each["name"] for each in features}
     script = tmp_path / "work.py"
     script.write_text("print('from afar')\n")
     ran = clove(fleet, kernel, "deploy", "--machine", "build-7", str(script))
