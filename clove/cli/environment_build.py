@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import sys
 import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -14,6 +13,7 @@ from clove.cli.foreground import Foreground
 from clove.cli.sealing import seal
 from clove.cli.sinks import sink_of
 from clove.errors import AlreadyExists, CloveError, Unavailable
+from clove.removal import remove_tree
 
 if TYPE_CHECKING:
     from clove.cli.environment_cache import Entry, EnvironmentCache
@@ -76,7 +76,7 @@ def build_environment(
         code = _run(Console(console.socket, as_json=False), client, path, build)
         if code:
             raise BuildFailed(code)
-        shutil.rmtree(os.path.join(path, PARTS), ignore_errors=True)
+        _drop(os.path.join(path, PARTS))
         contents = seal(path, build.python)
         record = {
             "requirements": [os.path.abspath(name) for name in build.requirements.names],
@@ -87,11 +87,16 @@ def build_environment(
         }
         return cache.complete(build.key, path, record)
     except OSError as error:
-        shutil.rmtree(path, ignore_errors=True)
+        _drop(path)
         raise Unavailable(f"environment {path}: {error.strerror}") from None
     except BaseException:
-        shutil.rmtree(path, ignore_errors=True)
+        _drop(path)
         raise
+
+
+def _drop(path: str) -> None:
+    with contextlib.suppress(OSError):  # what stays is found by `clove cache prune`
+        remove_tree(path)
 
 
 def _lay_out(path: str, requirements: Requirements) -> None:

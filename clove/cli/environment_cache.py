@@ -17,7 +17,6 @@ import fcntl
 import json
 import os
 import re
-import shutil
 import stat
 import tempfile
 from collections.abc import Mapping
@@ -26,6 +25,7 @@ from typing import Any, Final, NamedTuple
 
 from clove.errors import PermissionDenied, Unavailable
 from clove.regular import read_regular
+from clove.removal import remove_tree
 
 __all__ = ["Entry", "EnvironmentCache", "Lock", "identity_of"]
 
@@ -218,4 +218,4 @@ class EnvironmentCache:
         if found is not None and found.path == path:
             (self.directory / f"{key}.json").unlink(missing_ok=True)
             (self.directory / f"{key}.kernels").unlink(missing_ok=True)
-        shutil.rmtree(path)
+        remove_tree(path)

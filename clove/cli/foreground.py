@@ -6,7 +6,6 @@ Nothing of the output is lost, and the agent writes no faster than we can (`docs
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import sys
 import threading
@@ -14,7 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from clove.cli.ends import report_end
-from clove.cli.sinks import Sink, copy, copy_input, sinks
+from clove.cli.sinks import Sink, copy, copy_input, read_piece, sinks
 from clove.cli.standard_input import PIECE
 from clove.errors import CloveError, InvalidRequest, PermissionDenied
 
@@ -128,7 +127,7 @@ class Foreground:
     def _push(self) -> None:
         """Send our standard input, as fast as the agent reads it, and then its end."""
         with contextlib.suppress(CloveError, OSError):
-            while data := os.read(sys.stdin.fileno(), PIECE):
+            while data := read_piece(sys.stdin.fileno(), PIECE):
                 self._client.write_input(data, self._agent_id)
             self._client.close_stream("stdin", self._agent_id)
 

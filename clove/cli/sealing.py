@@ -16,6 +16,8 @@ __all__ = ["Contents", "seal"]
 
 MOST_ENTRIES: Final = 1_000_000
 """Files and directories of one environment."""
+DEEPEST: Final = 100
+"""Directories of it within each other."""
 READABLE: Final = 0o755
 CONFIG: Final = "pyvenv.cfg"
 _INTERPRETER: Final = re.compile(r"python[0-9.]*")
@@ -49,7 +51,11 @@ def seal(path: str, python: str) -> Contents:
     finally:
         os.close(held)
     files = size = 0
-    for _, directories, names, descriptor in os.fwalk(path, onerror=_raise, follow_symlinks=False):
+    for where, directories, names, descriptor in os.fwalk(
+        path, onerror=_raise, follow_symlinks=False
+    ):
+        if where.count("/", len(path)) > DEEPEST:
+            raise InvalidRequest(f"directories more than {DEEPEST} deep in an environment")
         for name in (*directories, *names):
             facts = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
             _take(name, facts, descriptor)

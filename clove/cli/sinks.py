@@ -19,7 +19,17 @@ from clove.cli.terminal_filter import TerminalFilter
 if TYPE_CHECKING:
     from clove.client.attached import Attached
 
-__all__ = ["JSONSinks", "Plain", "Sink", "Terminal", "copy", "copy_input", "sink_of", "sinks"]
+__all__ = [
+    "JSONSinks",
+    "Plain",
+    "Sink",
+    "Terminal",
+    "copy",
+    "copy_input",
+    "read_piece",
+    "sink_of",
+    "sinks",
+]
 
 PIECE = 1 << 18
 """Bytes read at once; as many as an attachment's pipe has room for."""
@@ -144,7 +154,7 @@ def copy(source: int, sink: Sink) -> None:
     """
     if type(sink) is Plain and sink.descriptor >= 0 and _splice(source, sink.descriptor):
         return
-    while data := os.read(source, PIECE):
+    while data := read_piece(source):
         sink.write(data)
     sink.finish()
 
@@ -171,12 +181,31 @@ def _splice(source: int, target: int) -> bool:
         try:
             if not os.splice(source, target, _MOST_SPLICED):
                 return True
-        except BlockingIOError:
+        except BlockingIOError:  # one of the two is so: it may be the other that is waited for
+            _until_readable(source)
             _until_writable(target)
         except BrokenPipeError:
             raise
         except OSError:  # opened to append, or of a kind that takes none
             return False
+
+
+def read_piece(source: int, most: int = PIECE) -> bytes:
+    """Read what is there, once there is something; nothing at the end.
+
+    @raise OSError: it cannot be read.
+    """
+    while True:
+        try:
+            return os.read(source, most)
+        except BlockingIOError:
+            _until_readable(source)
+
+
+def _until_readable(descriptor: int) -> None:
+    waiting = select.poll()
+    waiting.register(descriptor, select.POLLIN)
+    waiting.poll()
 
 
 def _until_writable(descriptor: int) -> None:

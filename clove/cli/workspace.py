@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 
 import click
@@ -12,6 +11,7 @@ from clove.cli.groups import NearGroup
 from clove.cli.text import age
 from clove.cli.workspaces import find_workspace, known_workspaces
 from clove.errors import CloveError
+from clove.removal import remove_tree
 
 __all__ = ["workspace"]
 
@@ -75,9 +75,9 @@ def remove(ctx: click.Context, console: Console, names: tuple[str, ...], force: 
         if sys.stdin.isatty() and not force:
             click.confirm(f"remove {found.path} with all that is in it?", abort=True)
         try:
-            shutil.rmtree(found.path)
+            remove_tree(str(found.path))
         except OSError as error:
-            console.remark(f"{error.filename}: {error.strerror}")
+            console.remark(f"{error.filename or found.path}: {error.strerror}")
             failed = True
             continue
         if console.as_json:

@@ -24,7 +24,7 @@ import queue
 import stat
 
 from clove.errors import InvalidRequest, Unavailable
-from clove.kernel.removal import remove_tree
+from clove.removal import remove_tree
 
 __all__ = ["SOCKET_PATH_LIMIT", "StateDir", "make_directories"]
 

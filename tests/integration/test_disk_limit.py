@@ -34,6 +34,13 @@ WAYS = {
     "where none but itself may look": (
         "import os\nos.mkdir('c')\nopen('c/big', 'wb').write(b'x' * (8 << 20))\nos.chmod('c', 0)\n"
     ),
+    "where others see names alone": (
+        "import os\nos.mkdir('c')\nbig = open('c/big', 'wb')\nos.chmod('c', 0o400)\n"
+        "big.write(b'x' * (8 << 20))\n"
+    ),
+    "in a workspace of names alone": (
+        "import os\nbig = open('big', 'wb')\nos.chmod('.', 0o400)\nbig.write(b'x' * (8 << 20))\n"
+    ),
 }
 
 
@@ -58,8 +65,8 @@ def test_an_agent_is_ended_when_its_workspace_is_over_the_limit(running: Host, w
     assert reply["isolation"]["disk"] == "watched"
     end = running.client.wait(name, timeout=60)
     assert (end["reason"], end["limit"]) == ("disk", {"name": "disk", "value": 2 * MEBI})
-    last = running.client.logs(name)["lines"][-1]["text"]
-    assert "over its disk limit of 2097152 bytes for its workspace" in last
+    told = "".join(line["text"] for line in running.client.logs(name)["lines"])
+    assert "over its disk limit of 2097152 bytes for its workspace" in told
 
 
 def test_one_that_stays_below_goes_on_and_gets_another_limit(running: Host) -> None:

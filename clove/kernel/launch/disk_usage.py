@@ -18,6 +18,7 @@ DEEPEST: Final = 100
 """Directories within each other that are gone into; each takes two descriptors."""
 ENTRY_BYTES: Final = 256
 """What a name counts for beside its blocks: many empty files take room, too."""
+CLOSED: Final = "directories that only the agent may open"
 _BLOCK: Final = 512
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _AT_ONCE: Final = 64
@@ -75,14 +76,18 @@ class Walk:
         directory, entries = self._levels[-1]
         try:
             entry = next(entries, None)
-        except OSError:
+        except OSError as error:
+            self.hidden = f"directories that cannot be listed: {error.strerror}"
             entry = None
         if entry is None:
             self._leave()
             return
         try:
             facts = os.stat(entry.name, dir_fd=directory, follow_symlinks=False)
-        except OSError:  # it has gone
+        except FileNotFoundError:  # it has gone
+            return
+        except OSError:
+            self.hidden = CLOSED  # it may be listed, and not gone into
             return
         is_directory = stat.S_ISDIR(facts.st_mode)
         names = 1 if is_directory else max(1, facts.st_nlink)
@@ -101,6 +106,6 @@ class Walk:
         except FileNotFoundError:
             pass
         except PermissionError:
-            self.hidden = "directories that only the agent may open"
+            self.hidden = CLOSED
         except OSError as error:
             self.hidden = f"directories that cannot be opened: {error.strerror}"

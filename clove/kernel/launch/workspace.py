@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from clove.errors import IsolationUnavailable
-from clove.kernel.removal import remove_tree
 from clove.kernel.state_dir import make_directories
+from clove.removal import remove_tree
 
 if TYPE_CHECKING:
     from clove.kernel.state_dir import StateDir

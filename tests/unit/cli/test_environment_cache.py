@@ -151,3 +151,26 @@ def test_what_is_no_environment_is_refused(built: Path) -> None:
     (built / "bin").symlink_to("/usr/bin")
     with pytest.raises(InvalidRequest, match="no virtual environment"):
         seal(str(built), PYTHON)
+
+
+def deepen(path: Path, levels: int) -> None:
+    """Directories within each other, deeper than any path can be."""
+    held = os.open(path, os.O_RDONLY)
+    for _ in range(levels):
+        os.mkdir("d", dir_fd=held)
+        inner = os.open("d", os.O_RDONLY, dir_fd=held)
+        os.close(held)
+        held = inner
+    os.close(held)
+
+
+def test_what_is_too_deep_is_not_sealed_and_is_removed(
+    cache: EnvironmentCache, built: Path
+) -> None:
+    deepen(built / "lib", 3000)
+    with pytest.raises(InvalidRequest, match="deep"):
+        seal(str(built), PYTHON)
+    left = cache.directory / f"{KEY}-left"
+    built.rename(left)
+    cache.remove(KEY, str(left))
+    assert not left.exists()

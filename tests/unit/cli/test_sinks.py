@@ -62,6 +62,37 @@ def test_a_pipe_gets_the_bytes_whether_it_blocks_or_not(blocking: bool) -> None:
     assert found == [DATA]
 
 
+@pytest.mark.parametrize(
+    ("quiet", "kind"), [("source", "pipe"), ("source", "file"), ("target", "pipe")]
+)
+def test_a_source_that_has_nothing_yet_is_waited_for_where_one_end_does_not_block(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quiet: str, kind: str
+) -> None:
+    """A program that makes its end non-blocking has made it so for all that it starts."""
+    source, feed = os.pipe()
+    reader, target = os.pipe()
+    if kind == "file":
+        os.close(target)
+        target = os.open(tmp_path / "file", os.O_WRONLY | os.O_CREAT)
+    os.set_blocking(source if quiet == "source" else target, False)
+    steps = ["end", "data"]
+
+    def readable(descriptor: int) -> None:
+        assert descriptor == source
+        if steps.pop() == "data":
+            os.write(feed, b"data")
+        else:
+            os.close(feed)
+
+    monkeypatch.setattr("clove.cli.sinks._until_readable", readable)
+    copy(source, Plain(target))
+    assert steps == []  # it was asked for once a time
+    found = (tmp_path / "file").read_bytes() if kind == "file" else os.read(reader, 100)
+    for each in (source, reader, target):
+        os.close(each)
+    assert found == b"data"
+
+
 def test_a_reader_that_is_gone_is_an_error() -> None:
     reader, writer = os.pipe()
     os.close(reader)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from clove.kernel import removal
-from clove.kernel.removal import remove_tree
+from clove import removal
+from clove.removal import remove_tree
 
 
 @pytest.fixture
