@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from clove.cli.console import Console
 from clove.cli.foreground import Foreground
+from clove.cli.package_indexes import without_passwords
 from clove.cli.sealing import seal
 from clove.cli.sinks import sink_of
 from clove.errors import AlreadyExists, CloveError, Unavailable
@@ -121,11 +122,14 @@ def _run(console: Console, client: CloveClient, path: str, build: Build) -> int:
     parts = os.path.join(path, PARTS)
     files = [word for each in build.requirements.first for word in ("-r", f"{parts}/{each}.txt")]
     env = {**build.indexes.env, "TMPDIR": os.path.join(parts, "tmp"), "PIP_NO_CACHE_DIR": "1"}
+    secret = {name for name, value in env.items() if value != without_passwords(value)}
     cpus = max(1, os.cpu_count() or 1) * 100_000
     fields: dict[str, Any] = {
         "command": ["/bin/sh", "-c", INSTALL, "sh", build.python, path, parts, *files],
         "cwd": path,
-        "env": {**env, "PIP_CONSTRAINT": ""} if "PIP_CONSTRAINT" in env else env,
+        "env": {name: value for name, value in env.items() if name not in secret}
+        | ({"PIP_CONSTRAINT": ""} if "PIP_CONSTRAINT" in env else {}),
+        "secrets": {name: {"value": env[name]} for name in secret},
         "python": build.python,
         "mounts": [
             {"path": path, "writable": True},

@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from typing import Final, NamedTuple
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from clove.cli.index_addresses import HOSTS, IndexServer, known_hosts, special_addresses
 from clove.cli.index_settings import npm_settings, pip_settings
+from clove.errors import InvalidRequest
 
 __all__ = ["KINDS", "Grants", "Index", "find_index", "grants_of", "without_passwords"]
 
@@ -116,6 +117,7 @@ def grants_of(index: Index, *, passwords: bool = False, hosts: str = HOSTS) -> G
 
     @param passwords: it gets those that are in URLs.
     @param hosts: the file of names that this host knows by itself.
+    @raise InvalidRequest: a URL has a port that is none.
     """
     known = known_hosts(hosts)
     domains: list[str] = []
@@ -126,7 +128,7 @@ def grants_of(index: Index, *, passwords: bool = False, hosts: str = HOSTS) -> G
     for url in index.urls:
         parts = urlsplit(url)
         if parts.scheme in _PORTS and parts.hostname:
-            port = parts.port or _PORTS[parts.scheme]
+            port = _port_of(parts, url)
             domains.append(_rule(parts.hostname, port))
             server = IndexServer(
                 parts.hostname, port, parts.scheme == "https", url in index.configured
@@ -149,6 +151,20 @@ def grants_of(index: Index, *, passwords: bool = False, hosts: str = HOSTS) -> G
         env,
         tuple(dict.fromkeys(remarks)),
     )
+
+
+def _port_of(parts: SplitResult, url: str) -> int:
+    """The one that a URL names, or its scheme's.
+
+    @raise InvalidRequest: it is no port.
+    """
+    try:
+        return parts.port or _PORTS[parts.scheme]
+    except ValueError:
+        raise InvalidRequest(
+            f"the index {without_passwords(url)} has a port that is no number up to 65535",
+            hint="correct it in the configuration of pip or npm",
+        ) from None
 
 
 def _rule(host: str, port: int) -> str:

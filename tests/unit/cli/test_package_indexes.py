@@ -11,6 +11,7 @@ from clove.cli.index_settings import npm_settings, pip_settings
 from clove.cli.option_types import DirectoryGrant
 from clove.cli.package_indexes import find_index, grants_of
 from clove.cli.run_indexes import indexes_of
+from clove.errors import InvalidRequest
 
 PUBLIC = "127.0.0.9 files.test index.test npm.test scope.test usual.test\n"
 
@@ -168,3 +169,10 @@ def test_a_table_of_hosts_is_read_with_comments(tmp_path: Path) -> None:
     path.write_text("# none\n10.0.0.1 A.test b.test # c.test\n\n10.0.0.2 b.test\n")
     assert known_hosts(str(path)) == {"a.test": ["10.0.0.1"], "b.test": ["10.0.0.1", "10.0.0.2"]}
     assert known_hosts(str(tmp_path / "none")) == {}
+
+
+def test_a_port_that_is_none_is_said_without_the_password(environ: dict[str, str]) -> None:
+    url = "https://ann:secret@index.test:99999/simple"
+    with pytest.raises(InvalidRequest, match=r"index\.test:99999") as refused:
+        grants_of(find_index("pip", {**environ, "PIP_INDEX_URL": url}))
+    assert "secret" not in str(refused.value)

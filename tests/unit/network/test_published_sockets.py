@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import struct
 from typing import Any
 
 import pytest
@@ -34,6 +35,13 @@ async def test_a_socket_of_another_network_is_connected() -> None:
         with found:
             assert found.getpeername() == server.getsockname()
     assert closed == [more]
+
+
+async def test_its_close_waits_for_no_peer() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket() as inside:
+        inside.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("=ii", 1, 60))
+        with await reached([os.dup(inside.fileno())], server.getsockname()[1], OTHER, []) as found:
+            assert found.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, 8)[:4] == bytes(4)
 
 
 async def test_the_second_is_tried_where_nothing_listens_for_the_first() -> None:

@@ -23,6 +23,8 @@ __all__ = ["connect_inside", "require_cookies"]
 SO_NETNS_COOKIE: Final = 71
 """socket(7): which network namespace a socket is in (Linux 5.14)."""
 _COOKIE: Final = struct.Struct("=Q")
+_CLOSE_AT_ONCE: Final = struct.pack("=ii", 0, 0)
+"""A close that waits for its peer (socket(7), SO_LINGER) would hold up the kernel."""
 LOOPBACK: Final = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
 
 
@@ -64,6 +66,7 @@ def _taken(descriptor: int, own: int) -> socket.socket:
         fits = found.family in LOOPBACK and found.type == socket.SOCK_STREAM
         if not fits or found.proto != socket.IPPROTO_TCP or _namespace_of(found) == own:
             raise OSError(errno.EPROTO, "the sandbox sent something else than a socket of its own")
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _CLOSE_AT_ONCE)
     except BaseException:
         found.close()
         raise
