@@ -73,7 +73,7 @@ def test_a_machine_that_is_removed_at_one_relay_loses_its_tunnel_at_the_other(
     until(lambda: not second.ask("GET", "/status")["machines_connected"], "the tunnel is cut")
 
 
-def test_without_the_database_nobody_new_comes_in_and_what_is_open_goes_on(
+def test_without_the_database_no_stranger_comes_in_and_what_is_open_goes_on(
     relays: Relays, server: PostgreSQL
 ) -> None:
     first, second = relays
