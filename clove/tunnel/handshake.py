@@ -72,7 +72,8 @@ class Handshake:
 
     def _prove(self, challenge: Challenge) -> None:
         machine = self._target.machine_id
-        joining = bool(self._target.join_token)
+        may_change = self._target.changes_relay or not self._identity.relay_id
+        joining = bool(self._target.join_token) and may_change
         signature = self._identity.sign(challenge, machine, joining=joining)
         self.relay_id = challenge.relay_id
         self._socket.send_text(_encode(Proof(signature=signature)))

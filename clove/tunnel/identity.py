@@ -16,9 +16,13 @@ from clove.errors import Unavailable
 from clove.messages.relay import Challenge, challenge_text
 from clove.regular import read_secret
 
-__all__ = ["Identity"]
+__all__ = ["Identity", "OtherRelay"]
 
 _MOST = 4096
+
+
+class OtherRelay(Unavailable):
+    """The machine joins another relay than its key is known to: it needs another key (L{Identity.renew})."""
 
 
 class Identity:
@@ -31,10 +35,13 @@ class Identity:
 
     def __init__(self, directory: str, key: Ed25519PrivateKey, relay_id: str) -> None:
         self._directory = directory
+        self.instance = secrets.token_hex(16)
+        self._use(key, relay_id)
+
+    def _use(self, key: Ed25519PrivateKey, relay_id: str) -> None:
         self._key = key
         self.relay_id = relay_id
         self.public_key = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
-        self.instance = secrets.token_hex(16)
 
     @classmethod
     def load(cls, directory: str) -> Identity:
@@ -64,7 +71,14 @@ class Identity:
 
         @param joining: a join token was sent: then it may be another relay than before.
         @raise Unavailable: this machine belongs to another relay, or to none.
+        @raise OtherRelay: so it does, and joins this one: the new relay must not have signatures by a
+            key that the earlier one knows, since it could hand that relay's challenge on.
         """
+        if joining and self.relay_id not in ("", challenge.relay_id):
+            raise OtherRelay(
+                f"this relay is {challenge.relay_id!r}, and the key of this machine belongs to "
+                f"{self.relay_id}"
+            )
         if not joining and challenge.relay_id != self.relay_id:
             raise Unavailable(
                 f"this relay is {challenge.relay_id!r}, and this machine has joined "
@@ -83,6 +97,17 @@ class Identity:
         if relay_id != self.relay_id:
             _write(os.path.join(self._directory, "relay"), relay_id.encode())
             self.relay_id = relay_id
+
+    def renew(self) -> None:
+        """Have another key, and no relay any more. Blocking.
+
+        @raise OSError: it cannot be written.
+        """
+        secret = secrets.token_bytes(32)
+        _write(os.path.join(self._directory, "key"), secret)  # first: an old key has its relay
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(os.path.join(self._directory, "relay"))
+        self._use(Ed25519PrivateKey.from_private_bytes(secret), "")
 
 
 def _write(path: str, data: bytes) -> None:

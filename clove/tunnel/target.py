@@ -21,6 +21,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
     @ivar url: as it was said, in normal form.
     @ivar join_token: is sent until the relay has taken the machine in; "": it has.
+    @ivar changes_relay: with the token it may join another relay than it has joined before.
     """
 
     url: str
@@ -29,6 +30,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     tls: bool
     machine_id: str
     join_token: str = ""
+    changes_relay: bool = False
 
     @classmethod
     def of(

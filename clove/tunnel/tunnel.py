@@ -23,6 +23,7 @@ from clove.errors import CloveError, Unavailable
 from clove.messages.relay import AuthOk, Caller, KernelAuth
 from clove.tunnel.backoff import Backoff
 from clove.tunnel.handshake import Handshake
+from clove.tunnel.identity import OtherRelay
 from clove.tunnel.kept_link import KeptLink
 from clove.tunnel.liveness import Liveness
 
@@ -116,7 +117,7 @@ class Tunnel:
     async def _run(self) -> None:
         while True:
             try:
-                problem = await self._serve_once()
+                problem = await self._serve_renewed()
             except (CloveError, ConnectError, OSError, BrokenLink) as error:
                 problem = _words(error)
             if problem != self.problem:
@@ -125,6 +126,14 @@ class Tunnel:
                 )
             self._note(connected=False, problem=problem)
             await deferLater(self._reactor, self._backoff.next_pause())
+
+    async def _serve_renewed(self) -> str:
+        try:
+            return await self._serve_once()
+        except OtherRelay:
+            await self._in_thread(self._identity.renew)
+            self._link.end("the machine joins another relay")
+            return await self._serve_once()
 
     async def _serve_once(self) -> str:
         """Connect, serve until the connection is gone; why it is."""

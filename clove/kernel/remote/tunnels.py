@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
@@ -120,7 +121,9 @@ class Tunnels:
         url = relay_url or self._settings.relay_url
         if not url:
             raise InvalidRequest("TUNNEL_CONNECT needs `relay_url`, or tunnel.relay_url configured")
-        tunnel = await self._make(url, machine_id or self._settings.machine_id, token)
+        name = machine_id or self._settings.machine_id
+        tunnel = await self._make(url, name, token)
+        tunnel.target = msgspec.structs.replace(tunnel.target, changes_relay=True)
         self.disconnect()
         self._tunnel = tunnel
         tunnel.start()

@@ -126,6 +126,33 @@ def test_a_kernel_signs_for_no_other_relay_than_its_own(fleet: Fleet) -> None:
         assert "has joined" in str(refused.value)
 
 
+def test_a_machine_that_joins_another_relay_shows_it_another_key(fleet: Fleet) -> None:
+    kernel = fleet.join("one")
+    until(lambda: Path(kernel.state_dir, "tunnel", "relay").exists(), "the relay's id is kept")
+    key = Path(kernel.state_dir, "tunnel", "key").read_bytes()
+    with running_fleet() as other, CloveClient(kernel.socket) as operator:
+        token = other.ask("POST", "/tokens/join", {"machine_id": "one"})["token"]
+        assert operator.tunnel_connect(other.url, "one", token)["connected"]
+        with other.client("one") as client:
+            assert client.noop(b"there") == b"there"
+    assert Path(kernel.state_dir, "tunnel", "key").read_bytes() != key
+
+
+def test_a_join_token_file_moves_no_machine_to_another_relay(fleet: Fleet) -> None:
+    kernel = fleet.join("one")
+    until(lambda: Path(kernel.state_dir, "tunnel", "relay").exists(), "the relay's id is kept")
+    with running_fleet() as other:
+        token = other.ask("POST", "/tokens/join", {"machine_id": "one"})["token"]
+        kernel.stop()
+        Path(kernel.directory, "join").write_text(token)
+        kernel.config = kernel.config.replace(fleet.url, other.url)
+        kernel.start()
+        with CloveClient(kernel.socket) as operator:
+            until(lambda: "has joined" in operator.tunnel_status()["problem"], "it is refused")
+            assert not operator.tunnel_status()["connected"]
+        assert other.ask("GET", "/machines")["machines"] == []
+
+
 def test_the_key_and_the_pin_are_the_kernels_alone(fleet: Fleet) -> None:
     kernel = fleet.join("one")
     directory = Path(kernel.state_dir, "tunnel")

@@ -13,7 +13,7 @@ from clove.errors import InvalidRequest, Unavailable
 from clove.messages.relay import Challenge, challenge_text
 from clove.relay.hub.presence import Presence
 from clove.tunnel.backoff import Backoff
-from clove.tunnel.identity import Identity
+from clove.tunnel.identity import Identity, OtherRelay
 from clove.tunnel.liveness import ANSWER, TICK, Liveness
 from clove.tunnel.target import Target
 
@@ -154,6 +154,22 @@ def test_a_key_is_made_once_and_signs_for_its_relay_alone(tmp_path: Path) -> Non
             key.verify(signature, other)
     with pytest.raises(Unavailable):
         again.sign(Challenge(nonce=b"n" * 32, relay_id="relay 2"), "one", joining=False)
+
+
+def test_for_another_relay_there_is_another_key(tmp_path: Path) -> None:
+    directory = str(tmp_path / "tunnel")
+    identity = Identity.load(directory)
+    identity.pin("relay 1")
+    known = identity.public_key
+    forwarded = Challenge(nonce=b"n" * 32, relay_id="relay 2")
+    with pytest.raises(OtherRelay):
+        identity.sign(forwarded, "one", joining=True)
+    identity.sign(Challenge(nonce=b"n" * 32, relay_id="relay 1"), "one", joining=True)
+    identity.renew()
+    assert identity.public_key != known
+    identity.sign(forwarded, "one", joining=True)
+    again = Identity.load(directory)
+    assert (again.public_key, again.relay_id) == (identity.public_key, "")
 
 
 def test_what_is_signed_has_one_meaning() -> None:
