@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from clove.channels.multiplexed import MultiplexedChannel
+
 if TYPE_CHECKING:
-    from clove.channels.multiplexed import MultiplexedChannel
+    from clove.channels.channel import Channel
 
 __all__ = ["Splice"]
 
@@ -19,8 +21,8 @@ class _Side:
 
     def __init__(
         self,
-        channel: MultiplexedChannel,
-        other: MultiplexedChannel,
+        channel: Channel,
+        other: Channel,
         lost: Callable[[str], object],
     ) -> None:
         self.pieces = 0
@@ -32,7 +34,12 @@ class _Side:
     def data_received(self, data: bytes) -> None:
         """Send it on, or keep it and read no more until that is sent."""
         self.pieces += 1
-        sent = 0 if self._behind else self._other.send_now(data)
+        try:
+            sent = 0 if self._behind else self._other.send_now(data)
+        except (BlockingIOError, InterruptedError):
+            sent = 0
+        except OSError:  # the other is gone, and will say so
+            return
         if sent < len(data):
             if not self._behind:
                 self._behind = True
@@ -53,11 +60,12 @@ class _Side:
 
     def lost(self) -> None:
         """The other is closed, too."""
-        error = self._channel.error
-        if error:
-            self._other.refuse(error)
+        channel, other = self._channel, self._other
+        error = channel.error if isinstance(channel, MultiplexedChannel) else ""
+        if error and isinstance(other, MultiplexedChannel):
+            other.refuse(error)
         else:
-            self._other.close()
+            other.close()
         self._lost(error)
 
 
@@ -69,8 +77,8 @@ class Splice:
 
     def __init__(
         self,
-        one: MultiplexedChannel,
-        two: MultiplexedChannel,
+        one: Channel,
+        two: Channel,
         ended: Callable[[str], object] = lambda reason: None,
     ) -> None:
         self._ended: Callable[[str], object] | None = ended

@@ -23,6 +23,9 @@ from clove.kernel.interpreter import package_directories
 from clove.kernel.listening import (
     ConnectionFactory,
     Lock,
+    check_path,
+    claim_socket,
+    listen,
     stopped,
 )
 from clove.kernel.llm.settings import service_options
@@ -156,6 +159,13 @@ class KernelService(Service):
         factory = ConnectionFactory(self._parts.accept)
         disposal = self._parts.disposal
         self._ports += await self._sockets.listen(self._reactor, factory, mode, disposal)
+        if self._config.remote.socket:
+            path = check_path(self._config.remote.socket)
+            claim_socket(path)
+            callers = self._parts.caller_socket()
+            self._ports.append(
+                await listen(self._reactor, callers, path, 0o600, exposed=True, disposal=disposal)
+            )
 
     def _look_round(self) -> None:
         reap_orphans()

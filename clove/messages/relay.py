@@ -10,6 +10,7 @@ from clove.errors import InvalidRequest
 from clove.messages.base import MALFORMED
 
 __all__ = [
+    "MOST_INTRODUCTION",
     "PING_SECONDS",
     "RESUME_SECONDS",
     "AgentAuth",
@@ -17,6 +18,8 @@ __all__ = [
     "AuthOk",
     "Caller",
     "Challenge",
+    "Introduced",
+    "Introduction",
     "KernelAuth",
     "Proof",
     "challenge_text",
@@ -116,6 +119,29 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     token_id: Name
     permissions: dict[str, Any] = {}
 
+
+class Introduction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """First line on a kernel's socket for callers: whom the tunnel beside it brings.
+
+    @ivar relay: the URL of the relay that has authenticated it.
+    @ivar caller: None: nobody, the tunnel asks whether the kernel answers.
+    """
+
+    relay: Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
+    caller: Caller | None = None
+
+
+class Introduced(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The kernel's answer, one line.
+
+    @ivar error: why it does not serve; "": it does.
+    """
+
+    error: str = ""
+
+
+MOST_INTRODUCTION: Final = 32 << 10
+"""Bytes of either line."""
 
 _FIRST = msgspec.json.Decoder(KernelAuth | AgentAuth)
 _FROM_RELAY = msgspec.json.Decoder(Challenge | AuthOk | AuthError)

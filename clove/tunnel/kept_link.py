@@ -12,6 +12,7 @@ from twisted.logger import Logger
 from clove.channels.link_receiver import LinkReceiver
 from clove.channels.multiplex import LinkLimits, Multiplex
 from clove.channels.session import BrokenLink
+from clove.errors import CloveError
 from clove.messages.relay import AuthOk, Caller
 
 if TYPE_CHECKING:
@@ -162,5 +163,7 @@ class KeptLink:
             self._link.send_control({"type": "pong", "id": number})
 
     def _unanswered(self, failure: Any) -> None:
-        if failure.check(CancelledError) is None:
+        if failure.check(CloveError) is not None:
+            self.log.warn("a ping is not answered: {error}", error=failure.getErrorMessage())
+        elif failure.check(CancelledError) is None:
             self.log.failure("a ping of the relay could not be answered", failure)

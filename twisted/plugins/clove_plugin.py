@@ -14,3 +14,9 @@ clove_relay = ServiceMaker(
     "One fleet of many Clove kernels: they connect to it, and are reached there.",
     "clove-relay",
 )
+clove_tunnel = ServiceMaker(
+    "Clove tunnel",
+    "clove.tunnel.tap",
+    "Connects a Clove kernel to a relay, from a process beside it.",
+    "clove-tunnel",
+)

@@ -38,6 +38,9 @@ class RemoteSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Fields of permissions (docs/wire.md) that differ from the level's."""
     network: bool = False
     """They may spawn agents that connect to hosts (`can_http` is needed for it, too)."""
+    socket: str = ""
+    """Where `twistd clove-tunnel` hands over callers, if the tunnel is not this kernel's own; empty: nowhere.
+    Only processes of the kernel's own user, which are no agents, get in."""
 
     def __post_init__(self) -> None:
         self.cap()

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from clove.kernel.network.way_out import WayOut
     from clove.kernel.principal import Principal
     from clove.messages.relay import Caller
-    from clove.tunnel.target import Target
     from clove.tunnel.tunnel import Tunnel
 
 __all__ = ["Tunnels"]
@@ -183,7 +182,7 @@ class Tunnels:
             target,
             identity,
             endpoint,
-            accept=lambda caller, channel: self._enter(target, caller, channel),
+            accept=lambda caller, channel: self.enter(target.url, caller, channel),
             alive=self._alive,
             in_thread=self._in_thread,
             wall=time.time,
@@ -195,16 +194,23 @@ class Tunnels:
         )
 
     async def _alive(self) -> None:
+        self.answer_noop()
+
+    def answer_noop(self) -> None:
+        """Get through the kernel's dispatch."""
         self._noop()
 
     # callers
 
-    def _enter(self, target: Target, caller: Caller, channel: Channel) -> None:
-        """A caller that the relay has authenticated."""
+    def enter(self, relay: str, caller: Caller, channel: Channel) -> None:
+        """Serve a caller that a relay has authenticated.
+
+        @param relay: its URL.
+        """
 
         def identify() -> RemoteCaller:
             permissions = self._remote.permissions_of(caller.permissions)
-            known = self._callers.find(target.url, caller.token_id, caller.name)
+            known = self._callers.find(relay, caller.token_id, caller.name)
             self._record(known.number, caller.name, caller.token_id)
             return RemoteCaller(known.number, known.owner, permissions, self._remote.network)
 

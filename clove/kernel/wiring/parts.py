@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from clove.kernel.config import Config
     from clove.kernel.credentials import Credentials
     from clove.kernel.id_file import IdFile
+    from clove.kernel.remote.caller_socket import CallerSocket
     from clove.kernel.state_dir import StateDir
     from clove.messages.metrics import ReactorTurns
     from clove.policy import Permissions
@@ -210,6 +211,14 @@ class Parts:
         """Serve the peer at the other end of a channel."""
         limits = self._foundation.per_connection
         KernelConnection(self._dispatcher, self.principals, limits, channel).open(identify)
+
+    def caller_socket(self) -> CallerSocket:
+        """What accepts connections of a tunnel beside this kernel."""
+        from clove.kernel.remote.caller_socket import CallerSocket
+
+        tunnels, finder = self._tunnels, self._agents.finder
+        clock = self._foundation.reactor
+        return CallerSocket(clock, tunnels.enter, tunnels.answer_noop, finder.of_process)
 
     async def _listen_for(self, principal: Principal, path: str) -> Callable[[], Deferred[Any]]:
         """An agent's own socket; gives the way to close it.

@@ -1,0 +1,61 @@
+"""The configuration of `twistd clove-tunnel`: a TOML file, every key known."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from typing import Final
+
+import msgspec
+
+from clove.errors import InvalidRequest
+from clove.regular import read_regular
+
+__all__ = ["TunnelConfig", "load"]
+
+MOST_BYTES: Final = 1 << 16
+
+
+class TunnelConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The whole file."""
+
+    relay_url: str
+    """`wss://HOST:8765`."""
+    kernel_socket: str
+    """`remote.socket` of the kernel's configuration."""
+    machine_id: str = ""
+    """This machine's name at the relay; empty: its host name."""
+    join_token_file: str = ""
+    """A file with the one-time token by which this machine joins, which not all users may read."""
+    ca_file: str = ""
+    """Certificates in PEM that the relay's must be signed by, instead of the host's."""
+    plain: bool = False
+    """Allow `ws://` to another host: everything is in clear then."""
+    state_dir: str = ""
+    """Directory for the machine's key; empty: /var/lib/clove-tunnel for root, else
+    ~/.local/state/clove-tunnel."""
+
+    @property
+    def directory(self) -> str:
+        """Where the key is."""
+        if self.state_dir:
+            return self.state_dir
+        if os.geteuid() == 0:
+            return "/var/lib/clove-tunnel"
+        return os.path.expanduser("~/.local/state/clove-tunnel")
+
+
+def load(path: str) -> TunnelConfig:
+    """Read a configuration file.
+
+    @raise InvalidRequest: it cannot be read, is not TOML, or has an unknown or missing key.
+    """
+    hint = "docs/fleet.md lists the keys"
+    try:
+        return msgspec.convert(tomllib.loads(read_regular(path, MOST_BYTES).decode()), TunnelConfig)
+    except OSError as error:
+        raise InvalidRequest(f"cannot read {path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidRequest(f"{path} is not TOML: {error}", hint=hint) from None
+    except msgspec.ValidationError as error:
+        raise InvalidRequest(f"{path}: {error}", hint=hint) from None

@@ -1,0 +1,122 @@
+"""A tunnel beside a kernel, as a service of Twisted: another process holds what talks to the network."""
+
+from __future__ import annotations
+
+import os
+import platform
+import random
+import time
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.ssl import Certificate, optionsForClientTLS, trustRootFromCertificates
+
+from clove._version import __version__
+from clove.errors import CloveError, InvalidRequest
+from clove.regular import read_regular, read_secret
+from clove.threads.threads import ThreadLimits, Threads
+from clove.tunnel.config import TunnelConfig
+from clove.tunnel.identity import Identity
+from clove.tunnel.kernel_socket import KernelSocket
+from clove.tunnel.target import Target
+from clove.tunnel.tunnel import Tunnel
+
+__all__ = ["TunnelService", "refusal"]
+
+MOST_TOKEN = 1024
+MOST_CERTIFICATES = 1 << 20
+
+
+class TunnelService(Service):
+    """The tunnel, from start to stop."""
+
+    def __init__(self, reactor: Any, config: TunnelConfig) -> None:
+        self._reactor = reactor
+        self._config = config
+        self._threads = Threads(reactor, 1, ThreadLimits(own=1))
+        self._tunnel: Tunnel | None = None
+
+    def startService(self) -> None:
+        """Read what is needed, and dial.
+
+        @raise SystemExit: the configuration cannot be used; in one line.
+        """
+        Service.startService(self)
+        self._reactor.seconds = time.monotonic  # a step of the wall clock ends no wait
+        try:
+            self._tunnel = self._make()
+        except CloveError as error:
+            raise SystemExit(refusal(error)) from None
+        self._reactor.callWhenRunning(self._serve)
+
+    def _serve(self) -> None:
+        self._threads.start()
+        assert self._tunnel is not None
+        self._tunnel.start()
+
+    def _make(self) -> Tunnel:
+        config = self._config
+        token = _read_token(config.join_token_file) if config.join_token_file else ""
+        machine = config.machine_id or platform.node()
+        target = Target.of(config.relay_url, machine, token, plain=config.plain)
+        kernel = KernelSocket(self._reactor, config.kernel_socket, target.url)
+        try:
+            os.makedirs(config.directory, 0o700, exist_ok=True)
+        except OSError as error:
+            raise InvalidRequest(f"cannot use {config.directory}: {error.strerror}") from None
+        return Tunnel(
+            self._reactor,
+            target,
+            Identity.load(config.directory),
+            _endpoint(self._reactor, target, config.ca_file),
+            accept=kernel.hand_over,
+            alive=kernel.check,
+            in_thread=self._threads.run,
+            wall=time.time,
+            random=random.SystemRandom().random,
+            facts={"versions": {"clove": __version__, "python": platform.python_version()}},
+        )
+
+    def stopService(self) -> None:
+        """Close the tunnel; callers lose their connections."""
+        Service.stopService(self)
+        if self._tunnel is not None:
+            self._tunnel.stop()
+        self._threads.stop()
+
+
+def refusal(error: CloveError) -> str:
+    """Why the tunnel does not start, in one line."""
+    return f"clove-tunnel: {error}" + (f" ({error.hint})" if error.hint else "")
+
+
+def _read_token(path: str) -> str:
+    try:
+        return read_secret(path, MOST_TOKEN).decode().strip()
+    except FileNotFoundError:  # it was used up, and removed
+        return ""
+    except (OSError, ValueError) as error:
+        raise InvalidRequest(f"no join token: {error}", hint="see join_token_file") from None
+
+
+def _endpoint(reactor: Any, target: Target, ca_file: str) -> IStreamClientEndpoint:
+    """Of the relay; with TLS its certificate is checked for its name.
+
+    @raise InvalidRequest: the file cannot be used.
+    """
+    endpoint: IStreamClientEndpoint = HostnameEndpoint(reactor, target.host, target.port)
+    if not target.tls:
+        return endpoint
+    trust: Any = None
+    if ca_file:
+        try:
+            text = read_regular(ca_file, MOST_CERTIFICATES).decode()
+            end = "-----END CERTIFICATE-----"
+            pieces = [(piece + end).encode() for piece in text.split(end)[:-1]]
+            trust = trustRootFromCertificates([Certificate.loadPEM(piece) for piece in pieces])
+        except (OSError, ValueError) as error:
+            raise InvalidRequest(f"cannot use the certificates in {ca_file}: {error}") from None
+    creator = optionsForClientTLS(target.host, trust) if trust else optionsForClientTLS(target.host)
+    return wrapClientTLS(creator, endpoint)
