@@ -137,7 +137,12 @@ export class Log extends Component {
     });
   };
 
+  hold = (box) => {
+    this.box = box;
+  };
+
   scrolled = () => {
+    if (!this.box) return; // its view has been left
     const {scrollTop, scrollHeight, clientHeight} = this.box;
     const atEnd = scrollHeight - scrollTop - clientHeight < 40;
     if (atEnd === this.atEnd) return;
@@ -161,7 +166,7 @@ export class Log extends Component {
       </header>
       <${Note} problem=${problem} />
       <div class="log">
-        <ol ref=${(box) => (this.box = box)} role="log" aria-label="Output" tabindex="0" onScroll=${this.scrolled}>
+        <ol ref=${this.hold} role="log" aria-label="Output" tabindex="0" onScroll=${this.scrolled}>
           ${dropped > 0 && html`<li key="dropped" class="lost">${dropped} earlier lines are not kept here; on the machine, <code>clove logs</code> has those that its kernel keeps</li>`}
           ${lines.map((entry) => html`<${Line} key=${entry.offset} entry=${entry} />`)}
         </ol>
