@@ -115,7 +115,7 @@ def test_a_machine_that_stands_still_takes_no_memory_of_the_relay(fleet: Fleet) 
     assert grown < 60_000
 
 
-def test_connections_that_say_nothing_keep_nobody_out(fleet: Fleet) -> None:
+def test_silent_connections_keep_no_other_out(fleet: Fleet) -> None:
     kernel = fleet.join("one")
     silent = [socket.create_connection(("127.0.0.1", fleet.hub_port)) for _ in range(1500)]
     try:
