@@ -212,7 +212,7 @@ def test_another_user_is_refused_even_where_it_can_connect(beside: Beside) -> No
     assert done.returncode == 7
 
 
-def test_a_machine_whose_kernel_is_gone_is_not_connected(fleet: Fleet) -> None:
+def test_a_machine_is_not_connected_while_its_kernel_is_gone(fleet: Fleet) -> None:
     with running_beside(fleet, "restarted") as beside:
         beside.kernel.stop()
         until(lambda: beside.presence() != "connected", "its pings are not answered")
