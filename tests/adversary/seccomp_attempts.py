@@ -182,7 +182,8 @@ call("adjtimex", buffer)
 clone_arguments = (ctypes.c_uint64 * 11)(0x10000000, 0, 0, 0, 17)  # a user namespace
 attempt("clone3", syscall, 435, bytes(clone_arguments), 88)
 attempt("memfd_secret", syscall, 447, 0)
-call("sched_setattr", 0, struct.pack("=IIQiIQQQ", 48, 0, 0, 0, 0, 100_000, 0, 0), 0)
+slices = struct.pack("=IIQiIQQQ", 48, 0, 0, 0, 0, 100_000, 0, 0)
+attempt("sched_setattr", syscall, {"x86_64": 314}.get(machine, 274), 0, slices, 0)
 attempt("vmsplice", syscall, {"x86_64": 278}.get(machine, 75), os.pipe()[1], bytes(vector), 1, 0)
 
 for name, flag in facts["namespaces"].items():

@@ -53,7 +53,7 @@ _X86_64: Final = """
     inotify_init1=294 preadv=295 pwritev=296 rt_tgsigqueueinfo=297 perf_event_open=298 recvmmsg=299
     fanotify_init=300 fanotify_mark=301 prlimit64=302 name_to_handle_at=303 open_by_handle_at=304
     clock_adjtime=305 syncfs=306 sendmmsg=307 setns=308 getcpu=309 process_vm_readv=310
-    process_vm_writev=311 kcmp=312 finit_module=313 sched_setattr=314 sched_getattr=315
+    process_vm_writev=311 kcmp=312 finit_module=313 sched_getattr=315
     renameat2=316 seccomp=317 getrandom=318 memfd_create=319 kexec_file_load=320 bpf=321
     execveat=322 userfaultfd=323 membarrier=324 mlock2=325 copy_file_range=326 preadv2=327
     pwritev2=328 pkey_mprotect=329 pkey_alloc=330 pkey_free=331 statx=332 rseq=334 uretprobe=335
@@ -97,7 +97,7 @@ _AARCH64: Final = """
     perf_event_open=241 accept4=242 recvmmsg=243 wait4=260 prlimit64=261 fanotify_init=262
     fanotify_mark=263 name_to_handle_at=264 open_by_handle_at=265 clock_adjtime=266 syncfs=267
     setns=268 sendmmsg=269 process_vm_readv=270 process_vm_writev=271 kcmp=272 finit_module=273
-    sched_setattr=274 sched_getattr=275 renameat2=276 seccomp=277 getrandom=278 memfd_create=279
+    sched_getattr=275 renameat2=276 seccomp=277 getrandom=278 memfd_create=279
     bpf=280 execveat=281 userfaultfd=282 membarrier=283 mlock2=284 copy_file_range=285 preadv2=286
     pwritev2=287 pkey_mprotect=288 pkey_alloc=289 pkey_free=290 statx=291 rseq=293
     kexec_file_load=294
