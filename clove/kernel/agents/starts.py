@@ -96,7 +96,10 @@ def end_at_bounds(clock: IReactorTime, agent: Agent, seconds: float | None) -> N
     @param seconds: None: its time has no end.
     """
     if agent.provision is not None:
-        agent.provision.disk.watch(functools.partial(agent.stop, 0.0, "disk"))
+        disk = agent.provision.disk
+        disk.end = functools.partial(agent.stop, 0.0, "disk")
+        if disk.how:  # else there is a limit later, or never
+            disk.watch()
     if seconds is not None:
         call = clock.callLater(seconds, agent.stop, None, "timeout")
         agent.wait().addCallback(lambda _: call.cancel() if call.active() else None)

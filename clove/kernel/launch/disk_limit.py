@@ -76,7 +76,7 @@ class DiskLimit:
         self._threads = threads
         self._most = most
         self._home = ""
-        self._end: Callable[[], None] | None = None
+        self.end: Callable[[], None] | None = None
         self._call: Any = None
         self._missed = 0
         self._stopped = False
@@ -104,15 +104,11 @@ class DiskLimit:
             await self._threads.run(self._hold)
         elif not begun:  # there may be files that no quota would count
             self.how = "watched"
-        self._watch()
+        self.watch()
 
-    def watch(self, end: Callable[[], None]) -> None:
+    def watch(self) -> None:
         """The agent runs: have it ended where that is what holds it."""
-        self._end = end
-        self._watch()
-
-    def _watch(self) -> None:
-        if self.how == "watched" and self._call is None and self._end and not self._stopped:
+        if self.how == "watched" and self._call is None and self.end and not self._stopped:
             self._call = self._shared.reactor.callLater(self._shared.interval, self._look)
 
     def _look(self) -> None:
@@ -122,7 +118,7 @@ class DiskLimit:
         if failure.check(CloveError, OSError) is None:
             self.log.failure("a workspace cannot be counted", failure=failure)
         self._call = None
-        self._watch()  # as well as before
+        self.watch()  # as well as before
 
     async def _count(self) -> None:
         """Count once, and see to the next time."""
@@ -161,8 +157,8 @@ class DiskLimit:
     def _over(self, reason: str) -> None:
         text = f"clove: over its disk limit of {self._most} bytes for its workspace: {reason}\n"
         self.say(text.encode())
-        if self._end is not None:
-            self._end()
+        if self.end is not None:
+            self.end()
 
     def stop(self) -> None:
         """The agent has ended. Idempotent."""
