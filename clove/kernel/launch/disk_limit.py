@@ -60,6 +60,7 @@ class DiskLimit:
     """One agent's, from the making of its workspace until that is removed.
 
     @ivar how: "quota" or "watched" once it holds; "" while it does not.
+    @ivar end: ends the agent; None before it runs.
     @ivar say: takes a line for the agent's log.
     """
 
