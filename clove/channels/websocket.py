@@ -19,7 +19,7 @@ from autobahn.twisted.websocket import (
 from clove.channels.channel import Channel
 from clove.channels.stream import StreamChannel
 
-__all__ = ["MAX_MESSAGE", "WebSocketChannel", "connecting", "serving"]
+__all__ = ["MAX_MESSAGE", "WebSocketChannel", "bounded", "connecting", "serving"]
 
 MAX_MESSAGE: Final = 1 << 20
 """Bytes of a message that is received; a larger one ends the connection."""
@@ -123,13 +123,22 @@ class _Client(_Ends, WebSocketClientProtocol):  # type: ignore[misc]
     """The end that connects."""
 
 
-def _limit(factory: Any, accept: Callable[[Channel, object], object], max_message: int) -> Any:
+def bounded(
+    factory: Any,
+    accept: Callable[..., object],
+    max_message: int,
+    close_timeout: float = CLOSE_TIMEOUT,
+) -> Any:
+    """A factory of either side with the bounds that all have.
+
+    @param close_timeout: seconds for the closing handshake.
+    """
     factory.accept = accept
     factory.setProtocolOptions(
         maxFramePayloadSize=max_message,
         maxMessagePayloadSize=max_message,
         openHandshakeTimeout=OPEN_TIMEOUT,
-        closeHandshakeTimeout=CLOSE_TIMEOUT,
+        closeHandshakeTimeout=close_timeout,
         # No pings of Autobahn's: while flow control keeps this side from reading, no answer
         # would be read either, and the connection be lost for that.
         autoPingInterval=0,
@@ -153,7 +162,7 @@ def serving(
     """
     factory = WebSocketServerFactory(url, reactor=reactor)
     factory.protocol = _Server
-    return _limit(factory, accept, max_message)
+    return bounded(factory, accept, max_message)
 
 
 def connecting(
@@ -170,4 +179,4 @@ def connecting(
     """
     factory = WebSocketClientFactory(url, reactor=reactor)
     factory.protocol = _Client
-    return _limit(factory, accept, max_message)
+    return bounded(factory, accept, max_message)

@@ -21,6 +21,7 @@ from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 
 from clove.channels.message_socket import MessageReceiver, MessageSocket, printable
+from clove.channels.websocket import bounded
 
 __all__ = ["FIRST_MESSAGES", "MessageReceiver", "MessageSocket", "connecting", "serving"]
 
@@ -28,8 +29,6 @@ FIRST_MESSAGES: Final = 64 << 10
 """Bytes of a message before the other side is known."""
 MOST_HEAD: Final = 16 << 10
 """Bytes of the opening handshake."""
-OPEN_TIMEOUT: Final = 10.0
-"""Seconds for the opening handshake."""
 CLOSE_TIMEOUT: Final = 5.0
 """Seconds in which a peer answers the closing handshake; then it is cut off."""
 
@@ -163,21 +162,6 @@ def _head(size: int, masked: int) -> bytes:
     return struct.pack(">BBQ", 0x82, masked | 127, size)
 
 
-def _limit(factory: Any, accept: Callable[[MessageSocket], object]) -> Any:
-    factory.accept = accept
-    factory.noisy = False
-    factory.setProtocolOptions(
-        maxFramePayloadSize=FIRST_MESSAGES,
-        maxMessagePayloadSize=FIRST_MESSAGES,
-        openHandshakeTimeout=OPEN_TIMEOUT,
-        closeHandshakeTimeout=CLOSE_TIMEOUT,
-        autoPingInterval=0,
-        failByDrop=True,
-        tcpNoDelay=True,
-    )
-    return factory
-
-
 def _uncounted(address: str, close: Callable[[], object]) -> Callable[[], None]:
     return lambda: None
 
@@ -197,7 +181,8 @@ def serving(
     factory: Any = WebSocketServerFactory(reactor=reactor)
     factory.protocol = _Server
     factory.arrived = arrived
-    return _limit(factory, accept)
+    factory.noisy = False
+    return bounded(factory, accept, FIRST_MESSAGES, CLOSE_TIMEOUT)
 
 
 def connecting(
@@ -214,4 +199,5 @@ def connecting(
     factory: Any = WebSocketClientFactory(url, reactor=reactor)
     factory.protocol = _Client
     factory.failed = failed
-    return _limit(factory, accept)
+    factory.noisy = False
+    return bounded(factory, accept, FIRST_MESSAGES, CLOSE_TIMEOUT)
