@@ -142,6 +142,8 @@ class LoopTime:
     def _turn(self) -> None:
         """Serve the family that has waited longest; the loop polls before the next one's turn."""
         self._call = None
+        if not self._waiting:  # what asked anew in the last turn was served in it
+            return
         now = self._clock.seconds
         family = next(iter(self._waiting))
         alone = len(self._waiting) == 1 and self._served.issubset(self._waiting)

@@ -50,9 +50,10 @@ class NoPorts:
 
 
 class NoLimit:
-    """The disk has room."""
+    """The workspace may grow."""
 
-    def watch(self, end: Any) -> None: ...
+    how = ""
+    end: Any = None
 
 
 class Fixture:
