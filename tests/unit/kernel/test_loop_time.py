@@ -100,7 +100,9 @@ def test_what_waits_is_served_in_its_order(loop: Loop) -> None:
     assert done == [0, 1, 2, 3, 4]
 
 
-def test_what_asks_anew_in_a_turn_and_is_served_in_it_leaves_nothing_to_the_next(loop: Loop) -> None:
+def test_what_asks_anew_in_a_turn_and_is_served_in_it_leaves_nothing_to_the_next(
+    loop: Loop,
+) -> None:
     loop.serve(7, 2 * TURN)
     loop.time.wait(7, lambda: loop.wait(7, 0.0))
     loop.turn()
