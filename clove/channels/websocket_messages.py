@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from autobahn.twisted.websocket import (
@@ -43,6 +43,7 @@ class _Ends:
     dropConnection: Callable[..., None]
     _socket: MessageSocket | None = None
     state: int
+    host: str
     send_queue: Any
     sendMessage: Callable[[bytes, bool], None]
     data: bytes
@@ -73,8 +74,7 @@ class _Ends:
 
     def onOpen(self) -> None:
         """The opening handshake is done."""
-        host = getattr(self.transport.getPeer(), "host", "")
-        self._socket = MessageSocket(self, host)
+        self._socket = MessageSocket(self, self.host)
         self._guarded(self.factory.accept, self._socket)
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
@@ -119,8 +119,8 @@ class _Server(_Ends, WebSocketServerProtocol):  # type: ignore[misc]
 
     def connectionMade(self) -> None:
         """A connection, of which nothing is known."""
-        host = getattr(self.transport.getPeer(), "host", "")
-        self.forget = self.factory.arrived(host, self.transport.abortConnection)
+        self.host = getattr(self.transport.getPeer(), "host", "")
+        self.forget = self.factory.arrived(self.host, self.transport.abortConnection)
         WebSocketServerProtocol.connectionMade(self)
 
     def connectionLost(self, reason: Any = connectionDone) -> None:
@@ -136,10 +136,20 @@ class _Server(_Ends, WebSocketServerProtocol):  # type: ignore[misc]
         """Programs send no Origin, browsers always do: none of their pages is to reach a hub."""
         if {"origin", "sec-websocket-origin"} & {*request.headers}:
             raise ConnectionDeny(ConnectionDeny.FORBIDDEN, "no browsers here")
+        client = self.factory.client(self.host, request.headers)
+        if client != self.host:  # it counts where it comes from, not where a proxy stands
+            self.forget()
+            self.host = client
+            self.forget = self.factory.arrived(client, self.transport.abortConnection)
 
 
 class _Client(_Ends, WebSocketClientProtocol):  # type: ignore[misc]
     """The end that connects."""
+
+    def connectionMade(self) -> None:
+        """To a relay."""
+        self.host = getattr(self.transport.getPeer(), "host", "")
+        WebSocketClientProtocol.connectionMade(self)
 
     def forget(self) -> None:
         """It is counted nowhere."""
@@ -166,21 +176,29 @@ def _uncounted(address: str, close: Callable[[], object]) -> Callable[[], None]:
     return lambda: None
 
 
+def _direct(peer: str, headers: Mapping[str, str]) -> str:
+    return peer
+
+
 def serving(
     accept: Callable[[MessageSocket], object],
     *,
     reactor: Any,
     arrived: Callable[[str, Callable[[], object]], Callable[[], None]] = _uncounted,
+    client: Callable[[str, Mapping[str, str]], str] = _direct,
 ) -> Any:
     """A factory for a listening endpoint. Compression is not offered: 256 KiB a connection.
 
     @param accept: takes a connection, and sets its receiver.
     @param arrived: is told of each connection its address and how to cut it off; what it gives is
         called when it is known who is there, or the connection is gone.
+    @param client: the address of the client, by that of the peer and the headers (lower-case) of the
+        handshake.
     """
     factory: Any = WebSocketServerFactory(reactor=reactor)
     factory.protocol = _Server
     factory.arrived = arrived
+    factory.client = client
     factory.noisy = False
     return bounded(factory, accept, FIRST_MESSAGES, CLOSE_TIMEOUT)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
@@ -34,7 +36,12 @@ class Changes:
 
     def machine_removed(self, machine_id: str) -> None:
         """At another relay."""
-        self._machines.hub.cut(machine_id, _REMOVED)
+        self._machines.removed(machine_id)
+
+    def labels_changed(self, machine_id: str) -> None:
+        """At another relay. What is being let in meanwhile is judged by what is read after this."""
+        self._machines.reach.note(machine_id)
+        Deferred.fromCoroutine(self._guarded(lambda: self._look_at_labels([machine_id])))
 
     def changes_missed(self) -> None:
         """The database has not been heard of for a while."""
@@ -42,9 +49,16 @@ class Changes:
 
     async def look(self) -> None:
         """Compare what is open with the store. Without the store it stays open."""
+        await self._guarded(self._look_at_all)
+
+    async def _look_at_all(self) -> None:
+        await self._look_at_tokens()
+        await self._look_at_machines()
+        await self._look_at_labels(self._machines.reach.watched())
+
+    async def _guarded(self, look: Callable[[], Awaitable[None]]) -> None:
         try:
-            await self._look_at_tokens()
-            await self._look_at_machines()
+            await look()
         except CloveError as error:
             self.log.warn("what is open is not compared with the store: {error}", error=str(error))
         except Exception:
@@ -55,6 +69,14 @@ class Changes:
         for start in range(0, len(watched), _MOST):
             for token_id in await self._store.invalid_tokens(watched[start : start + _MOST]):
                 self._tokens.cut(token_id, _REVOKED)
+
+    async def _look_at_labels(self, names: list[str]) -> None:
+        """Of what is open by tokens that reach a machine by its labels, or not any more."""
+        for start in range(0, len(names), _MOST):
+            asked = names[start : start + _MOST]
+            found = await self._store.labels_of(asked)
+            for machine_id in asked:
+                self._machines.reach.changed(machine_id, found.get(machine_id))
 
     async def _look_at_machines(self) -> None:
         """Those that came with a key; of the others the tokens are looked at."""

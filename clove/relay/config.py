@@ -11,6 +11,7 @@ import msgspec
 
 from clove.errors import InvalidRequest
 from clove.regular import read_regular
+from clove.relay.forwarded import Proxies
 from clove.relay.hub.limits import HubLimits
 from clove.relay.rest.limits import RestLimits
 from clove.relay.store.interface import StoreLimits
@@ -42,6 +43,9 @@ class HubSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     plain: bool = False
     """Serve without TLS on an address that is not loopback; for where something in front of the
     relay does TLS."""
+    trusted_proxies: list[str] = []
+    """Networks of proxies in front of the relay, such as `10.0.0.7` or `10.1.0.0/16`: what they say in
+    `X-Forwarded-For` or `Forwarded` is where a client comes from."""
 
 
 class RestSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -54,6 +58,9 @@ class RestSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     plain: bool = False
     """Serve without TLS on an address that is not loopback; for where something in front of the
     relay does TLS."""
+    trusted_proxies: list[str] = []
+    """Networks of proxies in front of the relay, such as `10.0.0.7` or `10.1.0.0/16`: what they say in
+    `X-Forwarded-For` or `Forwarded` is where a client comes from."""
     hosts: list[str] = []
     """Names under which the relay is reached; requests for other names are refused (DNS rebinding).
     Addresses and `localhost` always are its own."""
@@ -130,7 +137,15 @@ def problems(config: RelayConfig) -> Iterator[str]:
     if bool(config.tls.certificate) != bool(config.tls.key):
         yield "tls.certificate and tls.key go together"
     for name, settings in (("rest", config.rest), ("hub", config.hub)):
+        yield from _proxies(name, settings)
         yield from _listening(name, settings, secure=bool(config.tls.certificate))
+
+
+def _proxies(name: str, settings: RestSettings | HubSettings) -> Iterator[str]:
+    try:
+        Proxies(settings.trusted_proxies)
+    except InvalidRequest as error:
+        yield f"{name}.trusted_proxies: {error} ({error.hint})"
 
 
 def _listening(name: str, settings: RestSettings | HubSettings, *, secure: bool) -> Iterator[str]:

@@ -13,6 +13,7 @@ from twisted.logger import Logger
 
 from clove.relay.changes import Changes
 from clove.relay.config import RelayConfig
+from clove.relay.forwarded import Proxies
 from clove.relay.hub.descriptors import raise_descriptors, within_descriptors
 from clove.relay.hub.entrance import Entrance
 from clove.relay.hub.hub import Hub
@@ -33,6 +34,8 @@ from clove.threads.threads import ThreadLimits, Threads
 
 __all__ = ["Parts"]
 
+EXPIRY_SECONDS = 1.0
+"""How often what is open is compared with the clocks."""
 USED_SECONDS = 60.0
 """How often it is written when tokens were used last."""
 SEEN_SECONDS = 1.0
@@ -72,7 +75,7 @@ class Parts:
         self._store_threads = store_threads(reactor, config)
         self._threads = Threads(reactor, 1, ThreadLimits(own=1))
         self.store, relay_id = open_store(reactor, config, store_path, self._store_threads)
-        self.tokens = Tokens(self.store, reactor, time.time, config.limits.lockout)
+        self.tokens = Tokens(self.store, reactor, time.time, config.limits.lockout, _elapsed)
         self.machines = Machines(self.store, self.tokens, time.time, config.limits.store)
         self.hub = Hub(reactor, time.time, self._hub_limits())
         self.machines.hub = self.hub
@@ -117,10 +120,13 @@ class Parts:
         )
         api = Api(context, ROUTES)
         names = frozenset(name.lower() for name in config.hosts)
-        site = RestSite(self._reactor, api.klein.resource(), names, context.limits, requests)
+        proxies = Proxies(config.trusted_proxies)
+        site = RestSite(
+            self._reactor, api.klein.resource(), names, context.limits, requests, proxies
+        )
         self.rest = listen(self._reactor, site, config.listen, config.port, self._tls)
         hub = self._config.hub
-        factory = self._entrance.factory(self._reactor)
+        factory = self._entrance.factory(self._reactor, Proxies(hub.trusted_proxies))
         self.hub_port = listen(self._reactor, factory, hub.listen, hub.port, self._tls)
 
     def start(self) -> None:
@@ -134,6 +140,7 @@ class Parts:
         if self._config.store.postgresql:
             self.store.observe(self._changes)
             self._repeat(self._changes.look, LOOK_SECONDS)
+        self._repeat(self._end_expired, EXPIRY_SECONDS)
         self._repeat(self._write_used, USED_SECONDS)
         self._repeat(self._write_seen, SEEN_SECONDS)
         if self._tls is not None:
@@ -181,6 +188,9 @@ class Parts:
             lambda failure: self.log.failure("repeated work has ended", failure=failure)
         )
 
+    async def _end_expired(self) -> None:
+        self.tokens.end_expired()
+
     async def _write_used(self) -> None:
         try:
             await self.tokens.write_used()
@@ -196,3 +206,8 @@ class Parts:
     async def _renew(self) -> None:
         assert self._tls is not None
         await self._threads.run(self._tls.renew)
+
+
+def _elapsed() -> float:
+    """Seconds since the machine has started, those in which it was suspended included."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
-__all__ = ["Backoff"]
+__all__ = ["REFUSED_SECONDS", "Backoff"]
+
+REFUSED_SECONDS: Final = 300.0
+"""The longest pause of a machine that its relay refuses."""
 
 
 class Backoff:
@@ -23,9 +27,14 @@ class Backoff:
         self._longest = longest
         self._failures = 0
 
-    def next_pause(self) -> float:
-        """Seconds until the next attempt: from half of what it grows to up to all of it."""
-        most = min(self._longest, self._first * (1 << self._failures))
+    def next_pause(self, *, refused: bool = False) -> float:
+        """Seconds until the next attempt: from half of what it grows to up to all of it.
+
+        @param refused: the relay does not know us: it grows to L{REFUSED_SECONDS}, so that a machine
+            that was removed does not have its whole network locked out.
+        """
+        longest = REFUSED_SECONDS if refused else self._longest
+        most = min(longest, self._first * (1 << self._failures))
         self._failures = min(self._failures + 1, 30)
         return most * (0.5 + 0.5 * self._random())
 

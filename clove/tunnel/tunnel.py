@@ -22,7 +22,7 @@ from clove.channels.websocket_messages import MessageSocket, connecting
 from clove.errors import CloveError, Unavailable
 from clove.messages.relay import AuthOk, Caller, KernelAuth
 from clove.tunnel.backoff import Backoff
-from clove.tunnel.handshake import Handshake
+from clove.tunnel.handshake import Handshake, Refused
 from clove.tunnel.identity import OtherRelay
 from clove.tunnel.kept_link import KeptLink
 from clove.tunnel.liveness import Liveness
@@ -38,6 +38,8 @@ __all__ = ["Tunnel"]
 
 HANDSHAKE_SECONDS: Final = 20.0
 """For connecting, and for the first messages."""
+_NOT_KNOWN: Final = frozenset({"wrong_key", "not_authenticated", "locked_out"})
+"""Codes of a relay that does not know this machine, and will not before somebody has done something."""
 
 
 class Tunnel:
@@ -116,16 +118,18 @@ class Tunnel:
 
     async def _run(self) -> None:
         while True:
+            refused = False
             try:
                 problem = await self._serve_renewed()
             except (CloveError, ConnectError, OSError, BrokenLink) as error:
                 problem = _words(error)
+                refused = isinstance(error, Refused) and error.reason in _NOT_KNOWN
             if problem != self.problem:
                 self.log.warn(
                     "no tunnel to {relay}: {problem}", relay=self.target.url, problem=problem
                 )
             self._note(connected=False, problem=problem)
-            await deferLater(self._reactor, self._backoff.next_pause())
+            await deferLater(self._reactor, self._backoff.next_pause(refused=refused))
 
     async def _serve_renewed(self) -> str:
         try:

@@ -103,6 +103,11 @@ class MachineStoreContract(StoreMaking):
         await store.add_machine(machine("m2"), None)
         assert await store.keys_of(["m1", "m2", "m3"]) == {"m1": KEY, "m2": None}
 
+    async def test_labels_are_told_of_the_machines_that_there_are(self, store: IStore) -> None:
+        await store.add_machine(machine("m1", labels={"env": "prod"}), None)
+        await store.add_machine(machine("m2"), None)
+        assert await store.labels_of(["m1", "m2", "m3"]) == {"m1": {"env": "prod"}, "m2": {}}
+
     async def test_removing_a_machine_revokes_its_tokens_alone(self, store: IStore) -> None:
         await store.add_machine(machine("m1", public_key=KEY), None)
         await store.add_token(token("its", kind=TokenKind.MACHINE, machine_id="m1"))

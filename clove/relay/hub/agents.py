@@ -71,8 +71,9 @@ class AgentEntrance:
                 watched.ended,
             )
             self._hub.add_agent(agent)
-            watched.stop = self._tokens.watch(identity, agent.end)
+            watched.stop = self._machines.watch(identity, said.target_machine, agent.end)
             if agent.link.is_over:
+                watched.stop()
                 raise Refusal("the token was revoked", "not_authenticated")
         limits = self._hub.limits
         conversation.say(
@@ -114,7 +115,7 @@ class AgentEntrance:
         self._hub.add_agent(agent)
         conversation.say(AuthOk(agent_id=agent.caller.id, target_machine=said.target_machine))
         agent.attach(conversation.socket, conversation.rest)
-        watched.stop = self._tokens.watch(identity, agent.end)
+        watched.stop = self._machines.watch(identity, said.target_machine, agent.end)
         if agent.is_over:  # so soon
             watched.stop()
 

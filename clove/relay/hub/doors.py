@@ -31,8 +31,17 @@ class Bearer(Protocol):
 class TokenDoor(Protocol):
     """L{clove.relay.tokens.tokens.Tokens}."""
 
-    async def identify(self, token: str, source: str) -> Any:
+    async def identify(self, token: str, source: str, machine: str = "") -> Any:
         """Who bears this token; raises NotAuthenticated or LockedOut."""
+
+    def check_attempt(self, source: str, machine: str = "") -> None:
+        """Before a key is looked at; raises LockedOut."""
+
+    def attempt_failed(self, source: str, machine: str = "") -> None:
+        """It was wrong; raises LockedOut instead of what would have been said."""
+
+    def attempt_succeeded(self, source: str, machine: str = "") -> None:
+        """It was right; raises LockedOut all the same where others have failed meanwhile."""
 
     def watch(self, identity: Any, cut: Callable[[str], None]) -> Callable[[], None]:
         """Call when it is revoked or expires, perhaps at once; gives the way to stop that."""
@@ -49,6 +58,11 @@ class MachineDoor(Protocol):
 
     async def may_reach(self, identity: Any, machine_id: str) -> bool:
         """May this bearer have calls made there?"""
+
+    def watch(
+        self, identity: Any, machine_id: str, cut: Callable[[str], None]
+    ) -> Callable[[], None]:
+        """As L{TokenDoor.watch}, and when the token does not reach that machine any more."""
 
     async def seen(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -13,6 +14,7 @@ from clove.channels.session import BrokenLink
 from clove.channels.websocket_messages import MessageSocket, serving
 from clove.errors import CloveError
 from clove.messages.relay import AuthError, KernelAuth, first_message
+from clove.relay.forwarded import Proxies
 from clove.relay.hub.agents import AgentEntrance
 from clove.relay.hub.conversation import Conversation, Refusal
 from clove.relay.hub.kernels import KernelEntrance
@@ -42,9 +44,21 @@ class Entrance:
         self._strangers = Strangers(hub.limits.unknown)
         self._unknown: set[Deferred[Any]] = set()
 
-    def factory(self, reactor: Any) -> Any:
-        """For a listening endpoint."""
-        return serving(self.accept, reactor=reactor, arrived=self._strangers.add)
+    def factory(self, reactor: Any, proxies: Proxies | None = None) -> Any:
+        """For a listening endpoint.
+
+        @param proxies: whose word is taken for where a connection comes from.
+        """
+        trusted = proxies or Proxies()
+
+        def client(peer: str, headers: Mapping[str, str]) -> str:
+            lines = [
+                [headers[name]] if name in headers else []
+                for name in ("x-forwarded-for", "forwarded")
+            ]
+            return trusted.client(peer, *lines)
+
+        return serving(self.accept, reactor=reactor, arrived=self._strangers.add, client=client)
 
     def stop(self) -> None:
         """Close the connections that have not shown who they are."""

@@ -27,6 +27,14 @@ KEY_BYTES = 32
 ALIVE_SECONDS = 5.0
 """For the answer of an earlier instance of a machine, when another shows the same key."""
 _NOT_KNOWN = "this machine is not known here by that key, nor is its join token valid"
+_JOIN = "join it with a token for it; if its key was lost, remove the machine first"
+
+
+class WrongKey(Refusal):
+    """An attempt that counts for the lock-out."""
+
+    def __init__(self, error: str, hint: str = "") -> None:
+        super().__init__(error, "wrong_key", hint)
 
 
 class KernelEntrance:
@@ -46,8 +54,15 @@ class KernelEntrance:
         if said.protocol_version == 1:
             await self._admit_v1(conversation, said)
             return
-        await self._check_proof(conversation, said)
-        await self._check_key(said, conversation.socket.address)
+        address = conversation.socket.address
+        self._tokens.check_attempt(address, said.machine_id)
+        try:
+            await self._check_proof(conversation, said)
+            await self._check_key(said, address)
+        except WrongKey:
+            self._tokens.attempt_failed(address, said.machine_id)
+            raise
+        self._tokens.attempt_succeeded(address, said.machine_id)
         await self._check_copy(said)
         conversation.check_open()
         earlier = self._hub.links().get(said.machine_id)
@@ -116,21 +131,23 @@ class KernelEntrance:
         try:
             Ed25519PublicKey.from_public_bytes(said.public_key).verify(proof.signature, text)
         except (InvalidSignature, ValueError):
-            raise Refusal("the signature does not fit the key", "wrong_key") from None
+            raise WrongKey("the signature does not fit the key") from None
 
     async def _check_key(self, said: KernelAuth, address: str) -> None:
-        """The key is this machine's, or becomes it by a join token."""
+        """The key is this machine's, or becomes it by a join token.
+
+        Those that have neither are asked and told the same, whether there is such a machine or not.
+        """
         known = await self._machines.key_of(said.machine_id)
-        if known is not None:
-            if not hmac.compare_digest(known, said.public_key):
-                await self._machines.flag(said.machine_id, "wrong_key")
-                raise Refusal(_NOT_KNOWN, "wrong_key", "remove the machine, and join it again")
+        if known is not None and hmac.compare_digest(known, said.public_key):
             return
+        if known is not None:
+            await self._machines.flag(said.machine_id, "wrong_key")
         if not said.join_token:
-            raise Refusal(_NOT_KNOWN, "wrong_key", "join the machine with a token for it")
-        identity = await self._tokens.identify(said.join_token, address)
-        if identity.kind != "join" or identity.machine_id != said.machine_id:
-            raise Refusal(_NOT_KNOWN, "wrong_key", "join the machine with a token for it")
+            raise WrongKey(_NOT_KNOWN, _JOIN)
+        identity = await self._tokens.identify(said.join_token, address, said.machine_id)
+        if known is not None or identity.kind != "join" or identity.machine_id != said.machine_id:
+            raise WrongKey(_NOT_KNOWN, _JOIN)
         await self._machines.join(said.machine_id, said.public_key, identity)
 
     async def _check_copy(self, said: KernelAuth) -> None:
@@ -148,9 +165,10 @@ class KernelEntrance:
 
     async def _admit_v1(self, conversation: Conversation, said: KernelAuth) -> None:
         socket = conversation.socket
-        identity = await self._tokens.identify(said.token, socket.address)
+        identity = await self._tokens.identify(said.token, socket.address, said.machine_id)
         if identity.kind != "machine" or identity.machine_id != said.machine_id:
             raise Refusal("the token is not for this machine", "permission_denied")
+        self._tokens.attempt_succeeded(socket.address, said.machine_id)
         conversation.check_open()
         self._hub.check_room()
         stops: list[Callable[[], None]] = []

@@ -8,8 +8,9 @@ from typing import Any, Final
 
 import msgspec
 
-from clove.errors import InvalidRequest, NotFound
+from clove.errors import InvalidRequest, NotFound, Unavailable
 from clove.relay.machines.presence import Links, NoLinks
+from clove.relay.machines.reach import Reach
 from clove.relay.records import (
     EVERY_MACHINE,
     Flag,
@@ -26,6 +27,8 @@ __all__ = ["KEY_BYTES", "Machines", "check_machine_id", "visible_to"]
 
 KEY_BYTES: Final = 32
 """Of an Ed25519 public key."""
+_READS: Final = 10
+"""Times that a machine is read which others change meanwhile."""
 _MACHINE_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}")
 
 
@@ -57,6 +60,7 @@ class Machines:
     """The machines of a relay.
 
     @ivar hub: the live tunnels; set by what wires the relay.
+    @ivar reach: what tokens have opened to machines.
     """
 
     def __init__(
@@ -68,10 +72,12 @@ class Machines:
     ) -> None:
         self._limits = limits or StoreLimits()
         self._seen: dict[str, Seen] = {}
+        self._flags: dict[tuple[str, str], float] = {}
         self._store = store
         self._tokens = tokens
         self._wall = wall
         self.hub: Links = NoLinks()
+        self.reach = Reach()
 
     async def key_of(self, machine_id: str) -> bytes | None:
         """The key that a machine has to prove; None: it has joined with none."""
@@ -93,11 +99,41 @@ class Machines:
         )
 
     async def may_reach(self, identity: Identity, machine_id: str) -> bool:
-        """Whether a bearer may have calls made on this machine, connected or not."""
+        """Whether a bearer may have calls made on this machine, connected or not.
+
+        What the bearer opens by that begins to be watched (L{watch}) in the same turn of the loop: then
+        no change of the machine lies between.
+
+        @raise Unavailable: the machine changes all the time.
+        """
         if identity.kind not in (TokenKind.ADMIN, TokenKind.AGENT):
             return False
-        record = await self._store.machine(machine_id)
-        return record is not None and identity.targets.include(machine_id, record.labels)
+        for _ in range(_READS):
+            begun = self.reach.begin(machine_id)
+            try:
+                record = await self._store.machine(machine_id)
+            finally:
+                stale = self.reach.end(machine_id, begun)
+            if not stale:
+                return record is not None and identity.targets.include(machine_id, record.labels)
+        raise Unavailable("the machine is being changed", hint="try again in a second")
+
+    def watch(
+        self, identity: Identity, machine_id: str, cut: Callable[[str], None]
+    ) -> Callable[[], None]:
+        """Have what a token has opened to a machine ended when the token is not valid any more, or
+        does not reach the machine any more.
+
+        @return: stop watching; to be called when it has ended by itself.
+        """
+        stop_reach = self.reach.watch(identity, machine_id, cut)
+        stop_token = self._tokens.watch(identity, cut)
+
+        def stop() -> None:
+            stop_reach()
+            stop_token()
+
+        return stop
 
     async def seen(
         self,
@@ -121,14 +157,30 @@ class Machines:
         self._seen[machine_id] = Seen(**{**kept, **given, "at": self._wall()})
 
     async def write_seen(self) -> None:
-        """Keep what tunnels have told; every second, and at the end."""
+        """Keep what tunnels have told, and flags; every second, and at the end.
+
+        @raise Unavailable: not now; they are kept for the next time.
+        """
         seen, self._seen = self._seen, {}
-        if seen:
-            await self._store.seen_machines(seen)
+        flags, self._flags = self._flags, {}
+        try:
+            if seen:
+                await self._store.seen_machines(seen)
+                seen = {}
+            for (machine_id, what), at in list(flags.items()):
+                await self._store.flag_machine(machine_id, Flag(what=what, at=at))
+                del flags[machine_id, what]
+        finally:
+            self._seen = {**seen, **self._seen}
+            self._flags = {**flags, **self._flags}
 
     async def flag(self, machine_id: str, what: str) -> None:
-        """Note something that an operator should look at."""
-        await self._store.flag_machine(machine_id, Flag(what=what, at=self._wall()))
+        """Note something that an operator should look at.
+
+        That is on the disk within a second: neither is it told by the time that an answer takes, nor
+        does a stranger have the disk written at each attempt.
+        """
+        self._flags[machine_id, what] = self._wall()
 
     async def add(self, record: MachineRecord, token: TokenRecord | None = None) -> None:
         """A new machine, and a token for it.
@@ -153,8 +205,11 @@ class Machines:
         return await self._store.machines(after, most, targets)
 
     async def change(self, machine_id: str, changes: MachineChanges) -> MachineRecord:
-        """Rename, label or drain it."""
-        return await self._store.change_machine(machine_id, changes)
+        """Rename, label or drain it; what its labels do not open any more has ended then."""
+        record = await self._store.change_machine(machine_id, changes)
+        if changes.labels is not None:
+            self.reach.changed(machine_id, record.labels)
+        return record
 
     async def remove(self, machine_id: str) -> None:
         """Forget a machine, with its key and its tokens, and end its tunnel.
@@ -163,4 +218,9 @@ class Machines:
         """
         for token_id in await self._store.remove_machine(machine_id, self._wall()):
             self._tokens.cut(token_id, "its machine was removed")
+        self.removed(machine_id)
+
+    def removed(self, machine_id: str) -> None:
+        """It was removed, here or at another relay: end its tunnel, and what is open to it."""
         self.hub.cut(machine_id, "the machine was removed")
+        self.reach.changed(machine_id, None)

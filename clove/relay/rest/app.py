@@ -90,8 +90,7 @@ class Api:
     async def _identify(self, route: Route, request: Any) -> Identity:
         if route.kinds is None:
             return _NO_ONE
-        source = request.getClientAddress().host
-        identity = await self._context.tokens.identify(_bearer(request), source)
+        identity = await self._context.tokens.identify(_bearer(request), request.source)
         request.token_id = identity.token_id
         if identity.kind not in route.kinds:
             kinds = " or ".join(sorted(kind.value for kind in route.kinds))
@@ -103,7 +102,7 @@ class Api:
         return identity
 
     def _check_rate(self, identity: Identity, request: Any) -> None:
-        key = identity.token_id or source_of(request.getClientAddress().host)
+        key = identity.token_id or source_of(request.source)
         now = self._context.clock.seconds()
         wait = self._rates.wait(key, now)
         if wait > 0:

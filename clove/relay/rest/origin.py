@@ -7,7 +7,7 @@ of its own that it makes resolve to the relay's address (DNS rebinding) stands i
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -45,6 +45,6 @@ def is_own_host(host: str, names: Collection[str]) -> bool:
     return True
 
 
-def is_own_origin(origin: str, host: str, *, secure: bool) -> bool:
+def is_own_origin(origin: str, host: str, schemes: Iterable[str]) -> bool:
     """Whether an Origin header is that of a page which this relay has served under this Host."""
-    return origin.lower() == f"{'https' if secure else 'http'}://{host}".lower()
+    return origin.lower() in {f"{scheme}://{host}".lower() for scheme in schemes}

@@ -21,7 +21,8 @@ ADMINISTRATORS = "admin"
 async def kernel_of(
     context: Context, identity: Identity, machine_id: str
 ) -> AsyncIterator[KernelClient]:
-    """A client of a machine's kernel; its channel ends with the block, and with the token's validity.
+    """A client of a machine's kernel; its channel ends with the block, and with the token's validity
+    and reach.
 
     What may be done there the kernel decides: the relay says who asks, by which token, and what the
     token's calls are to be narrowed to.
@@ -45,7 +46,7 @@ async def kernel_of(
         permissions=identity.permissions,
     )
     client = KernelClient(context.clock, lambda: hub.open(machine_id, caller))
-    stop_watching = context.tokens.watch(identity, lambda reason: client.abort())
+    stop_watching = context.machines.watch(identity, machine_id, lambda reason: client.abort())
     try:
         await client.connect()
         yield client

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections import Counter
 from collections.abc import Collection
@@ -18,6 +19,7 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request, Site
 
 from clove.errors import CloveError, LimitExceeded, PermissionDenied, Unavailable
+from clove.relay.forwarded import Proxies
 from clove.relay.rest.limits import RestLimits
 from clove.relay.rest.metrics import RequestCounts
 from clove.relay.rest.origin import is_own_host, is_own_origin
@@ -43,6 +45,7 @@ class _Request(Request):
     """Keeps its body in memory, within the site's limits, and does not take it for a form.
 
     @ivar route: path of the route that served it.
+    @ivar source: the address that it came from, before proxies that are trusted.
     @ivar token_id: of who asked.
     """
 
@@ -53,8 +56,16 @@ class _Request(Request):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         Request.__init__(self, *args, **kwargs)
         self._refused = False
+        self._proxies: Proxies = self.channel.site.proxies
+        self._peer = str(self.client.host)
         self._began = time.monotonic()
         self._bytes = 0
+
+    @functools.cached_property
+    def source(self) -> str:
+        """See above."""
+        get = self.requestHeaders.getRawHeaders
+        return self._proxies.client(self._peer, get("x-forwarded-for", []), get("forwarded", []))
 
     def gotLength(self, length: int | None) -> None:
         """The header is there; the body is not."""
@@ -130,6 +141,14 @@ class _Request(Request):
         Request.connectionLost(self, reason)
 
     @property
+    def schemes(self) -> tuple[str, ...]:
+        """Those of the relay's URL; a proxy that hands it on may do TLS or not."""
+        if self._proxies.trusts(self._peer):
+            return ("http", "https")
+        secure: Any = self.isSecure  # has no types
+        return ("https",) if secure() else ("http",)
+
+    @property
     def seconds(self) -> float:
         """Since its first line came."""
         return time.monotonic() - self._began
@@ -187,8 +206,7 @@ class _Front(Resource):
                 rule="host",
                 hint="use an address, or add the name to rest.hosts",
             )
-        secure = request.isSecure()
-        if any(not is_own_origin(origin, hosts[0], secure=secure) for origin in origins):
+        if not all(is_own_origin(origin, hosts[0], request.schemes) for origin in origins):
             return PermissionDenied(
                 "requests of other sites' pages are not served",
                 rule="origin",
@@ -202,6 +220,7 @@ class RestSite(Site):
 
     @ivar bodies: bytes of requests' bodies in memory now.
     @ivar limits: as configured.
+    @ivar proxies: whose word is taken for where a request comes from.
     """
 
     requestFactory = _Request
@@ -215,9 +234,11 @@ class RestSite(Site):
         names: Collection[str],
         limits: RestLimits,
         counts: RequestCounts,
+        proxies: Proxies | None = None,
     ) -> None:
         Site.__init__(self, _Front(inner, names), timeout=limits.request_timeout, reactor=reactor)
         self.limits = limits
+        self.proxies = proxies or Proxies()
         self.bodies = 0
         self._counts = counts
         self._connections: Counter[str] = Counter()
@@ -230,10 +251,14 @@ class RestSite(Site):
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """One more connection, if it is not one too many."""
-        source = source_of(getattr(addr, "host", ""))
+        host = getattr(addr, "host", "")
+        source = source_of(host)
+        most = self.limits.connections
+        if not self.proxies.trusts(host):
+            most = min(most, self.limits.connections_per_address)
         if (
             self._connections.total() >= self.limits.connections
-            or self._connections[source] >= self.limits.connections_per_address
+            or self._connections[source] >= most
         ):
             return None
         self._connections[source] += 1
@@ -260,7 +285,7 @@ class RestSite(Site):
         self._counts.add(request.route, status, request.seconds)
         _ACCESS.info(
             "{source} {method} {path} {status} {size} B {milliseconds:.1f} ms token {token_id}",
-            source=request.getClientAddress().host,
+            source=request.source,
             method=ascii(method.decode("utf-8", "replace"))[1:-1][:16],
             path=shown,
             status=status,

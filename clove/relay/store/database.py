@@ -65,6 +65,7 @@ class Database(Protocol):
     def changed(self, what: str, named: str) -> None:
         """Have other relays told at the end of the transaction.
 
-        @param what: "token": it is not valid any more; "machine": it was removed.
+        @param what: "token": it is not valid any more; "machine": it was removed; "labels": a machine's
+            have changed.
         @param named: its id.
         """

@@ -66,6 +66,9 @@ class StoreObserver(Protocol):
     def machine_removed(self, machine_id: str) -> None:
         """A machine was removed there."""
 
+    def labels_changed(self, machine_id: str) -> None:
+        """A machine has other labels."""
+
     def changes_missed(self) -> None:
         """Something may have changed without being told: look at what is open here."""
 
@@ -128,6 +131,9 @@ class IStore(Interface):
 
     def keys_of(machine_ids: Collection[str]) -> Deferred[dict[str, bytes | None]]:
         """The keys of machines; those that are not there are left out."""
+
+    def labels_of(machine_ids: Collection[str]) -> Deferred[dict[str, dict[str, str]]]:
+        """The labels of machines; those that are not there are left out."""
 
     def change_machine(machine_id: str, changes: MachineChanges) -> Deferred[MachineRecord]:
         """Change what an operator may; gives what it is now.

@@ -17,6 +17,7 @@ from clove.relay.store.token_table import TokenTable
 
 __all__ = ["MachineTable"]
 
+_LABELS: Final = msgspec.json.Decoder(dict[str, str])
 _COLUMNS: Final = ", ".join(MACHINE_COLUMNS)
 _WRITTEN: Final = ", ".join(f"{name} = excluded.{name}" for name in MACHINE_COLUMNS[1:])
 _WRITE: Final = (
@@ -64,6 +65,15 @@ class MachineTable:
         )
         return {row["machine_id"]: row["public_key"] for row in rows}
 
+    def labels_of(self, machine_ids: tuple[str, ...]) -> dict[str, dict[str, str]]:
+        """The labels of those that there are."""
+        wanted = self._database.dialect.listed("machine_id", "ids")
+        rows = self._database.rows(
+            f"SELECT machine_id, labels FROM machines WHERE {wanted}",  # noqa: S608 a constant
+            {"ids": _json(machine_ids)},
+        )
+        return {row["machine_id"]: _LABELS.decode(row["labels"]) for row in rows}
+
     def after(self, machine_id: str, most: int, targets: Targets) -> list[MachineRecord]:
         """The next ones by id."""
         chosen = self._database.dialect.in_targets
@@ -95,6 +105,8 @@ class MachineTable:
         with self._database.transaction():
             changed = msgspec.structs.replace(self._existing(machine_id), **given)
             self._write(changed)
+            if changes.labels is not None:
+                self._database.changed("labels", machine_id)
             return changed
 
     def remove(self, machine_id: str, now: float) -> list[str]:

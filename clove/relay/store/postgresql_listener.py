@@ -94,6 +94,8 @@ class Listener:
             self._tell(self._observer.token_ended, named)
         elif what == "machine":
             self._tell(self._observer.machine_removed, named)
+        elif what == "labels":
+            self._tell(self._observer.labels_changed, named)
         else:  # of a newer Clove
             self._tell(self._observer.changes_missed)
 

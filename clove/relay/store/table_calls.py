@@ -95,6 +95,11 @@ class TableCalls:
         asked = tuple(machine_ids)
         return self._run(lambda tables: tables.machines.keys_of(asked))
 
+    def labels_of(self, machine_ids: Collection[str]) -> Deferred[dict[str, dict[str, str]]]:
+        """By which tokens reach them."""
+        asked = tuple(machine_ids)
+        return self._run(lambda tables: tables.machines.labels_of(asked))
+
     def change_machine(self, machine_id: str, changes: MachineChanges) -> Deferred[MachineRecord]:
         """By an operator."""
         return self._run(lambda tables: tables.machines.change(machine_id, changes))

@@ -9,10 +9,11 @@ from typing import Any, Final
 
 from twisted.logger import Logger
 
-from clove.errors import NotAuthenticated
+from clove.errors import CloveError, NotAuthenticated
 from clove.relay.records import Identity, Targets, TokenKind, TokenRecord
 from clove.relay.store.interface import IStore
 from clove.relay.tokens import form
+from clove.relay.tokens.expiry import Expiry, Now
 from clove.relay.tokens.lockout import LockOut, LockOutLimits, source_of
 
 __all__ = ["Cut", "Tokens"]
@@ -21,6 +22,8 @@ Cut = Callable[[str], None]
 """Ends what a token opened; is told why, in words."""
 _NOT_VALID: Final = "the token is not valid"
 _HINT: Final = "it is unknown, revoked, used up or expired; ask for a new one"
+_STEP: Final = 2.0
+"""Seconds by which the clocks may differ more than a second ago, before that is logged."""
 _REVOKED_SECONDS: Final = 3600.0
 """How long after its revocation something that a token opened before may begin to be watched."""
 
@@ -30,6 +33,7 @@ class Tokens:
 
     @param clock: the reactor; measures.
     @param wall: seconds since the epoch.
+    @param elapsed: seconds that go on while the machine is suspended, too; without it those of C{clock}.
     """
 
     log = Logger()
@@ -40,6 +44,7 @@ class Tokens:
         clock: Any,
         wall: Callable[[], float],
         limits: LockOutLimits | None = None,
+        elapsed: Callable[[], float] | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -48,34 +53,55 @@ class Tokens:
         self._watchers: dict[str, dict[object, Cut]] = {}
         self._revoked: dict[str, float] = {}
         self._used: dict[str, float] = {}
+        self._elapsed: Callable[[], float] = elapsed or clock.seconds
+        self._expiry = Expiry()
+        self._ahead = wall() - self._elapsed()
 
-    async def identify(self, token: str, source: str) -> Identity:
+    async def identify(self, token: str, source: str, machine: str = "") -> Identity:
         """Who bears this token.
 
         @param source: the address that it came from.
+        @param machine: that its bearer claims to be.
         @raise NotAuthenticated: it is mistyped, or not valid.
         @raise LockedOut: too many have failed from there; whether this one is valid, was not looked at.
         @raise Unavailable: the store does not answer.
         """
-        address = source_of(source)
-        self._lockout.check(address, self._clock.seconds())
+        self.check_attempt(source, machine)
         try:
             record = await self._valid(token)
         except NotAuthenticated:
-            self._refuse_locked(address)
-            self._lockout.failed(address, self._clock.seconds())
+            self.attempt_failed(source, machine)
             raise
-        self._refuse_locked(address)
-        self._lockout.succeeded(address, self._clock.seconds())
+        self.check_attempt(
+            source, machine
+        )  # others may have failed meanwhile: then it learns nothing
+        self._lockout.succeeded(source_of(source), self._clock.seconds())
         self._used[record.id] = self._wall()
         return record.identity()
 
-    def _refuse_locked(self, address: str) -> None:
-        """Others may have failed from there while this one was looked up: then it learns nothing.
+    def check_attempt(self, source: str, machine: str = "") -> None:
+        """To be called before a token or a key is looked at.
 
-        @raise LockedOut: so it is.
+        @param machine: that it is claimed to be of.
+        @raise LockedOut: too many have failed from there, or for that machine.
         """
-        self._lockout.check(address, self._clock.seconds())
+        self._lockout.check(source_of(source), self._clock.seconds(), machine)
+
+    def attempt_failed(self, source: str, machine: str = "") -> None:
+        """It was wrong; to be called before that is said.
+
+        @raise LockedOut: others have failed meanwhile: then this one learns nothing.
+        """
+        self.check_attempt(source, machine)
+        self._lockout.failed(source_of(source), self._clock.seconds(), machine)
+
+    def attempt_succeeded(self, source: str, machine: str = "") -> None:
+        """It was right; to be called before that is said.
+
+        @raise LockedOut: as L{attempt_failed}.
+        """
+        self.check_attempt(source, machine)
+        self._lockout.succeeded(source_of(source), self._clock.seconds(), machine)
 
     async def _valid(self, token: str) -> TokenRecord:
         kind = form.checked_kind(token)
@@ -86,10 +112,17 @@ class Tokens:
             or not hmac.compare_digest(record.digest, digest)
             or record.kind is not kind
             or record.id in self._revoked
+            or self._has_expired(record)
             or not record.is_valid(self._wall())
         ):
             raise NotAuthenticated(_NOT_VALID, hint=_HINT)
         return record
+
+    def _has_expired(self, record: TokenRecord) -> bool:
+        """Now, or when it was looked at before: the wall clock may have been set back since."""
+        if record.expires is not None and record.expires <= self._wall():
+            self._expiry.note_expired(record.id)
+        return self._expiry.has_expired(record.id)
 
     def make(
         self,
@@ -138,6 +171,10 @@ class Tokens:
         for each in old:
             del self._revoked[each]
         self._revoked[token_id] = now
+        self._end(token_id, reason)
+
+    def _end(self, token_id: str, reason: str) -> None:
+        self._expiry.forget(token_id)
         for cut in list(self._watchers.pop(token_id, {}).values()):
             self._call(cut, reason)
 
@@ -152,25 +189,33 @@ class Tokens:
             self._call(cut, "its token was revoked")
             return lambda: None
         key = object()
-        timer: Any = None
 
         def stop() -> None:
             watchers = self._watchers.get(identity.token_id, {})
-            watchers.pop(key, None)
-            if not watchers:
-                self._watchers.pop(identity.token_id, None)
-            if timer is not None and timer.active():
-                timer.cancel()
+            if watchers.pop(key, None) is not None and not watchers:
+                del self._watchers[identity.token_id]
+                self._expiry.forget(identity.token_id)
 
-        def ended(reason: str) -> None:
-            stop()
-            cut(reason)
-
-        self._watchers.setdefault(identity.token_id, {})[key] = ended
+        self._watchers.setdefault(identity.token_id, {})[key] = cut
         if identity.expires is not None:
-            left = max(0.0, identity.expires - self._wall())
-            timer = self._clock.callLater(left, ended, "its token has expired")
+            self._expiry.watch(identity.token_id, identity.expires, self._now())
         return stop
+
+    def end_expired(self) -> None:
+        """End what tokens have opened that have expired; to be called every second."""
+        now = self._now()
+        ahead = now.wall - now.elapsed
+        if abs(ahead - self._ahead) > _STEP:
+            self.log.warn(
+                "the wall clock was set by {seconds:+.0f} s: tokens expire by it",
+                seconds=ahead - self._ahead,
+            )
+        self._ahead = ahead
+        for token_id in self._expiry.due(now):
+            self._end(token_id, "its token has expired")
+
+    def _now(self) -> Now:
+        return Now(self._wall(), self._elapsed())
 
     def watched(self) -> list[str]:
         """The ids of tokens that have opened something."""
@@ -185,5 +230,10 @@ class Tokens:
     async def write_used(self) -> None:
         """Keep when tokens were used last; once a minute, and at the end."""
         used, self._used = self._used, {}
-        if used:
+        if not used:
+            return
+        try:
             await self._store.used_tokens(used)
+        except CloveError:
+            self._used = {**used, **self._used}
+            raise

@@ -24,6 +24,14 @@ def fleet() -> Iterator[Fleet]:
         yield fleet
 
 
+def await_flag(fleet: Fleet, what: str) -> None:
+    """It is written within a second."""
+    until(
+        lambda: [flag["what"] for flag in fleet.ask("GET", "/machines/one")["flags"]] == [what],
+        "the machine is flagged",
+    )
+
+
 def test_revoking_a_token_cuts_what_it_opened_and_no_more(fleet: Fleet) -> None:
     fleet.join("one")
     issued = fleet.ask("POST", "/tokens/agent", {"target_machine": "one", "name": "gone"})
@@ -73,8 +81,7 @@ def test_another_key_for_a_known_machine_is_refused(fleet: Fleet) -> None:
         with pytest.raises(Unavailable) as refused:
             operator.tunnel_connect(fleet.url, "one", token)
         assert "not known here by that key" in str(refused.value)
-    flags = fleet.ask("GET", "/machines/one")["flags"]
-    assert [flag["what"] for flag in flags] == ["wrong_key"]
+    await_flag(fleet, "wrong_key")
     with fleet.client("one") as client:
         assert client.noop(b"mine") == b"mine"
 
@@ -107,8 +114,7 @@ def test_a_copied_disk_is_refused_while_the_first_answers_and_flagged(fleet: Fle
             assert "another kernel with this machine's key" in str(refused.value)
             with fleet.client("one") as client:
                 assert client.noop(b"first") == b"first"
-            flags = fleet.ask("GET", "/machines/one")["flags"]
-            assert "copied_key" in [flag["what"] for flag in flags]
+            await_flag(fleet, "copied_key")
             kernel.stop()
             until(
                 lambda: fleet.ask("GET", "/machines/one")["presence"] != "connected", "it is gone"

@@ -76,16 +76,24 @@ class Relay(NamedTuple):
 
 @contextlib.asynccontextmanager
 async def running_relay(
-    directory: Path, *, hosts: list[str] | None = None, admin: str = "", **limits: Any
+    directory: Path,
+    *,
+    hosts: list[str] | None = None,
+    proxies: list[str] | None = None,
+    admin: str = "",
+    **limits: Any,
 ) -> AsyncIterator[Relay]:
     """A relay on a port of its own.
 
     @param hosts: names that are its own.
+    @param proxies: that it trusts, on both ports.
     @param admin: a token that it has from before.
     @param limits: structs of L{Limits}.
     """
-    rest = RestSettings(port=0, hosts=hosts or [])
-    config = RelayConfig(rest=rest, hub=HubSettings(port=0), limits=Limits(**limits))
+    trusted = proxies or []
+    rest = RestSettings(port=0, hosts=hosts or [], trusted_proxies=trusted)
+    hub = HubSettings(port=0, trusted_proxies=trusted)
+    config = RelayConfig(rest=rest, hub=hub, limits=Limits(**limits))
     parts = Parts(reactor, config, str(directory / "relay.sqlite"))
     parts.listen()
     parts.start()

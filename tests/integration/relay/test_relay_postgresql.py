@@ -14,7 +14,7 @@ from twisted.internet.task import deferLater
 
 from clove.errors import InvalidRequest, Unavailable
 from clove.relay.records import TokenKind
-from clove.relay.store.interface import IStore, StoreLimits
+from clove.relay.store.interface import IStore, MachineChanges, StoreLimits
 from clove.relay.store.postgresql import PostgreSQLStore
 from clove.relay.store.postgresql_connection import checked
 from clove.threads.threads import ThreadLimits, Threads
@@ -81,6 +81,9 @@ class Told:
     def machine_removed(self, machine_id: str) -> None:
         self.said.append(f"machine {machine_id}")
 
+    def labels_changed(self, machine_id: str) -> None:
+        self.said.append(f"labels {machine_id}")
+
     def changes_missed(self) -> None:
         self.said.append("missed")
 
@@ -105,8 +108,16 @@ async def test_relays_hear_of_revocations_and_removals_by_others(make: MakeStore
     await ours.add_token(token("own"))
     await ours.revoke_token("own", NOW)
     await other.revoke_token("one", NOW)
+    await other.change_machine("m1", MachineChanges(name="renamed"))
+    await other.change_machine("m1", MachineChanges(labels={"env": "prod"}))
     await other.remove_machine("m1", NOW)
-    assert await told.wait(4) == ["missed", "token one", "machine m1", "token its"]
+    assert await told.wait(5) == [
+        "missed",
+        "token one",
+        "labels m1",
+        "machine m1",
+        "token its",
+    ]
 
 
 async def test_a_change_that_was_rolled_back_is_not_told(make: MakeStore) -> None:

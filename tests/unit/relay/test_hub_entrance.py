@@ -41,7 +41,7 @@ class Doors:
     async def may_reach(self, identity: Any, machine_id: str) -> bool:
         return True
 
-    def watch(self, identity: Any, cut: Any) -> Any:
+    def watch(self, *what: Any) -> Any:
         return lambda: None
 
 

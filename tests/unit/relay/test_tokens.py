@@ -141,11 +141,61 @@ async def test_what_a_token_opened_ends_when_it_expires(tokens: Tokens, clock: C
     tokens.watch(identity, ended.append)
     tokens.watch(identity, ended.append)()
     clock.advance(4.9)
+    tokens.end_expired()
     assert ended == []
     clock.advance(0.2)
+    tokens.end_expired()
     assert ended == ["its token has expired"]
     assert not tokens._watchers
     assert not clock.getDelayedCalls()
+
+
+async def test_a_machine_that_was_suspended_ends_what_expired_meanwhile(store: SQLiteStore) -> None:
+    """Its timers stood still; the wall clock and the time that has gone by did not."""
+    clock, gone = Clock(), Clock()
+    tokens = Tokens(store, clock, lambda: WALL + gone.seconds(), elapsed=gone.seconds)
+    text, _ = await tokens.issue(TokenKind.AGENT, expires=WALL + 3600)
+    ended: list[str] = []
+    tokens.watch(await tokens.identify(text, HERE), ended.append)
+    gone.advance(4000)
+    clock.advance(1)
+    tokens.end_expired()
+    assert ended == ["its token has expired"]
+    with pytest.raises(NotAuthenticated):
+        await tokens.identify(text, HERE)
+
+
+async def test_setting_the_wall_clock_back_gives_nobody_more_time(store: SQLiteStore) -> None:
+    clock, wall = Clock(), [WALL]
+    tokens = Tokens(store, clock, lambda: wall[0])
+    text, _ = await tokens.issue(TokenKind.AGENT, expires=WALL + 60)
+    ended: list[str] = []
+    tokens.watch(await tokens.identify(text, HERE), ended.append)
+    wall[0] -= 86400
+    clock.advance(59)
+    tokens.end_expired()
+    assert ended == []
+    clock.advance(2)
+    tokens.end_expired()
+    assert ended == ["its token has expired"]
+
+
+async def test_a_token_that_was_seen_to_have_expired_stays_so(store: SQLiteStore) -> None:
+    clock, wall = Clock(), [WALL]
+    tokens = Tokens(store, clock, lambda: wall[0])
+    text, _ = await tokens.issue(TokenKind.AGENT, expires=WALL + 60)
+    opened, _ = await tokens.issue(TokenKind.AGENT, expires=WALL + 60)
+    ended: list[str] = []
+    tokens.watch(await tokens.identify(opened, HERE), ended.append)
+    wall[0] += 61
+    tokens.end_expired()
+    assert ended == ["its token has expired"]
+    with pytest.raises(NotAuthenticated):
+        await tokens.identify(text, HERE)
+    wall[0] -= 61
+    for each in (text, opened):
+        with pytest.raises(NotAuthenticated):
+            await tokens.identify(each, HERE)
 
 
 async def test_one_that_cannot_be_ended_keeps_no_other_from_it(
