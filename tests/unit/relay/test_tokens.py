@@ -165,7 +165,7 @@ async def test_a_machine_that_was_suspended_ends_what_expired_meanwhile(store: S
         await tokens.identify(text, HERE)
 
 
-async def test_setting_the_wall_clock_back_gives_nobody_more_time(store: SQLiteStore) -> None:
+async def test_setting_the_wall_clock_back_gives_no_more_time(store: SQLiteStore) -> None:
     clock, wall = Clock(), [WALL]
     tokens = Tokens(store, clock, lambda: wall[0])
     text, _ = await tokens.issue(TokenKind.AGENT, expires=WALL + 60)
