@@ -73,6 +73,7 @@ class StoreObserver(Protocol):
         """Something may have changed without being told: look at what is open here."""
 
 
+# More than 20 methods: what a relay asks of its store, each a call of one table.
 class IStore(Interface):
     """Tokens and machines.
 
