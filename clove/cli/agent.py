@@ -80,7 +80,7 @@ def run_agent(
     **given: Any,
 ) -> None:
     """Run a script as a sandboxed agent; its output and its exit code are ours."""
-    made = Deployment(**given).start(fleet, machine)
+    made = Deployment(**given).start(fleet, machine, attach=not detach)
     if not detach:
         ctx.exit(Deployed(console, fleet, made).attend())
     if console.as_json:

@@ -56,7 +56,8 @@ def deploy(
     deployment = Deployment(**given)
     machines = _machines(fleet, chosen, labels, every)
     if len(machines) == 1 and not detach:
-        ctx.exit(Deployed(console, fleet, deployment.start(fleet, machines[0])).attend())
+        made = deployment.start(fleet, machines[0], attach=True)
+        ctx.exit(Deployed(console, fleet, made).attend())
     if not _each(console, machines, lambda machine: deployment.start(fleet, machine)):
         ctx.exit(1)
 

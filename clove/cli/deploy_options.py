@@ -102,10 +102,13 @@ class Deployment:
 
         return start
 
-    def start(self, fleet: FleetClient, machine: str) -> dict[str, Any]:
-        """Start it on one machine."""
+    def start(self, fleet: FleetClient, machine: str, *, attach: bool = False) -> dict[str, Any]:
+        """Start it on one machine.
+
+        @param attach: its output is read from the first byte on, and at our pace.
+        """
         key = f"{self._key} {machine}" if self._key else ""
-        return self._start(fleet, machine, idempotency_key=key, **self._options)
+        return self._start(fleet, machine, idempotency_key=key, attach=attach, **self._options)
 
 
 def _send_command(

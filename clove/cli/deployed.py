@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from clove.cli.ends import report_end
+from clove.cli.sinks import sinks
 from clove.errors import CloveError
 
 if TYPE_CHECKING:
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from clove.client.fleet import FleetClient
 
 __all__ = ["Deployed", "show_event"]
+
+_TOLD = ("paused", "restarting", "escalated")
+"""States of which a word is said."""
 
 
 class Deployed:
@@ -52,10 +56,18 @@ class Deployed:
             return 128 + signal.SIGINT
 
     def _follow(self) -> int:
-        for kind, fields in self._fleet.follow_logs(self._machine, self._agent):
-            if kind == "exit":
+        targets = sinks(self._console)
+        for kind, fields in self._fleet.stream(self._machine, self._agent, attach=True):
+            if kind == "output":
+                targets[fields["stream"]].write(fields["data"])
+            elif kind == "exit":
+                for target in targets.values():
+                    target.finish()
                 return report_end(self._console, fields)  # type: ignore[arg-type] # of it what is read
-            show_event(self._console, kind, fields)
+            elif kind == "lost":
+                self._console.remark(f"{fields['bytes']} bytes of its output are lost")
+            elif fields.get("state") in _TOLD:
+                self._console.remark(f"the agent is {fields['state']}")
         return 1
 
     @contextlib.contextmanager

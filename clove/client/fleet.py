@@ -29,6 +29,7 @@ from clove.errors import (
     ConnectionLost,
     InvalidRequest,
     TimedOut,
+    Unavailable,
     error_from_reply,
 )
 
@@ -36,7 +37,7 @@ __all__ = ["DEFAULT_RELAY", "FleetClient"]
 
 DEFAULT_RELAY: Final = "http://127.0.0.1:8766"
 PAGE: Final = 1000
-_ATTEMPTS: Final = 6
+_ATTEMPTS: Final = 15
 """To go on with a stream that was cut."""
 
 
@@ -128,7 +129,8 @@ class FleetClient:
         @param command: instead of a script; runs where the archive was unpacked.
         @param archive: a tar, plain or compressed, of files, directories and links between them.
         @param idempotency_key: a repeated call with the same key starts nothing twice.
-        @param options: args, name, env, labels, limits, network, permissions, restart_policy, timeout;
+        @param options: args, name, env, labels, limits, network, permissions, restart_policy, timeout,
+            attach (keep all output for a L{stream} with C{attach});
             with a command C{requirements}, a text that pip gets before.
         """
         body = {"machine_id": machine_id, **options}
@@ -161,11 +163,37 @@ class FleetClient:
 
         @raise CloveError: it cannot be read (any more).
         """
-        attempts = 0
+        query = {"machine_id": machine_id, "follow": "true"}
+        return self._resumed(f"/api/v1/agents/{int(agent_id)}/logs", query, since)
+
+    def stream(
+        self, machine_id: str, agent_id: int, *, since: int = 0, attach: bool = False
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        """An agent's output as bytes, and what becomes of it, until it has ended: pairs of a kind and its fields.
+
+        Kinds are C{output} {offset, stream, data (bytes)}, C{lost} {bytes}, C{status} {state} and C{exit}
+        {exit_code, signal, reason}. A stream that was cut is asked for again from where it was.
+
+        @param since: offset of the first byte, over both streams.
+        @param attach: the agent writes no faster than this is read, and nothing is lost.
+        @raise CloveError: it cannot be read (any more).
+        """
+        query = {"machine_id": machine_id, "attach": "true" if attach else "false"}
+        for kind, fields in self._resumed(f"/api/v1/agents/{int(agent_id)}/stream", query, since):
+            if kind == "output":
+                fields["data"] = base64.b64decode(fields["data"])
+            yield kind, fields
+
+    def _resumed(
+        self, path: str, query: dict[str, str], since: int
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Events until the last one; a stream that was cut goes on behind the last number."""
+        attempts, began = 0, False
         while True:
             try:
-                for kind, number, fields in self._events(machine_id, agent_id, since):
-                    attempts = 0
+                asked = f"{path}?{urlencode({**query, 'since': since})}"
+                for kind, number, fields in self._events(asked):
+                    attempts, began = 0, True
                     since = number if number is not None else since
                     if kind == "error":
                         raise error_from_reply(fields)
@@ -173,18 +201,14 @@ class FleetClient:
                     if kind == "exit":
                         return
                 raise ConnectionLost("the relay has ended the stream")
-            except (ConnectionLost, TimedOut):
+            except (ConnectionLost, TimedOut, Unavailable) as error:
                 attempts += 1
-                if attempts > _ATTEMPTS:
+                if attempts > _ATTEMPTS or (isinstance(error, Unavailable) and not began):
                     raise
                 time.sleep(min(2.0, 0.1 * 2**attempts))
 
-    def _events(
-        self, machine_id: str, agent_id: int, since: int
-    ) -> Iterator[tuple[str, int | None, dict[str, Any]]]:
-        """Kind, offset to go on from, and fields."""
-        query = urlencode({"machine_id": machine_id, "since": since, "follow": "true"})
-        path = f"/api/v1/agents/{int(agent_id)}/logs?{query}"
+    def _events(self, path: str) -> Iterator[tuple[str, int | None, dict[str, Any]]]:
+        """Kind, number to go on from, and fields."""
         with self._asked("GET", path, None, {"Accept": "text/event-stream"}) as reply:
             if reply.getheader("Content-Type") != "text/event-stream":
                 understood(reply.status, reply.getheader("Retry-After"), reply.read(MOST_REPLY))

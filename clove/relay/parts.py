@@ -27,6 +27,7 @@ from clove.relay.rest.context import Context
 from clove.relay.rest.metrics import RequestCounts
 from clove.relay.rest.repeats import Repeats
 from clove.relay.rest.site import RestSite
+from clove.relay.rest.streams import Streams
 from clove.relay.rest.table import ROUTES
 from clove.relay.tls import RenewedCertificate
 from clove.relay.tokens.tokens import Tokens
@@ -80,6 +81,7 @@ class Parts:
         self.hub = Hub(reactor, time.time, self._hub_limits())
         self.machines.hub = self.hub
         self._changes = Changes(self.store, self.tokens, self.machines)
+        self._streams = Streams(reactor, config.limits.rest)
         self._entrance = Entrance(self.hub, relay_id, self.tokens, self.machines)
         self.rest: IListeningPort | None = None
         self.hub_port: IListeningPort | None = None
@@ -117,6 +119,7 @@ class Parts:
             started=self._reactor.seconds(),
             requests=requests,
             repeats=Repeats(self._config.limits.rest.repeats),
+            streams=self._streams,
         )
         api = Api(context, ROUTES)
         names = frozenset(name.lower() for name in config.hosts)
@@ -167,6 +170,7 @@ class Parts:
             if stopping is not None:
                 await stopping
         self._entrance.stop()
+        self._streams.stop()
         self.hub.stop()
         for loop in self._loops:
             loop.stop()

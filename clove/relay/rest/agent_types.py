@@ -19,6 +19,7 @@ __all__ = [
     "Logs",
     "LogsFrom",
     "Stopped",
+    "StreamFrom",
 ]
 
 
@@ -57,6 +58,8 @@ class Deployment(Request, frozen=True, kw_only=True):
     permissions: Permissions = Permissions()
     restart_policy: Literal["never", "on-failure", "always"] = "never"
     timeout: Annotated[float, msgspec.Meta(gt=0, le=86400 * 365)] | None = None
+    attach: bool = False
+    """Keep all of its output for a stream with `attach` that begins within ten seconds."""
 
 
 class InMachine(Request, frozen=True, kw_only=True):
@@ -71,6 +74,14 @@ class LogsFrom(Request, frozen=True, kw_only=True):
     machine_id: MachineId
     since: Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)] = 0
     follow: bool = False
+
+
+class StreamFrom(Request, frozen=True, kw_only=True):
+    """Which bytes; with `attach` the agent writes no faster than they are read."""
+
+    machine_id: MachineId
+    since: Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)] = 0
+    attach: bool = False
 
 
 class Deployed(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from clove.relay.machines.machines import Machines
 from clove.relay.rest.limits import RestLimits
@@ -12,6 +12,9 @@ from clove.relay.rest.metrics import RequestCounts
 from clove.relay.rest.repeats import Repeats
 from clove.relay.store.interface import IStore
 from clove.relay.tokens.tokens import Tokens
+
+if TYPE_CHECKING:
+    from clove.relay.rest.streams import Streams
 
 __all__ = ["Context", "shown_time"]
 
@@ -33,6 +36,7 @@ class Context(NamedTuple):
     started: float
     requests: RequestCounts
     repeats: Repeats
+    streams: Streams
 
 
 def shown_time(at: float | None) -> str | None:

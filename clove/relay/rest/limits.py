@@ -30,5 +30,16 @@ class RestLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     repeats: int = 1000
     """Idempotency keys of one token that are remembered, and tokens of which some are; the oldest is
     forgotten then."""
+    streams: int = 256
+    """Streams of agents' output that are read, or may be gone on with; one more takes the place of one that
+    nothing reads, or gets 503."""
+    streams_per_token: int = 64
+    """The same for those of one token."""
+    stream_kept: int = 1 << 20
+    """Bytes of one stream in the relay's memory, half of them for a reader that was cut off and comes back;
+    while as many wait for the reader, no more are fetched from the kernel."""
+    stream_seconds: float = 60.0
+    """Seconds for which an attached stream waits for a reader that was cut off; then the agent goes on
+    without."""
     metadata: int = 8192
     """Bytes of a machine's metadata, and of a token's permissions, as JSON; more get 413."""

@@ -11,11 +11,12 @@ import msgspec
 from clove._version import __version__
 from clove.messages.base import Request
 from clove.relay.rest.problems import PROBLEM_JSON
-from clove.relay.rest.route import Route
+from clove.relay.rest.route import Route, Streamed
 from clove.relay.rest.types import Problem
 
 __all__ = ["document"]
 
+_EVENTS: Final = "text/event-stream"
 _REF: Final = "#/components/schemas/{name}"
 _VARIABLE: Final = re.compile(r"<(?:([^<>:]+):)?(\w+)>")
 _ABOUT: Final = "The REST API of a Clove relay. Errors are problem details (RFC 9457)."
@@ -38,7 +39,7 @@ def document(routes: Iterable[Route]) -> dict[str, Any]:
         kind
         for route in routes
         for kind in (route.reply, route.body, route.query)
-        if kind not in (None, bytes, dict)
+        if kind not in (None, bytes, dict, Streamed)
     ]
     _, schemas = msgspec.json.schema_components([*kinds, Problem], ref_template=_REF)
     for kind in {route.body for route in routes if route.body is not None}:
@@ -121,13 +122,17 @@ def _responses(route: Route) -> dict[str, Any]:
         "content": {PROBLEM_JSON: {"schema": _named(Problem)}},
     }
     content: dict[str, Any]
-    if route.reply is bytes:
+    if route.reply is Streamed:
+        content = {_EVENTS: {"schema": {"type": "string"}}}
+    elif route.reply is bytes:
         kind = "text/html" if route.path.endswith("/docs") else "text/plain"
         content = {kind: {"schema": {"type": "string"}}}
     elif route.reply is dict:
         content = {"application/json": {"schema": {"type": "object"}}}
     else:
         content = {"application/json": {"schema": _named(route.reply)}}
+    if route.streams:
+        content[_EVENTS] = {"schema": {"type": "string"}}
     good = {"description": route.summary, "content": content}
     return {str(route.status): good, "default": problem}
 

@@ -69,7 +69,10 @@ def _types(operation: dict[str, Any]) -> Iterator[str]:
 
 
 def _linked(content: dict[str, Any]) -> str:
-    [(kind, value)] = content.items()
+    return " or ".join(_link(kind, value) for kind, value in content.items())
+
+
+def _link(kind: str, value: dict[str, Any]) -> str:
     name = value["schema"].get("$ref", "").rpartition("/")[2]
     return f"<a href='#{escape(name)}'>{escape(name)}</a>" if name else escape(kind)
 

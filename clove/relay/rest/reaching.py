@@ -19,7 +19,7 @@ ADMINISTRATORS = "admin"
 
 @contextlib.asynccontextmanager
 async def kernel_of(
-    context: Context, identity: Identity, machine_id: str
+    context: Context, identity: Identity, machine_id: str, purpose: str = ""
 ) -> AsyncIterator[KernelClient]:
     """A client of a machine's kernel; its channel ends with the block, and with the token's validity
     and reach.
@@ -27,6 +27,7 @@ async def kernel_of(
     What may be done there the kernel decides: the relay says who asks, by which token, and what the
     token's calls are to be narrowed to.
 
+    @param purpose: makes the caller another one for the kernel, which sends events to each once.
     @raise NotFound: there is no such machine, or the bearer may not reach it.
     @raise Unavailable: it is not connected.
     """
@@ -41,7 +42,7 @@ async def kernel_of(
     is_admin = identity.kind is TokenKind.ADMIN
     caller = Caller(
         id=hub.next_agent_id(),
-        name=(identity.name or identity.token_id)[:128],
+        name=f"{(identity.name or identity.token_id)[:100]} {purpose}".rstrip(),
         token_id=ADMINISTRATORS if is_admin else identity.token_id,
         permissions=identity.permissions,
     )

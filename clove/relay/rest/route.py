@@ -57,6 +57,7 @@ class Route(NamedTuple):
     @ivar kinds: of tokens that may call it; None: no token is needed.
     @ivar call: makes the reply, of type C{reply}.
     @ivar lenient: fields of the body that are not known are ignored: clients of the contract send them.
+    @ivar streams: the reply may be server-sent events as well.
     @ivar in_document: the OpenAPI document has it.
     """
 
@@ -70,4 +71,5 @@ class Route(NamedTuple):
     body: type[Request] | None = None
     query: type[Request] | None = None
     lenient: bool = False
+    streams: bool = False
     in_document: bool = True

@@ -80,6 +80,7 @@ def spawn_fields(asked: Deployment, labels: dict[str, str]) -> dict[str, Any]:
         "permissions": msgspec.to_builtins(asked.permissions) or None,
         "restart_policy": asked.restart_policy,
         "timeout": asked.timeout,
+        "attach": asked.attach or None,
     }
 
 

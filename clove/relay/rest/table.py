@@ -8,12 +8,12 @@ from typing import Final
 import msgspec
 
 from clove.relay.rest import agent_types, types
-from clove.relay.rest.calls import dashboard, deploy, fleet, logs, machines, tokens
+from clove.relay.rest.calls import dashboard, deploy, fleet, logs, machines, stream, tokens
 from clove.relay.rest.context import Context
 from clove.relay.rest.openapi import document
 from clove.relay.rest.page import POLICY, page
 from clove.relay.rest.problems import Answer
-from clove.relay.rest.route import ADMIN, PUBLIC, REACHING, SEEING, Call, Route
+from clove.relay.rest.route import ADMIN, PUBLIC, REACHING, SEEING, Call, Route, Streamed
 
 __all__ = ["ROUTES", "docs", "openapi"]
 
@@ -146,6 +146,16 @@ ROUTES: Final[tuple[Route, ...]] = (
         agent_types.Logs,
         "Lines of an agent's output; with follow=true as they come, by server-sent events",
         query=agent_types.LogsFrom,
+        streams=True,
+    ),
+    Route(
+        "GET",
+        f"{_AGENT}/stream",
+        REACHING,
+        stream.stream,
+        Streamed,
+        "An agent's output as bytes, changes of its state and its end, by server-sent events",
+        query=agent_types.StreamFrom,
     ),
     Route(
         "GET",

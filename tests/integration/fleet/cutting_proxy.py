@@ -42,7 +42,11 @@ class CuttingProxy(threading.Thread):
     def _serve(self, one: socket.socket) -> None:
         if one is self._listener:
             near, _ = one.accept()
-            far = socket.create_connection(("127.0.0.1", self._target))
+            try:
+                far = socket.create_connection(("127.0.0.1", self._target))
+            except OSError:  # nothing listens there now
+                near.close()
+                return
             with self._lock:
                 self._pairs |= {near: far, far: near}
                 self.connections += 1

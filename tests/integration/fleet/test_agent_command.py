@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from click.testing import CliRunner, Result
@@ -37,6 +38,27 @@ def clove(fleet: Fleet, *words: str) -> Result:
     return CliRunner().invoke(main, ("agent", *words), env=environ(fleet))
 
 
+class Ran(NamedTuple):
+    """What a command has said."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+
+
+def run(fleet: Fleet, *words: str) -> Ran:
+    """`clove agent run` as a process: it writes to descriptors."""
+    found = subprocess.run(
+        [sys.executable, "-c", MAIN, "agent", "run", *words],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environ(fleet)},
+        timeout=60,
+        check=False,
+    )
+    return Ran(found.returncode, found.stdout, found.stderr)
+
+
 def script(tmp_path: Path, text: str) -> str:
     path = tmp_path / "work.py"
     path.write_text(text)
@@ -45,13 +67,13 @@ def script(tmp_path: Path, text: str) -> str:
 
 def test_run_has_the_agents_output_and_exit_code(fleet: Fleet, tmp_path: Path) -> None:
     path = script(tmp_path, "import sys\nprint(sys.argv[2:])\nsys.exit(7)\n")
-    result = clove(fleet, "run", path, "--machine", "one", "-v", "--name", "x")
+    result = run(fleet, path, "--machine", "one", "-v", "--name", "x")
     assert result.stdout == "['-v', '--name', 'x']\n"
     assert result.exit_code == 7
-    result = clove(fleet, "run", "--machine=one", path, "--machine", "x")
+    result = run(fleet, "--machine=one", path, "--machine", "x")
     assert result.stdout == "['--machine', 'x']\n"
-    killed = clove(
-        fleet, "run", "--machine", "one", script(tmp_path, "import os\nos.kill(os.getpid(), 9)\n")
+    killed = run(
+        fleet, "--machine", "one", script(tmp_path, "import os\nos.kill(os.getpid(), 9)\n")
     )
     assert killed.exit_code == 128 + 9
     assert "SIGKILL" in killed.stderr

@@ -42,6 +42,7 @@ EXPECTED: Final = {
     "POST /api/v1/agents/deploy": REACHING,
     "POST /api/v1/agents/<agent_id>/stop": REACHING,
     "GET /api/v1/agents/<agent_id>/logs": REACHING,
+    "GET /api/v1/agents/<agent_id>/stream": REACHING,
     "GET /api/v1/tokens": ADMIN,
     "POST /api/v1/tokens/machine": ADMIN,
     "POST /api/v1/tokens/join": ADMIN,
@@ -129,7 +130,7 @@ async def test_a_route_serves_these_kinds_and_no_others(route: Route, fleet: Fle
     path = name_of(route).split()[1]
     path = path.replace("<machine_id>", "mine").replace("<token_id>", fleet.ids["join"])
     path = path.replace("<agent_id>", "1").replace("<name>", "app.js")
-    if path.endswith("/logs"):
+    if path.endswith(("/logs", "/stream")):
         path += "?machine_id=mine"
     # What goes through a tunnel gets so far; the machine is not connected.
     served = 503 if EXPECTED[name_of(route)] == REACHING else route.status

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
-
-import msgspec
-from twisted.internet.interfaces import IPushProducer
-from twisted.internet.task import LoopingCall
-from zope.interface import implementer
+from typing import Any
 
 from clove.client.call import Call as KernelCall
 from clove.client.call import StreamCall
@@ -16,15 +11,12 @@ from clove.framing import Opcode
 from clove.relay.kernel_client import KernelClient
 from clove.relay.rest.agent_types import Logs
 from clove.relay.rest.context import Context
+from clove.relay.rest.event_stream import EventStream
 from clove.relay.rest.problems import problem_of
 from clove.relay.rest.reaching import kernel_of
 from clove.relay.rest.route import Call, Streamed
 
 __all__ = ["logs"]
-
-_ALIVE_SECONDS: Final = 15.0
-"""Between two comments that keep a silent stream from being taken for a dead one."""
-_HEADERS: Final = {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
 
 
 async def logs(context: Context, call: Call) -> Logs | Streamed:
@@ -47,59 +39,25 @@ async def logs(context: Context, call: Call) -> Logs | Streamed:
     )
 
 
-@implementer(IPushProducer)
-class _Events:
-    """Events to one HTTP client, at its pace: while it takes none, none are read from the kernel."""
+class _Following:
+    """Lines to one HTTP client, at its pace: while it takes none, none are read from the kernel."""
 
     def __init__(self, request: Any, client: KernelClient, clock: Any) -> None:
-        self._request = request
         self._client = client
-        self._paused = False
-        self._alive = LoopingCall(self._comment)
-        self._alive.clock = clock
-
-    def start(self) -> None:
-        """The stream begins."""
-        self._request.registerProducer(self, True)
-        self._alive.start(_ALIVE_SECONDS, now=False)
-        self._request.write(b": the agent's output\n\n")
-
-    def stop(self) -> None:
-        """It is over."""
-        self._alive.stop()
-        if self._request.channel is not None:  # the HTTP client is still there
-            self._request.unregisterProducer()
-
-    def event(self, kind: str, data: object, offset: int | None = None) -> None:
-        """One event; C{offset} is where a client that reconnects goes on."""
-        number = b"" if offset is None else b"id: %d\n" % offset
-        encoded = msgspec.json.encode(data)
-        self._request.write(b"%sevent: %s\ndata: %s\n\n" % (number, kind.encode(), encoded))
+        self.events = EventStream(request, clock, self._changed, client.abort)
 
     def reply(self, reply: dict[str, Any]) -> None:
         """Lines of the kernel's."""
         if reply.get("lost"):
-            self.event("lost", {"lines": reply["lost"]})
+            self.events.event("lost", {"lines": reply["lost"]})
         for line in reply["lines"]:
-            self.event("line", line, line["offset"] + 1)
+            self.events.event("line", line, line["offset"] + 1)
 
-    def pauseProducing(self) -> None:
-        """The HTTP client takes no more for now."""
-        self._paused = True
-        self._client.stop_reading()
-
-    def resumeProducing(self) -> None:
-        """It does again."""
-        self._paused = False
-        self._client.read_again()
-
-    def stopProducing(self) -> None:
-        """It is gone."""
-        self._client.abort()
-
-    def _comment(self) -> None:
-        if not self._paused:
-            self._request.write(b":\n\n")
+    def _changed(self) -> None:
+        if self.events.paused:
+            self._client.stop_reading()
+        else:
+            self._client.read_again()
 
 
 async def _follow(context: Context, call: Call, agent_id: int, since: int, request: Any) -> None:
@@ -108,15 +66,14 @@ async def _follow(context: Context, call: Call, agent_id: int, since: int, reque
     )
     async with kernel_of(context, call.identity, call.query.machine_id) as client:
         await client.logs(agent_id=agent_id, since=since)  # errors are replies, not events
-        events = _Events(request, client, context.clock)
-        for name, value in _HEADERS.items():
-            request.setHeader(name, value)
-        events.start()
+        following = _Following(request, client, context.clock)
+        events = following.events
+        events.start(b"the agent's output")
         try:
-            await client.stream(StreamCall(asked, lambda reply: [reply]), events.reply)
+            await client.stream(StreamCall(asked, lambda reply: [reply]), following.reply)
             end = await client.wait(agent_id=agent_id, timeout=1)
             events.event("exit", {key: end.get(key) for key in ("exit_code", "signal", "reason")})
         except CloveError as error:
-            events.event("error", msgspec.Raw(problem_of(error).body))
+            events.event("error", problem_of(error).body)
         finally:
             events.stop()
