@@ -14,7 +14,18 @@ from typing import Final, NamedTuple
 
 from clove.errors import ConnectionLost
 
-__all__ = ["BINARY", "CLOSE", "PING", "PONG", "TEXT", "Decoder", "Message", "encode", "request"]
+__all__ = [
+    "BINARY",
+    "CLOSE",
+    "PING",
+    "PONG",
+    "TEXT",
+    "Decoder",
+    "Message",
+    "accepted",
+    "encode",
+    "request",
+]
 
 TEXT: Final = 1
 BINARY: Final = 2
@@ -35,14 +46,19 @@ class Message(NamedTuple):
 
 def request(host: str, port: int) -> tuple[bytes, bytes]:
     """The opening request, and what the answer has to say."""
-    key = base64.b64encode(os.urandom(16))
+    key = base64.b64encode(os.urandom(16)).decode()
     shown = f"[{host}]" if ":" in host else host
     head = (
         f"GET / HTTP/1.1\r\nHost: {shown}:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        f"Sec-WebSocket-Key: {key.decode()}\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n"
     )
-    accept = base64.b64encode(hashlib.sha1(key + _MAGIC, usedforsecurity=False).digest())
-    return head.encode(), accept
+    return head.encode(), accepted(key).encode()
+
+
+def accepted(key: str) -> str:
+    """What answers the key of an opening request."""
+    digest = hashlib.sha1(key.encode() + _MAGIC, usedforsecurity=False).digest()
+    return base64.b64encode(digest).decode()
 
 
 def encode(kind: int, data: bytes) -> bytes:
@@ -80,20 +96,27 @@ class Decoder:
         self._kind = 0
         self.is_open = False
 
+    @classmethod
+    def opened(cls, most: int) -> Decoder:
+        """One whose opening answer was read already."""
+        made = cls(b"", most)
+        made.is_open = True
+        return made
+
     def feed(self, data: bytes) -> list[Message]:
         """Take bytes; give the messages that they complete.
 
         @raise ConnectionLost: this is no WebSocket, or a message is too long.
         """
         self._buffer += data
-        if not self.is_open and not self._opened():
+        if not self.is_open and not self._read_opening():
             return []
         found: list[Message] = []
         while (message := self._next()) is not None:
             found.append(message)
         return found
 
-    def _opened(self) -> bool:
+    def _read_opening(self) -> bool:
         end = self._buffer.find(b"\r\n\r\n")
         if end < 0:
             if len(self._buffer) > _MOST_HEAD:

@@ -136,8 +136,10 @@ class _Request(Request):
         Request.finish(self)
 
     def connectionLost(self, reason: Any) -> None:
-        """The client is gone."""
+        """The client is gone, or its WebSocket."""
         self.forget()
+        if not self.finished:
+            self.channel.site.log(self)
         Request.connectionLost(self, reason)
 
     @property

@@ -26,11 +26,11 @@ def text_frame(text: bytes) -> bytes:
 class PeerV1:
     """One connection; blocking."""
 
-    def __init__(self, port: int, headers: str = "") -> None:
+    def __init__(self, port: int, headers: str = "", path: str = "/") -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), 20)
         key = base64.b64encode(os.urandom(16)).decode()
         self._socket.sendall(
-            f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\n"
+            f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\n"
             f"Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\n{headers}"
             "Sec-WebSocket-Version: 13\r\n\r\n".encode()
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hashlib
 import threading
@@ -16,6 +17,8 @@ from clove.client.fleet import FleetClient
 from clove.errors import AlreadyExists, CloveError, NotFound, Unavailable
 from tests.integration.fleet.cutting_proxy import CuttingProxy
 from tests.integration.fleet.fleet_processes import CONFIG, Fleet, running_fleet
+from tests.integration.fleet.peer_v1 import PeerV1
+from tests.integration.fleet.test_deploying import events
 from tests.waiting import until
 
 WAITS = "import time\nprint('up', flush=True)\ntime.sleep(100)\n"
@@ -132,6 +135,7 @@ def read_whole(client: FleetClient, agent: int, found: list[Any]) -> None:
             last = kind
             if kind == "output":
                 whole.update(fields["data"])
+                time.sleep(0.002)  # so that much is under way when a connection is cut
             elif kind == "lost":
                 raise AssertionError(f"{fields} is lost")
     except CloveError as error:
@@ -160,6 +164,57 @@ def test_nothing_is_lost_or_doubled_over_cuts(
     work.join()
     assert found == [("exit", flood_digest(count))]
     assert cuts
+
+
+def test_the_same_comes_as_server_sent_events_that_go_on_behind_the_last(
+    admin: FleetClient, fleet: Fleet
+) -> None:
+    agent = deploy(admin, "for number in range(5):\n    print(number, flush=True)\n")
+    path = f"/api/v1/agents/{agent}/stream?machine_id=one&attach=true"
+    with events(fleet, path) as stream:
+        found = list(stream)
+    output = [(number, each) for kind, number, each in found if kind == "output"]
+    text = b"".join(base64.b64decode(each["data"]) for _, each in output)
+    assert (text, output[-1][0]) == (b"0\n1\n2\n3\n4\n", "10")
+    assert (found[0][0], found[-1][0], found[-1][2]["exit_code"]) == ("status", "exit", 0)
+    with events(fleet, path, "6") as stream:
+        again = [base64.b64decode(each["data"]) for kind, _, each in stream if kind == "output"]
+    assert b"".join(again) == b"3\n4\n"
+
+
+def websocket(fleet: Fleet, path: str, headers: str = "") -> PeerV1:
+    bearer = f"Authorization: Bearer {fleet.admin}\r\n"
+    return PeerV1(fleet.rest_port, bearer + headers, path)
+
+
+def test_a_websocket_is_closed_that_says_what_makes_no_sense(
+    admin: FleetClient, fleet: Fleet
+) -> None:
+    agent = deploy(admin, WAITS)
+    path = f"/api/v1/agents/{agent}/stream?machine_id=one&attach=true"
+    for said in (b"{", b'{"taken": 99}', b'{"taken": -1}', b"[" * 1000, b"x" * 2000, b'{"a": 1}'):
+        peer = websocket(fleet, path)
+        assert peer.status == 101
+        peer.say_text(said)
+        with peer, contextlib.suppress(EOFError, OSError):
+            while True:
+                peer.hear()
+    admin.stop_agent("one", agent)
+    assert "Traceback" not in fleet.log
+
+
+def test_a_page_of_another_site_gets_no_websocket(admin: FleetClient, fleet: Fleet) -> None:
+    path = "/api/v1/agents/1/stream?machine_id=one"
+    for headers in (
+        "Origin: https://evil.example\r\n",
+        f"Origin: http://127.0.0.1:{fleet.rest_port}\r\n",
+    ):
+        peer = websocket(fleet, path, headers)
+        assert peer.status in (403, 404)
+        peer.close()
+    peer = PeerV1(fleet.rest_port, "", path)
+    assert peer.status == 401
+    peer.close()
 
 
 def test_a_second_reader_with_the_token_takes_the_stream_over(admin: FleetClient) -> None:
