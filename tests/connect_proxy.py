@@ -1,4 +1,4 @@
-"""An HTTP proxy that knows CONNECT, on loopback: real sockets, with hosts as the test says."""
+"""An HTTP proxy that knows CONNECT, on loopback: real sockets, with hosts as the test says, perhaps TLS."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import contextlib
 import select
 import socket
 import socketserver
+import ssl
 import threading
 from collections.abc import Iterator
 
@@ -16,10 +17,15 @@ __all__ = ["ConnectProxy", "carry", "connect_proxy"]
 class _Connection(socketserver.BaseRequestHandler):
     """One client: its head, an answer, and then bytes both ways."""
 
+    def finish(self) -> None:
+        self.request.close()  # of TLS, which is around the one that the server closes
+
     def handle(self) -> None:
         proxy = self.server
         assert isinstance(proxy, ConnectProxy)
         with contextlib.suppress(OSError):
+            if proxy.tls is not None:
+                self.request = proxy.tls.wrap_socket(self.request, server_side=True)
             head = b""
             while b"\r\n\r\n" not in head:
                 piece = self.request.recv(65536)
@@ -40,18 +46,20 @@ def carry(client: socket.socket, server: socket.socket) -> None:
     """Bytes both ways until both have ended."""
     ends = {client: server, server: client}
     while ends:
-        for one in select.select(list(ends), [], [], 30)[0]:
+        read = [one for one in ends if isinstance(one, ssl.SSLSocket) and one.pending()]
+        for one in read or select.select(list(ends), [], [], 30)[0]:
             piece = one.recv(65536)
             if piece:
                 ends[one].sendall(piece)
             else:
-                ends.pop(one).shutdown(socket.SHUT_WR)
+                socket.socket.shutdown(ends.pop(one), socket.SHUT_WR)  # of TLS, the TCP beneath it
 
 
 class ConnectProxy(socketserver.ThreadingTCPServer):
     """Connects to the hosts that it knows.
 
     @ivar hosts: HOST:PORT of a CONNECT to where that really is.
+    @ivar tls: what it speaks TLS with; None: it speaks none.
     @ivar credentials: USER:PASSWORD that it wants; "" for none.
     @ivar answer: what it says to every request, instead.
     @ivar behind: bytes right behind its yes.
@@ -64,6 +72,7 @@ class ConnectProxy(socketserver.ThreadingTCPServer):
     def __init__(self, address: str = "127.0.0.1") -> None:
         super().__init__((address, 0), _Connection)
         self.hosts: dict[str, tuple[str, int]] = {}
+        self.tls: ssl.SSLContext | None = None
         self.credentials = ""
         self.answer = b""
         self.behind = b""
@@ -75,7 +84,7 @@ class ConnectProxy(socketserver.ThreadingTCPServer):
 
     @property
     def url(self) -> str:
-        return f"http://{self.server_address[0]!s}:{self.port}"
+        return f"http{'s' if self.tls else ''}://{self.server_address[0]!s}:{self.port}"
 
     @property
     def asked(self) -> list[str]:
@@ -93,6 +102,11 @@ class ConnectProxy(socketserver.ThreadingTCPServer):
         if method != "CONNECT" or where not in self.hosts:
             return b"HTTP/1.1 502 No Such Host\r\nContent-Length: 0\r\n\r\n", None
         return b"HTTP/1.1 200 Connection established\r\nVia: test\r\n\r\n", self.hosts[where]
+
+    def speak_tls(self, key: str, certificate: str) -> None:
+        """Speak TLS with a key and a certificate, each in a file."""
+        self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.tls.load_cert_chain(certificate, key)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that was cut off is no error."""

@@ -20,7 +20,6 @@ from twisted.internet.task import react
 
 from clove.errors import CloveError, InvalidRequest
 from clove.kernel.config import load
-from clove.kernel.llm.settings import DEFAULT_HOST
 from clove.kernel.network.authorities import read_certificates
 from clove.kernel.network.gateway.links import reason_of
 from clove.kernel.network.host_resolver import host_resolver
@@ -28,6 +27,7 @@ from clove.kernel.network.lookups import Lookups
 from clove.kernel.network.nat64 import prefix_in
 from clove.kernel.network.settings import EgressSettings
 from clove.kernel.network.way_out import WayOut
+from clove.llm.options import DEFAULT_HOST
 from clove.sharing.shares import Shares
 
 __all__ = ["NetworkCheck", "main"]

@@ -10,10 +10,10 @@ from __future__ import annotations
 import asyncio
 import random
 import re
-import ssl
 import sys
 from contextlib import aclosing
-from typing import Any
+from typing import Any, Final
+from urllib.parse import urlsplit
 
 from google import genai
 from google.genai import errors, types
@@ -21,14 +21,17 @@ from zope.interface import implementer
 
 from clove.errors import CloveError, InvalidRequest, Unavailable
 from clove.llm.exchange import Ask, Done
+from clove.llm.forwarder import Forwarder, trust
 from clove.llm.gemini_format import Collected, config, contents
-from clove.llm.options import Options, proxy_url
+from clove.llm.options import DEFAULT_HOST, Options, proxy_credentials, proxy_url
 from clove.llm.provider import Emit, IProvider
 
 __all__ = ["DEFAULT_MODEL", "Gemini", "retry_after"]
 
 DEFAULT_MODEL = "gemini-flash-latest"
 """The provider's own alias for its newest fast model."""
+MOST_CONNECTIONS: Final = 128
+"""Through a proxy that the library does not speak with; it keeps at most 100."""
 
 _AGAIN = frozenset({429, 500, 502, 503, 504})
 _MESSAGE = 500
@@ -47,13 +50,14 @@ class Gemini:
         self.model = options.model or DEFAULT_MODEL
         self._options = options
         self._key = key
+        self._forwarder = _forwarder(options)
         plain: dict[str, Any] = {
             "trust_env": False,
             "follow_redirects": False,
-            "proxy": proxy_url(options),
+            "proxy": self._forwarder.url if self._forwarder else proxy_url(options),
         }
         if options.ca_file:
-            plain["verify"] = _trust(options.ca_file)
+            plain["verify"] = trust(options.ca_file)
         self._client = genai.Client(
             vertexai=False,
             api_key=key,
@@ -68,6 +72,8 @@ class Gemini:
 
     async def answer(self, ask: Ask, emit: Emit) -> Done:
         """Ask; ask again while the provider is busy, unless text has come already."""
+        if self._forwarder is not None:
+            await self._forwarder.start()
         model = ask.model or self.model
         said, settings = self._put(ask, model)
         attempt = 0
@@ -102,6 +108,8 @@ class Gemini:
     async def close(self) -> None:
         """Close the client's connections."""
         await self._client.aio.aclose()
+        if self._forwarder is not None:
+            await self._forwarder.close()
 
     def _put(self, ask: Ask, model: str) -> tuple[Any, types.GenerateContentConfig]:
         """The question in the library's terms."""
@@ -177,17 +185,26 @@ def _is_unmade(error: Exception) -> bool:
     return type(error).__name__.startswith("Connect") and UNTRUSTED not in str(error)
 
 
-def _trust(path: str) -> ssl.SSLContext:
-    """What TLS trusts: the host's certificates, and the file's.
+def _forwarder(options: Options) -> Forwarder | None:
+    """What leads to a proxy that the library does not speak with; None where it is not needed.
 
-    @raise ValueError: the file holds no certificates, or cannot be read.
+    @raise ValueError: the provider is not reached by TLS, or a file cannot be used.
     """
-    context = ssl.create_default_context()
-    try:
-        context.load_verify_locations(cafile=path)
-    except (OSError, ssl.SSLError) as error:
-        raise ValueError(f"no certificates in {path}: {error.strerror or error}") from None
-    return context
+    if not options.proxy or options.proxy.startswith("http://"):
+        return None
+    parts = urlsplit(options.base_url or f"https://{DEFAULT_HOST}")
+    if parts.scheme != "https":
+        raise ValueError(
+            f"{options.proxy} carries TLS to the provider alone, and its address is {options.base_url}"
+        )
+    return Forwarder(
+        options.proxy,
+        proxy_credentials(options),
+        options.ca_file,
+        parts.hostname or "",
+        parts.port or 443,
+        MOST_CONNECTIONS,
+    )
 
 
 def retry_after(error: errors.APIError) -> float:

@@ -12,10 +12,12 @@ from clove.regular import read_credentials, read_secret
 
 __all__ = [
     "BASE_URL_VARIABLE",
+    "DEFAULT_HOST",
     "KEY_VARIABLES",
     "Options",
     "arguments",
     "parse",
+    "proxy_credentials",
     "proxy_url",
     "read_key",
 ]
@@ -23,6 +25,8 @@ __all__ = [
 KEY_VARIABLES = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
 """Looked at in this order."""
 BASE_URL_VARIABLE = "CLOVE_GEMINI_BASE_URL"
+DEFAULT_HOST = "generativelanguage.googleapis.com"
+"""Gemini's, where no other address is named."""
 
 _KEY_BYTES = 4096
 
@@ -36,7 +40,7 @@ class Options:
     @ivar api_version: of Gemini's REST interface; "" for the library's default.
     @ivar key: the API key; never shown.
     @ivar key_file: where the key is read from instead.
-    @ivar proxy: `http://HOST:PORT` that the provider is reached through; "" for none.
+    @ivar proxy: `http://HOST:PORT`, or that with https or socks5, that the provider is reached through; "" for none.
     @ivar proxy_credentials_file: where its `USER:PASSWORD` is read from; "" for none.
     @ivar ca_file: certificates in PEM that are trusted beside the host's; "" for none.
     @ivar max_open: questions open at once; one more is refused.
@@ -128,9 +132,17 @@ def proxy_url(options: Options) -> str | None:
 
     @raise ValueError: the credentials cannot be read.
     """
-    if not options.proxy or not options.proxy_credentials_file:
+    credentials = proxy_credentials(options)
+    if not options.proxy or credentials is None:
         return options.proxy or None
-    user, password = (
-        quote(part, safe="") for part in read_credentials(options.proxy_credentials_file)
-    )
+    user, password = (quote(part, safe="") for part in credentials)
     return options.proxy.replace("://", f"://{user}:{password}@", 1)
+
+
+def proxy_credentials(options: Options) -> tuple[str, str] | None:
+    """User and password for the proxy; None without.
+
+    @raise ValueError: they cannot be read.
+    """
+    path = options.proxy_credentials_file
+    return read_credentials(path) if path else None

@@ -132,6 +132,7 @@ def test_what_the_proxy_says_is_in_the_agents_log(behind: Behind) -> None:
     behind.proxy.answer = b"HTTP/1.1 407 No\r\nProxy-Authenticate: NTLM\r\n\r\n"
     assert behind.ask(agent, ["get", "api.test", port]) == [RESET]
     assert "it wants credentials (it takes Ntlm; Clove has Basic)" in behind.log(agent)
+    assert "cntlm" in behind.log(agent)
 
 
 def test_a_server_that_speaks_first_loses_nothing_behind_the_proxys_answer(

@@ -17,11 +17,11 @@ from twisted.internet.interfaces import IHostnameResolver
 from zope.interface import implementer
 
 from clove.cli.doctor import NETWORK_CHECK
-from clove.kernel.llm.settings import DEFAULT_HOST
 from clove.kernel.network.lookups import Lookups
 from clove.kernel.network.settings import EgressSettings
 from clove.kernel.network.way_out import WayOut
 from clove.kernel.network_check import TRANSLATED, NetworkCheck
+from clove.llm.options import DEFAULT_HOST
 from clove.sharing.shares import Shares
 from tests.connect_proxy import connect_proxy
 

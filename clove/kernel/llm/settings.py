@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Final, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 import msgspec
 
 from clove.errors import InvalidRequest
-from clove.llm.options import BASE_URL_VARIABLE, KEY_VARIABLES, Options
+from clove.llm.options import BASE_URL_VARIABLE, DEFAULT_HOST, KEY_VARIABLES, Options
 from clove.messages.think import bad_model
 
 __all__ = ["LLMLimits", "LLMSettings", "Route", "service_options"]
-
-DEFAULT_HOST: Final = "generativelanguage.googleapis.com"
-"""Gemini's, where `base_url` names no other."""
 
 
 class Route(NamedTuple):

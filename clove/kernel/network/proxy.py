@@ -1,23 +1,17 @@
-"""CONNECT to an HTTP proxy (RFC 9110, 9.3.6), over a socket that was dialled to it."""
+"""Has proxies connect, over sockets that were dialled to them."""
 
 from __future__ import annotations
 
-import base64
-import re
 import socket
-from typing import Any, Final
+from typing import Any
 
 from clove.errors import InvalidRequest, Unavailable
 from clove.kernel.network.proxy_answers import read_answer
 from clove.kernel.network.settings import EgressSettings, proxy_target
-from clove.kernel.network.socks import MOST_WORD
+from clove.proxies import MOST_WORD, Exchange
 from clove.regular import read_credentials
 
-__all__ = ["authorization", "open_tunnel", "proxy_credentials"]
-
-_STATUS: Final = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2})(?: ([^\r\n]*))?\r\n")
-_SCHEME: Final = re.compile(rb"(?im)^proxy-authenticate:[ \t]*([A-Za-z0-9-]{1,32})")
-_END: Final = b"\r\n\r\n"
+__all__ = ["perform_exchange", "proxy_credentials"]
 
 
 def proxy_credentials(settings: EgressSettings) -> tuple[str, str] | None:
@@ -41,58 +35,24 @@ def proxy_credentials(settings: EgressSettings) -> tuple[str, str] | None:
     return found
 
 
-def authorization(credentials: tuple[str, str] | None) -> str:
-    """What is sent to the proxy as `Proxy-Authorization`; "" without credentials."""
-    if credentials is None:
-        return ""
-    return "Basic " + base64.b64encode(":".join(credentials).encode()).decode("ascii")
-
-
-async def open_tunnel(
-    reactor: Any, connection: socket.socket, where: str, credentials: str, timeout: float
+async def perform_exchange(
+    reactor: Any, connection: socket.socket, exchange: Exchange, timeout: float
 ) -> None:
     """Have the proxy connect a socket that is connected to it to somewhere else.
 
-    Nothing behind the proxy's answer is read: it is the other end's.
+    Nothing behind the proxy's answers is read: it is the other end's.
 
-    @param where: HOST:PORT, an IPv6 address in brackets.
-    @param credentials: as L{authorization} gives them.
+    @param timeout: seconds for all of it.
     @raise Unavailable: the proxy does not, and why. The caller closes the socket.
     """
-    lines = [f"CONNECT {where} HTTP/1.1", f"Host: {where}"]
-    if credentials:
-        lines.append(f"Proxy-Authorization: {credentials}")
-    request = "\r\n".join([*lines, "", ""]).encode("ascii")
-    if connection.send(request) != len(request):
-        raise Unavailable("the proxy takes no request")
-    answer = await read_answer(reactor, connection, _measure, timeout)
-    _check(answer, where, bool(credentials))
-
-
-def _measure(begin: bytes) -> int | None:
-    """A head ends with an empty line."""
-    end = begin.find(_END)
-    return None if end < 0 else end + len(_END)
-
-
-def _check(head: bytes, where: str, sent_credentials: bool) -> None:
-    """@raise Unavailable: it is no yes."""
-    match = _STATUS.match(head)
-    if match is None:
-        raise Unavailable("the proxy's answer is not HTTP/1", hint="check egress.proxy")
-    status = int(match[1])
-    if 200 <= status < 300:
-        return
-    reason = re.sub(r"[^ -~]+", " ", (match[2] or b"").decode("latin-1")).strip()[:80]
-    said = f"the proxy answers CONNECT {where} with {status} {reason}".rstrip()
-    if status == 407:
-        schemes = sorted({one.decode().capitalize() for one in _SCHEME.findall(head)})
-        offers = f" (it takes {', '.join(schemes[:5])}; Clove has Basic)" if schemes else ""
-        what = "does not take these credentials" if sent_credentials else "wants credentials"
-        raise Unavailable(
-            f"{said}: it {what}{offers}", hint="the operator sets egress.proxy_credentials_file"
-        )
-    if status in (403, 405):
-        hint = "the proxy forbids this host or port; many allow CONNECT to port 443 alone"
-        raise Unavailable(said, hint=hint)
-    raise Unavailable(said, hint="the proxy may not know the host; ask its operator")
+    until = reactor.seconds() + timeout
+    words, measure = next(exchange)
+    while True:
+        if connection.send(words) != len(words):
+            raise Unavailable("the proxy takes no request")
+        left = max(0.001, until - reactor.seconds())
+        answer = await read_answer(reactor, connection, measure, left)
+        try:
+            words, measure = exchange.send(answer)
+        except StopIteration:
+            return

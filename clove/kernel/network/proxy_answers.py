@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeout
@@ -12,14 +12,9 @@ from twisted.internet.interfaces import IReadDescriptor
 from zope.interface import implementer
 
 from clove.errors import Unavailable
+from clove.proxies import MOST_ANSWER, Measure
 
-__all__ = ["Measure", "read_answer"]
-
-MOST_HEAD: Final = 16 << 10
-"""Bytes of an answer."""
-
-Measure = Callable[[bytes], int | None]
-"""Gives an answer's length by how it begins; None while that is open."""
+__all__ = ["read_answer"]
 
 
 async def read_answer(
@@ -27,7 +22,7 @@ async def read_answer(
 ) -> bytes:
     """The whole answer of a proxy, and nothing behind it: that is the other end's.
 
-    @raise Unavailable: there is none, in so many seconds or of at most L{MOST_HEAD} bytes.
+    @raise Unavailable: there is none, in so many seconds or of at most L{MOST_ANSWER} bytes.
     """
     answer = _Answer(reactor, connection, measure)
     answer.done.addTimeout(timeout, reactor)
@@ -68,7 +63,7 @@ class _Answer:
     def doRead(self) -> None:
         """Part of IReadDescriptor."""
         try:
-            seen = self._socket.recv(MOST_HEAD, socket.MSG_PEEK)
+            seen = self._socket.recv(MOST_ANSWER, socket.MSG_PEEK)
             whole = self._measure(self._held + seen)
             size = len(seen) if whole is None else whole - len(self._held)
             self._held += self._socket.recv(size) if seen else b""
@@ -79,7 +74,7 @@ class _Answer:
             return
         if whole is not None and len(self._held) >= whole:
             self._end(self.done.callback, self._held)
-        elif not seen or len(self._held) >= MOST_HEAD:
+        elif not seen or len(self._held) >= MOST_ANSWER:
             what = "closed the connection" if not seen else "sends a head without end"
             self._end(self.done.errback, Unavailable(f"the proxy {what}"))
 

@@ -23,8 +23,8 @@ class EgressSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Host name to its one address, before the resolver of the host is asked. An address
     that is not public needs a rule in `allowed_domains` that names it, as always."""
     proxy: str = ""
-    """`http://HOST:PORT` of a proxy that everything goes through (by CONNECT), or `socks5://HOST:PORT`;
-    empty: none. Never taken from the environment."""
+    """`http://HOST:PORT` of a proxy that everything goes through (by CONNECT), `https://HOST:PORT` if TLS is
+    spoken with it, or `socks5://HOST:PORT`; empty: none. Never taken from the environment."""
     proxy_credentials_file: str = ""
     """A file with `USER:PASSWORD` for the proxy, which not all users may read."""
     proxy_resolves: bool = False
@@ -59,8 +59,6 @@ class EgressSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 _OTHERS: Final = {
-    "https": "TLS to the proxy itself is not there: have a forwarder on this host (stunnel, socat) speak "
-    "it, and name that: http://127.0.0.1:PORT",
     "socks5h": "write socks5://HOST:PORT, and proxy_resolves = true if the proxy shall look names up",
     "socks4": "SOCKS 5 alone has names, IPv6 and passwords",
 }
@@ -69,7 +67,7 @@ _OTHERS: Final = {
 def proxy_target(url: str) -> Target:
     """Where a proxy is.
 
-    @raise InvalidRequest: not of the form `http://HOST:PORT` or `socks5://HOST:PORT`.
+    @raise InvalidRequest: not of the form `http://HOST:PORT`, or that with `https` or `socks5`.
     """
     if "@" in url:
         raise InvalidRequest(
@@ -80,9 +78,9 @@ def proxy_target(url: str) -> Target:
         target = parse_url(f"http://{rest}")._replace(scheme="socks5")
     else:
         target = parse_url(url)
-    if target.scheme not in ("http", "socks5"):
+    if target.scheme not in ("http", "https", "socks5"):
         raise InvalidRequest(
-            f"a proxy is reached by http://HOST:PORT or socks5://HOST:PORT, not {target.scheme}",
+            f"a proxy is reached by http://, https:// or socks5://HOST:PORT, not {target.scheme}",
             hint=_OTHERS.get(target.scheme, "there are no others"),
         )
     if target.path != "/" or split_port(rest.strip("/"))[1] is None:

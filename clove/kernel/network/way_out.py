@@ -15,14 +15,16 @@ from clove.errors import PermissionDenied, Unavailable
 from clove.kernel.network.dialling import dial
 from clove.kernel.network.lookups import Lookups
 from clove.kernel.network.nat64 import Nat64
-from clove.kernel.network.proxy import authorization, open_tunnel, proxy_credentials
+from clove.kernel.network.proxy import perform_exchange, proxy_credentials
 from clove.kernel.network.settings import EgressSettings, proxy_target
-from clove.kernel.network.socks import open_socks
 from clove.policy.domains import domain_rule
 from clove.policy.hosts import as_address, normalise_host
+from clove.proxies import connect_by_http, connect_by_socks
 from clove.sharing.shares import Shares
 
 if TYPE_CHECKING:
+    import ssl
+
     from twisted.internet.interfaces import IHostnameResolver
 
 __all__ = ["WayOut", "is_direct"]
@@ -34,6 +36,7 @@ INSPECTED: Final = (80, 443)
 """Ports on which clients speak as servers of the web do; docs/egress.md, SNI and Host."""
 FRESH: Final = 30.0
 """Seconds for which the proxy's addresses are not looked up again."""
+_CONNECTS: Final = {"http": connect_by_http, "https": connect_by_http, "socks5": connect_by_socks}
 
 
 def is_direct(settings: EgressSettings, host: str, addresses: Sequence[str] = ()) -> bool:
@@ -53,7 +56,7 @@ class WayOut:
     """Connects to hosts that were judged.
 
     @param resolver: for the proxy's own name; the reactor's where none is given.
-    @raise InvalidRequest: the proxy's credentials cannot be read.
+    @raise InvalidRequest: the proxy's credentials cannot be read, or the certificates for it.
     """
 
     def __init__(
@@ -67,8 +70,12 @@ class WayOut:
         self._nat64 = Nat64(settings.nat64) if settings.nat64 else None
         self._known = {normalise_host(name) for name in settings.hosts}
         self._proxy = proxy_target(settings.proxy) if settings.proxy else None
+        self._tls: ssl.SSLContext | None = None
+        if self._proxy is not None and self._proxy.scheme == "https":
+            from clove.kernel.network.proxy_tls import proxy_context  # brings OpenSSL
+
+            self._tls = proxy_context(settings.ca_file)
         self._credentials = proxy_credentials(settings)
-        self._authorization = authorization(self._credentials)
         self._addresses: list[str] = []
         self._found_at = -math.inf
         self._waiting: list[Deferred[list[str]]] = []
@@ -153,13 +160,14 @@ class WayOut:
             raise Unavailable(
                 f"the proxy {proxy.netloc} cannot be reached: {error.strerror or error}"
             ) from None
-        where = f"[{there}]:{port}" if ":" in there else f"{there}:{port}"
-        reactor = self._reactor
+        reactor, connect = self._reactor, _CONNECTS[proxy.scheme]
         try:
-            if proxy.scheme == "socks5":
-                await open_socks(reactor, connection, there, port, self._credentials, timeout)
-            else:
-                await open_tunnel(reactor, connection, where, self._authorization, timeout)
+            if self._tls is not None:
+                from clove.kernel.network.proxy_tls import wrap_in_tls
+
+                connection = await wrap_in_tls(reactor, connection, self._tls, proxy.host, timeout)
+            exchange = connect(there, port, self._credentials)
+            await perform_exchange(reactor, connection, exchange, timeout)
         except BaseException:
             connection.close()
             raise

@@ -6,7 +6,6 @@ import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from clove.errors import InvalidRequest
 from clove.kernel.llm.settings import Route
 from clove.kernel.network.authorities import bundle, read_certificates
 from clove.kernel.network.egress.fetch import Egress
@@ -17,7 +16,6 @@ from clove.kernel.network.nat64 import Nat64
 from clove.kernel.network.proxy import proxy_credentials
 from clove.kernel.network.published import Publisher
 from clove.kernel.network.record_lookups import RecordLookups
-from clove.kernel.network.settings import proxy_target
 from clove.kernel.network.way_out import WayOut, is_direct
 
 if TYPE_CHECKING:
@@ -83,17 +81,9 @@ class Network:
 
 
 def model_route(settings: EgressSettings, host: str) -> Route:
-    """How the model service reaches its provider.
-
-    @raise InvalidRequest: by a proxy that it cannot use.
-    """
+    """How the model service reaches its provider."""
     if is_direct(settings, host):
         return Route(ca_file=settings.ca_file)
-    if proxy_target(settings.proxy).scheme != "http":
-        raise InvalidRequest(
-            f"the model service reaches {host} by http:// proxies alone, not by egress.proxy",
-            hint='list it in egress.no_proxy if there is another way, or set llm.provider = "offline"',
-        )
     return Route(settings.proxy, settings.proxy_credentials_file, settings.ca_file)
 
 

@@ -16,7 +16,6 @@ from clove.kernel.network.egress.fetch import Egress
 from clove.kernel.network.egress.limits import EgressLimits
 from clove.kernel.network.settings import EgressSettings
 from clove.kernel.network.way_out import WayOut
-from clove.kernel.wiring.network import model_route
 from tests.integration.egress.pages import REACTOR, Server, allowing, fetch
 from tests.integration.exposed import ROOT, ROOTLESS, host
 from tests.integration.gateway_upstream import upstream
@@ -105,13 +104,6 @@ async def test_what_the_proxy_says_is_told(
         setattr(proxy, name, value)
     with pytest.raises(Unavailable, match=words):
         await fetch(allowing("api.test:80"), "http://api.test/", through(proxy, [PUBLIC]))
-
-
-def test_the_model_service_is_refused_one_with_words() -> None:
-    settings = EgressSettings(proxy="socks5://192.0.2.1:1080", no_proxy=("near.test",))
-    with pytest.raises(InvalidRequest, match="http:// proxies alone"):
-        model_route(settings, "model.test")
-    assert model_route(settings, "near.test").proxy == ""
 
 
 @pytest.mark.parametrize("who", [ROOT, ROOTLESS])

@@ -7,9 +7,10 @@ import pytest
 
 from clove.errors import InvalidRequest
 from clove.kernel.config import load
-from clove.kernel.network.proxy import authorization, proxy_credentials
+from clove.kernel.network.proxy import proxy_credentials
 from clove.kernel.network.settings import EgressSettings, proxy_target
 from clove.kernel.network.way_out import is_direct
+from clove.proxies import authorization
 
 PROXY = "http://proxy.corp.example:3128"
 
@@ -17,7 +18,8 @@ PROXY = "http://proxy.corp.example:3128"
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"proxy": "https://proxy:443"}, "TLS to the proxy itself"),
+        ({"proxy": "https://proxy"}, "with a port"),
+        ({"proxy": "https://user:secret@proxy:443"}, "proxy_credentials_file"),
         ({"proxy": "socks4://proxy:1080"}, "SOCKS 5 alone"),
         ({"proxy": "socks5h://proxy:1080"}, "proxy_resolves = true"),
         ({"proxy": "socks5://proxy"}, "with a port"),
