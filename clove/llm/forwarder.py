@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import functools
 import hmac
 import secrets
 import socket
@@ -76,7 +77,7 @@ class Forwarder:
         self._proxy = parts.hostname or "", parts.port or 0
         self._tls = trust(ca_file) if parts.scheme == "https" else None
         connect = connect_by_http if self._tls else connect_by_socks
-        self._exchange = lambda: connect(host, port, credentials)
+        self._exchange = functools.partial(connect, host, port, credentials)
         self._target = where(host, port)
         self._most = most
         self._open: set[asyncio.Task[None]] = set()
