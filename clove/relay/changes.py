@@ -8,6 +8,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from clove.errors import CloveError
+from clove.relay.link.routing import Routing
 from clove.relay.machines.machines import Machines
 from clove.relay.store.interface import IStore
 from clove.relay.tokens.tokens import Tokens
@@ -25,10 +26,13 @@ class Changes:
 
     log = Logger()
 
-    def __init__(self, store: IStore, tokens: Tokens, machines: Machines) -> None:
+    def __init__(
+        self, store: IStore, tokens: Tokens, machines: Machines, routing: Routing | None
+    ) -> None:
         self._store = store
         self._tokens = tokens
         self._machines = machines
+        self._routing = routing
 
     def token_ended(self, token_id: str) -> None:
         """Revoked at another relay."""
@@ -43,6 +47,11 @@ class Changes:
         self._machines.reach.note(machine_id)
         Deferred.fromCoroutine(self._guarded(lambda: self._look_at_labels([machine_id])))
 
+    def tunnel_taken(self, relay: str, machine_id: str) -> None:
+        """By another kernel of that machine, at another relay."""
+        if self._routing is not None:
+            self._routing.taken(relay, machine_id)
+
     def changes_missed(self) -> None:
         """The database has not been heard of for a while."""
         Deferred.fromCoroutine(self.look())
@@ -55,6 +64,8 @@ class Changes:
         await self._look_at_tokens()
         await self._look_at_machines()
         await self._look_at_labels(self._machines.reach.watched())
+        if self._routing is not None:
+            await self._routing.look()
 
     async def _guarded(self, look: Callable[[], Awaitable[None]]) -> None:
         try:

@@ -13,6 +13,7 @@ from clove.errors import InvalidRequest
 from clove.regular import read_regular
 from clove.relay.forwarded import Proxies
 from clove.relay.hub.limits import HubLimits
+from clove.relay.link.limits import RelayLinkLimits
 from clove.relay.rest.limits import RestLimits
 from clove.relay.store.interface import StoreLimits
 from clove.relay.tokens.lockout import LockOutLimits
@@ -20,6 +21,7 @@ from clove.relay.tokens.lockout import LockOutLimits
 __all__ = [
     "HubSettings",
     "Limits",
+    "LinkSettings",
     "RelayConfig",
     "RestSettings",
     "StoreSettings",
@@ -83,6 +85,22 @@ class StoreSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     `postgresql://clove@db.example.org/clove?passfile=/etc/clove/pgpass`; empty: a file in `state_dir`."""
 
 
+class LinkSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The links between relays that share a database; `[tls]` is for these as well."""
+
+    url: str = ""
+    """Where other relays reach this one, such as `wss://a.relay.example.org:8767`, with the port on which it
+    listens if it names none; empty: nowhere, so that machines are reached only where their tunnel is."""
+    listen: str = "127.0.0.1"
+    """An address of this machine; `0.0.0.0` or `::` for all of them."""
+    port: Port = 8767
+    """TCP port; 0: one that is free."""
+    plain: bool = False
+    """Links to and from other hosts without TLS: only over a network that is protected otherwise."""
+    ca_file: str = ""
+    """Certificates in PEM that the other relays' have to be signed by; empty: the host's authorities."""
+
+
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Every limit of every part."""
 
@@ -90,6 +108,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     lockout: LockOutLimits = LockOutLimits()
     rest: RestLimits = RestLimits()
     hub: HubLimits = HubLimits()
+    link: RelayLinkLimits = RelayLinkLimits()
 
 
 class RelayConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -102,6 +121,7 @@ class RelayConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     rest: RestSettings = RestSettings()
     tls: TLSSettings = TLSSettings()
     store: StoreSettings = StoreSettings()
+    link: LinkSettings = LinkSettings()
     limits: Limits = Limits()
 
 
@@ -136,9 +156,12 @@ def problems(config: RelayConfig) -> Iterator[str]:
                 yield f"limits.{field}.{name} is a number above 0"
     if bool(config.tls.certificate) != bool(config.tls.key):
         yield "tls.certificate and tls.key go together"
+    if config.link.url and not config.store.postgresql:
+        yield "link.url is for several relays, which share store.postgresql"
     for name, settings in (("rest", config.rest), ("hub", config.hub)):
         yield from _proxies(name, settings)
         yield from _listening(name, settings, secure=bool(config.tls.certificate))
+    yield from _listening("link", config.link, secure=bool(config.tls.certificate))
 
 
 def _proxies(name: str, settings: RestSettings | HubSettings) -> Iterator[str]:
@@ -148,7 +171,9 @@ def _proxies(name: str, settings: RestSettings | HubSettings) -> Iterator[str]:
         yield f"{name}.trusted_proxies: {error} ({error.hint})"
 
 
-def _listening(name: str, settings: RestSettings | HubSettings, *, secure: bool) -> Iterator[str]:
+def _listening(
+    name: str, settings: RestSettings | HubSettings | LinkSettings, *, secure: bool
+) -> Iterator[str]:
     try:
         address = ipaddress.ip_address(settings.listen)
     except ValueError:

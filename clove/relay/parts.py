@@ -13,6 +13,7 @@ from twisted.logger import Logger
 
 from clove.relay.changes import Changes
 from clove.relay.config import RelayConfig
+from clove.relay.fleet_parts import FleetParts
 from clove.relay.forwarded import Proxies
 from clove.relay.hub.descriptors import raise_descriptors, within_descriptors
 from clove.relay.hub.entrance import Entrance
@@ -41,6 +42,8 @@ USED_SECONDS = 60.0
 """How often it is written when tokens were used last."""
 SEEN_SECONDS = 1.0
 """How often it is written which machines have connected."""
+TELL_SECONDS = 1.0
+"""How often other relays are told which tunnels have changed."""
 LOOK_SECONDS = 30.0
 """How often what is open is compared with a shared store, in case that a notification got lost."""
 OTHER_DESCRIPTORS = 256
@@ -60,6 +63,7 @@ class Parts:
     @ivar machines: its registry.
     @ivar rest: the port of the REST API, once L{listen} was called.
     @ivar hub: tunnels and remote agents.
+    @ivar fleet: of one of several relays; None: it has its store for itself.
     @ivar hub_port: where they connect, once L{listen} was called.
     @param store_path: file of the store.
     @raise CloveError: the store or the certificate cannot be used.
@@ -80,8 +84,22 @@ class Parts:
         self.machines = Machines(self.store, self.tokens, time.time, config.limits.store)
         self.hub = Hub(reactor, time.time, self._hub_limits())
         self.machines.hub = self.hub
-        self._changes = Changes(self.store, self.tokens, self.machines)
         self._streams = Streams(reactor, config.limits.rest)
+        self.fleet: FleetParts | None = None
+        if config.store.postgresql:
+            store: Any = self.store
+            self.fleet = FleetParts(
+                reactor,
+                config,
+                store,
+                relay_id,
+                self.hub,
+                self.tokens,
+                self.machines,
+                self._threads,
+            )
+        routing = None if self.fleet is None else self.fleet.routing
+        self._changes = Changes(self.store, self.tokens, self.machines, routing)
         self._entrance = Entrance(self.hub, relay_id, self.tokens, self.machines)
         self.rest: IListeningPort | None = None
         self.hub_port: IListeningPort | None = None
@@ -129,8 +147,10 @@ class Parts:
         )
         self.rest = listen(self._reactor, site, config.listen, config.port, self._tls)
         hub = self._config.hub
-        factory = self._entrance.factory(self._reactor, Proxies(hub.trusted_proxies))
+        factory = self._entrance.listening(self._reactor, Proxies(hub.trusted_proxies))
         self.hub_port = listen(self._reactor, factory, hub.listen, hub.port, self._tls)
+        if self.fleet is not None:
+            self.fleet.listen(self._tls)
 
     def start(self) -> None:
         """Begin what goes on beside requests.
@@ -143,6 +163,9 @@ class Parts:
         if self._config.store.postgresql:
             self.store.observe(self._changes)
             self._repeat(self._changes.look, LOOK_SECONDS)
+        if self.fleet is not None:
+            Deferred.fromCoroutine(self.fleet.start())
+            self._repeat(self.fleet.routing.tick, TELL_SECONDS)
         self._repeat(self._end_expired, EXPIRY_SECONDS)
         self._repeat(self._write_used, USED_SECONDS)
         self._repeat(self._write_seen, SEEN_SECONDS)
@@ -165,7 +188,8 @@ class Parts:
 
     async def stop(self) -> None:
         """Serve no more, and keep what is to be kept."""
-        for port in (self.rest, self.hub_port):
+        link_port = None if self.fleet is None else self.fleet.port
+        for port in (self.rest, self.hub_port, link_port):
             stopping = None if port is None else port.stopListening()
             if stopping is not None:
                 await stopping
@@ -174,6 +198,8 @@ class Parts:
         self.hub.stop()
         for loop in self._loops:
             loop.stop()
+        if self.fleet is not None:
+            await self.fleet.stop()
         await self._write_used()
         await self._write_seen()
         await self.store.close()

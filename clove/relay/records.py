@@ -9,14 +9,21 @@ from typing import Any, Final
 import msgspec
 
 __all__ = [
+    "ADMINISTRATORS",
     "EVERY_MACHINE",
     "Flag",
     "Identity",
     "MachineRecord",
+    "RelayRecord",
+    "Route",
     "Targets",
     "TokenKind",
     "TokenRecord",
+    "TunnelState",
 ]
+
+ADMINISTRATORS: Final = "admin"
+"""What kernels take for the token of all administrators of a relay: they manage the same agents."""
 
 
 class TokenKind(enum.StrEnum):
@@ -140,3 +147,41 @@ class MachineRecord(msgspec.Struct, frozen=True, kw_only=True):
     last_seen: float | None = None
     draining: bool = False
     flags: tuple[Flag, ...] = ()
+
+
+class RelayRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A relay that runs, of those that share a database.
+
+    @ivar relay: its name, made at each start.
+    @ivar url: where other relays reach it; "": nowhere.
+    @ivar public_key: Ed25519, 32 bytes, made at each start: what it proves to other relays.
+    @ivar draining: it is about to stop.
+    """
+
+    relay: str
+    url: str
+    public_key: bytes
+    draining: bool = False
+
+
+class TunnelState(msgspec.Struct, frozen=True, kw_only=True):
+    """A machine's tunnel as its relay tells the others.
+
+    @ivar instance: of the kernel (version 2).
+    @ivar version: of the tunnel.
+    @ivar presence: connected, stale or disconnected.
+    @ivar since: seconds since the epoch.
+    """
+
+    machine_id: str
+    instance: str = ""
+    version: int = 2
+    presence: str = "connected"
+    since: float = 0.0
+
+
+class Route(msgspec.Struct, frozen=True, kw_only=True):
+    """A tunnel at another relay, and that relay."""
+
+    tunnel: TunnelState
+    relay: RelayRecord

@@ -9,15 +9,13 @@ import time
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
-from twisted.internet.interfaces import IStreamClientEndpoint
-from twisted.internet.ssl import Certificate, optionsForClientTLS, trustRootFromCertificates
 
 from clove._version import __version__
 from clove.errors import CloveError, InvalidRequest
-from clove.regular import read_regular, read_secret
+from clove.regular import read_secret
 from clove.threads.threads import ThreadLimits, Threads
 from clove.tunnel.config import TunnelConfig
+from clove.tunnel.dialling import endpoint_of
 from clove.tunnel.identity import Identity
 from clove.tunnel.kernel_socket import KernelSocket
 from clove.tunnel.target import Target
@@ -26,7 +24,6 @@ from clove.tunnel.tunnel import Tunnel
 __all__ = ["TunnelService", "refusal"]
 
 MOST_TOKEN = 1024
-MOST_CERTIFICATES = 1 << 20
 
 
 class TunnelService(Service):
@@ -70,7 +67,7 @@ class TunnelService(Service):
             self._reactor,
             target,
             Identity.load(config.directory),
-            _endpoint(self._reactor, target, config.ca_file),
+            endpoint_of(self._reactor, target, config.ca_file),
             accept=kernel.hand_over,
             alive=kernel.check,
             in_thread=self._threads.run,
@@ -99,24 +96,3 @@ def _read_token(path: str) -> str:
         return ""
     except (OSError, ValueError) as error:
         raise InvalidRequest(f"no join token: {error}", hint="see join_token_file") from None
-
-
-def _endpoint(reactor: Any, target: Target, ca_file: str) -> IStreamClientEndpoint:
-    """Of the relay; with TLS its certificate is checked for its name.
-
-    @raise InvalidRequest: the file cannot be used.
-    """
-    endpoint: IStreamClientEndpoint = HostnameEndpoint(reactor, target.host, target.port)
-    if not target.tls:
-        return endpoint
-    trust: Any = None
-    if ca_file:
-        try:
-            text = read_regular(ca_file, MOST_CERTIFICATES).decode()
-            end = "-----END CERTIFICATE-----"
-            pieces = [(piece + end).encode() for piece in text.split(end)[:-1]]
-            trust = trustRootFromCertificates([Certificate.loadPEM(piece) for piece in pieces])
-        except (OSError, ValueError) as error:
-            raise InvalidRequest(f"cannot use the certificates in {ca_file}: {error}") from None
-    creator = optionsForClientTLS(target.host, trust) if trust else optionsForClientTLS(target.host)
-    return wrapClientTLS(creator, endpoint)

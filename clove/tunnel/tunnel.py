@@ -18,10 +18,10 @@ from twisted.logger import Logger
 
 from clove.channels.multiplex import LinkLimits
 from clove.channels.session import BrokenLink
-from clove.channels.websocket_messages import MessageSocket, connecting
-from clove.errors import CloveError, Unavailable
+from clove.errors import CloveError
 from clove.messages.relay import AuthOk, Caller, KernelAuth
 from clove.tunnel.backoff import Backoff
+from clove.tunnel.dialling import late, open_socket
 from clove.tunnel.handshake import Handshake, Refused
 from clove.tunnel.identity import OtherRelay
 from clove.tunnel.kept_link import KeptLink
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IStreamClientEndpoint
 
     from clove.channels.channel import Channel
+    from clove.channels.websocket_messages import MessageSocket
     from clove.tunnel.identity import Identity
     from clove.tunnel.target import Target
 
@@ -141,10 +142,12 @@ class Tunnel:
 
     async def _serve_once(self) -> str:
         """Connect, serve until the connection is gone; why it is."""
-        socket = await self._connect()
+        socket = await open_socket(
+            self._reactor, self._endpoint, self.target.url, HANDSHAKE_SECONDS
+        )
         try:
             handshake = Handshake(socket, self._identity, self.target, self._first())
-            handshake.done.addTimeout(HANDSHAKE_SECONDS, self._reactor, _late)
+            handshake.done.addTimeout(HANDSHAKE_SECONDS, self._reactor, late)
             answer = await handshake.done
             gone = self._attach(socket, answer)
             self._backoff.succeeded()
@@ -153,29 +156,6 @@ class Tunnel:
         finally:
             self._liveness.stop()
             socket.abort()
-
-    async def _connect(self) -> MessageSocket:
-        opened: Deferred[MessageSocket] = Deferred()
-
-        def failed(reason: str) -> None:
-            if not opened.called:
-                opened.errback(Unavailable(f"no WebSocket: {reason}"))
-
-        def done(socket: MessageSocket) -> None:
-            if opened.called:
-                socket.abort()
-            else:
-                opened.callback(socket)
-
-        factory = connecting(self.target.url, done, failed, reactor=self._reactor)
-        connecting_to: Deferred[Any] = self._endpoint.connect(factory)
-        connecting_to.addTimeout(HANDSHAKE_SECONDS, self._reactor, _late)
-        protocol = await connecting_to
-        try:
-            return await opened
-        except CancelledError:
-            protocol.transport.abortConnection()
-            raise
 
     def _first(self) -> KernelAuth:
         return KernelAuth(
@@ -222,10 +202,6 @@ class Tunnel:
         if connected != self.connected:
             self.changed = self._wall()
         self.connected, self.problem = connected, problem
-
-
-def _late(result: object, seconds: float) -> Any:
-    raise Unavailable(f"the relay has not answered within {seconds:g} s")
 
 
 def _words(error: BaseException) -> str:

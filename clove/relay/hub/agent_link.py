@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from clove.channels.link_receiver import LinkReceiver
 from clove.channels.multiplex import LinkLimits, Multiplex
 from clove.channels.session import BrokenLink
 from clove.channels.splice import Splice
-from clove.relay.hub.machine_link import MESSAGE
+from clove.relay.hub.machine_link import MESSAGE, MachineLink
 
 if TYPE_CHECKING:
     from clove.channels.websocket_messages import MessageSocket
     from clove.messages.relay import Caller
+    from clove.relay.hub.doors import FarMachine
     from clove.relay.hub.limits import HubLimits
-    from clove.relay.hub.machine_link import MachineLink
 
-__all__ = ["AgentLink"]
+__all__ = ["AgentLink", "Reached"]
 
+Reached: TypeAlias = "MachineLink | FarMachine"
 SILENT: Final = 90.0
 """Seconds without a message, of a client that asks every 20 s for one; then its connection is cut."""
 LINGER: Final = 1.0
@@ -41,7 +42,7 @@ class AgentLink:
         clock: Any,
         limits: HubLimits,
         caller: Caller,
-        machine: MachineLink,
+        machine: Reached,
         connected_at: float,
         ended: Callable[[AgentLink, str], object],
     ) -> None:

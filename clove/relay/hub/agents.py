@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from clove.messages.relay import AgentAuth, AuthOk, Caller
-from clove.relay.hub.agent_link import AgentLink
+from clove.relay.hub.agent_link import AgentLink, Reached
 from clove.relay.hub.agent_v1 import AgentV1
 from clove.relay.hub.conversation import Conversation, Refusal
-from clove.relay.hub.machine_link import MachineLink
+from clove.relay.hub.machine_v1 import MachineV1
 
 if TYPE_CHECKING:
     from clove.relay.hub.doors import MachineDoor, TokenDoor
@@ -33,18 +33,25 @@ class AgentEntrance:
         @raise Refusal, CloveError: it may not reach that machine, or nobody can now.
         """
         identity = await self._tokens.identify(said.token, conversation.socket.address)
-        if not await self._machines.may_reach(identity, said.target_machine):
+        await self._check_reach(identity, said.target_machine)
+        here = self._hub.is_here(said.target_machine)
+        machine = await self._hub.find(said.target_machine, identity.token_id)
+        if not here:  # others may have changed it meanwhile
+            await self._check_reach(identity, said.target_machine)
+        conversation.check_open()
+        if said.protocol_version == 2 and not isinstance(machine, MachineV1):
+            self._serve(conversation, said, identity, machine)
+        else:
+            self._serve_v1(conversation, said, identity)
+
+    async def _check_reach(self, identity: Any, machine_id: str) -> None:
+        """@raise Refusal: the token does not reach the machine."""
+        if not await self._machines.may_reach(identity, machine_id):
             raise Refusal(
                 "this token does not reach that machine",
                 "permission_denied",
                 "ask for a token of kind agent with the machine among its targets",
             )
-        conversation.check_open()
-        machine = self._hub.machine(said.target_machine)
-        if said.protocol_version == 2 and isinstance(machine, MachineLink):
-            self._serve(conversation, said, identity, machine)
-        else:
-            self._serve_v1(conversation, said, identity)
 
     def _caller(self, said: AgentAuth, identity: Any) -> Caller:
         self._hub.check_room(identity.token_id)
@@ -56,7 +63,7 @@ class AgentEntrance:
         )
 
     def _serve(
-        self, conversation: Conversation, said: AgentAuth, identity: Any, machine: MachineLink
+        self, conversation: Conversation, said: AgentAuth, identity: Any, machine: Reached
     ) -> None:
         agent = self._resumed(said, identity)
         resumed = agent is not None

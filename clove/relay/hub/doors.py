@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-__all__ = ["Bearer", "MachineDoor", "TokenDoor"]
+if TYPE_CHECKING:
+    from clove.channels.multiplexed import MultiplexedChannel
+    from clove.messages.relay import Caller
+
+__all__ = ["Alone", "Bearer", "FarMachine", "MachineDoor", "OtherRelays", "TokenDoor"]
 
 
 class Bearer(Protocol):
@@ -76,3 +80,51 @@ class MachineDoor(Protocol):
 
     async def flag(self, machine_id: str, what: str) -> None:
         """An operator should look at it."""
+
+
+class FarMachine(Protocol):
+    """A machine whose tunnel is at another relay (L{clove.relay.link.peer_link.FarMachine})."""
+
+    machine_id: str
+    version: int
+
+    def open(self, caller: Caller) -> MultiplexedChannel:
+        """A channel to the kernel; raises Unavailable."""
+
+    def observe(self, observer: Callable[[bool], object]) -> Callable[[], None]:
+        """Have an observer told when the tunnel is cut (False) and resumed (True)."""
+
+
+class OtherRelays(Protocol):
+    """The relays that share this one's store (L{clove.relay.link.routing.Routing})."""
+
+    async def find(self, machine_id: str, token_id: str) -> FarMachine | None:
+        """The way to a machine for a token's bearer; None: it is connected to none of them.
+
+        @raise Unavailable: it is, and that relay cannot be reached.
+        """
+
+    def known(self, machine_id: str, token_id: str) -> FarMachine | None:
+        """The same, as far as it was found before and the link still stands."""
+
+    async def claim(self, machine_id: str, instance: str, version: int) -> bool:
+        """Whether this machine's new tunnel may be here: no other instance of its kernel answers there.
+
+        @raise Unavailable: that cannot be known now.
+        """
+
+
+class Alone:
+    """Of a relay that has its store for itself."""
+
+    async def find(self, machine_id: str, token_id: str) -> FarMachine | None:
+        """There are no others."""
+        return None
+
+    def known(self, machine_id: str, token_id: str) -> FarMachine | None:
+        """There are no others."""
+        return None
+
+    async def claim(self, machine_id: str, instance: str, version: int) -> bool:
+        """It may."""
+        return True

@@ -16,13 +16,12 @@ from clove.errors import LimitExceeded, Unavailable
 from clove.relay.hub.agent_link import AgentLink
 from clove.relay.hub.agent_v1 import AgentV1, Way, entry_of
 from clove.relay.hub.channel_way import ChannelWay
+from clove.relay.hub.doors import Alone, FarMachine, OtherRelays
 from clove.relay.hub.limits import HubLimits
 from clove.relay.hub.machine_link import MachineLink
 from clove.relay.hub.machine_v1 import MachineV1
 
 if TYPE_CHECKING:
-    from clove.channels.channel import Channel
-    from clove.messages.relay import Caller
     from clove.relay.machines.presence import RemoteCaller
 
 __all__ = ["FIRST_AGENT", "Hub"]
@@ -40,6 +39,7 @@ class Hub:
     """All that is connected to a relay.
 
     @param wall: seconds since the epoch.
+    @ivar elsewhere: the relays that share its store; set by what wires the relay.
     """
 
     log = Logger()
@@ -50,6 +50,7 @@ class Hub:
         self.clock = clock
         self.wall = wall
         self.limits = limits or HubLimits()
+        self.elsewhere: OtherRelays = Alone()
         self._machines: dict[str, Machine] = {}
         self._agents: dict[int, Agent] = {}
         self._by_session: dict[str, AgentLink] = {}
@@ -94,12 +95,21 @@ class Hub:
         """The remote agents that are connected."""
         return [entry_of(agent) for agent in self._agents.values()]
 
-    def open(self, machine_id: str, caller: Caller) -> Channel:
-        """A channel to a machine's kernel, for a caller that was authenticated.
+    def is_here(self, machine_id: str) -> bool:
+        """Its tunnel is connected to this relay: L{find} asks no other."""
+        machine = self._machines.get(machine_id)
+        return machine is not None and machine.presence != "disconnected"
 
-        @raise Unavailable: the machine is not connected.
+    async def find(self, machine_id: str, token_id: str) -> Machine | FarMachine:
+        """The way to a machine, whose tunnel may be at another relay, for the bearer of a token.
+
+        @raise Unavailable: it is not connected, or its relay cannot be reached.
         """
-        return self.machine(machine_id).open(caller)
+        if not self.is_here(machine_id):
+            far = await self.elsewhere.find(machine_id, token_id)
+            if far is not None:
+                return far
+        return self.machine(machine_id, token_id)
 
     def cut(self, machine_id: str, reason: str) -> None:
         """End a machine's tunnel, and what goes through it."""
@@ -109,15 +119,20 @@ class Hub:
 
     # what those that come in ask
 
-    def machine(self, machine_id: str) -> Machine:
-        """A machine's live tunnel.
+    def machine(self, machine_id: str, token_id: str) -> Machine | FarMachine:
+        """The same, as far as it is known without asking.
 
         @raise Unavailable: there is none.
         """
         machine = self._machines.get(machine_id)
+        if not self.is_here(machine_id):
+            far = self.elsewhere.known(machine_id, token_id)
+            if far is not None:
+                return far
         if machine is None:
             raise Unavailable(
-                f"machine {machine_id!r} is not connected", hint="start its kernel, or try again"
+                f"machine {machine_id!r} is not connected",
+                hint="GET /api/v1/machines says since when; start its kernel, or try again",
             )
         return machine
 
@@ -190,7 +205,7 @@ class Hub:
 
         @raise Unavailable: the machine is not connected.
         """
-        machine = self.machine(agent.target_machine)
+        machine = self.machine(agent.target_machine, agent.caller.token_id)
         if isinstance(machine, MachineV1):
             return machine.way(agent)
         return ChannelWay(machine.open(agent.caller), agent)

@@ -64,6 +64,8 @@ class KernelEntrance:
             raise
         self._tokens.attempt_succeeded(address, said.machine_id)
         await self._check_copy(said)
+        if not await self._hub.elsewhere.claim(said.machine_id, said.instance, 2):
+            await self._refuse_copy(said)
         conversation.check_open()
         earlier = self._hub.links().get(said.machine_id)
         resumes = (
@@ -156,12 +158,15 @@ class KernelEntrance:
         if not isinstance(earlier, MachineLink) or earlier.instance == said.instance:
             return
         if await earlier.answers(ALIVE_SECONDS):
-            await self._machines.flag(said.machine_id, "copied_key")
-            raise Refusal(
-                "another kernel with this machine's key is connected and answers",
-                "copied_key",
-                "if its disk was copied, remove STATE_DIR/tunnel here and join as a new machine",
-            )
+            await self._refuse_copy(said)
+
+    async def _refuse_copy(self, said: KernelAuth) -> None:
+        await self._machines.flag(said.machine_id, "copied_key")
+        raise Refusal(
+            "another kernel with this machine's key is connected and answers",
+            "copied_key",
+            "if its disk was copied, remove STATE_DIR/tunnel here and join as a new machine",
+        )
 
     async def _admit_v1(self, conversation: Conversation, said: KernelAuth) -> None:
         socket = conversation.socket
@@ -169,6 +174,7 @@ class KernelEntrance:
         if identity.kind != "machine" or identity.machine_id != said.machine_id:
             raise Refusal("the token is not for this machine", "permission_denied")
         self._tokens.attempt_succeeded(socket.address, said.machine_id)
+        await self._hub.elsewhere.claim(said.machine_id, "", 1)
         conversation.check_open()
         self._hub.check_room()
         stops: list[Callable[[], None]] = []

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Final
 
 import msgspec
 
 from clove.errors import InvalidRequest, NotFound, Unavailable
-from clove.relay.machines.presence import Links, NoLinks
+from clove.relay.machines.presence import Links, NoLinks, Presence, Tunnels
 from clove.relay.machines.reach import Reach
 from clove.relay.records import (
     EVERY_MACHINE,
@@ -29,6 +29,7 @@ KEY_BYTES: Final = 32
 """Of an Ed25519 public key."""
 _READS: Final = 10
 """Times that a machine is read which others change meanwhile."""
+_RANKS: Final[tuple[Presence, ...]] = ("connected", "stale", "disconnected")
 _MACHINE_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}")
 
 
@@ -61,6 +62,7 @@ class Machines:
 
     @ivar hub: the live tunnels; set by what wires the relay.
     @ivar reach: what tokens have opened to machines.
+    @ivar elsewhere: those of other relays that share the store, likewise; None: there are none.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class Machines:
         self._wall = wall
         self.hub: Links = NoLinks()
         self.reach = Reach()
+        self.elsewhere: Tunnels | None = None
 
     async def key_of(self, machine_id: str) -> bytes | None:
         """The key that a machine has to prove; None: it has joined with none."""
@@ -203,6 +206,39 @@ class Machines:
     async def page(self, targets: Targets, after: str, most: int) -> list[MachineRecord]:
         """Those of these machines by id, from the first after this one on."""
         return await self._store.machines(after, most, targets)
+
+    async def presences(self, machine_ids: Collection[str]) -> dict[str, tuple[Presence, float]]:
+        """Of each of these machines that has a tunnel, whether it answers, and since when; the better one,
+        where it has several.
+
+        @raise Unavailable: the store does not answer.
+        """
+        links = self.hub.links()
+        found: dict[str, tuple[Presence, float]] = {}
+        for machine_id in machine_ids:
+            if (link := links.get(machine_id)) is not None:
+                found[machine_id] = link.presence, link.since
+        missing = [each for each in machine_ids if found.get(each, ("",))[0] != "connected"]
+        if self.elsewhere is None or not missing:
+            return found
+        for machine_id, state in (await self.elsewhere.states(missing)).items():
+            here = found.get(machine_id)
+            for presence in _RANKS[: 3 if here is None else _RANKS.index(here[0])]:
+                if presence == state.presence:
+                    found[machine_id] = presence, state.since
+        return found
+
+    async def count(self, targets: Targets) -> tuple[int, int]:
+        """How many of these machines there are, and how many are connected, to whichever relay.
+
+        @raise Unavailable: the store does not answer.
+        """
+        links = self.hub.links().items()
+        here = [machine_id for machine_id, link in links if link.presence == "connected"]
+        if self.elsewhere is None:
+            return await self._store.count_machines(targets, here)
+        known, _ = await self._store.count_machines(targets, ())
+        return known, await self.elsewhere.connected(targets)
 
     async def change(self, machine_id: str, changes: MachineChanges) -> MachineRecord:
         """Rename, label or drain it; what its labels do not open any more has ended then."""

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import msgspec
@@ -15,8 +15,9 @@ from clove.errors import Unavailable
 if TYPE_CHECKING:
     from clove.channels.channel import Channel
     from clove.messages.relay import Caller
+    from clove.relay.records import Targets, TunnelState
 
-__all__ = ["Link", "Links", "NoLinks", "Presence", "RemoteCaller"]
+__all__ = ["Link", "Links", "NoLinks", "Presence", "RemoteCaller", "Tunnels", "Way"]
 
 Presence = Literal["connected", "stale", "disconnected"]
 """connected: the tunnel answered a ping within the last interval; stale: not in time, but may come
@@ -30,6 +31,14 @@ class Link(Protocol):
     """
 
     @property
+    def version(self) -> int:
+        """1 or 2."""
+
+    @property
+    def instance(self) -> str:
+        """Of the kernel (version 2)."""
+
+    @property
     def presence(self) -> Presence:
         """Whether it answers."""
 
@@ -40,6 +49,16 @@ class Link(Protocol):
     @property
     def public_key(self) -> bytes | None:
         """What its kernel has proved; None: it came with a token."""
+
+
+class Way(Protocol):
+    """To a machine's kernel: its tunnel, here or at another relay."""
+
+    def open(self, caller: Caller) -> Channel:
+        """A channel to the kernel.
+
+        @raise Unavailable: there is none to be had.
+        """
 
 
 class RemoteCaller(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,10 +86,13 @@ class Links(Protocol):
     def callers(self) -> list[RemoteCaller]:
         """Remote agents that are connected now."""
 
-    def open(self, machine_id: str, caller: Caller) -> Channel:
-        """A channel to a machine's kernel, for a caller that was authenticated.
+    def is_here(self, machine_id: str) -> bool:
+        """Its tunnel is connected to this relay."""
 
-        @raise Unavailable: the machine is not connected.
+    async def find(self, machine_id: str, token_id: str) -> Way:
+        """The way to a machine's kernel, for the bearer of a token, who was authenticated.
+
+        @raise Unavailable: the machine is not connected to any relay.
         """
 
     def next_agent_id(self) -> int:
@@ -78,6 +100,16 @@ class Links(Protocol):
 
     def cut(self, machine_id: str, reason: str) -> None:
         """End a machine's tunnel, and what goes through it."""
+
+
+class Tunnels(Protocol):
+    """What other relays that share the store have told of their tunnels."""
+
+    async def states(self, machine_ids: Collection[str]) -> Mapping[str, TunnelState]:
+        """Of these machines, where one has a tunnel to another relay."""
+
+    async def connected(self, targets: Targets) -> int:
+        """How many of these machines are connected to any relay, this one among them."""
 
 
 class NoLinks:
@@ -91,7 +123,11 @@ class NoLinks:
         """None."""
         return []
 
-    def open(self, machine_id: str, caller: Caller) -> Channel:
+    def is_here(self, machine_id: str) -> bool:
+        """None is."""
+        return False
+
+    async def find(self, machine_id: str, token_id: str) -> Way:
         """Nowhere."""
         raise Unavailable("this relay has no tunnels", hint="use one that has")
 

@@ -5,16 +5,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator
 
-from clove.errors import NotFound, Unavailable
+from clove.errors import NotFound
 from clove.messages.relay import Caller
 from clove.relay.kernel_client import KernelClient
-from clove.relay.records import Identity, TokenKind
+from clove.relay.records import ADMINISTRATORS, Identity, TokenKind
 from clove.relay.rest.context import Context
 
 __all__ = ["kernel_of"]
-
-ADMINISTRATORS = "admin"
-"""What kernels take for the token of all administrators of a relay: they manage the same agents."""
 
 
 @contextlib.asynccontextmanager
@@ -31,14 +28,12 @@ async def kernel_of(
     @raise NotFound: there is no such machine, or the bearer may not reach it.
     @raise Unavailable: it is not connected.
     """
-    if not await context.machines.may_reach(identity, machine_id):
-        raise NotFound("there is no such machine", hint="list them with GET /api/v1/machines")
+    await _check_reach(context, identity, machine_id)
     hub = context.machines.hub
-    if machine_id not in hub.links():
-        raise Unavailable(
-            f"machine {machine_id} is not connected",
-            hint="GET /api/v1/machines says since when; try again when its presence is connected",
-        )
+    here = hub.is_here(machine_id)
+    machine = await hub.find(machine_id, identity.token_id)
+    if not here:  # others may have changed it meanwhile
+        await _check_reach(context, identity, machine_id)
     is_admin = identity.kind is TokenKind.ADMIN
     caller = Caller(
         id=hub.next_agent_id(),
@@ -46,7 +41,7 @@ async def kernel_of(
         token_id=ADMINISTRATORS if is_admin else identity.token_id,
         permissions=identity.permissions,
     )
-    client = KernelClient(context.clock, lambda: hub.open(machine_id, caller))
+    client = KernelClient(context.clock, lambda: machine.open(caller))
     stop_watching = context.machines.watch(identity, machine_id, lambda reason: client.abort())
     try:
         await client.connect()
@@ -54,3 +49,9 @@ async def kernel_of(
     finally:
         stop_watching()
         client.close().addErrback(lambda _: None)
+
+
+async def _check_reach(context: Context, identity: Identity, machine_id: str) -> None:
+    """@raise NotFound: there is no such machine for this bearer."""
+    if not await context.machines.may_reach(identity, machine_id):
+        raise NotFound("there is no such machine", hint="list them with GET /api/v1/machines")

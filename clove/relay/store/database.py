@@ -66,6 +66,6 @@ class Database(Protocol):
         """Have other relays told at the end of the transaction.
 
         @param what: "token": it is not valid any more; "machine": it was removed; "labels": a machine's
-            have changed.
-        @param named: its id.
+            have changed; "tunnel": another kernel has taken its place.
+        @param named: its id; of a tunnel, its relay's name and its machine's id.
         """

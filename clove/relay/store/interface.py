@@ -69,6 +69,9 @@ class StoreObserver(Protocol):
     def labels_changed(self, machine_id: str) -> None:
         """A machine has other labels."""
 
+    def tunnel_taken(self, relay: str, machine_id: str) -> None:
+        """Another instance of a machine's kernel has taken the place of the one with a tunnel to C{relay}."""
+
     def changes_missed(self) -> None:
         """Something may have changed without being told: look at what is open here."""
 

@@ -15,7 +15,7 @@ from clove.relay.store.interface import MachineChanges, Seen, StoreLimits
 from clove.relay.store.rows import MACHINE_COLUMNS, machine_of, machine_row, placeholders
 from clove.relay.store.token_table import TokenTable
 
-__all__ = ["MachineTable"]
+__all__ = ["MachineTable", "targets_row"]
 
 _LABELS: Final = msgspec.json.Decoder(dict[str, str])
 _COLUMNS: Final = ", ".join(MACHINE_COLUMNS)
@@ -80,7 +80,7 @@ class MachineTable:
         rows = self._database.rows(
             f"SELECT * FROM machines WHERE machine_id > :after AND ({chosen})"  # noqa: S608 a constant
             " ORDER BY machine_id LIMIT :most",
-            {"after": machine_id, "most": most, **_chosen(targets)},
+            {"after": machine_id, "most": most, **targets_row(targets)},
         )
         return [machine_of(row) for row in rows]
 
@@ -91,7 +91,7 @@ class MachineTable:
         [row] = self._database.rows(
             f"SELECT count(*) AS every, count(CASE WHEN {named} THEN 1 END) AS named"  # noqa: S608 a constant
             f" FROM machines WHERE {dialect.in_targets}",
-            {"ids": msgspec.json.encode(ids).decode(), **_chosen(targets)},
+            {"ids": msgspec.json.encode(ids).decode(), **targets_row(targets)},
         )
         return row["every"], row["named"]
 
@@ -209,7 +209,7 @@ def _json(value: object) -> str | None:
     return None if value is None else msgspec.json.encode(value).decode()
 
 
-def _chosen(targets: Targets) -> dict[str, object]:
+def targets_row(targets: Targets) -> dict[str, object]:
     """The parameters of L{Dialect.in_targets<clove.relay.store.database.Dialect>}."""
     return {
         "every": targets.every,

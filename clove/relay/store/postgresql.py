@@ -17,6 +17,7 @@ from clove.relay.store.postgresql_connection import checked, connect
 from clove.relay.store.postgresql_listener import Listener
 from clove.relay.store.postgresql_schema import migrate
 from clove.relay.store.postgresql_sessions import Sessions
+from clove.relay.store.route_calls import RouteCalls
 from clove.relay.store.table_calls import TableCalls, Tables
 from clove.threads.threads import Threads
 
@@ -26,7 +27,7 @@ T = TypeVar("T")
 
 
 @implementer(IStore)
-class PostgreSQLStore(TableCalls):
+class PostgreSQLStore(TableCalls, RouteCalls):
     """Calls overlap, as those of other relays do.
 
     @param address: a connection string of PostgreSQL.

@@ -96,6 +96,8 @@ class Listener:
             self._tell(self._observer.machine_removed, named)
         elif what == "labels":
             self._tell(self._observer.labels_changed, named)
+        elif what == "tunnel":
+            self._tell(self._observer.tunnel_taken, *named.split(" ", 1))
         else:  # of a newer Clove
             self._tell(self._observer.changes_missed)
 

@@ -33,6 +33,23 @@ _MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         """,
         "CREATE TABLE fleet (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
     ),
+    (
+        """
+        CREATE TABLE relays (
+            relay TEXT COLLATE "C" PRIMARY KEY, url TEXT NOT NULL, public_key BYTEA NOT NULL,
+            until DOUBLE PRECISION NOT NULL, draining BOOLEAN NOT NULL
+        )
+        """,
+        """
+        CREATE TABLE tunnels (
+            machine_id TEXT COLLATE "C" NOT NULL,
+            relay TEXT COLLATE "C" NOT NULL REFERENCES relays ON DELETE CASCADE,
+            instance TEXT NOT NULL, version INTEGER NOT NULL, presence TEXT NOT NULL,
+            since DOUBLE PRECISION NOT NULL, PRIMARY KEY (machine_id, relay)
+        )
+        """,
+        "CREATE INDEX tunnels_of_relay ON tunnels (relay)",
+    ),
 )
 """Statements that lead from each version of the tables to the next. What was released stays as it is."""
 

@@ -11,6 +11,7 @@ from clove.relay.records import Flag, MachineRecord, Targets, TokenKind, TokenRe
 from clove.relay.store.database import Database
 from clove.relay.store.interface import MachineChanges, Seen, StoreLimits
 from clove.relay.store.machine_table import MachineTable
+from clove.relay.store.route_table import RouteTable
 from clove.relay.store.token_table import TokenTable
 
 __all__ = ["TableCalls", "Tables", "tables_of"]
@@ -23,12 +24,13 @@ class Tables(NamedTuple):
 
     tokens: TokenTable
     machines: MachineTable
+    routes: RouteTable
 
 
 def tables_of(database: Database, limits: StoreLimits) -> Tables:
     """Those that are reached by this connection."""
     tokens = TokenTable(database, limits)
-    return Tables(tokens, MachineTable(database, limits, tokens))
+    return Tables(tokens, MachineTable(database, limits, tokens), RouteTable(database))
 
 
 # More than 20 methods: those of IStore

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from twisted.logger import Logger
 
-from clove.errors import CloveError, NotAuthenticated
+from clove.errors import CloveError, NotAuthenticated, NotFound
 from clove.relay.records import Identity, Targets, TokenKind, TokenRecord
 from clove.relay.store.interface import IStore
 from clove.relay.tokens import form
@@ -123,6 +123,21 @@ class Tokens:
         if record.expires is not None and record.expires <= self._wall():
             self._expiry.note_expired(record.id)
         return self._expiry.has_expired(record.id)
+
+    async def of_id(self, token_id: str) -> Identity:
+        """Who bears a token that was shown to another relay of the same store.
+
+        @raise NotAuthenticated: it is not valid.
+        @raise Unavailable: the store does not answer.
+        """
+        try:
+            record = await self._store.token(token_id)
+        except NotFound:
+            raise NotAuthenticated(_NOT_VALID, hint=_HINT) from None
+        over = token_id in self._revoked or self._has_expired(record)
+        if over or not record.is_valid(self._wall()):
+            raise NotAuthenticated(_NOT_VALID, hint=_HINT)
+        return record.identity()
 
     def make(
         self,

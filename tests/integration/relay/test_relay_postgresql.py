@@ -84,6 +84,9 @@ class Told:
     def labels_changed(self, machine_id: str) -> None:
         self.said.append(f"labels {machine_id}")
 
+    def tunnel_taken(self, relay: str, machine_id: str) -> None:
+        self.said.append(f"tunnel {relay} {machine_id}")
+
     def changes_missed(self) -> None:
         self.said.append("missed")
 

@@ -29,12 +29,7 @@ async def ready(context: Context, call: Call) -> Ready:
 async def status(context: Context, call: Call) -> Status:
     """Numbers of what the bearer may see."""
     targets = visible_to(call.identity)
-    connected = [
-        machine_id
-        for machine_id, link in context.machines.hub.links().items()
-        if link.presence == "connected"
-    ]
-    count, seen = await context.store.count_machines(targets, connected)
+    count, seen = await context.machines.count(targets)
     return Status(
         version=__version__,
         uptime_seconds=round(context.clock.seconds() - context.started, 3),

@@ -6,6 +6,7 @@ import msgspec
 
 from clove.errors import LimitExceeded, NotFound
 from clove.relay.machines.machines import visible_to
+from clove.relay.machines.presence import Presence
 from clove.relay.records import MachineRecord, TokenKind
 from clove.relay.rest.context import Context, shown_time
 from clove.relay.rest.route import Call
@@ -20,7 +21,7 @@ async def list_machines(context: Context, call: Call) -> Machines:
     page = call.query
     found = await context.machines.page(visible_to(call.identity), page.after, page.limit + 1)
     more = len(found) > page.limit
-    shown = [_shown(context, record) for record in found[: page.limit]]
+    shown = await _shown(context, found[: page.limit])
     return Machines(machines=shown, next=shown[-1].machine_id if more else "")
 
 
@@ -29,7 +30,7 @@ async def get_machine(context: Context, call: Call) -> Machine:
     record = await context.machines.get(call.path["machine_id"])
     if not visible_to(call.identity).include(record.machine_id, record.labels):
         raise NotFound("there is no such machine", hint="list them with GET /api/v1/machines")
-    return _shown(context, record)
+    return (await _shown(context, [record]))[0]
 
 
 async def add_machine(context: Context, call: Call) -> Registered:
@@ -59,7 +60,8 @@ async def change_machine(context: Context, call: Call) -> Machine:
     if call.body.metadata is not None:
         _check_metadata(context, call.body.metadata)
     changes = MachineChanges(**msgspec.structs.asdict(call.body))
-    return _shown(context, await context.machines.change(call.path["machine_id"], changes))
+    record = await context.machines.change(call.path["machine_id"], changes)
+    return (await _shown(context, [record]))[0]
 
 
 async def remove_machine(context: Context, call: Call) -> Removed:
@@ -76,10 +78,13 @@ def _check_metadata(context: Context, metadata: object) -> None:
         )
 
 
-def _shown(context: Context, record: MachineRecord) -> Machine:
-    link = context.machines.hub.links().get(record.machine_id)
-    presence = "disconnected" if link is None else link.presence
-    since = record.last_seen if link is None else link.since
+async def _shown(context: Context, records: list[MachineRecord]) -> list[Machine]:
+    presences = await context.machines.presences([record.machine_id for record in records])
+    return [_machine(record, presences.get(record.machine_id)) for record in records]
+
+
+def _machine(record: MachineRecord, found: tuple[Presence, float] | None) -> Machine:
+    presence, since = found or ("disconnected", record.last_seen)
     return Machine(
         machine_id=record.machine_id,
         name=record.name,

@@ -1,0 +1,93 @@
+"""Connections that have to show within some seconds who is there, or are closed."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import TimeoutError as NotInTime
+from twisted.logger import Logger
+
+from clove.channels.session import BrokenLink
+from clove.channels.websocket_messages import MessageSocket, serving
+from clove.errors import CloveError
+from clove.messages.relay import AuthError
+from clove.relay.hub.conversation import Conversation, Refusal
+from clove.relay.hub.strangers import Strangers
+
+if TYPE_CHECKING:
+    from twisted.python.failure import Failure
+
+__all__ = ["Admission"]
+
+
+class Admission:
+    """Has each connection's first messages heard.
+
+    @param admit: serves who is there; raises a L{Refusal} or L{CloveError} where it does not.
+    @param seconds: for that.
+    @param unknown: connections of which it is not known yet.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        clock: Any,
+        admit: Callable[[Conversation], Awaitable[object]],
+        seconds: float,
+        unknown: int,
+    ) -> None:
+        self._clock = clock
+        self._admit = admit
+        self._seconds = seconds
+        self._strangers = Strangers(unknown)
+        self._unknown: set[Deferred[Any]] = set()
+
+    def factory(self, reactor: Any, **more: Any) -> Any:
+        """For a listening endpoint.
+
+        @param more: of L{serving<clove.channels.websocket_messages.serving>}.
+        """
+        return serving(self.accept, reactor=reactor, arrived=self._strangers.add, **more)
+
+    def stop(self) -> None:
+        """Close the connections that have not shown who they are."""
+        for each in list(self._unknown):
+            each.cancel()
+
+    def accept(self, socket: MessageSocket) -> None:
+        """A new connection."""
+        conversation = Conversation(socket)
+        admitted = Deferred.fromCoroutine(self._serve(conversation))
+        if not admitted.called:
+            self._unknown.add(admitted)
+            admitted.addTimeout(self._seconds, self._clock)
+        admitted.addErrback(self._refuse, conversation)
+        admitted.addBoth(lambda _: self._unknown.discard(admitted))
+
+    async def _serve(self, conversation: Conversation) -> None:
+        await self._admit(conversation)
+        conversation.socket.known()
+
+    def _refuse(self, failure: Failure, conversation: Conversation) -> None:
+        error = failure.value
+        if isinstance(error, Refusal):
+            answer = error.answer
+        elif isinstance(error, NotInTime):
+            answer = AuthError(
+                error=f"nobody was authenticated within {self._seconds:g} s", code="timeout"
+            )
+        elif isinstance(error, CloveError):
+            answer = AuthError(error=error.message, code=error.code, hint=error.hint)
+        elif isinstance(error, (BrokenLink, CancelledError)):
+            answer = AuthError(error=str(error) or "the relay stops", code="unavailable")
+        else:
+            self.log.failure("a connection could not be admitted", failure)
+            answer = AuthError(
+                error="a fault of the relay: its log has more", code="internal_error"
+            )
+        conversation.socket.send_text(msgspec.json.encode(answer))
+        conversation.socket.end(answer.error)

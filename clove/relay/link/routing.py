@@ -1,0 +1,250 @@
+"""Which relay has which machine's tunnel: this one tells the others of its own, and asks about theirs.
+
+What it tells is believed while its lease lasts. The lease is one row, renewed by one statement, however
+many tunnels there are; of the tunnels only what has changed is written.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import OrderedDict
+from collections.abc import Callable, Collection
+from typing import Final
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from clove.errors import CloveError, Unavailable
+from clove.relay.hub.hub import Hub
+from clove.relay.link.identity import RelayIdentity
+from clove.relay.link.limits import RelayLinkLimits
+from clove.relay.link.peer_link import FarMachine
+from clove.relay.link.peers import Peers
+from clove.relay.records import Route, Targets, TunnelState
+from clove.relay.store.route_calls import RouteCalls
+
+__all__ = ["Routing"]
+
+RENEWALS: Final = 3
+"""In the time that a lease lasts."""
+TRIES: Final = 3
+MOST_KNOWN: Final = 4096
+"""Machines elsewhere of which it is kept to which relay they were connected last."""
+MOST_FINDING: Final = 64
+"""Machines that are looked for at once because a caller of version 1 has lost the way to one."""
+_ORDER: Final = {"connected": 0, "stale": 1}
+_TAKEN: Final = "another kernel of this machine has connected to another relay"
+
+
+class Routing:
+    """See L{OtherRelays<clove.relay.hub.doors.OtherRelays>}.
+
+    @param wall: seconds since the epoch.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        store: RouteCalls,
+        hub: Hub,
+        peers: Peers,
+        identity: RelayIdentity,
+        limits: RelayLinkLimits,
+        wall: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._hub = hub
+        self._peers = peers
+        self._identity = identity
+        self._limits = limits
+        self._wall = wall
+        self._url = ""
+        self._draining = False
+        self._registered = False
+        self._renewed = float("-inf")
+        self._written: dict[str, TunnelState] = {}
+        self._claimed: set[str] = set()
+        self._known: OrderedDict[str, str] = OrderedDict()
+        self._finding: set[str] = set()
+        self._problem = ""
+
+    # what is told of the tunnels here
+
+    async def begin(self, url: str) -> None:
+        """Register.
+
+        @param url: where other relays reach this one; "": nowhere.
+        """
+        self._url = url
+        await self.tick()
+
+    async def tick(self) -> None:
+        """Tell what has changed; every second. Without the database it is told later."""
+        try:
+            await self._tell()
+        except CloveError as error:
+            if str(error) != self._problem:
+                self.log.warn("other relays are not told of tunnels: {error}", error=str(error))
+            self._problem = str(error)
+        except Exception:
+            self.log.failure("other relays are not told of tunnels")
+        else:
+            self._problem = ""
+
+    async def drain(self) -> None:
+        """This relay is about to stop: others are preferred."""
+        self._draining, self._registered = True, False
+        await self.tick()
+
+    async def end(self) -> None:
+        """It stops: what it has told holds no more."""
+        try:
+            await self._store.withdraw_relay(self._identity.name)
+        except CloveError as error:
+            self.log.warn("the lease is left to end by itself: {error}", error=str(error))
+
+    async def _tell(self) -> None:
+        lease, now = self._limits.lease_seconds, self._hub.clock.seconds()
+        if not self._registered:
+            record = self._identity.record(self._url, draining=self._draining)
+            await self._store.register_relay(record, lease)
+            self._registered = True
+        changed, gone = self._differences()
+        if not (changed or gone) and now < self._renewed + lease / RENEWALS:
+            return
+        renewed = await self._store.renew_relay(self._identity.name, lease, changed, gone)
+        if not renewed.known:
+            self._registered = False
+            self._written.clear()
+            await self._tell()
+            return
+        self._renewed = now
+        self._written.update((each.machine_id, each) for each in changed)
+        for machine_id in gone:
+            self._written.pop(machine_id, None)
+        if renewed.lapsed:
+            await self._cut_lost()
+
+    def _differences(self) -> tuple[list[TunnelState], list[str]]:
+        links = self._hub.links()
+        changed = []
+        for machine_id, link in links.items():
+            state = TunnelState(
+                machine_id=machine_id,
+                instance=link.instance,
+                version=link.version,
+                presence=link.presence,
+                since=link.since,
+            )
+            if self._written.get(machine_id) != state:
+                changed.append(state)
+        claimed, self._claimed = self._claimed, set()
+        gone = [each for each in {*self._written, *claimed} if each not in links]
+        return changed, gone
+
+    async def _cut_lost(self) -> None:
+        """The lease had ended: others may have taken machines meanwhile, and the table decides."""
+        for machine_id in await self._store.lost_machines(self._identity.name):
+            self._hub.cut(machine_id, _TAKEN)
+
+    def taken(self, relay: str, machine_id: str) -> None:
+        """Another relay has taken a machine of this one."""
+        if relay == self._identity.name:
+            self._written.pop(machine_id, None)
+            self._hub.cut(machine_id, _TAKEN)
+
+    async def look(self) -> None:
+        """Something may have been told that was not heard: compare with the table."""
+        noted = set(await self._store.machines_of_relay(self._identity.name))
+        for machine_id in [each for each in self._written if each not in noted]:
+            del self._written[machine_id]  # written again, if nobody has taken it
+        await self._cut_lost()
+
+    # what hubs ask
+
+    async def claim(self, machine_id: str, instance: str, version: int) -> bool:
+        """See L{OtherRelays<clove.relay.hub.doors.OtherRelays>}."""
+        tunnel = TunnelState(
+            machine_id=machine_id, instance=instance, version=version, since=self._wall()
+        )
+        beaten: list[str] = []
+        for _ in range(TRIES):
+            if not self._registered:
+                await self._tell()
+            against = await self._store.claim_machine(self._identity.name, tunnel, beaten)
+            self._claimed.add(machine_id)
+            self._written.pop(machine_id, None)
+            if not against:
+                return True
+            for route in against:
+                if route.tunnel.presence == "disconnected":
+                    beaten.append(route.relay.relay)
+                    continue
+                link = await self._peers.link(route.relay)
+                if await link.answers(machine_id, route.tunnel.instance):
+                    return False
+                beaten.append(route.relay.relay)
+        raise Unavailable("this machine connects to several relays at once", hint="try again")
+
+    async def find(self, machine_id: str, token_id: str) -> FarMachine | None:
+        """See L{OtherRelays<clove.relay.hub.doors.OtherRelays>}."""
+        problem: Unavailable | None = None
+        routes = await self._store.routes(self._identity.name, (machine_id,))
+        for route in _best(routes):
+            if route.tunnel.version != 2:
+                problem = Unavailable(
+                    f"the tunnel of {machine_id!r} has version 1 and is at another relay",
+                    hint="connect to that one, or run a kernel of this version there",
+                )
+                continue
+            try:
+                link = await self._peers.link(route.relay)
+            except Unavailable as error:
+                problem = error
+                continue
+            self._known[machine_id] = route.relay.relay
+            self._known.move_to_end(machine_id)
+            while len(self._known) > MOST_KNOWN:
+                self._known.popitem(last=False)
+            return FarMachine(link, machine_id, token_id)
+        if problem is not None:
+            raise problem
+        return None
+
+    def known(self, machine_id: str, token_id: str) -> FarMachine | None:
+        """See L{OtherRelays<clove.relay.hub.doors.OtherRelays>}."""
+        link = self._peers.known(self._known.get(machine_id, ""))
+        if link is not None:
+            return FarMachine(link, machine_id, token_id)
+        if machine_id not in self._finding and len(self._finding) < MOST_FINDING:
+            self._finding.add(machine_id)
+            finding = Deferred.fromCoroutine(self.find(machine_id, token_id))
+            finding.addErrback(lambda failure: failure.trap(CloveError) and None)
+            finding.addBoth(lambda _: self._finding.discard(machine_id))
+        return None
+
+    # what REST asks
+
+    async def states(self, machine_ids: Collection[str]) -> dict[str, TunnelState]:
+        """The best tunnel that other relays have of each of these machines."""
+        routes = await self._store.routes(self._identity.name, machine_ids)
+        found: dict[str, TunnelState] = {}
+        for route in sorted(routes, key=_rank, reverse=True):
+            found[route.tunnel.machine_id] = route.tunnel
+        return found
+
+    async def connected(self, targets: Targets) -> int:
+        """How many of these machines are connected to some relay."""
+        return await self._store.connected_machines(targets)
+
+
+def _rank(route: Route) -> tuple[int, bool]:
+    return _ORDER.get(route.tunnel.presence, 2), route.relay.draining
+
+
+def _best(routes: list[Route]) -> list[Route]:
+    """Those by which the machine may be reached, the best first, equal ones in any order."""
+    usable = [each for each in routes if each.tunnel.presence in _ORDER]
+    random.shuffle(usable)
+    return sorted(usable, key=_rank)
