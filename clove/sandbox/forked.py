@@ -1,18 +1,73 @@
-"""A child of the zygote, as if it were the kernel's own: its output and its end."""
+"""A child of the zygote, as if it were the kernel's own: its output and its end.
+
+Such a process is held by a pidfd (pidfd_open(2)), so that its pid cannot become another's.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
+from collections.abc import Callable
 from typing import Any
 
+from twisted.internet.interfaces import IReadDescriptor
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from clove.sandbox.channel import socket_pair
 from clove.sandbox.outputs import Outputs
-from clove.sandbox.pidfd import ProcessHandle
 
-__all__ = ["ForkedProcess"]
+__all__ = ["ForkedProcess", "ProcessHandle"]
+
+
+@implementer(IReadDescriptor)
+class ProcessHandle:
+    """A process that is no child of ours. Its pidfd becomes readable when it ends.
+
+    @param pidfd: is this object's own from now on.
+    @param gone: called once when it has ended.
+    """
+
+    def __init__(self, reactor: Any, pidfd: int, gone: Callable[[], None]) -> None:
+        self._reactor = reactor
+        self._fd = pidfd
+        self._gone = gone
+        reactor.addReader(self)
+
+    def fileno(self) -> int:
+        """The descriptor for the reactor; -1 when closed."""
+        return self._fd
+
+    def logPrefix(self) -> str:
+        """For the reactor's log."""
+        return "sandbox process"
+
+    def kill(self) -> None:
+        """SIGKILL. Harmless when it is over."""
+        if self._fd >= 0:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._fd, signal.SIGKILL)
+
+    def doRead(self) -> None:
+        """It has ended."""
+        with contextlib.suppress(ChildProcessError):  # nearly always another process's child
+            os.waitid(os.P_PIDFD, self._fd, os.WEXITED | os.WNOHANG)
+        self.close()
+        self._gone()
+
+    def close(self) -> None:
+        """Watch it no longer."""
+        if self._fd >= 0:
+            self._reactor.removeReader(self)
+            os.close(self._fd)
+            self._fd = -1
+
+    def connectionLost(self, reason: object) -> None:
+        """The reactor says that the descriptor is of no use."""
+        if self._fd >= 0:
+            self.doRead()
 
 
 class ForkedProcess:

@@ -11,10 +11,9 @@ from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 
 from clove.errors import NotFound
-from clove.sandbox.disposal import Disposal
+from clove.sandbox.disposal import Disposal, InUse
 from clove.sandbox.environment import public_environment
 from clove.sandbox.host_entry import HostEntry
-from clove.sandbox.in_use import InUse
 from clove.sandbox.inside.entry import Entry, enter, facts_of, facts_within
 from clove.sandbox.inside.held_path import BadPath, Held, resolve
 from clove.sandbox.inside.watching import open_watch

@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from clove.errors import InvalidRequest
-from clove.sandbox.in_use import InUse
+from clove.sandbox.disposal import InUse
 from clove.sandbox.inside.entry import Entry, facts_of
 from clove.sandbox.interface import Facts, IEntry
 from clove.sandbox.os_errors import translate

@@ -66,13 +66,11 @@ def open_stdin(reactor: IReactorFDSet, stdin: bytes | int) -> tuple[InputPipe | 
 def opened_stdin(reactor: IReactorFDSet, spec: SandboxSpec, stdin: bytes | int) -> Iterator[int]:
     """What a program of its own reads, open for as many attempts to start it as are needed.
 
-    @param stdin: see L{open_stdin}; looked at where the spec has one.
-    @return: the descriptor; -1 where the spec has none.
+    @param spec: one that says that there is such a thing.
+    @param stdin: see L{open_stdin}.
+    @return: the descriptor.
     @raise OSError: there is no room for it.
     """
-    if not spec.stdin:
-        yield -1
-        return
     source, first = open_stdin(reactor, stdin)
     try:
         if os.geteuid() == 0 and spec.uid is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -28,7 +29,6 @@ from clove.sandbox.input_pipe import InputPipe, open_stdin, opened_stdin
 from clove.sandbox.interface import Command, IRunning, Output
 from clove.sandbox.launch_limits import LaunchLimits
 from clove.sandbox.layout import with_system
-from clove.sandbox.readiness import until_ready
 from clove.sandbox.running import Egress, Sandbox
 from clove.sandbox.spawned import SpawnedProcess
 from clove.sandbox.spec import SandboxSpec
@@ -108,20 +108,21 @@ class Launcher:
         threads: Threads | None,
         stdin: bytes | int,
     ) -> Sandbox:
-        held = MapDescriptors(self._id_maps)
-        try:
-            with opened_stdin(self._reactor, spec, stdin) as first:
-                if child is not None:
-                    sandbox = await self._start_warm(child, spec, output, egress, first)
-                    if sandbox is not None:
-                        return sandbox
+        opened = opened_stdin(self._reactor, spec, stdin) if spec.stdin else nullcontext(-1)
+        with opened as first:
+            if child is not None:
+                sandbox = await self._start_warm(child, spec, output, egress, first)
+                if sandbox is not None:
+                    return sandbox
+            held = MapDescriptors(self._id_maps)
+            try:
                 await to_the_end(self._threads.run(held.open_maps, spec.binds, spec.uid))
                 given = first if spec.stdin else b""
                 start = partial(self._start, output=output, stdin=given, egress=egress)
                 start = partial(start, threads=threads, held=held)
                 return await self._start_cold(spec, fallback, start)
-        finally:
-            held.close()
+            finally:
+                held.close()
 
     async def _start_cold(
         self, spec: SandboxSpec, fallback: SandboxSpec | None, start: Callable[..., Sandbox]
@@ -132,7 +133,7 @@ class Launcher:
         while True:
             sandbox = start(whole)
             try:
-                await until_ready(sandbox, self._reactor, self._limits.launch_timeout)
+                await sandbox.until_ready()
             except IsolationUnavailable as error:
                 less = weaker(whole, sandbox.failed_step) if spec.allow_degraded else None
                 if less is None and spec.allow_degraded:
@@ -174,7 +175,7 @@ class Launcher:
             child.abandon()
             raise
         try:
-            await until_ready(sandbox, self._reactor, self._limits.launch_timeout)
+            await sandbox.until_ready()
         except CloveError as error:
             self.log.info("an agent starts cold: {error}", error=error)
             return None
@@ -295,5 +296,5 @@ class Launcher:
             return result
 
         sandbox.done.addBoth(over)
-        await until_ready(sandbox, self._reactor, self._limits.launch_timeout)
+        await sandbox.until_ready()
         return HostCommand(sandbox)

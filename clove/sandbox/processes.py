@@ -15,8 +15,7 @@ from twisted.python.failure import Failure
 
 from clove.errors import CloveError, Unavailable
 from clove.sandbox.cgroup.agent_cgroup import AgentCgroup
-from clove.sandbox.forked import ForkedProcess
-from clove.sandbox.pidfd import ProcessHandle
+from clove.sandbox.forked import ForkedProcess, ProcessHandle
 from clove.sandbox.requests import Requests
 from clove.sandbox.spawned import SpawnedProcess
 from clove.sandbox.spec import SandboxSpec

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import sys
@@ -9,25 +10,24 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.defer import TimeoutError as DeferredTimeout
 from zope.interface import implementer
 
-from clove.errors import CloveError, Unavailable
+from clove.errors import CloveError, TimedOut, Unavailable
 from clove.sandbox import diagnostics
 from clove.sandbox.channel import ControlSocket
 from clove.sandbox.disposal import Disposal
 from clove.sandbox.forked import ForkedProcess
-from clove.sandbox.init_client import InitClient
 from clove.sandbox.init_errors import not_sent
 from clove.sandbox.inner_view import InnerView
 from clove.sandbox.interface import Command, ExitStatus, IEntry, IFile, IRunning, ISandbox, Output
 from clove.sandbox.launch_limits import LaunchLimits
-from clove.sandbox.outputs import Outputs
+from clove.sandbox.outputs import Outputs, Streams
 from clove.sandbox.processes import Processes
 from clove.sandbox.requests import Requests
 from clove.sandbox.seccomp import filters
 from clove.sandbox.spawned import SpawnedProcess
 from clove.sandbox.spec import Isolation, OnHost, SandboxSpec, on_host
-from clove.sandbox.streams import Streams
 from clove.threads.threads import Threads
 
 __all__ = ["Sandbox"]
@@ -93,14 +93,7 @@ class Sandbox:
         self._control = ControlSocket(
             self._reactor, control, self._receive, self._lost, close=self._close_descriptor
         )
-        reactor, limits, close = self._reactor, self._limits, self._close_descriptor
-        self._init = InitClient(
-            lambda: Requests(
-                reactor, self._control, limits.request_timeout, limits.requests, close
-            ),
-            lambda asked: InnerView(reactor, asked, self.spec, limits, self._check_alive, close),
-        )
-        self._processes.attach(transport, self._init.requests, self._control.close)
+        self._processes.attach(transport, lambda: self._requests, self._control.close)
         if self.spec.namespaces:
             transport.outputs.give_to(self.spec.uid)
         facts = {**self.spec.to_json(), **(more or {})}
@@ -112,6 +105,23 @@ class Sandbox:
             self._control.send(facts, trees, lambda error: self._settle(not_sent(error)))
         except BaseException:
             self._control.close()  # else the reactor watches a number that will be another's
+            raise
+
+    async def until_ready(self) -> None:
+        """Wait for the program to run; if it does not, wait until nothing is left.
+
+        @raise TimedOut: it took longer than it may.
+        """
+        seconds = self._limits.launch_timeout
+        self.ready.addTimeout(seconds, self._reactor)
+        try:
+            await self.ready
+        except BaseException as error:
+            self.kill()
+            if not isinstance(error, GeneratorExit):
+                await self.done
+            if isinstance(error, DeferredTimeout):
+                raise TimedOut(f"the sandbox was not ready within {seconds:g} seconds") from None
             raise
 
     @property
@@ -156,25 +166,37 @@ class Sandbox:
 
     def run(self, command: Command, output: Output) -> Deferred[IRunning]:
         """Start a command beside the main program. @see: L{IView.run}."""
-        return Deferred.fromCoroutine(self._init.view().run(command, output))
+        return Deferred.fromCoroutine(self._view.run(command, output))
 
     def resolve(self, path: str) -> Deferred[IFile]:
         """Hold what a path leads to inside. @see: L{IView.resolve}."""
-        return Deferred.fromCoroutine(self._init.view().resolve(path))
+        return Deferred.fromCoroutine(self._view.resolve(path))
 
     def enter(self, path: str) -> Deferred[IEntry]:
         """Hold a name's directory inside. @see: L{IView.enter}."""
-        return Deferred.fromCoroutine(self._init.view().enter(path))
+        return Deferred.fromCoroutine(self._view.enter(path))
 
     def open_sockets(self) -> Deferred[list[int]]:
         """Sockets of its network. @see: L{ISandbox.open_sockets}."""
-        return Deferred.fromCoroutine(self._init.view().open_sockets())
+        return Deferred.fromCoroutine(self._view.open_sockets())
 
     def on_host(self, path: str) -> OnHost | None:
         """Where something inside comes from. @see: L{IView.on_host}."""
         if "mnt" not in self.spec.namespaces:
             return OnHost(path, True)
         return on_host(self.spec.binds, path)
+
+    @functools.cached_property
+    def _requests(self) -> Requests:
+        """What init is asked by; made when that is first needed, as most agents need it never."""
+        seconds, most = self._limits.request_timeout, self._limits.requests
+        return Requests(self._reactor, self._control, seconds, most, self._close_descriptor)
+
+    @functools.cached_property
+    def _view(self) -> InnerView:
+        """Commands and files inside, likewise."""
+        more = self._limits, self._check_alive, self._close_descriptor
+        return InnerView(self._reactor, self._requests, self.spec, *more)
 
     def _check_alive(self) -> None:
         if self._processes.over or self._status is not None:
@@ -186,16 +208,15 @@ class Sandbox:
             if job == MAIN:
                 self._processes.main = sender
             else:
-                self._init.view().name_pid(job, sender)
+                self._view.name_pid(job, sender)
         elif operation == "ready":
             self._became_ready(message, sender)
         elif operation == "egress" and self._egress is not None and not self.ready.called:
             self._egress(fds)  # they are its own now
             return
         elif operation == "terminal" and len(fds) == 1:
-            outputs = self.outputs if self.spec.terminal else None
             try:
-                self._init.put_on_terminal(job, fds[0], outputs, self._close_descriptor)
+                self._put_on_terminal(job, fds[0])
             except Unavailable as error:  # what init sends is not believed
                 self._settle(error)
                 self.kill()
@@ -208,11 +229,23 @@ class Sandbox:
             if job == MAIN:
                 self._status = status
             else:
-                self._init.view().exited(job, status)
+                self._view.exited(job, status)
         else:
-            self._init.requests().answered(message, fds)
+            self._requests.answered(message, fds)
             return
         for descriptor in fds:
+            self._close_descriptor(descriptor)
+
+    def _put_on_terminal(self, job: int, descriptor: int) -> None:
+        """A program is about to run on a terminal, of which init has sent the outer end.
+
+        @raise Unavailable: it is none, or one too many; it is closed.
+        """
+        if job != MAIN:
+            self._view.put_on_terminal(job, descriptor)
+        elif self.spec.terminal:
+            self.outputs.put_on_terminal(descriptor, self._close_descriptor)
+        else:  # it asked for none
             self._close_descriptor(descriptor)
 
     def _close_descriptor(self, descriptor: int) -> None:
@@ -236,7 +269,8 @@ class Sandbox:
 
     def _lost(self) -> None:
         """Init is gone or talks nonsense."""
-        self._init.fail_requests()
+        if "_requests" in vars(self):
+            self._requests.end()
         if self._status is None and not self._processes.helper_ended:
             self.kill()
 
@@ -255,7 +289,10 @@ class Sandbox:
         self._control.drain()  # the last messages of init may still wait there
         self._control.close()
         killed = ExitStatus(signal=int(signal.SIGKILL))
-        self._init.end(killed)
+        if "_requests" in vars(self):
+            self._requests.end()
+        if "_view" in vars(self):
+            self._view.end(killed)
         if self._status is not None:  # all of it was over before its messages were read
             self._settle(None)
         self._settle(Unavailable("the sandbox ended before its program ran"))

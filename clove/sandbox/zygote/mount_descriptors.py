@@ -27,7 +27,8 @@ class MountDescriptors:
 
     def __init__(self, id_maps: IdMaps | None = None) -> None:
         self.trees: list[int] = []
-        self._maps = MapDescriptors(id_maps)
+        self._id_maps = id_maps
+        self._maps: MapDescriptors | None = None
         self._numbers: dict[Bind, int] = {}
 
     def open_mounts(self, binds: Iterable[Bind], uid: int | None = None) -> None:
@@ -37,9 +38,13 @@ class MountDescriptors:
         @raise OSError: its filename names what cannot be had.
         """
         binds = tuple(binds)
-        self._maps.open_maps(binds, uid)
+        if self._maps is None and any(bind.owner is not None for bind in binds):
+            self._maps = MapDescriptors(self._id_maps)
+        if self._maps is not None:
+            self._maps.open_maps(binds, uid)
         for bind in binds:
-            tree = open_bind({**bind.to_json(), "id_map": self._maps.of_bind(bind)})
+            id_map = -1 if self._maps is None else self._maps.of_bind(bind)
+            tree = open_bind({**bind.to_json(), "id_map": id_map})
             if tree < 0:
                 self._numbers[bind] = -1
                 continue
@@ -64,6 +69,7 @@ class MountDescriptors:
 
     def close(self) -> None:
         """The messages have their own copies."""
-        self._maps.close()
+        if self._maps is not None:
+            self._maps.close()
         while self.trees:
             os.close(self.trees.pop())

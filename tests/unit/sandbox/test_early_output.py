@@ -8,9 +8,9 @@ from twisted.internet import reactor
 
 from clove.sandbox.channel import socket_pair
 from clove.sandbox.launch_limits import LaunchLimits
+from clove.sandbox.outputs import EARLY
 from clove.sandbox.running import Sandbox
 from clove.sandbox.spec import SandboxSpec
-from clove.sandbox.streams import EARLY
 from clove.threads.threads import Threads
 
 

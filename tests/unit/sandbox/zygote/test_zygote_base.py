@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from clove.sandbox.spec import NAMESPACES, Bind, SandboxSpec
-from clove.sandbox.zygote.base import beyond, interprets, suits
+from clove.sandbox.zygote.child import beyond, interprets, suits
 from clove.sandbox.zygote.ids import IdRange
 
 ALL = frozenset(NAMESPACES)

@@ -11,8 +11,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 
 from clove.sandbox.spec import Bind, SandboxSpec
-from clove.sandbox.zygote.base import Beyond
-from clove.sandbox.zygote.child import NewChild
+from clove.sandbox.zygote.child import Beyond, NewChild
 from clove.sandbox.zygote.ids import IdRange
 from clove.sandbox.zygote.mount_descriptors import MountDescriptors
 from clove.sandbox.zygote.settings import ZygoteSettings
