@@ -22,21 +22,22 @@ class Observers:
 
     def agent(self, agent: Agent, event: str, data: dict[str, Any]) -> None:
         """An agent has changed its state."""
-        facts = {"agent_id": agent.agent_id, "agent_name": agent.name, **data}
-        self._events.publish(event, facts, agent.agent_id)
+        if event in self._events.by_type:
+            facts = {"agent_id": agent.agent_id, "agent_name": agent.name, **data}
+            self._events.publish(event, facts, agent.agent_id)
         good = event not in ("AGENT_ESCALATED",)
         family = agent.principal.family
         self._audit.record("AGENT_LIFECYCLE", event, agent.agent_id, agent.name, good, data, family)
 
     def mail(self, to: int, sender: int, sender_name: str, message_id: int) -> None:
         """A message has arrived; only its receiver sees the event."""
-        if self._events.wanted("MESSAGE_RECEIVED"):
+        if "MESSAGE_RECEIVED" in self._events.by_type:
             data = {"message_id": message_id, "from": sender, "from_name": sender_name}
             self._events.publish("MESSAGE_RECEIVED", data, sender, lambda seen: seen == to)
 
     def state(self, agent_id: int, key: str, scope: str, action: str) -> None:
         """A value has changed; only its owner sees the event of a private one."""
-        if self._events.wanted("STATE_CHANGED"):
+        if "STATE_CHANGED" in self._events.by_type:
             data = {"key": key, "scope": scope, "action": action}
             private = scope == "agent"
             self._events.publish(

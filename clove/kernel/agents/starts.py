@@ -33,12 +33,12 @@ class Launches(Protocol):
     """What an agent has on the host, to be launched in it.
 
     @ivar stdin: what it reads, where that is a stream.
-    @ivar published: its ports on the host's loopback.
+    @ivar ports: its published ones; None: it has had none.
     @ivar disk: the limit of its workspace.
     """
 
     stdin: AgentStdin | None
-    published: PublishedPorts
+    ports: PublishedPorts | None
     disk: DiskLimit
 
     async def launch(self, output: Output, *, first: bool) -> Launched:
@@ -54,6 +54,9 @@ class Launches(Protocol):
         @return: the fields that were named, and those of them that bind at once.
         @raise CloveError: it may not, or cannot, have these.
         """
+
+    def open_ports(self) -> PublishedPorts:
+        """Its ports on the host's loopback, to publish more or fewer."""
 
     def rename(self, name: str) -> None:
         """What it is started from anew has this name from now on."""

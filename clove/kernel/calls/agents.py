@@ -15,6 +15,7 @@ from clove.kernel.calls.grants import check_mounts, spawn_grants, with_mounts
 from clove.kernel.calls.listing import limit_hit
 from clove.kernel.calls.publishing import published_ports, require_publisher
 from clove.kernel.calls.scripts import find_program
+from clove.kernel.mounts.mount_request import NOTHING
 from clove.kernel.registry import check_name
 from clove.messages.agents import (
     KillReply,
@@ -55,7 +56,9 @@ async def spawn(ctx: Context, request: SpawnRequest) -> SpawnReply:
     if ctx.protocol_version == 1:
         request = without_defaults(request)
     check_name(request.name)
-    wanted = with_mounts(_wanted(principal, request), request)
+    wanted = _wanted(principal, request)
+    if request.mounts:
+        wanted = with_mounts(wanted, request)
     permissions = wanted if principal.is_operator else narrow(principal.permissions, wanted)
     authority.check_spawn(
         principal,
@@ -67,8 +70,10 @@ async def spawn(ctx: Context, request: SpawnRequest) -> SpawnReply:
         require_publisher(principal)
     agents = ctx.kernel.agents
     find = functools.partial(find_program, ctx, request, agents.script_limit)
-    check_mounts(principal, request, permissions)
-    grants = spawn_grants(principal, request, wanted)
+    if request.mounts:
+        check_mounts(principal, request, permissions)
+    named = request.mounts or request.permissions
+    grants = spawn_grants(principal, request, wanted) if named else NOTHING
     agent = await agents.spawn(principal, request, permissions, find, grants)
     return SpawnReply(
         id=agent.agent_id,
@@ -79,7 +84,7 @@ async def spawn(ctx: Context, request: SpawnRequest) -> SpawnReply:
         restart_policy=request.restart_policy,
         warm=agent.warm,
         isolation=agent.isolation,
-        published=published_ports(agent),
+        published=published_ports(agent) if request.publish else [],
     )
 
 

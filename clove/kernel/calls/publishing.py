@@ -32,7 +32,8 @@ def require_publisher(caller: Principal) -> None:
 
 def published_ports(agent: Agent) -> list[PublishedPort]:
     """Those of an agent that are reachable on the host's loopback."""
-    return agent.provision.published.shown() if agent.provision is not None else []
+    ports = None if agent.provision is None else agent.provision.ports
+    return [] if ports is None else ports.shown()
 
 
 def update_ports(agent: Agent, publish: list[PublishRequest], unpublish: list[int]) -> None:
@@ -46,5 +47,6 @@ def update_ports(agent: Agent, publish: list[PublishRequest], unpublish: list[in
         raise Unavailable(f"agent {agent.agent_id} is ending")
     if publish and agent.request is not None:
         check_publishing(msgspec.structs.replace(agent.request, publish=publish))
-    provision.published.revoke(unpublish)
-    provision.published.publish(publish)
+    ports = provision.open_ports()
+    ports.revoke(unpublish)
+    ports.publish(publish)

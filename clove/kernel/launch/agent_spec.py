@@ -8,11 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from clove.errors import InvalidRequest, IsolationUnavailable, LimitExceeded
 from clove.kernel.launch.limits import AgentLimits
-from clove.kernel.launch.request_checks import check_labels, check_program, check_publishing
-from clove.kernel.launch.resource_limits import CONTROLLERS, DISK, ResourceLimits
-from clove.kernel.launch.secrets import check_secrets, secret_files, secret_variables
+from clove.kernel.launch.request_checks import accepts_less
+from clove.kernel.launch.resource_limits import ResourceLimits
 from clove.kernel.mounts.interpreter import Interpreter
 from clove.messages.agents import SpawnRequest
 from clove.sandbox.spec import NAMESPACES, Bind, SandboxSpec
@@ -20,7 +18,6 @@ from clove.sandbox.spec import NAMESPACES, Bind, SandboxSpec
 __all__ = [
     "Host",
     "agent_spec",
-    "check_request",
     "common_spec",
     "environment",
     "own_binds",
@@ -62,66 +59,6 @@ class Host:
     authorities: str = ""
 
 
-def check_request(
-    request: SpawnRequest, host: Host, limits: ResourceLimits, bounds: AgentLimits
-) -> None:
-    """Refuse what is wrong in itself or cannot be enforced here.
-
-    @raise InvalidRequest: arguments or environment that no program can be given.
-    @raise LimitExceeded: too many or too long arguments.
-    @raise IsolationUnavailable: a limit or a network namespace asked for by
-        name cannot be had, and the caller did not allow less.
-    """
-    check_program(request)
-    check_labels(request.labels or {})
-    check_publishing(request)
-    check_secrets(request)
-    args, env = request.command or request.args or [], request.env or {}
-    if len(args) > bounds.args or len(env) > bounds.args:
-        raise LimitExceeded(f"at most {bounds.args} arguments and environment variables")
-    words = [*args, *env, *env.values(), request.cwd or ""]
-    if sum(map(len, words)) > bounds.args_bytes:
-        raise LimitExceeded(f"arguments and environment have at most {bounds.args_bytes} bytes")
-    if any("\0" in word for word in words) or any(not key or "=" in key for key in env):
-        raise InvalidRequest("an argument or environment variable has a NUL, or a name is bad")
-    try:
-        "".join(words).encode()
-    except UnicodeEncodeError:
-        raise InvalidRequest("an argument or environment variable is not valid Unicode") from None
-    if request.allow_degraded:
-        return
-    _check_enforced(request, limits, host)
-    if request.network is False and not request.sandboxed:
-        raise IsolationUnavailable(
-            "network=false needs a network namespace, which an unsandboxed agent does not have",
-            hint="set sandboxed=true, or leave network out",
-        )
-
-
-def _check_enforced(request: SpawnRequest, limits: ResourceLimits, host: Host) -> None:
-    """@raise IsolationUnavailable: a limit that was named needs what this host does not have."""
-    if DISK in limits.named and not request.sandboxed:
-        raise InvalidRequest(
-            "`disk` is a limit of a sandbox's workspace",
-            hint="leave it out, or set sandboxed=true",
-        )
-    needed = {CONTROLLERS[name] for name in limits.named if name in CONTROLLERS}
-    missing = sorted(needed - host.controllers)
-    if missing and not _accepts_less(request):
-        raise IsolationUnavailable(
-            f"the limits asked for need the cgroup v2 controller {', '.join(missing)}, "
-            "which this kernel does not have",
-            hint="run the kernel as a systemd service with Delegate=yes (clove doctor says "
-            'more), leave the limits out, or set degrade to ["limits"] (--degrade limits): then they '
-            "bind as far as rlimits do",
-        )
-
-
-def _accepts_less(request: SpawnRequest) -> bool:
-    """Limits may bind less than cgroups would."""
-    return request.allow_degraded or "limits" in (request.degrade or ())
-
-
 def environment(request: SpawnRequest, agent_id: int, socket: str, host: Host) -> dict[str, str]:
     """The environment of an agent's main process; the kernel's own words win."""
     if request.sandboxed:
@@ -130,12 +67,18 @@ def environment(request: SpawnRequest, agent_id: int, socket: str, host: Host) -
     else:
         base = {**host.environ, "PYTHONUNBUFFERED": "1"}
         library = host.library.removesuffix("/clove")
-    base.update({**(request.env or {}), **secret_variables(request)})
+    base.update({**(request.env or {}), **_secrets(request, files=False)})
     earlier = base.get("PYTHONPATH")
     base["PYTHONPATH"] = f"{earlier}:{library}" if earlier else library
     base["CLOVE_SOCKET"] = SOCKET_INSIDE if request.sandboxed else socket
     base["CLOVE_AGENT_ID"] = str(agent_id)
     return base
+
+
+def _secrets(request: SpawnRequest, *, files: bool) -> dict[str, str]:
+    """Those that are files in /run/secrets, or those that are variables."""
+    found = request.secrets or {}
+    return {name: one.value for name, one in found.items() if one.file is files}
 
 
 def _inside(host: Host) -> dict[str, str]:
@@ -247,7 +190,7 @@ def _bounds(
     """What bounds every agent, sandboxed or not."""
     return {
         "rlimits": _rlimits(request, limits, bounds, host),
-        "raisable": ("data",) if _accepts_less(request) else (),
+        "raisable": ("data",) if accepts_less(request) else (),
         "nice": bounds.nice,
         "processors": limits.processors(bounds.processors),
         "allow_degraded": request.allow_degraded,
@@ -262,7 +205,7 @@ def _confinement(
     """What sandboxes alone have."""
     return {
         "tmpfs": limits.tmpfs,
-        "secrets": secret_files(request),
+        "secrets": _secrets(request, files=True),
         "namespaces": ALL,
         "hostname": HOSTNAME,
         "umask": 0o077,

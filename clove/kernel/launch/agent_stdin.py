@@ -21,7 +21,7 @@ from clove.sandbox.typist import Typist
 if TYPE_CHECKING:
     from clove.messages.agents import SpawnRequest
 
-__all__ = ["AgentStdin", "open_stream", "read_at_start"]
+__all__ = ["AgentStdin", "open_stream"]
 
 _PIECE = 1 << 16
 """Bytes written in one turn of the reactor."""
@@ -153,22 +153,12 @@ class AgentStdin:
             self._waiting.popleft().taken.errback(Unavailable(reason))
 
 
-def open_stream(reactor: Any, request: SpawnRequest) -> AgentStdin | None:
-    """What an agent reads; None: no stream.
+def open_stream(reactor: Any, request: SpawnRequest) -> AgentStdin:
+    """What an agent reads whose request asks for a stream.
 
     @raise Unavailable: there is no room for a pipe.
     """
-    if request.stdin != "stream" and request.tty is None:
-        return None
     try:
         return AgentStdin(reactor, on_terminal=request.tty is not None)
     except OSError as error:
         raise Unavailable(f"no pipe for its standard input: {error.strerror}") from None
-
-
-def read_at_start(stream: AgentStdin | None, request: SpawnRequest) -> bytes | int:
-    """What an agent reads at its next start, or the descriptor of that."""
-    if stream is not None:
-        return stream.reader
-    given = request.stdin
-    return b"" if isinstance(given, str) else given.text.encode()

@@ -1,21 +1,99 @@
-"""A cgroup and a user id, for an agent or for a dry run as that agent."""
+"""A user id, a cgroup and the child of the zygote that is in it, for an agent or for a dry run as that agent."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Protocol
 
 from twisted.logger import Logger
 
-from clove.errors import CloveError, Unavailable
+from clove.errors import CloveError, LimitExceeded, Unavailable
 from clove.threads.threads import to_the_end
 
 if TYPE_CHECKING:
     from clove.kernel.launch.facilities import Facilities
     from clove.kernel.launch.resource_limits import ResourceLimits
     from clove.sandbox.cgroup.tree import AgentCgroup
+    from clove.sandbox.zygote.child import NewChild
+    from clove.sandbox.zygote.ids import IdRange
 
-__all__ = ["Allocation"]
+__all__ = ["Allocation", "UserLeases"]
+
+
+class UserLeases:
+    """Leases user ids to agents, each to one at a time.
+
+    An agent's is its until nothing of it is left that could use it, or be found by the next that
+    has it: processes, and files in its workspace.
+
+    @param users: the user ids.
+    """
+
+    def __init__(self, users: IdRange) -> None:
+        self._users = users
+        self._uid_of: dict[int, int] = {}
+        self._holders: Counter[int] = Counter()
+
+    def lease(self, holder: int, uid: int | None = None) -> int:
+        """A user id that no other agent has.
+
+        As a rule that of the holder's number: ids of agents only ascend, so each user id comes
+        again as late as can be, over restarts of the kernel as well.
+
+        @param holder: an agent's id, which has none yet.
+        @param uid: the only one that will do.
+        @raise LimitExceeded: all are leased, or that one is.
+        @raise Unavailable: it is none of these.
+        """
+        base, count = self._users.base, self._users.count
+        if len(self._holders) >= count:
+            raise LimitExceeded(
+                f"all {count} user ids for agents are in use",
+                hint="end some agents; the kernel's log names those of which something was left "
+                "behind, whose user ids are not used again until it is restarted",
+            )
+        if uid is not None:
+            self._check_free(uid)
+            return self._add(holder, uid)
+        number = holder % count
+        while base + number in self._holders:
+            number = (number + 1) % count
+        return self._add(holder, base + number)
+
+    def _check_free(self, uid: int) -> None:
+        """@raise CloveError: it is not to be had."""
+        if uid not in range(self._users.base, self._users.base + self._users.count):
+            raise Unavailable(
+                f"user id {uid} is none of those for agents",
+                hint="set limits.agents.uid_base to what it was when the agent was spawned",
+            )
+        if uid in self._holders:
+            raise LimitExceeded(f"user id {uid} is in use by another agent")
+
+    def _add(self, holder: int, uid: int) -> int:
+        self._uid_of[holder] = uid
+        self._holders[uid] += 1
+        return uid
+
+    def share(self, holder: int, of: int) -> None:
+        """Hold the user id of an agent too, if it has one: for a dry run as that agent."""
+        uid = self._uid_of.get(of)
+        if uid is not None:
+            self._uid_of[holder] = uid
+            self._holders[uid] += 1
+
+    def give_back(self, holder: int) -> None:
+        """Nothing of the holder is left. Idempotent."""
+        uid = self._uid_of.pop(holder, None)
+        if uid is not None:
+            self._holders[uid] -= 1
+            if not self._holders[uid]:
+                del self._holders[uid]
+
+    def withhold(self, holder: int) -> None:
+        """Something of the holder's is left behind: its user id is not leased again."""
+        self._uid_of.pop(holder, None)
 
 
 class _Removable(Protocol):
@@ -32,6 +110,7 @@ class Allocation:
     @param number: the agent's id, or the dry run's number.
     @ivar threads: do its blocking work, behind that of its family alone.
     @ivar cgroup: its own, if there are any.
+    @ivar child: the process that is to become it, until it does.
     """
 
     log = Logger()
@@ -39,6 +118,8 @@ class Allocation:
     def __init__(self, facilities: Facilities, number: int, family: int) -> None:
         self.threads = facilities.threads.of((family, -number), bounded=False)
         self.cgroup: AgentCgroup | None = None
+        self.child: NewChild | None = None
+        self._launcher = facilities.launcher
         self._cgroups = facilities.cgroups
         self._users = facilities.users
         self._number = number
@@ -55,6 +136,27 @@ class Allocation:
         """Hold the user id of an agent, too."""
         if self._users is not None:
             self._users.share(self._number, agent_id)
+
+    async def allocate(self, limits: ResourceLimits, *, warm: bool) -> None:
+        """Its cgroup, and where it starts warm the process that is to become it.
+
+        @raise CloveError: there can be no cgroup.
+        """
+        self.child = self._launcher.preforked() if warm else None
+        await self.make_cgroup(limits, None if self.child is None else self.child.cgroup)
+        if warm and self.child is None:
+            self.child = await self._launcher.fork(self.cgroup)
+
+    async def take_child(self, *, forks: bool) -> NewChild | None:
+        """The process that is to become it; with `forks` another one, if it has become that already."""
+        child, self.child = self.child, None
+        return await self._launcher.fork(self.cgroup) if child is None and forks else child
+
+    def abandon_child(self) -> None:
+        """It starts cold, or not at all. Idempotent."""
+        child, self.child = self.child, None
+        if child is not None:
+            child.abandon()
 
     async def make_cgroup(self, limits: ResourceLimits, there: AgentCgroup | None = None) -> None:
         """Make the cgroup, or give limits to one that is there.

@@ -10,10 +10,10 @@ if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
 
     from clove.kernel.launch.agent_spec import Host
+    from clove.kernel.launch.allocation import UserLeases
     from clove.kernel.launch.disk_limit import DiskWatches
     from clove.kernel.launch.limits import AgentLimits
     from clove.kernel.launch.record import AgentRecord
-    from clove.kernel.launch.user_leases import UserLeases
     from clove.kernel.mounts.mount_planner import MountPlanner
     from clove.kernel.principal import Principal
     from clove.kernel.state_dir import StateDir

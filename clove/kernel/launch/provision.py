@@ -16,14 +16,14 @@ import msgspec
 from twisted.internet.defer import Deferred, DeferredList, DeferredLock
 
 from clove.errors import Unavailable
-from clove.kernel.launch.agent_spec import agent_spec, check_request, own_binds
-from clove.kernel.launch.agent_stdin import AgentStdin, open_stream, read_at_start
+from clove.kernel.launch.agent_spec import agent_spec, own_binds
+from clove.kernel.launch.agent_stdin import AgentStdin, open_stream
 from clove.kernel.launch.allocation import Allocation
 from clove.kernel.launch.launch import Launch, Launched, Layout
 from clove.kernel.launch.limit_changes import apply_now
 from clove.kernel.launch.profile import Profile
 from clove.kernel.launch.program import ProgramRecord
-from clove.kernel.launch.request_checks import with_ports
+from clove.kernel.launch.request_checks import check_request, with_ports
 from clove.kernel.launch.resource_limits import changed, check_children
 from clove.kernel.launch.workspace import Workspace
 from clove.kernel.mounts.mount_planner import in_workspace
@@ -32,13 +32,14 @@ from clove.sandbox.interface import REMARK
 from clove.threads.threads import to_the_end
 
 if TYPE_CHECKING:
-    from clove.kernel.launch.facilities import Facilities
+    from clove.kernel.launch.facilities import Facilities, PublishedPorts
     from clove.kernel.launch.program import Find, Program
     from clove.kernel.launch.record import AgentRecord
     from clove.kernel.launch.resource_limits import Children, ResourceLimits
     from clove.kernel.principal import Principal
     from clove.messages.agents import LimitsRequest, SpawnRequest
     from clove.sandbox.interface import Output
+    from clove.sandbox.running import Sandbox
     from clove.sandbox.spec import SandboxSpec
     from clove.sandbox.zygote.child import NewChild
 
@@ -55,7 +56,7 @@ class Provision:
     @param limits: its limits, as they were settled.
     @ivar profile: of its last start; None before the first.
     @ivar stdin: what it reads, where that is a stream.
-    @ivar published: its ports on the host's loopback.
+    @ivar ports: its published ones; None: it has had none.
     @ivar disk: the limit of its workspace.
     """
 
@@ -76,10 +77,10 @@ class Provision:
         self._allocation = Allocation(facilities, principal.agent_id, principal.family)
         self._workspace: Workspace | None = None
         self._close_socket: Callable[[], Deferred[Any]] | None = None
-        self._child: NewChild | None = None
         self._layout: Layout | None = None
+        self._sandbox: Sandbox | None = None
         self.stdin: AgentStdin | None = None
-        self.published = facilities.open_ports(principal.family)
+        self.ports: PublishedPorts | None = None
         self.disk = facilities.disks.limit(principal, self._allocation.threads, limits.disk)
         # A warm one has its processes before it has its limits: no fork would be refused.
         fits = limits.max_pids <= 0 or limits.max_pids >= OWN_PROCESSES
@@ -91,7 +92,7 @@ class Provision:
         """What it can be started from anew, with the permissions that it has now."""
         principal = self._principal
         return self._given.replace(
-            request=with_ports(self._given.request, self.published.requests()),
+            request=with_ports(self._given.request, self.ports.requests() if self.ports else ()),
             permissions=principal.permissions,
             grants=principal.grants,
             limits=self._limits,
@@ -107,7 +108,7 @@ class Provision:
         async with self._updating:
             limits = changed(self._limits, asked, bounds)
             check_children(self._limits, limits, children())
-            check_request(given, facilities.host, limits, facilities.bounds)
+            check_request(given, facilities.host.controllers, limits, facilities.bounds)
             now = await apply_now(self._allocation, self.disk, limits)
             if self._layout is not None and self._workspace is None:
                 raise Unavailable(f"agent {self._principal.agent_id} has ended meanwhile")
@@ -123,6 +124,14 @@ class Provision:
         """One change at a time."""
         return DeferredLock()
 
+    def open_ports(self) -> PublishedPorts:
+        """Its ports on the host's loopback; made for the first, as most agents have none."""
+        if self.ports is None:
+            self.ports = self._facilities.open_ports(self._principal.family)
+            if self._sandbox is not None:
+                self.ports.serve(self._sandbox, self.disk.say)
+        return self.ports
+
     def rename(self, name: str) -> None:
         """Its record has this name from now on."""
         request = msgspec.structs.replace(self._given.request, name=name)
@@ -134,11 +143,15 @@ class Provision:
         @raise CloveError: something cannot be had; L{release} takes the rest away.
         """
         request = self._given.request
-        self.published.publish(request.publish or ())
-        self.stdin = open_stream(self._facilities.reactor, request)
+        if request.publish:
+            self.open_ports().publish(request.publish)
+        if request.stdin == "stream" or request.tty is not None:
+            self.stdin = open_stream(self._facilities.reactor, request)
         if request.sandboxed:
             self._uid = self._allocation.lease_user(self._uid)
-        allocating = Deferred.fromCoroutine(self.allocate())
+        allocating = Deferred.fromCoroutine(
+            self._allocation.allocate(self._limits, warm=self._warm)
+        )
         try:
             program = await self.populate(find)
         except BaseException:
@@ -146,20 +159,6 @@ class Provision:
             raise
         await allocating
         self._lay_out(program)
-
-    async def allocate(self) -> None:
-        """Its cgroup, and where it starts warm the process that is to become it.
-
-        @raise CloveError: there can be no cgroup.
-        """
-        limits, launcher = self._limits, self._facilities.launcher
-        self._child = launcher.preforked() if self._warm else None
-        if self._child is not None:
-            await self._allocation.make_cgroup(limits, self._child.cgroup)
-            return
-        await self._allocation.make_cgroup(limits)
-        if self._warm:
-            self._child = await launcher.fork(self._allocation.cgroup)
 
     async def populate(self, find: Find) -> Program:
         """Its socket, and its directories with its script; gives the program that was found.
@@ -179,9 +178,8 @@ class Provision:
         try:
             script_name = os.path.basename(program.path)
             self._workspace = Workspace.of_agent(state_dir, agent_id, script_name)
-            filling = self._allocation.threads.run(
-                self._fill, self._workspace, program, self._child
-            )
+            child = self._allocation.child
+            filling = self._allocation.threads.run(self._fill, self._workspace, program, child)
             recorded, forkable = await to_the_end(filling)
         except OSError as error:
             raise Unavailable(f"the agent's directories cannot be made: {error.strerror}") from None
@@ -214,7 +212,7 @@ class Provision:
         """Settle what every start begins with."""
         request = self._given.request
         if not self._warm:
-            self._abandon_child()
+            self._allocation.abandon_child()
         fallback = None
         if request.sandboxed and request.allow_degraded:
             fallback = self._spec_of(msgspec.structs.replace(request, sandboxed=False), program)
@@ -257,9 +255,10 @@ class Provision:
             self._allocation,
             output,
             first=first,
-            stdin=read_at_start(self.stdin, self._given.request),
+            stdin=self._read_at_start(),
         )
-        launched = await launch.start(functools.partial(self._take_child, first=first))
+        forks = self._warm and not first
+        launched = await launch.start(functools.partial(self._allocation.take_child, forks=forks))
         if self.stdin is not None and launched.sandbox.outputs.terminal is not None:
             self.stdin.type_into(launched.sandbox.outputs.terminal)
         facilities.threads.run(facilities.state_dir.make_ahead).addErrback(lambda _: None)
@@ -268,27 +267,25 @@ class Provision:
         self.profile = Profile(launched.spec, own, fallback, layout.limits, python)
         principal.mounted = launched.mounted
         self.disk.say = functools.partial(output, REMARK)
-        self.published.serve(launched.sandbox, self.disk.say)
+        self._sandbox = launched.sandbox
+        if self.ports is not None:
+            self.ports.serve(launched.sandbox, self.disk.say)
         if self.disk.how:
             launched.isolation["disk"] = self.disk.how
         principal.view = launched.sandbox  # the last: what waits for it goes on here
         return launched
 
-    async def _take_child(self, *, first: bool) -> NewChild | None:
-        child, self._child = self._child, None
-        if child is None and self._warm and not first:
-            return await self._facilities.launcher.fork(self._allocation.cgroup)
-        return child
-
-    def _abandon_child(self) -> None:
-        child, self._child = self._child, None
-        if child is not None:
-            child.abandon()
+    def _read_at_start(self) -> bytes | int:
+        """What it reads at its next start, or the descriptor of that."""
+        if self.stdin is not None:
+            return self.stdin.reader
+        given = self._given.request.stdin
+        return b"" if isinstance(given, str) else given.text.encode()
 
     async def release(self) -> None:
         """Take all of it away. Idempotent; logs what could not be removed."""
-        self._abandon_child()
-        self.published.close()
+        self._allocation.abandon_child()
+        self.open_ports().close()  # whatever is published from now on is refused
         self.disk.stop()
         close, self._close_socket = self._close_socket, None
         workspace, self._workspace = self._workspace, None

@@ -6,11 +6,12 @@ import functools
 from typing import TYPE_CHECKING
 
 from clove.errors import InvalidRequest, Unavailable
-from clove.kernel.launch.agent_spec import check_request, common_spec
+from clove.kernel.launch.agent_spec import common_spec
 from clove.kernel.launch.allocation import Allocation
 from clove.kernel.launch.profile import clone_of_host
 from clove.kernel.launch.program import RecordedProgram
 from clove.kernel.launch.provision import Provision
+from clove.kernel.launch.request_checks import check_request
 from clove.kernel.launch.resource_limits import settle_limits, within_parent
 from clove.kernel.mounts.interpreter import own_interpreter
 from clove.kernel.principal import Kind
@@ -50,7 +51,7 @@ class Provisioner:
         limits = record.limits
         if limits is None:
             limits = within_parent(settle_limits(request.limits, facilities.bounds), parent)
-        check_request(request, facilities.host, limits, facilities.bounds)
+        check_request(request, facilities.host.controllers, limits, facilities.bounds)
         return limits
 
     async def prepare(

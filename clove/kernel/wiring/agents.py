@@ -15,11 +15,11 @@ from clove.kernel.agents.ancestry import AgentFinder
 from clove.kernel.calls.scripts import check_recorded_readers
 from clove.kernel.dry_run import DryRuns
 from clove.kernel.launch.agent_spec import Host
+from clove.kernel.launch.allocation import UserLeases
 from clove.kernel.launch.disk_limit import DiskWatches
 from clove.kernel.launch.facilities import Facilities
 from clove.kernel.launch.launch import isolation_report
 from clove.kernel.launch.provisioner import Provisioner
-from clove.kernel.launch.user_leases import UserLeases
 from clove.kernel.logs.log_files import LogFiles
 from clove.kernel.mounts.mount_planner import MountPlanner
 from clove.sandbox.cgroup.tree import CgroupsUnavailable, CgroupTree

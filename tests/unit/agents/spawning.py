@@ -10,6 +10,7 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from clove.kernel.agents.agents import Agents
+from clove.kernel.launch.facilities import PublishedPorts
 from clove.kernel.launch.launch import Launched
 from clove.kernel.launch.limits import AgentLimits
 from clove.kernel.launch.program import Find
@@ -40,13 +41,6 @@ class Box:
         self.done.callback(ExitStatus(signal=15))
 
     kill = terminate
-
-
-class NoPorts:
-    """No port is published."""
-
-    def shown(self) -> list[Any]:
-        return []
 
 
 class NoLimit:
@@ -99,8 +93,11 @@ class Fixture:
         self.names.append(name)
 
     stdin = None
-    published: Any = NoPorts()
+    ports = None
     disk: Any = NoLimit()
+
+    def open_ports(self) -> PublishedPorts:
+        raise AssertionError("no port is published here")
 
     async def launch(self, output: Output, *, first: bool) -> Launched:
         self.launching.append(Deferred())

@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred, succeed
 
 from clove.errors import PermissionDenied, Unavailable
 from clove.kernel.launch.agent_spec import Host
+from clove.kernel.launch.allocation import UserLeases
 from clove.kernel.launch.disk_limit import DiskWatches
 from clove.kernel.launch.facilities import Facilities
 from clove.kernel.launch.limits import AgentLimits
@@ -16,7 +17,6 @@ from clove.kernel.launch.program import Program
 from clove.kernel.launch.provision import Provision
 from clove.kernel.launch.provisioner import Provisioner
 from clove.kernel.launch.record import AgentRecord
-from clove.kernel.launch.user_leases import UserLeases
 from clove.kernel.mounts.interpreter import own_interpreter
 from clove.kernel.mounts.mount_planner import MountPlanner
 from clove.kernel.network.published import Publisher, PublishLimits

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from clove.errors import InvalidRequest, IsolationUnavailable, LimitExceeded
-from clove.kernel.launch.agent_spec import Host, agent_spec, check_request
+from clove.kernel.launch.agent_spec import Host, agent_spec
 from clove.kernel.launch.limits import AgentLimits
+from clove.kernel.launch.request_checks import check_request
 from clove.kernel.launch.resource_limits import settle_limits
 from clove.kernel.mounts.interpreter import Interpreter
 from clove.messages.agents import LimitsRequest, SpawnRequest
@@ -45,7 +46,7 @@ def planned(asked: SpawnRequest, on: Host) -> SandboxSpec:
 
 
 def check(asked: SpawnRequest, on: Host) -> None:
-    check_request(asked, on, settle_limits(asked.limits, BOUNDS), BOUNDS)
+    check_request(asked, on.controllers, settle_limits(asked.limits, BOUNDS), BOUNDS)
 
 
 def test_a_sandboxed_agent_gets_every_namespace_and_a_user_of_its_own() -> None:

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 
-from clove.errors import Unavailable
+from clove.errors import IsolationUnavailable, Unavailable
+from clove.kernel.network.published import ports
 from clove.messages.agents import LimitsRequest
+from clove.messages.publishing import PublishRequest
 from clove.sandbox.interface import ExitStatus
 from tests.unit.launch.provisions import (
     BASE,
@@ -193,3 +195,20 @@ async def test_an_agent_that_ends_while_its_limits_change_is_said_to_have_ended(
     with pytest.raises(Unavailable, match="has ended"):
         await updating
     assert fixture.left == []
+
+
+async def test_on_a_linux_too_old_to_publish_ports_an_agent_without_them_starts(
+    fixture: Fixture, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def require_cookies() -> int:
+        raise IsolationUnavailable("ports can be published from Linux 5.14 on")
+
+    monkeypatch.setattr(ports, "require_cookies", require_cookies)
+    provision = await fixture.prepared(fixture.record(warm=False), script)
+    launched = await provision.launch(ignore_output, first=True)
+    with pytest.raises(IsolationUnavailable):
+        provision.open_ports().publish([PublishRequest(port=80)])
+    launched.sandbox.done.callback(ExitStatus(code=0))
+    await fixture.provisioner.release(ID)
+    with pytest.raises(Unavailable):
+        provision.open_ports().publish([PublishRequest(port=80)])

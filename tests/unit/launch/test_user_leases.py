@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clove.errors import LimitExceeded
-from clove.kernel.launch.user_leases import UserLeases
+from clove.kernel.launch.allocation import UserLeases
 from clove.sandbox.zygote.ids import IdRange
 
 BASE = 0x70000000
