@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from clove.kernel.agents import Agent
     from clove.kernel.audit import AuditLog
     from clove.kernel.events import EventBus
     from clove.kernel.principal import Principal
@@ -19,15 +18,6 @@ class Observers:
     def __init__(self, events: EventBus, audit: AuditLog) -> None:
         self._events = events
         self._audit = audit
-
-    def agent(self, agent: Agent, event: str, data: dict[str, Any]) -> None:
-        """An agent has changed its state."""
-        if event in self._events.by_type:
-            facts = {"agent_id": agent.agent_id, "agent_name": agent.name, **data}
-            self._events.publish(event, facts, agent.agent_id)
-        good = event not in ("AGENT_ESCALATED",)
-        family = agent.principal.family
-        self._audit.record("AGENT_LIFECYCLE", event, agent.agent_id, agent.name, good, data, family)
 
     def mail(self, to: int, sender: int, sender_name: str, message_id: int) -> None:
         """A message has arrived; only its receiver sees the event."""

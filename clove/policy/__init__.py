@@ -1,7 +1,6 @@
 """What an agent may do. Pure: every check takes text and gives a decision that names its rule."""
 
 from clove.policy.commands import check_command, check_main_program
-from clove.policy.decision import Decision
 from clove.policy.delegation import exceeds, excesses, held, narrow
 from clove.policy.domains import (
     check_address,
@@ -24,7 +23,14 @@ from clove.policy.hosts import Target, normalise_host, parse_url
 from clove.policy.levels import Level
 from clove.policy.parsing import parse, requested_fields
 from clove.policy.paths import check_read, check_write, normalise_path
-from clove.policy.permissions import FLAGS, Permissions, check_any_flag, check_flag, for_level
+from clove.policy.permissions import (
+    FLAGS,
+    Decision,
+    Permissions,
+    check_any_flag,
+    check_flag,
+    for_level,
+)
 from clove.policy.programs import EVERY_PROGRAM, Programs, programs_of
 from clove.policy.work import Work
 

@@ -24,8 +24,7 @@ from typing import Final
 
 from clove.errors import LimitExceeded
 from clove.policy.command_rules import Words, is_usual_place, rules_by_program
-from clove.policy.decision import Decision
-from clove.policy.permissions import Permissions, check_flag
+from clove.policy.permissions import Decision, Permissions, check_flag
 from clove.policy.shell import Unreadable, simple_commands
 from clove.policy.work import Work
 

@@ -24,9 +24,8 @@ from typing import Final, NamedTuple
 
 from clove.errors import InvalidRequest
 from clove.policy.addresses import Network, special_range
-from clove.policy.decision import Decision
 from clove.policy.hosts import Address, Target, as_address, normalise_host, parse_url, split_port
-from clove.policy.permissions import Permissions, check_flag
+from clove.policy.permissions import Decision, Permissions, check_flag
 from clove.policy.work import Work
 
 __all__ = [

@@ -11,14 +11,13 @@ from typing import Any
 
 from clove.errors import InvalidRequest
 from clove.policy.commands import check_command, check_main_program
-from clove.policy.decision import Decision
 from clove.policy.delegation import excesses, narrow
 from clove.policy.domains import check_address, check_connection, check_url
 from clove.policy.hosts import as_address, normalise_host
 from clove.policy.levels import Level
 from clove.policy.parsing import parse
 from clove.policy.paths import check_read, check_write
-from clove.policy.permissions import Permissions, check_flag
+from clove.policy.permissions import Decision, Permissions, check_flag
 
 __all__ = [
     "Explain",

@@ -18,11 +18,10 @@ import functools
 from typing import Final
 
 from clove.policy.automaton import LOOP
-from clove.policy.decision import Decision
 from clove.policy.globs import HOMES, Token, expand_home, is_plain, kernel_home, tokens
 from clove.policy.levels import Level
 from clove.policy.pathsets import MAX_PATH, PathSet, parts_of
-from clove.policy.permissions import Permissions, check_flag
+from clove.policy.permissions import Decision, Permissions, check_flag
 from clove.policy.work import Work
 
 __all__ = [

@@ -1,20 +1,20 @@
-"""What one agent may do: a frozen record, the defaults of each level, the switches."""
+"""What one agent may do: a frozen record, the defaults of each level, the switches; and what checks answer."""
 
 from __future__ import annotations
 
 import functools
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from clove.errors import InvalidRequest
-from clove.policy.decision import Decision
+from clove.errors import InvalidRequest, PermissionDenied
 from clove.policy.levels import Level
 
 __all__ = [
     "BLOCKED_COMMANDS",
     "BLOCKED_PATHS",
     "FLAGS",
+    "Decision",
     "Permissions",
     "check_any_flag",
     "check_flag",
@@ -93,6 +93,28 @@ BLOCKED_COMMANDS: Final = (
 """Dangerous commands of the level sandboxed. A guard rail: see L{clove.policy.commands}."""
 
 SANDBOX_PATHS: Final = ("/tmp/**", "/workspace/**")  # noqa: S108
+
+
+class Decision(NamedTuple):
+    """An answer of policy.
+
+    @ivar allowed: may it be done.
+    @ivar rule: the rule that decided, such as `blocked_paths: ~/.ssh/*`.
+    @ivar hint: for a denial, what would help; else empty.
+    """
+
+    allowed: bool
+    rule: str
+    hint: str = ""
+
+    def require(self, what: str) -> None:
+        """Go on only if allowed.
+
+        @param what: the thing that was asked for, for the error's text.
+        @raise PermissionDenied: with this decision's rule and hint.
+        """
+        if not self.allowed:
+            raise PermissionDenied(f"{what} ({self.rule})", rule=self.rule, hint=self.hint)
 
 
 class Permissions(msgspec.Struct, frozen=True, kw_only=True):

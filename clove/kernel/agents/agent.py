@@ -17,7 +17,6 @@ from clove.errors import CloveError, Unavailable
 from clove.kernel.agents.ending import Ending
 from clove.kernel.agents.lifecycle import NOT_STARTED, Lifecycle, State
 from clove.kernel.agents.pausing import Pausing
-from clove.kernel.agents.waiters import Waiters
 from clove.sandbox.interface import REMARK, ExitStatus
 
 if TYPE_CHECKING:
@@ -89,13 +88,11 @@ class Agent:
         self._notify = notify
         self._over = over
         self._grace = grace
-        self._ending = Ending(clock, ends, lambda: self.sandbox)
+        self._ends = ends
         self._started_at = clock.seconds()
         self._ended_at: float | None = None
         self._restart_call: IDelayedCall | None = None
         self._restarting: Deferred[None] | None = None
-        self._end = Waiters()
-        self._restarted = Waiters()
 
     # facts
 
@@ -130,12 +127,19 @@ class Agent:
         """How often it was restarted."""
         return self.lifecycle.restarts
 
+    # what most agents never need before their end
+
     @functools.cached_property
     def pausing(self) -> Pausing:
-        """Stops its processes for a while; made when that is first asked for."""
+        """Stops its processes for a while."""
         return Pausing(
             self.lifecycle, lambda: self.sandbox, lambda what: self._notify(self, what, {})
         )
+
+    @functools.cached_property
+    def _ending(self) -> Ending:
+        """Ends its processes, and has those that wait for that."""
+        return Ending(self._clock, self._ends, lambda: self.sandbox)
 
     # starting
 
@@ -158,8 +162,6 @@ class Agent:
         self.lifecycle.started()
         if stopped_meanwhile:
             sandbox.kill()
-        else:
-            self._restarted.fire()
 
     def _restart(self) -> None:
         self._restart_call = None
@@ -167,6 +169,8 @@ class Agent:
 
         def restarted(_: None) -> None:
             self._restarting = None
+            if self.lifecycle.state is State.RUNNING:  # else it was stopped meanwhile
+                self._ending.restarted.fire()
 
         self._restarting = Deferred.fromCoroutine(self.start())
         self._restarting.addCallbacks(restarted, self._restart_failed)
@@ -174,7 +178,7 @@ class Agent:
     def _restart_failed(self, failure: Any) -> None:
         """It counts as a failed exit."""
         self._restarting = None
-        self._restarted.fail(self._not_restarted(failure.value))
+        self._ending.restarted.fail(_not_restarted(self.agent_id, failure.value))
         if not failure.check(CloveError, CancelledError):
             self.log.failure("agent {id} could not be restarted", failure=failure, id=self.agent_id)
         if not failure.check(CancelledError):
@@ -228,17 +232,12 @@ class Agent:
         self.request = self.provision = None
         self.principal.view = None
         self._over(self)
-        self._restarted.fail(self._not_restarted(None))
-        self._end.fire()
-
-    def _not_restarted(self, error: object) -> CloveError:
-        if isinstance(error, CloveError):
-            return error
-        return Unavailable(f"agent {self.agent_id} has ended and was not restarted")
+        self._ending.restarted.fail(_not_restarted(self.agent_id, None))
+        self._ending.ended.fire()
 
     def wait(self) -> Deferred[None]:
         """Fires when it is over for good."""
-        return succeed(None) if self.lifecycle.over else self._end.add()
+        return succeed(None) if self.lifecycle.over else self._ending.ended.add()
 
     def restart(self, grace: float | None = None) -> Deferred[None]:
         """End its process and start it anew; fires when it runs again.
@@ -248,7 +247,7 @@ class Agent:
         @return: fails with L{CloveError} if it cannot be started, or is ended meanwhile.
         """
         must_end = self.lifecycle.restart()
-        restarted = self._restarted.add()
+        restarted = self._ending.restarted.add()
         if must_end:
             self._ending.begin(self._grace if grace is None else grace)
         elif self._restart_call is not None:
@@ -284,3 +283,10 @@ async def _never_again(agent: Agent) -> Launched:
     @raise Unavailable: always.
     """
     raise Unavailable(f"agent {agent.agent_id} has ended")
+
+
+def _not_restarted(agent_id: int, error: object) -> CloveError:
+    """What those are told that wait for a restart."""
+    if isinstance(error, CloveError):
+        return error
+    return Unavailable(f"agent {agent_id} has ended and was not restarted")

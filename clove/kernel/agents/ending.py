@@ -1,9 +1,11 @@
-"""The end of an agent's process by order: SIGTERM, and SIGKILL after the grace period."""
+"""The end of an agent's process by order: SIGTERM, SIGKILL after the grace period, and who waits for it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
+
+from clove.kernel.agents.waiters import Waiters
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -17,6 +19,8 @@ __all__ = ["Ending"]
 class Ending:
     """Ends what runs of one agent, each time in its turn.
 
+    @ivar ended: what waits until it has ended for good.
+    @ivar restarted: what waits until it runs again.
     @param sandbox: gives what runs of the agent now; None: nothing does.
     @param ends: whose turn it is, of all agents.
     """
@@ -30,6 +34,8 @@ class Ending:
         self._permit: EndPermit | None = None
         self._kill_call: IDelayedCall | None = None
         self._grace = 0.0
+        self.ended = Waiters()
+        self.restarted = Waiters()
 
     def begin(self, grace: float) -> None:
         """End it in its turn.

@@ -29,7 +29,7 @@ class Buffered:
     """One connection's part.
 
     @ivar family: the family that its bytes count for; before there is a principal, operators'.
-    @ivar in_work: bytes of requests that are being served.
+    @ivar in_work: bytes of requests that are being served, counted up and down by what serves them.
     @ivar queued: bytes of requests that are read but not begun.
     @ivar counted: bytes that count for the family now.
     @param elsewhere: gives the bytes that the channel and the decoder hold.
@@ -44,15 +44,6 @@ class Buffered:
         self.in_work = 0
         self.queued = 0
         self.counted = 0
-
-    def begin_work(self, size: int) -> None:
-        """A request of so many bytes takes time."""
-        self.in_work += size
-
-    def end_work(self, size: int) -> None:
-        """It is done."""
-        self.in_work -= size
-        self.recount()
 
     def count(self) -> LimitExceeded | None:
         """Count what waits now; gives what is to be said if that is more than the family may have."""

@@ -101,11 +101,12 @@ class FramingV1:
         """Later requests wait for this one."""
         connection, flow = self._connection, self._connection.flow
         self.current = reply
-        flow.buffered.begin_work(size)
+        flow.buffered.in_work += size
 
         def done(payload: bytes) -> None:
             self.current = None
-            flow.buffered.end_work(size)
+            flow.buffered.in_work -= size
+            flow.buffered.recount()
             if not connection.closing:
                 self.reply(opcode, 0, payload)
                 flow.go_on()

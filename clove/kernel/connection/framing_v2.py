@@ -109,13 +109,15 @@ class FramingV2:
         """The reply goes out whenever it is there."""
         connection, buffered = self._connection, self._connection.flow.buffered
         self._running[number] = reply
-        buffered.begin_work(size)
+        buffered.in_work += size
         if size > SMALL or len(self._running) > FEW:
             buffered.count()
 
         def done(payload: bytes) -> None:
             self._running.pop(number, None)
-            buffered.end_work(size)
+            buffered.in_work -= size
+            if buffered.counted:
+                buffered.recount()
             if not connection.closing:
                 self.reply(opcode, number, payload)
 

@@ -73,7 +73,7 @@ class DiskLimit:
         self.say: Callable[[bytes], None] = lambda line: None
         self._shared = shared
         self._path = principal.path
-        self._project = project_of(principal.agent_id)
+        self._agent_id = principal.agent_id
         self._threads = threads
         self._most = most
         self._home = ""
@@ -91,7 +91,7 @@ class DiskLimit:
     def _hold(self) -> None:
         if os.geteuid() == 0 and self.how != "watched":
             with contextlib.suppress(NoQuota):
-                set_quota(self._home, self._project, self._most)
+                set_quota(self._home, project_of(self._agent_id), self._most)
                 self.how = "quota"
                 return
         self.how = "watched"
@@ -174,7 +174,7 @@ class DiskLimit:
         """
         if self.how == "quota":
             self.how = ""
-            clear_quota(os.path.dirname(os.path.dirname(self._home)), self._project)
+            clear_quota(os.path.dirname(os.path.dirname(self._home)), project_of(self._agent_id))
 
 
 def _begin(home: str, most: int) -> Walk | str | None:

@@ -1,9 +1,9 @@
-"""One start of an agent: its mounts as the host is now, its gateway if any, its process."""
+"""One start of an agent: its mounts as the host is now, its gateway if any, its process; and what came of it."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.defer import Deferred
 
 from clove.errors import CloveError, Unavailable
-from clove.kernel.launch.degraded import what_is_missing
 from clove.kernel.launch.limit_hits import LimitWatch
 from clove.kernel.mounts.mount_request import NOTHING, mount_request
 from clove.policy import check_main_program
 from clove.sandbox.interface import REMARK
+from clove.sandbox.spec import REPORTED
 
 if TYPE_CHECKING:
     from clove.kernel.launch.allocation import Allocation
@@ -28,11 +28,15 @@ if TYPE_CHECKING:
     from clove.sandbox.cgroup.agent_cgroup import AgentCgroup
     from clove.sandbox.interface import ExitStatus, Output
     from clove.sandbox.running import Sandbox
-    from clove.sandbox.spec import SandboxSpec
+    from clove.sandbox.spec import Isolation, SandboxSpec
     from clove.sandbox.zygote.child import NewChild
 
-__all__ = ["Launch", "Launched", "Layout", "isolation_report"]
+__all__ = ["Launch", "Launched", "Layout", "isolation_report", "what_is_missing"]
 
+UNCOUNTED = (
+    "memory that processes share (memfd, MAP_SHARED, System V) is not counted, nor what all of "
+    "them have together"
+)
 TakeChild = Callable[[], Awaitable["NewChild | None"]]
 
 
@@ -218,3 +222,45 @@ def isolation_report(sandbox: Any, cgroup: AgentCgroup | None) -> dict[str, Any]
     reasons = (isolation.degraded_reason, missing)
     isolation = replace(isolation, degraded_reason="; ".join(filter(None, reasons)))
     return dict(isolation.to_wire())
+
+
+def what_is_missing(
+    isolation: Isolation, rlimits: Mapping[str, int], raisable: Collection[str] = ()
+) -> str:
+    """Why it is not fully isolated; "" if it is.
+
+    @param rlimits: those of its processes, by getrlimit(2).
+    @param raisable: names of those that its processes may raise.
+    """
+    return "; ".join(_missing(isolation, rlimits, "data" in raisable))
+
+
+def _missing(isolation: Isolation, rlimits: Mapping[str, int], raised: bool) -> Iterator[str]:
+    namespaces = [kind for kind in REPORTED if not isolation.namespaces.get(kind)]
+    if len(namespaces) == len(REPORTED):
+        yield "without namespaces"
+    elif namespaces:
+        yield f"without a namespace of its own: {', '.join(namespaces)}"
+    controllers = {
+        "memory": (isolation.memory_limit, _memory(rlimits, raised)),
+        "cpu": (isolation.cpu_quota, "it may use all processors, at a low priority"),
+        "pids": (isolation.pids_limit, _processes(rlimits)),
+    }
+    for name, (held, instead) in controllers.items():
+        if not held:
+            yield f"without the cgroup v2 controller {name}: {instead}"
+
+
+def _memory(rlimits: Mapping[str, int], raised: bool) -> str:
+    private = rlimits.get("data")
+    if private is None:
+        return "memory is not limited"
+    until = ", until it raises that (ulimit -d)" if raised else ""
+    return f"each process may have {private} bytes of private memory (rlimits){until}; {UNCOUNTED}"
+
+
+def _processes(rlimits: Mapping[str, int]) -> str:
+    most = rlimits.get("nproc")
+    if most is None:
+        return "processes are not limited"
+    return f"its user may have {most} processes and threads, Clove's own included (rlimits)"

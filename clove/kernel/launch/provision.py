@@ -236,7 +236,7 @@ class Provision:
             socket=workspace.socket,
             cgroup_procs=cgroup.procs_path if cgroup is not None else None,
             uid=self._uid,
-            egress=ports_named(self._principal.permissions),
+            egress=ports_named(self._principal.permissions) if request.network else (),
         )
 
     async def launch(self, output: Output, *, first: bool) -> Launched:

@@ -39,7 +39,13 @@ class Lifetimes:
         self._llm.close(agent_id, principal.permissions)
 
     def report(self, agent: Agent, event: str, data: dict[str, Any]) -> None:
-        """Something has happened in an agent's life."""
-        self._stores.observers.agent(agent, event, data)
+        """Something has happened in an agent's life: it is an event, and in the audit log."""
+        stores, agent_id, name = self._stores, agent.agent_id, agent.name
+        if event in stores.events.by_type:
+            stores.events.publish(
+                event, {"agent_id": agent_id, "agent_name": name, **data}, agent_id
+            )
+        good, family = event != "AGENT_ESCALATED", agent.principal.family
+        stores.audit.record("AGENT_LIFECYCLE", event, agent_id, name, good, data, family)
         if event == "AGENT_EXITED":
-            self._background.finish(self._stores.mail.release(agent.agent_id))
+            self._background.finish(stores.mail.release(agent_id))

@@ -1,4 +1,4 @@
-"""Detached mounts: copies of host paths, new file systems, and reaching a target.
+"""Detached mounts: copies of host paths (of a `Bind`), new file systems, and reaching a target.
 
 Every source is opened without following links and copied as a detached mount
 that has its attributes before anything can reach it. A target is reached
@@ -15,6 +15,11 @@ import stat
 
 from clove.sandbox.inside import syscalls
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
 __all__ = [
     "MOST_MAPS",
     "NODEV",
@@ -28,6 +33,7 @@ __all__ = [
     "make",
     "make_private",
     "map_ids",
+    "open_bind",
     "reach",
     "terminals",
     "tmpfs",
@@ -196,3 +202,41 @@ def write_file(
 def is_directory(descriptor: int) -> bool:
     """What a descriptor, O_PATH or a mount's, refers to."""
     return stat.S_ISDIR(os.fstat(descriptor).st_mode)
+
+
+def open_bind(bind: Mapping[str, Any]) -> int:
+    """The detached mount of a bind, or -1 for an optional one that the host lacks.
+
+    @param bind: the fields of C{Bind}; `tree` where the kernel has sent the mount, `id_map`
+        a descriptor of the map of its owners, where it has one.
+    @raise OSError: its filename names what cannot be had.
+    """
+    if "tree" in bind:
+        return int(bind["tree"])
+    identity = bind.get("identity")
+    try:
+        return copy(
+            bind["source"],
+            _attributes(bind),
+            identity and tuple(identity),
+            id_map=bind.get("id_map", -1),
+            owner=_required_owner(bind),
+        )
+    except FileNotFoundError:
+        if bind["optional"]:
+            return -1
+        raise
+
+
+def _attributes(bind: Mapping[str, Any]) -> int:
+    flags = NOSUID | NODEV | (0 if bind["writable"] else RDONLY)
+    return flags | (NOEXEC if bind["noexec"] else 0)
+
+
+def _required_owner(bind: Mapping[str, Any]) -> int | None:
+    """The user id that must own what is mounted; None: any user may."""
+    owner = bind.get("owner")
+    if owner is None:
+        return None
+    uid, _, whole = owner
+    return int(uid) if whole else None

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 
 from clove.sandbox.inside import mounts, syscalls
-from clove.sandbox.inside.binds import open_bind
-from clove.sandbox.inside.mounts import NODEV, NOEXEC, NOSUID, RDONLY
+from clove.sandbox.inside.mounts import NODEV, NOEXEC, NOSUID, RDONLY, open_bind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

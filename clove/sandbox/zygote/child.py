@@ -96,8 +96,9 @@ class NewChild:
         spec = sandbox.spec
         facts: dict[str, Any] = {"inside_uid": INSIDE_ID, "beyond": None}
         facts["exec"] = not interprets(self.zygote.base, spec)
-        if self.ids is not None and spec.uid is not None:
-            facts["inside_uid"] = self.ids.inside(spec.uid)
+        ids = self.ids
+        if ids is not None and spec.uid is not None:  # as the zygote's namespace has it
+            facts["inside_uid"] = ids.first_inside + spec.uid - ids.base
         if not more.whole:
             facts |= {"beyond": dict(more.files), "links": {}, "files": {}}
         try:

@@ -9,8 +9,6 @@ from clove.sandbox.inside.namespaces import INSIDE_ID
 __all__ = ["IdRange"]
 
 USERS = 65536
-AGENTS_INSIDE = 2000
-"""The first agent's user, as the zygote's user namespace has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +17,12 @@ class IdRange:
 
     @ivar base: the first agent's.
     @ivar count: how many there are for agents.
+    @ivar first_inside: the first agent's, as the zygote's user namespace has it.
     """
 
     base: int
     count: int = USERS
+    first_inside: int = 2000
 
     @property
     def zygote(self) -> int:
@@ -31,8 +31,4 @@ class IdRange:
 
     def to_map(self) -> list[list[int]]:
         """For the zygote's user namespace: [inside, outside, count]."""
-        return [[INSIDE_ID, self.zygote, 1], [AGENTS_INSIDE, self.base, self.count]]
-
-    def inside(self, uid: int) -> int:
-        """An agent's user, as the zygote's namespace has it."""
-        return uid - self.base + AGENTS_INSIDE
+        return [[INSIDE_ID, self.zygote, 1], [self.first_inside, self.base, self.count]]

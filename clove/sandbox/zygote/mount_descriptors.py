@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from clove.sandbox.id_maps import IdMaps, MapDescriptors
-from clove.sandbox.inside.binds import open_bind
+from clove.sandbox.inside.mounts import open_bind
 from clove.sandbox.spec import Bind
 
 __all__ = ["MountDescriptors"]

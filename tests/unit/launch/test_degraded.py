@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from clove.kernel.launch.degraded import what_is_missing
+from clove.kernel.launch.launch import what_is_missing
 from clove.sandbox.spec import REPORTED, Isolation
 
 FULL = Isolation(

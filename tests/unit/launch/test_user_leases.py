@@ -61,7 +61,7 @@ def test_they_are_those_that_the_zygote_knows() -> None:
     for id in range(100, 108):
         uid = leases.lease(id)
         assert outside <= uid < outside + count
-        assert inside <= users.inside(uid) < inside + count
+        assert inside <= users.first_inside + uid - users.base < inside + count
         assert uid != users.zygote
 
 

@@ -10,8 +10,7 @@ from __future__ import annotations
 import os
 
 from clove.sandbox.inside import mounts, syscalls
-from clove.sandbox.inside.binds import open_bind
-from clove.sandbox.inside.mounts import NOEXEC, NOSUID
+from clove.sandbox.inside.mounts import NOEXEC, NOSUID, open_bind
 from clove.sandbox.inside.root import (
     DEVICES,
     MNT_DETACH,

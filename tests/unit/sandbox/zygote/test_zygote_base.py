@@ -119,6 +119,6 @@ def test_users_of_a_root_kernel_are_apart_from_the_zygotes() -> None:
         for number in (0, count - 1):
             outside[inside + number] = first + number
     assert len(set(outside.values())) == len(outside)
-    assert outside[ids.inside(0x70000000 + 65535)] == 0x70000000 + 65535
+    assert outside[ids.first_inside + 65535] == 0x70000000 + 65535
     assert outside[1000] == ids.zygote == 0x70000000 + 65536
     assert 0 not in outside
