@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from clove.errors import PermissionDenied
-
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
@@ -32,7 +30,6 @@ if TYPE_CHECKING:
     from clove.kernel.state import IStateStore
     from clove.kernel.syscall import Syscall
     from clove.messages import Reply
-    from clove.sandbox.interface import IView
     from clove.threads.threads import Threads
 
 __all__ = ["Context", "Kernel"]
@@ -72,29 +69,10 @@ class Context:
     @ivar stream: sends one more partial reply before the last (version 2 with
         `stream` or `follow`); None where the client cannot take it.
     @ivar push: sends an unasked frame on this connection, False if it could not;
-        None on version 1.
+        None on version 1 of the wire.
     """
 
     kernel: Kernel
     principal: Principal
     stream: Stream | None = None
     push: Callable[[Reply], bool] | None = None
-
-    @property
-    def protocol_version(self) -> int:
-        """1 or 2: the wire's version on this connection."""
-        return 1 if self.push is None else 2
-
-    async def require_view(self) -> IView:
-        """Where the caller's files and commands are.
-
-        @raise PermissionDenied: nowhere: it came from another uid.
-        """
-        view = await self.principal.own_view()
-        if view is None:
-            raise PermissionDenied(
-                "this connection has no files and commands",
-                rule="peer-uid",
-                hint="connect as the kernel's user, or let the operator grant this uid",
-            )
-        return view

@@ -62,7 +62,7 @@ class Dispatcher:
         principal: Principal,
         opcode: int,
         payload: bytes,
-        stream: Stream | None = None,
+        stream: Callable[[], Stream] | None = None,  # makes one; None on version 1
         push: Push | None = None,
     ) -> bytes | Deferred[bytes]:
         """The reply's payload: at once if possible, else by a Deferred that never fails.
@@ -88,8 +88,8 @@ class Dispatcher:
             if getattr(request, "async_", False):
                 reply = self._accept(syscall, opcode, context, request, len(payload))
             else:
-                if syscall.streams or _is_streamed(request):
-                    context.stream = stream
+                if stream is not None and (syscall.streams or _is_streamed(request)):
+                    context.stream = stream()
                 reply = self._run(syscall, opcode, context, request)
         except CloveError as error:
             reply = self.failed.reply(syscall, _NAMES[opcode], principal, error)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
 
+from clove.errors import PermissionDenied
 from clove.kernel.ids import REMOTE_CALLERS
 from clove.sharing.shares import OPERATORS
 
@@ -147,6 +148,20 @@ class Principal:
         waiting: Deferred[IView] = Deferred(self._waiting.remove)
         self._waiting.append(waiting)
         return await waiting
+
+    async def require_view(self) -> IView:
+        """The view, for one that may have files and commands.
+
+        @raise PermissionDenied: there is none: it came from another uid.
+        """
+        view = await self.own_view()
+        if view is None:
+            raise PermissionDenied(
+                "this connection has no files and commands",
+                rule="peer-uid",
+                hint="connect as the kernel's user, or let the operator grant this uid",
+            )
+        return view
 
     @property
     def parent_id(self) -> int:

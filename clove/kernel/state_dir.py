@@ -1,4 +1,4 @@
-"""The kernel's own directory, and what lies in it. Blocking functions; they run in threads::
+"""The kernel's own directory, and agents' directories in it. Blocking functions; they run in threads::
 
     STATE_DIR/run/ID.sock         the agent's own socket
     STATE_DIR/agents/ID/workspace its working directory, its own in a sandbox
@@ -18,15 +18,18 @@ agent can write.
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import os
 import queue
 import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from clove.errors import InvalidRequest, Unavailable
+from clove.errors import InvalidRequest, IsolationUnavailable, Unavailable
 from clove.removal import remove_tree
 
-__all__ = ["SOCKET_PATH_LIMIT", "StateDir", "make_directories"]
+__all__ = ["SOCKET_PATH_LIMIT", "StateDir", "Workspace"]
 
 SOCKET_PATH_LIMIT = 107
 """Bytes of a Unix socket's path (unix(7): sun_path)."""
@@ -49,7 +52,7 @@ def _private_directory(path: str) -> None:
         os.chmod(path, 0o700)
 
 
-def make_directories(root: str) -> None:
+def _make_directories(root: str) -> None:
     """What every workspace begins with."""
     os.mkdir(root, 0o700)
     os.mkdir(os.path.join(root, "workspace"), 0o700)
@@ -132,7 +135,7 @@ class StateDir:
         """
         if self._prepared.empty():
             root = os.path.join(self.path, "spare", str(next(self._numbers)))
-            make_directories(root)
+            _make_directories(root)
             self._prepared.put(root)
 
     def take_made_ahead(self) -> str | None:
@@ -163,3 +166,97 @@ class StateDir:
     def logs(self) -> str:
         """Where agents' output goes, a file for each name."""
         return os.path.join(self.path, "logs")
+
+
+def _chown(path: str, uid: int) -> None:
+    """Make it a user's own.
+
+    @raise IsolationUnavailable: no such user id is mapped here (user_namespaces(7)).
+    """
+    try:
+        os.chown(path, uid, uid, follow_symlinks=False)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        raise IsolationUnavailable(
+            f"agents of a root kernel have users of their own, and user id {uid} is not mapped "
+            "in this container",
+            hint="set limits.agents.uid_base to where 65536 user ids are mapped (see "
+            "/proc/self/uid_map), or run the kernel as an ordinary user; clove doctor says more",
+        ) from None
+
+
+def _make_mount_point(home: str, name: str, *, is_directory: bool) -> None:
+    """Something to mount upon, in a directory that is still ours alone."""
+    path = f"{home}/{name}"
+    os.makedirs(path if is_directory else os.path.dirname(path), mode=0o755, exist_ok=True)
+    if not is_directory:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o444))
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """One agent's directories.
+
+    @ivar home: its working directory.
+    @ivar script: the copy of its script, in a directory that a command leaves empty.
+    @ivar socket: its socket.
+    """
+
+    root: str
+    home: str
+    script: str
+    socket: str
+
+    @classmethod
+    def of_agent(cls, state_dir: StateDir, agent_id: int, script_name: str) -> Workspace:
+        """The directories of one agent, which need not be there yet."""
+        root = state_dir.agent(agent_id)
+        return cls(
+            root=root,
+            home=os.path.join(root, "workspace"),
+            script=os.path.join(root, "app", script_name),
+            socket=state_dir.socket(agent_id),
+        )
+
+    def create(
+        self,
+        source: bytes | None,
+        uid: int | None,
+        ahead: str | None = None,
+        mount_points: Mapping[str, bool] | None = None,
+    ) -> None:
+        """Make the directories and the script's copy.
+
+        @param source: the script; None: there is none.
+        @param uid: the user id that the agent runs under if it is not ours.
+        @param ahead: directories made ahead (L{StateDir.make_ahead}).
+        @param mount_points: paths in the working directory, and whether they are
+            directories. They are made before anybody else can reach it.
+        @raise IsolationUnavailable: there is no such user id in this user namespace.
+        """
+        if ahead is not None:
+            os.rename(ahead, self.root)
+        else:
+            _make_directories(self.root)
+        if source is not None:
+            self._copy_script(source)
+        for path, is_directory in (mount_points or {}).items():
+            _make_mount_point(self.home, path, is_directory=is_directory)
+        if uid is not None:
+            _chown(self.home, uid)
+
+    def _copy_script(self, source: bytes) -> None:
+        handle = os.open(self.script, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o444)
+        with open(handle, "wb") as file:
+            file.write(source)
+            os.fchmod(file.fileno(), 0o444)
+
+    def remove(self) -> None:
+        """Remove everything, links not followed. Idempotent.
+
+        @raise OSError: something is still there.
+        """
+        with contextlib.suppress(OSError):
+            os.unlink(self.socket)
+        remove_tree(self.root)

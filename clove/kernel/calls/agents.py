@@ -53,7 +53,7 @@ LINES_AT_ONCE = 1000
 async def spawn(ctx: Context, request: SpawnRequest) -> SpawnReply:
     """Start an agent, never with more than its spawner has."""
     principal = ctx.principal
-    if ctx.protocol_version == 1:
+    if ctx.push is None:  # version 1
         request = without_defaults(request)
     check_name(request.name)
     wanted = _wanted(principal, request)

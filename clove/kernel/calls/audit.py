@@ -28,7 +28,7 @@ def get_audit_log(
     @raise PermissionDenied: rule `operator`, for another one's entries.
     """
     agent_id = request.agent_id
-    if ctx.protocol_version == 1:  # 0 stands for no id there
+    if ctx.push is None:  # on version 1 0 stands for no id
         agent_id = agent_id or None
     caller = ctx.principal
     if agent_id is None and not may(caller, "GET_AUDIT_LOG", None):  # all: strangers' too

@@ -27,7 +27,7 @@ _SMALL = 1 << 16
 
 async def execute(ctx: Context, request: ExecRequest) -> ExecReply | bytes:
     """Run a command in the caller's view and wait for its end."""
-    view = await ctx.require_view()
+    view = await ctx.principal.require_view()
     permissions = ctx.principal.permissions
     commands = ctx.kernel.commands
     argv = _argv(request, commands.limits)

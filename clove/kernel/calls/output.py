@@ -41,7 +41,7 @@ NAMES = {number: name for name, number in STREAMS.items()}
 async def output(ctx: Context, request: OutputRequest) -> OutputReply | bytes:
     """Bytes of an agent's output."""
     agent = find_target(ctx, request, "OUTPUT", ended=True)
-    if request.binary and ctx.protocol_version == 1:
+    if request.binary and ctx.push is None:
         raise InvalidRequest("binary replies need protocol version 2", hint="send HELLO first")
     book = agent.logbook
     if request.attached and not book.attach_point.take(ctx.principal, request.since):

@@ -101,7 +101,7 @@ async def find_program(ctx: Context, request: SpawnRequest, limit: int) -> Scrip
         program: ScriptFile | Command = await find_script(ctx, request.script, limit)
     else:
         if not ctx.principal.is_remote:  # its agents are sandboxed, and have programs there
-            await ctx.require_view()  # one that sees no files starts no programs
+            await ctx.principal.require_view()  # one that sees no files starts no programs
         program = Command()
     try:
         if request.python:
@@ -121,7 +121,7 @@ async def _find_python(
     own_programs = programs_of(principal.permissions).allowed is None
     sender = Sender(principal.sandboxed, own_programs, check)
     threads = ctx.kernel.threads.of(principal.path)
-    view = await ctx.require_view()
+    view = await ctx.principal.require_view()
     script.interpreter = await find_interpreter(view, sender, threads, asked, mounted=mounted)
     script.check = check
     script.reader = None if principal.is_operator else principal.permissions
@@ -170,7 +170,7 @@ async def find_script(ctx: Context, path: str, limit: int) -> ScriptFile:
     @raise PermissionDenied: the caller may not read it.
     """
     principal = ctx.principal
-    view = await ctx.require_view()
+    view = await ctx.principal.require_view()
     held = await find(
         view,
         principal.permissions,

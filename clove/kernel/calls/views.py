@@ -26,7 +26,7 @@ async def view_of(ctx: Context, agent: str | int | None) -> tuple[IView, str | N
     @raise Unavailable: it does not run now.
     """
     if agent is None:
-        return await ctx.require_view(), ctx.principal.cwd
+        return await ctx.principal.require_view(), ctx.principal.cwd
     found = agent_of(ctx, agent)
     view = found.principal.view
     if view is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -75,7 +76,8 @@ class FramingV2:
         if opcode >= CONTROL:
             connection.control(opcode, number, body)
             return
-        stream = Stream(connection.sender, self.reply, opcode, number, self.reply_with)
+        ends = connection.sender, self.reply, opcode, number, self.reply_with
+        stream = functools.partial(Stream, *ends)
         answer = self._dispatcher.answer
         reply = answer(connection.principal, opcode, body, stream, connection.push)
         if isinstance(reply, bytes):

@@ -25,8 +25,8 @@ from clove.kernel.launch.profile import Profile
 from clove.kernel.launch.program import ProgramRecord
 from clove.kernel.launch.request_checks import check_request, with_ports
 from clove.kernel.launch.resource_limits import changed, check_children
-from clove.kernel.launch.workspace import Workspace
 from clove.kernel.mounts.mount_planner import in_workspace
+from clove.kernel.state_dir import Workspace
 from clove.policy import ports_named
 from clove.sandbox.interface import REMARK
 from clove.threads.threads import to_the_end

@@ -37,7 +37,7 @@ class Answers:
     ) -> bytes | Deferred[bytes]:
         if opcode % 2 == 0:
             return payload
-        self.streams.append(stream)
+        self.streams.append(None if stream is None else stream())
 
         def cancel(deferred: Deferred[bytes]) -> None:
             self.cancelled += 1

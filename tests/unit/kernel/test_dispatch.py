@@ -66,7 +66,7 @@ def test_partial_replies_go_where_the_request_asks_for_them(payload: bytes) -> N
     bench = Bench()
     stream: Any = lambda partial: None  # noqa: E731
     push: Any = lambda reply: True  # noqa: E731
-    bench.ask(payload, stream=stream, push=push)
+    bench.ask(payload, stream=lambda: stream, push=push)
     context, request = bench.call.seen[0]
     assert context.stream is (stream if request.stream or request.follow else None)
     assert context.push is push

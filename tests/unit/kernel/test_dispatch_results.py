@@ -44,7 +44,7 @@ def test_an_array_stays_as_it_is() -> None:
 
 def test_version_2_is_refused_instead() -> None:
     bench = Bench()
-    found = bench.ask(b'{"numbr":3}', stream=lambda partial: None)
+    found = bench.ask(b'{"numbr":3}', stream=lambda: None)
     assert (found["success"], found["code"]) == (False, "invalid_request")
     assert bench.call.seen == []
 

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from clove.errors import InvalidRequest, Unavailable
-from clove.kernel.launch.workspace import Workspace
-from clove.kernel.state_dir import StateDir
+from clove.kernel.state_dir import StateDir, Workspace
 
 
 def prepared(path: Path) -> StateDir:

@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 from twisted.python.failure import Failure
 
-from clove.threads.pool import ThreadPool
+from clove.threads.threads import ThreadPool
 
 
 class Told:
