@@ -29,6 +29,7 @@ __all__ = ["FleetParts"]
 class FleetParts:
     """Parts of one of several relays.
 
+    @ivar name: of this start of the relay.
     @ivar port: where the others connect, once L{listen} was called; None: nowhere.
     """
 
@@ -47,6 +48,7 @@ class FleetParts:
         self._settings = config.link
         limits = config.limits.link
         identity = RelayIdentity(fleet_id)
+        self.name = identity.name
         self._peers = Peers(
             reactor,
             identity,

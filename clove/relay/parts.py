@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
@@ -98,6 +99,7 @@ class Parts:
                 self.machines,
                 self._threads,
             )
+        self._claimant = secrets.token_hex(8) if self.fleet is None else self.fleet.name
         routing = None if self.fleet is None else self.fleet.routing
         self._changes = Changes(self.store, self.tokens, self.machines, routing)
         self._entrance = Entrance(self.hub, relay_id, self.tokens, self.machines)
@@ -136,7 +138,7 @@ class Parts:
             wall=time.time,
             started=self._reactor.seconds(),
             requests=requests,
-            repeats=Repeats(self._config.limits.rest.repeats),
+            repeats=Repeats(self.store, self._claimant, self._reactor, time.time),
             streams=self._streams,
         )
         api = Api(context, ROUTES)

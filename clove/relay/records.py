@@ -15,6 +15,8 @@ __all__ = [
     "Identity",
     "MachineRecord",
     "RelayRecord",
+    "Repeat",
+    "RepeatKey",
     "Route",
     "Targets",
     "TokenKind",
@@ -185,3 +187,23 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
 
     tunnel: TunnelState
     relay: RelayRecord
+
+
+class RepeatKey(msgspec.Struct, frozen=True):
+    """An idempotency key: each token has keys of its own."""
+
+    token_id: str
+    key: str
+
+
+class Repeat(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a request with an idempotency key.
+
+    @ivar ours: it is to be done now, by the one that asked.
+    @ivar doubtful: it may have been done before by one who has not told.
+    @ivar answer: it was done; None, and not ours: another is doing it.
+    """
+
+    ours: bool = False
+    doubtful: bool = False
+    answer: bytes | None = None

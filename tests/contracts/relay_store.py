@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from tests.contracts.relay_store_machines import MachineStoreContract
+from tests.contracts.relay_store_repeats import RepeatStoreContract
 from tests.contracts.relay_store_tokens import TokenStoreContract
 
 __all__ = ["RelayStoreContract"]
 
 
-class RelayStoreContract(TokenStoreContract, MachineStoreContract):
+class RelayStoreContract(TokenStoreContract, MachineStoreContract, RepeatStoreContract):
     """For a test class that says how its store is made."""

@@ -27,9 +27,6 @@ class RestLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Requests a second of one token, or of one address without a token; one more gets 429."""
     burst: int = 200
     """Requests that may come at once before that holds."""
-    repeats: int = 1000
-    """Idempotency keys of one token that are remembered, and tokens of which some are; the oldest is
-    forgotten then."""
     streams: int = 256
     """Streams of agents' output that are read, or may be gone on with; one more takes the place of one that
     nothing reads, or gets 503."""

@@ -1,81 +1,112 @@
-"""Requests that bear an idempotency key: a repeated one gets the answer of the first."""
+"""Requests that bear an idempotency key: a repeated one gets the answer of the first, at whichever relay.
+
+The store has the keys, so they hold over a restart. Of those in work here it is noted in memory, too, so
+that a repeated one is answered as soon as the first is.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final, TypeVar
 
+import msgspec
 from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
 
-from clove.errors import InvalidRequest
+from clove.errors import CloveError, ConnectionLost, Internal, TimedOut, Unavailable
+from clove.relay.records import Repeat, RepeatKey
+from clove.relay.store.interface import IStore
 
 __all__ = ["Repeats"]
 
+T = TypeVar("T", bound=msgspec.Struct)
 
-class _Once:
-    """One request.
-
-    @ivar body: hash of what was asked.
-    @ivar answer: None while it is in work.
-    """
-
-    def __init__(self, body: bytes) -> None:
-        self.body = body
-        self.answer: Any = None
-        self.waiting: list[Deferred[None]] = []
+LOOK_SECONDS: Final = 0.25
+"""How often it is looked whether another relay has answered."""
+WAIT_SECONDS: Final = 20.0
+"""How long it is waited for that."""
+_UNSURE: Final = (ConnectionLost, TimedOut, Internal)
+"""After these a request may have been done."""
 
 
 class Repeats:
-    """Remembers answers, for as long as the relay runs, and of those in work that they are.
+    """Remembers answers.
 
-    @param most: keys of one token, and tokens.
+    @param claimant: name of this start of the relay.
+    @param wall: seconds since the epoch.
     """
 
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._tokens: OrderedDict[str, OrderedDict[str, _Once]] = OrderedDict()
+    log = Logger()
+
+    def __init__(self, store: IStore, claimant: str, clock: Any, wall: Callable[[], float]) -> None:
+        self._store = store
+        self._claimant = claimant
+        self._clock = clock
+        self._wall = wall
+        self._working: dict[RepeatKey, list[Deferred[None]]] = {}
 
     async def once(
-        self, token_id: str, key: str, body: bytes, work: Callable[[], Awaitable[Any]]
-    ) -> Any:
+        self,
+        named: RepeatKey,
+        body: bytes,
+        kind: type[T],
+        work: Callable[[bool], Awaitable[T]],
+    ) -> T:
         """The answer of the first request with this key; one that failed is done again.
 
-        @param key: what the client has chosen; each token has keys of its own.
+        @param named: what the client has chosen; each token has keys of its own.
+        @param work: is told whether the request may have been done before by one that could not tell.
         @raise InvalidRequest: the key was used for something else.
+        @raise Unavailable: another relay is still at it.
         """
-        requests = self._of(token_id)
-        hashed = hashlib.sha256(body).digest()
-        while (found := requests.get(key)) is not None:
-            if found.body != hashed:
-                raise InvalidRequest(
-                    "this Idempotency-Key was used for another request", hint="choose a new one"
-                )
-            if found.answer is not None:
-                return found.answer
-            waiting: Deferred[None] = Deferred()
-            found.waiting.append(waiting)
-            await waiting
-        mine = requests[key] = _Once(hashed)
-        while len(requests) > self._most:
-            requests.popitem(last=False)
+        digest = hashlib.sha256(body).digest()
+        while (waiting := self._working.get(named)) is not None:
+            turn: Deferred[None] = Deferred()
+            waiting.append(turn)
+            await turn
+        waiting = self._working[named] = []
         try:
-            mine.answer = await work()
-            return mine.answer
-        except BaseException:
-            if requests.get(key) is mine:
-                del requests[key]
-            raise
+            found = await self._claim(named, digest)
+            if found.answer is not None:
+                return msgspec.json.decode(found.answer, type=kind)
+            return await self._do(named, found, work)
         finally:
-            for each in mine.waiting:
+            del self._working[named]
+            for each in waiting:
                 if not each.called:
                     each.callback(None)
 
-    def _of(self, token_id: str) -> OrderedDict[str, _Once]:
-        """The requests of a token."""
-        requests = self._tokens.setdefault(token_id, OrderedDict())
-        self._tokens.move_to_end(token_id)
-        while len(self._tokens) > self._most:
-            self._tokens.popitem(last=False)
-        return requests
+    async def _claim(self, named: RepeatKey, digest: bytes) -> Repeat:
+        end = self._clock.seconds() + WAIT_SECONDS
+        while True:
+            found = await self._store.claim_repeat(named, digest, self._claimant, self._wall())
+            if found.ours or found.answer is not None:
+                return found
+            if self._clock.seconds() > end:
+                raise Unavailable(
+                    "the first request with this Idempotency-Key is still in work",
+                    hint="repeat it in some seconds",
+                )
+            await deferLater(self._clock, LOOK_SECONDS)
+
+    async def _do(self, named: RepeatKey, found: Repeat, work: Callable[[bool], Awaitable[T]]) -> T:
+        try:
+            answer = await work(found.doubtful)
+        except BaseException as error:
+            sure = isinstance(error, CloveError) and not isinstance(error, _UNSURE)
+            await self._give_up(named, sure=sure and not found.doubtful)
+            raise
+        await self._store.finish_repeat(named, self._claimant, msgspec.json.encode(answer))
+        return answer
+
+    async def _give_up(self, named: RepeatKey, *, sure: bool) -> None:
+        store = self._store
+        try:
+            if sure:
+                await store.drop_repeat(named, self._claimant)
+            else:
+                await store.doubt_repeat(named, self._claimant)
+        except CloveError as error:  # the next one finds a claim of ours
+            self.log.warn("an idempotency key is not given up: {error}", error=str(error))

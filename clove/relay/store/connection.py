@@ -14,28 +14,39 @@ from clove.relay.store.database import Dialect, Parameters, Row
 
 __all__ = ["SQLiteDatabase", "connect"]
 
-_VERSION: Final = 1
 _BUSY_SECONDS: Final = 5.0
 
-_SCHEMA: Final = (
-    """
-    CREATE TABLE tokens (
-        id TEXT PRIMARY KEY, digest BLOB NOT NULL UNIQUE, kind TEXT NOT NULL, name TEXT NOT NULL,
-        machine_id TEXT NOT NULL, targets TEXT NOT NULL, permissions TEXT NOT NULL,
-        created REAL NOT NULL, expires REAL, last_used REAL, used REAL, revoked REAL
-    ) STRICT, WITHOUT ROWID
-    """,
-    "CREATE INDEX tokens_of_machine ON tokens (machine_id)",
-    """
-    CREATE TABLE machines (
-        machine_id TEXT PRIMARY KEY, name TEXT NOT NULL, provider TEXT NOT NULL,
-        labels TEXT NOT NULL, metadata TEXT NOT NULL, address TEXT NOT NULL,
-        versions TEXT NOT NULL, isolation TEXT NOT NULL, public_key BLOB, created REAL NOT NULL,
-        last_seen REAL, draining INTEGER NOT NULL, flags TEXT NOT NULL
-    ) STRICT, WITHOUT ROWID
-    """,
+_MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
+    (
+        """
+        CREATE TABLE tokens (
+            id TEXT PRIMARY KEY, digest BLOB NOT NULL UNIQUE, kind TEXT NOT NULL, name TEXT NOT NULL,
+            machine_id TEXT NOT NULL, targets TEXT NOT NULL, permissions TEXT NOT NULL,
+            created REAL NOT NULL, expires REAL, last_used REAL, used REAL, revoked REAL
+        ) STRICT, WITHOUT ROWID
+        """,
+        "CREATE INDEX tokens_of_machine ON tokens (machine_id)",
+        """
+        CREATE TABLE machines (
+            machine_id TEXT PRIMARY KEY, name TEXT NOT NULL, provider TEXT NOT NULL,
+            labels TEXT NOT NULL, metadata TEXT NOT NULL, address TEXT NOT NULL,
+            versions TEXT NOT NULL, isolation TEXT NOT NULL, public_key BLOB, created REAL NOT NULL,
+            last_seen REAL, draining INTEGER NOT NULL, flags TEXT NOT NULL
+        ) STRICT, WITHOUT ROWID
+        """,
+    ),
+    (
+        """
+        CREATE TABLE repeats (
+            token_id TEXT NOT NULL, key TEXT NOT NULL, body BLOB NOT NULL, claimant TEXT NOT NULL,
+            answer BLOB, doubtful INTEGER NOT NULL, at REAL NOT NULL, PRIMARY KEY (token_id, key)
+        ) STRICT, WITHOUT ROWID
+        """,
+        "CREATE INDEX repeats_by_age ON repeats (at)",
+        "CREATE INDEX repeats_of_token ON repeats (token_id, at)",
+    ),
 )
-"""Statements that make the tables; what C{user_version} counts."""
+"""Statements that lead from each version of the tables, which C{user_version} counts, to the next."""
 
 _DIALECT: Final = Dialect(
     in_list="{column} IN (SELECT value FROM json_each(:{parameter}))",
@@ -47,6 +58,7 @@ _DIALECT: Final = Dialect(
             )
         )
     """,
+    claimant_lives="FALSE",
     locking="",
 )
 
@@ -141,12 +153,13 @@ def _make_private(path: str) -> None:
 def _make_tables(connection: sqlite3.Connection, path: str) -> None:
     with _transaction(connection):
         [version] = connection.execute("PRAGMA user_version").fetchone()
-        if version == 0:
-            for statement in _SCHEMA:
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {_VERSION}")
-        elif version != _VERSION:
+        if version > len(_MIGRATIONS):
             raise Unavailable(
-                f"{path} has version {version} of the tables, this Clove knows {_VERSION}",
+                f"{path} has version {version} of the tables, this Clove knows {len(_MIGRATIONS)}",
                 hint="start the newer Clove that made it, or choose another --state-dir",
             )
+        for statements in _MIGRATIONS[version:]:
+            for statement in statements:
+                connection.execute(statement)
+        if version < len(_MIGRATIONS):
+            connection.execute(f"PRAGMA user_version = {len(_MIGRATIONS)}")

@@ -21,11 +21,14 @@ class Dialect(NamedTuple):
 
     @ivar in_list: whether C{{column}} is in the JSON array C{{name}}.
     @ivar has_labels: whether a machine has the labels in the parameter C{labels}, a JSON object.
+    @ivar claimant_lives: whether the relay that a row names as C{claimant} still runs, if that is another than
+        the parameter C{claimant}.
     @ivar locking: at the end of a SELECT: nothing else changes these rows before the transaction ends.
     """
 
     in_list: str
     has_labels: str
+    claimant_lives: str
     locking: str
 
     def listed(self, column: str, parameter: str) -> str:

@@ -11,7 +11,15 @@ import msgspec
 from twisted.internet.defer import Deferred
 from zope.interface import Interface
 
-from clove.relay.records import Flag, MachineRecord, Targets, TokenKind, TokenRecord
+from clove.relay.records import (
+    Flag,
+    MachineRecord,
+    Repeat,
+    RepeatKey,
+    Targets,
+    TokenKind,
+    TokenRecord,
+)
 
 __all__ = ["IStore", "MachineChanges", "Seen", "StoreLimits", "StoreObserver"]
 
@@ -31,6 +39,10 @@ class StoreLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     and the machine is flagged."""
     waiting: int = 1024
     """Requests that wait for the store; one more gets `unavailable`."""
+    repeats: int = 1000
+    """Idempotency keys of one token that are remembered; the oldest are forgotten then."""
+    kept_repeats: float = 7 * 86400.0
+    """Seconds for which one is."""
     connections: int = 4
     """Connections to PostgreSQL, beside one that is told of changes."""
     answer_seconds: float = 5.0
@@ -169,6 +181,24 @@ class IStore(Interface):
 
     def flag_machine(machine_id: str, flag: Flag) -> Deferred[None]:
         """Note something to look at, instead of an earlier flag of the same kind."""
+
+    def claim_repeat(named: RepeatKey, body: bytes, claimant: str, now: float) -> Deferred[Repeat]:
+        """Who does the request with an idempotency key, and whether that was done before.
+
+        @param body: its digest.
+        @param claimant: name of this start of the relay that would do it now. Whatever one does that has
+            ended without telling, the next one is given as doubtful.
+        @raise InvalidRequest: the key was used for another body.
+        """
+
+    def finish_repeat(named: RepeatKey, claimant: str, answer: bytes) -> Deferred[None]:
+        """It was done, and this is the answer to all that repeat it."""
+
+    def doubt_repeat(named: RepeatKey, claimant: str) -> Deferred[None]:
+        """It may have been done: the next one that asks is told so."""
+
+    def drop_repeat(named: RepeatKey, claimant: str) -> Deferred[None]:
+        """It was not done: the next one may try."""
 
     def observe(observer: StoreObserver) -> None:
         """Have it told, in the reactor's thread, what other relays change, from now on."""

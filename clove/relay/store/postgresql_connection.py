@@ -28,6 +28,10 @@ CHANNEL: Final = "clove_relay"
 _DIALECT: Final = Dialect(
     in_list="{column} IN (SELECT jsonb_array_elements_text(CAST(:{parameter} AS jsonb)))",
     has_labels="CAST(machines.labels AS jsonb) @> CAST(:labels AS jsonb)",
+    claimant_lives="""
+        (claimant <> :claimant AND EXISTS (SELECT 1 FROM relays WHERE relay = claimant
+            AND until > extract(epoch FROM clock_timestamp())))
+    """,
     locking=" FOR UPDATE",
 )
 _PARAMETER: Final = re.compile(r":([a-z_]+)")

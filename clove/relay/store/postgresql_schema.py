@@ -50,6 +50,17 @@ _MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         """,
         "CREATE INDEX tunnels_of_relay ON tunnels (relay)",
     ),
+    (
+        """
+        CREATE TABLE repeats (
+            token_id TEXT COLLATE "C" NOT NULL, key TEXT COLLATE "C" NOT NULL, body BYTEA NOT NULL,
+            claimant TEXT NOT NULL, answer BYTEA, doubtful BOOLEAN NOT NULL,
+            at DOUBLE PRECISION NOT NULL, PRIMARY KEY (token_id, key)
+        )
+        """,
+        "CREATE INDEX repeats_by_age ON repeats (at)",
+        "CREATE INDEX repeats_of_token ON repeats (token_id, at)",
+    ),
 )
 """Statements that lead from each version of the tables to the next. What was released stays as it is."""
 

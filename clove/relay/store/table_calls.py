@@ -7,10 +7,19 @@ from typing import NamedTuple, TypeVar
 
 from twisted.internet.defer import Deferred
 
-from clove.relay.records import Flag, MachineRecord, Targets, TokenKind, TokenRecord
+from clove.relay.records import (
+    Flag,
+    MachineRecord,
+    Repeat,
+    RepeatKey,
+    Targets,
+    TokenKind,
+    TokenRecord,
+)
 from clove.relay.store.database import Database
 from clove.relay.store.interface import MachineChanges, Seen, StoreLimits
 from clove.relay.store.machine_table import MachineTable
+from clove.relay.store.repeat_table import RepeatTable
 from clove.relay.store.route_table import RouteTable
 from clove.relay.store.token_table import TokenTable
 
@@ -25,12 +34,18 @@ class Tables(NamedTuple):
     tokens: TokenTable
     machines: MachineTable
     routes: RouteTable
+    repeats: RepeatTable
 
 
 def tables_of(database: Database, limits: StoreLimits) -> Tables:
     """Those that are reached by this connection."""
     tokens = TokenTable(database, limits)
-    return Tables(tokens, MachineTable(database, limits, tokens), RouteTable(database))
+    return Tables(
+        tokens,
+        MachineTable(database, limits, tokens),
+        RouteTable(database),
+        RepeatTable(database, limits),
+    )
 
 
 # More than 20 methods: those of IStore
@@ -124,3 +139,21 @@ class TableCalls:
     def flag_machine(self, machine_id: str, flag: Flag) -> Deferred[None]:
         """Something to look at."""
         return self._run(lambda tables: tables.machines.note_flag(machine_id, flag))
+
+    def claim_repeat(
+        self, named: RepeatKey, body: bytes, claimant: str, now: float
+    ) -> Deferred[Repeat]:
+        """Who does a request."""
+        return self._run(lambda tables: tables.repeats.claim(named, body, claimant, now))
+
+    def finish_repeat(self, named: RepeatKey, claimant: str, answer: bytes) -> Deferred[None]:
+        """It was done."""
+        return self._run(lambda tables: tables.repeats.finish(named, claimant, answer))
+
+    def doubt_repeat(self, named: RepeatKey, claimant: str) -> Deferred[None]:
+        """Whether it was is not known."""
+        return self._run(lambda tables: tables.repeats.doubt(named, claimant))
+
+    def drop_repeat(self, named: RepeatKey, claimant: str) -> Deferred[None]:
+        """It was surely not."""
+        return self._run(lambda tables: tables.repeats.drop(named, claimant))

@@ -6,16 +6,19 @@ import shutil
 import signal
 import threading
 import time
+import tomllib
 import urllib.error
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from clove import CloveClient
+from clove.client.fleet import FleetClient
 from clove.client.remote import RemoteClient
-from clove.errors import CloveError, PermissionDenied, Unavailable
+from clove.errors import CloveError, InvalidRequest, PermissionDenied, Unavailable
 from clove.framing import Opcode
 from tests.integration.conftest import KernelProcess
 from tests.integration.fleet.fleet_processes import Fleet
@@ -214,3 +217,42 @@ def names_of(client: RemoteClient) -> list[str]:
         return [entry["name"] for entry in client.list_agents()]
     except CloveError:
         return []
+
+
+def deploy(fleet: Fleet, key: str, script: str = SCRIPT) -> int:
+    admin = FleetClient(f"http://127.0.0.1:{fleet.rest_port}", fleet.admin)
+    found = admin.deploy("one", "a.py", script, idempotency_key=key)
+    return int(found["agent_id"])
+
+
+def test_an_idempotency_key_holds_at_the_other_relay_and_over_restarts(
+    relays: Relays, server: PostgreSQL
+) -> None:
+    here, there = relays
+    kernel = join(there, here)
+    first = deploy(there, "k")
+    assert deploy(here, "k") == first
+    with pytest.raises(InvalidRequest):
+        deploy(here, "k", "print('another')")
+    there.restart()
+    there.await_tunnel(kernel)
+    assert deploy(there, "k") == first
+
+
+def test_what_a_relay_started_before_it_died_is_found_though_it_has_ended(relays: Relays) -> None:
+    here, there = relays
+    kernel = join(there, here)
+    first = deploy(there, "k")
+    with CloveClient(kernel.socket) as operator:
+        operator.wait(agent_id=first)
+    with psycopg.connect(database_of(here), autocommit=True) as connection:  # as if it had died
+        connection.execute("UPDATE repeats SET answer = NULL, claimant = 'gone'")
+    assert deploy(here, "k") == first
+    with CloveClient(kernel.socket) as operator:
+        assert len(operator.list_agents(all=True)) == 1
+
+
+def database_of(fleet: Fleet) -> str:
+    """The connection string of its store."""
+    with Path(fleet.directory, "relay.toml").open("rb") as file:
+        return str(tomllib.load(file)["store"]["postgresql"])

@@ -2,90 +2,152 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
 import pytest
+import pytest_twisted
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 
-from clove.errors import InvalidRequest, Unavailable
-from clove.relay.rest.repeats import Repeats
+from clove.errors import ConnectionLost, InvalidRequest, PermissionDenied, Unavailable
+from clove.relay.records import Repeat, RepeatKey
+from clove.relay.rest.repeats import WAIT_SECONDS, Repeats
+from clove.relay.store.sqlite import SQLiteStore
+from tests.unit.relay.instant_store import instant_store
 
-KEY = ("token", "key")
+KEY = RepeatKey("token", "key")
 
 
-async def test_one_at_the_same_time_waits_for_the_first() -> None:
-    table, first = Repeats(9), Deferred[int]()
+class Answer(msgspec.Struct):
+    """Of a request."""
+
+    number: int
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[SQLiteStore]:
+    store = instant_store(str(tmp_path / "relay.sqlite"))
+    yield store
+    pytest_twisted.blockon(store.close())
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def table(store: SQLiteStore, clock: Clock) -> Repeats:
+    return Repeats(store, "mine", clock, clock.seconds)
+
+
+def ask(table: Repeats, work: Any, body: bytes = b"x") -> Deferred[Answer]:
+    return Deferred.fromCoroutine(table.once(KEY, body, Answer, work))
+
+
+async def never(doubtful: bool) -> Answer:
+    raise AssertionError("it is done twice")
+
+
+async def test_one_at_the_same_time_waits_for_the_first(table: Repeats) -> None:
+    first: Deferred[Answer] = Deferred()
     done: list[object] = []
 
-    async def never() -> int:
-        raise AssertionError("it is done twice")
-
-    async def slow() -> int:
+    async def slow(doubtful: bool) -> Answer:
+        assert not doubtful
         return await first
 
-    Deferred.fromCoroutine(table.once(*KEY, b"x", slow)).addBoth(done.append)
-    Deferred.fromCoroutine(table.once(*KEY, b"x", never)).addBoth(done.append)
+    ask(table, slow).addBoth(done.append)
+    ask(table, never).addBoth(done.append)
     assert done == []
-    first.callback(7)
-    assert done == [7, 7]
-    assert await table.once(*KEY, b"x", never) == 7
+    first.callback(Answer(7))
+    assert done == [Answer(7), Answer(7)]
+    assert await ask(table, never) == Answer(7)
 
 
-async def test_one_that_failed_is_done_again_by_one_of_those_that_wait() -> None:
-    table, first = Repeats(9), Deferred[int]()
+async def test_a_restart_forgets_nothing(table: Repeats, store: SQLiteStore, clock: Clock) -> None:
+    async def answer(doubtful: bool) -> Answer:
+        return Answer(1)
+
+    await ask(table, answer)
+    anew = Repeats(store, "another", clock, clock.seconds)
+    assert await ask(anew, never) == Answer(1)
+
+
+async def test_one_that_surely_failed_is_done_again_by_one_of_those_that_wait(
+    table: Repeats,
+) -> None:
+    first: Deferred[Answer] = Deferred()
     done: list[object] = []
 
-    async def slow() -> int:
+    async def slow(doubtful: bool) -> Answer:
         return await first
 
-    async def second() -> int:
-        done.append("again")
-        return 8
+    async def second(doubtful: bool) -> Answer:
+        done.append(("again", doubtful))
+        return Answer(8)
 
-    failing = Deferred.fromCoroutine(table.once(*KEY, b"x", slow))
+    failing = ask(table, slow)
     for _ in range(2):
-        Deferred.fromCoroutine(table.once(*KEY, b"x", second)).addBoth(done.append)
-    first.errback(Unavailable("not now"))
-    with pytest.raises(Unavailable):
+        ask(table, second).addBoth(done.append)
+    first.errback(PermissionDenied("no"))
+    with pytest.raises(PermissionDenied):
         await failing
-    assert done == ["again", 8, 8]
+    assert done == [("again", False), Answer(8), Answer(8)]
 
 
-async def test_a_key_is_for_one_request_of_one_token() -> None:
-    table = Repeats(9)
+async def test_one_that_may_have_been_done_is_in_doubt_until_it_is_answered(
+    table: Repeats,
+) -> None:
+    async def lost(doubtful: bool) -> Answer:
+        raise ConnectionLost("it may have been executed")
 
-    async def answer() -> int:
-        return 1
+    async def refused(doubtful: bool) -> Answer:
+        assert doubtful
+        raise Unavailable("not now")
 
-    await table.once(*KEY, b"x", answer)
+    async def looked(doubtful: bool) -> Answer:
+        assert doubtful
+        return Answer(3)
+
+    with pytest.raises(ConnectionLost):
+        await ask(table, lost)
+    with pytest.raises(Unavailable):
+        await ask(table, refused)
+    assert await ask(table, looked) == Answer(3)
+    assert await ask(table, never) == Answer(3)
+
+
+async def test_a_key_is_for_one_request(table: Repeats) -> None:
+    async def answer(doubtful: bool) -> Answer:
+        return Answer(1)
+
+    await ask(table, answer)
     with pytest.raises(InvalidRequest):
-        await table.once(*KEY, b"y", answer)
-    assert await table.once("other", "key", b"y", answer) == 1
+        await ask(table, answer, b"y")
 
 
-async def test_the_oldest_keys_are_forgotten() -> None:
-    table = Repeats(2)
-    count = 0
+async def test_what_another_relay_is_at_is_waited_for_and_not_for_ever(clock: Clock) -> None:
+    class Busy:
+        """A store in which another relay has the claim."""
 
-    async def answer() -> int:
-        nonlocal count
-        count += 1
-        return count
+        answer: bytes | None = None
 
-    for key in ("a", "b", "c"):
-        await table.once("token", key, b"x", answer)
-    assert await table.once("token", "c", b"x", answer) == 3
-    assert await table.once("token", "a", b"x", answer) == 4
+        async def claim_repeat(self, *given: object) -> Any:
+            return Repeat(answer=self.answer)
 
-
-async def test_a_token_pushes_out_no_keys_of_another() -> None:
-    table = Repeats(2)
-    count = 0
-
-    async def answer() -> int:
-        nonlocal count
-        count += 1
-        return count
-
-    await table.once("mine", "a", b"x", answer)
-    for number in range(10):
-        await table.once("theirs", str(number), b"x", answer)
-    assert await table.once("mine", "a", b"x", answer) == 1
+    store: Any = Busy()
+    table = Repeats(store, "mine", clock, clock.seconds)
+    waiting = ask(table, never)
+    clock.advance(1)
+    store.answer = b'{"number": 5}'
+    clock.advance(1)
+    assert await waiting == Answer(5)
+    store.answer = None
+    late = ask(table, never)
+    clock.pump([1.0] * round(WAIT_SECONDS + 2))
+    with pytest.raises(Unavailable, match="still in work"):
+        await late

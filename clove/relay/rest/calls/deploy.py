@@ -9,6 +9,7 @@ import msgspec
 
 from clove.errors import AlreadyExists, Unavailable
 from clove.relay.kernel_client import KernelClient
+from clove.relay.records import RepeatKey
 from clove.relay.rest.agent_types import Deployed, DeployedAgents, Deployment, Stopped
 from clove.relay.rest.context import Context
 from clove.relay.rest.reaching import kernel_of
@@ -27,14 +28,21 @@ async def deploy(context: Context, call: Call) -> Deployed:
     key = (call.identity.token_id, call.idempotency_key)
     mark = hashlib.sha256(repr(key).encode()).hexdigest()[:12]
 
-    async def start() -> Deployed:
-        return await _deploy(context, call, asked.name or _name(asked, mark), mark)
+    async def start(doubtful: bool) -> Deployed:
+        name = asked.name or _name(asked, mark)
+        return await _deploy(context, call, name, mark, doubtful=doubtful)
 
-    found: Deployed = await context.repeats.once(*key, msgspec.json.encode(asked), start)
-    return found
+    return await context.repeats.once(RepeatKey(*key), msgspec.json.encode(asked), Deployed, start)
 
 
-async def _deploy(context: Context, call: Call, name: str, mark: str = "") -> Deployed:
+async def _deploy(
+    context: Context, call: Call, name: str, mark: str = "", *, doubtful: bool = False
+) -> Deployed:
+    """Start it.
+
+    @param mark: of the idempotency key.
+    @param doubtful: an earlier request with that may have started it, and it may have ended since.
+    """
     asked: Deployment = call.body
     async with kernel_of(context, call.identity, asked.machine_id) as client:
         machine = await context.machines.get(asked.machine_id)
@@ -44,13 +52,28 @@ async def _deploy(context: Context, call: Call, name: str, mark: str = "") -> De
                 hint="choose another, or end that with draining: false",
             )
         labels = {**asked.labels, **({"idempotency": mark} if mark else {})}
-        try:
-            agent_id = (await client.spawn(name, **spawn_fields(asked, labels)))["agent_id"]
-        except AlreadyExists:
-            agent_id = await _started_before(client, name, mark)
-        else:
-            if asked.command:
-                await send_archive(context.clock, client, agent_id, asked)
+        agent_id = await _started_before(client, mark) if doubtful else None
+        if agent_id is None:
+            try:
+                agent_id = (await client.spawn(name, **spawn_fields(asked, labels)))["agent_id"]
+            except AlreadyExists:
+                agent_id = await _started_before(client, mark) if mark else None
+                if agent_id is None:
+                    raise
+            else:
+                if asked.command:
+                    await send_archive(context.clock, client, agent_id, asked)
+                return _deployed(asked, agent_id, name)
+        if asked.command:
+            raise Unavailable(
+                f"an earlier request with this Idempotency-Key was cut off while agent {agent_id} got its "
+                "files; it may have run",
+                hint="look at its output, stop it, and deploy with another key",
+            )
+    return _deployed(asked, agent_id, name)
+
+
+def _deployed(asked: Deployment, agent_id: int, name: str) -> Deployed:
     return Deployed(
         machine_id=asked.machine_id,
         script_name=asked.script_name,
@@ -59,15 +82,12 @@ async def _deploy(context: Context, call: Call, name: str, mark: str = "") -> De
     )
 
 
-async def _started_before(client: KernelClient, name: str, mark: str) -> int:
-    """The agent that an earlier request with the same idempotency key has started.
-
-    @raise AlreadyExists: another has the name.
-    """
-    for entry in await client.list_agents() if mark else ():
-        if entry["name"] == name and entry.get("labels", {}).get("idempotency") == mark:
+async def _started_before(client: KernelClient, mark: str) -> int | None:
+    """The agent that an earlier request with the same idempotency key has started, ended or not."""
+    for entry in await client.list_agents(all=True):
+        if entry.get("labels", {}).get("idempotency") == mark:
             return int(entry["id"])
-    raise AlreadyExists(f"an agent is called {name!r} already", hint="choose another name")
+    return None
 
 
 async def list_deployed(context: Context, call: Call) -> DeployedAgents:
