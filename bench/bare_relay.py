@@ -1,12 +1,13 @@
 """The least that a relay can be: Autobahn twice, and messages handed on.
 
-`python -m bench.bare_relay relay` prints its port; `python -m bench.bare_relay kernel PORT` connects to it
+`python -m bench.bare_relay relay [CERTIFICATE KEY]` prints its port; `python -m bench.bare_relay kernel PORT` connects to it
 and sends every message back. Whoever connects after the kernel is an agent; a number before each message
 says which.
 """
 
 from __future__ import annotations
 
+import resource
 import struct
 import sys
 from typing import Any
@@ -51,6 +52,17 @@ class Kernel(WebSocketClientProtocol):
         end.sendMessage(payload, True)
 
 
+def _listen(factory: Any, certificate: str = "", key: str = "") -> Any:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    if not certificate:
+        return reactor.listenTCP(0, factory, backlog=1024, interface="127.0.0.1")
+    from twisted.internet.ssl import DefaultOpenSSLContextFactory
+
+    tls = DefaultOpenSSLContextFactory(key, certificate)
+    return reactor.listenSSL(0, factory, tls, backlog=1024, interface="127.0.0.1")
+
+
 def main() -> None:
     """Be one of the two."""
     factory: Any
@@ -58,7 +70,7 @@ def main() -> None:
         factory = WebSocketServerFactory()
         factory.protocol = Relay
         factory.setProtocolOptions(**OPTIONS)
-        print(reactor.listenTCP(0, factory, interface="127.0.0.1").getHost().port, flush=True)
+        print(_listen(factory, *sys.argv[2:]).getHost().port, flush=True)
     else:
         factory = WebSocketClientFactory(f"ws://127.0.0.1:{sys.argv[2]}/")
         factory.protocol = Kernel

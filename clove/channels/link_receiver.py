@@ -17,11 +17,19 @@ class LinkReceiver:
     @param closed: called with the reason when the connection is gone and the link detached.
     """
 
+    __slots__ = ("_closed", "_link")
+
     def __init__(self, link: Multiplex, closed: Callable[[str], object]) -> None:
         self._link = link
         self._closed = closed
-        self.binary_received = link.received
-        self.writable = link.writable
+
+    def binary_received(self, data: bytes) -> None:
+        """A frame."""
+        self._link.received(data)
+
+    def writable(self) -> None:
+        """The connection takes more."""
+        self._link.writable()
 
     def text_received(self, text: bytes) -> None:
         """There is no text after the first messages."""

@@ -41,6 +41,8 @@ class MessageSocket:
     @ivar pongs: answers to L{ping} so far.
     """
 
+    __slots__ = ("_gone", "_paused", "_protocol", "address", "full", "pongs", "receiver")
+
     def __init__(self, protocol: Any, address: str = "") -> None:
         self.full = False
         self.pongs = 0
@@ -53,7 +55,7 @@ class MessageSocket:
 
     def known(self) -> None:
         """It is known who is there: the connection does not count as a stranger's any more."""
-        self._protocol.forget()
+        self._protocol.known()
 
     def allow(self, size: int) -> None:
         """Take messages of so many bytes from now on."""

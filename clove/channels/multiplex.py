@@ -55,6 +55,21 @@ class Multiplex:
     @ivar messages: how many came, on all connections.
     """
 
+    __slots__ = (
+        "_accept",
+        "_ack",
+        "_carrier",
+        "_control",
+        "_ended",
+        "_next",
+        "_waiting",
+        "channels",
+        "clock",
+        "limits",
+        "messages",
+        "session",
+    )
+
     def __init__(
         self,
         clock: IReactorTime,

@@ -20,6 +20,7 @@ from autobahn.websocket.types import ConnectionDeny
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 
+from clove.channels.lean_websocket import LeanWebSocket, share_options, unmask
 from clove.channels.message_socket import MessageReceiver, MessageSocket, printable
 from clove.channels.websocket import bounded
 
@@ -33,7 +34,7 @@ CLOSE_TIMEOUT: Final = 5.0
 """Seconds in which a peer answers the closing handshake; then it is cut off."""
 
 
-class _Ends:
+class _Ends(LeanWebSocket):
     """What the protocols of both sides do with Autobahn's events, which swallow exceptions."""
 
     _events = Logger(namespace=__name__)
@@ -42,15 +43,13 @@ class _Ends:
     sendPong: Callable[..., None]
     dropConnection: Callable[..., None]
     _socket: MessageSocket | None = None
-    state: int
     host: str
-    send_queue: Any
-    sendMessage: Callable[[bytes, bool], None]
-    data: bytes
-    _dataReceived: Callable[[bytes], None]
 
     def dataReceived(self, data: bytes) -> None:
         """Twisted's. Autobahn's own makes text for a log line of every piece, logged or not."""
+        if self.state == WebSocketServerProtocol.STATE_OPEN:
+            self.read(data)
+            return
         self._dataReceived(data)
         if len(self.data) > MOST_HEAD and self.state == WebSocketServerProtocol.STATE_CONNECTING:
             self.data = b""
@@ -61,11 +60,7 @@ class _Ends:
 
         With Autobahn's C{sendMessage} the way through a relay takes half as long again.
         """
-        if self.state != WebSocketServerProtocol.STATE_OPEN:
-            return
-        if self.send_queue:
-            self.sendMessage(data, True)
-        else:
+        if self.state == WebSocketServerProtocol.STATE_OPEN:
             self.transport.write(self.frame(data))
 
     def frame(self, data: bytes) -> bytes:
@@ -112,10 +107,16 @@ class _Ends:
             self.dropConnection(abort=True)
 
 
-class _Server(_Ends, WebSocketServerProtocol):  # type: ignore[misc]
+class _Server(_Ends, WebSocketServerProtocol):  # type: ignore[misc,override]
     """The end that was connected to."""
 
     forget = staticmethod(lambda: None)
+
+    def known(self) -> None:
+        """It is known who is there."""
+        self.forget()
+        self.forget = _Server.forget
+        self.settle()
 
     def connectionMade(self) -> None:
         """A connection, of which nothing is known."""
@@ -143,24 +144,23 @@ class _Server(_Ends, WebSocketServerProtocol):  # type: ignore[misc]
             self.forget = self.factory.arrived(client, self.transport.abortConnection)
 
 
-class _Client(_Ends, WebSocketClientProtocol):  # type: ignore[misc]
+class _Client(_Ends, WebSocketClientProtocol):  # type: ignore[misc,override]
     """The end that connects."""
+
+    masks = False
 
     def connectionMade(self) -> None:
         """To a relay."""
         self.host = getattr(self.transport.getPeer(), "host", "")
         WebSocketClientProtocol.connectionMade(self)
 
-    def forget(self) -> None:
-        """It is counted nowhere."""
+    def known(self) -> None:
+        """Connections of this side are counted nowhere."""
 
     def frame(self, data: bytes) -> bytes:
         """A client's is masked (RFC 6455, 5.3)."""
-        size = len(data)
         mask = secrets.token_bytes(4)
-        pattern = int.from_bytes((mask * (size // 4 + 1))[:size], "little")
-        masked = (int.from_bytes(data, "little") ^ pattern).to_bytes(size, "little")
-        return _head(size, 0x80) + mask + masked
+        return _head(len(data), 0x80) + mask + unmask(mask, data)
 
 
 def _head(size: int, masked: int) -> bytes:
@@ -200,7 +200,9 @@ def serving(
     factory.arrived = arrived
     factory.client = client
     factory.noisy = False
-    return bounded(factory, accept, FIRST_MESSAGES, CLOSE_TIMEOUT)
+    bounded(factory, accept, FIRST_MESSAGES, CLOSE_TIMEOUT)
+    share_options(factory)
+    return factory
 
 
 def connecting(

@@ -26,7 +26,7 @@ from clove.kernel.network.published import PublishLimits
 from clove.kernel.network.settings import EgressSettings
 from clove.kernel.remote.settings import RemoteLimits, RemoteSettings, TunnelSettings
 from clove.kernel.state import StateLimits
-from clove.kernel.watchdog import WatchdogSettings
+from clove.loop.watchdog import WatchdogSettings
 from clove.policy import Level
 from clove.regular import read_regular
 from clove.sandbox.launch_limits import LaunchLimits

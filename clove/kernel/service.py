@@ -29,7 +29,6 @@ from clove.kernel.listening import (
     stopped,
 )
 from clove.kernel.llm.settings import service_options
-from clove.kernel.loop import serve_in_turns
 from clove.kernel.main_sockets import MainSockets
 from clove.kernel.pid1 import (
     adopt_orphans,
@@ -39,9 +38,10 @@ from clove.kernel.pid1 import (
 )
 from clove.kernel.processor_time import prefer_kernel
 from clove.kernel.state_dir import StateDir
-from clove.kernel.watchdog import Watchdog
 from clove.kernel.wiring import Parts
 from clove.kernel.wiring.network import model_route, prepare_egress
+from clove.loop.turns import serve_in_turns
+from clove.loop.watchdog import Watchdog
 from clove.sandbox.inside.capabilities import hide_memory
 from clove.socket_paths import default_state_dir
 

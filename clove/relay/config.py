@@ -10,6 +10,7 @@ from typing import Annotated, Final
 import msgspec
 
 from clove.errors import InvalidRequest
+from clove.loop.watchdog import WatchdogSettings
 from clove.regular import read_regular
 from clove.relay.forwarded import Proxies
 from clove.relay.hub.limits import HubLimits
@@ -122,6 +123,7 @@ class RelayConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     tls: TLSSettings = TLSSettings()
     store: StoreSettings = StoreSettings()
     link: LinkSettings = LinkSettings()
+    watchdog: WatchdogSettings = WatchdogSettings()
     limits: Limits = Limits()
 
 

@@ -12,6 +12,7 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
+from clove.messages.metrics import ReactorTurns
 from clove.relay.changes import Changes
 from clove.relay.config import RelayConfig
 from clove.relay.fleet_parts import FleetParts
@@ -67,13 +68,21 @@ class Parts:
     @ivar fleet: of one of several relays; None: it has its store for itself.
     @ivar hub_port: where they connect, once L{listen} was called.
     @param store_path: file of the store.
+    @param turns: of the reactor, as the watchdog counts them.
     @raise CloveError: the store or the certificate cannot be used.
     """
 
     log = Logger()
 
-    def __init__(self, reactor: Any, config: RelayConfig, store_path: str) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        config: RelayConfig,
+        store_path: str,
+        turns: ReactorTurns | None = None,
+    ) -> None:
         self._reactor = reactor
+        self._turns = turns or ReactorTurns()
         self._config = config
         self._tls = None
         if config.tls.certificate:
@@ -139,6 +148,7 @@ class Parts:
             started=self._reactor.seconds(),
             requests=requests,
             repeats=Repeats(self.store, self._claimant, self._reactor, time.time),
+            turns=self._turns,
             streams=self._streams,
         )
         api = Api(context, ROUTES)

@@ -13,6 +13,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from clove.errors import CloveError, InvalidRequest
+from clove.loop.turns import serve_in_turns
+from clove.loop.watchdog import Watchdog
 from clove.relay.config import RelayConfig
 from clove.relay.first_token import is_read_by_a_person, keep_token
 from clove.relay.parts import Parts
@@ -64,9 +66,13 @@ class RelayService(Service):
         """
         Service.startService(self)
         self._reactor.seconds = time.monotonic  # a step of the wall clock ends no wait
+        self._watchdog = Watchdog(self._config.watchdog)
+        serve_in_turns(self._reactor, self._watchdog)
         try:
             self._state_dir.claim()
-            self._parts = Parts(self._reactor, self._config, self._state_dir.store)
+            self._parts = Parts(
+                self._reactor, self._config, self._state_dir.store, self._watchdog.turns
+            )
             self._parts.listen()
         except CloveError as error:
             self._state_dir.release()
@@ -76,6 +82,7 @@ class RelayService(Service):
     def _serve(self) -> None:
         try:
             self.parts.start()
+            self._watchdog.start()
         except RuntimeError as error:  # can't start new thread
             self.log.critical("clove-relay ends: {error}", error=error)
             self._reactor.stop()
@@ -114,6 +121,7 @@ class RelayService(Service):
     async def _stop(self) -> None:
         if self._parts is not None:
             await self._parts.stop()
+        self._watchdog.stop()
         self._state_dir.release()
 
     def stopService(self) -> Deferred[None]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from clove.kernel.watchdog import LONG
+from clove.loop.watchdog import LONG
 from tests.adversary.arena import Arena
 from tests.adversary.witness import Witness
 

@@ -20,6 +20,7 @@ from clove.relay.hub.doors import Alone, FarMachine, OtherRelays
 from clove.relay.hub.limits import HubLimits
 from clove.relay.hub.machine_link import MachineLink
 from clove.relay.hub.machine_v1 import MachineV1
+from clove.relay.hub.rounds import Rounds
 
 if TYPE_CHECKING:
     from clove.relay.machines.presence import RemoteCaller
@@ -28,8 +29,8 @@ __all__ = ["FIRST_AGENT", "Hub"]
 
 FIRST_AGENT: Final = 1000
 """The contract's: ids of remote agents begin here."""
-ROUNDS: Final = 16
-"""Parts into which the tunnels are divided, so that not all are asked in one turn."""
+SLICE_SECONDS: Final = 0.1
+"""Between two slices of a round in which all links are asked whether they answer: not all in one turn."""
 
 Machine = MachineLink | MachineV1
 Agent = AgentLink | AgentV1
@@ -56,13 +57,15 @@ class Hub:
         self._by_session: dict[str, AgentLink] = {}
         self._of_token: dict[str, int] = {}
         self._next_agent = FIRST_AGENT
-        self._round = 0
+        self._rounds: Rounds[Machine | AgentLink] = Rounds(
+            max(1, round(self.limits.ping_seconds / SLICE_SECONDS))
+        )
         self._loop = LoopingCall(self._ping_some)
         self._loop.clock = clock
 
     def start(self) -> None:
         """Begin to ask the tunnels whether their kernels answer."""
-        self._loop.start(self.limits.ping_seconds / ROUNDS, now=False)
+        self._loop.start(self.limits.ping_seconds / len(self._rounds), now=False)
 
     def stop(self) -> None:
         """Close everything."""
@@ -77,13 +80,11 @@ class Hub:
             machine.drain(seconds)
 
     def _ping_some(self) -> None:
-        self._round = (self._round + 1) % ROUNDS
-        for number, machine in enumerate(list(self._machines.values())):
-            if number % ROUNDS == self._round:
-                machine.ping()
-        for number, agent in enumerate(list(self._agents.values())):
-            if number % ROUNDS == self._round and isinstance(agent, AgentLink):
-                agent.check()
+        for link in self._rounds.next_slice():
+            if isinstance(link, AgentLink):
+                link.check()
+            else:
+                link.ping()
 
     # what others of the relay ask
 
@@ -155,6 +156,7 @@ class Hub:
         if earlier is not None:
             earlier.end("another connection of this machine has taken its place")
         self._machines[machine.machine_id] = machine
+        self._rounds.put(machine.machine_id, machine)
         self.log.info(
             "machine {machine} has a tunnel of version {version}",
             machine=machine.machine_id,
@@ -165,6 +167,7 @@ class Hub:
         """A tunnel is gone for good."""
         if self._machines.get(machine.machine_id) is machine:
             del self._machines[machine.machine_id]
+            self._rounds.discard(machine.machine_id)
             self.log.info(
                 "the tunnel of machine {machine} has ended: {reason}",
                 machine=machine.machine_id,
@@ -184,6 +187,7 @@ class Hub:
         self._of_token[token_id] = self._of_token.get(token_id, 0) + 1
         if isinstance(agent, AgentLink):
             self._by_session[agent.session] = agent
+            self._rounds.put(agent.caller.id, agent)
 
     def agent_ended(self, agent: Agent, reason: str) -> None:
         """It is gone for good."""
@@ -195,6 +199,7 @@ class Hub:
             del self._of_token[token_id]
         if isinstance(agent, AgentLink):
             self._by_session.pop(agent.session, None)
+            self._rounds.discard(agent.caller.id)
 
     def agent_of_session(self, session: str) -> AgentLink | None:
         """The remote agent that a reconnection wants to be."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -38,6 +39,23 @@ class MachineLink:
     @ivar session: what a reconnection has to name; a secret of that kernel and this relay.
     """
 
+    __slots__ = (
+        "_clock",
+        "_ended",
+        "_expiry",
+        "_last_ping",
+        "_limits",
+        "_observers",
+        "_pings",
+        "_presence",
+        "_socket",
+        "_wall",
+        "instance",
+        "link",
+        "machine_id",
+        "public_key",
+        "session",
+    )
     version = 2
 
     def __init__(
@@ -63,12 +81,12 @@ class MachineLink:
         self._pings: dict[int, Deferred[None]] = {}
         self._last_ping = 0
         self._expiry: Any = None
-        self._observers: set[Callable[[bool], object]] = set()
+        self._observers: dict[Callable[[bool], object], None] = {}  # less than an empty set
         self.link = Multiplex(
             clock,
             control=self._control,
-            ended=lambda reason: self._over(reason),
-            limits=LinkLimits(unacknowledged=limits.kept, channels=limits.channels),
+            ended=self._over,
+            limits=_link_limits(limits.kept, limits.channels),
         )
 
     # connections
@@ -205,12 +223,18 @@ class MachineLink:
 
     def observe(self, observer: Callable[[bool], object]) -> Callable[[], None]:
         """Have somebody told when the tunnel is cut (False) and resumed (True); gives the way out."""
-        self._observers.add(observer)
-        return lambda: self._observers.discard(observer)
+        self._observers[observer] = None
+        return lambda: self._observers.pop(observer, None)
 
     def _tell(self, *, connected: bool) -> None:
         for observer in list(self._observers):
             observer(connected)
+
+
+@lru_cache
+def _link_limits(kept: int, channels: int) -> LinkLimits:
+    """The same object for all links."""
+    return LinkLimits(unacknowledged=kept, channels=channels)
 
 
 def _is_id(number: object) -> bool:

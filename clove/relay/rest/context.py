@@ -6,6 +6,7 @@ import datetime
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from clove.messages.metrics import ReactorTurns
 from clove.relay.machines.machines import Machines
 from clove.relay.rest.limits import RestLimits
 from clove.relay.rest.metrics import RequestCounts
@@ -25,6 +26,7 @@ class Context(NamedTuple):
     @ivar clock: the reactor; measures.
     @ivar wall: seconds since the epoch.
     @ivar started: by the clock.
+    @ivar turns: of the reactor, as the watchdog counts them.
     """
 
     tokens: Tokens
@@ -37,6 +39,7 @@ class Context(NamedTuple):
     requests: RequestCounts
     repeats: Repeats
     streams: Streams
+    turns: ReactorTurns
 
 
 def shown_time(at: float | None) -> str | None:

@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
+from clove.messages.metrics import ReactorTurns
+
 __all__ = ["CONTENT_TYPE", "RequestCounts", "exposition"]
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -41,11 +43,16 @@ class RequestCounts:
 
 
 def exposition(
-    requests: RequestCounts, presences: Iterable[str], callers: int, uptime: float
+    requests: RequestCounts,
+    presences: Iterable[str],
+    callers: int,
+    uptime: float,
+    turns: ReactorTurns,
 ) -> bytes:
     """The whole text.
 
     @param presences: of each live tunnel.
+    @param turns: of the reactor that were too long.
     """
     tunnels = Counter(presences)
     shown = ((f'{{presence="{name}"}}', tunnels[name]) for name in ("connected", "stale"))
@@ -62,6 +69,8 @@ def exposition(
             "That REST requests took.",
             [("", requests.seconds)],
         ),
+        _family("clove_relay_busy_turns_total", "counter", "Too busy.", [("", turns.busy)]),
+        _family("clove_relay_held_up_turns_total", "counter", "Held up.", [("", turns.held_up)]),
     ]
     return "".join(families).encode()
 

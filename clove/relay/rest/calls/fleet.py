@@ -47,6 +47,7 @@ async def metrics(context: Context, call: Call) -> Answer:
         [link.presence for link in hub.links().values()],
         len(hub.callers()),
         context.clock.seconds() - context.started,
+        context.turns,
     )
     return Answer(200, {"Content-Type": CONTENT_TYPE}, text)
 

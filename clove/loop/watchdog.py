@@ -5,7 +5,7 @@ thread, so that a busy machine does not count), or if it is held up: it takes lo
 computing and without waiting for a processor. A thread that samples the stack says where the
 reactor was meanwhile.
 
-The loop (L{clove.kernel.loop}) looks at the clock where a turn begins and ends, and asks for more
+The loop (L{clove.loop.turns}) looks at the clock where a turn begins and ends, and asks for more
 only where that may have been too long.
 """
 

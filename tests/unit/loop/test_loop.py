@@ -10,8 +10,8 @@ import pytest
 from twisted.internet.abstract import FileDescriptor
 from twisted.internet.epollreactor import EPollReactor
 
-from clove.kernel.loop import EVENTS, serve_in_turns
-from clove.kernel.watchdog import Watchdog, WatchdogSettings
+from clove.loop.turns import EVENTS, serve_in_turns
+from clove.loop.watchdog import Watchdog, WatchdogSettings
 
 
 class Reactor:

@@ -16,10 +16,10 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from clove.kernel.watchdog import NEVER
+from clove.loop.watchdog import NEVER
 
 if TYPE_CHECKING:
-    from clove.kernel.watchdog import Watchdog
+    from clove.loop.watchdog import Watchdog
 
 __all__ = ["EVENTS", "serve_in_turns"]
 

@@ -11,7 +11,7 @@ import pytest
 from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from zope.interface import provider
 
-from clove.kernel.watchdog import LONG, Watchdog, WatchdogSettings
+from clove.loop.watchdog import LONG, Watchdog, WatchdogSettings
 
 
 class Watched:

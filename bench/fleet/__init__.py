@@ -1,0 +1,1 @@
+"""A fleet of thousands of machines on one relay: `python -m bench.fleet`."""

@@ -1,0 +1,1 @@
+"""The reactor's loop in daemons: few events a turn, and a watchdog of turns that last."""
