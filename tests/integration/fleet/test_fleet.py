@@ -14,6 +14,7 @@ from clove.client.remote_aio import RemoteAsyncClient
 from clove.client.remote_deferred import RemoteDeferredClient
 from clove.errors import CloveError, NotFound, PermissionDenied, Unavailable
 from tests.integration.fleet.fleet_processes import Fleet, running_fleet
+from tests.waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -171,7 +172,7 @@ def test_a_token_opens_its_machines_alone(fleet: Fleet) -> None:
 def test_the_registry_knows_the_machine(fleet: Fleet) -> None:
     machine = fleet.ask("GET", "/machines/one")
     assert (machine["status"], machine["presence"]) == ("connected", "connected")
-    assert machine["versions"]["clove"]
+    until(lambda: fleet.ask("GET", "/machines/one")["versions"].get("clove"), "it is written")
     with fleet.client("one", name="shown") as client:
         client.noop()
         agents = fleet.ask("GET", "/agents?machine_id=one")["agents"]
