@@ -84,9 +84,8 @@ class Parts:
         self._reactor = reactor
         self._turns = turns or ReactorTurns()
         self._config = config
-        self._tls = None
-        if config.tls.certificate:
-            self._tls = RenewedCertificate(config.tls.certificate, config.tls.key)
+        tls = config.tls
+        self._tls = RenewedCertificate(tls.certificate, tls.key) if tls.certificate else None
         self._store_threads = store_threads(reactor, config)
         self._threads = Threads(reactor, 1, ThreadLimits(own=1))
         self.store, relay_id = open_store(reactor, config, store_path, self._store_threads)
