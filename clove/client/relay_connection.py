@@ -7,32 +7,24 @@ import os
 import socket
 import ssl
 from collections import deque
+from collections.abc import Callable
 from time import monotonic
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from clove.client.websocket import BINARY, CLOSE, PING, PONG, TEXT, Decoder, encode, request
-from clove.errors import ConnectionLost, InvalidRequest, PermissionDenied, TimedOut, Unavailable
+from clove.client.welcome import Welcome, printable, welcome_of
+from clove.errors import ConnectionLost, InvalidRequest, TimedOut
 
-__all__ = ["RelayAddress", "RelayConnection", "Welcome"]
+__all__ = ["RelayAddress", "RelayConnection"]
 
 MOST_MESSAGE = 1 << 18
 _CHUNK = 1 << 16
+_MOST_UNANSWERED = 1 << 20
+"""Bytes that wait to be sent; then pings are not answered: the relay does not read."""
 _DEFAULT_PORT = 8765
 _PLAIN = ("ws", "http")
 _SECURE = ("wss", "https")
-
-
-class Welcome(NamedTuple):
-    """What a relay has agreed to.
-
-    @ivar received: frames of ours that it has.
-    """
-
-    session: str
-    resumed: bool
-    received: int
-    resume_seconds: float
 
 
 class RelayAddress(NamedTuple):
@@ -94,8 +86,9 @@ class RelayConnection:
         self._decoder = Decoder(accept, MOST_MESSAGE)
         self._unsent = bytearray(head)
         self._messages: deque[bytes] = deque()
-        self._texts: deque[bytes] = deque()
+        self._answer: bytes | None = None
         self._closed = ""
+        self._welcomed = False
 
     @classmethod
     def open(
@@ -143,25 +136,18 @@ class RelayConnection:
         }
         if session:
             said |= {"session": session, "received": received}
+        self._exchange(lambda: self._decoder.is_open, deadline)  # no token for what is no relay
         self._unsent += encode(TEXT, json.dumps(said).encode())
-        while not self._texts:
+        self._exchange(lambda: self._answer is not None, deadline)
+        assert self._answer is not None
+        self.welcome = welcome_of(self._answer, address.machine)
+        self._welcomed = True
+
+    def _exchange(self, done: Callable[[], bool], deadline: float | None) -> None:
+        while not done():
             self._wait(deadline)
             self.flush()
             self.receive()
-        answer = json.loads(self._texts.popleft())
-        if answer.get("type") != "auth_ok":
-            raise _refusal(answer)
-        if answer.get("protocol_version") != 2:
-            raise Unavailable(
-                f"the tunnel of {address.machine!r} has version 1, which this client does not speak",
-                hint="run a kernel of this version there",
-            )
-        self.welcome = Welcome(
-            str(answer.get("session", "")),
-            answer.get("resumed") is True,
-            int(answer.get("received", 0)),
-            float(answer.get("resume_seconds", 60.0)),
-        )
 
     def _wait(self, deadline: float | None) -> None:
         left = None if deadline is None else deadline - monotonic()
@@ -212,16 +198,25 @@ class RelayConnection:
         if not data:
             raise ConnectionLost("the relay has closed the connection")
         for kind, content in self._decoder.feed(data):
-            if kind == BINARY:
-                self._messages.append(content)
-            elif kind == TEXT:
-                self._texts.append(content)
-            elif kind == PING:
-                self._unsent += encode(PONG, content)
-            elif kind == CLOSE:
-                self._closed = content[2:].decode("utf-8", "replace") or "for no reason"
-        if self._closed and not self._texts:
+            self._take_in(kind, content)
+        if self._closed and (self._answer is None or self._welcomed):
             raise ConnectionLost(f"the relay has closed the connection: {self._closed}")
+
+    def _take_in(self, kind: int, content: bytes) -> None:
+        if kind == CLOSE:
+            said = printable(content[2:].decode("utf-8", "replace"))
+            self._closed = self._closed or said or "for no reason"
+        elif kind == PING:
+            if len(self._unsent) < _MOST_UNANSWERED:
+                self._unsent += encode(PONG, content)
+        elif kind == BINARY and self._answer is not None:
+            self._messages.append(content)
+        elif kind == TEXT and self._answer is None:
+            self._answer = content
+        elif kind in (TEXT, BINARY):
+            raise ConnectionLost(
+                "the relay does not keep to the protocol: a text, then binary messages"
+            )
 
     def take(self) -> deque[bytes]:
         """The binary messages that came; to be emptied by the caller."""
@@ -251,10 +246,3 @@ def _connected(address: RelayAddress, deadline: float | None) -> socket.socket:
     except BaseException:
         end.close()
         raise
-
-
-def _refusal(answer: dict[str, Any]) -> Exception:
-    words, hint = str(answer.get("error", "the relay refuses")), str(answer.get("hint", ""))
-    if answer.get("code") in ("unavailable", "limit_exceeded", "timeout"):
-        return Unavailable(words, hint=hint)
-    return PermissionDenied(words, rule=str(answer.get("code", "")), hint=hint)

@@ -8,7 +8,6 @@ when that fails does the client's end close. Standard library only.
 from __future__ import annotations
 
 import contextlib
-import json
 import select
 import socket
 import struct
@@ -38,6 +37,8 @@ PING_SECONDS = 20.0
 _NUMBER = struct.Struct(">I")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
 _ATTEMPT_SECONDS = 10.0
+_SOON = 5.0
+"""Seconds for which a connection has to last; after a shorter one the next is made after a pause."""
 
 
 def dial_relay(address: RelayAddress, deadline: float | None) -> socket.socket:
@@ -71,6 +72,7 @@ class RelayLink(threading.Thread):
         self._ack_at: float | None = None
         self._heard = monotonic()
         self._asked = False
+        self._begun, self._pause = self._heard, 0.0
         local.setblocking(False)
 
     def run(self) -> None:
@@ -210,10 +212,18 @@ class RelayLink(threading.Thread):
                 raise BrokenLink("the relay sends more than it may")
             self._to_local += body
         elif kind == FrameKind.WINDOW:
-            self._room += _NUMBER.unpack(body)[0]
+            self._widen(body)
         elif kind == FrameKind.CLOSE:
             self._closed_there = True
-            json.loads(body or b"{}")
+        else:
+            raise BrokenLink("the relay opens a channel")
+
+    def _widen(self, body: bytes) -> None:
+        if len(body) != _NUMBER.size:
+            raise BrokenLink("a WINDOW has 4 bytes")
+        self._room += _NUMBER.unpack(body)[0]
+        if self._room > WINDOW:
+            raise BrokenLink("the window was opened too far")
 
     # after a cut
 
@@ -224,6 +234,7 @@ class RelayLink(threading.Thread):
         """
         self._relay.close()
         deadline = monotonic() + self._welcome.resume_seconds
+        self._pause_between()
         pause = _FIRST_PAUSE
         while True:
             try:
@@ -245,8 +256,16 @@ class RelayLink(threading.Thread):
             raise CloveError("the relay does not know this session any more")
         self._relay, self._welcome = connection, connection.welcome
         self._heard, self._asked, self._ack_at = monotonic(), False, None
+        self._begun = self._heard
         for message in self._session.resume(connection.welcome.received):
             connection.send(message)
+
+    def _pause_between(self) -> None:
+        """A relay that cuts every connection at once is not dialled without a pause."""
+        if monotonic() - self._begun > _SOON:
+            self._pause = 0.0
+        sleep(self._pause)
+        self._pause = min(2 * self._pause + _FIRST_PAUSE, _LONGEST_PAUSE)
 
     def _is_abandoned(self) -> bool:
         """Has the client closed its end?"""

@@ -35,6 +35,7 @@ PONG: Final = 10
 _CONTINUED: Final = 0
 _MAGIC: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _MOST_HEAD: Final = 16 << 10
+_MOST_CONTROL: Final = 125
 
 
 class Message(NamedTuple):
@@ -151,6 +152,8 @@ class Decoder:
             first, data = frame
             kind, last = first & 0x0F, bool(first & 0x80)
             if kind >= CLOSE:
+                if not last or len(data) > _MOST_CONTROL:
+                    raise ConnectionLost("the relay's WebSocket has control frames that are none")
                 return Message(kind, data)
             if kind != _CONTINUED:
                 self._kind = kind

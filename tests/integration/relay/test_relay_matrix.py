@@ -53,6 +53,7 @@ EXPECTED: Final = {
 DEPLOYMENT: Final = {"machine_id": "mine", "script_name": "x.py", "script_content": "pass"}
 BEARERS: Final = (
     *("none", "admin", "agent", "machine", "join"),
+    *("agent by list", "agent by label", "agent elsewhere", "label elsewhere", "machine elsewhere"),
     *("revoked", "expired", "unknown", "mistyped", "basic", "twice"),
 )
 
@@ -74,9 +75,15 @@ class Fleet:
             ("agent", {"target_machine": "mine"}),
             ("machine", {"machine_id": "mine"}),
             ("join", {"machine_id": "mine"}),
+            ("agent by list", {"target_machines": ["none", "mine"]}),
+            ("agent by label", {"labels": {"for": "mine"}}),
+            ("agent elsewhere", {"target_machine": "other"}),
+            ("agent at the label elsewhere", {"labels": {"for": "other"}}),
+            ("machine elsewhere", {"machine_id": "other"}),
         ):
-            made = await relay.made(f"/api/v1/tokens/{kind}", body)
+            made = await relay.made(f"/api/v1/tokens/{kind.split()[0]}", body)
             tokens[kind], self.ids[kind] = made["token"], made["id"]
+        tokens["label elsewhere"] = tokens.pop("agent at the label elsewhere")
         made = await relay.made("/api/v1/tokens/admin")
         tokens["revoked"], self.ids["revoked"] = made["token"], made["id"]
         await relay.ask("DELETE", f"/api/v1/tokens/{made['id']}")
@@ -139,9 +146,17 @@ async def test_a_route_serves_these_kinds_and_no_others(route: Route, fleet: Fle
         reply = await fleet.relay.ask(
             route.method, path, body_of(route), token="", headers=fleet.headers(bearer)
         )
+        kind = "agent" if bearer.startswith("label") else bearer.split()[0]
         if bearer in allowed or "none" in allowed:
             assert reply.status == served, (bearer, reply)
-        elif bearer in ("agent", "machine", "join"):
+        elif bearer.endswith("elsewhere") and kind in allowed:
+            # another owner's: lists are its own, and of this machine it is told what is told of none
+            mine = "<machine_id>" in route.path or EXPECTED[name_of(route)] == REACHING
+            assert reply.status == (404 if mine else 200), (bearer, reply)
+            assert b"mine" not in reply.body
+        elif kind in allowed:
+            assert reply.status == served, (bearer, reply)
+        elif kind in ("agent", "machine", "join"):
             assert (reply.status, reply.json["code"]) == (403, "permission_denied"), (bearer, reply)
         else:
             assert (reply.status, reply.json["code"]) == (401, "not_authenticated"), (bearer, reply)
