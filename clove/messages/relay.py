@@ -35,6 +35,7 @@ RESUME_SECONDS: Final = 60.0
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 Short = Annotated[str, msgspec.Meta(max_length=256)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=2**53)]
 
 
 class KernelAuth(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="kernel_auth"):
@@ -94,8 +95,8 @@ class AuthOk(
     session: str = ""
     resumed: bool = False
     received: Count = 0
-    ping_seconds: float = 0.0
-    resume_seconds: float = 0.0
+    ping_seconds: Seconds = 0.0
+    resume_seconds: Seconds = 0.0
 
 
 class AuthError(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="auth_error"):

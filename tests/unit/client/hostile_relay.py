@@ -74,13 +74,42 @@ class Client:
         if self.head.endswith(b"\r\n\r\n"):
             self.stream.recv(1 << 16)
 
+    def prove(self, relay_id: str = "r") -> None:
+        """Have a kernel prove its key, as a relay does."""
+        self.open()
+        self.send(text({"type": "challenge", "nonce": "AAAA", "relay_id": relay_id}))
+        self.stream.recv(1 << 16)
+
     def send(self, data: bytes) -> None:
         self.stream.sendall(data)
 
+    def messages(self) -> Iterator[bytes]:
+        """What the client says from now on, until it has closed."""
+        data = bytearray()
+
+        def take(size: int) -> bytes:
+            while len(data) < size:
+                more = self.stream.recv(1 << 16)
+                if not more:
+                    raise ConnectionError
+                data.extend(more)
+            taken = bytes(data[:size])
+            del data[:size]
+            return taken
+
+        with contextlib.suppress(ConnectionError):
+            while True:
+                size = take(2)[1] & 0x7F
+                if size >= 126:
+                    size = int.from_bytes(take(2 if size == 126 else 8), "big")
+                mask = take(4)
+                yield bytes(one ^ mask[at % 4] for at, one in enumerate(take(size)))
+
     def wait(self) -> None:
-        """Until it has closed; what it says is not looked at."""
-        while self.stream.recv(1 << 16):
-            pass
+        """Until it has closed, or says that it does; what else it says is not looked at."""
+        with contextlib.suppress(ConnectionError):
+            while (data := self.stream.recv(1 << 16)) and b"\x88" not in data[:1]:
+                pass
 
 
 @contextlib.contextmanager

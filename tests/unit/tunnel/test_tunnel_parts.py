@@ -12,7 +12,7 @@ from twisted.internet.task import Clock
 from clove.errors import InvalidRequest, Unavailable
 from clove.messages.relay import Challenge, challenge_text
 from clove.relay.hub.presence import Presence
-from clove.tunnel.backoff import Backoff
+from clove.tunnel.backoff import REFUSED_SECONDS, Backoff
 from clove.tunnel.identity import Identity, OtherRelay
 from clove.tunnel.liveness import ANSWER, TICK, Liveness
 from clove.tunnel.target import Target
@@ -24,6 +24,14 @@ def test_pauses_grow_with_a_random_part_up_to_the_longest() -> None:
     assert [most.next_pause() for _ in range(100)][-1] == 30.0
     most.succeeded()
     assert most.next_pause() == 0.25
+
+
+def test_one_that_is_refused_tries_less_than_twice_a_minute_in_the_end() -> None:
+    least = Backoff(lambda: 0.0)
+    pauses = [least.next_pause(refused=True) for _ in range(20)]
+    assert pauses[-1] == REFUSED_SECONDS / 2
+    least.succeeded()
+    assert least.next_pause(refused=True) == 0.125
 
 
 @pytest.mark.parametrize(
