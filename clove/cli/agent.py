@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clove.cli.console import Console
+from clove.cli.deploy import start_on_all
 from clove.cli.deploy_options import SCRIPT_CONTEXT, Deployment, deploy_options
 from clove.cli.deployed import Deployed, show_event
 from clove.cli.groups import NearGroup
-from clove.cli.relay_options import RELAY_HELP, relay_options
+from clove.cli.relay_options import RELAY_HELP, label_option, relay_options
 from clove.cli.tables import STYLES, make_table, print_table
 from clove.errors import CloveError, NotFound
 
@@ -62,11 +63,14 @@ Examples:
   clove agent run agent.py --machine build-7
   clove agent run --machine build-7 agent.py -v      -v goes to the script
   clove agent run --machine build-7 --dir . -- make test
+  clove agent run --label env=prod agent.py          on all with this label: a line for each
   clove agent run --machine build-7 --dir . --requirements requirements.txt main.py
 
 Ctrl-C ends the agent and waits for that; a second one does not wait.""",
 )
-@MACHINE
+@click.option("--machine", metavar="MACHINE", help="Where it runs.")
+@label_option("On all with this label, and left to run; may be repeated.")
+@click.option("--all", "every", is_flag=True, help="On all of the token's, and left to run.")
 @deploy_options
 @relay_options
 @click.pass_context
@@ -75,12 +79,18 @@ def run_agent(
     /,
     console: Console,
     fleet: FleetClient,
-    machine: str,
+    machine: str | None,
+    labels: dict[str, str],
+    every: bool,
     detach: bool,
     **given: Any,
 ) -> None:
     """Run a script as a sandboxed agent; its output and its exit code are ours."""
-    made = Deployment(**given).start(fleet, machine, attach=not detach)
+    deployment = Deployment(**given)
+    if machine is None or labels or every:
+        chosen = (machine,) if machine else ()
+        ctx.exit(0 if start_on_all(console, fleet, deployment, chosen, labels, every) else 1)
+    made = deployment.start(fleet, machine, attach=not detach)
     if not detach:
         ctx.exit(Deployed(console, fleet, made).attend())
     if console.as_json:

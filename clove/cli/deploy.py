@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,15 +10,12 @@ from clove.cli.console import Console
 from clove.cli.deploy_options import SCRIPT_CONTEXT, Deployment, deploy_options
 from clove.cli.deployed import Deployed
 from clove.cli.relay_options import RELAY_HELP, label_option, relay_options
-from clove.errors import CloveError, InvalidRequest
+from clove.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from clove.client.fleet import FleetClient
 
-__all__ = ["deploy"]
-
-AT_ONCE: Final = 8
-"""Machines on which something is started at the same time."""
+__all__ = ["deploy", "start_on_all"]
 
 
 @click.command(
@@ -31,13 +27,19 @@ Examples:
   clove deploy --detach --label env=prod agent.py
   clove deploy --detach --all agent.py
 
-On several machines it is started and left to run; a line says how that went on each.
+On one --machine its output comes here. With --label or --all, or on several, it is started and left to run; a line
+says how that went on each. Those that are not connected are left out and named.
 
 {RELAY_HELP}""",
 )
-@click.option("--machine", "chosen", multiple=True, help="On this one; may be repeated.")
+@click.option(
+    "--machine",
+    "chosen",
+    multiple=True,
+    help="On this one; may be repeated. With --label: of these.",
+)
 @label_option("On all with this label; may be repeated.")
-@click.option("--all", "every", is_flag=True, help="On all that are connected.")
+@click.option("--all", "every", is_flag=True, help="On all of the token's.")
 @deploy_options
 @relay_options
 @click.pass_context
@@ -54,51 +56,41 @@ def deploy(
 ) -> None:
     """Run a script as a sandboxed agent on machines of a relay."""
     deployment = Deployment(**given)
-    machines = _machines(fleet, chosen, labels, every)
-    if len(machines) == 1 and not detach:
-        made = deployment.start(fleet, machines[0], attach=True)
+    if len(chosen) == 1 and not (labels or every or detach):
+        made = deployment.start(fleet, chosen[0], attach=True)
         ctx.exit(Deployed(console, fleet, made).attend())
-    if not _each(console, machines, lambda machine: deployment.start(fleet, machine)):
+    if not start_on_all(console, fleet, deployment, chosen, labels, every):
         ctx.exit(1)
 
 
-def _machines(
-    fleet: FleetClient, chosen: tuple[str, ...], labels: dict[str, str], every: bool
-) -> list[str]:
-    found = list(chosen)
-    if labels or every:
-        found += [
-            each["machine_id"]
-            for each in fleet.machines()
-            if each["presence"] == "connected" and labels.items() <= each["labels"].items()
-        ]
-    if not found:
+def start_on_all(
+    console: Console,
+    fleet: FleetClient,
+    deployment: Deployment,
+    chosen: tuple[str, ...],
+    labels: dict[str, str],
+    every: bool,
+) -> bool:
+    """Start it on each, and say how that went as soon as it is known.
+
+    @return: False if one failed that was there, or one that was named, or all.
+    @raise InvalidRequest: none was chosen.
+    """
+    if not (chosen or labels or every):
         raise InvalidRequest(
             "no machine to run it on", hint="name --machine, --label or --all; clove machines list"
         )
-    return list(dict.fromkeys(found))
-
-
-def _each(console: Console, machines: list[str], start: Callable[[str], dict[str, Any]]) -> bool:
-    """Start it on each, and say how that went as soon as it is known; False if one failed."""
-    from concurrent.futures import ThreadPoolExecutor, as_completed
-
-    good = True
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        asked = {pool.submit(start, machine): machine for machine in machines}
-        for done in as_completed(asked):
-            machine = asked[done]
-            try:
-                made = done.result()
-            except CloveError as error:
-                good = False
-                if console.as_json:
-                    console.data({"machine_id": machine, **error.fields()})
-                else:
-                    console.remark(f"{machine}: {error.message}")
-            else:
-                if console.as_json:
-                    console.data(made)
-                else:
-                    console.line(f"{machine}: agent {made['agent_id']} ({made['agent_name']})")
-    return good
+    selector = {"machines": list(chosen), "labels": labels, "all": every}
+    good, failed = 0, False
+    for result in deployment.start_on_all(fleet, selector):
+        made = result["status"] in ("deployed", "sent")
+        good += made
+        failed = failed or not (made or (result["status"] == "unavailable" and not chosen))
+        if console.as_json:
+            console.data(result)
+        elif made:
+            agent = f"agent {result['agent_id']} ({result['agent_name']})"
+            console.line(f"{result['machine_id']}: {agent if result['agent_id'] else 'sent'}")
+        else:
+            console.remark(f"{result['machine_id']}: {result['error']}")
+    return good > 0 and not failed

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
@@ -77,7 +76,9 @@ class Deployment:
         self._key = key
         self._options = {name: value for name, value in options.items() if value}
         if directory is None and requirements is None:
-            self._start = self._script(script, args)
+            name, text = os.path.basename(script), _read(script)
+            self._what: dict[str, Any] = {"script_name": name, "script_content": text}
+            self._options["args"] = list(args)
             return
         from clove.cli.archive import pack_directory, pack_script
 
@@ -90,31 +91,26 @@ class Deployment:
             archive = pack_directory(directory)
             if script.endswith(".py") and os.path.isfile(os.path.join(directory, script)):
                 command = ["python3", script, SOCKET, *args]
-        text = _read(requirements) if requirements else ""
-        self._start = functools.partial(_send_command, command, archive, requirements=text)
-
-    def _script(self, script: str, args: tuple[str, ...]) -> Callable[..., dict[str, Any]]:
-        text = _read(script)
-
-        def start(fleet: FleetClient, machine: str, **options: Any) -> dict[str, Any]:
-            name = os.path.basename(script)
-            return fleet.deploy(machine, name, text, args=list(args), **options)
-
-        return start
+        self._what = {"command": command, "archive": archive}
+        self._options["requirements"] = _read(requirements) if requirements else ""
 
     def start(self, fleet: FleetClient, machine: str, *, attach: bool = False) -> dict[str, Any]:
         """Start it on one machine.
 
         @param attach: its output is read from the first byte on, and at our pace.
         """
-        key = f"{self._key} {machine}" if self._key else ""
-        return self._start(fleet, machine, idempotency_key=key, attach=attach, **self._options)
+        key = self._key
+        return fleet.deploy(
+            machine, **self._what, idempotency_key=key, attach=attach, **self._options
+        )
 
-
-def _send_command(
-    command: list[str], archive: bytes, fleet: FleetClient, machine: str, **options: Any
-) -> dict[str, Any]:
-    return fleet.deploy(machine, command=command, archive=archive, **options)
+    def start_on_all(
+        self, fleet: FleetClient, selector: dict[str, Any]
+    ) -> Iterator[dict[str, Any]]:
+        """Start it on all machines that are chosen; gives a result for each."""
+        return fleet.deploy_on_all(
+            **self._what, selector=selector, idempotency_key=self._key, **self._options
+        )
 
 
 def _read(script: str) -> str:

@@ -12,16 +12,22 @@ to this machine alone.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Sequence
+import secrets
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 from clove.client.fleet_http import FleetHTTP
+from clove.errors import ConnectionLost
 
 __all__ = ["DEFAULT_RELAY", "FleetClient"]
 
 DEFAULT_RELAY: Final = "http://127.0.0.1:8766"
 PAGE: Final = 1000
+DEPLOY: Final = "/api/v1/agents/deploy"
+ATTEMPTS: Final = 5
+"""To be told the results of a deploy on many machines."""
 
 
 class FleetClient:
@@ -109,13 +115,48 @@ class FleetClient:
             with a command C{requirements}, a text that pip gets before.
         """
         body = {"machine_id": machine_id, **options}
-        if command:
-            body["command"] = list(command)
-            body["archive"] = base64.b64encode(archive).decode()
-        else:
-            body |= {"script_name": script_name, "script_content": script_content}
+        body |= _what(script_name, script_content, command, archive)
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
-        return self._http.call("POST", "/api/v1/agents/deploy", body, headers)
+        return self._http.call("POST", DEPLOY, body, headers)
+
+    def deploy_on_all(
+        self,
+        script_name: str = "",
+        script_content: str = "",
+        *,
+        selector: Mapping[str, Any],
+        command: Sequence[str] = (),
+        archive: bytes = b"",
+        idempotency_key: str = "",
+        **options: Any,
+    ) -> Iterator[dict[str, Any]]:
+        """Start it on every machine that a selector names; gives a result for each as it is known.
+
+        Its C{status} is deployed, sent (to a tunnel of version 1), unavailable (not connected, or drained) or
+        failed, with C{agent_id} and C{agent_name}, or C{error}, C{code} and C{hint}. Asked for again
+        when the connection is cut; nothing is started twice by that.
+
+        @param selector: machines (a list), labels, all; of these the token's.
+        @param options: as L{deploy} has them.
+        """
+        body = {"selector": dict(selector), **options}
+        body |= _what(script_name, script_content, command, archive)
+        key = idempotency_key or secrets.token_hex(16)
+        seen: set[str] = set()
+        for attempt in range(ATTEMPTS):
+            try:
+                for kind, _, fields in self._http.events(
+                    DEPLOY, "POST", body, {"Idempotency-Key": key}
+                ):
+                    if kind == "done":
+                        return
+                    if kind == "result" and fields["machine_id"] not in seen:
+                        seen.add(fields["machine_id"])
+                        yield fields
+            except ConnectionLost:
+                if attempt + 1 == ATTEMPTS:
+                    raise
+                time.sleep(0.5 * 2**attempt)
 
     def stop_agent(self, machine_id: str, agent_id: int) -> dict[str, Any]:
         """End an agent of a machine."""
@@ -182,6 +223,12 @@ class FleetClient:
             after = page["next"]
             if not after:
                 return
+
+
+def _what(name: str, content: str, command: Sequence[str], archive: bytes) -> dict[str, Any]:
+    if not command:
+        return {"script_name": name, "script_content": content}
+    return {"command": list(command), "archive": base64.b64encode(archive).decode()}
 
 
 def _machine(machine_id: str) -> str:

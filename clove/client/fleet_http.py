@@ -120,9 +120,16 @@ class FleetHTTP:
                     raise
                 time.sleep(min(2.0, 0.1 * 2**attempts))
 
-    def events(self, path: str) -> Iterator[tuple[str, int | None, dict[str, Any]]]:
+    def events(
+        self,
+        path: str,
+        method: str = "GET",
+        body: object = None,
+        more: Mapping[str, str] = MappingProxyType({}),
+    ) -> Iterator[tuple[str, int | None, dict[str, Any]]]:
         """Kind, number to go on from, and fields."""
-        with self._asked("GET", path, None, {"Accept": "text/event-stream"}) as (_, reply):
+        headers = {**more, "Accept": "text/event-stream"}
+        with self._asked(method, path, body, headers) as (_, reply):
             if reply.getheader("Content-Type") != "text/event-stream":
                 understood(reply.status, reply.getheader("Retry-After"), reply.read(MOST_REPLY))
                 raise CloveError("this is no stream of events", hint="is this a relay's address?")

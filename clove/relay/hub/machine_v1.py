@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import binascii
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
@@ -108,6 +109,23 @@ class MachineV1:
             f"the tunnel of {self.machine_id!r} has version 1, which has no channels",
             hint="run a kernel of this version there",
         )
+
+    def deploy_agent(self, script_name: str, content: bytes, args: list[str]) -> None:
+        """Have a script started.
+
+        @raise Unavailable: much waits for the kernel already.
+        """
+        self.check_reads()
+        text = binascii.b2a_base64(content, newline=False).decode()
+        self.say(said("deploy_agent", script_name=script_name, script_content=text, args=args))
+
+    def stop_agent(self, agent_id: int) -> None:
+        """Have an agent ended.
+
+        @raise Unavailable: much waits for the kernel already.
+        """
+        self.check_reads()
+        self.say(said("stop_agent", agent_id=agent_id))
 
     def way(self, agent: AgentV1) -> _TunnelWay:
         """A way for a remote agent."""

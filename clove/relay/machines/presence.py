@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 import msgspec
 
@@ -17,7 +17,16 @@ if TYPE_CHECKING:
     from clove.messages.relay import Caller
     from clove.relay.records import Targets, TunnelState
 
-__all__ = ["Link", "Links", "NoLinks", "Presence", "RemoteCaller", "Tunnels", "Way"]
+__all__ = [
+    "Link",
+    "Links",
+    "NoLinks",
+    "Presence",
+    "RemoteCaller",
+    "TunnelV1",
+    "Tunnels",
+    "Way",
+]
 
 Presence = Literal["connected", "stale", "disconnected"]
 """connected: the tunnel answered a ping within the last interval; stale: not in time, but may come
@@ -58,6 +67,23 @@ class Way(Protocol):
         """A channel to the kernel.
 
         @raise Unavailable: there is none to be had.
+        """
+
+
+@runtime_checkable
+class TunnelV1(Protocol):
+    """A tunnel of version 1: it has no channels, but words for these; nothing of them is answered."""
+
+    def deploy_agent(self, script_name: str, content: bytes, args: list[str]) -> None:
+        """Have a script started.
+
+        @raise Unavailable: the kernel does not read what it is told.
+        """
+
+    def stop_agent(self, agent_id: int) -> None:
+        """Have an agent ended.
+
+        @raise Unavailable: the kernel does not read what it is told.
         """
 
 

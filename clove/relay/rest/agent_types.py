@@ -8,7 +8,7 @@ import msgspec
 
 from clove.messages.base import Request
 from clove.relay.rest.permission_fields import Permissions
-from clove.relay.rest.types import AgentLabels, MachineId
+from clove.relay.rest.types import AgentLabels, Labels, MachineId
 
 __all__ = [
     "AlsoEnded",
@@ -18,6 +18,8 @@ __all__ = [
     "InMachine",
     "Logs",
     "LogsFrom",
+    "OnMachine",
+    "Selector",
     "Stopped",
     "StreamFrom",
 ]
@@ -36,12 +38,23 @@ class AlsoEnded(Request, frozen=True, kw_only=True):
     all: bool = False
 
 
+class Selector(Request, frozen=True, kw_only=True):
+    """Which machines, of those that the token reaches: those that are named and have all of the labels."""
+
+    machines: Annotated[list[MachineId], msgspec.Meta(max_length=1000)] = []
+    labels: Labels = {}
+    all: bool = False
+    """Whatever their names and labels are."""
+
+
 class Deployment(Request, frozen=True, kw_only=True):
     """What to start on a machine, in a sandbox, within what the token and the kernel allow: a script, or a
     command in a directory that comes as an archive.
     """
 
-    machine_id: MachineId
+    machine_id: MachineId | Literal[""] = ""
+    selector: Selector | None = None
+    """Instead of one machine."""
     script_name: ScriptName = ""
     script_content: str = ""
     command: Annotated[list[str], msgspec.Meta(max_length=256)] = []
@@ -84,14 +97,30 @@ class StreamFrom(Request, frozen=True, kw_only=True):
     attach: bool = False
 
 
-class Deployed(msgspec.Struct, frozen=True, kw_only=True):
-    """An agent that runs."""
+class OnMachine(msgspec.Struct, frozen=True, kw_only=True):
+    """What a deployment with a selector came to on one machine. `unavailable`: it is not connected, or drained."""
 
-    status: Literal["deployed"] = "deployed"
+    machine_id: str
+    status: Literal["deployed", "sent", "unavailable", "failed"]
+    agent_id: int = 0
+    agent_name: str = ""
+    error: str = ""
+    code: str = ""
+    hint: str = ""
+    rule: str = ""
+
+
+class Deployed(msgspec.Struct, frozen=True, kw_only=True):
+    """An agent that runs; with a selector a result for each machine. `sent`: to a tunnel of version 1, which
+    does not answer.
+    """
+
+    status: Literal["deployed", "sent", "partly", "failed"] = "deployed"
     machine_id: str
     script_name: str
     agent_id: int
     agent_name: str
+    results: list[OnMachine] = []
 
 
 class DeployedAgents(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,9 +131,9 @@ class DeployedAgents(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Stopped(msgspec.Struct, frozen=True, kw_only=True):
-    """An agent that has ended."""
+    """An agent that has ended; `sent`: to a tunnel of version 1, which does not answer."""
 
-    status: Literal["stopped"] = "stopped"
+    status: Literal["stopped", "sent"] = "stopped"
     machine_id: str
     agent_id: int
 

@@ -80,6 +80,7 @@ class Api:
             _body(route, request),
             (request.getHeader("idempotency-key") or "")[:256],
             request.getHeader("last-event-id") or "",
+            "text/event-stream" in (request.getHeader("accept") or ""),
         )
         reply = await route.call(self._context, call)
         if isinstance(reply, Answer | Streamed):

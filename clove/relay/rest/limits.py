@@ -27,6 +27,10 @@ class RestLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Requests a second of one token, or of one address without a token; one more gets 429."""
     burst: int = 200
     """Requests that may come at once before that holds."""
+    deploy_machines: int = 1000
+    """Machines that one deploy with a selector is for; more get 413."""
+    deploy_at_once: int = 16
+    """On so many of them it is started at the same time."""
     streams: int = 256
     """Streams of agents' output that are read, or may be gone on with; one more takes the place of one that
     nothing reads, or gets 503."""

@@ -21,13 +21,25 @@ _REF: Final = "#/components/schemas/{name}"
 _VARIABLE: Final = re.compile(r"<(?:([^<>:]+):)?(\w+)>")
 _ABOUT: Final = "The REST API of a Clove relay. Errors are problem details (RFC 9457)."
 _REQUESTS: Final[dict[str, dict[str, Any]]] = {
+    "Deployment": {
+        "oneOf": [
+            {
+                "required": ["machine_id"],
+                "properties": {"machine_id": {"minLength": 1}, "selector": {"type": "null"}},
+            },
+            {
+                "required": ["selector"],
+                "properties": {"selector": {"type": "object"}, "machine_id": {"maxLength": 0}},
+            },
+        ]
+    },
     "NewAgentToken": {
         "anyOf": [
             {"required": ["target_machine"], "properties": {"target_machine": {"minLength": 1}}},
             {"required": ["target_machines"], "properties": {"target_machines": {"minItems": 1}}},
             {"required": ["labels"], "properties": {"labels": {"minProperties": 1}}},
         ]
-    }
+    },
 }
 """What types do not say of some requests."""
 

@@ -29,6 +29,7 @@ class Call(NamedTuple):
     @ivar path: what stands in the path, by name.
     @ivar query: as the route's type has it.
     @ivar body: as the route's type has it.
+    @ivar wants_events: C{Accept} names server-sent events.
     @ivar idempotency_key, last_event_id: headers of these names; "" without.
     """
 
@@ -38,6 +39,7 @@ class Call(NamedTuple):
     body: Any
     idempotency_key: str = ""
     last_event_id: str = ""
+    wants_events: bool = False
 
 
 class Streamed(NamedTuple):

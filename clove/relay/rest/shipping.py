@@ -31,10 +31,19 @@ _STEM: Final = 100
 
 
 def check_deployment(asked: Deployment) -> None:
-    """Go on only if it is a script, or a command with an archive.
+    """Go on only if it is a script, or a command with an archive, for one machine or a selector.
 
     @raise InvalidRequest: it is neither, or both.
     """
+    if bool(asked.machine_id) == (asked.selector is not None):
+        raise InvalidRequest(
+            "a deploy is for one machine or for those of a selector",
+            hint="send machine_id, or selector with machines, labels or all",
+        )
+    if asked.selector is not None and asked.attach:
+        raise InvalidRequest(
+            "attach goes with one machine", hint="leave it out, and read a stream of each"
+        )
     if bool(asked.script_name) == bool(asked.command):
         raise InvalidRequest(
             "a deploy is of a script or of a command",

@@ -123,10 +123,11 @@ ROUTES: Final[tuple[Route, ...]] = (
         REACHING,
         deploy.deploy,
         agent_types.Deployed,
-        "Start a script as a sandboxed agent of a machine",
+        "Start a script or a command as a sandboxed agent of a machine, or of all that a selector names",
         status=202,
         body=agent_types.Deployment,
         lenient=True,
+        streams=True,
     ),
     Route(
         "POST",

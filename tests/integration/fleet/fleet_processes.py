@@ -10,18 +10,19 @@ import shutil
 import signal
 import ssl
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from clove import CloveClient
 from clove.client.remote import RemoteClient
 from tests.integration.conftest import READY_SECONDS, TWISTD, KernelProcess
 
-__all__ = ["Fleet", "running_fleet"]
+__all__ = ["Fleet", "Ran", "clove_process", "running_fleet"]
 
 CONFIG = """
 [rest]
@@ -155,6 +156,30 @@ class Fleet:
         text = self.log
         shutil.rmtree(self.directory)
         assert "Traceback" not in text, text[-8000:]
+
+
+class Ran(NamedTuple):
+    """What a command has said."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+
+
+def clove_process(fleet: Fleet, *words: str) -> Ran:
+    """`clove` as a process: the output of agents goes to descriptors."""
+    url = f"http://127.0.0.1:{fleet.rest_port}"
+    environ = {**os.environ, "CLOVE_RELAY": url, "CLOVE_RELAY_TOKEN": fleet.admin}
+    main = "from clove.cli.main import main; main()"
+    found = subprocess.run(
+        [sys.executable, "-c", main, *words],
+        capture_output=True,
+        text=True,
+        env=environ,
+        timeout=60,
+        check=False,
+    )
+    return Ran(found.returncode, found.stdout, found.stderr)
 
 
 @contextlib.contextmanager

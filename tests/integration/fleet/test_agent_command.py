@@ -9,13 +9,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 from click.testing import CliRunner, Result
 
 from clove.cli.main import main
-from tests.integration.fleet.fleet_processes import Fleet, running_fleet
+from tests.integration.fleet.fleet_processes import Fleet, clove_process, running_fleet
 from tests.waiting import until
 
 MAIN = "from clove.cli.main import main; main()"
@@ -38,27 +37,6 @@ def clove(fleet: Fleet, *words: str) -> Result:
     return CliRunner().invoke(main, ("agent", *words), env=environ(fleet))
 
 
-class Ran(NamedTuple):
-    """What a command has said."""
-
-    exit_code: int
-    stdout: str
-    stderr: str
-
-
-def run(fleet: Fleet, *words: str) -> Ran:
-    """`clove agent run` as a process: it writes to descriptors."""
-    found = subprocess.run(
-        [sys.executable, "-c", MAIN, "agent", "run", *words],
-        capture_output=True,
-        text=True,
-        env={**os.environ, **environ(fleet)},
-        timeout=60,
-        check=False,
-    )
-    return Ran(found.returncode, found.stdout, found.stderr)
-
-
 def script(tmp_path: Path, text: str) -> str:
     path = tmp_path / "work.py"
     path.write_text(text)
@@ -67,13 +45,18 @@ def script(tmp_path: Path, text: str) -> str:
 
 def test_run_has_the_agents_output_and_exit_code(fleet: Fleet, tmp_path: Path) -> None:
     path = script(tmp_path, "import sys\nprint(sys.argv[2:])\nsys.exit(7)\n")
-    result = run(fleet, path, "--machine", "one", "-v", "--name", "x")
+    result = clove_process(fleet, "agent", "run", path, "--machine", "one", "-v", "--name", "x")
     assert result.stdout == "['-v', '--name', 'x']\n"
     assert result.exit_code == 7
-    result = run(fleet, "--machine=one", path, "--machine", "x")
+    result = clove_process(fleet, "agent", "run", "--machine=one", path, "--machine", "x")
     assert result.stdout == "['--machine', 'x']\n"
-    killed = run(
-        fleet, "--machine", "one", script(tmp_path, "import os\nos.kill(os.getpid(), 9)\n")
+    killed = clove_process(
+        fleet,
+        "agent",
+        "run",
+        "--machine",
+        "one",
+        script(tmp_path, "import os\nos.kill(os.getpid(), 9)\n"),
     )
     assert killed.exit_code == 128 + 9
     assert "SIGKILL" in killed.stderr
@@ -125,3 +108,27 @@ def test_an_interrupt_ends_the_agent_and_shows_its_last_output(
         assert process.stdout.read() == "ending\n"
         assert process.wait(30) == 3
     assert f"i{int(number)}" not in clove(fleet, "list", "--machine", "one").stdout
+
+
+def test_a_second_interrupt_does_not_wait_for_the_end(fleet: Fleet, tmp_path: Path) -> None:
+    text = "import signal\nsignal.signal(signal.SIGTERM, lambda *_: print('no', flush=True))\n"
+    words = ["agent", "run", "--machine", "one", "--name", "stays"]
+    with subprocess.Popen(
+        [sys.executable, "-c", MAIN, *words, script(tmp_path, text + WAITS)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **environ(fleet)},
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "up\n"
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.readline() == "no\n"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 128 + signal.SIGINT
+        assert process.stderr is not None
+        assert "detached" in process.stderr.read()
+    until(
+        lambda: "stays" not in clove(fleet, "list", "--machine", "one").stdout,
+        "the agent has ended",
+    )

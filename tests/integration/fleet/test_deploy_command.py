@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from clove.cli.main import main
-from tests.integration.fleet.fleet_processes import Fleet, running_fleet
+from tests.integration.fleet.fleet_processes import Fleet, clove_process, running_fleet
 
 
 @pytest.fixture(scope="module")
@@ -23,12 +23,13 @@ def fleet() -> Iterator[Fleet]:
         yield fleet
 
 
+def environ(fleet: Fleet) -> dict[str, str]:
+    url = f"http://127.0.0.1:{fleet.rest_port}"
+    return {"CLOVE_RELAY": url, "CLOVE_RELAY_TOKEN": fleet.admin}
+
+
 def clove(fleet: Fleet, *words: str) -> Result:
-    environ = {
-        "CLOVE_RELAY": f"http://127.0.0.1:{fleet.rest_port}",
-        "CLOVE_RELAY_TOKEN": fleet.admin,
-    }
-    return CliRunner().invoke(main, words, env=environ)
+    return CliRunner().invoke(main, words, env=environ(fleet))
 
 
 def script(tmp_path: Path, text: str) -> str:
@@ -41,7 +42,7 @@ def test_on_one_machine_its_output_and_exit_code_are_ours(fleet: Fleet, tmp_path
     path = script(
         tmp_path, "import sys\nprint(sys.argv[2:])\nprint('e', file=sys.stderr)\nsys.exit(7)\n"
     )
-    result = clove(fleet, "deploy", "--machine", "one", path, "-v", "--name")
+    result = clove_process(fleet, "deploy", "--machine", "one", path, "-v", "--name")
     assert result.stdout == "['-v', '--name']\n"
     assert result.stderr.splitlines()[1:] == ["e"]
     assert result.exit_code == 7
@@ -53,11 +54,12 @@ def test_on_several_a_line_says_how_it_went_on_each(fleet: Fleet, tmp_path: Path
     result = clove(fleet, *words)
     assert result.exit_code == 0
     made = {each["machine_id"]: each for each in map(json.loads, result.stdout.splitlines())}
-    assert set(made) == {"one", "two"}  # those that are connected
+    absent = made.pop("absent")
+    assert (absent["status"], absent["code"]) == ("unavailable", "unavailable")
+    assert set(made) == {"one", "two"}
     again = clove(fleet, *words)
-    assert {each["agent_id"] for each in map(json.loads, again.stdout.splitlines())} == {
-        each["agent_id"] for each in made.values()
-    }
+    found = {each["machine_id"]: each for each in map(json.loads, again.stdout.splitlines())}
+    assert all(found[name] == each for name, each in made.items())
     words = ["deploy", "-d", "--machine", "one", "--machine", "absent", path]
     result = clove(fleet, *words)
     assert result.exit_code == 1
@@ -70,3 +72,15 @@ def test_without_a_machine_nothing_is_started(fleet: Fleet, tmp_path: Path) -> N
     for words in ((), ("--label", "for=none")):
         result = clove(fleet, "deploy", *words, path)
         assert (result.exit_code, "no machine" in result.stderr) == (1, True)
+
+
+def test_agent_run_starts_on_all_by_the_same_route(fleet: Fleet, tmp_path: Path) -> None:
+    path = script(tmp_path, "")
+    result = clove(fleet, "agent", "run", "--label", "for=tests", path)
+    assert result.exit_code == 0
+    assert sorted(line.partition(": agent ")[0] for line in result.stdout.splitlines()) == [
+        "one",
+        "two",
+    ]
+    assert "absent" in result.stderr
+    assert clove(fleet, "agent", "run", path).exit_code == 1

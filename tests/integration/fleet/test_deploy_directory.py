@@ -9,13 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
-from clove.cli.main import main
 from clove.client.fleet import FleetClient
 from clove.errors import InvalidRequest
 from tests.integration.cli_user import make_wheel
-from tests.integration.fleet.fleet_processes import Fleet, running_fleet
+from tests.integration.fleet.fleet_processes import Fleet, Ran, clove_process, running_fleet
 from tests.waiting import until
 
 
@@ -43,10 +41,8 @@ def project(tmp_path: Path) -> Path:
     return made
 
 
-def run(fleet: Fleet, *words: str) -> Result:
-    url = f"http://127.0.0.1:{fleet.rest_port}"
-    environ = {"CLOVE_RELAY": url, "CLOVE_RELAY_TOKEN": fleet.admin}
-    return CliRunner().invoke(main, ("agent", "run", "--machine", "one", *words), env=environ)
+def run(fleet: Fleet, *words: str) -> Ran:
+    return clove_process(fleet, "agent", "run", "--machine", "one", *words)
 
 
 def packed(name: str, kind: bytes = tarfile.REGTYPE, target: str = "") -> bytes:

@@ -38,6 +38,11 @@ def deploy(client: FleetClient, text: str, name: str = "work.py", **more: Any) -
     return client.deploy("one", name, text, **more)
 
 
+def deploy_with(client: FleetClient, body: dict[str, Any]) -> None:
+    given = dict(body)
+    client.deploy(given.pop("machine_id", ""), "w.py", HELLO, **given)
+
+
 def lines(client: FleetClient, agent_id: int) -> list[str]:
     return [line["text"] for line in client.logs("one", agent_id)["lines"]]
 
@@ -118,6 +123,44 @@ def test_nothing_is_started_on_a_drained_machine_or_one_that_is_gone(admin: Flee
     with pytest.raises(Unavailable, match="drained"):
         deploy(admin, HELLO)
     admin.change_machine("one", draining=False)
+
+
+def test_a_selector_has_a_result_for_each_machine_that_the_token_reaches(
+    admin: FleetClient, fleet: Fleet
+) -> None:
+    admin.add_machine("gone", labels={"env": "prod"})
+    admin.change_machine("one", labels={"env": "prod"})
+    body = {"script_name": "w.py", "script_content": HELLO, "selector": {"labels": {"env": "prod"}}}
+    made = fleet.ask("POST", "/agents/deploy", body)
+    assert (made["status"], made["machine_id"]) == ("partly", "")
+    found = {each["machine_id"]: each for each in made["results"]}
+    assert {name: each["status"] for name, each in found.items()} == {
+        "gone": "unavailable",
+        "one": "deployed",
+    }
+    assert found["one"]["agent_id"]
+    assert found["gone"]["hint"]
+    token = fleet.agent_token("one")
+    body["selector"] = {"all": True}
+    made = fleet.ask("POST", "/agents/deploy", body, token)
+    assert [each["machine_id"] for each in made["results"]] == ["one"]
+    client = FleetClient(f"http://127.0.0.1:{fleet.rest_port}", fleet.admin)
+    selector = {"machines": ["one", "gone"], "labels": {"env": "prod"}}
+    results = list(client.deploy_on_all("w.py", HELLO, selector=selector))
+    assert {each["machine_id"] for each in results} == {"one", "gone"}
+
+
+def test_a_deploy_names_one_machine_or_chooses_some(admin: FleetClient) -> None:
+    bodies: list[dict[str, Any]] = [
+        {},
+        {"machine_id": "one", "selector": {"all": True}},
+        {"selector": {}},
+        {"selector": {"labels": {"env": "none"}}},
+        {"selector": {"all": True}, "attach": True},
+    ]
+    for body in bodies:
+        with pytest.raises(InvalidRequest):
+            deploy_with(admin, body)
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from clove import CloveClient
+from clove.client.fleet import FleetClient
 from clove.client.remote import RemoteClient
 from clove.errors import ConnectionLost, Unavailable
 from tests.integration.fleet.fleet_processes import CONFIG, Fleet
@@ -37,6 +38,16 @@ def test_a_kernel_and_a_caller_over_tls(fleet: Fleet) -> None:
         other = fleet.url.replace("127.0.0.1", "localhost")
         with pytest.raises(Unavailable):
             operator.tunnel_connect(other, "one")
+
+
+def test_an_agents_output_over_tls(fleet: Fleet) -> None:
+    fleet.join("one", f'ca_file = "{fleet.ca_file}"')
+    url = f"https://127.0.0.1:{fleet.rest_port}"
+    client = FleetClient(url, fleet.admin, ca_file=fleet.ca_file)
+    made = client.deploy("one", "work.py", "print('x' * 1_000_000)\n", attach=True)
+    stream = client.stream("one", made["agent_id"], attach=True)
+    output = b"".join(fields["data"] for kind, fields in stream if kind == "output")
+    assert output == b"x" * 1_000_000 + b"\n"
 
 
 def test_a_caller_speaks_to_no_relay_that_it_cannot_trust(fleet: Fleet) -> None:

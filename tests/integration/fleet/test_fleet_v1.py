@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import threading
+import urllib.error
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -99,6 +100,41 @@ def test_a_remote_agent_of_version_1_on_a_tunnel_of_version_2(fleet: Fleet) -> N
         assert made["success"], made
         assert peer.ask(0x03, {"path": "/etc/hostname"})["rule"] == "remote"
         assert peer.ask(KILL, {"name": "v1"})["killed"]
+
+
+def test_a_script_is_deployed_on_a_tunnel_of_version_1(fleet: Fleet, old: KernelV1) -> None:
+    body = {"machine_id": "old", "script_name": "w.py", "script_content": "pass", "args": ["a"]}
+    made = fleet.ask("POST", "/agents/deploy", body)
+    assert made == {
+        "status": "sent",
+        "machine_id": "old",
+        "script_name": "w.py",
+        "agent_id": 0,
+        "agent_name": "",
+        "results": [],
+    }
+    assert fleet.ask("POST", "/agents/7/stop", {"machine_id": "old"})["status"] == "sent"
+    until(lambda: "stop_agent" in old.types(), "both are there")
+    told = [said for said in old.heard if said["type"] in ("deploy_agent", "stop_agent")]
+    script = {"script_name": "w.py", "script_content": b64(b"pass"), "args": ["a"]}
+    assert told == [{"type": "deploy_agent", **script}, {"type": "stop_agent", "agent_id": 7}]
+
+
+def test_version_1_is_asked_for_nothing_that_it_has_no_words_for(
+    fleet: Fleet, old: KernelV1
+) -> None:
+    """It cannot be told what a token may, nor what an agent may: then nothing is started."""
+    body = {"machine_id": "old", "script_name": "w.py", "script_content": "pass"}
+    for more in ({"permissions": {"can_http": False}}, {"limits": {"max_pids": 3}}, {"name": "x"}):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            fleet.ask("POST", "/agents/deploy", {**body, **more})
+        with refused.value:
+            assert refused.value.code == 400
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        fleet.ask("POST", "/agents/deploy", body, fleet.agent_token("old"))
+    with refused.value:
+        assert refused.value.code == 403
+    assert "deploy_agent" not in old.types()
 
 
 def test_requests_are_answered_in_order(fleet: Fleet) -> None:

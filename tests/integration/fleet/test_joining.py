@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from clove.cli.main import main
 from tests.integration.conftest import KernelProcess
-from tests.integration.fleet.fleet_processes import Fleet, running_fleet
+from tests.integration.fleet.fleet_processes import Fleet, clove_process, running_fleet
 from tests.waiting import until
 
 
@@ -59,7 +59,7 @@ def test_a_machine_joins_in_two_commands(
     assert {"namespace.user", "seccomp"} <= {each["name"] for each in features}
     script = tmp_path / "work.py"
     script.write_text("print('from afar')\n")
-    ran = clove(fleet, kernel, "deploy", "--machine", "build-7", str(script))
+    ran = clove_process(fleet, "deploy", "--machine", "build-7", str(script))
     assert (ran.stdout, ran.exit_code) == ("from afar\n", 0)
 
     used = clove(fleet, kernel, "tunnel", "leave")

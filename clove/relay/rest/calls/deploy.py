@@ -9,48 +9,63 @@ import msgspec
 
 from clove.errors import AlreadyExists, Unavailable
 from clove.relay.kernel_client import KernelClient
-from clove.relay.records import RepeatKey
+from clove.relay.records import Identity, RepeatKey
 from clove.relay.rest.agent_types import Deployed, DeployedAgents, Deployment, Stopped
+from clove.relay.rest.calls.deploy_on_all import deploy_on_all
+from clove.relay.rest.calls.deploy_v1 import check_not_drained, deploy_v1, tunnel_v1
 from clove.relay.rest.context import Context
 from clove.relay.rest.reaching import kernel_of
-from clove.relay.rest.route import Call
+from clove.relay.rest.route import Call, Streamed
 from clove.relay.rest.shipping import check_deployment, send_archive, spawn_fields, stem_of
 
 __all__ = ["deploy", "list_deployed", "stop"]
 
 
-async def deploy(context: Context, call: Call) -> Deployed:
+async def deploy(context: Context, call: Call) -> Deployed | Streamed:
     """Start a script as a sandboxed agent; with an idempotency key once, however often it is asked."""
     asked: Deployment = call.body
     check_deployment(asked)
-    if not call.idempotency_key:
-        return await _deploy(context, call, asked.name or _name(asked, secrets.token_hex(4)))
-    key = (call.identity.token_id, call.idempotency_key)
+    if asked.selector is not None:
+        return await deploy_on_all(context, call, deploy_on_one)
+    return await deploy_on_one(context, call.identity, asked, call.idempotency_key)
+
+
+async def deploy_on_one(
+    context: Context, identity: Identity, asked: Deployment, idempotency_key: str
+) -> Deployed:
+    """Start it on the machine that it names."""
+    if not idempotency_key:
+        name = asked.name or _name(asked, secrets.token_hex(4))
+        return await _deploy(context, identity, asked, name)
+    key = (identity.token_id, idempotency_key)
     mark = hashlib.sha256(repr(key).encode()).hexdigest()[:12]
 
     async def start(doubtful: bool) -> Deployed:
         name = asked.name or _name(asked, mark)
-        return await _deploy(context, call, name, mark, doubtful=doubtful)
+        return await _deploy(context, identity, asked, name, mark, doubtful=doubtful)
 
     return await context.repeats.once(RepeatKey(*key), msgspec.json.encode(asked), Deployed, start)
 
 
 async def _deploy(
-    context: Context, call: Call, name: str, mark: str = "", *, doubtful: bool = False
+    context: Context,
+    identity: Identity,
+    asked: Deployment,
+    name: str,
+    mark: str = "",
+    *,
+    doubtful: bool = False,
 ) -> Deployed:
     """Start it.
 
     @param mark: of the idempotency key.
     @param doubtful: an earlier request with that may have started it, and it may have ended since.
     """
-    asked: Deployment = call.body
-    async with kernel_of(context, call.identity, asked.machine_id) as client:
-        machine = await context.machines.get(asked.machine_id)
-        if machine.draining:
-            raise Unavailable(
-                f"machine {asked.machine_id} is drained: nothing new is started there",
-                hint="choose another, or end that with draining: false",
-            )
+    tunnel = await tunnel_v1(context, identity, asked.machine_id)
+    if tunnel is not None:
+        return await deploy_v1(context, asked, tunnel, doubtful=doubtful)
+    async with kernel_of(context, identity, asked.machine_id) as client:
+        await check_not_drained(context, asked.machine_id)
         labels = {**asked.labels, **({"idempotency": mark} if mark else {})}
         agent_id = await _started_before(client, mark) if doubtful else None
         if agent_id is None:
@@ -100,10 +115,14 @@ async def list_deployed(context: Context, call: Call) -> DeployedAgents:
 
 async def stop(context: Context, call: Call) -> Stopped:
     """End an agent."""
-    agent_id = int(call.path["agent_id"])
-    async with kernel_of(context, call.identity, call.body.machine_id) as client:
+    agent_id, machine_id = int(call.path["agent_id"]), call.body.machine_id
+    tunnel = await tunnel_v1(context, call.identity, machine_id)
+    if tunnel is not None:
+        tunnel.stop_agent(agent_id)
+        return Stopped(status="sent", machine_id=machine_id, agent_id=agent_id)
+    async with kernel_of(context, call.identity, machine_id) as client:
         await client.kill(agent_id=agent_id)
-    return Stopped(machine_id=call.body.machine_id, agent_id=agent_id)
+    return Stopped(machine_id=machine_id, agent_id=agent_id)
 
 
 def _name(asked: Deployment, suffix: str) -> str:
