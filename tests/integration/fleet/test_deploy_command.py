@@ -64,7 +64,7 @@ def test_on_several_a_line_says_how_it_went_on_each(fleet: Fleet, tmp_path: Path
     result = clove(fleet, *words)
     assert result.exit_code == 1
     assert result.stdout.startswith("one: agent ")
-    assert "absent: machine absent is not connected" in result.stderr
+    assert "machine 'absent' is not connected" in result.stderr
 
 
 def test_without_a_machine_nothing_is_started(fleet: Fleet, tmp_path: Path) -> None:
