@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from clove.errors import CloveError, InvalidRequest, NotImplementedYet, Unavailable
-from clove.relay.hub.messages_v1 import parse_message, payload_of, response, said
+from clove.relay.hub.messages_v1 import parse_message, payload_of, said
 from clove.relay.hub.presence import Presence, PresenceState
 
 if TYPE_CHECKING:
@@ -110,23 +110,6 @@ class MachineV1:
             hint="run a kernel of this version there",
         )
 
-    def deploy_agent(self, script_name: str, content: bytes, args: list[str]) -> None:
-        """Have a script started.
-
-        @raise Unavailable: much waits for the kernel already.
-        """
-        self.check_reads()
-        text = binascii.b2a_base64(content, newline=False).decode()
-        self.say(said("deploy_agent", script_name=script_name, script_content=text, args=args))
-
-    def stop_agent(self, agent_id: int) -> None:
-        """Have an agent ended.
-
-        @raise Unavailable: much waits for the kernel already.
-        """
-        self.check_reads()
-        self.say(said("stop_agent", agent_id=agent_id))
-
     def way(self, agent: AgentV1) -> _TunnelWay:
         """A way for a remote agent."""
         way = self._ways[agent.caller.id] = _TunnelWay(self, agent)
@@ -155,12 +138,16 @@ class MachineV1:
         """The kernel does not read as fast as its agents ask."""
         return self._socket is not None and self._socket.full
 
-    def check_reads(self) -> None:
-        """@raise Unavailable: much waits for the kernel already."""
+    def command(self, kind: str, **fields: object) -> None:
+        """Have the kernel do something.
+
+        @raise Unavailable: much waits for it already; it is not told.
+        """
         if self.is_behind and self._unread > MOST_UNREAD:
             raise Unavailable(
                 f"the kernel of {self.machine_id!r} reads too slowly", hint="try again later"
             )
+        self.say(said(kind, **fields))
 
     # the connection's receiver
 
@@ -219,8 +206,8 @@ class _TunnelWay:
 
     def ask(self, opcode: int, payload: bytes) -> None:
         """Send a request."""
-        self._tunnel.check_reads()
-        self._tunnel.say(response("syscall", opcode, payload, agent_id=self.agent.caller.id))
+        text = binascii.b2a_base64(payload, newline=False).decode()
+        self._tunnel.command("syscall", agent_id=self.agent.caller.id, opcode=opcode, payload=text)
 
     @property
     def is_behind(self) -> bool:

@@ -72,18 +72,12 @@ class Way(Protocol):
 
 @runtime_checkable
 class TunnelV1(Protocol):
-    """A tunnel of version 1: it has no channels, but words for these; nothing of them is answered."""
+    """A tunnel of version 1: it has no channels, but a kernel that does what it is told, and answers nothing."""
 
-    def deploy_agent(self, script_name: str, content: bytes, args: list[str]) -> None:
-        """Have a script started.
+    def command(self, kind: str, **fields: object) -> None:
+        """Have the kernel do something: C{deploy_agent}, C{stop_agent}.
 
-        @raise Unavailable: the kernel does not read what it is told.
-        """
-
-    def stop_agent(self, agent_id: int) -> None:
-        """Have an agent ended.
-
-        @raise Unavailable: the kernel does not read what it is told.
+        @raise Unavailable: it does not read what it is told.
         """
 
 

@@ -118,7 +118,7 @@ async def stop(context: Context, call: Call) -> Stopped:
     agent_id, machine_id = int(call.path["agent_id"]), call.body.machine_id
     tunnel = await tunnel_v1(context, call.identity, machine_id)
     if tunnel is not None:
-        tunnel.stop_agent(agent_id)
+        tunnel.command("stop_agent", agent_id=agent_id)
         return Stopped(status="sent", machine_id=machine_id, agent_id=agent_id)
     async with kernel_of(context, call.identity, machine_id) as client:
         await client.kill(agent_id=agent_id)

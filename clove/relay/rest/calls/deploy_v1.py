@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import msgspec
 
 from clove.errors import InvalidRequest, NotFound, PermissionDenied, Unavailable
@@ -74,7 +76,12 @@ async def deploy_v1(
     if len(content) > _MOST:
         raise InvalidRequest(f"a script has at most {_MOST} bytes there")
     await check_not_drained(context, asked.machine_id)
-    tunnel.deploy_agent(asked.script_name, content, asked.args)
+    tunnel.command(
+        "deploy_agent",
+        script_name=asked.script_name,
+        script_content=base64.b64encode(content).decode(),
+        args=asked.args,
+    )
     return Deployed(
         status="sent",
         machine_id=asked.machine_id,
