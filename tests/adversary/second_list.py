@@ -117,9 +117,8 @@ def sanitized(kind: str, fault: str) -> object:
     built = printed("gcc", "-g", f"-fsanitize={kind}", "-o", f"{directory}/a", f"{directory}/a.c")
     if "cannot find" in built:
         return MISSING
-    line = 'ulimit -d unlimited; exec "$@"'
-    run = ["sh", "-c", line, "sh", f"{directory}/a"]
-    return built or [printed(*run), fault in printed(*run, "wrong")]
+    run = f"{directory}/a"
+    return built or [printed(run), fault in printed(run, "wrong")]
 
 
 @attempt

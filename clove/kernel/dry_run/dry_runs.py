@@ -72,7 +72,7 @@ class DryRuns:
     @param library: directory of the `clove` package.
     @param clone: prepares a sandbox like a principal's, under a number.
     @param release: takes away what was prepared under a number.
-    @param report: the isolation of a sandbox and its cgroup, as SPAWN reports it.
+    @param report: the isolation of a sandbox by its cgroup and the agent's limit of memory, as SPAWN reports it.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class DryRuns:
         library: str,
         clone: Callable[[Principal, int], Awaitable[Clone]],
         release: Callable[[int], Awaitable[None]],
-        report: Callable[[Any, Any], Mapping[str, Any]],
+        report: Callable[[Any, Any, int], Mapping[str, Any]],
     ) -> None:
         self._clock = clock
         self._launcher = launcher
@@ -203,7 +203,9 @@ class DryRuns:
         except (CloveError, OSError) as error:
             text = getattr(error, "message", str(error))
             return Outcome(tried=plan.tried, detail=f"no such sandbox could be made: {text}")
-        isolation = self._report(sandbox, clone.cgroup) if made.spec.namespaces else {}
+        isolation: Mapping[str, Any] = {}
+        if made.spec.namespaces:
+            isolation = self._report(sandbox, clone.cgroup, clone.memory)
         sandbox.done.addCallback(run.ended)
         try:
             await run.over.addTimeout(self._limits.timeout, self._clock)

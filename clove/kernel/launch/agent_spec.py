@@ -230,7 +230,8 @@ def _rlimits(
         rlimits["sigpending"] = bounds.pending_signals
         rlimits["msgqueue"] = bounds.message_queues
         rlimits["memlock"] = bounds.locked_memory
-    if "memory" not in host.controllers:
+    watched = request.sandboxed and accepts_less(request)  # all of its processes together
+    if "memory" not in host.controllers and not watched:
         rlimits["data"] = limits.memory
     if "pids" not in host.controllers and request.sandboxed:
         own = 1 if host.root else 2  # init counts, and a rootless kernel's helper

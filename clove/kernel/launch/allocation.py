@@ -13,6 +13,7 @@ from clove.threads.threads import to_the_end
 
 if TYPE_CHECKING:
     from clove.kernel.launch.facilities import Facilities
+    from clove.kernel.launch.memory_limit import MemoryLimit
     from clove.kernel.launch.resource_limits import ResourceLimits
     from clove.sandbox.cgroup.tree import AgentCgroup
     from clove.sandbox.zygote.child import NewChild
@@ -111,6 +112,7 @@ class Allocation:
     @ivar threads: do its blocking work, behind that of its family alone.
     @ivar cgroup: its own, if there are any.
     @ivar child: the process that is to become it, until it does.
+    @ivar memory: what looks after its memory where no cgroup does.
     """
 
     log = Logger()
@@ -119,6 +121,7 @@ class Allocation:
         self.threads = facilities.threads.of((family, -number), bounded=False)
         self.cgroup: AgentCgroup | None = None
         self.child: NewChild | None = None
+        self.memory: MemoryLimit | None = None
         self._launcher = facilities.launcher
         self._cgroups = facilities.cgroups
         self._users = facilities.users

@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred
 
 from clove.errors import CloveError, Unavailable
 from clove.kernel.launch.limit_hits import LimitWatch
+from clove.kernel.launch.memory_limit import MemoryLimit
 from clove.kernel.mounts.mount_request import NOTHING, mount_request
 from clove.policy import check_main_program
 from clove.sandbox.interface import REMARK
@@ -37,6 +38,7 @@ UNCOUNTED = (
     "memory that processes share (memfd, MAP_SHARED, System V) is not counted, nor what all of "
     "them have together"
 )
+UNMAPPED = "memory that no process has mapped (files in /tmp and /dev/shm, memfd) is not counted"
 TakeChild = Callable[[], Awaitable["NewChild | None"]]
 
 
@@ -97,6 +99,7 @@ class Launch:
         self._facilities = facilities
         self._principal = principal
         self._layout = layout
+        self._allocation = allocation
         self._threads = allocation.threads
         self._cgroup = allocation.cgroup
         self._output = output
@@ -127,12 +130,15 @@ class Launch:
                 as_found=self._first and program.found_now,
             )
             sandbox = await self._run_watched(spec, take_child)
+        isolation = self._report(sandbox, request, plan)
+        if "data" not in sandbox.spec.rlimits and not isolation["cgroups"]["memory_limit"]:
+            self._watch_memory(sandbox)
         joined = sandbox.isolation.cgroup and self._cgroup is not None
         return Launched(
             sandbox,
             spec,
             request,
-            self._report(sandbox, request, plan),
+            isolation,
             self._cgroup.path if joined and self._cgroup is not None else None,
         )
 
@@ -189,11 +195,23 @@ class Launch:
             sandbox.done.addCallback(functools.partial(_close_gateway, gateway))
         return sandbox
 
+    def _watch_memory(self, sandbox: Sandbox) -> None:
+        """End it when all of its processes have too much together: no part of Linux counts that here."""
+        facilities, output = self._facilities, self._output
+        self._allocation.memory = MemoryLimit(
+            facilities.reactor,
+            facilities.bounds.memory_interval,
+            self._threads,
+            sandbox,
+            functools.partial(output, REMARK),
+            self._layout.limits.memory,
+        )
+
     def _report(
         self, sandbox: Sandbox, request: MountRequest, plan: MountPlan | None
     ) -> dict[str, Any]:
         limits = self._layout.limits
-        isolation = isolation_report(sandbox, self._cgroup)
+        isolation = isolation_report(sandbox, self._cgroup, limits.memory)
         if limits.cut:
             isolation["limits_cut"] = {name: getattr(limits, name) for name in sorted(limits.cut)}
         if plan is not None and sandbox.isolation.namespaces.get("mnt"):
@@ -206,8 +224,11 @@ def _close_gateway(gateway: Gateway, status: ExitStatus) -> ExitStatus:
     return status
 
 
-def isolation_report(sandbox: Any, cgroup: AgentCgroup | None) -> dict[str, Any]:
-    """What is enforced: what the launcher says, with the cgroup's limits added."""
+def isolation_report(sandbox: Any, cgroup: AgentCgroup | None, watched: int = 0) -> dict[str, Any]:
+    """What is enforced: what the launcher says, with the cgroup's limits added.
+
+    @param watched: bytes of memory that the kernel looks after where nothing else holds them.
+    """
     isolation = sandbox.isolation
     if cgroup is not None and isolation.cgroup:
         isolation = replace(
@@ -218,31 +239,36 @@ def isolation_report(sandbox: Any, cgroup: AgentCgroup | None) -> dict[str, Any]
         )
     missing = ""
     if not isolation.fully_isolated:
-        missing = what_is_missing(isolation, sandbox.spec.rlimits, sandbox.spec.raisable)
+        missing = what_is_missing(isolation, sandbox.spec.rlimits, sandbox.spec.raisable, watched)
     reasons = (isolation.degraded_reason, missing)
     isolation = replace(isolation, degraded_reason="; ".join(filter(None, reasons)))
     return dict(isolation.to_wire())
 
 
 def what_is_missing(
-    isolation: Isolation, rlimits: Mapping[str, int], raisable: Collection[str] = ()
+    isolation: Isolation,
+    rlimits: Mapping[str, int],
+    raisable: Collection[str] = (),
+    watched: int = 0,
 ) -> str:
     """Why it is not fully isolated; "" if it is.
 
     @param rlimits: those of its processes, by getrlimit(2).
     @param raisable: names of those that its processes may raise.
+    @param watched: bytes of memory over which it is ended, without a cgroup; 0: it is not.
     """
-    return "; ".join(_missing(isolation, rlimits, "data" in raisable))
+    instead = _memory(rlimits, "data" in raisable, watched)
+    return "; ".join(_missing(isolation, rlimits, instead))
 
 
-def _missing(isolation: Isolation, rlimits: Mapping[str, int], raised: bool) -> Iterator[str]:
+def _missing(isolation: Isolation, rlimits: Mapping[str, int], memory: str) -> Iterator[str]:
     namespaces = [kind for kind in REPORTED if not isolation.namespaces.get(kind)]
     if len(namespaces) == len(REPORTED):
         yield "without namespaces"
     elif namespaces:
         yield f"without a namespace of its own: {', '.join(namespaces)}"
     controllers = {
-        "memory": (isolation.memory_limit, _memory(rlimits, raised)),
+        "memory": (isolation.memory_limit, memory),
         "cpu": (isolation.cpu_quota, "it may use all processors, at a low priority"),
         "pids": (isolation.pids_limit, _processes(rlimits)),
     }
@@ -251,8 +277,10 @@ def _missing(isolation: Isolation, rlimits: Mapping[str, int], raised: bool) -> 
             yield f"without the cgroup v2 controller {name}: {instead}"
 
 
-def _memory(rlimits: Mapping[str, int], raised: bool) -> str:
+def _memory(rlimits: Mapping[str, int], raised: bool, watched: int) -> str:
     private = rlimits.get("data")
+    if private is None and watched:
+        return f"it is ended when a look finds that its processes have {watched} bytes together; {UNMAPPED}"
     if private is None:
         return "memory is not limited"
     until = ", until it raises that (ulimit -d)" if raised else ""

@@ -19,7 +19,7 @@ __all__ = ["apply_now"]
 async def apply_now(
     allocation: Allocation, disk: DiskLimit, limits: ResourceLimits
 ) -> frozenset[str]:
-    """Give an agent's cgroup, if it has one, and its workspace their new limits.
+    """Give an agent's cgroup, if it has one, and what the kernel looks after their new limits.
 
     @return: the fields of C{limits.named} that bind its processes from now on. The others are
         limits of each process (setrlimit(2)) or sizes of mounts: those of the next start.
@@ -27,7 +27,11 @@ async def apply_now(
     @raise CloveError: the cgroup cannot be changed.
     """
     await disk.change(limits.disk)
-    held = frozenset({DISK} & limits.named)
+    seen, memory = {DISK}, allocation.memory
+    if memory is not None and memory.watching:
+        memory.most = limits.memory
+        seen.add("memory")
+    held = frozenset(seen & limits.named)
     cgroup = allocation.cgroup
     if cgroup is None or not limits.named & CONTROLLERS.keys():
         return held

@@ -84,6 +84,9 @@ class AgentLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     20 times as long as the count took, pauses left out."""
     disk_walks: int = 4
     """Such counts at once; more wait their turn."""
+    memory_interval: float = 1.0
+    """Seconds between two looks at the memory of an agent that may go without a cgroup (`degrade`), at least;
+    20 times as long as a look took."""
     nice: int = 5
     """Niceness of agents, so that the kernel answers while they compute."""
     processors: int = 4

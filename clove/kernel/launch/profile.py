@@ -33,6 +33,7 @@ class Clone:
     @ivar spec: where it shall run.
     @ivar fallback: with allow_degraded, where else; see L{Launcher.launch}.
     @ivar cgroup: of its own, if there are any.
+    @ivar memory: bytes that the agent's processes may have together.
     @ivar reported_by: the agent's interpreter, if it runs the program because there is none that
         can be relied on: then it is this that says what happened, whatever it is.
     """
@@ -40,6 +41,7 @@ class Clone:
     spec: SandboxSpec
     fallback: SandboxSpec | None = None
     cgroup: AgentCgroup | None = None
+    memory: int = 0
     reported_by: str = ""
 
     def with_dry_run(self, library: str, *words: str) -> Clone:
@@ -98,6 +100,7 @@ class Profile:
             _anonymous(replace(self.spec, binds=tuple(binds), argv=argv), procs),
             self.fallback and _anonymous(replace(self.fallback, argv=argv), procs),
             cgroup,
+            self.limits.memory,
         )
 
 

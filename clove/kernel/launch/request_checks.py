@@ -97,7 +97,7 @@ def _check_enforced(
             "which this kernel does not have",
             hint="run the kernel as a systemd service with Delegate=yes (clove doctor says "
             'more), leave the limits out, or set degrade to ["limits"] (--degrade limits): then they '
-            "bind as far as rlimits do",
+            "bind as far as rlimits and a look now and then do",
         )
 
 

@@ -100,14 +100,14 @@ def test_rlimits_stand_in_for_missing_controllers_only() -> None:
     assert "nproc" not in full.rlimits
 
 
-@pytest.mark.parametrize(
-    ("fields", "raisable"),
-    [({}, ()), ({"degrade": ["limits"]}, ("data",)), ({"allow_degraded": True}, ("data",))],
-)
-def test_private_memory_is_a_soft_limit_for_a_caller_that_accepts_less(
-    fields: dict[str, Any], raisable: tuple[str, ...]
+@pytest.mark.parametrize("fields", [{"degrade": ["limits"]}, {"allow_degraded": True}])
+def test_the_memory_of_a_sandbox_whose_caller_accepts_less_is_watched_instead(
+    fields: dict[str, Any],
 ) -> None:
-    assert planned(request(**fields), host(frozenset())).raisable == raisable
+    assert "data" not in planned(request(**fields), host(frozenset())).rlimits
+    outside = planned(request(sandboxed=False, **fields), host(frozenset()))
+    assert outside.rlimits["data"] == BOUNDS.memory
+    assert outside.raisable == ("data",)
 
 
 def test_processes_of_the_hosts_user_are_not_counted_against_an_unsandboxed_agent() -> None:

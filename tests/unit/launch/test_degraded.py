@@ -35,6 +35,13 @@ def test_a_limit_that_programs_may_raise_is_called_so() -> None:
     assert "1234 bytes of private memory (rlimits), until it raises that (ulimit -d)" in said
 
 
+def test_a_limit_that_is_watched_is_called_so() -> None:
+    said = what_is_missing(replace(FULL, memory_limit=False), {}, watched=1234)
+    assert "a look finds that its processes have 1234 bytes together" in said
+    assert "memfd" in said
+    assert "not limited" not in said
+
+
 def test_what_is_not_limited_at_all_is_told_so() -> None:
     said = what_is_missing(Isolation(), {})
     for part in ("without namespaces", "memory is not limited", "processes are not limited"):
