@@ -57,7 +57,7 @@ class Fixture:
             library="/clove",
             clone=self._clone,
             release=self._forget,
-            report=lambda sandbox, cgroup: {},
+            report=lambda sandbox, cgroup, memory: {},
         )
 
     def _clone(self, principal: Principal, number: int) -> Deferred[Clone]:
