@@ -12,11 +12,13 @@ SOAK_SEED ?= 8
 SOAK_WHO ?=
 SOAK_SLACK ?=
 SOURCES := clove twisted tests examples bench tools
+COUNT ?= 100000
+FUZZ_SEED ?= 8
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 # The tests start some hundred kernels and their agents, each of which would compile all its modules.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help venv dev demo relay-demo test test-vm test-install test-work test-fresh soak lint pytest trial bench bench-smoke docs reference lock check-locks clean
+.PHONY: help venv dev demo relay-demo test test-vm test-install test-work test-fresh soak lint pytest relay-fuzz trial bench bench-smoke docs reference lock check-locks clean
 
 # One line for each check, its output only when it fails.
 define quietly
@@ -65,6 +67,10 @@ test-fresh: venv ## the demo on a new Debian, as root and as a user (FRESH_ARGS=
 
 soak: dev ## hostile agents beside healthy ones (SOAK_SECONDS=, SOAK_SEED=random, SOAK_WHO=rootless)
 	@$(PY) -m tests.soak.run --seconds $(SOAK_SECONDS) --seed $(SOAK_SEED) $(if $(SOAK_WHO),--who $(SOAK_WHO)) $(if $(SOAK_SLACK),--slack $(SOAK_SLACK))
+
+relay-fuzz: dev ## anything from anybody to a relay, and from a relay to a kernel (COUNT=, FUZZ_SEED=random)
+	@$(PY) -m tests.fuzz.relay_fuzz --count $(COUNT) --seed $(FUZZ_SEED)
+	@$(PY) -m tests.fuzz.tunnel_fuzz --count $(COUNT) --seed $(FUZZ_SEED)
 
 trial: dev ## the part of the suite that plain trial runs
 	$(call quietly,trial,tools/run-trial)

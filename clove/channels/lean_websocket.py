@@ -14,10 +14,14 @@ from autobahn.websocket.protocol import TrafficStats, WebSocketProtocol
 from autobahn.websocket.utf8validator import Utf8Validator
 from twisted.internet.defer import Deferred
 
-__all__ = ["LeanWebSocket", "share_options"]
+from clove.channels.websocket_turns import STEPS, Bounded
+
+__all__ = ["LeanWebSocket", "share_options", "unmask"]
 
 SMALL: Final = 4096
 """Bytes of a message that is read at once; Autobahn unmasks larger ones faster."""
+SMALL_ONES: Final = STEPS // 2
+"""Such messages of a connection that are read in a turn of the loop."""
 _OPEN: Final = WebSocketProtocol.STATE_OPEN
 _BINARY: Final = 0x82
 _BETWEEN_MESSAGES: Final[dict[str, Any]] = {
@@ -97,19 +101,16 @@ _SHARED: Final[dict[str, Any]] = {
 """The same object for all connections. Nothing is queued, since nothing is sent in pieces or synchronously."""
 
 
-class LeanWebSocket:
+class LeanWebSocket(Bounded):
     """Mixed into a protocol of Autobahn's, in front of it.
 
     @cvar masks: the other side masks what it sends: it is a client.
     """
 
     masks = True
-    state: int
-    data: bytes
     current_frame: Any
     inside_message: bool
     maxFramePayloadSize: int
-    message_data: Any
     message_is_binary: bool
     failedByMe: bool
     onMessage: Any
@@ -150,16 +151,33 @@ class LeanWebSocket:
 
     def read(self, data: bytes) -> None:
         """Bytes of an open connection came: whole small binary messages are read here, Autobahn gets the rest."""
+        if self.waits:
+            self.data += data
+            return
         if not self.data and self.current_frame is None and not self.inside_message:
             data = self._read_small(data)
             if not data:
                 return
         self._dataReceived(data)
 
+    def take_in(self) -> None:
+        """Part of L{Bounded}."""
+        data, self.data = self.data, b""
+        if self.state == _OPEN:
+            self.read(data)
+        else:
+            self._dataReceived(data)
+
     def _read_small(self, data: bytes) -> bytes:
-        """Deliver such messages; gives what is left from the first other one on."""
-        at, head = 0, 6 if self.masks else 2
+        """Deliver such messages, as many as a turn bears; gives what is left from the first other one on."""
+        at, head, left = 0, 6 if self.masks else 2, SMALL_ONES
         while len(data) - at >= head and self.state == _OPEN:
+            if not left or self.is_paused:
+                self.data = data[at:]
+                if not left:
+                    self.postpone()
+                return b""
+            left -= 1
             size, begin = data[at + 1] ^ (0x80 if self.masks else 0), at + head
             if size == 126 and len(data) - at >= head + 2:
                 size, begin = int.from_bytes(data[at + 2 : at + 4], "big"), begin + 2

@@ -36,21 +36,21 @@ class MessageSocket:
     """One WebSocket.
 
     @ivar full: the peer does not read as fast as is written.
+    @ivar paused: nothing more is received for now.
     @ivar address: the peer's, without a port; "" where there is none.
     @ivar receiver: is told what happens.
     @ivar pongs: answers to L{ping} so far.
     """
 
-    __slots__ = ("_gone", "_paused", "_protocol", "address", "full", "pongs", "receiver")
+    __slots__ = ("_gone", "_protocol", "address", "full", "paused", "pongs", "receiver")
 
     def __init__(self, protocol: Any, address: str = "") -> None:
-        self.full = False
+        self.full = self.paused = False
         self.pongs = 0
         self.address = address
         self.receiver: MessageReceiver | None = None
         self._protocol = protocol
         self._gone = False
-        self._paused = False
         protocol.transport.registerProducer(self, True)
 
     def known(self) -> None:
@@ -70,24 +70,24 @@ class MessageSocket:
     def send_text(self, text: bytes) -> None:
         """Send a text message."""
         if not self._gone:
-            self._protocol.sendMessage(text, False)
+            self._protocol.send_text(text)
 
     def ping(self) -> None:
         """Ask the other end of the WebSocket for a pong."""
         if not self._gone:
-            self._protocol.sendPing()
+            self._protocol.ask()
 
     def pause(self) -> None:
         """Read no more. Idempotent."""
-        if not (self._paused or self._gone):
-            self._paused = True
-            self._protocol.transport.pauseProducing()
+        if not (self.paused or self._gone):
+            self.paused = True
+            self._protocol.steer()
 
     def resume(self) -> None:
         """Read again. Idempotent."""
-        if self._paused and not self._gone:
-            self._paused = False
-            self._protocol.transport.resumeProducing()
+        if self.paused and not self._gone:
+            self.paused = False
+            self._protocol.steer()
 
     def end(self, reason: str) -> None:
         """Close it with a reason; nothing more is received."""

@@ -40,6 +40,8 @@ class _Ends(LeanWebSocket):
     _events = Logger(namespace=__name__)
     transport: Any
     factory: Any
+    sendMessage: Callable[[bytes, bool], None]
+    sendPing: Callable[[], None]
     sendPong: Callable[..., None]
     dropConnection: Callable[..., None]
     _socket: MessageSocket | None = None
@@ -54,6 +56,21 @@ class _Ends(LeanWebSocket):
         if len(self.data) > MOST_HEAD and self.state == WebSocketServerProtocol.STATE_CONNECTING:
             self.data = b""
             self.dropConnection(abort=True)  # Autobahn would keep all of it, and search it again
+
+    @property
+    def is_paused(self) -> bool:
+        """The receiver wants nothing for now."""
+        return self._socket is not None and self._socket.paused
+
+    def send_text(self, text: bytes) -> None:
+        """Send a text message; dropped where the connection is about to be lost."""
+        if self.state == WebSocketServerProtocol.STATE_OPEN:
+            self.sendMessage(text, False)
+
+    def ask(self) -> None:
+        """Send a ping, as L{send_text}."""
+        if self.state == WebSocketServerProtocol.STATE_OPEN:
+            self.sendPing()
 
     def send_binary(self, data: bytes) -> None:
         """Send a message in one frame; without what Autobahn does for every one of its own.
@@ -127,7 +144,12 @@ class _Server(_Ends, WebSocketServerProtocol):  # type: ignore[misc,override]
     def connectionLost(self, reason: Any = connectionDone) -> None:
         """It is gone."""
         self.forget()
+        self.read_no_more()
         WebSocketServerProtocol.connectionLost(self, reason)
+
+    def handshake(self) -> None:
+        """Take in a request."""
+        WebSocketServerProtocol.consumeData(self)
 
     def frame(self, data: bytes) -> bytes:
         """A server's is not masked."""
@@ -156,6 +178,15 @@ class _Client(_Ends, WebSocketClientProtocol):  # type: ignore[misc,override]
 
     def known(self) -> None:
         """Connections of this side are counted nowhere."""
+
+    def connectionLost(self, reason: Any = connectionDone) -> None:
+        """It is gone."""
+        self.read_no_more()
+        WebSocketClientProtocol.connectionLost(self, reason)
+
+    def handshake(self) -> None:
+        """Take in the answer to a request."""
+        WebSocketClientProtocol.consumeData(self)
 
     def frame(self, data: bytes) -> bytes:
         """A client's is masked (RFC 6455, 5.3)."""

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from clove.errors import CloveError, InvalidRequest, LimitExceeded
-from clove.relay.hub.messages_v1 import parse_message, payload_of, response, said
+from clove.relay.hub.messages_v1 import parse_message, said
 from clove.relay.machines.presence import RemoteCaller
 
 if TYPE_CHECKING:
@@ -116,10 +116,10 @@ class AgentV1:
         """A message of the agent."""
         try:
             message = parse_message(text)
-            if message["type"] == "ping":
+            if message.type == "ping":
                 self._say(said("pong"))
-            elif message["type"] == "syscall":
-                self._ask(*payload_of(message))
+            elif message.type == "syscall":
+                self._ask(*message.opcode_and_payload())
             else:
                 raise InvalidRequest("a remote agent says syscall or ping")
         except CloveError as error:
@@ -169,7 +169,7 @@ class AgentV1:
             return
         self._waiting.popleft()
         self.responses_received += 1
-        self._say(response("response", opcode, payload))
+        self._say(said("response", opcode=opcode, payload=payload))
         socket = self._socket
         if socket is not None:
             if len(self._waiting) == self._limits.waiting // 2:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import binascii
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from clove.errors import CloveError, InvalidRequest, NotImplementedYet, Unavailable
-from clove.relay.hub.messages_v1 import parse_message, payload_of, said
+from clove.relay.hub.messages_v1 import MessageV1, parse_message, said
 from clove.relay.hub.presence import Presence, PresenceState
 
 if TYPE_CHECKING:
@@ -154,19 +153,18 @@ class MachineV1:
     def text_received(self, text: bytes) -> None:
         """A message of the kernel."""
         try:
-            message = parse_message(text)
-            self._handle(message)
+            self._handle(parse_message(text))
         except CloveError as error:
             self.say(said("error", **error.fields()))
 
-    def _handle(self, message: dict[str, Any]) -> None:
-        kind = message["type"]
+    def _handle(self, message: MessageV1) -> None:
+        kind = message.type
         if kind == "ping":
             self.say(said("pong"))
         elif kind == "response":
-            number = message.get("agent_id")
-            way = self._ways.get(number) if isinstance(number, int) else None
-            opcode, payload = payload_of(message)
+            number = message.agent_id
+            way = None if number is None else self._ways.get(number)
+            opcode, payload = message.opcode_and_payload()
             if way is not None:
                 way.agent.answered(opcode, payload)
         elif kind == "list_remotes":
@@ -206,8 +204,8 @@ class _TunnelWay:
 
     def ask(self, opcode: int, payload: bytes) -> None:
         """Send a request."""
-        text = binascii.b2a_base64(payload, newline=False).decode()
-        self._tunnel.command("syscall", agent_id=self.agent.caller.id, opcode=opcode, payload=text)
+        agent_id = self.agent.caller.id
+        self._tunnel.command("syscall", agent_id=agent_id, opcode=opcode, payload=payload)
 
     @property
     def is_behind(self) -> bool:
