@@ -48,6 +48,9 @@ _MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
 )
 """Statements that lead from each version of the tables, which C{user_version} counts, to the next."""
 
+_DAMAGED: Final = (
+    "restore it from a backup, or move it away: then machines and tokens are made anew"
+)
 _DIALECT: Final = Dialect(
     in_list="{column} IN (SELECT value FROM json_each(:{parameter}))",
     has_labels="""
@@ -114,13 +117,26 @@ def connect(path: str) -> sqlite3.Connection:
             "PRAGMA synchronous = FULL"
         )  # what was answered survives a loss of power
         connection.execute("PRAGMA trusted_schema = OFF")
+        _check_whole(connection)
         _make_tables(connection, path)
     except BaseException as error:
         connection.close()
-        if isinstance(error, sqlite3.Error):
+        if isinstance(error, sqlite3.OperationalError):
             raise Unavailable(f"{path}: {error}", hint="see --state-dir") from None
+        if isinstance(error, sqlite3.DatabaseError):
+            raise Unavailable(f"{path} is damaged: {error}", hint=_DAMAGED) from None
         raise
     return connection
+
+
+def _check_whole(connection: sqlite3.Connection) -> None:
+    """A damaged file must not be taken for one with fewer tokens; 0.1 s for 100,000 of them.
+
+    @raise sqlite3.DatabaseError: it is damaged.
+    """
+    [said] = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if said != "ok":
+        raise sqlite3.DatabaseError(str(said).splitlines()[-1])
 
 
 @contextlib.contextmanager
@@ -129,11 +145,11 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
-    except BaseException:
+        connection.execute("COMMIT")
+    except BaseException:  # a full disk may leave the transaction open
         with contextlib.suppress(sqlite3.Error):
             connection.execute("ROLLBACK")
         raise
-    connection.execute("COMMIT")
 
 
 def _make_private(path: str) -> None:

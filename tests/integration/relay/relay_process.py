@@ -27,10 +27,12 @@ class RelayProcess:
 
     @ivar shown: where its standard output goes.
     @ivar log_file: its log.
+    @param prefix: a command that runs its command.
     """
 
-    def __init__(self, directory: Path, config: str) -> None:
+    def __init__(self, directory: Path, config: str, prefix: tuple[str, ...] = ()) -> None:
         self.directory = directory
+        self._prefix = prefix
         self.shown = directory / "shown"
         self.log_file = directory / "log"
         (directory / "config.toml").write_text(f"{config}\n[hub]\nport = 0\n")
@@ -38,7 +40,15 @@ class RelayProcess:
 
     def start(self, *more: str) -> None:
         """Start it, with these options too, and wait until it serves."""
-        words = [str(TWISTD), "-n", "--pidfile=", "--logfile", str(self.log_file), "clove-relay"]
+        words = [
+            *self._prefix,
+            str(TWISTD),
+            "-n",
+            "--pidfile=",
+            "--logfile",
+            str(self.log_file),
+            "clove-relay",
+        ]
         words += ["--state-dir", str(self.directory / "state")]
         words += ["--config", str(self.directory / "config.toml"), *more]
         earlier = self.log.count("serves REST")
@@ -103,9 +113,11 @@ class RelayProcess:
 
 
 @contextlib.contextmanager
-def relay_process(directory: Path, config: str = "[rest]\nport = 0\n") -> Iterator[RelayProcess]:
+def relay_process(
+    directory: Path, config: str = "[rest]\nport = 0\n", prefix: tuple[str, ...] = ()
+) -> Iterator[RelayProcess]:
     """A relay of its own process; it ends with the block."""
-    relay = RelayProcess(directory, config)
+    relay = RelayProcess(directory, config, prefix)
     relay.start()
     try:
         yield relay
