@@ -14,10 +14,11 @@ from cryptography.x509.oid import NameOID
 __all__ = ["make_identity"]
 
 
-def make_identity(directory: Path, *names: str) -> tuple[str, str]:
+def make_identity(directory: Path, *names: str, days: float = 1) -> tuple[str, str]:
     """Files of both.
 
     @param names: host names and addresses that it is for; without any it names no host.
+    @param days: for which it is valid still; negative: it was.
     """
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "clove.test")])
@@ -28,8 +29,8 @@ def make_identity(directory: Path, *names: str) -> tuple[str, str]:
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
+        .not_valid_before(now - datetime.timedelta(days=10))
+        .not_valid_after(now + datetime.timedelta(days=days))
     )
     if names:
         hosts = x509.SubjectAlternativeName([_general(name) for name in names])
