@@ -138,7 +138,7 @@ def test_a_disk_that_cannot_be_written_is_said_at_the_start(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("begin", [0, 4096], ids=["the head", "the tables"])
-def test_a_damaged_file_lets_nobody_in_and_says_what_to_do(begin: int, tmp_path: Path) -> None:
+def test_a_damaged_file_lets_no_one_in_and_says_what_to_do(begin: int, tmp_path: Path) -> None:
     """Above all no new admin token is made, as for a store that is empty."""
     with relay_process(tmp_path) as relay:
         relay.stop()
