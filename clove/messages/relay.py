@@ -124,7 +124,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
 class Introduction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """First line on a kernel's socket for callers: whom the tunnel beside it brings.
 
-    @ivar relay: the URL of the relay that has authenticated it.
+    @ivar relay: the id of the relay that has authenticated it, or of all that share its database.
     @ivar caller: None: nobody, the tunnel asks whether the kernel answers.
     """
 

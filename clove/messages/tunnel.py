@@ -14,6 +14,7 @@ __all__ = [
     "TunnelConnectReply",
     "TunnelConnectRequest",
     "TunnelDisconnectReply",
+    "TunnelEntry",
     "TunnelListRemotesReply",
     "TunnelStatusReply",
 ]
@@ -44,8 +45,21 @@ class TunnelDisconnectReply(Reply, frozen=True, kw_only=True):
     disconnected: bool = False
 
 
+class TunnelEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """The tunnel to one relay."""
+
+    relay_url: str
+    connected: bool
+    since: float
+    problem: str
+
+
 class TunnelStatusReply(Reply, frozen=True, kw_only=True):
-    """`since`: when it was connected or cut, in seconds since the epoch; `problem`: why it is not."""
+    """`since`: when it was connected or cut, in seconds since the epoch; `problem`: why it is not.
+
+    `tunnels`: to each relay of which one is configured; the other fields are those of the first that is
+    connected, or of the first.
+    """
 
     connected: bool = False
     relay_url: str = ""
@@ -53,6 +67,7 @@ class TunnelStatusReply(Reply, frozen=True, kw_only=True):
     remote_agent_count: int = 0
     since: float = 0.0
     problem: str = ""
+    tunnels: list[TunnelEntry] = []
 
 
 class RemoteEntry(msgspec.Struct, frozen=True, kw_only=True):

@@ -205,6 +205,9 @@ class Parts:
             if stopping is not None:
                 await stopping
         self._entrance.stop()
+        if self.fleet is not None:
+            await self.fleet.routing.drain()
+        await self.hub.drain()
         self._streams.stop()
         self.hub.stop()
         for loop in self._loops:

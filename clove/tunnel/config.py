@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -23,6 +23,8 @@ class TunnelConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """`wss://HOST:8765`."""
     kernel_socket: str
     """`remote.socket` of the kernel's configuration."""
+    other_relays: Annotated[list[str], msgspec.Meta(max_length=3)] = []
+    """URLs of relays that share the first one's database: a tunnel to each; three at most."""
     machine_id: str = ""
     """This machine's name at the relay; empty: its host name."""
     join_token_file: str = ""

@@ -23,6 +23,10 @@ __all__ = ["KeptLink"]
 
 MESSAGE: Final = 1 << 18
 """Bytes of a message on a link."""
+LOOK_SECONDS: Final = 0.1
+"""Between two looks whether callers have anything under way through a relay that is about to stop."""
+MOST_WAIT: Final = 60.0
+"""Seconds for that, whatever the relay says."""
 MOST_PINGS: Final = 4
 """Pings that are answered at once."""
 
@@ -32,6 +36,7 @@ class KeptLink:
 
     @param accept: takes what the relay says of a caller, and its channel.
     @param alive: gets through the kernel's dispatch.
+    @param move: leaves a relay that is about to stop.
     """
 
     log = Logger()
@@ -41,11 +46,14 @@ class KeptLink:
         reactor: Any,
         accept: Callable[[Caller, Channel], object],
         alive: Callable[[], Awaitable[object]],
+        move: Callable[[], object],
         limits: LinkLimits | None,
     ) -> None:
         self._reactor = reactor
         self._accept_caller = accept
         self._alive = alive
+        self._move = move
+        self._moving: Any = None
         self._limits = limits
         self._link: Multiplex | None = None
         self._session = ""
@@ -107,6 +115,7 @@ class KeptLink:
     def end(self, reason: str) -> None:
         """End the session, if there is one: its channels are lost."""
         self._stop_expiry()
+        self._stop_moving()
         link, self._link, self._session = self._link, None, ""
         if link is not None:
             link.end(reason)
@@ -155,6 +164,26 @@ class KeptLink:
             answered.addBoth(lambda _: self._pings.discard(answered))
         elif said.get("type") == "drain":
             self.log.info("the relay is about to stop")
+            self._stop_moving()
+            seconds = said.get("seconds")
+            wait = min(seconds, MOST_WAIT) if isinstance(seconds, (int, float)) else 0.0
+            self._look_at_end(self._reactor.seconds() + wait)
+
+    def _look_at_end(self, end: float) -> None:
+        """Leave as soon as no caller has anything under way, or at the end."""
+        self._moving = None
+        if self._link is None:
+            return
+        if not self._link.channels or self._reactor.seconds() >= end:
+            self._move()
+            self.end("the relay stops")
+        else:
+            self._moving = self._reactor.callLater(LOOK_SECONDS, self._look_at_end, end)
+
+    def _stop_moving(self) -> None:
+        moving, self._moving = self._moving, None
+        if moving is not None and moving.active():
+            moving.cancel()
 
     async def _answer(self, number: object) -> None:
         """A ping is answered by the kernel itself: through its dispatch."""

@@ -26,34 +26,33 @@ SECONDS: Final = 10
 
 
 class KernelSocket:
-    """Where the kernel listens for callers (`remote.socket` of its configuration).
-
-    @param relay: the URL of the relay that they come from.
-    """
+    """Where the kernel listens for callers (`remote.socket` of its configuration)."""
 
     log = Logger()
 
-    def __init__(self, reactor: Any, path: str, relay: str) -> None:
+    def __init__(self, reactor: Any, path: str) -> None:
         self._reactor = reactor
         self._path = path
-        self._relay = relay
 
     async def check(self) -> None:
         """Get through the kernel's dispatch.
 
         @raise Unavailable: it does not answer.
         """
-        asked = await self._introduce(None)
+        asked = await self._introduce("?", None)
         asked.transport.loseConnection()  # type: ignore[union-attr] # it is connected
 
-    def hand_over(self, caller: Caller, channel: Channel) -> None:
-        """Have the kernel serve a caller; its channel ends if it does not."""
-        handing = Deferred.fromCoroutine(self._hand_over(caller, channel))
+    def hand_over(self, relay: str, caller: Caller, channel: Channel) -> None:
+        """Have the kernel serve a caller; its channel ends if it does not.
+
+        @param relay: the id of the relays that it comes from.
+        """
+        handing = Deferred.fromCoroutine(self._hand_over(relay, caller, channel))
         handing.addErrback(lambda failure: self.log.failure("a caller was lost", failure))
 
-    async def _hand_over(self, caller: Caller, channel: Channel) -> None:
+    async def _hand_over(self, relay: str, caller: Caller, channel: Channel) -> None:
         try:
-            asked = await self._introduce(caller)
+            asked = await self._introduce(relay, caller)
         except CloveError as error:
             self.log.warn("a caller is not served: {error}", error=error.message)
             if isinstance(channel, MultiplexedChannel):
@@ -63,8 +62,8 @@ class KernelSocket:
             return
         Splice(channel, asked.as_channel())
 
-    async def _introduce(self, caller: Caller | None) -> _Asking:
-        line = msgspec.json.encode(Introduction(relay=self._relay, caller=caller)) + b"\n"
+    async def _introduce(self, relay: str, caller: Caller | None) -> _Asking:
+        line = msgspec.json.encode(Introduction(relay=relay, caller=caller)) + b"\n"
         endpoint = UNIXClientEndpoint(self._reactor, self._path, SECONDS)
         try:
             asked: _Asking = await connectProtocol(endpoint, _Asking(line))

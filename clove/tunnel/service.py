@@ -20,6 +20,7 @@ from clove.tunnel.identity import Identity
 from clove.tunnel.kernel_socket import KernelSocket
 from clove.tunnel.target import Target
 from clove.tunnel.tunnel import Tunnel
+from clove.tunnel.tunnel_set import TunnelSet
 
 __all__ = ["TunnelService", "refusal"]
 
@@ -33,7 +34,7 @@ class TunnelService(Service):
         self._reactor = reactor
         self._config = config
         self._threads = Threads(reactor, 1, ThreadLimits(own=1))
-        self._tunnel: Tunnel | None = None
+        self._tunnel: TunnelSet | None = None
 
     def startService(self) -> None:
         """Read what is needed, and dial.
@@ -53,28 +54,35 @@ class TunnelService(Service):
         assert self._tunnel is not None
         self._tunnel.start()
 
-    def _make(self) -> Tunnel:
+    def _make(self) -> TunnelSet:
         config = self._config
         token = _read_token(config.join_token_file) if config.join_token_file else ""
         machine = config.machine_id or platform.node()
-        target = Target.of(config.relay_url, machine, token, plain=config.plain)
-        kernel = KernelSocket(self._reactor, config.kernel_socket, target.url)
+        first = Target.of(config.relay_url, machine, token, plain=config.plain)
+        others = [Target.of(url, machine, plain=config.plain) for url in config.other_relays]
         try:
             os.makedirs(config.directory, 0o700, exist_ok=True)
         except OSError as error:
             raise InvalidRequest(f"cannot use {config.directory}: {error.strerror}") from None
-        return Tunnel(
+        identity = Identity.load(config.directory)
+        kernel = KernelSocket(self._reactor, config.kernel_socket)
+        made = [self._make_one(target, identity, kernel) for target in (first, *others)]
+        return TunnelSet(identity, made[0], made[1:])
+
+    def _make_one(self, target: Target, identity: Identity, kernel: KernelSocket) -> Tunnel:
+        tunnel = Tunnel(
             self._reactor,
             target,
-            Identity.load(config.directory),
-            endpoint_of(self._reactor, target, config.ca_file),
-            accept=kernel.hand_over,
+            identity,
+            endpoint_of(self._reactor, target, self._config.ca_file),
+            accept=lambda caller, channel: kernel.hand_over(tunnel.relay_id, caller, channel),
             alive=kernel.check,
             in_thread=self._threads.run,
             wall=time.time,
             random=random.SystemRandom().random,
             facts={"versions": {"clove": __version__, "python": platform.python_version()}},
         )
+        return tunnel
 
     def stopService(self) -> None:
         """Close the tunnel; callers lose their connections."""

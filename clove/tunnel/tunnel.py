@@ -55,6 +55,8 @@ class Tunnel:
     @ivar connected: the relay has let us in, and the connection stands.
     @ivar changed: when that came to be so, in seconds of `wall`.
     @ivar problem: why there is no connection.
+    @ivar relay_id: of the relay that has let us in; "" before one has.
+    @ivar joined: called whenever the relay has, and its id is kept.
     """
 
     log = Logger()
@@ -78,6 +80,8 @@ class Tunnel:
         self.connected = False
         self.changed = wall()
         self.problem = ""
+        self.relay_id = ""
+        self.joined: Callable[[], object] = lambda: None
         self._reactor = reactor
         self._identity = identity
         self._endpoint = endpoint
@@ -85,7 +89,7 @@ class Tunnel:
         self._wall = wall
         self._facts = facts or {}
         self._backoff = Backoff(random)
-        self._link = KeptLink(reactor, accept, alive, limits)
+        self._link = KeptLink(reactor, accept, alive, self._move, limits)
         self._liveness = Liveness(reactor, wall, self._link.probe, self._cut)
         self._socket: MessageSocket | None = None
         self._running: Deferred[None] | None = None
@@ -149,6 +153,7 @@ class Tunnel:
             handshake = Handshake(socket, self._identity, self.target, self._first())
             handshake.done.addTimeout(HANDSHAKE_SECONDS, self._reactor, late)
             answer = await handshake.done
+            self.relay_id = handshake.relay_id
             gone = self._attach(socket, answer)
             self._backoff.succeeded()
             await self._joined(handshake.relay_id)
@@ -192,6 +197,12 @@ class Tunnel:
             self.log.error("the relay's id cannot be kept: {error}", error=error)
         else:
             self.target = msgspec.structs.replace(self.target, join_token="")
+            self.joined()
+
+    def _move(self) -> None:
+        """The relay is about to stop, and nothing is under way through it any more."""
+        if self._socket is not None:
+            self._socket.end("the relay stops")
 
     def _cut(self) -> None:
         if self._socket is not None:

@@ -97,6 +97,7 @@ from clove.client.results.tunnel import (
     TunnelConfigReply,
     TunnelConnectReply,
     TunnelDisconnectReply,
+    TunnelEntry,
     TunnelListRemotesReply,
     TunnelStatusReply,
 )
@@ -188,6 +189,7 @@ __all__ = [
     "TunnelConfigReply",
     "TunnelConnectReply",
     "TunnelDisconnectReply",
+    "TunnelEntry",
     "TunnelListRemotesReply",
     "TunnelStatusReply",
     "UnsubscribeReply",

@@ -9,6 +9,7 @@ __all__ = [
     "TunnelConfigReply",
     "TunnelConnectReply",
     "TunnelDisconnectReply",
+    "TunnelEntry",
     "TunnelListRemotesReply",
     "TunnelStatusReply",
 ]
@@ -28,8 +29,21 @@ class TunnelDisconnectReply(Reply):
     disconnected: bool
 
 
+class TunnelEntry(TypedDict):
+    """The tunnel to one relay."""
+
+    relay_url: str
+    connected: bool
+    since: float
+    problem: str
+
+
 class TunnelStatusReply(Reply):
-    """`since`: when it was connected or cut, in seconds since the epoch; `problem`: why it is not."""
+    """`since`: when it was connected or cut, in seconds since the epoch; `problem`: why it is not.
+
+    `tunnels`: to each relay of which one is configured; the other fields are those of the first that is
+    connected, or of the first.
+    """
 
     connected: bool
     relay_url: str
@@ -37,6 +51,7 @@ class TunnelStatusReply(Reply):
     remote_agent_count: int
     since: float
     problem: str
+    tunnels: list[TunnelEntry]
 
 
 class RemoteEntry(TypedDict):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -17,6 +17,9 @@ class TunnelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     relay_url: str = ""
     """`wss://HOST:8765`; empty: no tunnel, unless the operator asks for one by TUNNEL_CONNECT."""
+    other_relays: Annotated[list[str], msgspec.Meta(max_length=3)] = []
+    """URLs of relays that share that one's database: a tunnel to each, so that this machine is reached while
+    one of them stands; three at most. They get no token, and no proof before the machine has joined."""
     machine_id: str = ""
     """This machine's name at the relay; empty: its host name."""
     join_token_file: str = ""

@@ -7,23 +7,19 @@ from __future__ import annotations
 
 import os
 import platform
-import random
-import secrets
-import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from clove._version import __version__
 from clove.errors import InvalidRequest, NotFound, Unavailable
 from clove.kernel.credentials import RemoteCaller
 from clove.kernel.ids import REMOTE_IDS
 from clove.kernel.remote.callers import Callers
-from clove.kernel.remote.settings import RemoteLimits, RemoteSettings, TunnelSettings, machine_name
-from clove.messages.tunnel import RemoteEntry, TunnelStatusReply
+from clove.kernel.remote.maker import TunnelMaker
+from clove.kernel.remote.settings import RemoteLimits, RemoteSettings, TunnelSettings
+from clove.messages.tunnel import RemoteEntry, TunnelEntry, TunnelStatusReply
 from clove.regular import read_secret
 
 if TYPE_CHECKING:
@@ -32,7 +28,7 @@ if TYPE_CHECKING:
     from clove.kernel.network.way_out import WayOut
     from clove.kernel.principal import Principal
     from clove.messages.relay import Caller
-    from clove.tunnel.tunnel import Tunnel
+    from clove.tunnel.tunnel_set import TunnelSet
 
 __all__ = ["Tunnels"]
 
@@ -72,19 +68,24 @@ class Tunnels:
         record: Callable[[int, str, str], object],
     ) -> None:
         self._reactor = reactor
-        self._directory = directory
         self._settings = tunnel
         self._remote = remote
-        self._limits = limits
         self._accept = accept
         self._noop = noop
         self._in_thread = in_thread
-        self._load = load
-        self._way_out = way_out
-        self._resolver = resolver
+        self._maker = TunnelMaker(
+            reactor,
+            os.path.join(directory, "tunnel"),
+            tunnel,
+            limits,
+            in_thread=in_thread,
+            load=load,
+            way_out=way_out,
+            resolver=resolver,
+        )
         self._record = record
         self._callers = Callers(limits.known)
-        self._tunnel: Tunnel | None = None
+        self._tunnel: TunnelSet | None = None
         self._starting: Deferred[None] | None = None
 
     # the tunnel
@@ -104,12 +105,14 @@ class Tunnels:
         token = ""
         if settings.join_token_file:
             token = await self._in_thread(_read_token, settings.join_token_file)
-        tunnel = await self._make(settings.relay_url, settings.machine_id, token)
+        tunnel = await self._make(
+            settings.relay_url, settings.machine_id, token, tuple(settings.other_relays)
+        )
         if self._tunnel is None:  # the operator was not quicker
             self._tunnel = tunnel
             tunnel.start()
 
-    async def connect(self, relay_url: str, machine_id: str, token: str) -> Tunnel:
+    async def connect(self, relay_url: str, machine_id: str, token: str) -> TunnelSet:
         """Have a tunnel to a relay, instead of the one that there is.
 
         @param relay_url: "": as configured.
@@ -121,8 +124,8 @@ class Tunnels:
         if not url:
             raise InvalidRequest("TUNNEL_CONNECT needs `relay_url`, or tunnel.relay_url configured")
         name = machine_id or self._settings.machine_id
-        tunnel = await self._make(url, name, token)
-        tunnel.target = msgspec.structs.replace(tunnel.target, changes_relay=True)
+        others = tuple(self._settings.other_relays) if url == self._settings.relay_url else ()
+        tunnel = await self._make(url, name, token, others, changes_relay=True)
         self.disconnect()
         self._tunnel = tunnel
         tunnel.start()
@@ -154,44 +157,17 @@ class Tunnels:
             starting.cancel()
         self.disconnect()
 
-    async def _make(self, url: str, machine_id: str, token: str) -> Tunnel:
-        await self._load("clove.tunnel.tunnel")
-        await self._load("clove.sandbox.probe")
-        from clove.channels.multiplexed import LinkLimits
-        from clove.kernel.remote.endpoint import endpoint_to
-        from clove.sandbox.probe import probe
-        from clove.tunnel.identity import Identity
-        from clove.tunnel.target import Target
-        from clove.tunnel.tunnel import Tunnel
-
-        name = machine_name(machine_id, platform.node())
-        target = Target.of(url, name, token, plain=self._settings.plain)
-        directory = os.path.join(self._directory, "tunnel")
-        identity = await self._in_thread(Identity.load, directory)
-        isolation = (await self._in_thread(probe)).to_dict()
-        endpoint = await self._in_thread(
-            endpoint_to,
-            self._reactor,
-            target,
-            self._way_out,
-            self._resolver,
-            self._settings.ca_file,
-        )
-        return Tunnel(
-            self._reactor,
-            target,
-            identity,
-            endpoint,
-            accept=lambda caller, channel: self.enter(target.url, caller, channel),
-            alive=self._alive,
-            in_thread=self._in_thread,
-            wall=time.time,
-            random=random.SystemRandom(secrets.randbits(64)).random,
-            facts={"versions": _versions(), "isolation": isolation},
-            limits=LinkLimits(
-                channels=self._limits.channels, unacknowledged=self._limits.unacknowledged
-            ),
-        )
+    async def _make(
+        self,
+        url: str,
+        machine_id: str,
+        token: str,
+        others: tuple[str, ...],
+        *,
+        changes_relay: bool = False,
+    ) -> TunnelSet:
+        target = await self._maker.target(url, machine_id, token, changes_relay=changes_relay)
+        return await self._maker.make(target, others, self.enter, self._alive)
 
     async def _alive(self) -> None:
         self.answer_noop()
@@ -205,7 +181,7 @@ class Tunnels:
     def enter(self, relay: str, caller: Caller, channel: Channel) -> None:
         """Serve a caller that a relay has authenticated.
 
-        @param relay: its URL.
+        @param relay: its id, which all relays of a database have in common.
         """
 
         def identify() -> RemoteCaller:
@@ -230,6 +206,15 @@ class Tunnels:
             remote_agent_count=tunnel.channels,
             since=tunnel.changed,
             problem=tunnel.problem,
+            tunnels=[
+                TunnelEntry(
+                    relay_url=each.target.url,
+                    connected=each.connected,
+                    since=each.changed,
+                    problem=each.problem,
+                )
+                for each in tunnel.all
+            ],
         )
 
     def remotes(self, principals: Iterable[Principal]) -> list[RemoteEntry]:
@@ -252,6 +237,7 @@ class Tunnels:
         settings, remote = self._settings, self._remote
         return {
             "relay_url": settings.relay_url,
+            "other_relays": settings.other_relays,
             "machine_id": settings.machine_id or platform.node(),
             "plain": settings.plain,
             "permissions": remote.cap().to_wire(),
@@ -264,11 +250,3 @@ def _read_token(path: str) -> str:
         return read_secret(path, MOST_TOKEN).decode().strip()
     except (ValueError, UnicodeDecodeError) as error:
         raise NotFound(f"no join token: {error}", hint="see tunnel.join_token_file") from None
-
-
-def _versions() -> dict[str, str]:
-    return {
-        "clove": __version__,
-        "python": platform.python_version(),
-        "linux": platform.release(),
-    }

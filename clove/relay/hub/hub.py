@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from twisted.internet.task import LoopingCall
+from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
 
 from clove.errors import LimitExceeded, Unavailable
@@ -31,6 +31,8 @@ FIRST_AGENT: Final = 1000
 """The contract's: ids of remote agents begin here."""
 SLICE_SECONDS: Final = 0.1
 """Between two slices of a round in which all links are asked whether they answer: not all in one turn."""
+LOOK_SECONDS: Final = 0.05
+"""Between two looks whether kernels have left a relay that stops."""
 
 Machine = MachineLink | MachineV1
 Agent = AgentLink | AgentV1
@@ -74,10 +76,17 @@ class Hub:
         for one in [*self._agents.values(), *self._machines.values()]:
             one.end("the relay stops")
 
-    def drain(self, seconds: float) -> None:
-        """Tell the kernels that this relay stops in so many seconds."""
+    async def drain(self) -> None:
+        """Have the kernels leave: those of version 2, within a time."""
+        seconds = self.limits.drain_seconds
+        end = self.clock.seconds() + seconds
         for machine in self._machines.values():
             machine.drain(seconds)
+        while self.clock.seconds() < end and any(
+            machine.version == 2 and machine.presence == "connected"
+            for machine in self._machines.values()
+        ):
+            await deferLater(self.clock, LOOK_SECONDS)
 
     def _ping_some(self) -> None:
         for link in self._rounds.next_slice():

@@ -29,6 +29,9 @@ class HubLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     `stale`, after four times as many its connection is cut."""
     resume_seconds: float = 60.0
     """Seconds for which a link that was cut may be resumed; then its channels are closed."""
+    drain_seconds: float = 5.0
+    """Seconds in which a relay that stops has its kernels leave: each does as soon as its callers have nothing
+    under way through it; then what is left is cut."""
     syscall: int = 1 << 20
     """Bytes of a request's payload (version 1); a larger one is answered by an error."""
     waiting: int = 256

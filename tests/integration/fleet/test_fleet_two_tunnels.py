@@ -1,0 +1,126 @@
+"""A kernel with a tunnel to each of two relays is reached while one of them stands."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from clove import CloveClient
+from clove.errors import CloveError
+from tests.integration.conftest import KernelProcess
+from tests.integration.fleet.fleet_processes import Fleet
+from tests.integration.fleet.test_fleet_routes import await_presence, deploy
+from tests.integration.fleet.two_relays import Relays, two_relays
+from tests.postgresql import PostgreSQL, own_postgresql
+from tests.waiting import until
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgreSQL]:
+    with own_postgresql() as running:
+        yield running
+
+
+@pytest.fixture
+def relays(server: PostgreSQL) -> Iterator[Relays]:
+    with two_relays(server, "[limits.link]\nlease_seconds = 3.0\nping_seconds = 1.0\n") as both:
+        yield both
+
+
+def join_both(relays: Relays) -> KernelProcess:
+    """A kernel with both tunnels."""
+    first, second = relays
+    # into the section [tunnel], which comes last
+    kernel = first.join("one", f'other_relays = ["{second.url}"]\n')
+    with CloveClient(kernel.socket) as operator:
+        until(
+            lambda: (
+                [each["connected"] for each in operator.tunnel_status()["tunnels"]] == [True, True]
+            ),
+            "both tunnels stand",
+        )
+    return kernel
+
+
+def kill(fleet: Fleet) -> None:
+    assert fleet.process is not None
+    fleet.process.kill()
+    fleet.process.wait()
+
+
+def test_both_relays_have_it_and_either_may_die(relays: Relays) -> None:
+    first, second = relays
+    join_both(relays)
+    before = deploy(second, "before")
+    kill(first)
+    assert deploy(second, "before") == before
+    deploy(second, "after")
+    first.restart()
+    await_presence(first, "one", "connected")
+    kill(second)
+    assert deploy(first, "before") == before
+
+
+def test_a_token_manages_its_agents_by_whichever_tunnel(relays: Relays) -> None:
+    first, second = relays
+    join_both(relays)
+    token = first.agent_token("one")
+    with first.client("one", token) as here, second.client("one", token) as there:
+        here.spawn("long", command=["sleep", "100"])
+        assert [entry["name"] for entry in there.list_agents()] == ["long"]
+        there.kill("long")
+        assert there.wait("long")["reason"] == "killed"
+
+
+def test_a_relay_that_stops_lets_calls_end_and_the_machine_stays_connected(relays: Relays) -> None:
+    first, second = relays
+    join_both(relays)
+    found: list[Any] = []
+
+    def call() -> None:
+        try:
+            with first.client("one") as client:
+                client.spawn("short", command=["sleep", "1"])
+                began.set()
+                found.append(client.wait("short")["reason"])
+        except CloveError as error:
+            found.append(error)
+
+    began = threading.Event()
+    work = threading.Thread(target=call)
+    work.start()
+    assert began.wait(30)
+    assert first.process is not None
+    first.process.send_signal(signal.SIGTERM)
+    work.join()
+    assert found == ["exited"]
+    assert first.process.wait(20) in (0, -signal.SIGTERM)
+    assert second.ask("GET", "/machines/one")["presence"] == "connected"
+    deploy(second, "after")
+
+
+def test_a_kernel_without_callers_leaves_a_relay_that_stops_at_once(relays: Relays) -> None:
+    first, second = relays
+    kernel = join_both(relays)
+    assert first.process is not None
+    first.process.send_signal(signal.SIGTERM)
+    assert first.process.wait(20) in (0, -signal.SIGTERM)
+    assert "the relay is about to stop" in kernel.log
+    assert second.ask("GET", "/machines/one")["presence"] == "connected"
+
+
+def test_the_other_relay_gets_no_token_and_no_proof_before_the_machine_has_joined(
+    relays: Relays,
+) -> None:
+    _, second = relays
+    kernel = join_both(relays)
+    assert "has joined none" not in kernel.log
+    with CloveClient(kernel.socket) as operator:
+        assert operator.tunnel_disconnect()["disconnected"]
+        await_presence(second, "one", "disconnected")
+        assert operator.tunnel_connect()["machine_id"] == "one"
+    await_presence(second, "one", "connected")
