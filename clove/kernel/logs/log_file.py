@@ -8,6 +8,7 @@ import stat
 from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from twisted.logger import Logger
@@ -32,16 +33,16 @@ _SMALL = 64 << 10
 """Bytes that an agent may have waiting for the disk however much its family has."""
 
 
+@dataclass(frozen=True, slots=True)
 class LogFile:
-    """A log file with rotation. Its methods block; they run in threads."""
+    """A log file with rotation. Its methods block; they run in threads.
 
-    def __init__(
-        self, path: str, limits: LogLimits, opening: AbstractContextManager[Any] | None = None
-    ) -> None:
-        """@param opening: held while it is opened, and while files are removed."""
-        self._path = path
-        self._limits = limits
-        self._opening = opening or contextlib.nullcontext()
+    @ivar opening: held while it is opened, and while files are removed.
+    """
+
+    path: str
+    limits: LogLimits
+    opening: AbstractContextManager[Any] = field(default_factory=contextlib.nullcontext)
 
     def append(self, data: bytes) -> None:
         """Write at the end; rotate when it grows over its limit.
@@ -50,28 +51,28 @@ class LogFile:
             file lies at the path.
         """
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        with self._opening:
-            handle = os.open(self._path, flags | os.O_NONBLOCK, 0o600)
+        with self.opening:
+            handle = os.open(self.path, flags | os.O_NONBLOCK, 0o600)
         try:
             facts = os.fstat(handle)
             if not stat.S_ISREG(facts.st_mode) or facts.st_uid != os.geteuid():
-                raise PermissionError(f"{self._path} is not a log file of ours")
+                raise PermissionError(f"{self.path} is not a log file of ours")
             rest = memoryview(data)
             while rest:
                 rest = rest[os.write(handle, rest) :]
             size = facts.st_size + len(data)
         finally:
             os.close(handle)
-        if size > self._limits.file:
+        if size > self.limits.file:
             self._rotate()
 
     def _rotate(self) -> None:
-        for number in range(self._limits.files - 1, 0, -1):
-            older = self._path if number == 1 else f"{self._path}.{number - 1}"
+        for number in range(self.limits.files - 1, 0, -1):
+            older = self.path if number == 1 else f"{self.path}.{number - 1}"
             if os.path.lexists(older):
-                os.replace(older, f"{self._path}.{number}")
-        if self._limits.files <= 1:
-            os.truncate(self._path, 0)
+                os.replace(older, f"{self.path}.{number}")
+        if self.limits.files <= 1:
+            os.truncate(self.path, 0)
 
 
 def unwritten_shares(limits: LogLimits, shares: ShareLimits | None) -> Shares:

@@ -58,17 +58,22 @@ class Logbook:
         @param reactor: for the pipes and the time of one who is attached.
         @param time: its family's, in which the output is read.
         """
-        shares = shares or unwritten_shares(limits, None)
         self._throttle = Throttle(time)
-        self._writer = LogWriter(
-            file, threads, limits, shares, family, self._throttle.hold, written, reactor
-        )
+        self._disk = (threads, limits, shares or unwritten_shares(limits, None), family)
+        self._file = file
+        self._written = written
         self._limits = limits
         self._now = now
         self._reactor = reactor
         self._partial: dict[int, bytes] = {1: b"", 2: b""}
         self._watchers: set[Callable[[], None]] = set()
         self.closed = False
+
+    @functools.cached_property
+    def _writer(self) -> LogWriter:
+        """Writes it to the file; made when there is some, or when it ends."""
+        hold, written = self._throttle.hold, self._written
+        return LogWriter(self._file, *self._disk, hold, written, self._reactor)
 
     @functools.cached_property
     def _tail(self) -> Tail:
