@@ -123,11 +123,16 @@ class Logbook:
     def append_output(self, stream: int, data: bytes) -> None:
         """Bytes of output arrived.
 
-        @param stream: 1, 2, or L{REMARK} for the kernel's own words.
+        @param stream: 1, 2, or L{REMARK} for the kernel's own words: as the agent's stderr, or where much
+            waits already for one who is attached, as lines alone.
         """
         if stream == REMARK:
-            self._append_remark(data)
-            return
+            stream = STDERR
+            if self.attach_point.waiting(STDERR) > self._limits.held + REMARKS:
+                self._append_lines(STDERR, data)
+                self._writer.write(data)
+                self._wake()
+                return
         self.attach_point.catch_up()
         self._keep(stream, data)
         self.attach_point.write(stream, data)
@@ -149,15 +154,6 @@ class Logbook:
         self._tail.skip(1 + size // self._limits.line)
         self._spool.skip(size)
         self._writer.leave_out(size)
-
-    def _append_remark(self, data: bytes) -> None:
-        """As the agent's stderr; where much waits already for one who is attached, as lines alone."""
-        if self.attach_point.waiting(STDERR) <= self._limits.held + REMARKS:
-            self.append_output(STDERR, data)
-            return
-        self._append_lines(STDERR, data)
-        self._writer.write(data)
-        self._wake()
 
     def _append_lines(self, stream: int, data: bytes) -> None:
         limit = self._limits.line
