@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
@@ -12,12 +12,23 @@ from clove.channels.sender import Sender
 from clove.client.deferred import DeferredClient
 from clove.client.deferred_connection import DeferredConnection
 from clove.client.limits import ClientLimits
-from clove.client.link import Link
+from clove.client.link import Link, Partial
+from clove.errors import CloveError, ConnectionLost
 
 if TYPE_CHECKING:
     from clove.channels.channel import Channel
 
-__all__ = ["KernelClient"]
+__all__ = ["NO_SENSE", "KernelClient"]
+
+NO_SENSE: Final = (
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+)
+"""What is raised where an answer of a kernel has other fields than it should, or of other types."""
 
 _LIMITS = ClientLimits(reconnects=1)
 _SECONDS = 30.0
@@ -63,6 +74,16 @@ class _Wire:
         self._link.connectionLost(Failure(connectionDone.value))
 
 
+class _KernelLink(Link):
+    """Ends with the first frame that makes no sense: a kernel may be anybody's, and send them without end."""
+
+    def _call(self, function: Partial, payload: bytes) -> None:
+        try:
+            function(payload)
+        except (CloveError, *NO_SENSE):
+            self.drop(ConnectionLost("the kernel's answer makes no sense"))
+
+
 class _HubConnection(DeferredConnection):
     """Connects by opening a channel."""
 
@@ -72,7 +93,7 @@ class _HubConnection(DeferredConnection):
         self.wire: _Wire | None = None
 
     async def _dial(self) -> Link:
-        link = Link(self._limits, self._pushed)
+        link = _KernelLink(self._limits, self._pushed)
         self.wire = _Wire(self._open_channel(), link)
         return link
 

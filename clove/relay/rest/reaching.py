@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
+from http import HTTPStatus
+from typing import Final
 
-from clove.errors import NotFound
+from twisted.logger import Logger
+
+from clove.errors import CloveError, NotFound, Unavailable
 from clove.messages.relay import Caller
-from clove.relay.kernel_client import KernelClient
+from clove.relay.kernel_client import NO_SENSE, KernelClient
 from clove.relay.records import ADMINISTRATORS, Identity, TokenKind
 from clove.relay.rest.context import Context
 
-__all__ = ["kernel_of"]
+__all__ = ["kernel_of", "unintelligible"]
+
+_log = Logger(namespace=__name__)
+_OF_RELAY: Final = frozenset((HTTPStatus.UNAUTHORIZED, HTTPStatus.INTERNAL_SERVER_ERROR))
+"""Statuses by which a relay speaks of itself."""
 
 
 @contextlib.asynccontextmanager
@@ -26,7 +34,7 @@ async def kernel_of(
 
     @param purpose: makes the caller another one for the kernel, which sends events to each once.
     @raise NotFound: there is no such machine, or the bearer may not reach it.
-    @raise Unavailable: it is not connected.
+    @raise Unavailable: it is not connected, or its kernel speaks as none does.
     """
     await _check_reach(context, identity, machine_id)
     hub = context.machines.hub
@@ -46,9 +54,28 @@ async def kernel_of(
     try:
         await client.connect()
         yield client
+    except NO_SENSE as error:
+        _log.warn(
+            "the kernel of {machine} answers what makes no sense: {error!r}",
+            machine=machine_id,
+            error=error,
+        )
+        raise unintelligible(machine_id) from None
+    except CloveError as error:
+        if type(error) is CloveError or error.http_status in _OF_RELAY:
+            raise unintelligible(machine_id) from None
+        raise
     finally:
         stop_watching()
         client.close().addErrback(lambda _: None)
+
+
+def unintelligible(machine_id: str) -> Unavailable:
+    """What a kernel has said is neither the relay's own word nor its fault."""
+    return Unavailable(
+        f"the kernel of machine {machine_id} gives no answer that can be understood",
+        hint="look at its log, and at the version of Clove there",
+    )
 
 
 async def _check_reach(context: Context, identity: Identity, machine_id: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import socket
@@ -67,10 +68,22 @@ class PeerV1:
         self._socket.settimeout(seconds)
 
     def hear(self) -> dict[str, Any]:
-        """The next message.
+        """The next text message.
 
         @raise EOFError: the relay has closed.
         """
+        found: dict[str, Any] = json.loads(self._hear(1))
+        return found
+
+    def hear_binary(self) -> bytes:
+        """The next binary message, as version 2 has them; waits for as long as it takes.
+
+        @raise EOFError: the relay has closed.
+        """
+        self._socket.settimeout(None)
+        return self._hear(2)
+
+    def _hear(self, kind: int) -> bytes:
         while True:
             first, size = self._take(2)
             if size == 126:
@@ -80,9 +93,8 @@ class PeerV1:
             data = self._take(size)
             if first & 0xF == 8:
                 raise EOFError
-            if first & 0xF == 1:
-                found: dict[str, Any] = json.loads(data)
-                return found
+            if first & 0xF == kind:
+                return data
             if first & 0xF == 9:  # a ping
                 self._socket.sendall(b"\x8a\x80" + os.urandom(4))
 
@@ -93,6 +105,11 @@ class PeerV1:
         answer = self.hear()
         assert (answer["type"], answer["opcode"]) == ("response", opcode), answer
         return json.loads(base64.b64decode(answer["payload"]))
+
+    def shutdown(self) -> None:
+        """Have what waits for a message end."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         self._socket.close()

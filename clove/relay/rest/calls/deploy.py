@@ -70,7 +70,9 @@ async def _deploy(
         agent_id = await _started_before(client, mark) if doubtful else None
         if agent_id is None:
             try:
-                agent_id = (await client.spawn(name, **spawn_fields(asked, labels)))["agent_id"]
+                agent_id = int(
+                    (await client.spawn(name, **spawn_fields(asked, labels)))["agent_id"]
+                )
             except AlreadyExists:
                 agent_id = await _started_before(client, mark) if mark else None
                 if agent_id is None:
@@ -110,7 +112,8 @@ async def list_deployed(context: Context, call: Call) -> DeployedAgents:
     machine_id = call.path["machine_id"]
     async with kernel_of(context, call.identity, machine_id) as client:
         found = await client.list_agents(all=call.query.all)
-    return DeployedAgents(machine_id=machine_id, agents=[dict(entry) for entry in found])
+        agents = [dict(entry) for entry in found]
+    return DeployedAgents(machine_id=machine_id, agents=agents)
 
 
 async def stop(context: Context, call: Call) -> Stopped:

@@ -8,12 +8,12 @@ from clove.client.call import Call as KernelCall
 from clove.client.call import StreamCall
 from clove.errors import CloveError
 from clove.framing import Opcode
-from clove.relay.kernel_client import KernelClient
+from clove.relay.kernel_client import NO_SENSE, KernelClient
 from clove.relay.rest.agent_types import Logs
 from clove.relay.rest.context import Context
 from clove.relay.rest.event_stream import EventStream
 from clove.relay.rest.problems import problem_of
-from clove.relay.rest.reaching import kernel_of
+from clove.relay.rest.reaching import kernel_of, unintelligible
 from clove.relay.rest.route import Call, Streamed
 
 __all__ = ["logs"]
@@ -30,13 +30,13 @@ async def logs(context: Context, call: Call) -> Logs | Streamed:
         return Streamed(lambda request: _follow(context, call, agent_id, since, request))
     async with kernel_of(context, call.identity, query.machine_id) as client:
         found = await client.logs(agent_id=agent_id, since=since)
-    return Logs(
-        machine_id=query.machine_id,
-        agent_id=agent_id,
-        lines=[dict(line) for line in found["lines"]],
-        next=found["next"],
-        lost=found["lost"],
-    )
+        return Logs(
+            machine_id=query.machine_id,
+            agent_id=agent_id,
+            lines=[dict(line) for line in found["lines"]],
+            next=int(found["next"]),
+            lost=int(found["lost"]),
+        )
 
 
 class _Following:
@@ -75,5 +75,7 @@ async def _follow(context: Context, call: Call, agent_id: int, since: int, reque
             events.event("exit", {key: end.get(key) for key in ("exit_code", "signal", "reason")})
         except CloveError as error:
             events.event("error", problem_of(error).body)
+        except NO_SENSE:
+            events.event("error", problem_of(unintelligible(call.query.machine_id)).body)
         finally:
             events.stop()
