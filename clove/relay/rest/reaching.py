@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from http import HTTPStatus
 from typing import Final
 
@@ -52,8 +52,22 @@ async def kernel_of(
     client = KernelClient(context.clock, lambda: machine.open(caller))
     stop_watching = context.machines.watch(identity, machine_id, lambda reason: client.abort())
     try:
-        await client.connect()
-        yield client
+        with _kernels_word(machine_id):
+            await client.connect()
+            yield client
+    finally:
+        stop_watching()
+        client.close().addErrback(lambda _: None)
+
+
+@contextlib.contextmanager
+def _kernels_word(machine_id: str) -> Iterator[None]:
+    """What a kernel says is neither the relay's own word nor its fault.
+
+    @raise Unavailable: it says what none does.
+    """
+    try:
+        yield
     except NO_SENSE as error:
         _log.warn(
             "the kernel of {machine} answers what makes no sense: {error!r}",
@@ -65,13 +79,10 @@ async def kernel_of(
         if type(error) is CloveError or error.http_status in _OF_RELAY:
             raise unintelligible(machine_id) from None
         raise
-    finally:
-        stop_watching()
-        client.close().addErrback(lambda _: None)
 
 
 def unintelligible(machine_id: str) -> Unavailable:
-    """What a kernel has said is neither the relay's own word nor its fault."""
+    """The error for what a kernel has said that makes no sense."""
     return Unavailable(
         f"the kernel of machine {machine_id} gives no answer that can be understood",
         hint="look at its log, and at the version of Clove there",

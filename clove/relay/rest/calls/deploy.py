@@ -70,9 +70,8 @@ async def _deploy(
         agent_id = await _started_before(client, mark) if doubtful else None
         if agent_id is None:
             try:
-                agent_id = int(
-                    (await client.spawn(name, **spawn_fields(asked, labels)))["agent_id"]
-                )
+                made = await client.spawn(name, **spawn_fields(asked, labels))
+                agent_id = int(made["agent_id"])
             except AlreadyExists:
                 agent_id = await _started_before(client, mark) if mark else None
                 if agent_id is None:
