@@ -7,6 +7,7 @@ import select
 import socket
 import struct
 import threading
+from collections import deque
 
 __all__ = ["CuttingProxy"]
 
@@ -17,6 +18,8 @@ class CuttingProxy(threading.Thread):
     """Forwards to a port, and counts connections.
 
     @ivar connections: how many were made.
+    @ivar plans: of the next connections, one each: how many bytes it carries from the side that dials, and
+        how many back, before it is cut.
     """
 
     def __init__(self, port: int) -> None:
@@ -25,6 +28,8 @@ class CuttingProxy(threading.Thread):
         self._target = port
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
+        self.plans: deque[tuple[int, int]] = deque()
+        self._left: dict[socket.socket, int] = {}
         self._pairs: dict[socket.socket, socket.socket] = {}
         self._lock = threading.Lock()
         self._stopped = False
@@ -50,14 +55,20 @@ class CuttingProxy(threading.Thread):
             with self._lock:
                 self._pairs |= {near: far, far: near}
                 self.connections += 1
+                if self.plans:
+                    self._left[near], self._left[far] = self.plans.popleft()
             return
         other = self._pairs.get(one)
         if other is None:
             return
         with contextlib.suppress(OSError):
             data = one.recv(1 << 16)
+            left = self._left.get(one, len(data) + 1)
+            if one in self._left:
+                self._left[one] -= len(data)
             if data:
-                other.sendall(data)
+                other.sendall(data[:left])
+            if 0 < len(data) < left:
                 return
         self._close(one)
 
@@ -67,6 +78,8 @@ class CuttingProxy(threading.Thread):
             if other is None:
                 return
             self._pairs.pop(other, None)
+            self._left.pop(one, None)
+            self._left.pop(other, None)
         for end in (one, other):
             with contextlib.suppress(OSError):
                 end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)

@@ -90,7 +90,8 @@ class Counter:
         self.received: list[int] = []
 
     def read(self) -> list[int]:
-        while messages := self._client.recv_messages()["messages"]:
+        """All that has come; a mailbox holds so many and no more."""
+        while messages := self._client.recv_messages(max=1000)["messages"]:
             self.received += [one["message"] for one in messages]
         return self.received
 

@@ -99,10 +99,10 @@ def call_while(client: RemoteClient, disturb: Any) -> tuple[list[int], list[int]
     return acknowledged, failed
 
 
-def more(acknowledged: list[int], count: int = 20) -> None:
-    """Wait until so many more calls were answered."""
-    seen = len(acknowledged)
-    until(lambda: len(acknowledged) >= seen + count, "calls are answered again")
+def more(acknowledged: list[int], counter: Counter) -> None:
+    """Wait until more calls were answered."""
+    end = len(acknowledged) + 20
+    until(lambda: counter.read() and len(acknowledged) >= end, "calls are answered again")
 
 
 @pytest.mark.parametrize("side", ["near", "far"], ids=["kernel behind it", "agent behind it"])
@@ -114,7 +114,7 @@ def test_each_acknowledged_call_is_executed_once_whatever_the_network_does(
     between = site.between
 
     def disturb(acknowledged: list[int]) -> None:
-        more(acknowledged)
+        more(acknowledged, counter)
         for fault in ("reset", "cut", "near", "far", "reset", "down"):
             if fault == "reset":
                 between.reset()
@@ -127,9 +127,9 @@ def test_each_acknowledged_call_is_executed_once_whatever_the_network_does(
                 between.dropping = frozenset(("near", "far") if fault == "cut" else (fault,))
                 silent(acknowledged)
                 between.heal()
-            more(acknowledged)
+            more(acknowledged, counter)
         between.delay, between.loss = 0.02, 5.0
-        more(acknowledged)
+        more(acknowledged, counter)
         between.heal()
 
     with site.client(side) as client:
