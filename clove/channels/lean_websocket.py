@@ -143,7 +143,7 @@ class LeanWebSocket(Bounded):
                 name in _OF_HANDSHAKES
                 or name in _ON_DEMAND
                 or name in _SHARED
-                or (name in _OF_MESSAGES and self.current_frame is None)
+                or (name in _OF_MESSAGES and self.current_frame is None and not self.inside_message)
                 or (name in _BETWEEN_MESSAGES and value == _BETWEEN_MESSAGES[name])
             )
         }

@@ -7,12 +7,13 @@ import os
 import sys
 from collections.abc import Callable
 from importlib import import_module
-from typing import Any, Final
+from typing import Any
 
 from twisted.internet.defer import Deferred
 
+from clove.loop.collector import settle_collector
+
 __all__ = [
-    "COLLECTED",
     "SWITCH_SECONDS",
     "import_later",
     "package_directories",
@@ -22,12 +23,6 @@ __all__ = [
 SWITCH_SECONDS = 0.0005
 """How long a worker thread keeps the interpreter while the reactor's thread asks for it (Python's
 own is ten times as long). Each read and write of a socket gives it up."""
-COLLECTED: Final = (700, 10, 300)
-"""New objects after which the collector of cycles goes over these; and after how many times it goes
-over older ones, and over all. Few at a time, since requests that fail leave cycles, and freeing those of
-5000 objects takes 7 ms, at worst 50; all of them seldom, since peers can have thousands of objects made
-and kept at once: going over all that 15,000 requests in work are made of takes 150 ms, and finds next to
-nothing."""
 
 
 def package_directories() -> list[str]:
@@ -50,7 +45,7 @@ async def import_later(in_thread: Callable[..., Deferred[Any]], name: str) -> No
     @raise ImportError, OSError: it cannot be read.
     """
     await in_thread(import_module, name)
-    gc.freeze()  # as below
+    gc.freeze()  # as L{settle_collector}
 
 
 def settle_interpreter() -> None:
@@ -58,13 +53,8 @@ def settle_interpreter() -> None:
 
     Modules that are imported later are looked for in Python's own directories and in
     L{package_directories}, which no sandboxed agent can change; not in the working directory or a checkout.
-
-    What has been made until now stays, and the collector of cycles need not walk through it: a full
-    collection took 60 ms of the reactor's time, most of it for modules.
     """
     packages = package_directories()
     sys.path[:] = [path for path in sys.path if _is_pythons(path) or path in packages]
     sys.setswitchinterval(SWITCH_SECONDS)
-    gc.set_threshold(*COLLECTED)
-    gc.collect()
-    gc.freeze()
+    settle_collector()

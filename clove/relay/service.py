@@ -13,6 +13,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from clove.errors import CloveError, InvalidRequest
+from clove.loop.collector import settle_collector
 from clove.loop.turns import serve_in_turns
 from clove.loop.watchdog import Watchdog
 from clove.relay.config import RelayConfig
@@ -93,6 +94,7 @@ class RelayService(Service):
         token = await self.parts.first_token(another=self._new_admin)
         if token is not None:
             await self._give(token)
+        settle_collector()
         for what, port in (("REST", self.parts.rest), ("WebSockets", self.parts.hub_port)):
             assert port is not None
             host = port.getHost()

@@ -52,6 +52,20 @@ def plans(dice: random.Random) -> list[tuple[int, int]]:
     return found
 
 
+def call(
+    client: RemoteClient, over: threading.Event, acknowledged: list[int], failed: list[int]
+) -> None:
+    """Send numbers, each to be counted once."""
+    number = 0
+    while not over.is_set():
+        number += 1
+        try:
+            client.send_message(number, to_name="counter")
+            acknowledged.append(number)
+        except CloveError:
+            failed.append(number)
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("side", ["agent", "kernel"])
 def test_each_call_is_executed_once_wherever_connections_are_cut(
@@ -65,22 +79,11 @@ def test_each_call_is_executed_once_wherever_connections_are_cut(
     acknowledged: list[int] = []
     failed: list[int] = []
     over = threading.Event()
-
-    def call(client: RemoteClient) -> None:
-        number = 0
-        while not over.is_set():
-            number += 1
-            try:
-                client.send_message(number, to_name="counter")
-                acknowledged.append(number)
-            except CloveError:
-                failed.append(number)
-
     with RemoteClient(url, machine, token=fleet.agent_token(machine), timeout=60) as client:
         client.noop()
         proxy.plans.extend(plans(dice))
         proxy.cut()
-        calling = threading.Thread(target=call, args=(client,))
+        calling = threading.Thread(target=call, args=(client, over, acknowledged, failed))
         calling.start()
         try:
             until(lambda: counter.read() and not proxy.plans, "all connections were made")

@@ -105,6 +105,15 @@ def test_a_message_in_many_pieces_is_kept_as_one() -> None:
     assert receiver.messages == [b"[" + b" " * 300 + bytes(1000) + b"]"]
 
 
+def test_a_message_goes_on_after_its_connection_has_settled() -> None:
+    receiver = Receiver()
+    end = End(receiver)
+    end.protocol.dataReceived(websocket_frame(TEXT, b"[", last=False))
+    end.protocol.settle()
+    end.protocol.dataReceived(websocket_frame(0, b"]"))
+    assert receiver.messages == [b"[]"]
+
+
 def test_what_is_sent_to_a_peer_that_was_just_cut_off_is_dropped() -> None:
     receiver = Receiver()
     end = End(receiver)

@@ -1,0 +1,26 @@
+"""When Python's collector of cycles runs in a daemon, so that its one loop waits little."""
+
+from __future__ import annotations
+
+import gc
+from typing import Final
+
+__all__ = ["COLLECTED", "settle_collector"]
+
+COLLECTED: Final = (700, 10, 300)
+"""New objects after which the collector of cycles goes over these; and after how many times it goes
+over older ones, and over all. Few at a time, since requests that fail leave cycles, and freeing those of
+5000 objects takes 7 ms, at worst 50; all of them seldom, since peers can have thousands of objects made
+and kept at once: going over all that 15,000 requests in work are made of takes 150 ms, and finds next to
+nothing."""
+
+
+def settle_collector() -> None:
+    """To be called once, when everything is imported that a waiting daemon needs.
+
+    What has been made until now stays, and the collector need not walk through it: a full
+    collection took 60 ms of the reactor's time, most of it for modules.
+    """
+    gc.set_threshold(*COLLECTED)
+    gc.collect()
+    gc.freeze()
