@@ -31,6 +31,8 @@ UNIT: Final = "clove-kernel"
 LOG: Final = "kernel.log"
 LAST: Final = 2000
 """Bytes of the log that are shown when it does not start."""
+ASK_EACH: Final = 1.0
+"""Seconds between questions how the service is."""
 _CREDENTIALS = struct.Struct("3i")
 
 
@@ -128,6 +130,36 @@ def _start_unit(command: list[str]) -> None:
         )
 
 
+def _check_unit() -> None:
+    """@raise Unavailable: the service has failed, and would again: it is not left to try."""
+    shown = _said("systemctl", "--user", "show", "--property=ActiveState,NRestarts", UNIT)
+    facts = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
+    if facts.get("ActiveState", "active") not in ("failed", "inactive") and facts.get(
+        "NRestarts", "0"
+    ) in ("0", ""):
+        return
+    _said("systemctl", "--user", "stop", UNIT)
+    log = _said("journalctl", "--user", f"--unit={UNIT}", "-n", "8", "-o", "cat", "--no-pager")
+    text = log.strip() or "it says nothing"
+    raise Unavailable(f"the kernel ended: {text}", hint=f"its log: journalctl --user -u {UNIT}")
+
+
+def _said(*command: str) -> str:
+    """What a program of systemd prints; nothing if it cannot be asked."""
+    try:
+        return subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=20,
+            check=False,
+        ).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+
+
 def _open_log(state_dir: str) -> IO[bytes]:
     os.makedirs(state_dir, mode=0o700, exist_ok=True)
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -151,10 +183,14 @@ def wait_until_up(
     @raise Unavailable: it ended before. @raise TimedOut: it took too long.
     """
     deadline = time.monotonic() + seconds
+    asked = time.monotonic()
     while time.monotonic() < deadline:
         found = find_running(paths)
         if found is not None:
             return found
+        if process is None and time.monotonic() > asked + ASK_EACH:
+            _check_unit()
+            asked = time.monotonic()
         if process is not None and process.poll() is not None:
             raise Unavailable(
                 f"the kernel ended with {process.returncode}: {_last_words(state_dir).strip()}",

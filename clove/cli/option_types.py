@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from clove.cli.text import parse_duration, parse_size
+from clove.cli.text import parse_duration, parse_room, parse_size
 from clove.spelling import near
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ __all__ = [
     "Directory",
     "DirectoryGrant",
     "Parsed",
+    "Room",
     "Secret",
     "Size",
     "Span",
@@ -127,6 +128,7 @@ def parse_directory(text: str) -> DirectoryGrant:
 
 Directory = Parsed("path[:ro][:as]", parse_directory)
 Size = Parsed("size", parse_size)
+Room = Parsed("size", parse_room)
 Span = Parsed("time", lambda text: parse_duration(text).total_seconds())
 
 

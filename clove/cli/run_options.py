@@ -14,7 +14,7 @@ from clove.cli.option_types import (
     Directory,
     DirectoryGrant,
     Parsed,
-    Size,
+    Room,
     Span,
     label,
     parse_cpus,
@@ -152,17 +152,17 @@ _OPTIONS: Final = (
         multiple=True,
         help="Keep a path (/, ./ or ~/) or a command ('git push') from it. Repeatable.",
     ),
-    click.option("--memory", type=Size, help="At most so much memory (512M)."),
+    click.option("--memory", type=Room, help="At most so much memory (512M)."),
     click.option(
         "--cpus", type=Parsed("number", parse_cpus), help="At most so many processors (0.5)."
     ),
     click.option(
         "--pids", type=click.IntRange(1, 1 << 22), help="At most so many processes and threads."
     ),
-    click.option("--tmp", type=Size, help="Room in its /tmp (default: by its memory)."),
-    click.option("--shm", type=Size, help="Room in its /dev/shm (default: by its memory)."),
+    click.option("--tmp", type=Room, help="Room in its /tmp (default: by its memory)."),
+    click.option("--shm", type=Room, help="Room in its /dev/shm (default: by its memory)."),
     click.option(
-        "--disk", type=Size, help="Room in its /workspace: a quota, else it is ended when over."
+        "--disk", type=Room, help="Room in its /workspace: a quota, else it is ended when over."
     ),
     click.option("--timeout", type=Span, help="End it after this time (30s, 10m, 2h)."),
     click.option(

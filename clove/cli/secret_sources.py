@@ -94,7 +94,7 @@ def _own(secret: Secret) -> bytes:
     raise NotFound(
         f"no secret {secret.name}",
         hint=f"write it into {path} (chmod 600), store it with `secret-tool store --label clove "
-        f"service clove name {secret.name}`, or say where it is: --secret {secret.name}=@FILE",
+        f"service clove name {secret.name}`, or say where it is: {secret.name}=@FILE",
     )
 
 

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 __all__ = [
     "age",
@@ -15,6 +15,7 @@ __all__ = [
     "duration",
     "facts",
     "parse_duration",
+    "parse_room",
     "parse_size",
     "size",
 ]
@@ -22,6 +23,8 @@ __all__ = [
 _UNSAFE = re.compile(
     "[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
+LEAST_ROOM: Final = 1 << 20
+"""Bytes of the least limit of memory, or of a file system."""
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?", re.IGNORECASE)
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d|)")
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -61,6 +64,17 @@ def parse_size(text: str) -> int:
     if match is None:
         raise ValueError(f"{text!r} is not a size such as 512M or 2G")
     return int(float(match[1]) * 1024 ** " kmgt".index(match[2].lower() or " "))
+
+
+def parse_room(text: str) -> int:
+    """The same for a limit, which is 1 MiB at least.
+
+    @raise ValueError: it is no size, or less.
+    """
+    found = parse_size(text)
+    if found < LEAST_ROOM:
+        raise ValueError(f"{text!r} is less than 1M: a number without a unit is bytes")
+    return found
 
 
 def size(number: float) -> str:

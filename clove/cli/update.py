@@ -11,7 +11,7 @@ from clove.cli.console import Console, command_options
 from clove.cli.option_types import Parsed
 from clove.cli.published_ports import PORT, PUBLISHED, shown_ports
 from clove.cli.target import AGENT
-from clove.cli.text import parse_size
+from clove.cli.text import parse_room
 
 __all__ = ["update"]
 
@@ -30,7 +30,7 @@ def _processors(text: str) -> int:
     return round(number * PERIOD)
 
 
-SIZE: Final = Parsed("size", parse_size)
+SIZE: Final = Parsed("size", parse_room)
 
 
 @click.command(
