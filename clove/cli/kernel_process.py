@@ -139,7 +139,8 @@ def _check_unit() -> None:
     ) in ("0", ""):
         return
     _said("systemctl", "--user", "stop", UNIT)
-    log = _said("journalctl", "--user", f"--unit={UNIT}", "-n", "8", "-o", "cat", "--no-pager")
+    own = f"_SYSTEMD_USER_UNIT={UNIT}.service"  # what it has said itself, and not systemd of it
+    log = _said("journalctl", "--user", own, "-n", "8", "-o", "cat", "--no-pager")
     text = log.strip() or "it says nothing"
     raise Unavailable(f"the kernel ended: {text}", hint=f"its log: journalctl --user -u {UNIT}")
 

@@ -17,6 +17,8 @@ STYLES: Final = {"running": "", "starting": "", "paused": "yellow", "restarting"
 """How a line about an agent in this state looks; all others are dim."""
 WIDTH: Final = 240
 """Characters of a line where no terminal says how many there are."""
+BETWEEN: Final = 2
+"""Blanks between two columns."""
 
 
 def make_table(
@@ -56,7 +58,7 @@ def print_table(table: Table) -> None:
     least = cell_len(str(last.header))
     for column in whole:
         column.min_width = max(cell_len(str(each)) for each in (column.header, *column.cells))
-        least += column.min_width + 1
+        least += column.min_width + BETWEEN
     console.width = max(console.width, least) if sys.stdout.isatty() else WIDTH
     console.print(table)
 

@@ -1,0 +1,39 @@
+"""Tables on terminals that have little room."""
+
+from __future__ import annotations
+
+import io
+import re
+import sys
+
+import pytest
+
+from clove.cli.tables import make_table, print_table
+
+TITLES = ("ID", "NAME", "STATE", "PID", "UPTIME", "ENDED", "RESTARTS", "PARENT", "COMMAND")
+ROW = ("8", "seven", "exited", "-", "0s", "exit 7 2s ago", "0", "7", "/usr/bin/python3 /a/path.py")
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("width", [20, 60, 74, 75, 76, 80, 81, 100, 132])
+@pytest.mark.parametrize("name", ["seven", "a-name-that-is-rather-long"])
+def test_the_last_column_alone_is_cut(
+    monkeypatch: pytest.MonkeyPatch, width: int, name: str
+) -> None:
+    shown = Terminal()
+    monkeypatch.setattr(sys, "stdout", shown)
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("TERM", "xterm")
+    print_table(make_table(TITLES, [(ROW[0], name, *ROW[2:])], numbers=("ID", "PID")))
+    text = re.sub(r"\x1b\[[0-9;]*m", "", shown.getvalue())
+    heads, line = text.rstrip("\n").split("\n")
+    assert heads.split() == list(TITLES)
+    *whole, last = re.split(r"\s{2,}", line.strip())
+    assert whole == [ROW[0], name, *ROW[2:8]]
+    assert ROW[8].startswith(last.rstrip("…"))
+    least = len(line) - len(last) + len("COMMAND") + 1
+    assert len(line.rstrip()) <= max(width, least)
