@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import msgspec
 
 from clove.errors import InvalidRequest, LimitExceeded
 from clove.policy.command_rules import rules_of
 from clove.policy.domains import METHODS, rules_of_domains
+from clove.policy.fields import MAX_LIST, LlmQuotaFields, PermissionFields
 from clove.policy.globs import expand_home, kernel_home
 from clove.policy.levels import Level
 from clove.policy.paths import allowed_set, blocked_set
@@ -18,8 +19,6 @@ from clove.spelling import near, shown
 
 __all__ = ["LISTS", "MAX_LIST", "MAX_TEXT", "check_lists", "parse", "requested_fields"]
 
-MAX_LIST: Final = 128
-"""Entries of one list of rules; more are a LimitExceeded."""
 MAX_TEXT: Final = 8192
 """Characters of one list of rules altogether; more are a LimitExceeded."""
 JOINED: Final = 2
@@ -36,41 +35,6 @@ LISTS: Final = (
     "allowed_domains",
     "allowed_http_methods",
 )
-
-_Quota = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
-_List = list[str]
-
-
-class _Quotas(msgspec.Struct, forbid_unknown_fields=True):
-    max_tokens: _Quota = 0
-    max_calls: _Quota = 0
-
-
-class _Requested(msgspec.Struct, forbid_unknown_fields=True):
-    """The wire's form. What is unset stays as it is in the base."""
-
-    level: Level | msgspec.UnsetType = msgspec.UNSET
-    can_exec: bool | msgspec.UnsetType = msgspec.UNSET
-    can_read: bool | msgspec.UnsetType = msgspec.UNSET
-    can_write: bool | msgspec.UnsetType = msgspec.UNSET
-    can_think: bool | msgspec.UnsetType = msgspec.UNSET
-    can_spawn: bool | msgspec.UnsetType = msgspec.UNSET
-    can_http: bool | msgspec.UnsetType = msgspec.UNSET
-    can_message: bool | msgspec.UnsetType = msgspec.UNSET
-    can_store: bool | msgspec.UnsetType = msgspec.UNSET
-    can_emit: bool | msgspec.UnsetType = msgspec.UNSET
-    allowed_paths: _List | msgspec.UnsetType = msgspec.UNSET
-    allowed_read_paths: _List | msgspec.UnsetType = msgspec.UNSET
-    allowed_write_paths: _List | msgspec.UnsetType = msgspec.UNSET
-    blocked_paths: _List | msgspec.UnsetType = msgspec.UNSET
-    allowed_commands: _List | msgspec.UnsetType = msgspec.UNSET
-    blocked_commands: _List | msgspec.UnsetType = msgspec.UNSET
-    allowed_domains: _List | msgspec.UnsetType = msgspec.UNSET
-    allowed_http_methods: _List | msgspec.UnsetType = msgspec.UNSET
-    llm_quota: _Quotas | msgspec.UnsetType = msgspec.UNSET
-    max_llm_tokens: _Quota | msgspec.UnsetType = msgspec.UNSET
-    max_llm_calls: _Quota | msgspec.UnsetType = msgspec.UNSET
-    max_exec_time_ms: _Quota | msgspec.UnsetType = msgspec.UNSET
 
 
 def _known(mapping: Mapping[str, Any], kind: type[msgspec.Struct], what: str) -> dict[str, Any]:
@@ -90,11 +54,11 @@ def _known(mapping: Mapping[str, Any], kind: type[msgspec.Struct], what: str) ->
 
 def _convert(mapping: Mapping[str, Any]) -> dict[str, Any]:
     """The fields that the request sets, by the names of L{Permissions}."""
-    fields = _known(mapping, _Requested, "permissions")
+    fields = _known(mapping, PermissionFields, "permissions")
     if isinstance(fields.get("llm_quota"), Mapping):
-        fields["llm_quota"] = _known(fields["llm_quota"], _Quotas, "llm_quota")
+        fields["llm_quota"] = _known(fields["llm_quota"], LlmQuotaFields, "llm_quota")
     try:
-        requested = msgspec.convert(fields, _Requested)
+        requested = msgspec.convert(fields, PermissionFields)
     except (msgspec.ValidationError, TypeError) as error:
         raise InvalidRequest(
             f"bad permissions: {error}", hint="docs/wire.md lists the fields of permissions"
@@ -115,7 +79,7 @@ def _convert(mapping: Mapping[str, Any]) -> dict[str, Any]:
     return fields
 
 
-def _rules(name: str, rules: _List) -> tuple[str, ...]:
+def _rules(name: str, rules: list[str]) -> tuple[str, ...]:
     """A list as it came, each rule once.
 
     @raise LimitExceeded: it is far too long to be looked at.

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from clove.messages.base import Request
-from clove.relay.rest.permission_fields import Permissions
+from clove.policy.fields import PermissionFields
 from clove.relay.rest.types import AgentLabels, Labels, MachineId
 
 __all__ = [
@@ -68,7 +68,7 @@ class Deployment(Request, frozen=True, kw_only=True):
     labels: AgentLabels = {}
     limits: dict[str, int] = {}
     network: bool = False
-    permissions: Permissions = Permissions()
+    permissions: PermissionFields = PermissionFields()
     restart_policy: Literal["never", "on-failure", "always"] = "never"
     timeout: Annotated[float, msgspec.Meta(gt=0, le=86400 * 365)] | None = None
     attach: bool = False

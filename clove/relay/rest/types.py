@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from clove.messages.base import Request
-from clove.relay.rest.permission_fields import Permissions
+from clove.policy.fields import PermissionFields
 
 __all__ = [
     "Agent",
@@ -114,7 +114,7 @@ class NewAgentToken(Request, frozen=True, kw_only=True):
     target_machine: MachineId | Literal[""] = ""
     target_machines: Annotated[list[MachineId], msgspec.Meta(max_length=1000)] = []
     labels: Labels = {}
-    permissions: Permissions = Permissions()
+    permissions: PermissionFields = PermissionFields()
     name: Text = ""
     expires_hours: Hours = 24.0
 

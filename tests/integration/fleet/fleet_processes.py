@@ -14,15 +14,20 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import pytest
 
 from clove import CloveClient
 from clove.client.remote import RemoteClient
 from tests.integration.conftest import READY_SECONDS, TWISTD, KernelProcess
 
-__all__ = ["Fleet", "Ran", "clove_process", "running_fleet"]
+__all__ = ["WHO", "Fleet", "Ran", "clove_process", "running_fleet"]
+
+WHO = ("root", "rootless")
+"""Users that run kernels."""
 
 CONFIG = """
 [rest]
@@ -41,6 +46,7 @@ class Fleet:
     @ivar tunnel_url: what kernels dial, if that is not L{url}.
     @ivar environ: what the relay has besides.
     @ivar prefix: a command that runs the relay's.
+    @ivar kernel_kind: makes kernels.
     @param ca_file: signs the relay's certificate; "": it has none.
     """
 
@@ -56,6 +62,7 @@ class Fleet:
         self.environ: dict[str, str] = {}
         self.prefix: tuple[str, ...] = ()
         self.rest_port = self.hub_port = 0
+        self.kernel_kind: Callable[..., KernelProcess] = KernelProcess
 
     @property
     def log(self) -> str:
@@ -141,13 +148,11 @@ class Fleet:
         path = Path(directory, "join")
         path.touch(0o600)
         path.write_text(token)
-        kernel = KernelProcess(
-            directory,
+        config = (
             f'[tunnel]\nrelay_url = "{self.tunnel_url or self.url}"\nmachine_id = "{machine}"\n'
-            f'join_token_file = "{path}"\n{config}',
-            environ or {},
-            prefix,
+            f'join_token_file = "{path}"\n{config}'
         )
+        kernel = self.kernel_kind(directory, config, environ or {}, prefix=prefix)
         self.kernels.append(kernel)
         kernel.start()
         self.await_tunnel(kernel)
@@ -207,10 +212,37 @@ def clove_process(fleet: Fleet, *words: str) -> Ran:
     return Ran(found.returncode, found.stdout, found.stderr)
 
 
+def _ordinary_kernels() -> Callable[..., KernelProcess]:
+    """Makes kernels that an ordinary user runs, started by root."""
+    from tests.adversary.isolated import PATHS, unprivileged_python
+    from tests.integration.exposed import ORDINARY, OrdinaryKernel
+
+    if not unprivileged_python():
+        pytest.skip("no interpreter that an ordinary user can run")
+
+    def make(
+        directory: str, config: str, environ: dict[str, str], *, prefix: tuple[str, ...] = ()
+    ) -> KernelProcess:
+        for path in (Path(directory), *Path(directory).iterdir()):
+            os.chown(path, ORDINARY, ORDINARY)
+        os.chmod(directory, 0o755)
+        own = {"HOME": directory, "PYTHONPATH": os.pathsep.join(PATHS)}
+        return OrdinaryKernel(directory, config, {**own, **environ}, prefix=prefix)
+
+    return make
+
+
 @contextlib.contextmanager
-def running_fleet() -> Iterator[Fleet]:
-    """A relay without kernels; all is gone afterwards."""
+def running_fleet(who: str = "") -> Iterator[Fleet]:
+    """A relay without kernels; all is gone afterwards.
+
+    @param who: one of L{WHO}: runs the kernels; "": who runs the tests.
+    """
+    if who == "root" and os.getuid():
+        pytest.skip("only root can run root's kernels")
     fleet = Fleet()
+    if who == "rootless" and not os.getuid():
+        fleet.kernel_kind = _ordinary_kernels()
     try:
         fleet.start()
         yield fleet

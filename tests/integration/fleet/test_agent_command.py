@@ -14,16 +14,16 @@ import pytest
 from click.testing import CliRunner, Result
 
 from clove.cli.main import main
-from tests.integration.fleet.fleet_processes import Fleet, clove_process, running_fleet
+from tests.integration.fleet.fleet_processes import WHO, Fleet, clove_process, running_fleet
 from tests.waiting import until
 
 MAIN = "from clove.cli.main import main; main()"
 WAITS = "import time\nprint('up', flush=True)\ntime.sleep(100)\n"
 
 
-@pytest.fixture(scope="module")
-def fleet() -> Iterator[Fleet]:
-    with running_fleet() as fleet:
+@pytest.fixture(scope="module", params=WHO)
+def fleet(request: pytest.FixtureRequest) -> Iterator[Fleet]:
+    with running_fleet(request.param) as fleet:
         fleet.join("one")
         yield fleet
 

@@ -13,13 +13,13 @@ import pytest
 from clove.client.fleet import FleetClient
 from clove.errors import InvalidRequest
 from tests.integration.cli_user import make_wheel
-from tests.integration.fleet.fleet_processes import Fleet, Ran, clove_process, running_fleet
+from tests.integration.fleet.fleet_processes import WHO, Fleet, Ran, clove_process, running_fleet
 from tests.waiting import until
 
 
-@pytest.fixture(scope="module")
-def fleet() -> Iterator[Fleet]:
-    with running_fleet() as fleet:
+@pytest.fixture(scope="module", params=WHO)
+def fleet(request: pytest.FixtureRequest) -> Iterator[Fleet]:
+    with running_fleet(request.param) as fleet:
         fleet.join("one")
         yield fleet
 

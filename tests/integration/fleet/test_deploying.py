@@ -15,16 +15,16 @@ import pytest
 from clove import CloveClient
 from clove.client.fleet import FleetClient
 from clove.errors import InvalidRequest, NotFound, PermissionDenied, Unavailable
-from tests.integration.fleet.fleet_processes import Fleet, running_fleet
+from tests.integration.fleet.fleet_processes import WHO, Fleet, running_fleet
 from tests.waiting import until
 
 HELLO = "import sys\nprint('hello', sys.argv[1:])\nprint('err', file=sys.stderr)\n"
 WAITS = "import time\nprint('up', flush=True)\ntime.sleep(100)\n"
 
 
-@pytest.fixture(scope="module")
-def fleet() -> Iterator[Fleet]:
-    with running_fleet() as fleet:
+@pytest.fixture(scope="module", params=WHO)
+def fleet(request: pytest.FixtureRequest) -> Iterator[Fleet]:
+    with running_fleet(request.param) as fleet:
         fleet.join("one")
         yield fleet
 

@@ -13,14 +13,14 @@ from clove.client.remote import RemoteClient
 from clove.client.remote_aio import RemoteAsyncClient
 from clove.client.remote_deferred import RemoteDeferredClient
 from clove.errors import CloveError, NotFound, PermissionDenied, Unavailable
-from tests.integration.fleet.fleet_processes import Fleet, running_fleet
+from tests.integration.fleet.fleet_processes import WHO, Fleet, running_fleet
 from tests.waiting import until
 
 
-@pytest.fixture(scope="module")
-def fleet() -> Iterator[Fleet]:
+@pytest.fixture(scope="module", params=WHO)
+def fleet(request: pytest.FixtureRequest) -> Iterator[Fleet]:
     """A relay with one machine."""
-    with running_fleet() as fleet:
+    with running_fleet(request.param) as fleet:
         fleet.join("one")
         yield fleet
 

@@ -12,14 +12,14 @@ import pytest
 from clove.client.remote import RemoteClient
 from clove.errors import CloveError
 from clove.framing import Opcode
-from tests.integration.fleet.fleet_processes import Fleet, running_fleet
+from tests.integration.fleet.fleet_processes import WHO, Fleet, running_fleet
 from tests.integration.fleet.peer_v1 import PeerV1
 from tests.waiting import until
 
 
-@pytest.fixture
-def fleet() -> Iterator[Fleet]:
-    with running_fleet() as fleet:
+@pytest.fixture(params=WHO)
+def fleet(request: pytest.FixtureRequest) -> Iterator[Fleet]:
+    with running_fleet(request.param) as fleet:
         fleet.join("one")
         fleet.ask("PATCH", "/machines/one", {"labels": {"env": "prod", "zone": "a"}})
         yield fleet

@@ -1,36 +1,39 @@
-"""The permissions that an agent's token carries, as the REST API takes them. Pure.
-
-What rules mean, and whether they make sense, `clove/policy/` says.
-"""
+"""The fields of permissions as requests have them (docs/wire.md), to kernels and to relays. Pure."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final
 
 import msgspec
 
-from clove.messages.base import Request
+from clove.policy.domains import METHODS
+from clove.policy.levels import Level
 
-__all__ = ["LlmQuota", "Permissions"]
+__all__ = ["MAX_LIST", "LlmQuotaFields", "PermissionFields"]
 
-Rules = Annotated[list[Annotated[str, msgspec.Meta(max_length=1024)]], msgspec.Meta(max_length=128)]
-HTTPMethod = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+MAX_LIST: Final = 128
+"""Entries of one list of rules; more are a LimitExceeded."""
+
 Quota = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
+Rules = Annotated[list[str], msgspec.Meta(extra_json_schema={"maxItems": MAX_LIST})]
+"""How many there may be is checked where they are parsed, and said here for those that read a schema."""
+Methods = Annotated[
+    list[str],
+    msgspec.Meta(extra_json_schema={"items": {"type": "string", "enum": sorted(METHODS)}}),
+]
 
 
-class LlmQuota(Request, frozen=True, kw_only=True, omit_defaults=True):
+class LlmQuotaFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Of the model."""
 
     max_tokens: Quota = 0
     max_calls: Quota = 0
 
 
-class Permissions(Request, frozen=True, kw_only=True, omit_defaults=True):
-    """Fields of docs/wire.md; what is left out is as the level has it."""
+class PermissionFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is unset stays as it is in the level, or in what the request narrows."""
 
-    level: (
-        Literal["unrestricted", "standard", "sandboxed", "readonly", "minimal"] | msgspec.UnsetType
-    ) = msgspec.UNSET
+    level: Level | msgspec.UnsetType = msgspec.UNSET
     can_exec: bool | msgspec.UnsetType = msgspec.UNSET
     can_read: bool | msgspec.UnsetType = msgspec.UNSET
     can_write: bool | msgspec.UnsetType = msgspec.UNSET
@@ -47,8 +50,8 @@ class Permissions(Request, frozen=True, kw_only=True, omit_defaults=True):
     allowed_commands: Rules | msgspec.UnsetType = msgspec.UNSET
     blocked_commands: Rules | msgspec.UnsetType = msgspec.UNSET
     allowed_domains: Rules | msgspec.UnsetType = msgspec.UNSET
-    allowed_http_methods: list[HTTPMethod] | msgspec.UnsetType = msgspec.UNSET
-    llm_quota: LlmQuota | msgspec.UnsetType = msgspec.UNSET
+    allowed_http_methods: Methods | msgspec.UnsetType = msgspec.UNSET
+    llm_quota: LlmQuotaFields | msgspec.UnsetType = msgspec.UNSET
     max_llm_tokens: Quota | msgspec.UnsetType = msgspec.UNSET
     max_llm_calls: Quota | msgspec.UnsetType = msgspec.UNSET
     max_exec_time_ms: Quota | msgspec.UnsetType = msgspec.UNSET
