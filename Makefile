@@ -18,7 +18,7 @@ FUZZ_SEED ?= 8
 .NOTPARALLEL:
 # The tests start some hundred kernels and their agents, each of which would compile all its modules.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help venv dev demo relay-demo test test-vm test-install test-work test-fresh soak lint pytest relay-fuzz trial bench bench-smoke docs reference lock check-locks clean
+.PHONY: help venv dev demo relay-demo test test-vm test-install test-work test-fresh soak relay-faults lint pytest relay-fuzz trial bench bench-smoke docs reference lock check-locks clean
 
 # One line for each check, its output only when it fails.
 define quietly
@@ -71,6 +71,9 @@ soak: dev ## hostile agents beside healthy ones (SOAK_SECONDS=, SOAK_SEED=random
 relay-fuzz: dev ## anything from anybody to a relay, and from a relay to a kernel (COUNT=, FUZZ_SEED=random)
 	@$(PY) -m tests.fuzz.relay_fuzz --count $(COUNT) --seed $(FUZZ_SEED)
 	@$(PY) -m tests.fuzz.tunnel_fuzz --count $(COUNT) --seed $(FUZZ_SEED)
+
+relay-faults: dev ## kill relays and stop their database under load; what was acknowledged is done once (RUNS=10, SECONDS=40, SEED=8)
+	@$(PY) -m tests.faults.relays --runs $(or $(RUNS),10) --seconds $(or $(SECONDS),40) --seed $(or $(SEED),8)
 
 trial: dev ## the part of the suite that plain trial runs
 	$(call quietly,trial,tools/run-trial)

@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from clove.errors import CloveError
-from clove.relay.link.routing import Routing
+from clove.relay.link.routes import Routing
 from clove.relay.machines.machines import Machines
 from clove.relay.store.interface import IStore
 from clove.relay.tokens.tokens import Tokens

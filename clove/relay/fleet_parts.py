@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IListeningPort
 from clove.relay.config import RelayConfig
 from clove.relay.link.identity import RelayIdentity
 from clove.relay.link.peers import Peers
-from clove.relay.link.routing import Routing
+from clove.relay.link.routes import Routing
 from clove.relay.link.serving import LinkServing
 from clove.relay.listening import listen
 from clove.relay.store.route_calls import RouteCalls

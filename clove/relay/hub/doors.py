@@ -96,7 +96,7 @@ class FarMachine(Protocol):
 
 
 class OtherRelays(Protocol):
-    """The relays that share this one's store (L{clove.relay.link.routing.Routing})."""
+    """The relays that share this one's store (L{clove.relay.link.routes.Routing})."""
 
     async def find(self, machine_id: str, token_id: str) -> FarMachine | None:
         """The way to a machine for a token's bearer; None: it is connected to none of them.

@@ -129,7 +129,7 @@ async def test_a_relay_is_told_when_its_machine_is_taken(stores: Stores) -> None
     assert await a.machines_of_relay("a") == []
 
 
-async def test_a_relay_whose_lease_had_ended_finds_what_it_has_lost(stores: Stores) -> None:
+async def test_after_its_lease_had_ended_a_relay_finds_what_it_has_lost(stores: Stores) -> None:
     a, b = stores
     await a.claim_machine("a", tunnel("one"), ())
     await a.renew_relay("a", -1.0, [], [])
