@@ -100,7 +100,7 @@ class Supervisor:
             return Verdict("stop")
         while recent and now - recent[0] > max(policy.window, policy.memory):
             recent.popleft()
-        if policy.max_restarts is not None:
+        if policy.max_restarts is not None and len(recent) >= policy.max_restarts:
             within_window = sum(now - at <= policy.window for at in recent)
             if within_window >= policy.max_restarts:
                 return Verdict("escalate")

@@ -14,10 +14,20 @@ import resource
 
 import msgspec
 
+from clove.kernel.connection.limits import ConnectionLimits
 from clove.kernel.launch.limits import AgentLimits
 from clove.sandbox.inside.rlimits import NO_CORE
 
-__all__ = ["WANTED", "agents_within", "let_cores_be_off"]
+__all__ = [
+    "WANTED",
+    "agents_within",
+    "let_cores_be_off",
+    "raise_descriptors",
+    "within_descriptors",
+]
+
+KEPT = 64
+"""Descriptors that connections leave to everything else, at least; else a quarter."""
 
 WANTED = 1 << 16
 """Descriptors that the kernel's process asks for. A sender is judged before its message is
@@ -38,3 +48,22 @@ def let_cores_be_off() -> None:
     if hard == 0:
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_CORE, (soft, NO_CORE))
+
+
+def within_descriptors(limits: ConnectionLimits, descriptors: int) -> ConnectionLimits:
+    """No more connections than leave some descriptors for files, programs and agents. Pure.
+
+    @param descriptors: that this process may have.
+    """
+    room = max(1, descriptors - max(KEPT, descriptors // 4))
+    return msgspec.structs.replace(limits, max_connections=min(limits.max_connections, room))
+
+
+def raise_descriptors(wanted: int) -> int:
+    """Let this process have so many descriptors if it may; gives how many it may have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    unlimited = resource.RLIM_INFINITY
+    if soft != unlimited and soft < wanted:
+        soft = wanted if hard == unlimited else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return wanted if soft == unlimited else soft

@@ -14,19 +14,18 @@ import fcntl
 import functools
 import os
 import pwd
-import resource
 import socket
 import stat
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import msgspec
+from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import Factory
 
 from clove.channels.channel import Channel
 from clove.errors import InvalidRequest, Unavailable
-from clove.kernel.credentials import Credentials
+from clove.kernel.credentials import AgentSocket, Credentials
 from clove.kernel.peers import peer_of
 from clove.kernel.state_dir import SOCKET_PATH_LIMIT
 from clove.kernel.unix_port import Admission, Port
@@ -36,21 +35,20 @@ from clove.sandbox.disposal import Disposal
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IAddress, IListeningPort
 
-    from clove.kernel.connection.limits import ConnectionLimits
+    from clove.kernel.principal import Principal
+    from clove.kernel.principals import Principals
+
 
 __all__ = [
+    "AgentSockets",
     "ConnectionFactory",
     "Lock",
     "check_path",
     "claim_socket",
     "listen",
-    "raise_descriptors",
     "stopped",
-    "within_descriptors",
 ]
 
-KEPT = 64
-"""Descriptors that connections leave to everything else, at least; else a quarter."""
 BACKLOG = 1024
 """Connections that wait to be accepted; more get EAGAIN (listen(2))."""
 
@@ -108,25 +106,6 @@ class Lock:
         if self._handle >= 0:
             os.close(self._handle)
             self._handle = -1
-
-
-def within_descriptors(limits: ConnectionLimits, descriptors: int) -> ConnectionLimits:
-    """No more connections than leave some descriptors for files, programs and agents. Pure.
-
-    @param descriptors: that this process may have.
-    """
-    room = max(1, descriptors - max(KEPT, descriptors // 4))
-    return msgspec.structs.replace(limits, max_connections=min(limits.max_connections, room))
-
-
-def raise_descriptors(wanted: int) -> int:
-    """Let this process have so many descriptors if it may; gives how many it may have."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    unlimited = resource.RLIM_INFINITY
-    if soft != unlimited and soft < wanted:
-        soft = wanted if hard == unlimited else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    return wanted if soft == unlimited else soft
 
 
 def check_path(path: str) -> str:
@@ -247,3 +226,44 @@ async def stopped(port: Any) -> None:
     stopping = port.stopListening()
     if stopping is not None:
         await stopping
+
+
+class AgentSockets:
+    """The sockets on which agents are served, one for each.
+
+    @param accept: serves a connection; see L{ConnectionFactory}.
+    @param most: connections of one agent.
+    @ivar principals: of the connections; set when they are made, for which there must be agents first.
+    """
+
+    principals: Principals
+
+    def __init__(self, reactor: object, accept: Accept, most: int, disposal: Disposal) -> None:
+        self._reactor = reactor
+        self._accept = accept
+        self._most = most
+        self._disposal = disposal
+
+    async def open(self, principal: Principal, path: str) -> Callable[[], Deferred[Any]]:
+        """An agent's own socket; gives the way to close it.
+
+        Mode 0666: the directory above is 0700, and in a sandbox the agent's own
+        user must be able to connect.
+        """
+        credentials = AgentSocket(principal)
+        factory = ConnectionFactory(self._accept, lambda _: credentials)
+        admission = Admission(
+            owner=principal.agent_id,
+            most=self._most,
+            family=principal.family,
+            rate=self.principals.rate,
+        )
+        port = await listen(
+            self._reactor, factory, path, 0o666, disposal=self._disposal, admission=admission
+        )
+
+        def close() -> Deferred[Any]:
+            self.principals.close_all(principal)
+            return Deferred.fromCoroutine(stopped(port))
+
+        return close

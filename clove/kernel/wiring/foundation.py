@@ -7,9 +7,14 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import clove
-from clove.kernel.descriptors import WANTED, agents_within, let_cores_be_off
+from clove.kernel.descriptors import (
+    WANTED,
+    agents_within,
+    let_cores_be_off,
+    raise_descriptors,
+    within_descriptors,
+)
 from clove.kernel.interpreter import import_later
-from clove.kernel.listening import raise_descriptors, within_descriptors
 from clove.kernel.loop_time import LoopTime
 from clove.kernel.processor_time import yield_to_reactor
 from clove.kernel.registry import Registry

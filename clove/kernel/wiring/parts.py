@@ -8,23 +8,19 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.defer import Deferred
-
 from clove.framing import Opcode
 from clove.kernel.attached_commands import AttachedCommands
 from clove.kernel.connection.connection import KernelConnection
 from clove.kernel.context import Kernel
-from clove.kernel.credentials import AgentSocket
 from clove.kernel.dispatch import Dispatcher
 from clove.kernel.files import Commands
 from clove.kernel.files.watches import Watches
-from clove.kernel.listening import ConnectionFactory, listen, stopped
+from clove.kernel.listening import AgentSockets
 from clove.kernel.llm import LLM
 from clove.kernel.metrics import Metrics
 from clove.kernel.principal import Kind, Principal
 from clove.kernel.principals import Principals
 from clove.kernel.table import TABLE
-from clove.kernel.unix_port import Admission
 from clove.kernel.wiring.agents import AgentParts
 from clove.kernel.wiring.foundation import Foundation
 from clove.kernel.wiring.lifetimes import Lifetimes
@@ -76,7 +72,7 @@ class Parts:
         self._foundation = foundation = Foundation(reactor, config, state_dir, ids, wall)
         self.disposal, self.threads = foundation.disposal, foundation.threads
         self._stores = stores = Stores(foundation)
-        self._network = Network(
+        self._network = network = Network(
             foundation, self._report_refused, stores.observers.connection_carried
         )
         self._llm = LLM(
@@ -88,7 +84,6 @@ class Parts:
             route_to=functools.partial(model_route, config.egress),
         )
         lifetimes = Lifetimes(foundation, stores, self._llm)
-        network = self._network
         prober = Principal(0, Kind.REMOTE, for_level(Level.MINIMAL))
         self._tunnels = make_tunnels(
             foundation,
@@ -97,9 +92,11 @@ class Parts:
             accept=self.accept,
             noop=lambda: self._dispatcher.answer(prober, Opcode.NOOP, b""),
         )
-        self._agents = AgentParts(foundation, network, lifetimes, self._listen_for, kept)
+        most = foundation.per_connection.max_connections_per_agent
+        sockets = AgentSockets(reactor, self.accept, most, self.disposal)
+        self._agents = AgentParts(foundation, network, lifetimes, sockets.open, kept)
         self.kernel = self._make_kernel(turns)
-        self.principals = self._make_principals(lifetimes)
+        self.principals = sockets.principals = self._make_principals(lifetimes)
         warnings = foundation.limits.connection.warnings
         self._dispatcher = Dispatcher(self.kernel, TABLE, warnings=warnings)
 
@@ -219,34 +216,6 @@ class Parts:
         tunnels, finder = self._tunnels, self._agents.finder
         clock = self._foundation.reactor
         return CallerSocket(clock, tunnels.enter, tunnels.answer_noop, finder.of_process)
-
-    async def _listen_for(self, principal: Principal, path: str) -> Callable[[], Deferred[Any]]:
-        """An agent's own socket; gives the way to close it.
-
-        Mode 0666: the directory above is 0700, and in a sandbox the agent's own
-        user must be able to connect.
-        """
-        credentials = AgentSocket(principal)
-        factory = ConnectionFactory(self.accept, lambda _: credentials)
-        port = await listen(
-            self._foundation.reactor,
-            factory,
-            path,
-            0o666,
-            disposal=self.disposal,
-            admission=Admission(
-                owner=principal.agent_id,
-                most=self._foundation.per_connection.max_connections_per_agent,
-                family=principal.family,
-                rate=self.principals.rate,
-            ),
-        )
-
-        def close() -> Deferred[Any]:
-            self.principals.close_all(principal)
-            return Deferred.fromCoroutine(stopped(port))
-
-        return close
 
     def _permissions_of(self, agent_id: int) -> Permissions | None:
         principal = self._foundation.registry.get(agent_id)

@@ -13,7 +13,8 @@ from twisted.internet.protocol import Factory
 
 from clove.errors import Unavailable
 from clove.kernel.connection.limits import ConnectionLimits
-from clove.kernel.listening import Lock, claim_socket, listen, within_descriptors
+from clove.kernel.descriptors import within_descriptors
+from clove.kernel.listening import Lock, claim_socket, listen
 
 
 def test_a_free_path_is_free(short_dir: str) -> None:

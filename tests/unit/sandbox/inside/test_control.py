@@ -26,7 +26,7 @@ VALUES = st.recursive(
 )
 
 
-@given(message=st.dictionaries(st.text(), VALUES))
+@given(message=st.dictionaries(st.text(), VALUES, max_size=3))
 def test_a_message_arrives_as_it_was_sent(message: dict[str, Any]) -> None:
     assembler = Assembler()
     *_, last = [assembler.feed(packet) for packet in packets(message)]
