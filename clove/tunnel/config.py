@@ -31,6 +31,10 @@ class TunnelConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """A file with the one-time token by which this machine joins, which not all users may read."""
     ca_file: str = ""
     """Certificates in PEM that the relay's must be signed by, instead of the host's."""
+    proxy: str = ""
+    """`http://HOST:PORT` of a proxy that relays are reached through (by CONNECT); it looks their names up."""
+    proxy_credentials_file: str = ""
+    """A file with `USER:PASSWORD` for the proxy, which not all users may read."""
     plain: bool = False
     """Allow `ws://` to another host: everything is in clear then."""
     state_dir: str = ""

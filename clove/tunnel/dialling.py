@@ -11,6 +11,7 @@ from twisted.internet.ssl import Certificate, optionsForClientTLS, trustRootFrom
 from clove.channels.websocket_messages import MessageSocket, connecting
 from clove.errors import InvalidRequest, Unavailable
 from clove.regular import read_regular
+from clove.tunnel.proxy import proxied
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IStreamClientEndpoint
@@ -22,13 +23,19 @@ __all__ = ["endpoint_of", "late", "open_socket"]
 MOST_CERTIFICATES = 1 << 20
 
 
-def endpoint_of(reactor: Any, target: Target, ca_file: str) -> IStreamClientEndpoint:
+def endpoint_of(
+    reactor: Any, target: Target, ca_file: str, proxy: str = "", credentials: str = ""
+) -> IStreamClientEndpoint:
     """Of a relay; with TLS its certificate is checked for its name. Blocking.
 
     @param ca_file: certificates in PEM that it has to be signed by, instead of the host's; "": those.
-    @raise InvalidRequest: the file cannot be used.
+    @param proxy: URL of an HTTP proxy in between; "": none.
+    @param credentials: C{USER:PASSWORD} for that.
+    @raise InvalidRequest: the file or the proxy cannot be used.
     """
     endpoint: IStreamClientEndpoint = HostnameEndpoint(reactor, target.host, target.port)
+    if proxy:
+        endpoint = proxied(reactor, target, proxy, credentials)
     if not target.tls:
         return endpoint
     trust: Any = None

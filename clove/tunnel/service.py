@@ -9,6 +9,7 @@ import time
 from typing import Any
 
 from twisted.application.service import Service
+from twisted.internet.interfaces import IStreamClientEndpoint
 
 from clove._version import __version__
 from clove.errors import CloveError, InvalidRequest
@@ -74,7 +75,7 @@ class TunnelService(Service):
             self._reactor,
             target,
             identity,
-            endpoint_of(self._reactor, target, self._config.ca_file),
+            self._endpoint_of(target),
             accept=lambda caller, channel: kernel.hand_over(tunnel.relay_id, caller, channel),
             alive=kernel.check,
             in_thread=self._threads.run,
@@ -83,6 +84,18 @@ class TunnelService(Service):
             facts={"versions": {"clove": __version__, "python": platform.python_version()}},
         )
         return tunnel
+
+    def _endpoint_of(self, target: Target) -> IStreamClientEndpoint:
+        config, path = self._config, self._config.proxy_credentials_file
+        if path and not config.proxy:
+            raise InvalidRequest("proxy_credentials_file means nothing without `proxy`")
+        try:
+            credentials = read_secret(path, MOST_TOKEN).decode().strip() if path else ""
+        except (OSError, ValueError) as error:
+            raise InvalidRequest(
+                f"no credentials for the proxy: {error}", hint="see proxy_credentials_file"
+            ) from None
+        return endpoint_of(self._reactor, target, config.ca_file, config.proxy, credentials)
 
     def stopService(self) -> None:
         """Close the tunnel; callers lose their connections."""

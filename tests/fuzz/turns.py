@@ -55,7 +55,10 @@ class Epoll:
             time.sleep(0.02)
             turn = self.turn
             if turn is not None and turn is seen:
-                self.where = "".join(traceback.format_stack(sys._current_frames()[thread])[-9:])
+                try:  # Python does not stop the other thread while its frames are walked
+                    self.where = "".join(traceback.format_stack(sys._current_frames()[thread])[-9:])
+                except Exception:
+                    self.where = "nowhere that could be seen"
             seen = turn
 
 select.epoll = Epoll

@@ -25,7 +25,7 @@ from clove.errors import CloveError
 from tests.integration.conftest import KernelProcess
 from tests.integration.fleet.fleet_processes import Fleet, running_fleet
 from tests.integration.fleet.peer_v1 import PeerV1
-from tests.integration.fleet.test_tunnel_beside import Beside
+from tests.integration.fleet.tunnel_beside import Beside
 
 MAIN = "from clove.cli.main import main; main()"
 WAITS = "import time\nprint('up', flush=True)\ntime.sleep(100)\n"

@@ -12,6 +12,7 @@ from clove import CloveClient
 from clove.client.remote import RemoteClient
 from tests.connect_proxy import ConnectProxy, connect_proxy
 from tests.integration.fleet.fleet_processes import CONFIG, Fleet, running_fleet
+from tests.integration.fleet.tunnel_beside import running_beside
 from tests.tls_identity import make_identity
 from tests.waiting import until
 
@@ -124,3 +125,26 @@ def test_a_proxy_that_refuses_is_said_to_be_the_problem_and_tried_again(
         until(lambda: "502" in operator.tunnel_status()["problem"], "the proxy's answer is told")
         proxy.hosts.update(there)
         until(lambda: operator.tunnel_status()["connected"], "it is tried again")
+
+
+def test_a_tunnel_beside_the_kernel_goes_through_a_proxy_with_tls_inside(
+    secure_fleet: Fleet, proxy: ConnectProxy, tmp_path: Path
+) -> None:
+    proxy.credentials = "ann:secret"
+    credentials = tmp_path / "credentials"
+    credentials.touch(0o600)
+    credentials.write_text("ann:secret\n")
+    ca_file = secure_fleet.ca_file
+    more = f'ca_file = "{ca_file}"\nproxy = "{proxy.url}"\n'
+    more += f'proxy_credentials_file = "{credentials}"\n'
+    with running_beside(secure_fleet, "beside", more) as beside:
+        assert f"CONNECT {NAME}:{secure_fleet.hub_port} HTTP/1.1" in proxy.asked
+        token = secure_fleet.agent_token("beside")
+        with RemoteClient(secure_fleet.url, "beside", token=token, ca_file=ca_file) as client:
+            assert client.noop(bytes(300_000)) == bytes(300_000)
+        assert "secret" not in beside.log
+        proxy.credentials = "ann:other"
+        secure_fleet.restart()
+        until(lambda: "407" in beside.log, "the proxy's answer is told")
+        proxy.credentials = "ann:secret"
+        until(lambda: beside.presence() == "connected", "it is tried again")

@@ -5,12 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
-import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,64 +16,11 @@ import pytest
 
 from clove import CloveClient
 from clove.errors import PermissionDenied
-from tests.integration.conftest import READY_SECONDS, TWISTD, KernelProcess
 from tests.integration.fleet.fleet_processes import Fleet, running_fleet
+from tests.integration.fleet.tunnel_beside import Beside, running_beside
 from tests.waiting import until
 
 CALLER = {"id": 1, "name": "somebody", "token_id": "abc"}
-
-
-class Beside:
-    """A kernel without a tunnel of its own, and the process that has one for it."""
-
-    def __init__(self, directory: str, fleet: Fleet, machine: str) -> None:
-        self._machine = machine
-        self.callers = f"{directory}/callers.sock"
-        self.kernel = KernelProcess(
-            directory, f'[remote]\nsocket = "{self.callers}"\nlevel = "standard"\n'
-        )
-        self._fleet = fleet
-        self._directory = directory
-        self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def log(self) -> str:
-        return Path(self._directory, "tunnel.log").read_text()
-
-    def start(self) -> None:
-        directory = Path(self._directory)
-        token = self._fleet.ask("POST", "/tokens/join", {"machine_id": self._machine})["token"]
-        join = directory / "join"
-        join.touch(0o600)
-        join.write_text(token)
-        config = directory / "tunnel.toml"
-        config.write_text(
-            f'relay_url = "{self._fleet.url}"\nmachine_id = "{self._machine}"\n'
-            f'kernel_socket = "{self.callers}"\njoin_token_file = "{join}"\n'
-            f'state_dir = "{directory}/key"\n'
-        )
-        with (directory / "tunnel.log").open("wb") as log:
-            self._process = subprocess.Popen(
-                [TWISTD, "-n", "--pidfile=", "clove-tunnel", "--config", config],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd=directory,
-            )
-        deadline = time.monotonic() + READY_SECONDS
-        while self.presence() != "connected":
-            assert time.monotonic() < deadline, self.log
-            time.sleep(0.02)
-
-    def presence(self) -> str:
-        found = self._fleet.ask("GET", "/machines")["machines"]
-        return next((each["presence"] for each in found if each["machine_id"] == self._machine), "")
-
-    def stop(self) -> None:
-        if self._process is not None:
-            self._process.send_signal(signal.SIGTERM)
-            assert self._process.wait(20) in (0, -signal.SIGTERM)
-            assert "Traceback" not in self.log
 
 
 @pytest.fixture(scope="module")
@@ -89,19 +33,6 @@ def fleet() -> Iterator[Fleet]:
 def beside(fleet: Fleet) -> Iterator[Beside]:
     with running_beside(fleet, "beside") as beside:
         yield beside
-
-
-@contextlib.contextmanager
-def running_beside(fleet: Fleet, machine: str) -> Iterator[Beside]:
-    with tempfile.TemporaryDirectory(dir="/tmp", prefix="c") as directory:
-        beside = Beside(directory, fleet, machine)
-        beside.kernel.start()
-        try:
-            beside.start()
-            yield beside
-        finally:
-            beside.stop()
-            beside.kernel.stop()
 
 
 def test_a_remote_caller_is_served_within_what_the_kernel_allows(
