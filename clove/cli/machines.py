@@ -10,6 +10,7 @@ import click
 from clove.cli.agents import seconds_option
 from clove.cli.console import Console
 from clove.cli.groups import NearGroup
+from clove.cli.option_types import Choice
 from clove.cli.relay_options import RELAY_HELP, label_option, relay_options
 from clove.cli.tables import make_table, print_table
 
@@ -20,6 +21,7 @@ __all__ = ["machines"]
 
 STYLES = {"connected": "", "stale": "yellow"}
 HOUR = 3600.0
+KINDS = ("token", "route", "site", "connection", "kernel")
 
 
 @click.group(
@@ -31,6 +33,7 @@ Examples:
   clove machines join build-7          a token with which it joins, once
   clove machines label build-7 env=prod
   clove machines drain build-7         start nothing new there
+  clove machines denials               what was refused, and to whom
   clove machines rm build-7            its tunnel ends, its key is not valid any more
 
 --json goes with each.
@@ -124,6 +127,24 @@ def drain_machine(console: Console, fleet: FleetClient, machine: str, off: bool)
     _changed(console, fleet.change_machine(machine, draining=not off))
 
 
+@machines.command(
+    "denials", epilog="\b\nExamples:\n  clove machines denials --machine build-7 --kind token"
+)
+@click.option("--machine", default="", help="Concerning this machine alone.")
+@click.option("--kind", type=Choice(KINDS), default="", help="Of this kind alone.")
+@click.option("-n", "--tail", type=click.IntRange(min=1), default=50, help="The last so many (50).")
+@relay_options
+def list_denials(console: Console, fleet: FleetClient, machine: str, kind: str, tail: int) -> None:
+    """Show what the relay refused, and its machines' kernels to it; the newest is the last."""
+    found = list(fleet.denials(machine_id=machine, kind=kind, most=tail))[::-1]
+    if console.as_json:
+        for each in found:
+            console.data(each)
+        return
+    titles = ("AT", "TIMES", "KIND", "FROM", "TOKEN", "MACHINE", "WHAT", "WHY")
+    print_table(make_table(titles, map(_denial, found), numbers=("TIMES",)))
+
+
 @machines.command("rm", epilog="\b\nExamples:\n  clove machines rm build-7")
 @click.argument("machine")
 @relay_options
@@ -149,6 +170,19 @@ def _row(machine: dict[str, Any]) -> tuple[str, ...]:
         machine["ip_address"] or "-",
         labels,
         " ".join(remarks),
+    )
+
+
+def _denial(each: dict[str, Any]) -> tuple[str, ...]:
+    return (
+        each["last"],
+        str(each["count"]),
+        each["kind"],
+        each["source"],
+        each["token_id"] or "-",
+        each["machine_id"] or "-",
+        each["what"],
+        each["error"],
     )
 
 

@@ -199,6 +199,25 @@ class FleetClient:
         path = f"/api/v1/agents/{int(agent_id)}/stream"
         return self._http.resumed(path, query, since, self._http.socket_events)
 
+    def denials(
+        self, *, machine_id: str = "", kind: str = "", most: int = 100
+    ) -> Iterator[dict[str, Any]]:
+        """What was refused, the newest first, page by page; of each relay its own.
+
+        @param kind: token, route, site, connection or kernel; "": all.
+        @param most: entries at most.
+        """
+        before = 0
+        while most > 0:
+            query: dict[str, Any] = {"before": before, "limit": min(most, PAGE)}
+            query |= {"kind": kind, "machine_id": machine_id}
+            page = self._http.call("GET", f"/api/v1/audit?{urlencode(query)}")
+            yield from page["entries"]
+            most -= len(page["entries"])
+            before = page["next"]
+            if not before:
+                return
+
     def tokens(self) -> Iterator[dict[str, Any]]:
         """Tokens without their values, page by page."""
         return self._pages("/api/v1/tokens", "tokens")

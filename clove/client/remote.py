@@ -16,6 +16,7 @@ from clove.client.channel import Channel
 from clove.client.limits import ClientLimits
 from clove.client.relay_connection import RelayAddress
 from clove.client.relay_link import dial_relay
+from clove.client.relayed import RelayedClient
 
 __all__ = ["RemoteClient"]
 
@@ -31,31 +32,7 @@ class RelayedConnection(BlockingConnection):
         return Channel(dial_relay(self._address, deadline), self._limits)
 
 
-class RemoteClient(CloveClient):
-    """A connection to a kernel, through its relay.
+class RemoteClient(RelayedClient, CloveClient):
+    """A connection to a kernel, through its relay; parameters as L{RelayedClient} has them."""
 
-    @param relay_url: such as wss://relay.example:8765.
-    @param machine: the machine's id there.
-    @param token: of kind agent, or admin.
-    @param name: shown as the caller's name.
-    @param ca_file: certificates in PEM that the relay's may be signed by, beside the host's.
-    @param plain: allow ws:// to another host than this.
-    @param timeout: as L{CloveClient}.
-    """
-
-    def __init__(
-        self,
-        relay_url: str,
-        machine: str,
-        *,
-        token: str,
-        name: str = "",
-        ca_file: str | None = None,
-        plain: bool = False,
-        timeout: float | None = 30.0,
-        limits: ClientLimits | None = None,
-    ) -> None:
-        self.timeout = timeout
-        self.limits = limits or ClientLimits()
-        address = RelayAddress.of(relay_url, machine, token, name, ca_file, plain=plain)
-        self._connection = RelayedConnection(address, self.limits)
+    _connects = RelayedConnection

@@ -10,6 +10,7 @@ from clove.client.aio_link import AioLink
 from clove.client.limits import ClientLimits
 from clove.client.relay_connection import RelayAddress
 from clove.client.relay_link import dial_relay
+from clove.client.relayed import RelayedClient
 
 __all__ = ["RemoteAsyncClient"]
 
@@ -27,22 +28,7 @@ class RelayedAioConnection(AioConnection):
         return AioLink(asyncio.get_running_loop(), end, self._limits)
 
 
-class RemoteAsyncClient(AsyncClient):
-    """A connection to a kernel, through its relay; parameters as L{clove.client.remote.RemoteClient}."""
+class RemoteAsyncClient(RelayedClient, AsyncClient):
+    """A connection to a kernel, through its relay; parameters as L{RelayedClient} has them."""
 
-    def __init__(
-        self,
-        relay_url: str,
-        machine: str,
-        *,
-        token: str,
-        name: str = "",
-        ca_file: str | None = None,
-        plain: bool = False,
-        timeout: float | None = 30.0,
-        limits: ClientLimits | None = None,
-    ) -> None:
-        self.timeout = timeout
-        self.limits = limits or ClientLimits()
-        address = RelayAddress.of(relay_url, machine, token, name, ca_file, plain=plain)
-        self._connection = RelayedAioConnection(address, self.limits)
+    _connects = RelayedAioConnection

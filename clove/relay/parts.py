@@ -15,6 +15,7 @@ from twisted.logger import Logger
 from clove.messages.metrics import ReactorTurns
 from clove.relay.changes import Changes
 from clove.relay.config import RelayConfig
+from clove.relay.denials import Denials
 from clove.relay.fleet_parts import FleetParts
 from clove.relay.forwarded import Proxies
 from clove.relay.hub.descriptors import raise_descriptors, within_descriptors
@@ -27,6 +28,7 @@ from clove.relay.open_store import open_store, store_threads
 from clove.relay.records import TokenKind
 from clove.relay.rest.app import Api
 from clove.relay.rest.context import Context
+from clove.relay.rest.front import Front
 from clove.relay.rest.metrics import RequestCounts
 from clove.relay.rest.repeats import Repeats
 from clove.relay.rest.site import RestSite
@@ -110,7 +112,8 @@ class Parts:
         self._claimant = secrets.token_hex(8) if self.fleet is None else self.fleet.name
         routing = None if self.fleet is None else self.fleet.routing
         self._changes = Changes(self.store, self.tokens, self.machines, routing)
-        self._entrance = Entrance(self.hub, relay_id, self.tokens, self.machines)
+        self._denials = Denials(config.limits.rest.denials, time.time)
+        self._entrance = Entrance(self.hub, relay_id, self.tokens, self.machines, self._denials.add)
         self.rest: IListeningPort | None = None
         self.hub_port: IListeningPort | None = None
         self._loops: list[LoopingCall] = []
@@ -149,13 +152,13 @@ class Parts:
             repeats=Repeats(self.store, self._claimant, self._reactor, time.time),
             turns=self._turns,
             streams=self._streams,
+            denials=self._denials,
         )
         api = Api(context, ROUTES)
         names = frozenset(name.lower() for name in config.hosts)
         proxies = Proxies(config.trusted_proxies)
-        site = RestSite(
-            self._reactor, api.klein.resource(), names, context.limits, requests, proxies
-        )
+        front = Front(api.klein.resource(), names, self._denials)
+        site = RestSite(self._reactor, front, context.limits, requests, proxies)
         self.rest = listen(self._reactor, site, config.listen, config.port, self._tls)
         hub = self._config.hub
         factory = self._entrance.listening(self._reactor, Proxies(hub.trusted_proxies))

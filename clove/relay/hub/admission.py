@@ -29,6 +29,7 @@ class Admission:
     @param admit: serves who is there; raises a L{Refusal} or L{CloveError} where it does not.
     @param seconds: for that.
     @param unknown: connections of which it is not known yet.
+    @param refused: is told of each that is not served.
     """
 
     log = Logger()
@@ -39,10 +40,12 @@ class Admission:
         admit: Callable[[Conversation], Awaitable[object]],
         seconds: float,
         unknown: int,
+        refused: Callable[[Conversation, AuthError], object] = lambda conversation, answer: None,
     ) -> None:
         self._clock = clock
         self._admit = admit
         self._seconds = seconds
+        self._refused = refused
         self._strangers = Strangers(unknown)
         self._unknown: set[Deferred[Any]] = set()
 
@@ -89,5 +92,6 @@ class Admission:
             answer = AuthError(
                 error="a fault of the relay: its log has more", code="internal_error"
             )
+        self._refused(conversation, answer)
         conversation.socket.send_text(msgspec.json.encode(answer))
         conversation.socket.end(answer.error)

@@ -31,10 +31,12 @@ class Conversation:
     """Receives for a connection until it is known who is there.
 
     @ivar rest: text messages that nobody has asked for yet.
+    @ivar wanted, machine_id: what it asked to be, and at which machine; "" before.
     """
 
     def __init__(self, socket: MessageSocket) -> None:
         self.socket = socket
+        self.wanted = self.machine_id = ""
         self.rest: deque[bytes] = deque()
         self._waiting: Deferred[bytes] | None = None
         self._closed = False

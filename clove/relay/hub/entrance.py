@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final
 
-from clove.messages.relay import KernelAuth, first_message
+from clove.messages.relay import AuthError, KernelAuth, first_message
 from clove.relay.forwarded import Proxies
 from clove.relay.hub.admission import Admission
 from clove.relay.hub.agents import AgentEntrance
@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Entrance"]
 
+Note = Callable[..., None]
+"""L{clove.relay.denials.Denials.add}."""
+_REFUSALS: Final = frozenset(
+    ("not_authenticated", "locked_out", "permission_denied", "wrong_key", "copied_key")
+)
+"""Codes that say who may not come in; others say what cannot be done now."""
+
 
 class Entrance(Admission):
     """Authenticates kernels and remote agents.
@@ -25,8 +32,19 @@ class Entrance(Admission):
     @param relay_id: what kernels pin when they join.
     """
 
-    def __init__(self, hub: Hub, relay_id: str, tokens: TokenDoor, machines: MachineDoor) -> None:
-        super().__init__(hub.clock, self._admit_one, hub.limits.auth_seconds, hub.limits.unknown)
+    def __init__(
+        self,
+        hub: Hub,
+        relay_id: str,
+        tokens: TokenDoor,
+        machines: MachineDoor,
+        note: Note = lambda kind, source, **facts: None,
+    ) -> None:
+        limits = hub.limits
+        super().__init__(
+            hub.clock, self._admit_one, limits.auth_seconds, limits.unknown, self._note_refusal
+        )
+        self._note = note
         self._kernels = KernelEntrance(hub, relay_id, tokens, machines)
         self._agents = AgentEntrance(hub, tokens, machines)
 
@@ -50,7 +68,21 @@ class Entrance(Admission):
         said = first_message(await conversation.next_text())
         if said.protocol_version not in (1, 2):
             raise Refusal("this relay has versions 1 and 2", "invalid_request")
+        conversation.wanted = "tunnel" if isinstance(said, KernelAuth) else "remote agent"
         if isinstance(said, KernelAuth):
+            conversation.machine_id = said.machine_id
             await self._kernels.admit(conversation, said)
         else:
+            conversation.machine_id = said.target_machine
             await self._agents.admit(conversation, said)
+
+    def _note_refusal(self, conversation: Conversation, answer: AuthError) -> None:
+        if answer.code in _REFUSALS:
+            self._note(
+                "connection",
+                conversation.socket.address,
+                machine_id=conversation.machine_id,
+                what=conversation.wanted,
+                code=answer.code,
+                error=answer.error,
+            )

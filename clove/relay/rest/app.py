@@ -14,7 +14,6 @@ from klein import Klein
 from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web.iweb import IRequest
 
 from clove.errors import (
     CloveError,
@@ -26,6 +25,7 @@ from clove.errors import (
 from clove.messages import base
 from clove.relay.records import Identity, TokenKind
 from clove.relay.rest.context import Context
+from clove.relay.rest.noting import KIND_RULE, note_refusal
 from clove.relay.rest.problems import Answer, problem_of
 from clove.relay.rest.route import Call, Route, Streamed
 from clove.relay.tokens.lockout import source_of
@@ -58,6 +58,7 @@ class Api:
     def _add(self, route: Route) -> None:
         async def serve(request: Any, **path: Any) -> None:
             request.route = route.path
+            request.machine_id = str(path.get("machine_id", ""))
             answer = await self._serve(route, request, path)
             if isinstance(answer, Streamed) and request.method == b"HEAD":
                 request.setHeader("Content-Type", answer.content_type)
@@ -81,7 +82,9 @@ class Api:
             (request.getHeader("idempotency-key") or "")[:256],
             request.getHeader("last-event-id") or "",
             "text/event-stream" in (request.getHeader("accept") or ""),
+            request.source,
         )
+        request.machine_id = request.machine_id or _machine_of(call)
         reply = await route.call(self._context, call)
         if isinstance(reply, Answer | Streamed):
             return reply
@@ -97,7 +100,7 @@ class Api:
             kinds = " or ".join(sorted(kind.value for kind in route.kinds))
             raise PermissionDenied(
                 f"not with a token of kind {identity.kind.value}",
-                rule="token kind",
+                rule=KIND_RULE,
                 hint=f"use one of kind {kinds}",
             )
         return identity
@@ -112,14 +115,20 @@ class Api:
             )
         self._rates.take(key, now)
 
-    def _failed(self, request: IRequest, failure: Failure) -> None:
+    def _failed(self, request: Any, failure: Failure) -> None:
         if failure.check(CancelledError):  # the client is gone
             return
         assert failure.value is not None
+        note_refusal(self._context.denials, request, failure.value)
         answer = problem_of(failure.value)
         if answer.status == 500 and not failure.check(CloveError):
             self.log.failure("a request could not be served", failure=failure)
         _write(request, answer)
+
+
+def _machine_of(call: Call) -> str:
+    """The machine that a request's body or query names; "": none."""
+    return str(getattr(call.body, "machine_id", "") or getattr(call.query, "machine_id", "") or "")
 
 
 def _bearer(request: Any) -> str:

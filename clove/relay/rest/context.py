@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from clove.messages.metrics import ReactorTurns
+from clove.relay.denials import Denials
 from clove.relay.machines.machines import Machines
 from clove.relay.rest.limits import RestLimits
 from clove.relay.rest.metrics import RequestCounts
@@ -39,6 +40,7 @@ class Context(NamedTuple):
     requests: RequestCounts
     repeats: Repeats
     streams: Streams
+    denials: Denials
     turns: ReactorTurns
 
 

@@ -42,5 +42,7 @@ class RestLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     stream_seconds: float = 60.0
     """Seconds for which an attached stream waits for a reader that was cut off; then the agent goes on
     without."""
+    denials: int = 2000
+    """Refusals that the audit keeps, a quarter of them of one address; the oldest is forgotten then."""
     metadata: int = 8192
     """Bytes of a machine's metadata, and of a token's permissions, as JSON; more get 413."""

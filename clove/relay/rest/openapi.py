@@ -22,14 +22,46 @@ _VARIABLE: Final = re.compile(r"<(?:([^<>:]+):)?(\w+)>")
 _ABOUT: Final = "The REST API of a Clove relay. Errors are problem details (RFC 9457)."
 _REQUESTS: Final[dict[str, dict[str, Any]]] = {
     "Deployment": {
-        "oneOf": [
+        "allOf": [
             {
-                "required": ["machine_id"],
-                "properties": {"machine_id": {"minLength": 1}, "selector": {"type": "null"}},
+                "oneOf": [
+                    {
+                        "required": ["machine_id"],
+                        "properties": {
+                            "machine_id": {"type": "string", "minLength": 1},
+                            "selector": {"type": "null"},
+                        },
+                    },
+                    {
+                        "required": ["selector"],
+                        "properties": {
+                            "selector": {"type": "object"},
+                            "machine_id": {"maxLength": 0},
+                            "attach": {"enum": [False, None]},
+                        },
+                    },
+                ]
             },
             {
-                "required": ["selector"],
-                "properties": {"selector": {"type": "object"}, "machine_id": {"maxLength": 0}},
+                "oneOf": [
+                    {
+                        "required": ["script_name"],
+                        "properties": {
+                            "script_name": {"type": "string", "minLength": 1},
+                            "command": {"maxItems": 0},
+                            "archive": {"maxLength": 0},
+                            "requirements": {"maxLength": 0},
+                        },
+                    },
+                    {
+                        "required": ["command"],
+                        "properties": {
+                            "command": {"type": "array", "minItems": 1},
+                            "script_name": {"maxLength": 0},
+                            "restart_policy": {"enum": ["never", None]},
+                        },
+                    },
+                ]
             },
         ]
     },

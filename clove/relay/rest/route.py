@@ -29,6 +29,7 @@ class Call(NamedTuple):
     @ivar path: what stands in the path, by name.
     @ivar query: as the route's type has it.
     @ivar body: as the route's type has it.
+    @ivar source: the address that it came from.
     @ivar wants_events: C{Accept} names server-sent events.
     @ivar idempotency_key, last_event_id: headers of these names; "" without.
     """
@@ -40,6 +41,7 @@ class Call(NamedTuple):
     idempotency_key: str = ""
     last_event_id: str = ""
     wants_events: bool = False
+    source: str = ""
 
 
 class Streamed(NamedTuple):

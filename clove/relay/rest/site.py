@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import time
 from collections import Counter
-from collections.abc import Collection
 from io import BytesIO
 from typing import Any, Final
 
@@ -14,28 +13,19 @@ from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel, parse_qs
-from twisted.web.iweb import IRequest
-from twisted.web.resource import IResource, Resource
+from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 
-from clove.errors import CloveError, LimitExceeded, PermissionDenied, Unavailable
+from clove.errors import CloveError, LimitExceeded, Unavailable
 from clove.relay.forwarded import Proxies
 from clove.relay.rest.limits import RestLimits
 from clove.relay.rest.metrics import RequestCounts
-from clove.relay.rest.origin import is_own_host, is_own_origin
 from clove.relay.rest.problems import problem_of
 from clove.relay.tokens import form
 from clove.relay.tokens.lockout import source_of
 
 __all__ = ["RestSite"]
 
-_HEADERS: Final = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-    "Server": "clove-relay",
-    "X-Content-Type-Options": "nosniff",
-}
 _DEPLOY: Final = b"/api/v1/agents/deploy"
 _PATH_SHOWN: Final = 256
 _ACCESS: Final = Logger(namespace="clove.relay.access")
@@ -47,11 +37,13 @@ class _Request(Request):
     @ivar route: path of the route that served it.
     @ivar source: the address that it came from, before proxies that are trusted.
     @ivar token_id: of who asked.
+    @ivar machine_id: that it is about; "": of none, or of several.
     """
 
     channel: Any
     route = ""
     token_id = ""
+    machine_id = ""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         Request.__init__(self, *args, **kwargs)
@@ -173,50 +165,6 @@ class _Channel(HTTPChannel):
         HTTPChannel.connectionLost(self, reason)
 
 
-class _Front(Resource):
-    """Refuses what comes from pages of others, and sets what every reply has."""
-
-    isLeaf = True
-
-    def __init__(self, inner: IResource, names: Collection[str]) -> None:
-        Resource.__init__(self)
-        self._inner = inner
-        self._names = names
-
-    def render(self, request: IRequest) -> Any:
-        """One request."""
-        for name, value in _HEADERS.items():
-            request.setHeader(name, value)
-        problem = self._problem(request)
-        if problem is None:
-            return self._inner.render(request)
-        answer = problem_of(problem)
-        request.setResponseCode(answer.status)
-        for name, value in answer.headers.items():
-            request.setHeader(name, value)
-        if request.method != b"HEAD":
-            return answer.body
-        request.setHeader("Content-Length", str(len(answer.body)))
-        return b""
-
-    def _problem(self, request: Any) -> PermissionDenied | None:
-        hosts = request.requestHeaders.getRawHeaders("host", [])
-        origins = request.requestHeaders.getRawHeaders("origin", [])
-        if len(hosts) != 1 or not is_own_host(hosts[0], self._names):
-            return PermissionDenied(
-                "this Host is not the relay's",
-                rule="host",
-                hint="use an address, or add the name to rest.hosts",
-            )
-        if not all(is_own_origin(origin, hosts[0], request.schemes) for origin in origins):
-            return PermissionDenied(
-                "requests of other sites' pages are not served",
-                rule="origin",
-                hint="call the API from a program, or from the relay's own page",
-            )
-        return None
-
-
 class RestSite(Site):
     """Listens for the REST API.
 
@@ -232,13 +180,12 @@ class RestSite(Site):
     def __init__(
         self,
         reactor: Any,
-        inner: IResource,
-        names: Collection[str],
+        front: IResource,
         limits: RestLimits,
         counts: RequestCounts,
         proxies: Proxies | None = None,
     ) -> None:
-        Site.__init__(self, _Front(inner, names), timeout=limits.request_timeout, reactor=reactor)
+        Site.__init__(self, front, timeout=limits.request_timeout, reactor=reactor)
         self.limits = limits
         self.proxies = proxies or Proxies()
         self.bodies = 0

@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from clove.relay.rest import agent_types, types
-from clove.relay.rest.calls import dashboard, deploy, fleet, logs, machines, stream, tokens
+from clove.relay.rest.calls import audit, dashboard, deploy, fleet, logs, machines, stream, tokens
 from clove.relay.rest.context import Context
 from clove.relay.rest.openapi import document
 from clove.relay.rest.page import POLICY, page
@@ -157,6 +157,15 @@ ROUTES: Final[tuple[Route, ...]] = (
         Streamed,
         "An agent's output as bytes, changes of its state and its end, by server-sent events",
         query=agent_types.StreamFrom,
+    ),
+    Route(
+        "GET",
+        f"{_V1}/audit",
+        ADMIN,
+        audit.list_denials,
+        types.Audit,
+        "What was refused, the newest first",
+        query=types.AuditFrom,
     ),
     Route(
         "GET",

@@ -111,6 +111,9 @@ def test_permissions_of_the_token_hold_at_the_kernel(fleet: Fleet) -> None:
     client = FleetClient(f"http://127.0.0.1:{fleet.rest_port}", token)
     with pytest.raises(PermissionDenied):
         deploy(client, HELLO)
+    admin = FleetClient(f"http://127.0.0.1:{fleet.rest_port}", fleet.admin)
+    [noted] = admin.denials(kind="kernel", machine_id="one", most=1)
+    assert (noted["what"], noted["code"]) == ("POST /api/v1/agents/deploy", "permission_denied")
 
 
 def test_nothing_is_started_on_a_drained_machine_or_one_that_is_gone(admin: FleetClient) -> None:
@@ -154,13 +157,14 @@ def test_a_deploy_names_one_machine_or_chooses_some(admin: FleetClient) -> None:
     bodies: list[dict[str, Any]] = [
         {},
         {"machine_id": "one", "selector": {"all": True}},
-        {"selector": {}},
-        {"selector": {"labels": {"env": "none"}}},
         {"selector": {"all": True}, "attach": True},
     ]
     for body in bodies:
         with pytest.raises(InvalidRequest):
             deploy_with(admin, body)
+    for selector in ({}, {"labels": {"env": "none"}}):
+        with pytest.raises(NotFound, match="no machine"):
+            deploy_with(admin, {"selector": selector})
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from clove.client.fleet import FleetClient
+from clove.errors import PermissionDenied
 from tests.integration.fleet.fleet_processes import Fleet, running_fleet
 from tests.integration.relay.browser import CHROMIUM, Page, browser
 from tests.waiting import until
@@ -260,3 +261,18 @@ def test_it_fits_400_pixels_and_follows_the_colours_that_the_user_prefers(
         colour = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
         assert (int(colour.split("(")[1].split(",")[0]) < 128) == dark
     admin.change_machine("one", name="", labels={})
+
+
+def test_denials_are_shown_and_chosen_by_kind(page: Page, fleet: Fleet, admin: FleetClient) -> None:
+    agent = FleetClient(f"http://127.0.0.1:{fleet.rest_port}", fleet.agent_token("one"))
+    with pytest.raises(PermissionDenied):
+        next(agent.tokens())
+    log_in(page, fleet.admin)
+    show(page, fleet, "#/denials")
+    page.until_text("not with a token of kind agent")
+    page.until_text("GET /api/v1/tokens")
+    page.evaluate(
+        "{const s = document.querySelector('select'); s.value = 'site';"
+        " s.dispatchEvent(new Event('change'))}"
+    )
+    page.until_text("Nothing was refused")

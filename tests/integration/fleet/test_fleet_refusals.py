@@ -65,6 +65,21 @@ def test_revoking_a_token_cuts_what_it_opened_and_no_more(fleet: Fleet) -> None:
     other.close()
 
 
+def test_refused_connections_are_in_the_audit(fleet: Fleet) -> None:
+    fleet.join("one")
+    token = fleet.agent_token("one")
+    with PeerV1(fleet.hub_port) as peer:
+        peer.say("agent_auth", name="v1", token=token, target_machine="other")
+        assert peer.hear()["type"] == "auth_error"
+    with PeerV1(fleet.hub_port) as peer:
+        peer.say("kernel_auth", machine_id="one", token="clove_machine_wrong")
+        assert peer.hear()["type"] == "auth_error"
+    tunnel, agent = fleet.ask("GET", "/audit?kind=connection")["entries"]
+    assert (tunnel["what"], tunnel["machine_id"]) == ("tunnel", "one")
+    assert (agent["what"], agent["machine_id"]) == ("remote agent", "other")
+    assert agent["source"] == "127.0.0.1"
+
+
 def test_a_removed_machine_is_cut_and_does_not_come_back(fleet: Fleet) -> None:
     kernel = fleet.join("one")
     fleet.ask("DELETE", "/machines/one")

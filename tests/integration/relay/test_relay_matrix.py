@@ -43,6 +43,7 @@ EXPECTED: Final = {
     "POST /api/v1/agents/<agent_id>/stop": REACHING,
     "GET /api/v1/agents/<agent_id>/logs": REACHING,
     "GET /api/v1/agents/<agent_id>/stream": REACHING,
+    "GET /api/v1/audit": ADMIN,
     "GET /api/v1/tokens": ADMIN,
     "POST /api/v1/tokens/machine": ADMIN,
     "POST /api/v1/tokens/join": ADMIN,

@@ -9,7 +9,14 @@ import msgspec
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 
-from clove.errors import CloveError, Internal, InvalidRequest, LimitExceeded, Unavailable
+from clove.errors import (
+    CloveError,
+    Internal,
+    LimitExceeded,
+    NotFound,
+    PermissionDenied,
+    Unavailable,
+)
 from clove.relay.machines.machines import visible_to
 from clove.relay.records import Identity
 from clove.relay.rest.agent_types import Deployed, Deployment, OnMachine
@@ -27,12 +34,12 @@ _log = Logger()
 async def deploy_on_all(context: Context, call: Call, deploy: Deploy) -> Deployed | Streamed:
     """Start it on every machine that is chosen; as events, if the client asks for these.
 
-    @raise InvalidRequest: no machine is chosen.
+    @raise NotFound: no machine is chosen.
     @raise LimitExceeded: too many are.
     """
     machines = [each async for each in _chosen(context, call)]
     if not machines:
-        raise InvalidRequest(
+        raise NotFound(
             "no machine of the token's is chosen",
             hint="name selector.machines, selector.labels or selector.all; GET /api/v1/machines",
         )
@@ -117,6 +124,17 @@ async def _on_one(context: Context, call: Call, deploy: Deploy, machine_id: str)
     try:
         made = await deploy(context, call.identity, asked, key)
     except CloveError as error:
+        if isinstance(error, PermissionDenied):
+            context.denials.add(
+                "kernel",
+                call.source,
+                token_id=call.identity.token_id,
+                machine_id=machine_id,
+                what="POST /api/v1/agents/deploy",
+                code=error.code,
+                rule=error.rule,
+                error=error.message,
+            )
         return _refused(machine_id, error)
     except Exception:
         _log.failure("a deployment on {machine} could not be made", machine=machine_id)

@@ -1,6 +1,7 @@
 // The page: who is logged in, and which view the address names.
 import {Component, html, render} from './html.js';
 import {session} from './api.js';
+import {Denials} from './denials.js';
 import {Log} from './log.js';
 import {Login} from './login.js';
 import {Machine} from './machine.js';
@@ -19,7 +20,7 @@ function decoded(part) {
 /** What the address names. */
 function route() {
   const [view, machine, more, agent] = location.hash.replace(/^#\/?/, '').split('/').map(decoded);
-  if (view === 'tokens') return {view};
+  if (view === 'tokens' || view === 'denials') return {view};
   if (view === 'machines' && machine && more === 'agents' && /^\d+$/.test(agent)) {
     return {view: 'log', machine, agent: Number(agent), title: `agent ${agent}`};
   }
@@ -65,7 +66,7 @@ class Page extends Component {
 
   title() {
     const {view, title} = route();
-    const name = title || {tokens: 'Tokens', machines: 'Machines'}[view];
+    const name = title || {tokens: 'Tokens', denials: 'Denials', machines: 'Machines'}[view];
     document.title = `${shown(name)} · Clove`;
   }
 
@@ -81,6 +82,7 @@ class Page extends Component {
   view({view, machine, agent}) {
     const {leave} = this;
     if (view === 'tokens') return html`<${Tokens} leave=${leave} />`;
+    if (view === 'denials') return html`<${Denials} leave=${leave} />`;
     if (view === 'machine') return html`<${Machine} key=${machine} machine=${machine} leave=${leave} />`;
     if (view === 'log') return html`<${Log} key=${`${machine}/${agent}`} machine=${machine} agent=${agent} leave=${leave} />`;
     return html`<${Machines} leave=${leave} />`;
@@ -93,8 +95,9 @@ class Page extends Component {
       <a class="skip" href="#main" onClick=${this.skip}>To the content</a>
       <nav aria-label="Views">
         <a class="home" href="#/machines"><img src="page/icon.svg" alt="" width="22" height="22" /><span>Clove</span></a>
-        <a href="#/machines" aria-current=${here(at.view !== 'tokens')}>Machines</a>
+        <a href="#/machines" aria-current=${here(!['tokens', 'denials'].includes(at.view))}>Machines</a>
         ${session.kind === 'admin' && html`<a href="#/tokens" aria-current=${here(at.view === 'tokens')}>Tokens</a>`}
+        ${session.kind === 'admin' && html`<a href="#/denials" aria-current=${here(at.view === 'denials')}>Denials</a>`}
         <a href="api/v1/docs">API</a>
         <button type="button" class="quiet" onClick=${this.logOut}>Log out</button>
       </nav>

@@ -1,0 +1,142 @@
+"""What a relay has refused, and to whom: the latest of it, in memory. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable
+from typing import Final, Literal
+
+import msgspec
+
+__all__ = ["KINDS", "Denial", "DenialKind", "Denials"]
+
+DenialKind = Literal["token", "route", "site", "connection", "kernel"]
+"""token: one that is not valid, or too many of them; route: a token of a kind that may not call it, or what its
+bearer may not do; site: a Host or Origin that is not ours; connection: a tunnel or a remote agent;
+kernel: what a machine's kernel refused to a caller over REST."""
+KINDS: Final[tuple[DenialKind, ...]] = ("token", "route", "site", "connection", "kernel")
+_SHARE: Final = 4
+"""One address has a quarter of the entries at most."""
+_TOGETHER: Final = 60.0
+"""Seconds within which the same refusal counts as one more of the first."""
+_TEXT: Final = 200
+
+
+class Denial(msgspec.Struct, kw_only=True):
+    """One refusal, or several of the same within a minute.
+
+    @ivar at, last: seconds since the epoch, of the first and the last.
+    @ivar source: the address that asked.
+    @ivar token_id: "" where no valid token was shown.
+    @ivar what: method and path of the route, or what a connection wanted to be.
+    @ivar count: how many.
+    """
+
+    id: int
+    at: float
+    last: float
+    kind: DenialKind
+    source: str
+    token_id: str
+    machine_id: str
+    what: str
+    code: str
+    rule: str
+    error: str
+    count: int = 1
+
+
+class Denials:
+    """The latest.
+
+    @param most: entries that are kept; the oldest goes first, of an address that has more than its share its own.
+    @param wall: seconds since the epoch.
+    """
+
+    def __init__(self, most: int, wall: Callable[[], float]) -> None:
+        self._most = most
+        self._wall = wall
+        self._entries: deque[Denial] = deque()
+        self._of_source: Counter[str] = Counter()
+        self._latest: dict[tuple[str, ...], Denial] = {}
+        self._last_id = 0
+
+    def add(
+        self,
+        kind: DenialKind,
+        source: str,
+        *,
+        token_id: str = "",
+        machine_id: str = "",
+        what: str = "",
+        code: str = "",
+        rule: str = "",
+        error: str = "",
+    ) -> None:
+        """One more. Texts are cut to size; what is in them was chosen by others."""
+        now = self._wall()
+        facts = tuple(
+            text[:_TEXT] for text in (source, token_id, machine_id, what, code, rule, error)
+        )
+        key = (kind, *facts)
+        latest = self._latest.get(key)
+        if latest is not None and now - latest.at < _TOGETHER:
+            latest.count += 1
+            latest.last = now
+            return
+        self._last_id += 1
+        made = Denial(
+            id=self._last_id,
+            at=now,
+            last=now,
+            kind=kind,
+            source=facts[0],
+            token_id=facts[1],
+            machine_id=facts[2],
+            what=facts[3],
+            code=facts[4],
+            rule=facts[5],
+            error=facts[6],
+        )
+        self._entries.append(made)
+        self._latest[key] = made
+        self._of_source[made.source] += 1
+        self._make_room(made.source)
+
+    def _make_room(self, source: str) -> None:
+        if self._of_source[source] > max(1, self._most // _SHARE):
+            self._drop(next(each for each in self._entries if each.source == source))
+        elif len(self._entries) > self._most:
+            self._drop(self._entries[0])
+
+    def _drop(self, old: Denial) -> None:
+        self._entries.remove(old)
+        self._of_source[old.source] -= 1
+        if not self._of_source[old.source]:
+            del self._of_source[old.source]
+        key = (
+            *(old.kind, old.source, old.token_id, old.machine_id),
+            *(old.what, old.code, old.rule, old.error),
+        )
+        if self._latest.get(key) is old:
+            del self._latest[key]
+
+    def before(
+        self, number: int, most: int, *, kind: str = "", machine_id: str = ""
+    ) -> list[Denial]:
+        """The newest first, from the one before this number on; 0: from the newest.
+
+        @param most: how many at most.
+        @param kind: of this kind alone; "": of every kind.
+        @param machine_id: concerning this machine alone; "": all.
+        """
+        found: list[Denial] = []
+        for each in reversed(self._entries):
+            if number and each.id >= number:
+                continue
+            if (kind and each.kind != kind) or (machine_id and each.machine_id != machine_id):
+                continue
+            found.append(each)
+            if len(found) == most:
+                break
+        return found

@@ -1,0 +1,35 @@
+"""What was refused: by this relay, and by kernels to requests of the REST API."""
+
+from __future__ import annotations
+
+from clove.relay.rest.context import Context, shown_time
+from clove.relay.rest.route import Call
+from clove.relay.rest.types import Audit, AuditEntry
+
+__all__ = ["list_denials"]
+
+
+async def list_denials(context: Context, call: Call) -> Audit:
+    """The newest first."""
+    query = call.query
+    found = context.denials.before(
+        query.before, query.limit + 1, kind=query.kind, machine_id=query.machine_id
+    )
+    shown = [
+        AuditEntry(
+            id=each.id,
+            at=shown_time(each.at),
+            last=shown_time(each.last),
+            count=each.count,
+            kind=each.kind,
+            source=each.source,
+            token_id=each.token_id,
+            machine_id=each.machine_id,
+            what=each.what,
+            code=each.code,
+            rule=each.rule,
+            error=each.error,
+        )
+        for each in found[: query.limit]
+    ]
+    return Audit(entries=shown, next=shown[-1].id if len(found) > query.limit else 0)
