@@ -85,19 +85,7 @@ class Denials:
             latest.last = now
             return
         self._last_id += 1
-        made = Denial(
-            id=self._last_id,
-            at=now,
-            last=now,
-            kind=kind,
-            source=facts[0],
-            token_id=facts[1],
-            machine_id=facts[2],
-            what=facts[3],
-            code=facts[4],
-            rule=facts[5],
-            error=facts[6],
-        )
+        made = _entry(self._last_id, now, kind, facts)
         self._entries.append(made)
         self._latest[key] = made
         self._of_source[made.source] += 1
@@ -140,3 +128,20 @@ class Denials:
             if len(found) == most:
                 break
         return found
+
+
+def _entry(number: int, now: float, kind: DenialKind, facts: tuple[str, ...]) -> Denial:
+    source, token_id, machine_id, what, code, rule, error = facts
+    return Denial(
+        id=number,
+        at=now,
+        last=now,
+        kind=kind,
+        source=source,
+        token_id=token_id,
+        machine_id=machine_id,
+        what=what,
+        code=code,
+        rule=rule,
+        error=error,
+    )

@@ -75,6 +75,8 @@ class Parts:
     """
 
     log = Logger()
+    rest: IListeningPort | None = None
+    hub_port: IListeningPort | None = None
 
     def __init__(
         self,
@@ -114,8 +116,6 @@ class Parts:
         self._changes = Changes(self.store, self.tokens, self.machines, routing)
         self._denials = Denials(config.limits.rest.denials, time.time)
         self._entrance = Entrance(self.hub, relay_id, self.tokens, self.machines, self._denials.add)
-        self.rest: IListeningPort | None = None
-        self.hub_port: IListeningPort | None = None
         self._loops: list[LoopingCall] = []
 
     def _hub_limits(self) -> HubLimits:

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from clove.relay.rest import agent_types, types
+from clove.relay.rest import agent_types, audit_types, types
 from clove.relay.rest.calls import audit, dashboard, deploy, fleet, logs, machines, stream, tokens
 from clove.relay.rest.context import Context
 from clove.relay.rest.openapi import document
@@ -163,9 +163,9 @@ ROUTES: Final[tuple[Route, ...]] = (
         f"{_V1}/audit",
         ADMIN,
         audit.list_denials,
-        types.Audit,
+        audit_types.Audit,
         "What was refused, the newest first",
-        query=types.AuditFrom,
+        query=audit_types.AuditFrom,
     ),
     Route(
         "GET",

@@ -12,15 +12,11 @@ import msgspec
 
 from clove.messages.base import Request
 from clove.policy.fields import PermissionFields
-from clove.relay.denials import DenialKind
 
 __all__ = [
     "Agent",
     "AgentLabels",
     "Agents",
-    "Audit",
-    "AuditEntry",
-    "AuditFrom",
     "Health",
     "IssuedToken",
     "JoinToken",
@@ -36,6 +32,7 @@ __all__ = [
     "NewMachineToken",
     "OfMachine",
     "Page",
+    "PageSize",
     "Problem",
     "Ready",
     "Registered",
@@ -43,6 +40,7 @@ __all__ = [
     "Revoked",
     "Status",
     "Text",
+    "Time",
     "Token",
     "Tokens",
 ]
@@ -261,42 +259,6 @@ class Revoked(msgspec.Struct, frozen=True, kw_only=True):
     status: Literal["revoked"] = "revoked"
     id: str
     revoked_at: Time
-
-
-class AuditFrom(Request, frozen=True, kw_only=True):
-    """Which refusals."""
-
-    before: Annotated[int, msgspec.Meta(ge=0, le=(1 << 53) - 1)] = 0
-    limit: PageSize = 100
-    kind: DenialKind | Literal[""] = ""
-    machine_id: str = ""
-
-
-class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """A refusal, or several of the same within a minute. C{kind}: `token`, `route` (a token of a kind that may not
-    call it), `site` (a foreign Host or Origin), `connection` (a tunnel or remote agent), `kernel` (a machine's kernel
-    refused a request of the REST API).
-    """
-
-    id: int
-    at: Time
-    last: Time
-    count: int
-    kind: DenialKind
-    source: str
-    token_id: str
-    machine_id: str
-    what: str
-    code: str
-    rule: str
-    error: str
-
-
-class Audit(msgspec.Struct, frozen=True, kw_only=True):
-    """Refusals, the newest first; `next` is what to ask for `before`, 0 at the end."""
-
-    entries: list[AuditEntry]
-    next: int
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from clove.relay.rest.audit_types import Audit, AuditEntry
 from clove.relay.rest.context import Context, shown_time
 from clove.relay.rest.route import Call
-from clove.relay.rest.types import Audit, AuditEntry
 
 __all__ = ["list_denials"]
 
