@@ -143,8 +143,15 @@ def measure(relay: Relay, tunnels: Fleet, options: argparse.Namespace) -> None:
     used = (cpu_seconds(relay.pid) - used) / (time.monotonic() - begun)
     print(f"pings alone: {used * 100:.1f}% of one processor", flush=True)
     shown("relay", relay.pid, before, options.tunnels)
-    for line in relay.log_lines("one turn of the reactor")[-5:]:
-        print(f"  {line}")
+    say_long_turns(relay)
+
+
+def say_long_turns(relay: Relay) -> None:
+    """How many, and the last ones."""
+    turns = relay.long_turns()
+    print(f"turns of the reactor that were too long: {len(turns)}", flush=True)
+    for each in turns[-3:]:
+        print(f"  {each}", flush=True)
 
 
 def measure_bare(certificate: tuple[Path, Path] | None, options: argparse.Namespace) -> None:
@@ -176,6 +183,7 @@ def storm(relay: Relay, tunnels: Fleet, options: argparse.Namespace) -> None:
             f"{took.p50:.1f} ms, p99 {took.p99:.0f} ms, longest {took.most:.0f} ms of {len(probe.times)}",
             flush=True,
         )
+    say_long_turns(relay)
 
 
 def main() -> None:

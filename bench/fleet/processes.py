@@ -167,9 +167,14 @@ class Relay:
                 connection.close()
                 return counts
 
-    def log_lines(self, word: str) -> list[str]:
-        """Those that have a word."""
-        return [line for line in self._log.read_text().splitlines() if word in line]
+    @property
+    def log(self) -> str:
+        """All of it."""
+        return self._log.read_text()
+
+    def long_turns(self) -> list[str]:
+        """What the watchdog has said."""
+        return re.findall(r"one turn of the reactor .*(?:\n  .*)*", self.log)
 
 
 class BareRelay:
