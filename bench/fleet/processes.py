@@ -174,7 +174,7 @@ class Relay:
 
     def long_turns(self) -> list[str]:
         """What the watchdog has said."""
-        return re.findall(r"one turn of the reactor .*(?:\n  .*)*", self.log)
+        return re.findall(r"one turn of the reactor .*(?:\n\s.*)*", self.log)
 
 
 class BareRelay:

@@ -1,7 +1,7 @@
 """One simulated tunnel: what a kernel's end of it says, and no kernel.
 
 It proves its key, keeps its session over reconnections and answers pings in a later turn of its loop, as a
-kernel's dispatch would. It has no channels.
+kernel's dispatch would. Channels get no answer but to their end.
 """
 
 from __future__ import annotations
@@ -77,7 +77,8 @@ class Tunnel(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         decoder = self._decoder
-        assert decoder is not None
+        if decoder is None:
+            return
         was_open = decoder.is_open
         for kind, message in decoder.feed(data):
             if kind == BINARY:
@@ -136,8 +137,10 @@ class Tunnel(asyncio.Protocol):
         self._changed(self, 1)
 
     def _framed(self, message: bytes) -> None:
-        _, kind, body = parse(message)
-        if kind == FrameKind.CONTROL and b'"ping"' in body:
+        channel, kind, body = parse(message)
+        if kind == FrameKind.CLOSE:
+            self._transport.write(encode(BINARY, frame(channel, FrameKind.CLOSE)))
+        elif kind == FrameKind.CONTROL and b'"ping"' in body:
             self._loop.call_soon(self._answer, msgspec.json.decode(body)["id"])
 
     def _answer(self, number: int) -> None:

@@ -132,6 +132,7 @@ class Tunnels:
             if isinstance(result, BaseException):
                 self._start(self._return(tunnel))
         await self._all_there()
+        self._again = False
 
     async def again(self) -> None:
         """From now on those that are cut connect again by themselves."""

@@ -82,14 +82,13 @@ _OF_HANDSHAKES: Final = frozenset(
         "http_request_uri",
         "http_response_data",
         "http_status_line",
-        "is_open",
         "websocket_extensions",
         "websocket_origin",
         "websocket_protocols",
     }
 )
 """What nothing reads any more that has a use."""
-_ON_DEMAND: Final = frozenset({"is_closed", "utf8validator"})
+_ON_DEMAND: Final = frozenset({"is_closed", "is_open", "utf8validator"})
 """Made anew when something asks for them."""
 _SHARED: Final[dict[str, Any]] = {
     "_results": {"message": None},
@@ -119,6 +118,11 @@ class LeanWebSocket(Bounded):
     @cached_property
     def is_closed(self) -> Deferred[Any]:
         """Autobahn's; nobody waits for it."""
+        return Deferred()
+
+    @cached_property
+    def is_open(self) -> Deferred[Any]:
+        """Likewise."""
         return Deferred()
 
     @cached_property

@@ -133,6 +133,7 @@ class Multiplex:
             channel.link_ended(reason)
         if ended is not None:
             ended(reason)
+        self._accept, self._control = None, _ignored  # who ends it knows it: no cycle is left
 
     # channels
 
@@ -255,3 +256,7 @@ class Multiplex:
         call, self._ack = self._ack, None
         if call is not None and call.active():
             call.cancel()
+
+
+def _ignored(said: dict[str, Any]) -> None:
+    """Nothing is said any more."""

@@ -108,6 +108,7 @@ class _Ends(LeanWebSocket):
     def onClose(self, wasClean: bool, code: int, reason: str) -> None:
         """The transport is gone."""
         socket, self._socket = self._socket, None
+        vars(self).pop("is_closed", None)  # it has this protocol as its result
         words = printable(str(reason or "the connection was cut"))
         if socket is not None:
             self._guarded(socket.lost, words)

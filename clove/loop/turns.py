@@ -28,11 +28,15 @@ EVENTS: Final = 64
 
 
 def serve_in_turns(
-    reactor: Any, watchdog: Watchdog, clock: Callable[[], float] = time.monotonic
+    reactor: Any,
+    watchdog: Watchdog,
+    clock: Callable[[], float] = time.monotonic,
+    most: int = EVENTS,
 ) -> None:
     """Let Twisted's epoll reactor do so; any other is left as it is.
 
     @param clock: the watchdog's.
+    @param most: descriptors that are served in one turn at most.
     """
     if getattr(reactor, "_poller", None) is None:
         return
@@ -44,7 +48,7 @@ def serve_in_turns(
         if now - watchdog.begun > may_last:
             watchdog.judge(now)
         watchdog.begun = NEVER
-        ready = poller.poll(-1 if timeout is None else timeout, EVENTS)
+        ready = poller.poll(-1 if timeout is None else timeout, most)
         watchdog.begun = now = clock()
         if now - watchdog.refreshed > may_be_old:
             watchdog.refresh(now)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
+from twisted.internet.main import CONNECTION_DONE
 from twisted.internet.tcp import Port
 from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.python.failure import Failure
 
 from clove.errors import Unavailable
+from clove.relay.hub.pace import Pace
 from clove.relay.tls import RenewedCertificate
 
 __all__ = ["ACCEPTS", "BACKLOG", "listen"]
@@ -18,15 +21,43 @@ BACKLOG: Final = 4096
 """Connections that wait to be accepted; the operating system may have a lower bound (net.core.somaxconn)."""
 ACCEPTS: Final = 4
 """Connections that are accepted in one turn of the reactor."""
+PAUSE: Final = 0.005
+"""Seconds until it is looked again whether another may be."""
+
+_DONE: Final = Failure(CONNECTION_DONE)
 
 
-class PacedPort(Port):
+class PacedPort(cast(Any, Port)):  # type: ignore[misc] # Twisted's has no types
     """Accepts few connections in a turn, however many there are.
 
     When all machines of a fleet come back at once, those that wait cost nothing, and the turns in between
     serve everybody else: what is admitted in a turn is what the next turns have to do. Twisted's own
     port accepts a hundred in a turn, and more in the next.
     """
+
+    pace: Pace | None = None
+    _later: Any = None
+
+    def doRead(self) -> None:
+        """Connections wait."""
+        if self.pace is None or not self.pace.is_full:
+            super().doRead()
+            return
+        self.stopReading()
+        self._later = self.reactor.callLater(PAUSE, self._go_on)
+
+    def _go_on(self) -> None:
+        self._later = None
+        self.startReading()
+
+    def loseConnection(self, connDone: Any = _DONE) -> Any:
+        """Listen no more."""
+        later, self._later = self._later, None
+        if later is not None:
+            later.cancel()
+        return super().loseConnection(connDone)
+
+    stopListening = loseConnection
 
     @property
     def numberAccepts(self) -> int:
@@ -39,14 +70,22 @@ class PacedPort(Port):
 
 
 def listen(
-    reactor: Any, factory: Any, address: str, port: int, tls: RenewedCertificate | None
+    reactor: Any,
+    factory: Any,
+    address: str,
+    port: int,
+    tls: RenewedCertificate | None,
+    pace: Pace | None = None,
 ) -> IListeningPort:
     """Listen on a port; gives it.
+
+    @param pace: how many connections are admitted at once; None: it is not known when they are.
 
     @raise Unavailable: it cannot be had.
     """
     served = factory if tls is None else TLSMemoryBIOFactory(tls, False, factory, reactor)
     opened = PacedPort(port, served, BACKLOG, address, reactor)
+    opened.pace = pace
     try:
         opened.startListening()
     except CannotListenError as error:

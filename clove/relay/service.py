@@ -9,11 +9,13 @@ from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
+from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from clove.errors import CloveError, InvalidRequest
 from clove.loop.collector import settle_collector
+from clove.loop.long_lived import LongLived
 from clove.loop.turns import serve_in_turns
 from clove.loop.watchdog import Watchdog
 from clove.relay.config import RelayConfig
@@ -22,6 +24,14 @@ from clove.relay.parts import Parts
 from clove.relay.state_dir import RelayStateDir, relay_state_dir
 
 __all__ = ["RelayService", "make_service", "refusal"]
+
+EVENTS = 16
+"""Connections that are served in one turn of the reactor: each may cost a signature, or a handshake of TLS."""
+LOOK_SECONDS = 0.5
+"""How often it is looked whether many tunnels were made."""
+SWITCH_SECONDS = 0.0005
+"""How long the reactor's thread keeps the interpreter while the store's waits for it; Python's own is ten times as
+long, and a look-up needs it several times."""
 
 _OUTPUT = 1
 _SHOWN_ONCE = """\
@@ -53,6 +63,7 @@ class RelayService(Service):
         self._config = config
         self._state_dir = RelayStateDir(state_dir)
         self._parts: Parts | None = None
+        self._look: LoopingCall | None = None
 
     @property
     def parts(self) -> Parts:
@@ -68,7 +79,7 @@ class RelayService(Service):
         Service.startService(self)
         self._reactor.seconds = time.monotonic  # a step of the wall clock ends no wait
         self._watchdog = Watchdog(self._config.watchdog)
-        serve_in_turns(self._reactor, self._watchdog)
+        serve_in_turns(self._reactor, self._watchdog, most=EVENTS)
         try:
             self._state_dir.claim()
             self._parts = Parts(
@@ -81,6 +92,11 @@ class RelayService(Service):
         self._reactor.callWhenRunning(self._serve)
 
     def _serve(self) -> None:
+        sys.setswitchinterval(SWITCH_SECONDS)
+        long_lived = LongLived(lambda: self.parts.hub.admitted)
+        self._look = LoopingCall(long_lived.look)
+        self._look.clock = self._reactor
+        self._look.start(LOOK_SECONDS, now=False)
         try:
             self.parts.start()
             self._watchdog.start()
@@ -124,6 +140,8 @@ class RelayService(Service):
         if self._parts is not None:
             await self._parts.stop()
         self._watchdog.stop()
+        if self._look is not None and self._look.running:
+            self._look.stop()
         self._state_dir.release()
 
     def stopService(self) -> Deferred[None]:

@@ -15,6 +15,7 @@ from clove.channels.websocket_messages import MessageSocket, serving
 from clove.errors import CloveError
 from clove.messages.relay import AuthError
 from clove.relay.hub.conversation import Conversation, Refusal
+from clove.relay.hub.pace import Pace
 from clove.relay.hub.strangers import Strangers
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class Admission:
     @param seconds: for that.
     @param unknown: connections of which it is not known yet.
     @param refused: is told of each that is not served.
+    @ivar pace: for the port on which they come.
     """
 
     log = Logger()
@@ -47,6 +49,7 @@ class Admission:
         self._seconds = seconds
         self._refused = refused
         self._strangers = Strangers(unknown)
+        self.pace = Pace(clock.seconds)
         self._unknown: set[Deferred[Any]] = set()
 
     def factory(self, reactor: Any, **more: Any) -> Any:
@@ -54,7 +57,16 @@ class Admission:
 
         @param more: of L{serving<clove.channels.websocket_messages.serving>}.
         """
-        return serving(self.accept, reactor=reactor, arrived=self._strangers.add, **more)
+        return serving(self.accept, reactor=reactor, arrived=self._arrived, **more)
+
+    def _arrived(self, address: str, close: Callable[[], object]) -> Callable[[], None]:
+        forget, end = self._strangers.add(address, close), self.pace.begin()
+
+        def known() -> None:
+            forget()
+            end()
+
+        return known
 
     def stop(self) -> None:
         """Close the connections that have not shown who they are."""

@@ -41,6 +41,7 @@ Agent = AgentLink | AgentV1
 class Hub:
     """All that is connected to a relay.
 
+    @ivar admitted: tunnels so far.
     @param wall: seconds since the epoch.
     @ivar elsewhere: the relays that share its store; set by what wires the relay.
     """
@@ -54,6 +55,7 @@ class Hub:
         self.wall = wall
         self.limits = limits or HubLimits()
         self.elsewhere: OtherRelays = Alone()
+        self.admitted = 0
         self._machines: dict[str, Machine] = {}
         self._agents: dict[int, Agent] = {}
         self._by_session: dict[str, AgentLink] = {}
@@ -164,6 +166,7 @@ class Hub:
         earlier = self._machines.pop(machine.machine_id, None)
         if earlier is not None:
             earlier.end("another connection of this machine has taken its place")
+        self.admitted += 1
         self._machines[machine.machine_id] = machine
         self._rounds.put(machine.machine_id, machine)
         self.log.info(

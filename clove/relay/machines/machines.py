@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection
+from itertools import islice
 from typing import Any, Final
 
 import msgspec
 
 from clove.errors import InvalidRequest, NotFound, Unavailable
+from clove.relay.machines.keys import KeyLookups
 from clove.relay.machines.presence import Links, NoLinks, Presence, Tunnels
 from clove.relay.machines.reach import Reach
 from clove.relay.records import (
@@ -30,6 +32,8 @@ KEY_BYTES: Final = 32
 _READS: Final = 10
 """Times that a machine is read which others change meanwhile."""
 _RANKS: Final[tuple[Presence, ...]] = ("connected", "stale", "disconnected")
+_SEEN_TOGETHER: Final = 32
+"""Machines in one write of what they told: the store answers others in between, when a whole fleet has come."""
 _MACHINE_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}")
 
 
@@ -76,6 +80,7 @@ class Machines:
         self._seen: dict[str, Seen] = {}
         self._flags: dict[tuple[str, str], float] = {}
         self._store = store
+        self._keys = KeyLookups(lambda ids: store.keys_of(ids))
         self._tokens = tokens
         self._wall = wall
         self.hub: Links = NoLinks()
@@ -84,8 +89,7 @@ class Machines:
 
     async def key_of(self, machine_id: str) -> bytes | None:
         """The key that a machine has to prove; None: it has joined with none."""
-        record = await self._store.machine(machine_id)
-        return None if record is None else record.public_key
+        return await self._keys.key_of(machine_id)
 
     async def join(self, machine_id: str, public_key: bytes, identity: Identity) -> MachineRecord:
         """Keep a machine's key, and use up its join token.
@@ -167,9 +171,11 @@ class Machines:
         seen, self._seen = self._seen, {}
         flags, self._flags = self._flags, {}
         try:
-            if seen:
-                await self._store.seen_machines(seen)
-                seen = {}
+            while seen:
+                some = dict(islice(seen.items(), _SEEN_TOGETHER))
+                await self._store.seen_machines(some)
+                for name in some:
+                    del seen[name]
             for (machine_id, what), at in list(flags.items()):
                 await self._store.flag_machine(machine_id, Flag(what=what, at=at))
                 del flags[machine_id, what]
