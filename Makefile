@@ -18,7 +18,7 @@ FUZZ_SEED ?= 8
 .NOTPARALLEL:
 # The tests start some hundred kernels and their agents, each of which would compile all its modules.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help venv dev demo relay-demo test test-vm test-install test-work test-fresh soak relay-faults lint pytest relay-fuzz trial bench bench-smoke docs reference lock check-locks clean
+.PHONY: help venv dev demo relay-demo relay-schemathesis test test-vm test-install test-work test-fresh soak relay-faults lint pytest relay-fuzz trial bench bench-smoke docs reference lock check-locks clean
 
 # One line for each check, its output only when it fails.
 define quietly
@@ -26,13 +26,16 @@ define quietly
 endef
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-18s %s\n", $$1, $$2}' Makefile
 
 venv: ## .venv with what the programs need (.venv/bin/twistd, .venv/bin/clove)
 	@tools/venv run
 
 dev: ## .venv with the checks as well
 	@tools/venv dev
+
+relay-schemathesis: dev ## a live relay against its OpenAPI document (schemathesis, in an environment of its own)
+	@$(PY) -m tests.schemathesis.run $(if $(SCHEMATHESIS_ARGS),-- $(SCHEMATHESIS_ARGS))
 
 demo: venv ## three agents write a report, one is killed half-way (TOPIC="...")
 	@$(PY) examples/research_team/demo.py $(if $(TOPIC),--topic "$(TOPIC)")
