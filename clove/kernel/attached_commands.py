@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,8 @@ from clove.sandbox.host import kept
 from clove.sandbox.typist import Typist
 
 if TYPE_CHECKING:
+    from clove.kernel.logs.bypass import StartPump
+    from clove.kernel.logs.pump import Pumps
     from clove.sandbox.interface import ExitStatus, IRunning, ITerminal
 
 __all__ = ["AttachedCommand", "AttachedCommands"]
@@ -21,6 +24,7 @@ __all__ = ["AttachedCommand", "AttachedCommands"]
 class AttachedCommand:
     """Passes on what a command writes, as fast as the client reads it.
 
+    @param start_pump: see L{Bypass}.
     @param with_stdin: the client writes what the command reads; else that is nothing.
     @raise OSError: there is no room for its pipes.
     @ivar stdin: descriptor that the command reads from; None: nothing.
@@ -28,12 +32,14 @@ class AttachedCommand:
         L{close_descriptors}.
     """
 
-    def __init__(self, reactor: Any, *, with_stdin: bool) -> None:
+    def __init__(
+        self, reactor: Any, *, with_stdin: bool, start_pump: StartPump | None = None
+    ) -> None:
         self._reactor = reactor
         self._running: IRunning | None = None
         self._typist: Typist | None = None
         self._output = PipeAttachment(self, reactor, self._regulate)
-        self._bypass = Bypass(reactor, self._output)
+        self._bypass = Bypass(reactor, self._output, start_pump=start_pump)
         self.stdin: int | None = None
         self.descriptors = self._output.descriptors
         if with_stdin:
@@ -62,7 +68,7 @@ class AttachedCommand:
             self._typist = Typist(self._reactor, os.dup(self.stdin), terminal)
         self._close_stdin()
         running.outputs.widen()
-        running.outputs.divert(self._bypass.pass_on)
+        running.outputs.divert(self._bypass)
         self._regulate()
 
     def close_descriptors(self) -> None:
@@ -107,20 +113,27 @@ def _nothing(status: ExitStatus) -> None:
 
 
 class AttachedCommands:
-    """All that run, by the agent that they run in, and a number."""
+    """All that run, by the agent that they run in, and a number.
 
-    def __init__(self, reactor: Any) -> None:
+    @param pumps: pass on floods; None: nothing else than the reactor does.
+    """
+
+    def __init__(self, reactor: Any, pumps: Pumps | None = None) -> None:
         self._reactor = reactor
+        self._pumps = pumps
         self._numbers = itertools.count(1)
         self._commands: dict[tuple[int, int], AttachedCommand] = {}
 
-    def add(self, agent_id: int, *, with_stdin: bool) -> tuple[int, AttachedCommand]:
+    def add(self, agent_id: int, family: int, *, with_stdin: bool) -> tuple[int, AttachedCommand]:
         """One that is to run; its number. It is known until L{remove}.
 
+        @param family: the agent's.
         @raise LimitExceeded: there is no room for its pipes.
         """
+        pumps = self._pumps
+        start = None if pumps is None else functools.partial(pumps.start, family)
         try:
-            command = AttachedCommand(self._reactor, with_stdin=with_stdin)
+            command = AttachedCommand(self._reactor, with_stdin=with_stdin, start_pump=start)
         except OSError as error:
             raise LimitExceeded(f"no room for a command's pipes: {error.strerror}") from None
         number = next(self._numbers)

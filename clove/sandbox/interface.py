@@ -15,6 +15,7 @@ from zope.interface import Attribute, Interface
 
 from clove.sandbox.reading_time import ReadingTime
 from clove.sandbox.spec import OnHost
+from clove.sandbox.taker import Taker
 
 __all__ = [
     "REMARK",
@@ -100,10 +101,8 @@ class IOutputs(Interface):
     def widen() -> None:
         """Take more at once: something is waiting for all of it."""
 
-    def divert(taker: Callable[[int, int, int], bool] | None) -> None:
-        """Have something else take the bytes out of their pipes: it gets 1 or 2, a pipe's descriptor and
-        a number of bytes at most; where it says False, and on a terminal, they are read as usual.
-        """
+    def divert(taker: Taker | None) -> None:
+        """Have something else take the bytes out of their pipes; on a terminal they are read as usual."""
 
     def read_in(time: ReadingTime) -> None:
         """Read in a family's time from now on."""

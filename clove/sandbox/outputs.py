@@ -14,6 +14,7 @@ from clove.errors import Unavailable
 from clove.sandbox.interface import Output
 from clove.sandbox.pipes import OutputPipe, OutputReader
 from clove.sandbox.reading_time import ReadingTime
+from clove.sandbox.taker import Taker
 from clove.sandbox.terminal import Terminal
 
 __all__ = ["EARLY", "Outputs", "Streams"]
@@ -113,13 +114,10 @@ class Outputs:
         for pipe in self._pipes:
             pipe.widen()
 
-    def divert(self, taker: Callable[[int, int, int], bool] | None) -> None:
-        """Have something else take what is in the pipes.
-
-        @param taker: see L{OutputReader.divert}; it gets the number of the stream first.
-        """
+    def divert(self, taker: Taker | None) -> None:
+        """Have something else take what is in the pipes. @see: L{OutputReader.divert}."""
         for stream, pipe in enumerate(self._pipes, 1):
-            pipe.divert(None if taker is None else functools.partial(taker, stream))
+            pipe.divert(taker, stream)
 
     def read_in(self, time: ReadingTime) -> None:
         """Read in a family's time from now on."""

@@ -12,6 +12,7 @@ from twisted.internet.interfaces import IReadDescriptor
 from zope.interface import implementer
 
 from clove.sandbox.reading_time import ReadingTime
+from clove.sandbox.taker import Taker
 
 __all__ = [
     "GRACE",
@@ -84,7 +85,8 @@ class OutputReader(PipeEnd):
         self._held = False
         self._stalled = False
         self._piece = PIECE
-        self._taker: Callable[[int, int], bool] | None = None
+        self._taker: Taker | None = None
+        self._stream = 0
         self._time: ReadingTime | None = None
         self._unwait: Callable[[], None] | None = None
         self._left = 0
@@ -118,16 +120,22 @@ class OutputReader(PipeEnd):
 
     def _take_piece(self) -> None:
         """Read it, or have it taken."""
-        if self._taker is None or not self._taker(self._fd, self._piece):
+        if self._taker is None or not self._taker.pass_on(self._stream, self._fd, self._piece):
             self._read(self._piece)
 
-    def divert(self, taker: Callable[[int, int], bool] | None) -> None:
+    def divert(self, taker: Taker | None, stream: int = 1) -> None:
         """Have something else take what is in the pipe, while the program runs.
 
-        @param taker: gets the descriptor and bytes at most; where it says False, they are read as usual.
-            None: it is over.
+        @param taker: None: it is over.
+        @param stream: what it is to the taker.
         """
-        self._taker = taker
+        self._take_back()
+        self._taker, self._stream = taker, stream
+
+    def _take_back(self) -> None:
+        """The pipe is this object's alone."""
+        if self._taker is not None:
+            self._taker.release(self._stream)
 
     def _read(self, most: int) -> int:
         """Read at most so much; the number of bytes, 0 when there is nothing."""
@@ -149,6 +157,8 @@ class OutputReader(PipeEnd):
 
     def hold(self, hold: bool) -> None:
         """Stop reading, or go on."""
+        if hold:
+            self._take_back()
         self._held = hold
         self._follow()
 
@@ -184,6 +194,7 @@ class OutputReader(PipeEnd):
         """
         if self._fd < 0 or self._cut is not None:
             return
+        self._take_back()
         self._reactor.removeReader(self)
         self._stop_waiting()
         self._left = self.capacity()
@@ -216,6 +227,7 @@ class OutputReader(PipeEnd):
 
     def close(self) -> None:
         """Close the watched end. Idempotent."""
+        self._take_back()
         self._stop_waiting()
         for call in (self._cut, self._turn):
             if call is not None and call.active():

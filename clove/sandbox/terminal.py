@@ -21,6 +21,7 @@ from zope.interface import implementer
 from clove.errors import Unavailable
 from clove.sandbox.interface import ITerminal
 from clove.sandbox.pipes import PIECE, OutputReader
+from clove.sandbox.taker import Taker
 
 __all__ = ["Terminal"]
 
@@ -73,7 +74,7 @@ class Terminal(OutputReader):
         """Bytes that Linux keeps of what was written and not read, at most."""
         return _HELD
 
-    def divert(self, taker: Callable[[int, int], bool] | None) -> None:
+    def divert(self, taker: Taker | None, stream: int = 1) -> None:
         """It is no pipe: all of it is read."""
 
     @property

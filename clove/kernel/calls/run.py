@@ -34,7 +34,9 @@ async def run(ctx: Context, request: RunRequest) -> RunReply:
     check_words(tuple(request.command), commands.limits)
     check_env(request.env, commands.limits)
     typed = request.stdin == "stream" or request.tty is not None
-    number, attached = ctx.kernel.attached.add(agent.agent_id, with_stdin=typed)
+    number, attached = ctx.kernel.attached.add(
+        agent.agent_id, agent.principal.family, with_stdin=typed
+    )
     try:
         await _start(ctx, agent, request, attached)
         status = await _pass_on(ctx, agent.agent_id, number, attached)

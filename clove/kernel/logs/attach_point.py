@@ -12,7 +12,7 @@ from clove.kernel.logs.bypass import Bypass
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall
 
-    from clove.kernel.logs.bypass import Keeper
+    from clove.kernel.logs.bypass import Keeper, StartPump
     from clove.kernel.logs.limits import LogLimits
     from clove.kernel.logs.log_file import LogWriter
     from clove.kernel.logs.spool import Spool
@@ -29,6 +29,7 @@ class AttachPoint:
     @param throttle: has each stream read as fast as it is taken.
     @param reactor: for pipes and time.
     @param keeper: takes what goes to one who reads pipes, for all others.
+    @param start_pump: see L{Bypass}.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class AttachPoint:
         limits: LogLimits,
         reactor: Any,
         keeper: Keeper,
+        start_pump: StartPump | None = None,
     ) -> None:
         self._spool = spool
         self._writer = writer
@@ -47,6 +49,7 @@ class AttachPoint:
         self._reactor = reactor
         self._attachment: Attachment | None = None
         self._keeper = keeper
+        self._start_pump = start_pump
         self._bypass: Bypass | None = None
         self._reserved: IDelayedCall | None = None
         self._finished = False
@@ -124,8 +127,8 @@ class AttachPoint:
     def _pipe_attachment(self, holder: object) -> PipeAttachment:
         made = PipeAttachment(holder, self._reactor, self._regulate)
         most = self._limits.unwritten
-        self._bypass = bypass = Bypass(self._reactor, made, self._keeper, most)
-        self._throttle.divert(bypass.pass_on)
+        self._bypass = Bypass(self._reactor, made, self._keeper, most, self._start_pump)
+        self._throttle.divert(self._bypass)
         return made
 
     def take(self, holder: object, offset: int) -> bool:

@@ -12,11 +12,14 @@ import os
 import select
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IWriteDescriptor
 from zope.interface import implementer
+
+if TYPE_CHECKING:
+    from clove.kernel.logs.pump import Pump
 
 __all__ = ["LEFT_BEHIND", "Attachment", "PipeAttachment"]
 
@@ -78,6 +81,7 @@ class _Sink:
     @ivar reader: the other end, to be handed over and closed by the caller.
     @ivar waiting: bytes that the pipe had no room for.
     @ivar full: it has no room, nor bytes that wait.
+    @ivar pump: what writes into it, until it is written to or closed here.
     """
 
     def __init__(self, reactor: Any, changed: Callable[[], None]) -> None:
@@ -87,6 +91,7 @@ class _Sink:
         self._finishing = False
         self.waiting = 0
         self.full = False
+        self.pump: Pump | None = None
         self.reader, self._fd = os.pipe2(os.O_CLOEXEC)
         with contextlib.suppress(OSError):
             fcntl.fcntl(self._fd, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
@@ -102,12 +107,20 @@ class _Sink:
 
     def write(self, data: bytes) -> None:
         """Write bytes, or keep what the pipe has no room for; without a reader they are dropped."""
+        self.stop_pump()
         if self._fd < 0 or len(self._pieces) >= MOST_PIECES:
             return
         self._pieces.append(memoryview(data))
         self.waiting += len(data)
         if len(self._pieces) == 1:
             self._write_pieces()
+
+    def stop_pump(self) -> None:
+        """Have nothing else write into it. Idempotent."""
+        if self.pump is not None:
+            self.pump.stop()
+            self.pump = None
+            self._changed()
 
     def check_room(self) -> None:
         """Find out whether it has room; if not, tell of it once it has."""
@@ -159,6 +172,7 @@ class _Sink:
         """Close it, and drop what waits. Idempotent."""
         if self._fd < 0:
             return
+        self.stop_pump()
         self._reactor.removeWriter(self)
         os.close(self._fd)
         self._fd = -1
@@ -194,9 +208,9 @@ class PipeAttachment(Attachment):
         self._sinks[stream].write(data)
 
     def backlog(self, stream: int) -> int:
-        """Bytes that its pipe has no room for; 1 where it has none for a next one."""
+        """Bytes that its pipe has no room for; 1 where it has none for a next one, or is written by others."""
         sink = self._sinks[stream]
-        return sink.waiting or int(sink.full)
+        return sink.waiting or int(sink.full or sink.pump is not None)
 
     def target(self, stream: int) -> int:
         """Where bytes may be put by others: the pipe's descriptor; -1: bytes wait, or nothing reads it."""
@@ -206,6 +220,20 @@ class PipeAttachment(Attachment):
     def check_room(self, stream: int) -> None:
         """Others could put nothing into its pipe: have the stream wait for room, if that is why."""
         self._sinks[stream].check_room()
+
+    def begin_pump(self, stream: int, pump: Pump) -> None:
+        """A stream comes by a pump from now on."""
+        self._sinks[stream].pump = pump
+        self._told()
+
+    def end_pump(self, stream: int, pump: Pump | None = None) -> None:
+        """It comes by none any more; nothing happens if it does not.
+
+        @param pump: this one; None: any.
+        """
+        sink = self._sinks[stream]
+        if pump is None or sink.pump is pump:
+            sink.stop_pump()
 
     def finish(self) -> None:
         """No more will come: the pipes end once they have taken what waits."""

@@ -3,7 +3,7 @@
 Bytes that are read and written again cost several times what it takes to pass them on: tee(2) and
 splice(2) hand over the pages that they lie in. So the agent's bytes go by those to the one who
 reads a pipe; what the kernel keeps for others it reads as well while it is little, and of a flood the
-latest, C{INTERVAL} by C{INTERVAL}.
+latest, C{INTERVAL} by C{INTERVAL}. A flood is passed on by a L{Pump}, as long as it lasts.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ import contextlib
 import fcntl
 import functools
 import os
-import sys
-import termios
+import threading
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
+from clove.kernel.logs.attachment import STREAMS
+from clove.kernel.logs.pump import LEAST, Pump, bytes_in
 from clove.kernel.logs.unread import Unread
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
     from clove.kernel.logs.attachment import PipeAttachment
 
-__all__ = ["INTERVAL", "Bypass", "Keeper"]
+__all__ = ["INTERVAL", "Bypass", "Keeper", "StartPump"]
 
 INTERVAL: Final = 0.05
 """Seconds between two looks at what a flood has left."""
@@ -32,11 +34,14 @@ _ROUNDS: Final = 4
 """Pieces that are passed on at once, as far as the agent writes them meanwhile."""
 _WIDE: Final = 1 << 20
 """Bytes that the pipe of an agent that floods has room for, where Linux allows it."""
-LEAST: Final = 16 << 10
-"""Bytes in an agent's pipe that are worth it. Fewer are read: a pipe has room for so many pieces, however
-short they are."""
+_FLOOD: Final = 1 << 20
+"""Bytes that are passed on within an interval before a thread is to do it."""
+_PUMPED: Final = 256 << 10
+"""Bytes that the thread passes on at once: the reactor waits for it no longer than that takes."""
 Keeper = tuple[Callable[[int, bytes], None], Callable[[int], None]]
 """What takes bytes of a stream, and what is told how many bytes of both were never read."""
+StartPump = Callable[[Pump], bool]
+"""Has a pump run in a thread; False: there is none for it."""
 
 
 class Bypass:
@@ -45,6 +50,7 @@ class Bypass:
     @param attachment: gets the bytes.
     @param keeper: gets a copy; None: nothing else wants them.
     @param most: bytes that are read as they come, in each interval.
+    @param start_pump: None: the reactor passes on floods, too.
     """
 
     def __init__(
@@ -53,12 +59,19 @@ class Bypass:
         attachment: PipeAttachment,
         keeper: Keeper | None = None,
         most: int = 0,
+        start_pump: StartPump | None = None,
     ) -> None:
         self._clock = clock
         self._attachment = attachment
         self._keeper = keeper
         self._most = most
-        self._read = 0  # bytes, in this interval
+        self._start_pump = start_pump
+        self._lock = threading.Lock()  # for the pipes of a pump, and for what is unread
+        self._passed = 0  # bytes, since then
+        self._since = 0.0
+        self._pumped = 0  # bytes, in this interval
+        self._read = 0  # likewise
+        self._taken: deque[tuple[int, bytes]] = deque()
         self._unread: Unread | None = None
         self._look: IDelayedCall | None = None
 
@@ -74,7 +87,7 @@ class Bypass:
         move = _splice if self._keeper is None else _tee
         passed = 0
         try:
-            if _waiting(source) < LEAST:
+            if bytes_in(source) < LEAST:
                 return False
             for _ in range(_ROUNDS):
                 size = move(source, target, most)
@@ -86,21 +99,61 @@ class Bypass:
         except BlockingIOError:
             if not passed:
                 self._attachment.check_room(stream)
-            return True
+                return True
         except OSError:  # nothing reads it any more, or the source is no pipe
             pass
+        if self._is_flood(passed):
+            self._pump(stream, source, target)
         return passed > 0
+
+    def _is_flood(self, size: int) -> bool:
+        """Whether so many bytes more are too many for the reactor."""
+        now = self._clock.seconds()
+        if now - self._since > INTERVAL:
+            self._since, self._passed = now, 0
+        self._passed += size
+        return self._passed > _FLOOD
+
+    def _pump(self, stream: int, source: int, target: int) -> None:
+        """Have a thread pass on the stream, if there is one."""
+        if self._start_pump is None or (self._keeper is not None and self._unread is None):
+            return
+        self._passed = 0
+        move = functools.partial(self._move_piece, stream, source, target)
+
+        def ended(pump: Pump) -> None:
+            self._attachment.end_pump(stream, pump)
+
+        pump = Pump(self._lock, source, target, move, ended)
+        self._attachment.begin_pump(stream, pump)
+        if not self._start_pump(pump):
+            self._attachment.end_pump(stream, pump)
+
+    def _move_piece(self, stream: int, source: int, target: int) -> int:
+        """In the pump's thread, which holds the lock."""
+        if self._keeper is None:
+            return _splice(source, target, _PUMPED)
+        size = _tee(source, target, _PUMPED)
+        if size and self._unread is not None:
+            self._unread.move(stream, source, size)
+        self._pumped += size
+        return size
+
+    def release(self, stream: int) -> None:
+        """Pass on nothing more of a stream before L{pass_on} is called again."""
+        self._attachment.end_pump(stream)
 
     def _keep(self, stream: int, source: int, size: int) -> None:
         """Take bytes that were passed on out of the agent's pipe."""
         if self._look is None:
             self._look = self._clock.callLater(INTERVAL, self._next_interval)
-        unread = self._unread_room(source, size)
-        if unread is not None:
-            unread.move(stream, source, size)
-        else:
-            self._read += size
-            self._copy(stream, source, size)
+        with self._lock:
+            unread = self._unread_room(source, size)
+            if unread is not None:
+                unread.move(stream, source, size)
+                return
+        self._read += size
+        self._copy(stream, source, size)
 
     def _unread_room(self, source: int, size: int) -> Unread | None:
         """Where so many bytes more wait unread; None: they are read at once."""
@@ -125,36 +178,43 @@ class Bypass:
     def _next_interval(self) -> None:
         self._look = None
         self._read = 0
+        pumped, self._pumped = self._pumped, 0
+        if pumped > self._most:
+            self._look = self._clock.callLater(INTERVAL, self._next_interval)
+        else:  # it is little enough to be read
+            self._release_all()
         self.catch_up()
+
+    def _release_all(self) -> None:
+        for stream in STREAMS:
+            self.release(stream)
 
     def catch_up(self) -> None:
         """Read what was passed on unread and is still there."""
-        unread = self._unread
-        if unread is None or self._keeper is None or not unread.size + unread.dropped:
+        if self._unread is None or self._keeper is None:
             return
+        with self._lock:
+            dropped, self._unread.dropped = self._unread.dropped, 0
+            if dropped:
+                self._taken.append((dropped, b""))
+            self._taken.extend(self._unread.read())
         keep, skip = self._keeper
-        dropped, unread.dropped = unread.dropped, 0
-        if dropped:
-            skip(dropped)
-        for stream, data in unread.read():
-            keep(stream, data)
+        while self._taken:  # whoever is told of them may call this again
+            number, data = self._taken.popleft()
+            if data:
+                keep(number, data)
+            else:
+                skip(number)
 
     def close(self) -> None:
         """Pass on nothing more. What is not caught up with is lost."""
+        self._release_all()
         if self._look is not None:
             self._look.cancel()
             self._look = None
         if self._unread is not None:
             self._unread.close()
             self._unread = None
-
-
-def _waiting(source: int) -> int:
-    """Bytes in a pipe.
-
-    @raise OSError: it has no such number.
-    """
-    return int.from_bytes(fcntl.ioctl(source, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
 def _splice(source: int, target: int, most: int) -> int:

@@ -37,3 +37,6 @@ class LogLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     all_unwritten: int = 128 << 20
     """Bytes of all agents waiting for the disk; while more wait, or more than a family's share
     of them, the same holds of an agent with more than 64 KiB among them."""
+    pumps: int = 4
+    """Threads that pass on output of more than 1 MiB in 0.05 s to the one who is attached, of which one
+    family may have its share; what gets none is passed on by the reactor, which is slower."""

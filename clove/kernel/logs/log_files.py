@@ -27,6 +27,7 @@ from clove.sharing.shares import ShareLimits, divide
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from clove.kernel.logs.pump import Pumps
     from clove.sandbox.reading_time import ReadingTime
     from clove.threads.threads import Threads
 
@@ -43,6 +44,7 @@ class LogFiles:
     @param wall: dates lines.
     @param reactor: see L{Logbook}.
     @param time_of: gives a family's time for reading output.
+    @param pumps: pass on floods; None: nothing else than the reactor does.
     """
 
     log = Logger()
@@ -56,11 +58,13 @@ class LogFiles:
         wall: Callable[[], float] = time.time,
         reactor: Any = None,
         time_of: Callable[[int], ReadingTime | None] | None = None,
+        pumps: Pumps | None = None,
     ) -> None:
         shares = shares or ShareLimits()
         self._wall = wall
         self._reactor = reactor
         self._time_of = time_of
+        self._pumps = pumps
         self._unwritten = unwritten_shares(limits, shares)
         self._directory = directory
         self._threads = threads
@@ -99,6 +103,7 @@ class LogFiles:
             written,
             self._reactor,
             None if self._time_of is None else self._time_of(family),
+            None if self._pumps is None else functools.partial(self._pumps.start, family),
         )
 
     def set_aside(self, name: str) -> None:

@@ -20,6 +20,7 @@ from clove.kernel.logs.throttle import Throttle
 from clove.sandbox.interface import REMARK
 
 if TYPE_CHECKING:
+    from clove.kernel.logs.bypass import StartPump
     from clove.kernel.logs.throttle import Source
     from clove.messages.agents import LogLine
     from clove.sandbox.reading_time import ReadingTime
@@ -50,6 +51,7 @@ class Logbook:
         written: Callable[[], None] | None = None,
         reactor: Any = None,
         time: ReadingTime | None = None,
+        start_pump: StartPump | None = None,
     ) -> None:
         """
         @param shares: of what waits for the disk, of all agents.
@@ -57,6 +59,7 @@ class Logbook:
         @param written: called once it is closed and all of it is written.
         @param reactor: for the pipes and the time of one who is attached.
         @param time: its family's, in which the output is read.
+        @param start_pump: see L{AttachPoint}.
         """
         self._throttle = Throttle(time)
         self._disk = (threads, limits, shares or unwritten_shares(limits, None), family)
@@ -65,6 +68,7 @@ class Logbook:
         self._limits = limits
         self._now = now
         self._reactor = reactor
+        self._start_pump = start_pump
         self._partial: dict[int, bytes] = {1: b"", 2: b""}
         self._watchers: set[Callable[[], None]] = set()
         self.closed = False
@@ -101,6 +105,7 @@ class Logbook:
             self._limits,
             self._reactor,
             (self._keep_passed, self._skip),
+            self._start_pump,
         )
 
     @property

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from clove.sandbox.reading_time import ReadingTime
+    from clove.sandbox.taker import Taker
 
-__all__ = ["Source", "Taker", "Throttle"]
-
-Taker = Callable[[int, int, int], bool]
-"""Takes bytes of a stream out of a pipe: its number, the pipe's descriptor, bytes at most. False: it
-takes none, and they are read as usual."""
+__all__ = ["Source", "Throttle"]
 
 
 class Source(Protocol):

@@ -75,15 +75,7 @@ class AgentParts:
             self.cgroups,
             foundation.id_maps,
         )
-        self.log_files = LogFiles(
-            foundation.state_dir.logs,
-            threads,
-            limits.logs,
-            limits.shares,
-            foundation.wall,
-            foundation.reactor,
-            foundation.loop_time.of,
-        )
+        self.log_files = self._make_log_files()
         self.agents = self._make_agents(lifetimes)
         self.finder = AgentFinder(
             self.agents.records,
@@ -92,6 +84,19 @@ class AgentParts:
             most=limits.connection.max_ancestors,
         )
         self.dry_runs = self._make_dry_runs(network.gateways)
+
+    def _make_log_files(self) -> LogFiles:
+        foundation, limits = self._foundation, self._foundation.limits
+        return LogFiles(
+            foundation.state_dir.logs,
+            foundation.threads,
+            limits.logs,
+            limits.shares,
+            foundation.wall,
+            foundation.reactor,
+            foundation.loop_time.of,
+            foundation.pumps,
+        )
 
     def _find_cgroups(self, spawner_uid: int | None) -> CgroupTree | None:
         """The kernel's cgroup subtree, or None where it can have none.

@@ -15,6 +15,7 @@ from clove.kernel.descriptors import (
     within_descriptors,
 )
 from clove.kernel.interpreter import import_later
+from clove.kernel.logs.pump import Pumps
 from clove.kernel.loop_time import LoopTime
 from clove.kernel.processor_time import yield_to_reactor
 from clove.kernel.registry import Registry
@@ -43,6 +44,7 @@ class Foundation:
     @ivar limits: all of the configuration's.
     @ivar per_connection, agent_bounds: those that the number of descriptors bounds.
     @ivar loop_time: that of the reactor's thread, divided between families.
+    @ivar pumps: threads for floods of output.
     @ivar import_later: imports a module in a thread.
     """
 
@@ -67,6 +69,7 @@ class Foundation:
         self.threads = Threads(
             reactor, config.threads, limits.threads, limits.shares, yield_to_reactor
         )
+        self.pumps = Pumps(reactor, limits.logs.pumps, limits.shares)
         self.id_maps = IdMaps()
         self.launcher = Launcher(
             reactor,

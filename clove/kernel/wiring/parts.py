@@ -127,7 +127,7 @@ class Parts:
             results=stores.results,
             threads=foundation.threads,
             commands=Commands(reactor, limits.exec, limits.shares, foundation.loop_time.of),
-            attached=AttachedCommands(reactor),
+            attached=AttachedCommands(reactor, foundation.pumps),
             file_limits=limits.files,
             watches=Watches(
                 reactor,

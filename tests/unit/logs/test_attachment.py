@@ -10,6 +10,7 @@ from twisted.internet.task import Clock
 
 from clove.errors import AlreadyExists
 from clove.kernel.logs.attachment import LEFT_BEHIND, MOST_PIECES, PIPE_BYTES, Attachment
+from clove.kernel.logs.bypass import StartPump
 from clove.kernel.logs.limits import LogLimits
 from clove.kernel.logs.logbook import Logbook
 from clove.sandbox.interface import REMARK
@@ -39,7 +40,9 @@ class Reactor(Clock):
 class Book:
     """A logbook, with what it reads from and what it writes to."""
 
-    def __init__(self, pool: Pool | None = None, **limits: int) -> None:
+    def __init__(
+        self, pool: Pool | None = None, start_pump: StartPump | None = None, **limits: int
+    ) -> None:
         self.reactor = Reactor()
         self.memory = Memory()
         self.source = Held()
@@ -49,6 +52,7 @@ class Book:
             LogLimits(**limits),
             lambda: 0.0,
             reactor=self.reactor,
+            start_pump=start_pump,
         )
         self.book.follow_source(self.source)
 

@@ -17,7 +17,7 @@ from clove.kernel.logs.limits import LogLimits
 from clove.kernel.logs.log_file import LogFile, unwritten_shares
 from clove.kernel.logs.logbook import Logbook
 from clove.kernel.logs.tail import PIECE
-from clove.kernel.logs.throttle import Taker
+from clove.sandbox.taker import Taker
 
 
 class Pool:
