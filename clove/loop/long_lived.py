@@ -11,7 +11,7 @@ __all__ = ["MADE", "LongLived"]
 MADE: Final = 100
 """Long-lived objects after which they are taken out of the collector's rounds."""
 
-COLLECTED: Final = 10_000
+COLLECTED: Final = 100_000
 """And after which all that was taken out is looked through."""
 
 
