@@ -12,7 +12,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 
 from clove.errors import Unavailable
-from clove.relay.hub.pace import Pace
+from clove.relay.hub.admission_limit import AdmissionLimit
 from clove.relay.tls import RenewedCertificate
 
 __all__ = ["ACCEPTS", "BACKLOG", "listen"]
@@ -27,7 +27,7 @@ PAUSE: Final = 0.005
 _DONE: Final = Failure(CONNECTION_DONE)
 
 
-class PacedPort(cast(Any, Port)):  # type: ignore[misc] # Twisted's has no types
+class BoundedPort(cast(Any, Port)):  # type: ignore[misc] # Twisted's has no types
     """Accepts few connections in a turn, however many there are.
 
     When all machines of a fleet come back at once, those that wait cost nothing, and the turns in between
@@ -35,12 +35,12 @@ class PacedPort(cast(Any, Port)):  # type: ignore[misc] # Twisted's has no types
     port accepts a hundred in a turn, and more in the next.
     """
 
-    pace: Pace | None = None
+    admission_limit: AdmissionLimit | None = None
     _later: Any = None
 
     def doRead(self) -> None:
         """Connections wait."""
-        if self.pace is None or not self.pace.is_full:
+        if self.admission_limit is None or not self.admission_limit.is_full:
             super().doRead()
             return
         self.stopReading()
@@ -75,17 +75,17 @@ def listen(
     address: str,
     port: int,
     tls: RenewedCertificate | None,
-    pace: Pace | None = None,
+    admission_limit: AdmissionLimit | None = None,
 ) -> IListeningPort:
     """Listen on a port; gives it.
 
-    @param pace: how many connections are admitted at once; None: it is not known when they are.
+    @param admission_limit: how many connections are admitted at once; None: it is not known when they are.
 
     @raise Unavailable: it cannot be had.
     """
     served = factory if tls is None else TLSMemoryBIOFactory(tls, False, factory, reactor)
-    opened = PacedPort(port, served, BACKLOG, address, reactor)
-    opened.pace = pace
+    opened = BoundedPort(port, served, BACKLOG, address, reactor)
+    opened.admission_limit = admission_limit
     try:
         opened.startListening()
     except CannotListenError as error:

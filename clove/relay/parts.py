@@ -162,8 +162,8 @@ class Parts:
         self.rest = listen(self._reactor, site, config.listen, config.port, self._tls)
         hub = self._config.hub
         factory = self._entrance.listening(self._reactor, Proxies(hub.trusted_proxies))
-        pace = self._entrance.pace
-        self.hub_port = listen(self._reactor, factory, hub.listen, hub.port, self._tls, pace)
+        bound = self._entrance.admission_limit
+        self.hub_port = listen(self._reactor, factory, hub.listen, hub.port, self._tls, bound)
         if self.fleet is not None:
             self.fleet.listen(self._tls)
 

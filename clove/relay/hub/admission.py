@@ -14,8 +14,8 @@ from clove.channels.session import BrokenLink
 from clove.channels.websocket_messages import MessageSocket, serving
 from clove.errors import CloveError
 from clove.messages.relay import AuthError
+from clove.relay.hub.admission_limit import AdmissionLimit
 from clove.relay.hub.conversation import Conversation, Refusal
-from clove.relay.hub.pace import Pace
 from clove.relay.hub.strangers import Strangers
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Admission:
     @param seconds: for that.
     @param unknown: connections of which it is not known yet.
     @param refused: is told of each that is not served.
-    @ivar pace: for the port on which they come.
+    @ivar admission_limit: for the port on which they come.
     """
 
     log = Logger()
@@ -49,7 +49,7 @@ class Admission:
         self._seconds = seconds
         self._refused = refused
         self._strangers = Strangers(unknown)
-        self.pace = Pace(clock.seconds)
+        self.admission_limit = AdmissionLimit(clock.seconds)
         self._unknown: set[Deferred[Any]] = set()
 
     def factory(self, reactor: Any, **more: Any) -> Any:
@@ -60,7 +60,7 @@ class Admission:
         return serving(self.accept, reactor=reactor, arrived=self._arrived, **more)
 
     def _arrived(self, address: str, close: Callable[[], object]) -> Callable[[], None]:
-        forget, end = self._strangers.add(address, close), self.pace.begin()
+        forget, end = self._strangers.add(address, close), self.admission_limit.begin()
 
         def known() -> None:
             forget()

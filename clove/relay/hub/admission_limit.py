@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-__all__ = ["AT_ONCE", "PATIENCE", "Pace"]
+__all__ = ["AT_ONCE", "PATIENCE", "AdmissionLimit"]
 
 AT_ONCE: Final = 32
 """Connections that are being admitted: with more, the next waits to be accepted."""
@@ -13,7 +13,7 @@ PATIENCE: Final = 0.25
 """Seconds after which one that says nothing does not hold up others any more."""
 
 
-class Pace:
+class AdmissionLimit:
     """When a fleet comes back at once, what has been accepted has been begun, and all that has been begun takes turns
     with the requests of everybody else. What is not accepted yet waits in the operating system, and costs nothing.
 
