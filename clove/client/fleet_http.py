@@ -27,8 +27,8 @@ from clove.errors import (
 
 __all__ = ["FleetHTTP"]
 
-_ATTEMPTS: Final = 15
-"""To go on with a stream that was cut."""
+_ATTEMPTS: Final = 40
+"""To go on with a stream that was cut: for more than a minute, in which a kernel comes back to its relay."""
 
 
 class FleetHTTP:
