@@ -194,7 +194,7 @@ async def test_every_byte_comes_also_behind_an_end(proxy: ConnectProxy, tmp_path
         assert await deferToThread(mirrored, connection) == WORDS
 
 
-async def test_the_proxy_is_left_when_nobody_reads_any_more(
+async def test_the_proxy_is_left_when_no_reader_is_there_any_more(
     proxy: ConnectProxy, tmp_path: Path
 ) -> None:
     with serving(_Endless) as port:  # its end waits for its connections

@@ -101,7 +101,7 @@ def test_rlimits_stand_in_for_missing_controllers_only() -> None:
 
 
 @pytest.mark.parametrize("fields", [{"degrade": ["limits"]}, {"allow_degraded": True}])
-def test_the_memory_of_a_sandbox_whose_caller_accepts_less_is_watched_instead(
+def test_the_memory_of_a_sandbox_is_watched_instead_where_the_caller_accepts_less(
     fields: dict[str, Any],
 ) -> None:
     assert "data" not in planned(request(**fields), host(frozenset())).rlimits
