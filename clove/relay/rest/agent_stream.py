@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
 from clove.client.methods.streams import hold_output
-from clove.errors import AlreadyExists, CloveError
+from clove.errors import AlreadyExists, CloveError, ConnectionLost, InvalidRequest
 from clove.relay.kernel_client import KernelClient
 from clove.relay.rest.bell import Bell
 from clove.relay.rest.kept_output import KeptOutput, Part
@@ -80,7 +80,7 @@ class AgentStream:
         self._clock = clock
         self._agent_id = agent_id
         self._attached = attached
-        self._open = False
+        self._open = self._holds = self._lost = False
         self._states: deque[tuple[int, dict[str, Any]]] = deque(maxlen=_STATES)
         self._changes = 0
         self._room = Bell()
@@ -120,19 +120,29 @@ class AgentStream:
         while not ended:
             while not (room := self.kept.room):
                 await self._room.wait()
-            page = await client.read_output(
-                **agent,
-                since=self.kept.next,
-                max=min(room, _PIECE),
-                wait=_WAIT,
-                attached=self._attached or None,
-            )
+            page = await self._page(client, min(room, _PIECE))
             self.kept.add(page)
             ended = page["ended"]
             self.bell.ring()
         end = await client.wait(**agent, timeout=_WAIT)
         self.end = {key: end.get(key) for key in ("exit_code", "signal", "reason")}
         self.bell.ring()
+
+    async def _page(self, client: KernelClient, most: int) -> Any:
+        """What comes next.
+
+        @raise ConnectionLost: the channel was lost, and with it the attachment; the client has made another.
+        """
+        asked: dict[str, Any] = {"agent_id": self._agent_id, "max": most, "wait": _WAIT}
+        if self._holds:
+            try:
+                return await client.read_output(**asked, since=self.kept.next, attached=True)
+            except InvalidRequest as error:
+                if self._lost:
+                    raise ConnectionLost(f"the way to the kernel was lost: {error}") from None
+                if self._holds:
+                    raise
+        return await client.read_output(**asked, since=self.kept.next)
 
     async def _hold(self, client: KernelClient) -> None:
         begun: Deferred[None] = Deferred()
@@ -141,11 +151,17 @@ class AgentStream:
             if not begun.called:
                 begun.callback(None)
 
-        def over(failure: Any) -> None:  # what is asked next fails as well, and says why
+        def over(reply: object) -> None:  # the agent has ended: there is nothing to hold any more
+            self._holds = False
+            first(reply)
+
+        def failed(failure: Any) -> None:  # what is asked next fails as well, and says why
+            self._lost = True
             if not begun.called:
                 begun.errback(failure)
 
-        client.stream(hold_output(agent_id=self._agent_id), first).addErrback(over)
+        self._holds = True
+        client.stream(hold_output(agent_id=self._agent_id), first).addCallbacks(over, failed)
         await begun
 
     def _happened(self, client: KernelClient, event: Mapping[str, Any]) -> None:
