@@ -218,7 +218,11 @@ def share_options(factory: Any) -> None:
 
     Autobahn's C{connectionMade} copies those that are in C{CONFIG_ATTRS}, and makes text of all for a line of
     its log, logged or not: half of what a new connection costs.
+    A function, such as the one that says which compression is accepted, must not become a method of the class.
     """
     protocol = factory.protocol
     options = {name: getattr(factory, name) for name in protocol.CONFIG_ATTRS}
+    for name, value in options.items():
+        if callable(value):
+            options[name] = staticmethod(value)
     factory.protocol = type(protocol.__name__, (protocol,), {**options, "CONFIG_ATTRS": ()})

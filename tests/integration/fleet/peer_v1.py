@@ -25,7 +25,10 @@ def text_frame(text: bytes) -> bytes:
 
 
 class PeerV1:
-    """One connection; blocking."""
+    """One connection; blocking.
+
+    @ivar head: status line and headers of the answer to the opening handshake.
+    """
 
     def __init__(self, port: int, headers: str = "", path: str = "/") -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), 20)
@@ -39,6 +42,7 @@ class PeerV1:
         while b"\r\n\r\n" not in self._bytes:
             self._more()
         head, _, self._bytes = self._bytes.partition(b"\r\n\r\n")
+        self.head = head.decode()
         self.status = int(head.split()[1])
 
     def _more(self) -> None:
