@@ -9,7 +9,7 @@ from autobahn.websocket.protocol import WebSocketProtocol
 
 __all__ = ["STEPS", "Bounded"]
 
-STEPS: Final = 200
+STEPS: Final = 100
 """Steps of Autobahn's, one or two a frame, that a connection has in a turn of the loop: it may have sent ten
 thousand frames in what the transport reads at once."""
 
