@@ -44,7 +44,7 @@ Exit code: the agent's own when it has ended; 0 after the keys; 1 if it cannot b
 @command_options
 @click.pass_context
 def attach(ctx: click.Context, console: Console, agent: str, detach_keys: str) -> None:
-    """Be the one to whom an agent's output goes, and its terminal belongs."""
+    """Take an agent's output from now on, and its terminal."""
     with console.client() as client:
         target = name_or_id(client, agent)
         if sys.stdin.isatty() and sys.stdout.isatty():

@@ -29,6 +29,12 @@ OTHERWISE: Final = {
     "secret": "run --secret NAME",
 }
 """Commands of docker, gh, flyctl and the like, and what does that here."""
+SAME: Final = (
+    ("rm", "delete", "revoke", "remove"),
+    ("list", "ls", "ps"),
+    ("show", "get", "inspect"),
+)
+"""Words for the same in groups of commands, each of which has one of them."""
 
 
 class NearGroup(click.Group):
@@ -46,7 +52,13 @@ class NearGroup(click.Group):
         """The command."""
         known = tuple(self.list_commands(ctx))
         if args and args[0] not in known and not args[0].startswith("-"):
-            other = OTHERWISE.get(args[0], "") if ctx.parent is None else ""
+            other = OTHERWISE.get(args[0], "") if ctx.parent is None else _same(args[0], known)
             meant = f"did you mean {other}?" if other else near(args[0], known)
             ctx.fail(f"no such command {args[0]!r}: {meant}")
         return super().resolve_command(ctx, args)
+
+
+def _same(name: str, known: tuple[str, ...]) -> str:
+    """The known command that does what this one does elsewhere; "" if there is none."""
+    words = next((words for words in SAME if name in words), ())
+    return " or ".join(word for word in words if word in known)

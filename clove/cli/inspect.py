@@ -46,8 +46,10 @@ def inspect(ctx: click.Context, console: Console, agents: tuple[str, ...]) -> No
                 continue
             if number:
                 console.line("")
-            for label, text in _lines(reply):
-                console.line(clean(f"{label:<12} {text}".rstrip()))
+            lines = list(_lines(reply))
+            width = max(len(label) for label, _ in lines)
+            for label, text in lines:
+                console.line(clean(f"{label:<{width}} {text}".rstrip()))
     if failed:
         ctx.exit(1)
 

@@ -13,6 +13,7 @@ from clove.cli.groups import NearGroup
 from clove.cli.option_types import Choice
 from clove.cli.relay_options import RELAY_HELP, label_option, relay_options
 from clove.cli.tables import make_table, print_table
+from clove.cli.text import short_time
 
 if TYPE_CHECKING:
     from clove.client.fleet import FleetClient
@@ -48,13 +49,13 @@ def machines() -> None:
 @label_option("Only those with this label; may be repeated.")
 @relay_options
 def list_machines(console: Console, fleet: FleetClient, labels: dict[str, str]) -> None:
-    """List machines, and whether each is connected."""
+    """List machines: connected or not, and since when (UTC)."""
     found = [each for each in fleet.machines() if labels.items() <= each["labels"].items()]
     if console.as_json:
         for each in found:
             console.data(each)
         return
-    titles = ("MACHINE", "NAME", "PRESENCE", "SINCE", "ADDRESS", "LABELS", "REMARKS")
+    titles = ("MACHINE", "NAME", "PRESENCE", "SINCE", "ADDRESS", "REMARKS", "LABELS")
     styles = [STYLES.get(each["presence"], "dim") for each in found]
     print_table(make_table(titles, map(_row, found), styles=styles))
 
@@ -97,7 +98,8 @@ def rename_machine(console: Console, fleet: FleetClient, machine: str, name: str
 
 @machines.command(
     "label",
-    epilog="\b\nExamples:\n  clove machines label build-7 env=prod zone= (no zone any more)",
+    epilog="\b\nExamples:\n  clove machines label build-7 env=prod\n"
+    "  clove machines label build-7 zone=     no label zone any more",
 )
 @click.argument("machine")
 @click.argument("labels", metavar="KEY=[VALUE]...", nargs=-1, required=True)
@@ -118,25 +120,34 @@ def label_machine(
     _changed(console, fleet.change_machine(machine, labels=changed))
 
 
-@machines.command("drain", epilog="\b\nExamples:\n  clove machines drain build-7 [--off]")
+@machines.command(
+    "drain",
+    epilog="\b\nExamples:\n  clove machines drain build-7\n"
+    "  clove machines drain build-7 --off     agents are started there again",
+)
 @click.argument("machine")
 @click.option("--off", is_flag=True, help="Start agents there again.")
 @relay_options
 def drain_machine(console: Console, fleet: FleetClient, machine: str, off: bool) -> None:
-    """Mark a machine, so that nothing new is to be started there."""
-    _changed(console, fleet.change_machine(machine, draining=not off))
+    """Start nothing new on a machine; what runs there goes on."""
+    changed = fleet.change_machine(machine, draining=not off)
+    _changed(console, changed)
+    if changed["draining"] and not console.as_json:
+        console.remark(f"nothing new is started there, until: clove machines drain {machine} --off")
 
 
 @machines.command(
     "denials", epilog="\b\nExamples:\n  clove machines denials --machine build-7 --kind token"
 )
 @click.option("--machine", default="", help="Concerning this machine alone.")
-@click.option("--kind", type=Choice(KINDS), default="", help="Of this kind alone.")
+@click.option("--kind", type=Choice(KINDS), help="Of this kind alone.")
 @click.option("-n", "--tail", type=click.IntRange(min=1), default=50, help="The last so many (50).")
 @relay_options
-def list_denials(console: Console, fleet: FleetClient, machine: str, kind: str, tail: int) -> None:
+def list_denials(
+    console: Console, fleet: FleetClient, machine: str, kind: str | None, tail: int
+) -> None:
     """Show what the relay refused, and its machines' kernels to it; the newest is the last."""
-    found = list(fleet.denials(machine_id=machine, kind=kind, most=tail))[::-1]
+    found = list(fleet.denials(machine_id=machine, kind=kind or "", most=tail))[::-1]
     if console.as_json:
         for each in found:
             console.data(each)
@@ -166,16 +177,16 @@ def _row(machine: dict[str, Any]) -> tuple[str, ...]:
         machine["machine_id"],
         machine["name"],
         machine["presence"],
-        machine["presence_since"] or "-",
+        short_time(machine["presence_since"] or ""),
         machine["ip_address"] or "-",
-        labels,
         " ".join(remarks),
+        labels,
     )
 
 
 def _denial(each: dict[str, Any]) -> tuple[str, ...]:
     return (
-        each["last"],
+        short_time(each["last"]),
         str(each["count"]),
         each["kind"],
         each["source"],

@@ -22,7 +22,7 @@ COMMANDS = {
     "cache": "List and remove what `run --requirements` has built.",
     "profile": "Show and check profiles, options of `run` in a file.",
     "ps": "List the agents, with -a the ended ones too.",
-    "attach": "Be the one to whom an agent's output goes.",
+    "attach": "Take an agent's output from now on, and its terminal.",
     "exec": "Run a program in an agent's sandbox.",
     "logs": "Show an agent's output.",
     "kill": "End agents, or send them a signal.",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from clove.cli.console import Console
+from clove.errors import NotFound
 
 if TYPE_CHECKING:
     from clove.client.fleet import FleetClient
@@ -79,8 +80,16 @@ def _client(relay: str | None, token_file: str | None, ca_file: str | None) -> F
 def _token(token_file: str | None) -> str:
     """@raise CloveError: there is none, or it cannot be read."""
     from clove.cli.option_types import Secret
-    from clove.cli.secret_sources import read_secret
+    from clove.cli.secret_sources import read_secret, secret_path
 
     if token_file is None and (given := os.environ.get("CLOVE_RELAY_TOKEN")):
         return given.strip()
-    return read_secret(Secret(SECRET, f"@{token_file}" if token_file else "")).strip()
+    try:
+        return read_secret(Secret(SECRET, f"@{token_file}" if token_file else "")).strip()
+    except NotFound:
+        raise NotFound(
+            "there is no token for the relay",
+            hint=f"write one into {secret_path(SECRET)} (chmod 600), or name its file with "
+            "--token-file; a relay shows the first at its first start. For agents of this machine: "
+            "clove ps",
+        ) from None

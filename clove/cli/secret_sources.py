@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from clove.cli.option_types import Secret
 
-__all__ = ["read_secret", "secret_fields"]
+__all__ = ["read_secret", "secret_fields", "secret_path"]
 
 MOST: Final = 64 << 10
 """Bytes of a secret."""
@@ -33,10 +33,11 @@ PATIENCE: Final = 60
 """Seconds that a command may take, in which it may ask somebody."""
 
 
-def secret_directory() -> Path:
-    """Where the user's own are, a file for each."""
+def secret_path(name: str) -> Path:
+    """The file of the user's own secret of this name."""
     base = os.environ.get("XDG_CONFIG_HOME", "")
-    return Path(base if base.startswith("/") else "~/.config").expanduser() / "clove/secrets"
+    directory = Path(base if base.startswith("/") else "~/.config").expanduser()
+    return directory / "clove/secrets" / name
 
 
 def secret_fields(
@@ -81,7 +82,7 @@ def _own(secret: Secret) -> bytes:
     """Of a file of the user's, else of the keyring."""
     import shutil
 
-    path = secret_directory() / secret.name
+    path = secret_path(secret.name)
     if "/" not in secret.name and path.exists():
         return _of_file(secret, path, private=True)
     tool = shutil.which("secret-tool")

@@ -17,6 +17,7 @@ __all__ = [
     "parse_duration",
     "parse_room",
     "parse_size",
+    "short_time",
     "size",
 ]
 
@@ -94,6 +95,11 @@ def facts(values: Mapping[str, Any]) -> str:
         if value is not None
     }
     return " ".join(f"{name}={text}" for name, text in texts.items())
+
+
+def short_time(stamp: str) -> str:
+    """An ISO 8601 time in UTC without its fractions of a second, or `-` for none."""
+    return f"{stamp[:10]} {stamp[11:19]}" if stamp else "-"
 
 
 def parse_duration(text: str) -> timedelta:

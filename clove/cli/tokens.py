@@ -12,6 +12,7 @@ from clove.cli.console import Console
 from clove.cli.groups import NearGroup
 from clove.cli.relay_options import RELAY_HELP, label_option, relay_options
 from clove.cli.tables import make_table, print_table
+from clove.cli.text import short_time
 
 if TYPE_CHECKING:
     from clove.client.fleet import FleetClient
@@ -45,7 +46,7 @@ def tokens() -> None:
 @click.option("-a", "--all", "every", is_flag=True, help="Those that are not valid any more, too.")
 @relay_options
 def list_tokens(console: Console, fleet: FleetClient, every: bool) -> None:
-    """List tokens; never their values."""
+    """List tokens, with times in UTC; never their values."""
     found = [each for each in fleet.tokens() if every or each["valid"]]
     if console.as_json:
         for each in found:
@@ -152,7 +153,7 @@ def _row(token: dict[str, Any]) -> tuple[str, ...]:
         token["type"],
         token["name"],
         goal or "-",
-        token["expires_at"] or "never",
-        token["last_used"] or "-",
+        short_time(token["expires_at"]) if token["expires_at"] else "never",
+        short_time(token["last_used"] or ""),
         state,
     )

@@ -79,7 +79,7 @@ def _token() -> str:
 @tunnel.command("status", epilog="\b\nExamples:\n  clove tunnel status")
 @command_options
 def status(console: Console) -> None:
-    """Say whether the tunnel stands."""
+    """Say whether there is a tunnel, and what is wrong with it."""
     with console.client() as client:
         reply = client.tunnel_status()
     if console.as_json:
@@ -91,6 +91,9 @@ def status(console: Console) -> None:
         console.line(f"not connected to {reply['relay_url']}: {reply.get('problem') or 'dialling'}")
     else:
         console.line("there is no tunnel")
+        console.remark(
+            "clove tunnel join makes one; with --again where this machine has joined before"
+        )
 
 
 @tunnel.command("callers", epilog="\b\nExamples:\n  clove tunnel callers")

@@ -63,7 +63,7 @@ async def open_socket(
 
     def failed(reason: str) -> None:
         if not opened.called:
-            opened.errback(Unavailable(f"no WebSocket: {reason}"))
+            opened.errback(Unavailable(f"no relay answers there: {reason}"))
 
     def done(socket: MessageSocket) -> None:
         if opened.called:

@@ -37,6 +37,10 @@ MOST_TOKEN: Final = 1024
 FIRST_SECONDS: Final = 30.0
 """For the first connection of a tunnel that the operator asks for."""
 POLL: Final = 0.05
+_CHECK: Final = (
+    "check the token and the URL: wss:// with TLS, ws:// without, and the relay's port for WebSockets "
+    "(8765 by default); then TUNNEL_CONNECT (clove tunnel join) again"
+)
 
 
 class Tunnels:
@@ -140,7 +144,7 @@ class Tunnels:
             problem = tunnel.problem or "the relay does not answer"
             if self._tunnel is tunnel:
                 self.disconnect()
-            raise Unavailable(problem, hint="check relay_url and token; TUNNEL_CONNECT again")
+            raise Unavailable(problem, hint=_CHECK)
         return tunnel
 
     def disconnect(self) -> bool:

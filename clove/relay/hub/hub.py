@@ -144,7 +144,8 @@ class Hub:
         if machine is None:
             raise Unavailable(
                 f"machine {machine_id!r} is not connected",
-                hint="GET /api/v1/machines says since when; start its kernel, or try again",
+                hint="GET /api/v1/machines (clove machines list) says since when; start its kernel, "
+                "or try again",
             )
         return machine
 

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 import msgspec
 
-from clove.errors import InvalidRequest, NotFound, Unavailable
+from clove.errors import InvalidRequest, Unavailable
+from clove.relay.absent import no_machine
 from clove.relay.machines.keys import KeyLookups
 from clove.relay.machines.presence import Links, NoLinks, Presence, Tunnels
 from clove.relay.machines.reach import Reach
@@ -206,7 +207,7 @@ class Machines:
         """
         record = await self._store.machine(machine_id)
         if record is None:
-            raise NotFound("there is no such machine", hint="list them with GET /api/v1/machines")
+            raise no_machine()
         return record
 
     async def page(self, targets: Targets, after: str, most: int) -> list[MachineRecord]:

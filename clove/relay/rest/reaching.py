@@ -9,8 +9,9 @@ from typing import Final
 
 from twisted.logger import Logger
 
-from clove.errors import CloveError, NotFound, Unavailable
+from clove.errors import CloveError, Unavailable
 from clove.messages.relay import Caller
+from clove.relay.absent import no_machine
 from clove.relay.kernel_client import NO_SENSE, KernelClient
 from clove.relay.records import ADMINISTRATORS, Identity, TokenKind
 from clove.relay.rest.context import Context
@@ -92,4 +93,4 @@ def unintelligible(machine_id: str) -> Unavailable:
 async def _check_reach(context: Context, identity: Identity, machine_id: str) -> None:
     """@raise NotFound: there is no such machine for this bearer."""
     if not await context.machines.may_reach(identity, machine_id):
-        raise NotFound("there is no such machine", hint="list them with GET /api/v1/machines")
+        raise no_machine()

@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from clove.errors import AlreadyExists, LimitExceeded, NotAuthenticated, NotFound
+from clove.relay.absent import no_machine
 from clove.relay.records import Flag, MachineRecord, Targets, TokenKind, TokenRecord
 from clove.relay.store.database import Database
 from clove.relay.store.interface import MachineChanges, Seen, StoreLimits
@@ -174,7 +175,7 @@ class MachineTable:
     def _existing(self, machine_id: str) -> MachineRecord:
         machine = self._locked(machine_id)
         if machine is None:
-            raise NotFound("there is no such machine", hint="list them with GET /api/v1/machines")
+            raise no_machine()
         return machine
 
     def _check_room(self) -> None:

@@ -7,7 +7,8 @@ from typing import Final
 
 import msgspec
 
-from clove.errors import LimitExceeded, NotFound
+from clove.errors import LimitExceeded
+from clove.relay.absent import no_token
 from clove.relay.records import TokenKind, TokenRecord
 from clove.relay.store.database import Database
 from clove.relay.store.interface import StoreLimits
@@ -56,7 +57,7 @@ class TokenTable:
         """One token, valid or not."""
         rows = self._database.rows("SELECT * FROM tokens WHERE id = :id", {"id": token_id})
         if not rows:
-            raise NotFound("there is no such token", hint="list them with GET /api/v1/tokens")
+            raise no_token()
         return token_of(rows[0])
 
     def by_digest(self, digest: bytes) -> TokenRecord | None:

@@ -242,6 +242,10 @@ class Tokens:
         except Exception:
             self.log.failure("what a token opened could not be ended")
 
+    def last_used(self, record: TokenRecord) -> float | None:
+        """When it was used last, also if that is not written yet."""
+        return self._used.get(record.id, record.last_used)
+
     async def write_used(self) -> None:
         """Keep when tokens were used last; once a minute, and at the end."""
         used, self._used = self._used, {}

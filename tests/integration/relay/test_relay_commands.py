@@ -51,6 +51,7 @@ def test_machines_are_listed_labelled_drained_and_removed(clove: Commands) -> No
     token = clove.out("machines", "join", "m1", "--expires", "10m").strip()
     assert token.startswith("clove_join_")
     made = clove.json("tokens", "list")
+    assert [each["type"] for each in made if each["last_used"]] == ["admin"]
     assert sorted(each["type"] for each in made) == ["admin", "join", "machine"]  # type: ignore[type-var] # texts
 
 
@@ -61,6 +62,8 @@ def test_a_registered_machine_is_changed(clove: Commands, relay: RelayProcess) -
     clove.out("machines", "rename", "m2", "front")
     clove.out("machines", "drain", "m2")
     assert "draining" in clove.out("machines", "list", "--label", "env=prod")
+    again = clove("machines", "drain", "m2")
+    assert "clove machines drain m2 --off" in again.stderr
     assert "m2" not in clove.out("machines", "list", "--label", "env=test")
     [shown] = clove.json("machines", "show", "m2")
     assert (shown["labels"], shown["name"], shown["draining"]) == ({"env": "prod"}, "front", True)
@@ -70,6 +73,16 @@ def test_a_registered_machine_is_changed(clove: Commands, relay: RelayProcess) -
     assert clove.out("machines", "rm", "m2") == "removed m2\n"
     result = clove("machines", "rm", "m2")
     assert (result.exit_code, "no such machine" in result.stderr) == (1, True)
+    assert "clove machines list" in result.stderr
+    assert "clove tokens list" in clove("tokens", "revoke", "80d249da0c2f77cb").stderr
+
+
+def test_what_was_refused_is_listed_of_every_kind_or_of_one(clove: Commands) -> None:
+    assert clove("status", CLOVE_RELAY_TOKEN="wrong").exit_code == 1
+    [row] = [line for line in clove.out("machines", "denials").splitlines() if " token " in line]
+    assert "127.0.0.1" in row
+    assert clove.json("machines", "denials", "--kind", "token")
+    assert clove.json("machines", "denials", "--kind", "kernel") == []
 
 
 def test_tokens_are_made_once_and_revoked(clove: Commands) -> None:
@@ -89,6 +102,8 @@ def test_a_wrong_line_is_said(clove: Commands) -> None:
     assert clove("machines", "list", "--label", "x").exit_code == 2
     assert clove("machines", "label", "m1", "x").exit_code in (1, 2)
     assert clove("tokens", "agent").exit_code == 1
+    assert "did you mean rm?" in clove("machines", "remove", "m1").stderr
+    assert "did you mean revoke?" in clove("tokens", "delete", "x").stderr
 
 
 def test_the_token_comes_from_a_file_or_is_a_secret_of_ones_own(

@@ -80,7 +80,7 @@ def test_wrong_usage_is_exit_code_2(words: list[str]) -> None:
         (["log", "x"], "did you mean logs"),
         (["stop", "x"], "did you mean kill?"),
         (["version"], "did you mean --version?"),
-        (["workspace", "remove"], "known are"),
+        (["workspace", "remove"], "did you mean rm?"),
         (["state", "gett"], "did you mean get"),
         (["ps", "--al"], "--all"),
         (["run", "-v", "/a:/b", "--", "ls"], "did you mean --dir"),

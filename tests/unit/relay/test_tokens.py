@@ -215,12 +215,13 @@ async def test_one_that_cannot_be_ended_keeps_no_other_from_it(
     assert len(logged_failures.flush(RuntimeError)) == 1
 
 
-async def test_the_last_use_is_written_when_asked(
+async def test_the_last_use_is_known_at_once_and_written_when_asked(
     tokens: Tokens, store: SQLiteStore, clock: Clock
 ) -> None:
     text, record = await tokens.issue(TokenKind.ADMIN)
     clock.advance(7)
     await tokens.identify(text, HERE)
-    assert (await store.token(record.id)).last_used is None
+    kept = await store.token(record.id)
+    assert (kept.last_used, tokens.last_used(kept)) == (None, WALL + 7)
     await tokens.write_used()
     assert (await store.token(record.id)).last_used == WALL + 7

@@ -40,8 +40,9 @@ async def deploy_on_all(context: Context, call: Call, deploy: Deploy) -> Deploye
     machines = [each async for each in _chosen(context, call)]
     if not machines:
         raise NotFound(
-            "no machine of the token's is chosen",
-            hint="name selector.machines, selector.labels or selector.all; GET /api/v1/machines",
+            "no machine that the token reaches is chosen",
+            hint="name selector.machines, selector.labels or selector.all, out of GET /api/v1/machines "
+            "(clove machines list)",
         )
     if call.wants_events:
         return Streamed(lambda request: _write(context, call, deploy, machines, request))

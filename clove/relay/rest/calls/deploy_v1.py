@@ -6,7 +6,8 @@ import base64
 
 import msgspec
 
-from clove.errors import InvalidRequest, NotFound, PermissionDenied, Unavailable
+from clove.errors import InvalidRequest, PermissionDenied, Unavailable
+from clove.relay.absent import no_machine
 from clove.relay.machines.presence import TunnelV1
 from clove.relay.records import Identity, TokenKind
 from clove.relay.rest.agent_types import Deployed, Deployment
@@ -26,7 +27,7 @@ async def check_not_drained(context: Context, machine_id: str) -> None:
     if machine.draining:
         raise Unavailable(
             f"machine {machine_id} is drained: nothing new is started there",
-            hint="choose another, or end that with draining: false",
+            hint="choose another, or end that: `draining` false (clove machines drain MACHINE --off)",
         )
 
 
@@ -40,7 +41,7 @@ async def tunnel_v1(context: Context, identity: Identity, machine_id: str) -> Tu
     if not isinstance(link, TunnelV1):
         return None
     if not await context.machines.may_reach(identity, machine_id):
-        raise NotFound("there is no such machine", hint="list them with GET /api/v1/machines")
+        raise no_machine()
     if identity.kind is not TokenKind.ADMIN:
         raise PermissionDenied(
             f"the tunnel of {machine_id!r} has version 1, which tells its kernel of no token",

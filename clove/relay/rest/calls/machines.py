@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from clove.errors import LimitExceeded, NotFound
+from clove.errors import LimitExceeded
+from clove.relay.absent import no_machine
 from clove.relay.machines.machines import visible_to
 from clove.relay.machines.presence import Presence
 from clove.relay.records import MachineRecord, TokenKind
@@ -29,7 +30,7 @@ async def get_machine(context: Context, call: Call) -> Machine:
     """One that the bearer may see; of others it is not told whether they are there."""
     record = await context.machines.get(call.path["machine_id"])
     if not visible_to(call.identity).include(record.machine_id, record.labels):
-        raise NotFound("there is no such machine", hint="list them with GET /api/v1/machines")
+        raise no_machine()
     return (await _shown(context, [record]))[0]
 
 

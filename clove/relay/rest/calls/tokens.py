@@ -30,8 +30,7 @@ async def list_tokens(context: Context, call: Call) -> Tokens:
     """All tokens, without their values."""
     page = call.query
     found = await context.store.tokens(page.after, page.limit + 1)
-    now = context.wall()
-    shown = [Token(**_shown(record, now)) for record in found[: page.limit]]
+    shown = [Token(**_shown(context, record)) for record in found[: page.limit]]
     return Tokens(tokens=shown, next=shown[-1].id if len(found) > page.limit else "")
 
 
@@ -86,10 +85,10 @@ async def _issue(context: Context, call: Call, kind: TokenKind, **given: Any) ->
     hours = call.body.expires_hours
     expires = None if hours is None else context.wall() + hours * HOUR
     text, record = await context.tokens.issue(kind, name=call.body.name, expires=expires, **given)
-    return IssuedToken(token=text, **_shown(record, context.wall()))
+    return IssuedToken(token=text, **_shown(context, record))
 
 
-def _shown(record: TokenRecord, now: float) -> dict[str, Any]:
+def _shown(context: Context, record: TokenRecord) -> dict[str, Any]:
     machines = list(record.targets.machines)
     return {
         "id": record.id,
@@ -102,8 +101,8 @@ def _shown(record: TokenRecord, now: float) -> dict[str, Any]:
         "permissions": record.permissions,
         "created_at": shown_time(record.created),
         "expires_at": shown_time(record.expires),
-        "last_used": shown_time(record.last_used),
+        "last_used": shown_time(context.tokens.last_used(record)),
         "used_at": shown_time(record.used),
         "revoked_at": shown_time(record.revoked),
-        "valid": record.is_valid(now),
+        "valid": record.is_valid(context.wall()),
     }
