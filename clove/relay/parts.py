@@ -213,7 +213,7 @@ class Parts:
             await self.fleet.routing.drain()
         await self.hub.drain()
         self._streams.stop()
-        self.hub.stop()
+        await self.hub.stop()
         for loop in self._loops:
             loop.stop()
         if self.fleet is not None:

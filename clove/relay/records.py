@@ -131,7 +131,7 @@ class MachineRecord(msgspec.Struct, frozen=True, kw_only=True):
     @ivar name: for people; the id stays.
     @ivar address: from which its tunnel came last.
     @ivar versions: of its kernel, Python and Linux, as it says.
-    @ivar isolation: what `clove doctor` reports there, as it says.
+    @ivar isolation: what `clove doctor` reports there, as it says; JSON, that is handed on as it is.
     @ivar public_key: Ed25519, 32 bytes; None: it has joined with none (version 1, or not yet).
     @ivar draining: no new agents are to be started there.
     """
@@ -143,7 +143,7 @@ class MachineRecord(msgspec.Struct, frozen=True, kw_only=True):
     metadata: dict[str, Any] = {}
     address: str = ""
     versions: dict[str, str] = {}
-    isolation: dict[str, Any] = {}
+    isolation: msgspec.Raw = msgspec.Raw(b"{}")
     public_key: bytes | None = None
     created: float
     last_seen: float | None = None

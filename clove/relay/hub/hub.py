@@ -13,6 +13,7 @@ from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
 
 from clove.errors import LimitExceeded, Unavailable
+from clove.loop.slices import in_slices
 from clove.relay.hub.agent_link import AgentLink
 from clove.relay.hub.agent_v1 import AgentV1, Way, entry_of
 from clove.relay.hub.channel_way import ChannelWay
@@ -33,6 +34,8 @@ SLICE_SECONDS: Final = 0.1
 """Between two slices of a round in which all links are asked whether they answer: not all in one turn."""
 LOOK_SECONDS: Final = 0.05
 """Between two looks whether kernels have left a relay that stops."""
+CLOSED_TOGETHER: Final = 64
+"""Links that are told of the end, or closed, in one turn of the reactor."""
 
 Machine = MachineLink | MachineV1
 Agent = AgentLink | AgentV1
@@ -71,19 +74,22 @@ class Hub:
         """Begin to ask the tunnels whether their kernels answer."""
         self._loop.start(self.limits.ping_seconds / len(self._rounds), now=False)
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
         """Close everything."""
         if self._loop.running:
             self._loop.stop()
-        for one in [*self._agents.values(), *self._machines.values()]:
-            one.end("the relay stops")
+        links = [*self._agents.values(), *self._machines.values()]
+        async for some in in_slices(links, self.clock, CLOSED_TOGETHER):
+            for one in some:
+                one.end("the relay stops")
 
     async def drain(self) -> None:
         """Have the kernels leave: those of version 2, within a time."""
         seconds = self.limits.drain_seconds
         end = self.clock.seconds() + seconds
-        for machine in self._machines.values():
-            machine.drain(seconds)
+        async for some in in_slices(self._machines.values(), self.clock, CLOSED_TOGETHER):
+            for machine in some:
+                machine.drain(seconds)
         while self.clock.seconds() < end and any(
             machine.version == 2 and machine.presence == "connected"
             for machine in self._machines.values()
@@ -103,9 +109,17 @@ class Hub:
         """The live tunnels by machine; with C{presence}, C{since}, C{instance} and C{callers}."""
         return self._machines
 
-    def callers(self) -> list[RemoteCaller]:
+    @property
+    def caller_count(self) -> int:
+        """How many remote agents are connected."""
+        return len(self._agents)
+
+    async def callers(self) -> list[RemoteCaller]:
         """The remote agents that are connected."""
-        return [entry_of(agent) for agent in self._agents.values()]
+        found: list[RemoteCaller] = []
+        async for some in in_slices(self._agents.values(), self.clock):
+            found += map(entry_of, some)
+        return found
 
     def is_here(self, machine_id: str) -> bool:
         """Its tunnel is connected to this relay: L{find} asks no other."""

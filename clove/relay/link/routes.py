@@ -15,11 +15,13 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from clove.errors import CloveError, Unavailable
+from clove.loop.slices import in_slices
 from clove.relay.hub.hub import Hub
 from clove.relay.link.identity import RelayIdentity
 from clove.relay.link.limits import RelayLinkLimits
 from clove.relay.link.peer_link import FarMachine
 from clove.relay.link.peers import Peers
+from clove.relay.machines.presence import Link
 from clove.relay.records import Route, Targets, TunnelState
 from clove.relay.store.route_calls import RouteCalls
 
@@ -110,7 +112,7 @@ class Routing:
             record = self._identity.record(self._url, draining=self._draining)
             await self._store.register_relay(record, lease)
             self._registered = True
-        changed, gone = self._differences()
+        changed, gone = await self._differences()
         if not (changed or gone) and now < self._renewed + lease / RENEWALS:
             return
         renewed = await self._store.renew_relay(self._identity.name, lease, changed, gone)
@@ -126,22 +128,20 @@ class Routing:
         if renewed.lapsed:
             await self._cut_lost()
 
-    def _differences(self) -> tuple[list[TunnelState], list[str]]:
+    async def _differences(self) -> tuple[list[TunnelState], list[str]]:
         links = self._hub.links()
-        changed = []
-        for machine_id, link in links.items():
-            state = TunnelState(
-                machine_id=machine_id,
-                instance=link.instance,
-                version=link.version,
-                presence=link.presence,
-                since=link.since,
-            )
-            if self._written.get(machine_id) != state:
-                changed.append(state)
         claimed, self._claimed = self._claimed, set()
-        gone = [each for each in {*self._written, *claimed} if each not in links]
-        return changed, gone
+        found: list[tuple[Link, TunnelState]] = []
+        missing: list[str] = []
+        async for some in in_slices(links.items(), self._hub.clock):
+            for machine_id, link in some:
+                if not _tells(self._written.get(machine_id), link):
+                    found.append((link, _state(machine_id, link)))
+        async for names in in_slices({*self._written, *claimed}, self._hub.clock):
+            missing += [each for each in names if each not in links]
+        # since its slice a machine may have gone, or come back with another tunnel
+        changed = [state for link, state in found if links.get(state.machine_id) is link]
+        return changed, [each for each in missing if each not in links]
 
     async def _cut_lost(self) -> None:
         """The lease had ended: others may have taken machines meanwhile, and the table decides."""
@@ -237,6 +237,27 @@ class Routing:
     async def connected(self, targets: Targets) -> int:
         """How many of these machines are connected to some relay."""
         return await self._store.connected_machines(targets)
+
+
+def _tells(written: TunnelState | None, link: Link) -> bool:
+    """What was written of a tunnel is what it is."""
+    return (
+        written is not None
+        and written.presence == link.presence
+        and written.since == link.since
+        and written.instance == link.instance
+        and written.version == link.version
+    )
+
+
+def _state(machine_id: str, link: Link) -> TunnelState:
+    return TunnelState(
+        machine_id=machine_id,
+        instance=link.instance,
+        version=link.version,
+        presence=link.presence,
+        since=link.since,
+    )
 
 
 def _rank(route: Route) -> tuple[int, bool]:

@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from clove.errors import InvalidRequest, Unavailable
+from clove.loop.slices import in_slices
 from clove.relay.absent import no_machine
 from clove.relay.machines.keys import KeyLookups
 from clove.relay.machines.presence import Links, NoLinks, Presence, Tunnels
@@ -235,17 +236,20 @@ class Machines:
                     found[machine_id] = presence, state.since
         return found
 
-    async def count(self, targets: Targets) -> tuple[int, int]:
+    async def count(self, targets: Targets, clock: Any) -> tuple[int, int]:
         """How many of these machines there are, and how many are connected, to whichever relay.
+
+        @param clock: the reactor's.
 
         @raise Unavailable: the store does not answer.
         """
-        links = self.hub.links().items()
-        here = [machine_id for machine_id, link in links if link.presence == "connected"]
-        if self.elsewhere is None:
-            return await self._store.count_machines(targets, here)
-        known, _ = await self._store.count_machines(targets, ())
-        return known, await self.elsewhere.connected(targets)
+        if self.elsewhere is not None:
+            known, _ = await self._store.count_machines(targets, ())
+            return known, await self.elsewhere.connected(targets)
+        here: list[str] = []
+        async for some in in_slices(self.hub.links().items(), clock):
+            here += [machine_id for machine_id, link in some if link.presence == "connected"]
+        return await self._store.count_machines(targets, here)
 
     async def change(self, machine_id: str, changes: MachineChanges) -> MachineRecord:
         """Rename, label or drain it; what its labels do not open any more has ended then."""

@@ -103,7 +103,11 @@ class Links(Protocol):
     def links(self) -> Mapping[str, Link]:
         """By machine id."""
 
-    def callers(self) -> list[RemoteCaller]:
+    @property
+    def caller_count(self) -> int:
+        """How many remote agents are connected."""
+
+    async def callers(self) -> list[RemoteCaller]:
         """Remote agents that are connected now."""
 
     def is_here(self, machine_id: str) -> bool:
@@ -139,7 +143,9 @@ class NoLinks:
         """None."""
         return {}
 
-    def callers(self) -> list[RemoteCaller]:
+    caller_count = 0
+
+    async def callers(self) -> list[RemoteCaller]:
         """None."""
         return []
 

@@ -6,7 +6,7 @@ No label has a name that a client chose: series of numbers do not grow with what
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from clove.messages.metrics import ReactorTurns
@@ -44,18 +44,17 @@ class RequestCounts:
 
 def exposition(
     requests: RequestCounts,
-    presences: Iterable[str],
+    tunnels: Mapping[str, int],
     callers: int,
     uptime: float,
     turns: ReactorTurns,
 ) -> bytes:
     """The whole text.
 
-    @param presences: of each live tunnel.
+    @param tunnels: how many there are of each presence.
     @param turns: of the reactor that were too long.
     """
-    tunnels = Counter(presences)
-    shown = ((f'{{presence="{name}"}}', tunnels[name]) for name in ("connected", "stale"))
+    shown = ((f'{{presence="{name}"}}', tunnels.get(name, 0)) for name in ("connected", "stale"))
     families = [
         _family("clove_relay_uptime_seconds", "gauge", "Since it started.", [("", uptime)]),
         _family("clove_relay_tunnels", "gauge", "Tunnels of machines.", shown),

@@ -56,8 +56,9 @@ def token_of(row: Row) -> TokenRecord:
 def machine_of(row: Row) -> MachineRecord:
     """The machine in a row."""
     values = dict(row)
-    for name in ("labels", "metadata", "versions", "isolation"):
+    for name in ("labels", "metadata", "versions"):
         values[name] = msgspec.json.decode(values[name])
+    values["isolation"] = msgspec.Raw(values["isolation"])
     values["flags"] = _FLAGS.decode(values["flags"])
     values["draining"] = bool(values["draining"])
     return MachineRecord(**values)

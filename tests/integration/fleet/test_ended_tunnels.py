@@ -109,7 +109,7 @@ async def test_nothing_of_remote_agents_is_left(relay: Relay, version: int) -> N
         before = there()
         for _ in range(3):
             await deferToThread(visit, version, hub_port(relay), made["token"])
-        await until(lambda: not relay.parts.hub.callers(), "the agents end")
+        await until(lambda: not relay.parts.hub.caller_count, "the agents end")
         await until(lambda: not (there() - before), "nothing is left")
     finally:
         simulator.end()

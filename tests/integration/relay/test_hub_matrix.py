@@ -109,7 +109,7 @@ async def test_a_remote_agent_gets_to_the_machines_of_its_token(version: int, re
             else:
                 expected = "not_authenticated" if bearer in INVALID else "permission_denied"
             assert answer.get("code") == expected, (bearer, machine, answer)
-    assert relay.parts.hub.callers() == []
+    assert relay.parts.hub.caller_count == 0
 
 
 async def test_a_kernel_of_version_1_is_the_machine_of_its_token(relay: Relay) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from clove._version import __version__
+from clove.loop.slices import in_slices
 from clove.relay.machines.machines import visible_to
 from clove.relay.machines.presence import RemoteCaller
 from clove.relay.records import Identity, TokenKind
@@ -29,23 +32,26 @@ async def ready(context: Context, call: Call) -> Ready:
 async def status(context: Context, call: Call) -> Status:
     """Numbers of what the bearer may see."""
     targets = visible_to(call.identity)
-    count, seen = await context.machines.count(targets)
+    count, seen = await context.machines.count(targets, context.clock)
     return Status(
         version=__version__,
         uptime_seconds=round(context.clock.seconds() - context.started, 3),
         machines=count,
         machines_connected=seen,
-        agents=len(_callers(context, call.identity)),
+        agents=len(await _callers(context, call.identity)),
     )
 
 
 async def metrics(context: Context, call: Call) -> Answer:
     """Numbers for Prometheus."""
     hub = context.machines.hub
+    tunnels: Counter[str] = Counter()
+    async for some in in_slices(hub.links().values(), context.clock):
+        tunnels.update(link.presence for link in some)
     text = exposition(
         context.requests,
-        [link.presence for link in hub.links().values()],
-        len(hub.callers()),
+        tunnels,
+        hub.caller_count,
         context.clock.seconds() - context.started,
         context.turns,
     )
@@ -65,14 +71,14 @@ async def list_agents(context: Context, call: Call) -> Agents:
             responses_received=caller.responses_received,
             status=caller.status,
         )
-        for caller in _callers(context, call.identity)
+        for caller in await _callers(context, call.identity)
         if not wanted or caller.target_machine == wanted
     ]
     return Agents(agents=shown)
 
 
-def _callers(context: Context, identity: Identity) -> list[RemoteCaller]:
-    callers = context.machines.hub.callers()
+async def _callers(context: Context, identity: Identity) -> list[RemoteCaller]:
+    callers = await context.machines.hub.callers()
     if identity.kind is TokenKind.ADMIN:
         return callers
     if identity.kind is TokenKind.MACHINE:

@@ -2,28 +2,42 @@
 
 from __future__ import annotations
 
+from typing import Any, Final
+
 import msgspec
 
 from clove.errors import LimitExceeded
+from clove.loop.slices import in_slices
 from clove.relay.absent import no_machine
 from clove.relay.machines.machines import visible_to
 from clove.relay.machines.presence import Presence
 from clove.relay.records import MachineRecord, TokenKind
 from clove.relay.rest.context import Context, shown_time
+from clove.relay.rest.problems import Answer
 from clove.relay.rest.route import Call
-from clove.relay.rest.types import Machine, MachineFlag, Machines, Registered, Removed
+from clove.relay.rest.types import Machine, MachineFlag, Registered, Removed
 from clove.relay.store.interface import MachineChanges
 
 __all__ = ["add_machine", "change_machine", "get_machine", "list_machines", "remove_machine"]
 
+ENCODED_TOGETHER: Final = 32
+"""Machines of a page that are encoded in one turn of the reactor."""
 
-async def list_machines(context: Context, call: Call) -> Machines:
-    """Those that the bearer may see."""
+
+async def list_machines(context: Context, call: Call) -> Answer:
+    """Those that the bearer may see, as L{Machines<clove.relay.rest.types.Machines>}; encoded in slices, since the reports of many are long."""
     page = call.query
     found = await context.machines.page(visible_to(call.identity), page.after, page.limit + 1)
     more = len(found) > page.limit
-    shown = await _shown(context, found[: page.limit])
-    return Machines(machines=shown, next=shown[-1].machine_id if more else "")
+    records = found[: page.limit]
+    presences = await context.machines.presences([record.machine_id for record in records])
+    shown: list[msgspec.Raw] = []
+    async for some in in_slices(records, context.clock, ENCODED_TOGETHER):
+        for record in some:
+            machine = _machine(record, presences.get(record.machine_id))
+            shown.append(msgspec.Raw(msgspec.json.encode(machine)))
+    reply = {"machines": shown, "next": records[-1].machine_id if more else ""}
+    return Answer(200, {"Content-Type": "application/json"}, msgspec.json.encode(reply))
 
 
 async def get_machine(context: Context, call: Call) -> Machine:
@@ -86,6 +100,7 @@ async def _shown(context: Context, records: list[MachineRecord]) -> list[Machine
 
 def _machine(record: MachineRecord, found: tuple[Presence, float] | None) -> Machine:
     presence, since = found or ("disconnected", record.last_seen)
+    report: Any = record.isolation  # JSON of an object, which is encoded as it is
     return Machine(
         machine_id=record.machine_id,
         name=record.name,
@@ -99,7 +114,7 @@ def _machine(record: MachineRecord, found: tuple[Presence, float] | None) -> Mac
         metadata=record.metadata,
         labels=record.labels,
         versions=record.versions,
-        isolation=record.isolation,
+        isolation=report,
         has_key=record.public_key is not None,
         draining=record.draining,
         flags=[MachineFlag(what=flag.what, at=shown_time(flag.at)) for flag in record.flags],
