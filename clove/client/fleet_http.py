@@ -5,30 +5,19 @@ from __future__ import annotations
 import contextlib
 import http
 import http.client
-import json
 import ssl
-import time
-from collections.abc import Callable, Iterator, Mapping
-from types import MappingProxyType
-from typing import Any, Final
-from urllib.parse import urlencode
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from clove.client.relay_replies import MOST_REPLY, address_of, understood
-from clove.client.server_events import events_of
+from clove.client.fleet_plan import Asked, Opened
+from clove.client.relay_replies import MOST_REPLY, address_of, request_of, understood
+from clove.client.server_events import Event, events_of
 from clove.client.stream_messages import events_of_socket, upgrade_headers
-from clove.errors import (
-    CloveError,
-    ConnectionLost,
-    InvalidRequest,
-    TimedOut,
-    Unavailable,
-    error_from_reply,
-)
+from clove.errors import CloveError, ConnectionLost, InvalidRequest, TimedOut
 
-__all__ = ["FleetHTTP"]
+__all__ = ["Events", "FleetHTTP"]
 
-_ATTEMPTS: Final = 40
-"""To go on with a stream that was cut: for more than a minute, in which a kernel comes back to its relay."""
+Events = Iterator[Event]
 
 
 class FleetHTTP:
@@ -47,33 +36,25 @@ class FleetHTTP:
             except (OSError, ssl.SSLError) as error:
                 raise InvalidRequest(f"cannot use the certificates in {ca_file}: {error}") from None
 
-    def call(
-        self,
-        method: str,
-        path: str,
-        body: object = None,
-        more: Mapping[str, str] = MappingProxyType({}),
-    ) -> dict[str, Any]:
+    def call(self, asked: Asked) -> dict[str, Any]:
         """One request, and what the reply says.
 
         @raise CloveError: what went wrong.
         """
-        with self._asked(method, path, body, more) as (_, reply):
+        with self._asked(asked, {}) as (_, reply):
             raw = reply.read(MOST_REPLY + 1)
             return understood(reply.status, reply.getheader("Retry-After"), raw)
 
     @contextlib.contextmanager
     def _asked(
-        self, method: str, path: str, body: object, more: Mapping[str, str]
+        self, asked: Asked, more: Mapping[str, str]
     ) -> Iterator[tuple[http.client.HTTPConnection, http.client.HTTPResponse]]:
         """A reply that is read within; what goes wrong with the connection is an error of ours."""
-        payload = None if body is None else json.dumps(body).encode()
-        headers = {"Authorization": f"Bearer {self._token}", "Accept": "application/json", **more}
-        if payload is not None:
-            headers["Content-Type"] = "application/json"
+        headers, payload = request_of(asked, self._token)
+        headers |= more
         connection = _connection(self._host, self._port, self._timeout, self._tls)
         try:
-            connection.request(method, path, payload, headers)
+            connection.request(asked.method, asked.path, payload, headers)
             yield connection, connection.getresponse()
         except TimeoutError:
             raise TimedOut(
@@ -93,52 +74,20 @@ class FleetHTTP:
         finally:
             connection.close()
 
-    def resumed(
-        self,
-        path: str,
-        query: dict[str, str],
-        since: int,
-        events: Callable[[str], Iterator[tuple[str, int | None, dict[str, Any]]]],
-    ) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Events until the last one; a stream that was cut goes on behind the last number."""
-        attempts, began = 0, False
-        while True:
-            try:
-                asked = f"{path}?{urlencode({**query, 'since': since})}"
-                for kind, number, fields in events(asked):
-                    attempts, began = 0, True
-                    since = number if number is not None else since
-                    if kind == "error":
-                        raise error_from_reply(fields)
-                    yield kind, fields
-                    if kind == "exit":
-                        return
-                raise ConnectionLost("the relay has ended the stream")
-            except (ConnectionLost, TimedOut, Unavailable) as error:
-                attempts += 1
-                if attempts > _ATTEMPTS or (isinstance(error, Unavailable) and not began):
-                    raise
-                time.sleep(min(2.0, 0.1 * 2**attempts))
+    def events(self, asked: Opened) -> Events:
+        """A stream: by a WebSocket where that does better, else server-sent events."""
+        return self._socket_events(asked) if asked.lossy else self._server_events(asked)
 
-    def events(
-        self,
-        path: str,
-        method: str = "GET",
-        body: object = None,
-        more: Mapping[str, str] = MappingProxyType({}),
-    ) -> Iterator[tuple[str, int | None, dict[str, Any]]]:
-        """Kind, number to go on from, and fields."""
-        headers = {**more, "Accept": "text/event-stream"}
-        with self._asked(method, path, body, headers) as (_, reply):
+    def _server_events(self, asked: Opened) -> Events:
+        with self._asked(asked, {"Accept": "text/event-stream"}) as (_, reply):
             if reply.getheader("Content-Type") != "text/event-stream":
                 understood(reply.status, reply.getheader("Retry-After"), reply.read(MOST_REPLY))
                 raise CloveError("this is no stream of events", hint="is this a relay's address?")
             yield from events_of(lambda: reply.readline(MOST_REPLY))
 
-    def socket_events(self, path: str) -> Iterator[tuple[str, int | None, dict[str, Any]]]:
-        """The same by a WebSocket."""
+    def _socket_events(self, asked: Opened) -> Events:
         headers = upgrade_headers()
-        with self._asked("GET", path, None, headers) as (connection, reply):
+        with self._asked(asked, headers) as (connection, reply):
             if reply.status != http.HTTPStatus.SWITCHING_PROTOCOLS:
                 understood(reply.status, reply.getheader("Retry-After"), reply.read(MOST_REPLY))
                 raise CloveError("this relay has no streams", hint="run a newer one")

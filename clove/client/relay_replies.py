@@ -1,4 +1,4 @@
-"""A relay's address, and what its replies say. Pure."""
+"""A relay's address, what it is sent, and what its replies say. Pure."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from clove.client.fleet_plan import Asked
 from clove.errors import CloveError, InvalidRequest, LimitExceeded, RateLimited, error_from_reply
 
-__all__ = ["MOST_REPLY", "address_of", "understood"]
+__all__ = ["MOST_REPLY", "address_of", "request_of", "understood"]
 
 MOST_REPLY: Final = 64 << 20
 """Bytes of a reply."""
@@ -41,6 +42,21 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def request_of(asked: Asked, token: str) -> tuple[dict[str, str], bytes | None]:
+    """Headers and body of a request.
+
+    @raise InvalidRequest: a value that JSON cannot express.
+    """
+    headers = {"Authorization": f"Bearer {token}", "Accept": "application/json", **asked.more}
+    if asked.body is None:
+        return headers, None
+    try:
+        body = json.dumps(asked.body).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidRequest(f"this request cannot be sent as JSON: {error}") from None
+    return {**headers, "Content-Type": "application/json"}, body
 
 
 def understood(status: int, retry_after: str | None, raw: bytes) -> dict[str, Any]:

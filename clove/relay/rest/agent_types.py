@@ -8,7 +8,7 @@ import msgspec
 
 from clove.messages.base import Request
 from clove.policy.fields import PermissionFields
-from clove.relay.rest.types import AgentLabels, Labels, MachineId
+from clove.relay.rest.types import AgentLabels, Labels, MachineId, PageByNumber
 
 __all__ = [
     "AlsoEnded",
@@ -32,7 +32,7 @@ AgentName = Annotated[
 Environment = Annotated[dict[str, str], msgspec.Meta(max_length=256)]
 
 
-class AlsoEnded(Request, frozen=True, kw_only=True):
+class AlsoEnded(PageByNumber, frozen=True, kw_only=True):
     """Which agents."""
 
     all: bool = False
@@ -124,10 +124,13 @@ class Deployed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeployedAgents(msgspec.Struct, frozen=True, kw_only=True):
-    """Agents on a machine, as its kernel's LIST has them (docs/wire.md)."""
+    """Some agents on a machine, as its kernel's LIST has them (docs/wire.md); `next` is what to ask for `after`,
+    empty at the end.
+    """
 
     machine_id: str
     agents: list[dict[str, Any]]
+    next: str
 
 
 class Stopped(msgspec.Struct, frozen=True, kw_only=True):

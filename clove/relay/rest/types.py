@@ -68,8 +68,15 @@ class Page(Request, frozen=True, kw_only=True):
     limit: PageSize = 1000
 
 
-class OfMachine(Request, frozen=True, kw_only=True):
-    """Which machine's."""
+class PageByNumber(Request, frozen=True, kw_only=True):
+    """The same for a list by number."""
+
+    after: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{0,18}$")] = ""
+    limit: PageSize = 1000
+
+
+class OfMachine(PageByNumber, frozen=True, kw_only=True):
+    """Which machine's, or all."""
 
     machine_id: str = ""
 
@@ -216,9 +223,10 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Agents(msgspec.Struct, frozen=True, kw_only=True):
-    """Remote agents."""
+    """Some remote agents; `next` is what to ask for `after`, empty at the end."""
 
     agents: list[Agent]
+    next: str
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True):

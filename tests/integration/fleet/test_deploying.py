@@ -97,7 +97,7 @@ def test_a_token_acts_on_its_targets_and_its_own_agents_alone(
     calls: list[Callable[[], object]] = [
         lambda: elsewhere.stop_agent("one", made["agent_id"]),
         lambda: elsewhere.logs("one", made["agent_id"]),
-        lambda: elsewhere.machine_agents("one"),
+        lambda: list(elsewhere.machine_agents("one")),
         lambda: deploy(elsewhere, WAITS),
     ]
     for hidden in calls:

@@ -14,6 +14,7 @@ from clove.relay.rest.agent_types import Deployed, DeployedAgents, Deployment, S
 from clove.relay.rest.calls.deploy_on_all import deploy_on_all
 from clove.relay.rest.calls.deploy_v1 import check_not_drained, deploy_v1, tunnel_v1
 from clove.relay.rest.context import Context
+from clove.relay.rest.paging import numbered_page
 from clove.relay.rest.reaching import kernel_of
 from clove.relay.rest.route import Call, Streamed
 from clove.relay.rest.shipping import check_deployment, send_archive, spawn_fields, stem_of
@@ -111,8 +112,9 @@ async def list_deployed(context: Context, call: Call) -> DeployedAgents:
     machine_id = call.path["machine_id"]
     async with kernel_of(context, call.identity, machine_id) as client:
         found = await client.list_agents(all=call.query.all)
-        agents = [dict(entry) for entry in found]
-    return DeployedAgents(machine_id=machine_id, agents=agents)
+        page, following = numbered_page(found, lambda entry: entry["id"], call.query)
+        agents = [dict(entry) for entry in page]
+    return DeployedAgents(machine_id=machine_id, agents=agents, next=following)
 
 
 async def stop(context: Context, call: Call) -> Stopped:

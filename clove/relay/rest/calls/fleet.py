@@ -11,6 +11,7 @@ from clove.relay.machines.presence import RemoteCaller
 from clove.relay.records import Identity, TokenKind
 from clove.relay.rest.context import Context, shown_time
 from clove.relay.rest.metrics import CONTENT_TYPE, exposition
+from clove.relay.rest.paging import numbered_page
 from clove.relay.rest.problems import Answer
 from clove.relay.rest.route import Call
 from clove.relay.rest.types import Agent, Agents, Health, Ready, Status
@@ -61,6 +62,12 @@ async def metrics(context: Context, call: Call) -> Answer:
 async def list_agents(context: Context, call: Call) -> Agents:
     """Remote agents: all, those on the bearer's machine, or those that came with its token."""
     wanted = call.query.machine_id
+    found = [
+        caller
+        for caller in await _callers(context, call.identity)
+        if not wanted or caller.target_machine == wanted
+    ]
+    page, following = numbered_page(found, lambda caller: caller.agent_id, call.query)
     shown = [
         Agent(
             agent_id=caller.agent_id,
@@ -71,10 +78,9 @@ async def list_agents(context: Context, call: Call) -> Agents:
             responses_received=caller.responses_received,
             status=caller.status,
         )
-        for caller in await _callers(context, call.identity)
-        if not wanted or caller.target_machine == wanted
+        for caller in page
     ]
-    return Agents(agents=shown)
+    return Agents(agents=shown, next=following)
 
 
 async def _callers(context: Context, identity: Identity) -> list[RemoteCaller]:
