@@ -8,6 +8,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.ssl import Certificate, optionsForClientTLS, trustRootFromCertificates
 
+from clove.channels.host_check import HostChecked
 from clove.channels.websocket_messages import MessageSocket, connecting
 from clove.errors import InvalidRequest, Unavailable
 from clove.regular import read_regular
@@ -48,7 +49,7 @@ def endpoint_of(
         except (OSError, ValueError) as error:
             raise InvalidRequest(f"cannot use the certificates in {ca_file}: {error}") from None
     creator = optionsForClientTLS(target.host, trust) if trust else optionsForClientTLS(target.host)
-    return wrapClientTLS(creator, endpoint)
+    return wrapClientTLS(HostChecked(creator, target.host), endpoint)
 
 
 async def open_socket(

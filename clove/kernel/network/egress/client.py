@@ -24,6 +24,7 @@ from twisted.web.client import (
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IPolicyForHTTPS, IResponse
 
+from clove.channels.host_check import CheckedPolicy
 from clove.errors import CloveError, LimitExceeded, Unavailable
 from clove.kernel.network.egress.body import Collector, Sender, as_text
 from clove.kernel.network.egress.hop import Hop
@@ -60,7 +61,9 @@ class Client:
         self._limits = limits
         self._lookups = lookups
         self._way_out = way_out
-        self._trust = HostnameCachingHTTPSPolicy(trust or BrowserLikePolicyForHTTPS(), 64)
+        self._trust = HostnameCachingHTTPSPolicy(
+            trust or CheckedPolicy(BrowserLikePolicyForHTTPS()), 64
+        )
 
     async def fetch(
         self, current: Callable[[], Permissions], request: HttpRequest, family: int

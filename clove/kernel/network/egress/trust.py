@@ -14,6 +14,8 @@ from twisted.web.client import BrowserLikePolicyForHTTPS
 from twisted.web.iweb import IPolicyForHTTPS
 from zope.interface import implementer
 
+from clove.channels.host_check import CheckedPolicy
+
 __all__ = ["trusting"]
 
 
@@ -36,5 +38,5 @@ class _Beside:
 def trusting(certificates: tuple[str, ...]) -> IPolicyForHTTPS:
     """TLS that trusts these certificates (each in PEM) beside the host's."""
     loaded = [ssl.Certificate.loadPEM(one.encode()).original for one in certificates]
-    policy: IPolicyForHTTPS = BrowserLikePolicyForHTTPS(_Beside(loaded))
+    policy: IPolicyForHTTPS = CheckedPolicy(BrowserLikePolicyForHTTPS(_Beside(loaded)))
     return policy
