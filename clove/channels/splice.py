@@ -66,7 +66,9 @@ class _Side:
             other.refuse(error)
         else:
             other.close()
-        self._lost(error)
+        lost, self._lost = self._lost, _nothing
+        self.__dict__.pop("drained", None)  # with its own link to the other side: no cycle is left
+        lost(error)
 
 
 class Splice:
@@ -93,3 +95,7 @@ class Splice:
         ended, self._ended = self._ended, None
         if ended is not None:
             ended(reason)
+
+
+def _nothing(reason: str) -> None:
+    """It was said."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from twisted.internet.defer import CancelledError, Deferred
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
 __all__ = ["Admission"]
+
+
+_EXPECTED: Final = (Refusal, CloveError, BrokenLink, CancelledError)
 
 
 class Admission:
@@ -77,6 +80,7 @@ class Admission:
         """A new connection."""
         conversation = Conversation(socket)
         admitted = Deferred.fromCoroutine(self._serve(conversation))
+        admitted.addErrback(_without_frames)
         if not admitted.called:
             self._unknown.add(admitted)
             admitted.addTimeout(self._seconds, self._clock)
@@ -97,7 +101,7 @@ class Admission:
             )
         elif isinstance(error, CloveError):
             answer = AuthError(error=error.message, code=error.code, hint=error.hint)
-        elif isinstance(error, (BrokenLink, CancelledError)):
+        elif isinstance(error, _EXPECTED):
             answer = AuthError(error=str(error) or "the relay stops", code="unavailable")
         else:
             self.log.failure("a connection could not be admitted", failure)
@@ -107,3 +111,10 @@ class Admission:
         self._refused(conversation, answer)
         conversation.socket.send_text(msgspec.json.encode(answer))
         conversation.socket.end(answer.error)
+
+
+def _without_frames(failure: Failure) -> Failure:
+    """An error that came into a coroutine leads to itself, by the frame that threw it in: no cycle is left."""
+    if isinstance(failure.value, _EXPECTED):
+        failure.value.__traceback__ = None
+    return failure

@@ -57,13 +57,13 @@ class AgentLink:
         self._expiry: Any = None
         self._spent = ""
         self._seen, self._heard = 0, 0.0
+        there = machine.open(caller)  # first: what it may raise must find no link to leave behind
         self.link = Multiplex(
             clock,
             control=self._control,
             ended=self._over,
             limits=LinkLimits(unacknowledged=limits.kept, channels=1),
         )
-        there = machine.open(caller)
         self._unobserve = machine.observe(self._machine_changed)
         self._splice = Splice(self.link.add_channel(1), there, self._spliced)
 

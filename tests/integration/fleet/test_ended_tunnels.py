@@ -19,6 +19,7 @@ from bench.fleet.processes import Simulator
 from bench.fleet.tunnels import Job
 from clove.client.remote import RemoteClient
 from clove.relay.hub.limits import HubLimits
+from clove.relay.hub.machine_link import MachineLink
 from tests.integration.fleet.peer_v1 import PeerV1
 from tests.integration.relay.relays import Relay, running_relay
 
@@ -38,6 +39,7 @@ NAMES = {
     "Session",
     "Splice",
     "_Server",
+    "_Side",
 }
 """Classes of which every tunnel, agent and connection has an object."""
 
@@ -113,6 +115,38 @@ async def test_nothing_of_remote_agents_is_left(relay: Relay, version: int) -> N
         await until(lambda: not (there() - before), "nothing is left")
     finally:
         simulator.end()
+
+
+@pytest.mark.parametrize("way", ["token", "binary", "silent", "machine", "full"])
+async def test_nothing_of_those_that_are_refused_is_left(relay: Relay, way: str) -> None:
+    made = await relay.made("/api/v1/tokens/agent", {"target_machine": machine_id(0)})
+    simulator = Simulator(Job(port=hub_port(relay), first=0, count=1))
+    try:
+        await deferToThread(simulator.do, "fill")
+        link = relay.parts.hub.links()[machine_id(0)]
+        assert isinstance(link, MachineLink)
+        before = there()
+        if way == "machine":
+            link.end("for a test")
+        elif way == "full":
+            link.link.limits = link.link.limits._replace(channels=0)
+        for _ in range(3):
+            await deferToThread(be_refused, way, hub_port(relay), made["token"])
+        await until(lambda: not (there() - before), "nothing is left")
+    finally:
+        simulator.end()
+
+
+def be_refused(way: str, port: int, token: str) -> None:
+    """Come in as a remote agent that gets no further."""
+    with PeerV1(port) as peer:
+        if way == "binary":
+            peer.send(b"\x82\x81" + bytes(5))
+        elif way != "silent":
+            said = {"name": "remote", "target_machine": machine_id(0), "protocol_version": 2}
+            peer.say("agent_auth", token="wrong" if way == "token" else token, **said)
+        if way != "silent":
+            assert peer.hear()["type"] == "auth_error"
 
 
 def visit(version: int, port: int, token: str) -> None:
