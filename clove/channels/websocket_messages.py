@@ -10,6 +10,7 @@ import struct
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+import txaio
 from autobahn.twisted.websocket import (
     WebSocketClientFactory,
     WebSocketClientProtocol,
@@ -37,7 +38,11 @@ CLOSE_TIMEOUT: Final = 5.0
 class _Ends(LeanWebSocket):
     """What the protocols of both sides do with Autobahn's events, which swallow exceptions."""
 
+    log = txaio.make_logger(level="critical")  # type: ignore[attr-defined] # by autobahn.twisted
+    """Autobahn's: strangers had it write two lines each."""
     _events = Logger(namespace=__name__)
+    is_known = False
+    failedByMe: bool
     transport: Any
     factory: Any
     sendMessage: Callable[[bytes, bool], None]
@@ -110,6 +115,8 @@ class _Ends(LeanWebSocket):
         socket, self._socket = self._socket, None
         vars(self).pop("is_closed", None)  # it has this protocol as its result
         words = printable(str(reason or "the connection was cut"))
+        if self.failedByMe and self.is_known:
+            self._events.warn("{host} has broken a rule: {reason}", host=self.host, reason=words)
         if socket is not None:
             self._guarded(socket.lost, words)
         else:
@@ -132,6 +139,7 @@ class _Server(_Ends, WebSocketServerProtocol):  # type: ignore[misc,override]
 
     def known(self) -> None:
         """It is known who is there."""
+        self.is_known = True
         self.forget()
         self.forget = _Server.forget
         self.settle()
@@ -160,7 +168,14 @@ class _Server(_Ends, WebSocketServerProtocol):  # type: ignore[misc,override]
         """Programs send no Origin, browsers always do: none of their pages is to reach a hub."""
         if {"origin", "sec-websocket-origin"} & {*request.headers}:
             raise ConnectionDeny(ConnectionDeny.FORBIDDEN, "no browsers here")
-        client = self.factory.client(self.host, request.headers)
+        try:
+            self._count(request.headers)
+        except Exception:
+            self._events.failure("a WebSocket's opening failed")
+            raise ConnectionDeny(ConnectionDeny.INTERNAL_SERVER_ERROR, "a fault") from None
+
+    def _count(self, headers: Mapping[str, str]) -> None:
+        client = self.factory.client(self.host, headers)
         if client != self.host:  # it counts where it comes from, not where a proxy stands
             self.forget()
             self.host = client
