@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from clove.errors import InvalidRequest
 from clove.sandbox.probe import probe
 from tests.integration.exposed import ROOT, ROOTLESS, Host, host, kill_all
 
@@ -59,6 +60,11 @@ kept = touch(bytearray(128 << 20))
 for _ in range(3):
     if os.fork() == 0:
         time.sleep(100)
+"""
+GROWS = """
+print("small", flush=True)
+sys.stdin.readline()
+kept = touch(bytearray(100 << 20))
 """
 RESERVED = "kept = mmap.mmap(-1, 1 << 40, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x4000)\n"
 """As sanitizers do: MAP_NORESERVE."""
@@ -124,8 +130,20 @@ def test_what_is_not_used_or_used_together_does_not_count_again(
 
 
 def test_a_limit_that_is_changed_holds_at_once(running: Host) -> None:
-    agent = begin(running, "kept = touch(bytearray(100 << 20))")
-    looked_at(running, agent)
+    agent = begin(running, GROWS, stdin="stream")
+    assert next(iter(running.client.follow_logs(agent["id"])))["text"] == "small"
     reply = running.client.update_limits("memory", {"memory": 64 * MEBI})
     assert reply["applied"] == ["memory"]
+    running.client.write_input(b"grow\n", "memory")
     assert running.client.wait("memory", timeout=60)["reason"] == "oom"
+
+
+def test_less_than_it_has_is_refused_and_changes_nothing(running: Host) -> None:
+    agent = begin(running, "kept = touch(bytearray(100 << 20))")
+    looked_at(running, agent)
+    with pytest.raises(InvalidRequest, match="bytes of memory now, more than"):
+        running.client.update_limits("memory", {"memory": 64 * MEBI, "disk": MEBI})
+    looked_at(running, agent)
+    found = running.client.inspect(agent["id"])
+    assert found["agent"]["running"]
+    assert (found["limits"]["memory"], found["isolation"].get("disk")) == (LIMIT, None)

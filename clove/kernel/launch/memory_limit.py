@@ -79,18 +79,23 @@ class MemoryLimit:
         if self.watching:
             self._wait(self._interval)
 
+    async def used(self, most: int) -> int:
+        """Bytes that its processes have together now.
+
+        @param most: a sum up to that need not be exact.
+        """
+        return await to_the_end(self._threads.run(memory_of, self._sandbox.processes, most))
+
     async def _count(self) -> None:
         """Look once, and see to the next time."""
-        sandbox, most, begun = self._sandbox, self.most, self._reactor.seconds()
-        used = 0
-        if most > 0:
-            used = await to_the_end(self._threads.run(memory_of, sandbox.processes, most))
+        most, begun = self.most, self._reactor.seconds()
+        used = await self.used(most) if most > 0 else 0
         if not self.watching:
             return
         if used > most > 0:
             self._is_over = True
             text = f"over its memory limit of {most} bytes: its processes have {used} together"
             self._say(f"clove: {text}\n".encode())
-            sandbox.kill()
+            self._sandbox.kill()
         else:
             self._wait(max(self._interval, BETWEEN * (self._reactor.seconds() - begun)))
