@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from clove.client.limits import ClientLimits
 from clove.client.relay_connection import RelayAddress
+
+if TYPE_CHECKING:
+    from typing import Required, TypedDict
+
+    class RelayOptions(TypedDict, total=False):
+        """Options of L{RelayedClient}, for one that has parameters besides."""
+
+        token: Required[str]
+        name: str
+        ca_file: str | None
+        plain: bool
+        timeout: float | None
+        limits: ClientLimits | None
+
 
 __all__ = ["RelayedClient"]
 
@@ -41,4 +55,7 @@ class RelayedClient:
         self.timeout = timeout
         self.limits = limits or ClientLimits()
         address = RelayAddress.of(relay_url, machine, token, name, ca_file, plain=plain)
-        self._connection = self._connects(address, self.limits)
+        self._connection = self._connected(address, self.limits)
+
+    def _connected(self, address: RelayAddress, limits: ClientLimits) -> Any:
+        return self._connects(address, limits)

@@ -14,10 +14,14 @@ from clove.client.limits import ClientLimits
 from clove.client.link import Link
 from clove.client.relay_connection import RelayAddress
 from clove.client.relay_link import dial_relay
+from clove.client.relayed import RelayedClient
 
 if TYPE_CHECKING:
+    from typing import Unpack
+
     from twisted.internet.interfaces import IReactorTime
 
+    from clove.client.relayed import RelayOptions
     from clove.client.results import EventPush
 
 __all__ = ["RemoteDeferredClient"]
@@ -42,8 +46,13 @@ class RelayedDeferredConnection(DeferredConnection):
         return link
 
 
-class RemoteDeferredClient(DeferredClient):
-    """A connection to a kernel, through its relay; parameters as L{clove.client.remote.RemoteClient}."""
+class RemoteDeferredClient(RelayedClient, DeferredClient):
+    """A connection to a kernel, through its relay; parameters but the first as L{RelayedClient} has them.
+
+    @param on_event: takes each event of `subscribe(..., push=True)`.
+    """
+
+    _connects = RelayedDeferredConnection
 
     def __init__(
         self,
@@ -51,21 +60,20 @@ class RemoteDeferredClient(DeferredClient):
         relay_url: str,
         machine: str,
         *,
-        token: str,
-        name: str = "",
-        ca_file: str | None = None,
-        plain: bool = False,
-        timeout: float | None = 30.0,
-        limits: ClientLimits | None = None,
         on_event: Callable[[EventPush], object] | None = None,
+        **options: Unpack[RelayOptions],
     ) -> None:
-        super().__init__(reactor, machine, timeout=timeout, limits=limits, on_event=on_event)
-        self._connection = RelayedDeferredConnection(
-            RelayAddress.of(relay_url, machine, token, name, ca_file, plain=plain),
-            reactor,
-            (machine,),
+        self._reactor = reactor
+        self.on_event = on_event
+        super().__init__(relay_url, machine, **options)
+
+    def _connected(self, address: RelayAddress, limits: ClientLimits) -> RelayedDeferredConnection:
+        return self._connects(
+            address,
+            self._reactor,
+            (f"{address.machine} at {address.host}",),
             None,
-            self.limits,
+            limits,
             pushed=self._event,
             bounded=lambda greeting: self._within(greeting, 0.0),
         )

@@ -74,6 +74,7 @@ class Api:
     async def _serve(self, route: Route, request: Any, path: dict[str, Any]) -> Answer | Streamed:
         identity = await self._identify(route, request)
         self._check_rate(identity, request)
+        _check_kind(route, identity)
         call = Call(
             identity,
             path,
@@ -96,13 +97,6 @@ class Api:
             return _NO_ONE
         identity = await self._context.tokens.identify(_bearer(request), request.source)
         request.token_id = identity.token_id
-        if identity.kind not in route.kinds:
-            kinds = " or ".join(sorted(kind.value for kind in route.kinds))
-            raise PermissionDenied(
-                f"not with a token of kind {identity.kind.value}",
-                rule=KIND_RULE,
-                hint=f"use one of kind {kinds}",
-            )
         return identity
 
     def _check_rate(self, identity: Identity, request: Any) -> None:
@@ -173,6 +167,16 @@ def _lenient(kind: type[base.Request], payload: bytes) -> Any:
         return base.decoder(kind)(payload or b"{}")
     except base.MALFORMED as error:
         return base.read(kind, payload, error, lenient=True)[0]
+
+
+def _check_kind(route: Route, identity: Identity) -> None:
+    if route.kinds is not None and identity.kind not in route.kinds:
+        kinds = " or ".join(sorted(kind.value for kind in route.kinds))
+        raise PermissionDenied(
+            f"not with a token of kind {identity.kind.value}",
+            rule=KIND_RULE,
+            hint=f"use one of kind {kinds}",
+        )
 
 
 def _write(request: Any, answer: Answer) -> None:

@@ -18,6 +18,7 @@ from clove.client import fleet_requests
 from clove.client.fleet import FleetClient
 from clove.client.fleet_deferred import DeferredFleetClient
 from clove.client.fleet_methods import FleetMethods
+from clove.client.remote_deferred import RemoteDeferredClient
 from clove.errors import ConnectionLost, InvalidRequest, NotAuthenticated, NotFound
 from tests.integration.fleet.cutting_proxy import CuttingProxy
 from tests.integration.fleet.fleet_processes import Fleet, running_fleet
@@ -89,6 +90,25 @@ async def test_lists_are_read_page_by_page(
     assert set(agents) <= set(listed)
     for agent in agents:
         await client.stop_agent("one", agent)
+
+
+async def test_remote_agents_are_read_page_by_page(
+    client: DeferredFleetClient, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clove.client.fleet_plan.PAGE", 2)
+    token = (await client.issue_token("agent", target_machine="one"))["token"]
+    clock: Any = reactor
+    async with contextlib.AsyncExitStack() as undo:
+        for number in range(5):
+            caller = RemoteDeferredClient(
+                clock, fleet.url, "one", token=token, name=f"caller-{number}"
+            )
+            await undo.enter_async_context(caller)
+        listed = await all_of(client.agents("one"))
+        ids = [each["agent_id"] for each in listed]
+        assert ids == sorted(ids)
+        assert [each["agent_name"] for each in listed] == [f"caller-{n}" for n in range(5)]
+        assert await all_of(client.agents("another")) == []
 
 
 async def test_requests_are_made_side_by_side(client: DeferredFleetClient) -> None:

@@ -159,3 +159,31 @@ def test_too_many_requests_of_a_token_are_told_to_wait(tmp_path: Path) -> None:
         found = [relay.ask("GET", "/api/v1/status")[0] for _ in range(3)]
         assert found == [200, 200, 429]
         assert relay.ask("GET", "/healthz")[0] == 200  # by its address
+
+
+ROUTES = {
+    "one for everybody": ("/healthz", "", 200),
+    "one that shows": ("/api/v1/status", "machine", 200),
+    "one that acts on machines": ("/api/v1/machines/none/agents", "agent", 404),
+    "one for administrators": ("/api/v1/audit", "admin", 200),
+    "one for another kind of token": ("/api/v1/audit", "agent", 403),
+    "one that streams": ("/api/v1/agents/1/stream?machine_id=none", "agent", 404),
+}
+"""Path, kind of token and status, of a route of each class."""
+
+
+def test_routes_of_every_class_have_a_rate(tmp_path: Path) -> None:
+    config = "[rest]\nport = 0\n[limits.rest]\nrate = 0.01\nburst = 8\n"
+    with relay_process(tmp_path, config) as relay:
+        bodies = {
+            "machine": {"machine_id": "m"},
+            "agent": {"target_machine": "none"},
+            "admin": {"name": "a"},
+        }
+        made = {}
+        for name, (_, kind, _) in ROUTES.items():
+            path = f"/api/v1/tokens/{kind}"
+            made[name] = relay.ask("POST", path, bodies[kind])[1]["token"] if kind else None
+        for name, (path, _, status) in ROUTES.items():
+            found = [relay.ask("GET", path, token=made[name])[0] for _ in range(9)]
+            assert found == [*[status] * 8, 429], name
