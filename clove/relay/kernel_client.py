@@ -91,8 +91,11 @@ class _HubConnection(DeferredConnection):
         super().__init__(*given, **named)
         self._open_channel = open_channel
         self.wire: _Wire | None = None
+        self.aborted = False
 
     async def _dial(self) -> Link:
+        if self.aborted:
+            raise ConnectionLost("what was opened to the machine was ended")
         link = _KernelLink(self._limits, self._pushed)
         self.wire = _Wire(self._open_channel(), link)
         return link
@@ -130,6 +133,7 @@ class KernelClient(DeferredClient):
             self._connection.wire.channel.resume()
 
     def abort(self) -> None:
-        """End the channel at once; what waits for an answer fails."""
+        """End the channel at once, and open no other; what waits for an answer fails."""
+        self._connection.aborted = True
         if self._connection.wire is not None:
             self._connection.wire.channel.abort()

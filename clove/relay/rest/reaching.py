@@ -35,6 +35,7 @@ async def kernel_of(
 
     @param purpose: makes the caller another one for the kernel, which sends events to each once.
     @raise NotFound: there is no such machine, or the bearer may not reach it.
+    @raise NotAuthenticated: the token is not valid any more.
     @raise Unavailable: it is not connected, or its kernel speaks as none does.
     """
     await _check_reach(context, identity, machine_id)
@@ -43,6 +44,7 @@ async def kernel_of(
     machine = await hub.find(machine_id, identity.token_id)
     if not here:  # others may have changed it meanwhile
         await _check_reach(context, identity, machine_id)
+    context.tokens.check_valid(identity)  # no wait lies between this and its being watched
     is_admin = identity.kind is TokenKind.ADMIN
     caller = Caller(
         id=hub.next_agent_id(),

@@ -139,6 +139,17 @@ class Tokens:
             raise NotAuthenticated(_NOT_VALID, hint=_HINT)
         return record.identity()
 
+    def check_valid(self, identity: Identity) -> None:
+        """To be called before something is opened for a bearer who was identified a while ago.
+
+        @raise NotAuthenticated: the token was revoked or has expired since, as far as this relay knows.
+        """
+        token_id = identity.token_id
+        if identity.expires is not None and identity.expires <= self._wall():
+            self._expiry.note_expired(token_id)
+        if token_id in self._revoked or self._expiry.has_expired(token_id):
+            raise NotAuthenticated(_NOT_VALID, hint=_HINT)
+
     def make(
         self,
         kind: TokenKind,

@@ -35,6 +35,7 @@ async def tunnel_v1(context: Context, identity: Identity, machine_id: str) -> Tu
     """The machine's tunnel, if that has version 1.
 
     @raise NotFound: there is no such machine, or the bearer may not reach it.
+    @raise NotAuthenticated: the bearer's token is not valid any more.
     @raise PermissionDenied: its token has permissions, which version 1 cannot tell the kernel.
     """
     link = context.machines.hub.links().get(machine_id)
@@ -42,6 +43,7 @@ async def tunnel_v1(context: Context, identity: Identity, machine_id: str) -> Tu
         return None
     if not await context.machines.may_reach(identity, machine_id):
         raise no_machine()
+    context.tokens.check_valid(identity)
     if identity.kind is not TokenKind.ADMIN:
         raise PermissionDenied(
             f"the tunnel of {machine_id!r} has version 1, which tells its kernel of no token",
