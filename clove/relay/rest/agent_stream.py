@@ -61,6 +61,9 @@ class Reader(Protocol):
     def taken(self, written: int) -> int:
         """The offset before which it has all, of what was written to it."""
 
+    def abort(self) -> None:
+        """Cut its connection at once."""
+
 
 class AgentStream:
     """One stream.
@@ -83,6 +86,7 @@ class AgentStream:
         self._open = self._holds = self._lost = False
         self._states: deque[tuple[int, dict[str, Any]]] = deque(maxlen=_STATES)
         self._changes = 0
+        self._is_cut_off = False
         self._room = Bell()
 
     async def until_open(self) -> None:
@@ -99,6 +103,12 @@ class AgentStream:
         """There will be no more."""
         if self.end is None and self.error is None:
             self.error = error
+        self.bell.ring()
+
+    def cut_off(self) -> None:
+        """Its token is not valid any more, or does not reach the machine: a reader that takes nothing now is not
+        waited for."""
+        self._is_cut_off = True
         self.bell.ring()
 
     # from the kernel
@@ -217,6 +227,9 @@ class AgentStream:
                     continue
                 if self._finish(reader, position):
                     return
+            elif self._is_cut_off:
+                reader.abort()
+                return
             await self.bell.wait()
         reader.event("error", _taken_over())
 

@@ -81,6 +81,11 @@ class EventStream:
         """What is written counts as taken: events have no acknowledgement."""
         return written
 
+    def abort(self) -> None:
+        """Cut the HTTP client's connection; what it has not read is lost."""
+        if self._request.channel is not None:
+            self._request.channel.transport.abortConnection()
+
     # the transport's producer
 
     def pauseProducing(self) -> None:

@@ -89,6 +89,10 @@ class StreamSocket:
         """What it has acknowledged."""
         return self._taken
 
+    def abort(self) -> None:
+        """Cut its connection."""
+        self._socket.abort()
+
     # as the receiver of a connection
 
     def text_received(self, text: bytes) -> None:

@@ -74,10 +74,14 @@ class Streams:
             found = self._add(context, wanted, key)
         self._stop_expiry(found)
         stream = found.stream
+        stop_watching = context.machines.watch(
+            wanted.identity, wanted.machine_id, lambda reason: stream.cut_off()
+        )
         try:
             await stream.until_open()
             yield stream
         finally:
+            stop_watching()
             if stream.reader is None:
                 self._left(found)
 
