@@ -112,10 +112,15 @@ class Routing:
             record = self._identity.record(self._url, draining=self._draining)
             await self._store.register_relay(record, lease)
             self._registered = True
-        changed, gone = await self._differences()
+        claimed, self._claimed = self._claimed, set()
+        changed, gone = await self._differences(claimed)
         if not (changed or gone) and now < self._renewed + lease / RENEWALS:
             return
-        renewed = await self._store.renew_relay(self._identity.name, lease, changed, gone)
+        try:
+            renewed = await self._store.renew_relay(self._identity.name, lease, changed, gone)
+        except BaseException:
+            self._claimed |= claimed
+            raise
         if not renewed.known:
             self._registered = False
             self._written.clear()
@@ -128,9 +133,8 @@ class Routing:
         if renewed.lapsed:
             await self._cut_lost()
 
-    async def _differences(self) -> tuple[list[TunnelState], list[str]]:
+    async def _differences(self, claimed: set[str]) -> tuple[list[TunnelState], list[str]]:
         links = self._hub.links()
-        claimed, self._claimed = self._claimed, set()
         found: list[tuple[Link, TunnelState]] = []
         missing: list[str] = []
         async for some in in_slices(links.items(), self._hub.clock):
@@ -172,9 +176,11 @@ class Routing:
         for _ in range(TRIES):
             if not self._registered:
                 await self._tell()
-            against = await self._store.claim_machine(self._identity.name, tunnel, beaten)
-            self._claimed.add(machine_id)
-            self._written.pop(machine_id, None)
+            try:
+                against = await self._store.claim_machine(self._identity.name, tunnel, beaten)
+            finally:  # it may be noted, whatever was answered
+                self._claimed.add(machine_id)
+                self._written.pop(machine_id, None)
             if not against:
                 return True
             for route in against:
