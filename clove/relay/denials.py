@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
 from typing import Final, Literal
 
 import msgspec
+
+from clove.relay.tokens.lockout import source_of
 
 __all__ = ["KINDS", "Denial", "DenialKind", "Denials"]
 
@@ -16,7 +18,7 @@ bearer may not do; site: a Host or Origin that is not ours; connection: a tunnel
 kernel: what a machine's kernel refused to a caller over REST."""
 KINDS: Final[tuple[DenialKind, ...]] = ("token", "route", "site", "connection", "kernel")
 _SHARE: Final = 4
-"""One address has a quarter of the entries at most."""
+"""One address (of IPv6 the first 64 bits: one customer has all of these) has a quarter of the entries at most."""
 _TOGETHER: Final = 60.0
 """Seconds within which the same refusal counts as one more of the first."""
 _TEXT: Final = 200
@@ -56,8 +58,8 @@ class Denials:
     def __init__(self, most: int, wall: Callable[[], float]) -> None:
         self._most = most
         self._wall = wall
-        self._entries: deque[Denial] = deque()
-        self._of_source: Counter[str] = Counter()
+        self._entries: dict[int, Denial] = {}
+        self._of_source: dict[str, deque[Denial]] = {}
         self._latest: dict[tuple[str, ...], Denial] = {}
         self._last_id = 0
 
@@ -86,22 +88,22 @@ class Denials:
             return
         self._last_id += 1
         made = _entry(self._last_id, now, kind, facts)
-        self._entries.append(made)
+        self._entries[made.id] = made
         self._latest[key] = made
-        self._of_source[made.source] += 1
-        self._make_room(made.source)
-
-    def _make_room(self, source: str) -> None:
-        if self._of_source[source] > max(1, self._most // _SHARE):
-            self._drop(next(each for each in self._entries if each.source == source))
+        own = self._of_source.setdefault(source_of(made.source), deque())
+        own.append(made)
+        if len(own) > max(1, self._most // _SHARE):
+            self._drop(own[0])
         elif len(self._entries) > self._most:
-            self._drop(self._entries[0])
+            self._drop(next(iter(self._entries.values())))
 
     def _drop(self, old: Denial) -> None:
-        self._entries.remove(old)
-        self._of_source[old.source] -= 1
-        if not self._of_source[old.source]:
-            del self._of_source[old.source]
+        """Forget one that is the oldest of its address."""
+        del self._entries[old.id]
+        of = source_of(old.source)
+        self._of_source[of].popleft()
+        if not self._of_source[of]:
+            del self._of_source[of]
         key = (
             *(old.kind, old.source, old.token_id, old.machine_id),
             *(old.what, old.code, old.rule, old.error),
@@ -119,7 +121,7 @@ class Denials:
         @param machine_id: concerning this machine alone; "": all.
         """
         found: list[Denial] = []
-        for each in reversed(self._entries):
+        for each in reversed(self._entries.values()):
             if number and each.id >= number:
                 continue
             if (kind and each.kind != kind) or (machine_id and each.machine_id != machine_id):

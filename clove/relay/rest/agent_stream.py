@@ -107,7 +107,8 @@ class AgentStream:
 
     def cut_off(self) -> None:
         """Its token is not valid any more, or does not reach the machine: a reader that takes nothing now is not
-        waited for."""
+        waited for.
+        """
         self._is_cut_off = True
         self.bell.ring()
 

@@ -43,6 +43,7 @@ class RestLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Seconds for which an attached stream waits for a reader that was cut off; then the agent goes on
     without."""
     denials: int = 2000
-    """Refusals that the audit keeps, a quarter of them of one address; the oldest is forgotten then."""
+    """Refusals that the audit keeps, a quarter of them of one address (IPv4, or the first 64 bits of IPv6); the
+    oldest is forgotten then."""
     metadata: int = 8192
     """Bytes of a machine's metadata, and of a token's permissions, as JSON; more get 413."""

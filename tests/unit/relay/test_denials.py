@@ -60,3 +60,13 @@ def test_one_address_has_its_share_and_texts_are_cut() -> None:
     for number in range(1000):
         denials.add("token", f"address {number}")
     assert len(denials.before(0, 9999)) == MOST
+
+
+def test_all_addresses_of_one_customer_have_one_share() -> None:
+    denials = Denials(MOST, Wall())
+    denials.add("token", "192.0.2.1")
+    for number in range(1000):
+        denials.add("token", f"2001:db8::{number:x}")
+    found = denials.before(0, 999)
+    assert len(found) == MOST // 4 + 1
+    assert found[-1].source == "192.0.2.1"
