@@ -67,7 +67,7 @@ async def test_a_tunnel_that_ended_while_the_store_was_away(routing: Routing, st
     assert store.rows == set()
 
 
-async def test_a_claim_whose_answer_was_lost(routing: Routing, store: Store) -> None:
+async def test_a_claim_that_got_no_answer(routing: Routing, store: Store) -> None:
     await routing.begin("")
     store.answers = False
     with pytest.raises(Unavailable):
