@@ -111,18 +111,12 @@ class Tokens:
             record is None
             or not hmac.compare_digest(record.digest, digest)
             or record.kind is not kind
-            or record.id in self._revoked
-            or self._has_expired(record)
-            or not record.is_valid(self._wall())
         ):
             raise NotAuthenticated(_NOT_VALID, hint=_HINT)
+        self.check_valid(record.identity())
+        if not record.is_valid(self._wall()):
+            raise NotAuthenticated(_NOT_VALID, hint=_HINT)
         return record
-
-    def _has_expired(self, record: TokenRecord) -> bool:
-        """Now, or when it was looked at before: the wall clock may have been set back since."""
-        if record.expires is not None and record.expires <= self._wall():
-            self._expiry.note_expired(record.id)
-        return self._expiry.has_expired(record.id)
 
     async def of_id(self, token_id: str) -> Identity:
         """Who bears a token that was shown to another relay of the same store.
@@ -134,10 +128,11 @@ class Tokens:
             record = await self._store.token(token_id)
         except NotFound:
             raise NotAuthenticated(_NOT_VALID, hint=_HINT) from None
-        over = token_id in self._revoked or self._has_expired(record)
-        if over or not record.is_valid(self._wall()):
+        identity = record.identity()
+        self.check_valid(identity)
+        if not record.is_valid(self._wall()):
             raise NotAuthenticated(_NOT_VALID, hint=_HINT)
-        return record.identity()
+        return identity
 
     def check_valid(self, identity: Identity) -> None:
         """To be called before something is opened for a bearer who was identified a while ago.
@@ -146,7 +141,7 @@ class Tokens:
         """
         token_id = identity.token_id
         if identity.expires is not None and identity.expires <= self._wall():
-            self._expiry.note_expired(token_id)
+            self._expiry.note_expired(token_id)  # the wall clock may be set back later
         if token_id in self._revoked or self._expiry.has_expired(token_id):
             raise NotAuthenticated(_NOT_VALID, hint=_HINT)
 
