@@ -124,6 +124,19 @@ def test_machines_agents_and_live_output_are_reached_by_keyboard_alone(
     )
 
 
+def test_a_list_of_more_than_a_page_is_read_to_its_end(
+    page: Page, fleet: Fleet, admin: FleetClient
+) -> None:
+    made = [admin.deploy("one", "work.py", TALKS)["agent_id"] for _ in range(3)]
+    log_in(page, fleet.admin)
+    found = page.evaluate(
+        "import('/page/api.js').then(({askAll}) => askAll('machines/one/agents?limit=1', 'agents'))"
+    )
+    assert set(made) <= {each["id"] for each in found}
+    for agent in made:
+        admin.stop_agent("one", agent)
+
+
 def test_a_wrong_token_is_refused_with_what_to_do(page: Page, fleet: Fleet) -> None:
     page.type("hunter2")
     page.press("Enter")

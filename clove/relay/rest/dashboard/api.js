@@ -77,6 +77,18 @@ export async function ask(method, path, body) {
   return reply.json();
 }
 
+/** Everything on a list, page by page. */
+export async function askAll(path, name) {
+  const found = [];
+  let after = '';
+  do {
+    const page = await ask('GET', `${path}&after=${after}`);
+    found.push(...page[name]);
+    after = page.next;
+  } while (after);
+  return found;
+}
+
 /** Server-sent events of a path, from after `last` on; EventSource cannot send the token. */
 export async function* events(path, last, signal) {
   const more = {Accept: 'text/event-stream'};

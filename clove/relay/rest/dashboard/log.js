@@ -22,7 +22,7 @@ function time(stamp) {
 }
 
 function how({exit_code: code, signal, reason}) {
-  const parts = [code != null && `exit code ${code}`, signal != null && `signal ${signal}`, reason];
+  const parts = [code != null && `exit code ${code}`, signal != null && `signal ${signal}`, reason !== 'exited' && reason];
   return parts.filter(Boolean).join(', ');
 }
 
@@ -66,9 +66,9 @@ export class Log extends Component {
   async name() {
     const {machine, agent} = this.props;
     try {
-      const path = `machines/${encodeURIComponent(machine)}/agents?all=true`;
-      const found = (await ask('GET', path)).agents.find((each) => each.id === agent);
-      if (found) this.setState({name: found.name});
+      const path = `machines/${encodeURIComponent(machine)}/agents?all=true&after=${agent - 1}&limit=1`;
+      const [found] = (await ask('GET', path)).agents;
+      if (found && found.id === agent) this.setState({name: found.name});
     } catch {
       // The stream says what is the matter.
     }

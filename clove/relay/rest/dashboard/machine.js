@@ -1,6 +1,6 @@
 // One machine: what it is, what it can isolate, its agents.
 import {html} from './html.js';
-import {ask, problemOf, session} from './api.js';
+import {ask, askAll, problemOf, session} from './api.js';
 import {machineLink} from './machines.js';
 import {Ago, Commands, Empty, Labels, Note, Presence, Sure, Text, Watched} from './parts.js';
 import {duration, shown} from './text.js';
@@ -54,7 +54,7 @@ class Agents extends Watched {
 
   async load() {
     const path = `machines/${encodeURIComponent(this.props.machine)}/agents`;
-    const found = (await ask('GET', `${path}?all=true`)).agents;
+    const found = await askAll(`${path}?all=true`, 'agents');
     return found.sort((one, other) => other.running - one.running || other.id - one.id);
   }
 
