@@ -34,6 +34,7 @@ from clove.sharing.rate_limiter import RateLimiter
 __all__ = ["Api"]
 
 _SEE: Final = "GET /api/v1/openapi.json has the fields of each route"
+_MOST_KEY: Final = 256
 _NO_ONE: Final = Identity(token_id="", kind=TokenKind.JOIN)
 """Who asks without a token; may see nothing."""
 
@@ -80,7 +81,7 @@ class Api:
             path,
             _query(route, request),
             _body(route, request),
-            (request.getHeader("idempotency-key") or "")[:256],
+            _idempotency_key(request),
             request.getHeader("last-event-id") or "",
             "text/event-stream" in (request.getHeader("accept") or ""),
             request.source,
@@ -137,6 +138,13 @@ def _bearer(request: Any) -> str:
             "the header Authorization is not understood", hint="send one, Bearer TOKEN"
         )
     return str(token.strip())
+
+
+def _idempotency_key(request: Any) -> str:
+    key = request.getHeader("idempotency-key") or ""
+    if len(key) > _MOST_KEY:  # cut to size it might be another request's
+        raise InvalidRequest(f"an Idempotency-Key has at most {_MOST_KEY} characters")
+    return str(key)
 
 
 def _query(route: Route, request: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from twisted.web.resource import IResource, Resource
 
-from clove.errors import PermissionDenied
+from clove.errors import CloveError, InvalidRequest, PermissionDenied
 from clove.relay.denials import Denials
 from clove.relay.rest.noting import note_denial
 from clove.relay.rest.origin import is_own_host, is_own_origin
@@ -25,7 +25,7 @@ _HEADERS: Final = {
 
 
 class Front(Resource):
-    """Refuses what comes from pages of others, and sets what every reply has.
+    """Refuses what comes from pages of others or to no path at all, and sets what every reply has.
 
     @param names: the relay's own, in lower case.
     """
@@ -45,7 +45,8 @@ class Front(Resource):
         problem = self._problem(request)
         if problem is None:
             return self._inner.render(request)
-        note_denial(self._denials, request, problem, "site")
+        if isinstance(problem, PermissionDenied):
+            note_denial(self._denials, request, problem, "site")
         answer = problem_of(problem)
         request.setResponseCode(answer.status)
         for name, value in answer.headers.items():
@@ -55,7 +56,7 @@ class Front(Resource):
         request.setHeader("Content-Length", str(len(answer.body)))
         return b""
 
-    def _problem(self, request: Any) -> PermissionDenied | None:
+    def _problem(self, request: Any) -> CloveError | None:
         hosts = request.requestHeaders.getRawHeaders("host", [])
         origins = request.requestHeaders.getRawHeaders("origin", [])
         if len(hosts) != 1 or not is_own_host(hosts[0], self._names):
@@ -69,5 +70,11 @@ class Front(Resource):
                 "requests of other sites' pages are not served",
                 rule="origin",
                 hint="call the API from a program, or from the relay's own page",
+            )
+        try:
+            b"/".join(request.postpath).decode()
+        except UnicodeDecodeError:  # Klein would log a traceback, for anybody
+            return InvalidRequest(
+                "the path is no UTF-8", hint="GET /api/v1/openapi.json has all of them"
             )
         return None

@@ -65,6 +65,8 @@ class Listener:
                 self._listen()
             except psycopg.Error as error:
                 self._log_lost(str(error))
+            except Exception as error:  # whatever it is, revocations have to be heard of again
+                self._log_lost(repr(error))
             if time.monotonic() - began > 2 * _PAUSES[1]:
                 pause = _PAUSES[0]
             self._stopping.wait(pause * random.uniform(0.5, 1.0))

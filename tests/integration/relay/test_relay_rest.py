@@ -149,3 +149,19 @@ async def test_the_document_can_be_read_as_a_page_without_scripts(relay: Relay) 
     style = text.partition("<style>")[2].partition("</style>")[0]
     hashed = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     assert f"'sha256-{hashed}'" in reply.headers["content-security-policy"]
+
+
+async def test_a_path_that_is_no_utf_8_is_the_clients_fault_and_in_no_log(relay: Relay) -> None:
+    for path in ("/%ff", "/api/v1/machines/%ff", "/api/v1/machines/%c3%28"):
+        for method in ("GET", "POST", "HEAD"):
+            reply = await relay.ask(method, path, token="")
+            assert reply.status == 400
+            assert method == "HEAD" or reply.json["code"] == "invalid_request"
+
+
+async def test_idempotency_keys_that_begin_alike_are_not_taken_for_one(relay: Relay) -> None:
+    body = {"machine_id": "m1", "script_name": "x.py", "script_content": ""}
+    for length, status in ((256, 404), (257, 400)):
+        headers: dict[bytes | str, bytes | str] = {"Idempotency-Key": "k" * length}
+        reply = await relay.ask("POST", "/api/v1/agents/deploy", body, headers=headers)
+        assert reply.status == status, reply
