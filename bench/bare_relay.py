@@ -57,10 +57,12 @@ def _listen(factory: Any, certificate: str = "", key: str = "") -> Any:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     if not certificate:
         return reactor.listenTCP(0, factory, backlog=1024, interface="127.0.0.1")
-    from twisted.internet.ssl import DefaultOpenSSLContextFactory
+    from twisted.protocols.tls import TLSMemoryBIOFactory
 
-    tls = DefaultOpenSSLContextFactory(key, certificate)
-    return reactor.listenSSL(0, factory, tls, backlog=1024, interface="127.0.0.1")
+    from clove.relay.tls import RenewedCertificate  # the same options as our relay has
+
+    served = TLSMemoryBIOFactory(RenewedCertificate(certificate, key), False, factory)
+    return reactor.listenTCP(0, served, backlog=1024, interface="127.0.0.1")
 
 
 def main() -> None:

@@ -51,6 +51,8 @@ class _Ends(LeanWebSocket):
     dropConnection: Callable[..., None]
     _socket: MessageSocket | None = None
     host: str
+    problem = ""
+    """Why the transport has ended it, where Autobahn would only say that it did."""
 
     def dataReceived(self, data: bytes) -> None:
         """Twisted's. Autobahn's own makes text for a log line of every piece, logged or not."""
@@ -114,7 +116,7 @@ class _Ends(LeanWebSocket):
         """The transport is gone."""
         socket, self._socket = self._socket, None
         vars(self).pop("is_closed", None)  # it has this protocol as its result
-        words = printable(str(reason or "the connection was cut"))
+        words = printable(str(self.problem or reason or "the connection was cut"))
         if self.failedByMe and self.is_known:
             self._events.warn("{host} has broken a rule: {reason}", host=self.host, reason=words)
         if socket is not None:
@@ -197,6 +199,8 @@ class _Client(_Ends, WebSocketClientProtocol):  # type: ignore[misc,override]
 
     def connectionLost(self, reason: Any = connectionDone) -> None:
         """It is gone."""
+        if type(reason.value).__module__.startswith("service_identity"):
+            self.problem = "its certificate is for another host"
         self.read_no_more()
         WebSocketClientProtocol.connectionLost(self, reason)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 import time
@@ -104,8 +105,7 @@ class RelayService(Service):
             self.parts.start()
             self._watchdog.start()
         except RuntimeError as error:  # can't start new thread
-            self.log.critical("clove-relay ends: {error}", error=error)
-            self._reactor.stop()
+            self._end(str(error))
             return
         Deferred.fromCoroutine(self._begin()).addErrback(self._failed)
 
@@ -136,8 +136,22 @@ class RelayService(Service):
         )
 
     def _failed(self, failure: Failure) -> None:
-        self.log.failure("clove-relay cannot start", failure=failure)
-        self._reactor.stop()
+        error = failure.value
+        if isinstance(error, CloveError):
+            self._end(_with_hint(error))
+        elif isinstance(error, OSError):
+            where = error.filename or "the state directory"
+            self._end(f"{where}: {error.strerror} (then start it with --admin-token)")
+        else:
+            self.log.failure("a fault of clove-relay", failure=failure)
+            self._end("see the fault above")
+
+    def _end(self, why: str) -> None:
+        """The start has failed after the ports were taken: the process says so by its exit status."""
+        self.log.critical("clove-relay cannot start: {why}", why=why)
+        atexit.register(_exit_failed)  # twistd itself exits with 0 when its reactor has stopped
+        if self._reactor.running:
+            self._reactor.stop()
 
     async def _stop(self) -> None:
         if self._parts is not None:
@@ -171,7 +185,19 @@ def make_service(
 
 def refusal(error: CloveError) -> str:
     """Why the relay does not start, in one line."""
-    return f"clove-relay: {error}" + (f" ({error.hint})" if error.hint else "")
+    return f"clove-relay: {_with_hint(error)}"
+
+
+def _with_hint(error: CloveError) -> str:
+    return f"{error}" + (f" ({error.hint})" if error.hint else "")
+
+
+def _exit_failed() -> None:
+    """The last that this process does: twistd is done, with its file of the process id removed."""
+    for stream in (sys.__stdout__, sys.__stderr__):
+        if stream is not None:
+            stream.flush()
+    os._exit(1)
 
 
 def _to_standard_output(text: str) -> None:

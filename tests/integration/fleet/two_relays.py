@@ -19,19 +19,24 @@ url = "ws://127.0.0.1"
 """
 
 
-def shared_config(server: PostgreSQL, more: str = "") -> str:
+def shared_config(server: PostgreSQL, more: str = "", link: str = LINK) -> str:
     """The configuration of relays of a new database."""
-    return f'{CONFIG}{more}{LINK}\n[store]\npostgresql = "{server.new_database()}"\n'
+    return f'{CONFIG}{more}{link}\n[store]\npostgresql = "{server.new_database()}"\n'
 
 
 @contextlib.contextmanager
-def two_relays(server: PostgreSQL, more: str = "") -> Iterator[Relays]:
-    """Both run."""
-    config = shared_config(server, more)
+def two_relays(
+    server: PostgreSQL, more: str = "", link: str = LINK, ca_file: str = ""
+) -> Iterator[Relays]:
+    """Both run.
+
+    @param ca_file: signs the certificate that they have in common; "": they have none.
+    """
+    config = shared_config(server, more, link)
     with contextlib.ExitStack() as stack:
         made = []
         for _ in range(2):
-            fleet = Fleet(config)
+            fleet = Fleet(config, ca_file)
             stack.callback(fleet.stop)
             fleet.start()
             made.append(fleet)

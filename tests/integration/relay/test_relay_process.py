@@ -55,6 +55,22 @@ def test_a_token_that_no_person_would_see_goes_into_a_file(tmp_path: Path) -> No
         relay.stop()
 
 
+def test_a_start_that_fails_after_it_listens_exits_with_an_error(tmp_path: Path) -> None:
+    """The first token has no place: what would be its file is a directory."""
+    state = tmp_path / "state"
+    (state / "admin-token").mkdir(parents=True)
+    state.chmod(0o700)
+    relay = RelayProcess(tmp_path, "[rest]\nport = 0\n")
+    relay.shown = Path(os.devnull)
+    with pytest.raises(AssertionError):
+        relay.start()
+    assert relay.process is not None
+    assert relay.process.wait(30) == 1
+    [line] = [line for line in relay.log.splitlines() if "cannot start" in line]
+    assert str(state / "admin-token") in line
+    assert "Traceback" not in relay.log
+
+
 def test_the_journal_is_read_by_others(tmp_path: Path) -> None:
     with (tmp_path / "journal").open("w") as journal:
         facts = os.fstat(journal.fileno())
