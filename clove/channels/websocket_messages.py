@@ -167,8 +167,13 @@ class _Server(_Ends, WebSocketServerProtocol):  # type: ignore[misc,override]
         return _head(len(data), 0) + data
 
     def onConnect(self, request: Any) -> None:
-        """Programs send no Origin, browsers always do: none of their pages is to reach a hub."""
-        if {"origin", "sec-websocket-origin"} & {*request.headers}:
+        """Browsers always send an Origin: none of their pages is to reach a hub.
+
+        Some libraries of programs send one as well: the address that they connect to, which has no pages.
+        """
+        host = request.headers.get("host", "")
+        origins = [request.headers.get(name) for name in ("origin", "sec-websocket-origin")]
+        if not all(each is None or self.factory.is_own(each, host) for each in origins):
             raise ConnectionDeny(ConnectionDeny.FORBIDDEN, "no browsers here")
         try:
             self._count(request.headers)
@@ -227,6 +232,10 @@ def _uncounted(address: str, close: Callable[[], object]) -> Callable[[], None]:
     return lambda: None
 
 
+def _foreign(origin: str, host: str) -> bool:
+    return False
+
+
 def _direct(peer: str, headers: Mapping[str, str]) -> str:
     return peer
 
@@ -237,6 +246,7 @@ def serving(
     reactor: Any,
     arrived: Callable[[str, Callable[[], object]], Callable[[], None]] = _uncounted,
     client: Callable[[str, Mapping[str, str]], str] = _direct,
+    is_own: Callable[[str, str], bool] = _foreign,
 ) -> Any:
     """A factory for a listening endpoint. Compression is not offered: 256 KiB a connection.
 
@@ -245,11 +255,13 @@ def serving(
         called when it is known who is there, or the connection is gone.
     @param client: the address of the client, by that of the peer and the headers (lower-case) of the
         handshake.
+    @param is_own: whether an Origin is not a page's of a browser, by it and by Host; by default all are.
     """
     factory: Any = WebSocketServerFactory(reactor=reactor)
     factory.protocol = _Server
     factory.arrived = arrived
     factory.client = client
+    factory.is_own = is_own
     factory.noisy = False
     bounded(factory, accept, FIRST_MESSAGES, CLOSE_TIMEOUT)
     share_options(factory)

@@ -144,21 +144,28 @@ class Introduced(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 MOST_INTRODUCTION: Final = 32 << 10
 """Bytes of either line."""
 
-_FIRST = msgspec.json.Decoder(KernelAuth | AgentAuth)
+_MOST_REASON: Final = 128
+"""Characters of what is wrong with a message, which may quote from it."""
+_OBJECT = msgspec.json.Decoder(dict[str, Any])
 _FROM_RELAY = msgspec.json.Decoder(Challenge | AuthOk | AuthError)
 
 
 def first_message(text: bytes) -> KernelAuth | AgentAuth:
     """What the other side of a relay's new connection says.
 
+    A field that is null counts as absent.
+
     @raise InvalidRequest: something else.
     """
     try:
-        first: KernelAuth | AgentAuth = _FIRST.decode(text)
+        said = _OBJECT.decode(text)
+        given = {name: value for name, value in said.items() if value is not None}
+        first: KernelAuth | AgentAuth = msgspec.convert(given, KernelAuth | AgentAuth)
         return first
-    except MALFORMED:
+    except MALFORMED as error:
         raise InvalidRequest(
-            "the first message is kernel_auth or agent_auth", hint="docs/wire.md, Relay"
+            f"the first message is kernel_auth or agent_auth: {str(error)[:_MOST_REASON]}",
+            hint="docs/wire.md, Relay",
         ) from None
 
 

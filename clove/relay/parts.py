@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -30,6 +31,7 @@ from clove.relay.rest.app import Api
 from clove.relay.rest.context import Context
 from clove.relay.rest.front import Front
 from clove.relay.rest.metrics import RequestCounts
+from clove.relay.rest.origin import is_address_of
 from clove.relay.rest.repeats import Repeats
 from clove.relay.rest.site import RestSite
 from clove.relay.rest.streams import Streams
@@ -161,7 +163,9 @@ class Parts:
         site = RestSite(self._reactor, front, context.limits, requests, proxies)
         self.rest = listen(self._reactor, site, config.listen, config.port, self._tls)
         hub = self._config.hub
-        factory = self._entrance.listening(self._reactor, Proxies(hub.trusted_proxies))
+        factory = self._entrance.listening(
+            self._reactor, Proxies(hub.trusted_proxies), partial(is_address_of, names)
+        )
         bound = self._entrance.admission_limit
         self.hub_port = listen(self._reactor, factory, hub.listen, hub.port, self._tls, bound)
         if self.fleet is not None:

@@ -170,6 +170,30 @@ def test_an_identity_is_resumed_with_its_name(kernel: Kernel) -> None:
         assert sent["delivered_to"] == hello["agent_id"]
 
 
+def test_version_1_resumes_as_well(kernel: Kernel) -> None:
+    with kernel.peer() as peer:
+        hello = peer.call(0xFE).json()
+        assert hello["protocol_version"] == 1
+        peer.call(0x30, {"key": "mine", "value": 7, "scope": "agent"})
+    with kernel.peer() as again:
+        reply = again.call(0xFE, {"resume": hello["resume"]})
+        assert reply.json()["agent_id"] == reply.agent_id == hello["agent_id"]
+        assert reply.json()["resume"] not in ("", hello["resume"])
+        assert again.call(0x31, {"key": "mine"}).json()["value"] == 7
+
+
+def test_a_name_is_free_once_its_connection_has_ended_whatever_may_resume_it(
+    kernel: Kernel,
+) -> None:
+    with kernel.peer() as peer:
+        peer.call(0xFE)
+        peer.call(0x23, {"name": "came back"})
+    with kernel.peer() as again:
+        assert again.call(0x23, {"name": "came back"}).json()["success"]
+        sent = again.call(0x20, {"to_name": "came back", "message": 1}).json()
+        assert sent["delivered_to"] == again.call(0).agent_id
+
+
 @pytest.mark.parametrize("token", ["", "x", "A" * 256, "A" * 10_000, "\0"])
 def test_a_wrong_resume_token_gives_nothing(kernel: Kernel, token: str) -> None:
     with kernel.peer() as peer:

@@ -140,13 +140,23 @@ class MachineStoreContract(StoreMaking):
     async def test_a_machine_joins_with_a_valid_token_of_its_own_only(self, store: IStore) -> None:
         await store.add_token(join_token("other", "m2"))
         await store.add_token(join_token("expired", "m1", expires=NOW))
-        await store.add_token(token("machine", kind=TokenKind.MACHINE, machine_id="m1"))
+        await store.add_token(token("elsewhere", kind=TokenKind.MACHINE, machine_id="m2"))
+        await store.add_token(token("agent", kind=TokenKind.AGENT))
         await store.add_token(join_token("revoked", "m1"))
         await store.revoke_token("revoked", NOW)
-        for token_id in ("other", "expired", "machine", "revoked", "none"):
+        for token_id in ("other", "expired", "elsewhere", "agent", "revoked", "none"):
             with pytest.raises(NotAuthenticated):
                 await store.join_machine("m1", KEY, token_id, NOW)
         assert await store.machine("m1") is None
+
+    async def test_a_machine_joins_by_its_own_token_once_and_that_stays_valid(
+        self, store: IStore
+    ) -> None:
+        await store.add_token(token("own", kind=TokenKind.MACHINE, machine_id="m1"))
+        assert (await store.join_machine("m1", KEY, "own", NOW)).public_key == KEY
+        with pytest.raises(AlreadyExists):
+            await store.join_machine("m1", OTHER_KEY, "own", NOW)
+        assert (await store.token("own")).is_valid(NOW)
 
     async def test_of_two_that_join_with_one_token_one_does(self, store: IStore) -> None:
         await store.add_token(join_token("one", "m1"))

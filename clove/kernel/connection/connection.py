@@ -152,7 +152,7 @@ class KernelConnection:
             self.principal = self._principals.resume(self, request.resume)
             self._set_token("")
         version = max(self.framing.version, min(request.protocol_version, 2))
-        if version == 2 and not self._resume:
+        if not self._resume:
             self._set_token(self._principals.token(self))
         reply = HelloReply(
             protocol_version=version,

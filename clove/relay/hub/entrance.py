@@ -48,10 +48,16 @@ class Entrance(Admission):
         self._kernels = KernelEntrance(hub, relay_id, tokens, machines)
         self._agents = AgentEntrance(hub, tokens, machines)
 
-    def listening(self, reactor: Any, proxies: Proxies | None = None) -> Any:
+    def listening(
+        self,
+        reactor: Any,
+        proxies: Proxies | None = None,
+        is_own: Callable[[str, str], bool] = lambda origin, host: False,
+    ) -> Any:
         """For a listening endpoint.
 
         @param proxies: whose word is taken for where a connection comes from.
+        @param is_own: of L{serving<clove.channels.websocket_messages.serving>}.
         """
         trusted = proxies or Proxies()
 
@@ -62,7 +68,7 @@ class Entrance(Admission):
             ]
             return trusted.client(peer, *lines)
 
-        return self.factory(reactor, client=client)
+        return self.factory(reactor, client=client, is_own=is_own)
 
     async def _admit_one(self, conversation: Conversation) -> None:
         said = first_message(await conversation.next_text())

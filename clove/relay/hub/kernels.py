@@ -26,6 +26,8 @@ __all__ = ["KernelEntrance"]
 KEY_BYTES = 32
 ALIVE_SECONDS = 5.0
 """For the answer of an earlier instance of a machine, when another shows the same key."""
+_JOINING = ("join", "machine")
+"""Kinds of token by which a machine that has no key yet gets one."""
 _NOT_KNOWN = "this machine is not known here by that key, nor is its join token valid"
 _JOIN = "join it with a token for it; if its key was lost, remove the machine first"
 
@@ -136,7 +138,7 @@ class KernelEntrance:
             raise WrongKey("the signature does not fit the key") from None
 
     async def _check_key(self, said: KernelAuth, address: str) -> None:
-        """The key is this machine's, or becomes it by a join token.
+        """The key is this machine's, or becomes it by a join token, or by the token that the machine was made with.
 
         Those that have neither are asked and told the same, whether there is such a machine or not.
         """
@@ -148,7 +150,8 @@ class KernelEntrance:
         if not said.join_token:
             raise WrongKey(_NOT_KNOWN, _JOIN)
         identity = await self._tokens.identify(said.join_token, address, said.machine_id)
-        if known is not None or identity.kind != "join" or identity.machine_id != said.machine_id:
+        allowed = identity.kind in _JOINING and identity.machine_id == said.machine_id
+        if known is not None or not allowed:
             raise WrongKey(_NOT_KNOWN, _JOIN)
         await self._machines.join(said.machine_id, said.public_key, identity)
 

@@ -96,7 +96,7 @@ class Machines:
     async def join(self, machine_id: str, public_key: bytes, identity: Identity) -> MachineRecord:
         """Keep a machine's key, and use up its join token.
 
-        @param identity: of the join token; the key must have been proved before.
+        @param identity: of the join token, or of the machine's; the key must have been proved before.
         @raise NotAuthenticated: the token is for another machine, or was used meanwhile.
         @raise AlreadyExists: the machine has joined with another key.
         """

@@ -52,6 +52,7 @@ class Api:
         self._rates = RateLimiter(context.limits.rate, context.limits.burst)
         self.klein = Klein()
         self.klein.url_map.merge_slashes = False
+        self.klein.url_map.strict_slashes = False  # /machines/ is /machines; nothing is redirected
         for route in routes:
             self._add(route)
         self.klein.handle_errors(Exception)(self._failed)

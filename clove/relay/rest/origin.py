@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable
 from typing import Final
 from urllib.parse import urlsplit
 
-__all__ = ["host_name", "is_own_host", "is_own_origin"]
+__all__ = ["host_name", "is_address_of", "is_own_host", "is_own_origin"]
 
 _LOOPBACK: Final = frozenset({"localhost"})
 
@@ -48,3 +48,10 @@ def is_own_host(host: str, names: Collection[str]) -> bool:
 def is_own_origin(origin: str, host: str, schemes: Iterable[str]) -> bool:
     """Whether an Origin header is that of a page which this relay has served under this Host."""
     return origin.lower() in {f"{scheme}://{host}".lower() for scheme in schemes}
+
+
+def is_address_of(names: Collection[str], origin: str, host: str) -> bool:
+    """Whether an Origin header only repeats where a program connects to, this relay: so the port for
+    WebSockets has it from libraries such as websocket-client. A page would have come from there.
+    """
+    return is_own_host(host, names) and is_own_origin(origin, host, ("http", "https"))

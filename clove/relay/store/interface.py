@@ -167,7 +167,8 @@ class IStore(Interface):
     def join_machine(
         machine_id: str, public_key: bytes, token_id: str, now: float
     ) -> Deferred[MachineRecord]:
-        """Keep a machine's key, and use up the join token that allows it: both or neither.
+        """Keep a machine's key, and use up the join token that allows it: both or neither. A machine's own
+        token allows it as well, and stays valid.
 
         The same key again with the same token is no error, since an answer may get lost.
 

@@ -20,6 +20,7 @@ __all__ = ["MachineTable", "targets_row"]
 
 _LABELS: Final = msgspec.json.Decoder(dict[str, str])
 _COLUMNS: Final = ", ".join(MACHINE_COLUMNS)
+_JOINING: Final = (TokenKind.JOIN, TokenKind.MACHINE)
 _WRITTEN: Final = ", ".join(f"{name} = excluded.{name}" for name in MACHINE_COLUMNS[1:])
 _WRITE: Final = (
     f"INSERT INTO machines ({_COLUMNS}) VALUES ({placeholders(MACHINE_COLUMNS)})"  # noqa: S608 names of our columns
@@ -128,7 +129,7 @@ class MachineTable:
             except NotFound:
                 raise _not_valid() from None
             machine = self._locked(machine_id)
-            if token.kind is not TokenKind.JOIN or token.machine_id != machine_id:
+            if token.kind not in _JOINING or token.machine_id != machine_id:
                 raise _not_valid()
             if machine is not None and machine.public_key is not None:
                 same = hmac.compare_digest(machine.public_key, public_key)
@@ -145,7 +146,10 @@ class MachineTable:
                 machine = MachineRecord(machine_id=machine_id, created=now)
             joined = msgspec.structs.replace(machine, public_key=public_key)
             self._write(joined)
-            self._tokens.use_up(token_id, now)
+            if (
+                token.kind is TokenKind.JOIN
+            ):  # one of a machine is for its tunnels of version 1 as well
+                self._tokens.use_up(token_id, now)
             return joined
 
     def note_seen(self, seen: Mapping[str, Seen]) -> None:

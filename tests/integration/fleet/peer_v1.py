@@ -30,11 +30,11 @@ class PeerV1:
     @ivar head: status line and headers of the answer to the opening handshake.
     """
 
-    def __init__(self, port: int, headers: str = "", path: str = "/") -> None:
+    def __init__(self, port: int, headers: str = "", path: str = "/", host: str = "") -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), 20)
         key = base64.b64encode(os.urandom(16)).decode()
         self._socket.sendall(
-            f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\n"
+            f"GET {path} HTTP/1.1\r\nHost: {host or f'127.0.0.1:{port}'}\r\nUpgrade: websocket\r\n"
             f"Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\n{headers}"
             "Sec-WebSocket-Version: 13\r\n\r\n".encode()
         )

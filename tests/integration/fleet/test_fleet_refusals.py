@@ -190,7 +190,7 @@ def test_the_key_and_the_pin_are_the_kernels_alone(fleet: Fleet) -> None:
 
 
 def test_a_page_of_a_browser_reaches_no_hub(fleet: Fleet) -> None:
-    for origin in ("https://evil.example", "null", f"http://127.0.0.1:{fleet.hub_port}"):
+    for origin in ("https://evil.example", "null", f"http://127.0.0.1:{fleet.rest_port}"):
         with PeerV1(fleet.hub_port, f"Origin: {origin}\r\n") as peer:
             assert peer.status in (400, 403)
 
