@@ -17,7 +17,7 @@ LONG = 0.05
 """Seconds of processor time that a turn may take at most."""
 _FORMAT = struct.Struct("dQQ")
 _SITE = """
-import mmap, select, struct, sys, threading, time, traceback
+import mmap, select, struct, sys, threading, time
 _real, _format = select.epoll, struct.Struct("dQQ")
 _file = open({file!r}, "r+b")
 _seen = mmap.mmap(_file.fileno(), _format.size)
@@ -55,10 +55,12 @@ class Epoll:
             time.sleep(0.02)
             turn = self.turn
             if turn is not None and turn is seen:
-                try:  # Python does not stop the other thread while its frames are walked
-                    self.where = "".join(traceback.format_stack(sys._current_frames()[thread])[-9:])
-                except Exception:
-                    self.where = "nowhere that could be seen"
+                frame, calls = sys._current_frames()[thread], []
+                while frame is not None and len(calls) < 9:  # no source: traceback keeps all of it
+                    code = frame.f_code
+                    calls.append("%s:%s %s" % (code.co_filename, frame.f_lineno, code.co_name))
+                    frame = frame.f_back
+                self.where = "\\n".join(calls)
             seen = turn
 
 select.epoll = Epoll
