@@ -58,6 +58,7 @@ Labels = Annotated[dict[LabelKey, Text], msgspec.Meta(max_length=64)]
 AgentLabels = Annotated[dict[LabelKey, Text], msgspec.Meta(max_length=15)]
 Hours = Annotated[float, msgspec.Meta(gt=0, le=24 * 3660)]
 Time = str | None
+NumberText = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{0,18}$")]
 PageSize = Annotated[int, msgspec.Meta(ge=1, le=1000)]
 
 
@@ -71,7 +72,7 @@ class Page(Request, frozen=True, kw_only=True):
 class PageByNumber(Request, frozen=True, kw_only=True):
     """The same for a list by number."""
 
-    after: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{0,18}$")] = ""
+    after: NumberText = ""
     limit: PageSize = 1000
 
 
