@@ -219,7 +219,8 @@ class Parts:
         self._streams.stop()
         await self.hub.stop()
         for loop in self._loops:
-            loop.stop()
+            if loop.running:  # one that has failed is not
+                loop.stop()
         if self.fleet is not None:
             await self.fleet.stop()
         await self._write_used()

@@ -6,7 +6,7 @@ import secrets
 from typing import Any, Final
 
 import msgspec
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectError
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
@@ -119,6 +119,8 @@ class Peers:
 
     def _problem(self, relay: RelayRecord, failure: Any) -> Unavailable:
         error = failure.value
+        if isinstance(error, CancelledError):
+            error = Unavailable("this relay stops")
         if not isinstance(error, (CloveError, ConnectError, OSError)):
             self.log.failure("relay {relay} cannot be linked", failure, relay=relay.relay)
         problem = Unavailable(
