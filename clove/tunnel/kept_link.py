@@ -120,6 +120,11 @@ class KeptLink:
         if link is not None:
             link.end(reason)
 
+    def leave(self) -> None:
+        """Tell the relay that the session will not be resumed."""
+        if self._link is not None:
+            self._link.send_control({"type": "leave"})
+
     def stop(self) -> None:
         """End it, and what is being answered."""
         for ping in list(self._pings):

@@ -105,14 +105,17 @@ class Tunnel:
         self._running.addErrback(self._stopped)
 
     def stop(self) -> None:
-        """Close the connection; its channels are lost. Idempotent."""
+        """Close the connection, and tell the relay; its channels are lost. Idempotent."""
+        socket, self._socket = self._socket, None
+        if socket is not None:
+            self._link.leave()
+            socket.receiver = None  # what serves it is cancelled here
+            socket.end("the tunnel was closed")
         running, self._running = self._running, None
         if running is not None:
             running.cancel()
         self._liveness.stop()
         self._link.stop()
-        if self._socket is not None:
-            self._socket.abort()
         self._note(connected=False, problem="stopped")
 
     def _stopped(self, failure: Any) -> None:

@@ -14,7 +14,16 @@ from tests.fuzz.json_texts import any_text, changed, junk
 __all__ = ["kernel_bytes", "link_message", "right_control"]
 
 CHANNELS = (1, 1, 1, 2, 3, 0, 99, 0xFFFFFFFF)
-_CONTROLS = ("ping", "pong", "drain", "kernel_connected", "kernel_disconnected", "more", "")
+_CONTROLS = (
+    "ping",
+    "pong",
+    "drain",
+    "leave",
+    "kernel_connected",
+    "kernel_disconnected",
+    "more",
+    "",
+)
 CALLER = {"id": 1000, "name": "a", "token_id": "t", "permissions": {}}
 
 

@@ -200,6 +200,8 @@ class MachineLink:
             waiting = self._pings.get(number)
             if waiting is not None and not waiting.called:
                 waiting.callback(None)
+        elif said.get("type") == "leave":
+            self.end("the machine has left")
 
     # callers
 

@@ -107,7 +107,9 @@ class Api:
         wait = self._rates.wait(key, now)
         if wait > 0:
             raise RateLimited(
-                "too many requests", hint=f"wait {max(wait, 0.1):.1f} s (limits.rest.rate)", retry_after=wait
+                "too many requests",
+                hint=f"wait {max(wait, 0.1):.1f} s (limits.rest.rate)",
+                retry_after=wait,
             )
         self._rates.take(key, now)
 

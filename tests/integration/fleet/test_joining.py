@@ -64,6 +64,13 @@ def test_a_machine_joins_in_two_commands(
 
     used = clove(fleet, kernel, "tunnel", "leave")
     assert used.stdout == "disconnected\n"
+    until(
+        lambda: (
+            "is not connected"
+            in clove_process(fleet, "deploy", "--machine", "build-7", str(script)).stderr
+        ),
+        "the relay does not wait for it to come back",
+    )
     again = clove(fleet, kernel, "tunnel", "join", fleet.url, "build-7", "--again")
     assert again.exit_code == 0, again.output
     assert clove(fleet, kernel, "tunnel", "callers").exit_code == 0
