@@ -51,7 +51,7 @@ def test_other_paths_are_none(fleet: Fleet, path: str) -> None:
     assert asked(fleet, "GET", path)[0] == 404
 
 
-def test_a_slash_more_gives_nobody_a_right(fleet: Fleet) -> None:
+def test_a_slash_more_needs_a_token_as_well(fleet: Fleet) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", fleet.rest_port, timeout=20)
     connection.request("GET", "/api/v1/tokens/")
     assert connection.getresponse().status == 401
