@@ -145,7 +145,7 @@ MOST_INTRODUCTION: Final = 32 << 10
 """Bytes of either line."""
 
 _MOST_REASON: Final = 128
-"""Characters of what is wrong with a message, which may quote from it."""
+"""Characters of what is wrong with a message."""
 _OBJECT = msgspec.json.Decoder(dict[str, Any])
 _FROM_RELAY = msgspec.json.Decoder(Challenge | AuthOk | AuthError)
 
@@ -155,18 +155,19 @@ def first_message(text: bytes) -> KernelAuth | AgentAuth:
 
     A field that is null counts as absent.
 
-    @raise InvalidRequest: something else.
+    @raise InvalidRequest: something else. What stands in it is not quoted: it may be a token.
     """
+    what = "the first message is kernel_auth or agent_auth"
     try:
         said = _OBJECT.decode(text)
         given = {name: value for name, value in said.items() if value is not None}
         first: KernelAuth | AgentAuth = msgspec.convert(given, KernelAuth | AgentAuth)
         return first
     except MALFORMED as error:
-        raise InvalidRequest(
-            f"the first message is kernel_auth or agent_auth: {str(error)[:_MOST_REASON]}",
-            hint="docs/wire.md, Relay",
-        ) from None
+        reason = str(error)
+        if "value" not in reason:  # "Invalid value 'x'" quotes it, all else names fields and types
+            what = f"{what}: {reason[:_MOST_REASON]}"
+        raise InvalidRequest(what, hint="docs/wire.md, Relay") from None
 
 
 def relay_message(text: bytes) -> Challenge | AuthOk | AuthError:
