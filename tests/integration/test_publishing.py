@@ -178,7 +178,9 @@ def test_clove_run_publishes_and_ps_inspect_and_update_show_it(clove: Any, scrip
     clove("logs", "web")
     shown = f"127.0.0.1:{port}->8000"
     assert shown in clove("ps").stdout
-    assert f"published    {shown}" in clove("inspect", "web").stdout
+    assert re.search(
+        rf"^published +{re.escape(shown)}", clove("inspect", "web").stdout, re.MULTILINE
+    )
     revoked = clove("update", "--unpublish", port, "web")
     assert revoked.stdout.strip() == "updated web (no port of it is published)"
     assert shown not in clove("ps").stdout

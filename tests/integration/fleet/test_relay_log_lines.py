@@ -82,7 +82,7 @@ async def test_a_rule_that_a_remote_agent_breaks_is_one_line(
     try:
         await deferToThread(simulator.do, "fill")
         await deferToThread(break_a_rule, hub_port(relay), made["token"])
-        while relay.parts.hub.callers():
+        while relay.parts.hub.caller_count:
             await deferLater(reactor, 0.01)
         assert len(lines) == 1
         assert "127.0.0.1 has broken a rule" in lines[0]

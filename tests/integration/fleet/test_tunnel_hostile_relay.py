@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -210,6 +211,7 @@ def test_floods_of_a_relay_leave_the_kernel_to_others(
 ) -> None:
     """Callers that come and go, pings, and drains, for seconds; the operator is served meanwhile."""
     sent = [0]
+    connected = threading.Event()
 
     def serve(client: Client) -> None:
         client.prove()
@@ -222,13 +224,14 @@ def test_floods_of_a_relay_leave_the_kernel_to_others(
                 binary(one, FrameKind.OPEN, caller(name=f"n{one}")) + binary(one, FrameKind.CLOSE)
                 for one in range(number, number + 50)
             )
-            client.send(churn + pings + drains)
+            client.send(churn + pings + (drains if connected.is_set() else b""))
             number += 50
             sent[0] += 50
 
     before = resident(kernel)
     with hostile_relay(serve) as url:
         operator.tunnel_connect(url, "one", TOKEN)
+        connected.set()
         end = time.monotonic() + 3
         served = 0
         while time.monotonic() < end:
