@@ -36,7 +36,8 @@ def test_a_page_shows_what_happens(page: str, who: str, short_dir: str) -> None:
     if not todo:
         return
     text = "\n".join(step.text for step in todo)
-    missing = [name for name in ("curl", "git") if f"{name} " in text and not shutil.which(name)]
+    used = [call.split()[0] for call in ("curl ", "git ", "ps -e") if call in text]
+    missing = [name for name in used if not shutil.which(name)]
     if missing:
         pytest.skip(f"not installed: {', '.join(missing)}")
     if "pip install" in text and not has_index():

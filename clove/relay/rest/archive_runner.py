@@ -5,12 +5,14 @@ the standard library of Python 3.8 alone. Arguments: how long this text is, the 
 the requirements, and the command.
 """
 
+import importlib.util
 import io
 import os
 import signal
 import subprocess
 import sys
 import tarfile
+import tempfile
 from typing import NoReturn
 
 SECONDS = 60
@@ -116,9 +118,11 @@ def _install(requirements: bytes) -> None:
     """Have pip install them beside the archive's files."""
     with open(REQUIREMENTS, "wb") as file:
         file.write(requirements)
-    words = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    words += ["--no-cache-dir", "--no-input", "--target", PACKAGES, "-r", REQUIREMENTS]
-    code = subprocess.run(words, stdin=subprocess.DEVNULL, check=False).returncode
+    with tempfile.TemporaryDirectory() as directory:
+        words = [_python_with_pip(directory), "-m", "pip", "install", "--quiet"]
+        words += ["--disable-pip-version-check", "--no-cache-dir", "--no-input"]
+        words += ["--target", PACKAGES, "-r", REQUIREMENTS]
+        code = subprocess.run(words, stdin=subprocess.DEVNULL, check=False).returncode
     if code:
         _fail(
             "the requirements are not installed",
@@ -128,6 +132,19 @@ def _install(requirements: bytes) -> None:
     before = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = f"{where}:{before}" if before else where
     os.environ["PATH"] = f"{where}/bin:{os.environ.get('PATH', os.defpath)}"
+
+
+def _python_with_pip(directory: str) -> str:
+    """This interpreter if it has pip; else one of an environment that is made here: Debian parts the two."""
+    if importlib.util.find_spec("pip"):
+        return sys.executable
+    words = [sys.executable, "-m", "venv", directory]
+    if subprocess.run(words, stdin=subprocess.DEVNULL, check=False).returncode:
+        _fail(
+            "the requirements are not installed: this machine's Python has no pip and makes no environment",
+            "install python3-pip, or python3-venv, on it",
+        )
+    return os.path.join(directory, "bin", "python")
 
 
 def _fail(problem: str, hint: str, code: int = REFUSED) -> NoReturn:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
@@ -89,3 +91,11 @@ def test_a_bomb_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(archive_runner, "MOST_BYTES", 10)
     with pytest.raises(ValueError, match="more than"):
         unpack(packed((member("a"), bytes(6)), (member("b"), bytes(6))), str(tmp_path))
+
+
+def test_an_interpreter_without_pip_takes_one_of_an_environment(tmp_path: Path) -> None:
+    bare, made = tmp_path / "bare", tmp_path / "made"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(bare)], check=True)
+    call = f"import runpy; print(runpy.run_path({archive_runner.__file__!r})['_python_with_pip']({str(made)!r}))"
+    found = subprocess.check_output([str(bare / "bin/python"), "-c", call], text=True).strip()
+    subprocess.run([found, "-m", "pip", "--version"], check=True, stdout=subprocess.DEVNULL)
