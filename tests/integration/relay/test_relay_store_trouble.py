@@ -60,7 +60,8 @@ class SmallDisk:
         subprocess.run([*self.prefix, *words], check=True, timeout=30)
 
     def remount(self, options: str) -> None:
-        self.run("mount", "-o", f"remount,{options}", str(self._state))
+        words = ("mount", "-t", "tmpfs", "-o", f"remount,{options}", "tmpfs", str(self._state))
+        self.run(*words)  # with all said, mount(8) repeats no uid of another user namespace
 
     def end(self) -> None:
         assert self._holder.stdin is not None

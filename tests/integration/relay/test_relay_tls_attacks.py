@@ -7,6 +7,7 @@ import os
 import re
 import socket
 import ssl
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,8 +38,12 @@ def relay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RelayProcess]:
 
 
 def ports(relay: RelayProcess) -> list[int]:
-    """Of REST and of WebSockets."""
-    return [int(port) for port in re.findall(r"serves \w+ on \S+ port (\d+)", relay.log)]
+    """Of REST and of WebSockets, as soon as both are told."""
+    end = time.monotonic() + 20
+    while len(found := re.findall(r"serves \w+ on \S+ port (\d+)", relay.log)) < 2:
+        assert time.monotonic() < end, relay.log
+        time.sleep(0.01)
+    return [int(port) for port in found]
 
 
 def lenient(newest: ssl.TLSVersion) -> ssl.SSLContext:
