@@ -117,7 +117,7 @@ class LeanWebSocket(Bounded):
 
     @cached_property
     def is_closed(self) -> Deferred[Any]:
-        """Autobahn's; nobody waits for it."""
+        """Autobahn's; nothing waits for it."""
         return Deferred()
 
     @cached_property

@@ -25,7 +25,7 @@ _ADDRESS: Final = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::[0-9]{1,5})?|([0-9.]+)(?:
 
 
 class Proxies:
-    """Those whose word is taken for whence a request came.
+    """Proxies that are trusted to say where a request came from.
 
     @param networks: such as `10.0.0.0/8` or `192.0.2.7`.
     @raise InvalidRequest: one of them is no network.

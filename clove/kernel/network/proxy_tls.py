@@ -212,7 +212,7 @@ class _TlsLink:
         self._look()
 
     def _look(self) -> None:
-        """End when the other end of the inner socket is closed: then nobody reads any more."""
+        """End when the other end of the inner socket is closed: there is no reader any more."""
         self._timer = None
         poll = select.poll()
         poll.register(self._inner.socket, 0)

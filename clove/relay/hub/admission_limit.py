@@ -15,7 +15,7 @@ PATIENCE: Final = 0.25
 
 class AdmissionLimit:
     """When a fleet comes back at once, what has been accepted has been begun, and all that has been begun takes turns
-    with the requests of everybody else. What is not accepted yet waits in the operating system, and costs nothing.
+    with the requests of all others. What is not accepted yet waits in the operating system, and costs nothing.
 
     @param seconds: the time now; measures.
     """

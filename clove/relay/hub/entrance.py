@@ -56,7 +56,7 @@ class Entrance(Admission):
     ) -> Any:
         """For a listening endpoint.
 
-        @param proxies: whose word is taken for where a connection comes from.
+        @param proxies: trusted to say where a connection comes from.
         @param is_own: of L{serving<clove.channels.websocket_messages.serving>}.
         """
         trusted = proxies or Proxies()

@@ -35,7 +35,7 @@ from clove.tunnel.target import Target
 __all__ = ["Peers"]
 
 AGAIN_SECONDS: Final = 0.5
-"""After a failure, for which nobody tries that relay again."""
+"""After a failure, in which that relay is not tried again."""
 
 
 class Peers:

@@ -170,7 +170,7 @@ class RestSite(Site):
 
     @ivar bodies: bytes of requests' bodies in memory now.
     @ivar limits: as configured.
-    @ivar proxies: whose word is taken for where a request comes from.
+    @ivar proxies: trusted to say where a request comes from.
     """
 
     requestFactory = _Request
