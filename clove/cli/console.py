@@ -31,11 +31,13 @@ class Console:
 
     @ivar socket: the kernel's, or None for the usual one.
     @ivar as_json: print JSON, for programs.
+    @ivar context: NAME or NAME/MACHINE, as `--context` has it; None: what the environment or the file says.
     """
 
-    def __init__(self, socket: str | None, as_json: bool) -> None:
+    def __init__(self, socket: str | None, as_json: bool, context: str | None = None) -> None:
         self.socket = socket
         self.as_json = as_json
+        self.context = context
 
     def client(self) -> CloveClient:
         """A client, not connected yet."""

@@ -52,12 +52,13 @@ COMMANDS = {
     "status": "Say how many machines a relay has.",
     "machines": "List and manage the machines of a relay.",
     "agent": "Run, list and stop agents on a machine of a relay.",
-    "deploy": "Run a script on machines of a relay.",
     "tokens": "Make, list and revoke the tokens of a relay.",
     "completion": "Make a shell complete these words.",
     "doctor": "Say what this host can isolate.",
 }
-"""Subcommands and what they do; the module and its command bear the same name."""
+"""Subcommands and what they do."""
+MODULES = dict.fromkeys(("status", "machines", "agent", "tokens"), "fleet.")
+"""Where in `clove.cli` a command's module is; the module and its command bear the same name."""
 
 EPILOG = """\b
 Examples:
@@ -87,7 +88,8 @@ class Commands(NearGroup):
         """Import one."""
         if cmd_name not in COMMANDS:
             return None
-        command = getattr(importlib.import_module(f"clove.cli.{cmd_name}"), cmd_name)
+        module = f"clove.cli.{MODULES.get(cmd_name, '')}{cmd_name}"
+        command = getattr(importlib.import_module(module), cmd_name)
         assert isinstance(command, click.Command)
         return command
 
@@ -107,12 +109,13 @@ class Commands(NearGroup):
 
 @click.group(cls=Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--socket", metavar="PATH", default=None, help="The kernel's socket.")
+@click.option("--context", metavar="NAME[/MACHINE]", help="A relay of ~/.clove/config.yaml.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 @click.version_option(__version__, prog_name="clove")
 @click.pass_context
-def main(ctx: click.Context, socket: str | None, as_json: bool) -> None:
+def main(ctx: click.Context, socket: str | None, context: str | None, as_json: bool) -> None:
     """Run and watch AI agents on a Clove kernel."""
-    ctx.obj = Console(socket, as_json)
+    ctx.obj = Console(socket, as_json, context)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

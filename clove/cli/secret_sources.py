@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from clove.cli.option_types import Secret
 
-__all__ = ["read_secret", "secret_fields", "secret_path"]
+__all__ = ["keyring_words", "read_secret", "secret_fields", "secret_path"]
 
 MOST: Final = 64 << 10
 """Bytes of a secret."""
@@ -87,9 +87,8 @@ def _own(secret: Secret) -> bytes:
         return _of_file(secret, path, private=True)
     tool = shutil.which("secret-tool")
     if tool is not None:
-        words = [tool, "lookup", "service", "clove", "name", secret.name]
         try:
-            return _of_command(secret, words)
+            return _of_command(secret, [tool, "lookup", *keyring_words(secret.name)])
         except CloveError:
             pass
     raise NotFound(
@@ -97,6 +96,11 @@ def _own(secret: Secret) -> bytes:
         hint=f"write it into {path} (chmod 600), store it with `secret-tool store --label clove "
         f"service clove name {secret.name}`, or say where it is: {secret.name}=@FILE",
     )
+
+
+def keyring_words(name: str) -> list[str]:
+    """How the keyring knows a secret of this name: the last arguments of secret-tool."""
+    return ["service", "clove", "name", name]
 
 
 def _of_file(secret: Secret, path: Path, *, private: bool) -> bytes:

@@ -81,7 +81,7 @@ class Agents extends Watched {
     if (!data.length) {
       return html`<${Empty} title="No agent of yours here">
         <p>Start a script in a sandbox, and see its output:</p>
-        <${Commands} text=${`clove deploy --machine ${machine} agent.py`} />
+        <${Commands} text=${`clove agent run --machine ${machine} agent.py`} />
       <//>`;
     }
     return html`<ul class="rows">${data.map(this.row)}</ul>

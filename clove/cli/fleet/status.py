@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from clove.cli.console import Console
-from clove.cli.relay_options import RELAY_HELP, relay_options
+from clove.cli.fleet.relay_options import RELAY_HELP, relay_options
 from clove.cli.text import age
 
 if TYPE_CHECKING:

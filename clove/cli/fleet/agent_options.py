@@ -1,4 +1,4 @@
-"""What `clove deploy` and `clove agent run` have in common: a script, and how it is run there."""
+"""What is run on machines of a relay: a script or a program, and how."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`clove deploy`: on one machine with its output, on several with a line for each."""
+"""`clove agent run` on several machines: a line for each."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from clove.cli.main import main
-from tests.integration.fleet.fleet_processes import Fleet, clove_process, running_fleet
+from tests.integration.fleet.fleet_processes import Fleet, running_fleet
 
 
 @pytest.fixture(scope="module")
@@ -38,19 +38,9 @@ def script(tmp_path: Path, text: str) -> str:
     return str(path)
 
 
-def test_on_one_machine_its_output_and_exit_code_are_ours(fleet: Fleet, tmp_path: Path) -> None:
-    path = script(
-        tmp_path, "import sys\nprint(sys.argv[2:])\nprint('e', file=sys.stderr)\nsys.exit(7)\n"
-    )
-    result = clove_process(fleet, "deploy", "--machine", "one", path, "-v", "--name")
-    assert result.stdout == "['-v', '--name']\n"
-    assert result.stderr.splitlines()[1:] == ["e"]
-    assert result.exit_code == 7
-
-
 def test_on_several_a_line_says_how_it_went_on_each(fleet: Fleet, tmp_path: Path) -> None:
     path = script(tmp_path, "import time\ntime.sleep(100)\n")
-    words = ["deploy", "--json", "--label", "for=tests", "--key", "k1", path]
+    words = ["agent", "run", "--json", "--label", "for=tests", "--key", "k1", path]
     result = clove(fleet, *words)
     assert result.exit_code == 0
     made = {each["machine_id"]: each for each in map(json.loads, result.stdout.splitlines())}
@@ -60,17 +50,15 @@ def test_on_several_a_line_says_how_it_went_on_each(fleet: Fleet, tmp_path: Path
     again = clove(fleet, *words)
     found = {each["machine_id"]: each for each in map(json.loads, again.stdout.splitlines())}
     assert all(found[name] == each for name, each in made.items())
-    words = ["deploy", "-d", "--machine", "one", "--machine", "absent", path]
-    result = clove(fleet, *words)
+    result = clove(fleet, "agent", "run", "--machine", "absent", "--label", "for=tests", path)
     assert result.exit_code == 1
-    assert result.stdout.startswith("one: agent ")
     assert "machine 'absent' is not connected" in result.stderr
 
 
 def test_without_a_machine_nothing_is_started(fleet: Fleet, tmp_path: Path) -> None:
     path = script(tmp_path, "")
     for words in ((), ("--label", "for=none")):
-        result = clove(fleet, "deploy", *words, path)
+        result = clove(fleet, "agent", "run", *words, path)
         assert (result.exit_code, "no machine" in result.stderr) == (1, True)
 
 

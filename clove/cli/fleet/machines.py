@@ -9,9 +9,9 @@ import click
 
 from clove.cli.agents import seconds_option
 from clove.cli.console import Console
+from clove.cli.fleet.relay_options import RELAY_HELP, label_option, relay_options
 from clove.cli.groups import NearGroup
 from clove.cli.option_types import Choice
-from clove.cli.relay_options import RELAY_HELP, label_option, relay_options
 from clove.cli.tables import make_table, print_table
 from clove.cli.text import short_time
 

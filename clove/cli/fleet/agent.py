@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clove.cli.console import Console
-from clove.cli.deploy import start_on_all
-from clove.cli.deploy_options import SCRIPT_CONTEXT, Deployment, deploy_options
-from clove.cli.deployed import Deployed, show_event
+from clove.cli.fleet.agent_options import SCRIPT_CONTEXT, Deployment, deploy_options
+from clove.cli.fleet.deployed import Deployed, show_event
+from clove.cli.fleet.on_all import start_on_all
+from clove.cli.fleet.relay_options import RELAY_HELP, label_option, relay_options
 from clove.cli.groups import NearGroup
-from clove.cli.relay_options import RELAY_HELP, label_option, relay_options
 from clove.cli.tables import STYLES, make_table, print_table
 from clove.errors import CloveError, NotFound
 
@@ -32,7 +32,7 @@ Examples:
   clove agent logs -f work-1f0c --machine build-7
   clove agent stop work-1f0c --machine build-7
 
---json goes with each. On several machines at once: clove deploy. On this one: clove run, ps, logs, kill.
+--json goes with each. On this machine: clove run, ps, logs, kill.
 
 {RELAY_HELP}""",
 )

@@ -1,0 +1,117 @@
+"""Which relay and which machine a command means, and by which token.
+
+Values come from the command line, else the environment, else a context of ~/.clove/config.yaml; a context that is
+named on the command line comes before the environment. A context's token goes to the context's relay alone: where
+another relay is named, nothing of the context is used.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from clove.cli.fleet.config_file import Config
+
+__all__ = ["SECRET", "Context", "chosen_context", "read_contexts"]
+
+SECRET: Final = "relay-token"  # noqa: S105 its name
+"""The user's own secret that is the token where no context has one."""
+HUB_PORT: Final = 8765
+
+
+def read_contexts() -> Config:
+    """The contexts of ~/.clove/config.yaml; none if there is no such file.
+
+    @raise CloveError: the file is not private, or wrong.
+    """
+    from clove.cli.fleet.config_file import read_config
+
+    return read_config()
+
+
+class Context:
+    """A relay, and how it is spoken to.
+
+    @ivar name: in the file; "": none of the file is used.
+    @ivar relay: URL of its REST API.
+    @ivar hub: URL of its WebSockets.
+    @ivar ca_file: certificates in PEM that are trusted instead of the host's, or None.
+    @ivar machine: the machine that is meant if a command names none, or None.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        values: Mapping[str, str],
+        *,
+        machine: str | None = None,
+        token: str | None = None,
+        token_file: str | None = None,
+    ) -> None:
+        from clove.client.fleet import DEFAULT_RELAY
+
+        self.name = name
+        self.relay = values.get("relay", DEFAULT_RELAY)
+        self.hub = values.get("hub") or _hub_of(self.relay)
+        ca_file = values.get("ca_file")
+        self.ca_file = os.path.expanduser(ca_file) if ca_file else None
+        self.machine = machine
+        self._values = values
+        self._token = token
+        self._token_file = token_file
+
+    def token(self) -> str:
+        """The token, read now.
+
+        @raise CloveError: there is none, or it cannot be read.
+        """
+        if self._token and not self._token_file:
+            return self._token.strip()
+        from clove.cli.fleet.context_token import token_of
+
+        return token_of(self.name, self._values, self._token_file)
+
+
+def chosen_context(
+    given: str | None = None,
+    *,
+    relay: str | None = None,
+    token_file: str | None = None,
+    ca_file: str | None = None,
+) -> Context:
+    """The context that a command means.
+
+    @param given: C{NAME}, C{NAME/MACHINE} or C{/MACHINE}, as C{--context} has it; else $CLOVE_CONTEXT, else the file's
+        C{current}.
+    @param relay: a URL; else $CLOVE_RELAY, else the context's.
+    @param token_file: file that has the token; else $CLOVE_RELAY_TOKEN, else the context's.
+    @param ca_file: else $CLOVE_RELAY_CA_FILE, else the context's.
+    @raise CloveError: there is no such context, or the file is not private, or wrong.
+    """
+    named, _, machine = (given or "").partition("/")
+    environ: Mapping[str, str] = {} if named else os.environ
+    if not given:
+        named, _, machine = environ.get("CLOVE_CONTEXT", "").partition("/")
+    config = read_contexts()
+    name = named or config.current
+    values: Mapping[str, str] = config.context(name) if name else {}
+    relay = relay or environ.get("CLOVE_RELAY")
+    if relay and relay.rstrip("/") != values.get("relay", "").rstrip("/"):
+        name, values = "", {"relay": relay}
+    ca_file = ca_file or environ.get("CLOVE_RELAY_CA_FILE")
+    if ca_file:
+        values = {**values, "ca_file": ca_file}
+    machine = machine or environ.get("CLOVE_MACHINE", "") or values.get("machine", "")
+    token = environ.get("CLOVE_RELAY_TOKEN")
+    return Context(name, values, machine=machine or None, token=token, token_file=token_file)
+
+
+def _hub_of(relay: str) -> str:
+    """The usual address of a relay's WebSockets."""
+    parts = urlsplit(relay)
+    host = parts.hostname or ""
+    host = f"[{host}]" if ":" in host else host
+    return f"{'wss' if parts.scheme == 'https' else 'ws'}://{host}:{HUB_PORT}"

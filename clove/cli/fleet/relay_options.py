@@ -1,0 +1,71 @@
+"""How the commands for a relay find it, and the token that they show it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from clove.cli.console import Console
+
+__all__ = ["RELAY_HELP", "label_option", "relay_options"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+RELAY_HELP = """\b
+Relay and token are those of a context (clove login; --context NAME, $CLOVE_CONTEXT, else the current one).
+--relay or $CLOVE_RELAY names another relay, --token-file or $CLOVE_RELAY_TOKEN another token. Without a
+context: http://127.0.0.1:8766 and your secret `relay-token` (~/.config/clove/secrets/relay-token)."""
+
+
+def relay_options(function: F) -> F:
+    """Give a subcommand the relay: the console and a client of it as first arguments."""
+
+    @click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+    @click.option("--context", metavar="NAME", help="A context of ~/.clove/config.yaml.")
+    @click.option("--relay", metavar="URL", help="The relay's address.")
+    @click.option("--token-file", metavar="FILE", help="File that holds the token.")
+    @click.option("--ca-file", metavar="FILE", help="Certificates to trust instead of the host's.")
+    @click.pass_obj
+    def command(
+        console: Console,
+        /,
+        *args: Any,
+        as_json: bool,
+        context: str | None,
+        relay: str | None,
+        token_file: str | None,
+        ca_file: str | None,
+        **kw: Any,
+    ) -> Any:
+        from clove.cli.fleet.context import chosen_context
+        from clove.client.fleet import FleetClient
+
+        console.as_json = console.as_json or as_json
+        console.context = context or console.context
+        chosen = chosen_context(
+            console.context, relay=relay, token_file=token_file, ca_file=ca_file
+        )
+        fleet = FleetClient(chosen.relay, chosen.token(), ca_file=chosen.ca_file)
+        return function(console, fleet, *args, **kw)
+
+    return functools.update_wrapper(command, function)  # type: ignore[return-value]
+
+
+def label_option(help_text: str) -> Callable[[F], F]:
+    """--label KEY=VALUE, more than once."""
+    return click.option(
+        "--label", "labels", metavar="KEY=VALUE", multiple=True, callback=_labels, help=help_text
+    )
+
+
+def _labels(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
+    found = {}
+    for text in given:
+        key, equals, value = text.partition("=")
+        if not key or not equals:
+            raise click.BadParameter(f"{text!r} is not KEY=VALUE", ctx, param)
+        found[key] = value
+    return found
