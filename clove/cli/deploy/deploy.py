@@ -1,0 +1,58 @@
+"""The group `clove deploy`."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Final
+
+import click
+
+from clove.cli.groups import NearGroup
+
+__all__ = ["deploy"]
+
+COMMANDS: Final = {
+    "ssh": "To a Linux machine that you reach by ssh.",
+    "list": "List deployments, and how far they are.",
+    "show": "Show the steps of a deployment, and what they made.",
+}
+"""Subcommands; `ssh` is C{command} in the module C{ssh_command} of this package."""
+
+EPILOG = """\b
+Examples:
+  clove deploy ssh ann@build-7              a kernel there, which answers at the relay
+  clove deploy ssh ann@build-7 --dry-run    what would be done?
+  clove deploy ssh ann@build-7              again: goes on, and checks what is there
+  clove deploy list
+  clove deploy show build-7
+  clove deploy ssh ann@build-7 --destroy    take away what was made, and nothing else
+
+Each step is looked at again in every run; what was killed goes on with the same command.
+--json goes with each."""
+
+
+class Targets(NearGroup):
+    """A group that imports a subcommand when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"clove.cli.deploy.{cmd_name}_command")
+        command = module.command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list in --help, without importing anything."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=Targets, epilog=EPILOG)
+def deploy() -> None:
+    """Take machines from nothing to a kernel that answers at a relay, and back."""

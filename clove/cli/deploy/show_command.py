@@ -1,0 +1,50 @@
+"""`clove deploy show`."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+import msgspec
+
+from clove.cli.console import Console
+from clove.cli.deploy.list_command import state_of
+from clove.cli.text import short_time
+from clove.deploy.journal import home, read
+
+__all__ = ["command"]
+
+
+@click.command("show", epilog="\b\nExamples:\n  clove deploy show build-7")
+@click.argument("name", shell_complete=lambda ctx, param, begin: _names(begin))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+@click.pass_obj
+def command(console: Console, name: str, as_json: bool) -> None:
+    """Show the journal of a deployment: its steps, and what they made. Asks no machine."""
+    console.as_json = console.as_json or as_json
+    record = read(name)
+    if console.as_json:
+        console.data(msgspec.to_builtins(record))
+        return
+    console.line(f"{name}: {record.target}, {state_of(record)}")
+    console.line(f"machines    {', '.join(record.machines)}")
+    console.line(f"relay       {record.relay}")
+    console.line(f"goes on by  {record.command}")
+    console.line(f"kept in     {home() / name}")
+    for entry in record.steps:
+        at = short_time(datetime.fromtimestamp(entry.at, UTC).isoformat())
+        console.line(f"{entry.step:<12}{entry.state:<7}{at}")
+        for key, value in entry.facts.items():
+            console.line(f"{'':<12}{key}: {_shown(value)}")
+
+
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _names(begin: str) -> list[str]:
+    from clove.deploy.journal import deployments
+
+    return [name for name in deployments() if name.startswith(begin)]

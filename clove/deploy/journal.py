@@ -1,0 +1,288 @@
+"""The journal of one deployment: which steps were begun and done, with what is known of them.
+
+A directory for each deployment (0700) has C{journal.json} (0600), which is written beside and renamed, and whatever
+the target keeps there. One command at a time has its lock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import msgspec
+
+from clove._version import __version__
+from clove.errors import AlreadyExists, CloveError, Internal, InvalidRequest, NotFound, Unavailable
+
+__all__ = ["FORMAT", "Entry", "Journal", "Record", "check_name", "deployments", "home", "read"]
+
+FORMAT: Final = 1
+"""Of the journals that this version reads and writes."""
+MOST: Final = 1 << 20
+"""Bytes of a journal."""
+_FILE: Final = "journal.json"
+_NEW: Final = "journal.json.new"
+_LOCK: Final = "lock"
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_SECRET: Final = re.compile(r"clove_[a-z]+_[0-9A-Za-z]{8}")
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One step.
+
+    @ivar at: when that was so, seconds since the epoch.
+    @ivar facts: what it has made or found.
+    """
+
+    step: str
+    state: Literal["begun", "done", "undone"]
+    at: float
+    facts: dict[str, Any] = {}
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All that is known of a deployment.
+
+    @ivar target: its kind: C{ssh}, C{docker}, ...
+    @ivar options: what it was begun with, as the target takes it.
+    @ivar relay: the address of the relay's REST API.
+    @ivar machines: ids.
+    @ivar command: what was typed, which goes on with it.
+    @ivar clove: the version that wrote this.
+    @ivar previous: the version that was in use before the last upgrade; "": none.
+    """
+
+    format: int = FORMAT
+    name: str
+    target: str
+    options: dict[str, Any]
+    relay: str
+    machines: list[str]
+    command: str
+    created: float
+    clove: str = __version__
+    previous: str = ""
+    steps: list[Entry] = []
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Those of all steps; of two the later one's."""
+        return {key: value for entry in self.steps for key, value in entry.facts.items()}
+
+    def entry(self, step: str) -> Entry | None:
+        """That of a step; None: it was never begun."""
+        return next((entry for entry in self.steps if entry.step == step), None)
+
+
+def home() -> Path:
+    """Where deployments are kept: C{$XDG_STATE_HOME/clove/deployments}."""
+    base = os.environ.get("XDG_STATE_HOME", "")
+    above = Path(base) if base.startswith("/") else Path.home() / ".local" / "state"
+    return above / "clove" / "deployments"
+
+
+def check_name(name: str) -> str:
+    """A name that may be one of a directory, a container, a unit and a machine.
+
+    @raise InvalidRequest: it may not.
+    """
+    if _NAME.fullmatch(name) is None:
+        raise InvalidRequest(
+            f"{name!r} cannot be the name of a deployment",
+            hint="at most 63 letters, digits and . _ -, the first a letter or digit; say another with --name",
+        )
+    return name
+
+
+def deployments(where: Path | None = None) -> list[str]:
+    """The names of those that there are, sorted."""
+    where = where or home()
+    try:
+        found = sorted(entry.name for entry in os.scandir(where) if entry.is_dir())
+    except FileNotFoundError:
+        return []
+    return [name for name in found if _NAME.fullmatch(name) and (where / name / _FILE).exists()]
+
+
+def read(name: str, where: Path | None = None) -> Record:
+    """What is known of a deployment, as it is on the disk now.
+
+    @raise NotFound: there is none.
+    @raise InvalidRequest: it is damaged, or of a newer Clove.
+    """
+    path = (where or home()) / check_name(name) / _FILE
+    found = _read(path)
+    if found is None:
+        from clove.spelling import guess
+
+        meant = guess(name, tuple(deployments(where)))
+        raise NotFound(
+            f"there is no deployment {name}",
+            hint=f"did you mean {meant}?" if meant else "clove deploy list",
+        )
+    return found
+
+
+class Journal:
+    """A deployment's journal, locked.
+
+    @ivar directory: of the deployment; the target may keep files there.
+    @ivar record: as it is on the disk; None: there is none yet.
+    """
+
+    def __init__(self, directory: Path, record: Record | None) -> None:
+        self.directory = directory
+        self.record = record
+
+    @classmethod
+    @contextlib.contextmanager
+    def locked(cls, name: str, where: Path | None = None) -> Iterator[Journal]:
+        """The one of this name, for as long as nothing else may write it.
+
+        @raise AlreadyExists: another command works on it.
+        @raise InvalidRequest: it is damaged, or of a newer Clove.
+        """
+        where = where or home()
+        directory = where / check_name(name)
+        lock = _lock(directory)
+        try:
+            yield cls(directory, _read(directory / _FILE))
+        finally:
+            with contextlib.suppress(OSError):
+                if not (directory / _FILE).exists():  # nothing was begun, or all was undone
+                    (directory / _NEW).unlink(missing_ok=True)
+                    (directory / _LOCK).unlink()
+                    directory.rmdir()
+            os.close(lock)
+
+    def write(self, record: Record) -> None:
+        """Keep it, on the disk, before this returns.
+
+        @raise Internal: it has a token in it.
+        @raise Unavailable: it cannot be written.
+        """
+        data = msgspec.json.format(msgspec.json.encode(record), indent=2)
+        if _SECRET.search(data.decode()):
+            raise Internal("a token was about to be written into a journal", hint="report this")
+        try:
+            _write(self.directory / _FILE, data)
+        except OSError as error:
+            raise Unavailable(
+                f"cannot write {self.directory / _FILE}: {error.strerror}",
+                hint="make room there; the same command goes on",
+            ) from None
+        self.record = record
+
+    def note(self, step: str, state: Literal["begun", "done", "undone"], facts: Any = None) -> None:
+        """What has become of a step.
+
+        @param facts: None: those that it had.
+        """
+        assert self.record is not None
+        old = self.record.entry(step)
+        kept = (old.facts if old else {}) if facts is None else dict(facts)
+        new = Entry(step=step, state=state, at=time.time(), facts=kept)
+        steps = [new if entry.step == step else entry for entry in self.record.steps]
+        if old is None:
+            steps.append(new)
+        self.write(msgspec.structs.replace(self.record, steps=steps, clove=__version__))
+
+    def remove(self) -> None:
+        """Forget the deployment, and what its target has kept."""
+        for entry in list(os.scandir(self.directory)):
+            if entry.name not in (_LOCK, _FILE):
+                path = self.directory / entry.name
+                shutil.rmtree(path) if entry.is_dir(follow_symlinks=False) else path.unlink()
+        (self.directory / _FILE).unlink(missing_ok=True)
+        self.record = None
+
+
+
+def _lock(directory: Path) -> int:
+    """A descriptor that holds the lock."""
+    try:
+        directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        while True:
+            directory.mkdir(mode=0o700, exist_ok=True)
+            try:
+                lock = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            except FileNotFoundError:  # the one before has just removed the directory
+                continue
+            if _have(lock, directory):
+                return lock
+    except OSError as error:
+        raise Unavailable(
+            f"cannot use {directory}: {error.strerror}",
+            hint="$XDG_STATE_HOME says where deployments are kept",
+        ) from None
+
+
+def _have(lock: int, directory: Path) -> bool:
+    """Take it; False: it is no longer the file there."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(lock, 100, 0).decode(errors="replace").strip() or "?"
+        os.close(lock)
+        raise AlreadyExists(
+            f"another command works on {directory.name}: process {holder}",
+            hint="wait until it has ended",
+        ) from None
+    with contextlib.suppress(FileNotFoundError):
+        if os.path.samestat(os.fstat(lock), os.stat(directory / _LOCK)):
+            os.ftruncate(lock, 0)
+            os.pwrite(lock, str(os.getpid()).encode(), 0)
+            return True
+    os.close(lock)
+    return False
+
+
+def _read(path: Path) -> Record | None:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MOST + 1)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise Unavailable(f"cannot read {path}: {error.strerror}") from None
+    try:
+        found = msgspec.json.decode(data)["format"]
+        if isinstance(found, int) and found > FORMAT:
+            raise _newer(path, found)
+        return msgspec.json.decode(data, type=Record)
+    except CloveError:
+        raise
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise InvalidRequest(
+            f"{path} is damaged ({error})",
+            hint="it says what was made: read it, remove that by hand, then the directory",
+        ) from None
+
+
+def _newer(path: Path, found: int) -> InvalidRequest:
+    return InvalidRequest(
+        f"{path} is of a newer Clove (format {found}; this one, {__version__}, knows {FORMAT})",
+        hint="use the version that wrote it, or a newer one",
+    )
+
+
+def _write(path: Path, data: bytes) -> None:
+    beside = path.with_name(_NEW)
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.rename(beside, path)
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)

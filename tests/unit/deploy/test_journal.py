@@ -1,0 +1,129 @@
+"""The journal of a deployment: locked, whole, private, and without secrets."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from clove.deploy.journal import Journal, check_name, deployments, read
+from clove.errors import AlreadyExists, Internal, InvalidRequest, NotFound, Unavailable
+from tests.unit.deploy.directory_target import record
+
+
+def test_what_is_written_is_read_again(tmp_path: Path) -> None:
+    with Journal.locked("d", tmp_path) as journal:
+        assert journal.record is None
+        journal.write(record(count=2))
+        journal.note("one", "begun", {})
+        journal.note("one", "done", {"address": "192.0.2.7"})
+        written = journal.record
+    assert read("d", tmp_path) == written
+    assert read("d", tmp_path).facts == {"address": "192.0.2.7"}
+    assert deployments(tmp_path) == ["d"]
+
+
+def test_it_is_private(tmp_path: Path) -> None:
+    with Journal.locked("d", tmp_path / "x") as journal:
+        journal.write(record())
+        paths = [tmp_path / "x", journal.directory, *journal.directory.iterdir()]
+    for path in paths:
+        assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
+
+
+def test_one_command_at_a_time_has_it(tmp_path: Path) -> None:
+    with Journal.locked("d", tmp_path) as journal:
+        journal.write(record())
+        with (
+            pytest.raises(AlreadyExists, match=f"works on d: process {os.getpid()}"),
+            Journal.locked("d", tmp_path),
+        ):
+            pass
+        with Journal.locked("other", tmp_path):
+            pass
+    with Journal.locked("d", tmp_path) as journal:
+        assert journal.record is not None
+
+
+def test_a_lock_without_a_journal_leaves_nothing(tmp_path: Path) -> None:
+    with Journal.locked("d", tmp_path):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_removed_takes_the_targets_files_with_it(tmp_path: Path) -> None:
+    with Journal.locked("d", tmp_path) as journal:
+        journal.write(record())
+        (journal.directory / "modules").mkdir()
+        (journal.directory / "modules" / "main.tf").write_text("")
+        (journal.directory / "terraform.tfstate").write_text("")
+        journal.remove()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_token_is_not_written(tmp_path: Path) -> None:
+    secret = "clove_join_0123456789012345678901234567890123456789012_012345"
+    with Journal.locked("d", tmp_path) as journal:
+        journal.write(record())
+        with pytest.raises(Internal):
+            journal.note("one", "done", {"address": f"x {secret}"})
+        assert secret not in "".join(path.read_text() for path in journal.directory.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"format": 2, "something": "new"}', "newer Clove"),
+        ('{"format": 1}', "damaged"),
+        ('{"format": 1, "name": ', "damaged"),
+        ("[" * 100000, "damaged"),
+        ('"format"', "damaged"),
+        ("\xff", "damaged"),
+    ],
+)
+def test_one_that_cannot_be_read_is_refused_and_stays(
+    tmp_path: Path, text: str, said: str
+) -> None:
+    (tmp_path / "d").mkdir()
+    path = tmp_path / "d" / "journal.json"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(InvalidRequest, match=said), Journal.locked("d", tmp_path):
+        pass
+    with pytest.raises(InvalidRequest, match=said):
+        read("d", tmp_path)
+    assert path.read_bytes() == text.encode("latin-1")
+
+
+def test_an_unknown_field_is_refused(tmp_path: Path) -> None:
+    with Journal.locked("d", tmp_path) as journal:
+        journal.write(record())
+    path = tmp_path / "d" / "journal.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "extra": 1}))
+    with pytest.raises(InvalidRequest, match="extra"):
+        read("d", tmp_path)
+
+
+def test_an_unknown_deployment_is_told_with_the_near_one(tmp_path: Path) -> None:
+    with Journal.locked("build-7", tmp_path) as journal:
+        journal.write(record("build-7"))
+    with pytest.raises(NotFound) as missing:
+        read("build-8", tmp_path)
+    assert missing.value.hint == "did you mean build-7?"
+
+
+@pytest.mark.parametrize("name", ["", "-x", "../up", "a/b", ".hidden", "a b", "a" * 64, "é"])
+def test_a_name_that_could_not_be_one_everywhere_is_refused(name: str) -> None:
+    with pytest.raises(InvalidRequest, match="name"):
+        check_name(name)
+
+
+def test_a_state_directory_that_cannot_be_used_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(Unavailable, match="cannot use"),
+        Journal.locked("d", tmp_path / "file"),
+    ):
+        pass
