@@ -52,12 +52,13 @@ COMMANDS = {
     "status": "Say how many machines a relay has.",
     "machines": "List and manage the machines of a relay.",
     "agent": "Run, list and stop agents on a machine of a relay.",
+    "deploy": "Take machines to a kernel at a relay, and back.",
     "tokens": "Make, list and revoke the tokens of a relay.",
     "completion": "Make a shell complete these words.",
     "doctor": "Say what this host can isolate.",
 }
 """Subcommands and what they do."""
-MODULES = dict.fromkeys(("status", "machines", "agent", "tokens"), "fleet.")
+MODULES = dict.fromkeys(("status", "machines", "agent", "tokens"), "fleet.") | {"deploy": "deploy."}
 """Where in `clove.cli` a command's module is; the module and its command bear the same name."""
 
 EPILOG = """\b

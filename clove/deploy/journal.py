@@ -204,7 +204,6 @@ class Journal:
         self.record = None
 
 
-
 def _lock(directory: Path) -> int:
     """A descriptor that holds the lock."""
     try:

@@ -12,7 +12,7 @@ from clove.spelling import near
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from clove.deploy.enrol import Relay
+    from clove.deploy.relay import Relay
     from clove.deploy.step import Target
 
 __all__ = ["KINDS", "Kind", "Place", "find_kind"]

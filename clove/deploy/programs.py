@@ -62,28 +62,12 @@ def run_program(
 
     @param missing: what to do where there is no such program.
     @param timeout: seconds; then it is ended.
-    @param environ: the whole environment; None: ours.
     @param on_line: is called with each line of its standard output as it comes, in another thread.
     @return: also when its status is not 0.
-    @raise NotFound: there is no such program.
-    @raise TimedOut: it took too long.
-    @raise Unavailable: it could not be started.
+    @raise CloveError: there is no such program, it could not be started, or took too long.
     """
-    try:
-        process = subprocess.Popen(
-            words,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=None if environ is None else dict(environ),
-            cwd=cwd,
-        )
-    except FileNotFoundError:
-        raise NotFound(f"there is no program {words[0]}", hint=missing) from None
-    except OSError as error:
-        raise Unavailable(f"{words[0]} cannot be started: {error.strerror}") from None
+    process = _start(words, missing, environ, cwd)
     kept = bytearray(), bytearray()
-    assert process.stdout is not None and process.stderr is not None and process.stdin is not None
     threads = [
         threading.Thread(target=_read, args=(process.stdout, kept[0], on_line), daemon=True),
         threading.Thread(target=_read, args=(process.stderr, kept[1], None), daemon=True),
@@ -95,19 +79,33 @@ def run_program(
         status = process.wait(timeout)
     except subprocess.TimeoutExpired:
         _end(process)
-        raise TimedOut(
-            f"{words[0]} did not end within {timeout:.0f} s",
-            hint=last_lines(bytes(kept[1])),
-        ) from None
+        told = last_lines(bytes(kept[1]))
+        raise TimedOut(f"{words[0]} did not end within {timeout:.0f} s", hint=told) from None
     except BaseException:
         _end(process)
         raise
     finally:
         for thread in threads:
             thread.join(_GRACE)
-        for stream in (process.stdout, process.stderr):
-            stream.close()
     return Ran(status, bytes(kept[0]), bytes(kept[1]))
+
+
+def _start(
+    words: Sequence[str], missing: str, environ: Mapping[str, str] | None, cwd: str | None
+) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            words,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=None if environ is None else dict(environ),
+            cwd=cwd,
+        )
+    except FileNotFoundError:
+        raise NotFound(f"there is no program {words[0]}", hint=missing) from None
+    except OSError as error:
+        raise Unavailable(f"{words[0]} cannot be started: {error.strerror}") from None
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -138,3 +136,4 @@ def _read(stream: Any, kept: bytearray, on_line: Callable[[str], None] | None) -
                     on_line(line.decode(errors="replace"))
         if on_line is not None and begun:
             on_line(begun.decode(errors="replace"))
+    stream.close()

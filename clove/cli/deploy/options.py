@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import shlex
+import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -16,9 +18,9 @@ from clove.cli.console import Console
 from clove.cli.deploy.shown import Shown, show_plan
 from clove.cli.fleet.relay_options import label_option
 from clove.deploy.engine import begin, carry_out, check_same, plan, undo
-from clove.deploy.enrol import Relay
 from clove.deploy.journal import Journal, Record, check_name, deployments, home, read
 from clove.deploy.kinds import Place, find_kind
+from clove.deploy.relay import Relay
 from clove.errors import InvalidRequest, NotFound, Unavailable
 
 __all__ = ["Asked", "deployment_options", "far_relay", "place_of"]
@@ -78,7 +80,7 @@ class Asked(NamedTuple):
     def _carry_out(self, record: Record) -> None:
         kind = find_kind(record.target)
         target = kind.make(place_of(record, self.relay), record.options)
-        with Journal.locked(record.name) as journal, _interrupted(self.console, record.command):
+        with Journal.locked(record.name) as journal, _interrupts_told(self.console, record.command):
             begin(journal, record, _changeable(kind))
             facts = carry_out(journal, target, Shown(self.console))
         if self.console.as_json:
@@ -106,7 +108,7 @@ class Asked(NamedTuple):
                     f"{name} is at the relay {record.relay}", hint=f"say --relay {record.relay}"
                 )
             target = find_kind(kind).make(place_of(record, relay), record.options)
-            with _interrupted(self.console, f"{record.command} --destroy"):
+            with _interrupts_told(self.console, f"{record.command} --destroy"):
                 undo(journal, target, Shown(self.console))
         if self.console.as_json:
             self.console.data({"event": "destroyed", "name": name})
@@ -136,20 +138,14 @@ def _confirm(record: Record, yes: bool) -> None:
     click.confirm(f"Undo {record.name} ({record.target}: {steps})?", abort=True, err=True)
 
 
-class _interrupted:  # noqa: N801 used as a function
-    """Says what goes on with it when Ctrl-C has ended a run."""
-
-    def __init__(self, console: Console, command: str) -> None:
-        self._console = console
-        self._command = command
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
-        if kind is not None and issubclass(kind, KeyboardInterrupt):
-            self._console.remark(f"interrupted; go on with: {self._command}")
-            raise SystemExit(130)
+@contextlib.contextmanager
+def _interrupts_told(console: Console, command: str) -> Iterator[None]:
+    """Say what goes on with it when Ctrl-C has ended a run."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        console.remark(f"interrupted; go on with: {command}")
+        raise SystemExit(128 + signal.SIGINT) from None
 
 
 def far_relay(
@@ -221,7 +217,7 @@ def deployment_options(function: F) -> F:
 
     functools.update_wrapper(command, function)
     for option in reversed(_OPTIONS):
-        command = option(command)  # type: ignore[assignment] # as click decorates
+        command = option(command)
     return command  # type: ignore[return-value]
 
 

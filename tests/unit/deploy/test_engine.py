@@ -128,7 +128,7 @@ def test_an_option_that_may_change_is_kept(journal: Journal) -> None:
 def test_a_plan_asks_nothing_and_says_how_far_it_is(world: Path, journal: Journal) -> None:
     target = FileTarget(world)
     planned = plan(target, None)
-    assert [(step.name, step.state, *step.planned) for step in planned][0] == (
+    assert (planned[0].name, planned[0].state, *planned[0].planned) == (
         "one",
         "new",
         "make one",

@@ -84,9 +84,7 @@ def test_a_token_is_not_written(tmp_path: Path) -> None:
         ("\xff", "damaged"),
     ],
 )
-def test_one_that_cannot_be_read_is_refused_and_stays(
-    tmp_path: Path, text: str, said: str
-) -> None:
+def test_one_that_cannot_be_read_is_refused_and_stays(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "d").mkdir()
     path = tmp_path / "d" / "journal.json"
     path.write_bytes(text.encode("latin-1"))
