@@ -1,6 +1,6 @@
 """Renew or check the hash-locked requirements.
 
-    python tools/lock.py            renew both locks from setup.cfg, newest versions first
+    python tools/lock.py            renew the locks from setup.cfg, newest versions first
     python tools/lock.py --check    do they hold, whole, for every Python and machine that we support?
 
 One lock serves all of them (C{VERSIONS} x C{MACHINES}): uv resolves for all at once and gives a
@@ -39,21 +39,32 @@ ENVIRONMENT = (
     "sys_platform == 'linux'",
 )
 """What holds wherever the locks are used, so that no marker has to say it."""
+LOCKS: dict[str, tuple[str, ...]] = {
+    "requirements.lock": (),
+    "requirements-dev.lock": ("dev", "postgresql"),  # tests try what few relays need
+    "requirements-bundle.lock": ("postgresql",),  # one bundle serves relays and kernels
+}
+"""What the programs need, what the checks need as well, and what a bundle has besides Clove, with the extras
+that each has; each agrees with those before it."""
+BUNDLE = ("pip>=24",)
+"""A bundle brings its own pip: Debian's Python has none, and it fetches the wheels of further bundles."""
 HEADER = "# Made by `make lock` (tools/lock.py); `make check-locks` checks it.\n"
 
 
 def needed(lock: str) -> list[str]:
     """The requirements that a lock is made from: those of setup.cfg and of the build backend.
 
-    @param lock: C{requirements.lock} or C{requirements-dev.lock}
+    @param lock: one of C{LOCKS}
     """
     config = configparser.ConfigParser()
     config.read(TREE / "setup.cfg")
     lines = config["options"]["install_requires"].split("\n")
-    lines += tomllib.loads((TREE / "pyproject.toml").read_text())["build-system"]["requires"]
-    if lock == "requirements-dev.lock":
-        for extra in ("dev", "postgresql"):  # what tests try is locked, though few relays need it
-            lines += config["options.extras_require"][extra].split("\n")
+    if lock == "requirements-bundle.lock":  # nothing is built where it is installed
+        lines += BUNDLE
+    else:
+        lines += tomllib.loads((TREE / "pyproject.toml").read_text())["build-system"]["requires"]
+    for extra in LOCKS[lock]:
+        lines += config["options.extras_require"][extra].split("\n")
     return [line for line in lines if line]
 
 
@@ -108,9 +119,9 @@ class Resolver:
 
 
 def renew(resolver: Resolver) -> None:
-    """Write both locks; what the programs need is the same in both."""
+    """Write the locks; what the programs need is the same in all."""
     same: list[str] = []
-    for lock in ("requirements.lock", "requirements-dev.lock"):
+    for lock in LOCKS:
         options = ["--universal", "--python-version", VERSIONS[0], "--generate-hashes", *same]
         (TREE / lock).write_text(HEADER + without_ours(resolver.resolve(lock, *options)))
         same = resolver.within(lock)
@@ -124,7 +135,7 @@ def pins(text: str) -> set[str]:
 def check(resolver: Resolver) -> list[str]:
     """What is wrong with the locks, a line for each."""
     wrong = []
-    for lock in ("requirements.lock", "requirements-dev.lock"):
+    for lock in LOCKS:
         text = (TREE / lock).read_text()
         always = pins(re.sub(r"^\S+ ; .*$", "", text, flags=re.MULTILINE))
         for version in VERSIONS:

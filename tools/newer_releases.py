@@ -25,8 +25,7 @@ def make_index(directory: Path) -> list[str]:
     @return: the names of the packages, as the locks have them
     @raise OSError: when something cannot be read or written
     """
-    locks = [TREE / name for name in ("requirements.lock", "requirements-dev.lock")]
-    text = "".join(lock.read_text() for lock in locks)
+    text = "".join(lock.read_text() for lock in sorted(TREE.glob("requirements*.lock")))
     names = sorted(set(re.findall(r"^([A-Za-z0-9._-]+)==", text, re.MULTILINE)))
     for name in names:
         stem = f"{name.replace('-', '_')}-{VERSION}"

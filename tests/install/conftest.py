@@ -17,7 +17,8 @@ collect_ignore_glob = [] if "CLOVE_TEST_INSTALL" in os.environ else ["test_*.py"
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ["clove", "twisted", "examples", "tools", "setup.cfg", "pyproject.toml", "README.md"]
-PARTS += ["LICENSE", "requirements.lock", "requirements-dev.lock"]
+PARTS += ["LICENSE", "MANIFEST.in", "deploy", "requirements.lock", "requirements-dev.lock"]
+PARTS += ["requirements-bundle.lock"]
 OLD_PIP = (
     "pip==23.0.1 --hash=sha256:236bcb61156d76c4b8a05821b988c7b8c35bf0da28a4b614e8d6ab5212c25c6f\n"
 )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import configparser
 import re
 import subprocess
-import sys
 import zipfile
 from importlib.metadata import entry_points, requires, version
 from pathlib import Path
@@ -14,11 +13,13 @@ import pytest
 from twisted.application.service import IServiceMaker
 from twisted.plugin import getPlugins
 
+from clove import __version__
+from clove.deploy.bundle.own_wheel import make_wheel
 from tools.lock import ENVIRONMENT, needed, without_ours
 
 ROOT = Path(__file__).resolve().parents[2]
 PINNED = r"[A-Za-z0-9._-]+==\S+( ; [^\n]+)? \\\n +--hash=sha256:[0-9a-f]{64}"
-LOCKS = ["requirements.lock", "requirements-dev.lock"]
+LOCKS = ["requirements.lock", "requirements-dev.lock", "requirements-bundle.lock"]
 
 
 def locked(name: str) -> dict[str, str]:
@@ -64,11 +65,13 @@ def test_the_locks_have_what_setup_cfg_asks_for() -> None:
     for section, key, lock in (
         ("options", "install_requires", "requirements.lock"),
         ("options.extras_require", "dev", "requirements-dev.lock"),
+        ("options", "install_requires", "requirements-bundle.lock"),
+        ("options.extras_require", "postgresql", "requirements-bundle.lock"),
     ):
         have = locked(lock)
         for line in config[section][key].split():
             name, _, least = line.partition(">=")
-            chosen = have[_normal(name)]
+            chosen = have[_normal(name.partition("[")[0])]
             assert _numbers(chosen) >= _numbers(least), line
 
 
@@ -77,9 +80,12 @@ def _numbers(text: str) -> list[int]:
 
 
 def test_the_locks_agree_and_hold_the_build_backend() -> None:
-    plain, dev = (locked(name) for name in LOCKS)
+    plain, dev, bundle = (locked(name) for name in LOCKS)
     assert {name: dev.get(name) for name in plain} == plain
     assert "setuptools" in plain
+    brought = {name: version for name, version in bundle.items() if name != "pip"}
+    assert {name: dev.get(name) for name in brought} == brought
+    assert set(plain) - set(bundle) == {"setuptools"}
 
 
 def test_a_lock_says_what_only_some_pythons_need_and_not_what_holds_everywhere() -> None:
@@ -92,9 +98,10 @@ def test_a_lock_says_what_only_some_pythons_need_and_not_what_holds_everywhere()
 
 
 def test_the_locks_are_made_from_setup_cfg_and_the_build_backend() -> None:
-    plain, dev = (set(needed(lock)) for lock in LOCKS)
+    plain, dev, bundle = (set(needed(lock)) for lock in LOCKS)
     assert {"twisted>=24.11", "setuptools>=68"} <= plain < dev
     assert "pytest>=8" in dev
+    assert {"twisted>=24.11", "psycopg[binary]>=3.2", "pip>=24"} <= bundle
 
 
 def test_the_metadata_names_the_same_requirements() -> None:
@@ -102,17 +109,14 @@ def test_the_metadata_names_the_same_requirements() -> None:
     assert {"twisted", "msgspec", "click"} <= names
 
 
-def test_the_wheel_has_the_plugin_and_the_licence(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if _numbers(version("setuptools"))[0] < 68:
         pytest.skip("setuptools is older than our build needs; `make dev` installs the locked one")
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", "-q"]
-    flags = ["--no-deps", "--no-build-isolation", "--no-index", "-w", str(tmp_path)]
-    tree = tmp_path / "tree"
-    tree.mkdir()
-    for name in ("clove", "twisted", "setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
-        (tree / name).symlink_to(ROOT / name)
-    subprocess.run([*pip, *flags, str(tree)], check=True, capture_output=True)
-    (wheel,) = tmp_path.glob("clove-*.whl")
+    return make_wheel(tmp_path_factory.mktemp("wheel"))
+
+
+def test_the_wheel_has_the_plugin_and_the_licence(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
     assert "twisted/plugins/clove_plugin.py" in names
@@ -123,3 +127,29 @@ def test_the_wheel_has_the_plugin_and_the_licence(tmp_path: Path) -> None:
     assert {f"{page}/vendor/preact.mjs", f"{page}/vendor/preact.LICENSE"} <= names
     assert any(name.endswith("LICENSE") for name in names)
     assert not any(name.startswith(("tests/", "bench/", "examples/")) for name in names)
+
+
+def test_the_wheel_has_every_file_that_is_no_module(wheel: Path) -> None:
+    """The dashboard, profiles, locks, and what `clove deploy` hands on; by git's list of them."""
+    listed = ["git", "-C", str(ROOT), "ls-files", "-z", "clove", "deploy"]
+    done = subprocess.run(listed, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip("this is no git checkout, so nothing lists the files")
+    wanted = {
+        re.sub(r"^deploy/", "clove/deploy/files/", name)
+        for name in done.stdout.split("\0")
+        if name and not (ROOT / name).is_symlink() and (ROOT / name).exists()
+    }
+    with zipfile.ZipFile(wheel) as archive:
+        assert wanted - set(archive.namelist()) == set()
+
+
+def test_the_version_has_one_source(wheel: Path) -> None:
+    assert wheel.name == f"clove-{__version__}-py3-none-any.whl"
+    literal = re.escape(__version__)
+    assert not re.search(literal, (ROOT / "setup.cfg").read_text())
+    assert not re.search(rf"version.*{literal}", (ROOT / "pyproject.toml").read_text())
+
+
+def test_the_wheel_is_the_same_when_it_is_built_again(wheel: Path, tmp_path: Path) -> None:
+    assert make_wheel(tmp_path).read_bytes() == wheel.read_bytes()

@@ -1,0 +1,157 @@
+"""What an installation and its end consist of: a list of actions, shown by a dry run, performed by a real one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from clove.deploy.installer.bundle_directory import BundleDirectory, Problem
+from clove.deploy.installer.enrolment import Enrolment
+from clove.deploy.installer.layout import Layout
+from clove.deploy.installer.placed import Placed
+from clove.deploy.installer.releases import (
+    activate,
+    in_use,
+    make_release,
+    releases,
+    remove_release,
+    unfinished,
+)
+from clove.deploy.installer.systemd import Systemd
+
+__all__ = ["Action", "enrolling", "installing", "removing", "switching", "uninstalling"]
+
+PROGRAMS = ("clove",)
+"""What is linked into the user's path; C{twistd} may be another's there, so it is not."""
+PREFIXES = ("/opt/clove/current", "%h/.local/share/clove/current")
+"""How the shipped units name the release in use."""
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One thing to do.
+
+    @ivar text: what it does, for a person.
+    @ivar perform: does it; None where there is nothing to do and the text says why.
+    """
+
+    text: str
+    perform: Callable[[], object] | None = None
+
+
+def installing(
+    bundle: BundleDirectory, layout: Layout, placed: Placed, systemd: Systemd, *, units: bool
+) -> Iterator[Action]:
+    """Install a bundle: its release first, so that nothing leads to what is not there."""
+    if bundle.release in releases(layout):
+        yield Action(f"{layout.prefix / bundle.release} is there already")
+    else:
+        text = f"make {layout.prefix / bundle.release} ({len(bundle.wheels)} packages)"
+        yield Action(text, partial(make_release, bundle, layout))
+    yield from switching(bundle.release, layout)
+    for name in PROGRAMS:
+        link, target = layout.programs / name, layout.current / "bin" / name
+        yield _placing(placed, link, f"link {link}", partial(placed.add_link, link, target))
+    if units:
+        yield from _placing_files(bundle, layout, placed, systemd)
+
+
+def switching(release: str, layout: Layout) -> Iterator[Action]:
+    """Make a release the one in use."""
+    before = in_use(layout)
+    if before == release:
+        yield Action(f"{layout.current} leads to it already")
+    else:
+        was = f" (was {before})" if before else ""
+        yield Action(
+            f"switch {layout.current} to {release}{was}", partial(activate, layout, release)
+        )
+
+
+def removing(release: str, layout: Layout) -> Iterator[Action]:
+    """Remove one release.
+
+    @raise Problem: it is in use, or there is none of that name.
+    """
+    if release == in_use(layout):
+        raise Problem(f"{release} is in use", "switch to another first: --activate RELEASE")
+    if release not in releases(layout):
+        raise Problem(f"there is no release {release!r} in {layout.prefix}", "--list shows them")
+    remove = partial(remove_release, layout, release)
+    yield Action(f"remove {layout.prefix / release}", remove)
+
+
+def _placing_files(
+    bundle: BundleDirectory, layout: Layout, placed: Placed, systemd: Systemd
+) -> Iterator[Action]:
+    files = layout.files(bundle.systemd_names())
+    for name, path in files.items():
+        content = _for_prefix((bundle.path / "systemd" / name).read_bytes(), layout)
+        yield _placing(placed, path, f"write {path}", partial(placed.add_file, path, content))
+    if not layout.user:
+        chosen = list(files.values())
+        yield Action(
+            "make the users and directories that they name", partial(systemd.apply, chosen)
+        )
+    if files and systemd.runs:
+        yield Action("have systemd read its units", partial(systemd.control, "daemon-reload"))
+
+
+def _for_prefix(content: bytes, layout: Layout) -> bytes:
+    for prefix in PREFIXES:
+        content = content.replace(prefix.encode(), str(layout.current).encode())
+    return content
+
+
+def _placing(placed: Placed, path: Path, text: str, perform: Callable[[], object]) -> Action:
+    if placed.may_replace(path):
+        return Action(text, perform)
+    return Action(f"leave {path} as it is: it was changed, or is not ours")
+
+
+def enrolling(
+    enrolment: Enrolment, layout: Layout, placed: Placed, systemd: Systemd
+) -> Iterator[Action]:
+    """Have the kernel join a relay at its next start, and start it."""
+    settings = enrolment.settings_path(layout)
+    text = enrolment.settings(layout).encode()
+    yield _placing(placed, settings, f"write {settings}", partial(placed.add_file, settings, text))
+    token = enrolment.token_path(layout)
+    words = f"copy the join token to {token} (0600)"
+    yield Action(words, partial(placed.add_file, token, enrolment.token, mode=0o600))
+    if systemd.runs:
+        start = partial(systemd.control, "enable", "clove-kernel.service")
+        yield Action("enable clove-kernel.service", start)
+        again = partial(systemd.control, "restart", "clove-kernel.service")
+        yield Action("start clove-kernel.service", again)
+
+
+def uninstalling(layout: Layout, placed: Placed, systemd: Systemd) -> Iterator[Action]:
+    """Remove what was installed, and nothing else; what serves is stopped first."""
+    units = [path.name for path in placed.paths if path.parent == layout.units]
+    started = [name for name in units if "@" not in name]
+    if started and systemd.runs:
+        stop = partial(systemd.control, "disable", "--now", *started)
+        yield Action(f"stop {', '.join(started)}", stop)
+    for path in placed.paths:
+        if placed.may_replace(path):
+            yield Action(f"remove {path}", partial(placed.remove, path))
+        else:
+            yield Action(f"leave {path}: it was changed")
+    if units and systemd.runs:
+        yield Action("have systemd read its units", partial(systemd.control, "daemon-reload"))
+    if layout.current.is_symlink():
+        yield Action(f"remove {layout.current}", partial(layout.current.unlink, missing_ok=True))
+    for release in [*unfinished(layout), *releases(layout)]:
+        remove = partial(remove_release, layout, release)
+        yield Action(f"remove {layout.prefix / release}", remove)
+    yield Action(f"remove {layout.prefix}, if nothing else is in it", partial(_clear, layout))
+
+
+def _clear(layout: Layout) -> None:
+    layout.record.unlink(missing_ok=True)
+    (layout.prefix / ".lock").unlink(missing_ok=True)
+    if layout.prefix.is_dir() and not any(layout.prefix.iterdir()):
+        layout.prefix.rmdir()

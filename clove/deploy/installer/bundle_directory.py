@@ -1,0 +1,96 @@
+"""An unpacked bundle, and whether this machine can use it."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import sys
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["BundleDirectory", "Problem", "read_bundle"]
+
+
+class Problem(Exception):
+    """Why it cannot be installed, and what to do.
+
+    @ivar hint: what to do next.
+    @ivar status: the exit code: 1, or 3 when the bundle is for another machine.
+    """
+
+    def __init__(self, message: str, hint: str, status: int = 1) -> None:
+        super().__init__(message)
+        self.hint = hint
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class BundleDirectory:
+    """An unpacked bundle.
+
+    @ivar release: its name, of version and content.
+    """
+
+    path: Path
+    release: str
+
+    @property
+    def wheels(self) -> list[Path]:
+        """All of them."""
+        return sorted((self.path / "wheels").glob("*.whl"))
+
+    def systemd_names(self) -> list[str]:
+        """The files for systemd, relative to C{systemd/}."""
+        root = self.path / "systemd"
+        return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+
+    def check_space(self, prefix: Path) -> None:
+        """Refuse a disk that is too small, before anything is written.
+
+        @raise Problem: there is not enough space.
+        """
+        needed = sum(
+            member.file_size
+            for wheel in self.wheels
+            for member in zipfile.ZipFile(wheel).infolist()
+        )
+        needed = needed * 3 // 2  # compiled modules as well
+        there = next(each for each in [prefix, *prefix.parents] if each.exists())
+        free = shutil.disk_usage(there).free
+        if free < needed:
+            raise Problem(
+                f"{prefix} needs {needed >> 20} MB, and {free >> 20} MB are free",
+                "make room there, or name another place: --prefix DIRECTORY",
+            )
+
+
+def read_bundle(path: Path) -> BundleDirectory:
+    """Read what a bundle says of itself, and compare it with this machine.
+
+    @raise Problem: it is not whole, or not for this machine.
+    """
+    try:
+        facts = json.loads((path / "bundle.json").read_text())
+        release, python, machine = (facts[key] for key in ("release", "python", "machine"))
+        glibc = int(facts["glibc"])
+    except (OSError, ValueError, KeyError) as error:
+        raise Problem(f"this is no whole bundle: {error}", "copy and unpack it again") from None
+    here = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    if (here, platform.machine()) != (python, machine):
+        raise Problem(
+            f"this bundle is for CPython {python} on {machine}; "
+            f"here is {here} on {platform.machine()}",
+            f"make one with: clove deploy bundle --python {here} --machine {platform.machine()}",
+            3,
+        )
+    found = os.confstr("CS_GNU_LIBC_VERSION") if "CS_GNU_LIBC_VERSION" in os.confstr_names else None
+    if not found or [int(part) for part in found.split()[1].split(".")] < [2, glibc]:
+        raise Problem(
+            f"the wheels need glibc 2.{glibc} or newer; here is {found or 'another C library'}",
+            "Debian 10, Ubuntu 18.10 and newer have it; Alpine does not",
+            3,
+        )
+    return BundleDirectory(path, release)

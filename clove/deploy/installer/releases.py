@@ -1,0 +1,126 @@
+"""Releases below a prefix: made whole or not at all, and which one is in use."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+from clove.deploy.installer.bundle_directory import BundleDirectory, Problem
+from clove.deploy.installer.layout import Layout
+
+__all__ = ["activate", "in_use", "make_release", "releases", "remove_release", "unfinished"]
+
+BEGUN: Final = ".clove-begun"
+"""A file that is written first: the directory is ours, whatever becomes of it."""
+WHOLE: Final = ".clove-release"
+"""A file that is written last: a release without it was not finished."""
+NAME: Final = re.compile(r"[0-9][0-9A-Za-z.+_-]*")
+PLUGINS: Final = "from twisted.plugin import IPlugin, getPlugins; list(getPlugins(IPlugin))"
+"""Has Twisted write down which plugins there are, since the users of the programs could not."""
+
+
+def releases(layout: Layout) -> list[str]:
+    """Those that are whole, by name."""
+    return [name for name in _ours(layout) if (layout.prefix / name / WHOLE).is_file()]
+
+
+def unfinished(layout: Layout) -> list[str]:
+    """Those that an installation which was killed has left, by name."""
+    return [name for name in _ours(layout) if not (layout.prefix / name / WHOLE).is_file()]
+
+
+def _ours(layout: Layout) -> list[str]:
+    if not layout.prefix.is_dir():
+        return []
+    return sorted(
+        path.name
+        for path in layout.prefix.iterdir()
+        if NAME.fullmatch(path.name) and not path.is_symlink() and (path / BEGUN).is_file()
+    )
+
+
+def in_use(layout: Layout) -> str | None:
+    """The release that C{current} leads to, if there is one."""
+    return os.readlink(layout.current) if layout.current.is_symlink() else None
+
+
+def make_release(bundle: BundleDirectory, layout: Layout) -> None:
+    """Make a release of a bundle; what is left of an earlier try is removed first.
+
+    @raise Problem: Python or pip could not; nothing of it is left.
+    @raise OSError: something cannot be written.
+    """
+    place = layout.prefix / bundle.release
+    remove_release(layout, bundle.release)
+    place.mkdir(parents=True)
+    try:
+        (place / BEGUN).touch()
+        _fill(bundle, place)
+        (place / WHOLE).write_text(f"{bundle.release}\n")
+    except BaseException:
+        shutil.rmtree(place, ignore_errors=True)
+        raise
+
+
+def _fill(bundle: BundleDirectory, place: Path) -> None:
+    """A virtual environment without Debian's python3-venv: pip comes as a wheel, and runs out of it."""
+    _run("no virtual environment can be made", sys.executable, "-m", "venv", "--without-pip", place)
+    python = place / "bin/python"
+    (pip,) = (path for path in bundle.wheels if path.name.startswith("pip-"))
+    words: list[str | Path] = [python, f"{pip}/pip", "install", "--isolated", "--quiet"]
+    words += ["--no-index", "--no-deps", "--require-hashes", "--only-binary", ":all:"]
+    words += ["--disable-pip-version-check", "--no-cache-dir"]
+    words += ["--find-links", bundle.path / "wheels", "-r", bundle.path / "requirements.txt"]
+    _run("the wheels cannot be installed", *words)
+    _run("Twisted's plugins cannot be read", python, "-I", "-c", PLUGINS)
+
+
+def _run(failure: str, *words: str | Path) -> None:
+    quiet = {
+        name: text for name, text in os.environ.items() if not name.startswith(("PIP_", "PYTHON"))
+    }
+    done = subprocess.run(
+        [str(word) for word in words],
+        env=quiet | {"LC_ALL": "C.UTF-8"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        said = [line for line in done.stdout.splitlines() if line.strip()] or ["no reason given"]
+        raise Problem(f"{failure}: {said[-1]}", "nothing was changed; mend that and run it again")
+
+
+def activate(layout: Layout, release: str) -> None:
+    """Make C{current} lead to a release, in one step.
+
+    @raise Problem: there is no such release.
+    """
+    have = releases(layout)
+    if release not in have:
+        raise Problem(
+            f"there is no release {release!r} in {layout.prefix}",
+            f"there are: {', '.join(have) or 'none'}",
+        )
+    link = layout.prefix / ".current"
+    link.unlink(missing_ok=True)
+    link.symlink_to(release)
+    link.replace(layout.current)
+
+
+def remove_release(layout: Layout, release: str) -> None:
+    """Remove a release, its mark first, so that a half of it is never taken for whole.
+
+    @raise OSError: something of it cannot be removed.
+    """
+    place = layout.prefix / release
+    (place / WHOLE).unlink(missing_ok=True)
+    if place.exists():
+        shutil.rmtree(place)
