@@ -69,6 +69,7 @@ class Opcode(enum.IntEnum):
     CLOSE_STREAM = 0x1B
     RESIZE = 0x1C
     RUN = 0x1D
+    DIAL = 0x1E
     SEND = 0x20
     RECV = 0x21
     BROADCAST = 0x22

@@ -10,13 +10,20 @@ Standard library only.
 
 from __future__ import annotations
 
+from typing import TypeVar
+
+from clove.client.attached import Attached
 from clove.client.blocking import CloveClient
 from clove.client.blocking_connection import BlockingConnection
+from clove.client.call import StreamCall
 from clove.client.channel import Channel
 from clove.client.limits import ClientLimits
 from clove.client.relay_connection import RelayAddress
 from clove.client.relay_link import dial_relay
 from clove.client.relayed import RelayedClient
+from clove.client.relayed_streams import RelayedStreams
+
+T = TypeVar("T")
 
 __all__ = ["RemoteClient"]
 
@@ -36,3 +43,8 @@ class RemoteClient(RelayedClient, CloveClient):
     """A connection to a kernel, through its relay; parameters as L{RelayedClient} has them."""
 
     _connects = RelayedConnection
+
+    def _attached(self, call: StreamCall[T, T]) -> Attached[T]:
+        assert isinstance(call.payload, dict)
+        call.payload = {**call.payload, "descriptors": False}
+        return RelayedStreams(self, self.stream(call))

@@ -16,6 +16,7 @@ from clove.sandbox.typist import Typist
 if TYPE_CHECKING:
     from clove.kernel.logs.bypass import StartPump
     from clove.kernel.logs.pump import Pumps
+    from clove.kernel.relayed_streams import RelayedStreams
     from clove.sandbox.interface import ExitStatus, IRunning, ITerminal
 
 __all__ = ["AttachedCommand", "AttachedCommands"]
@@ -113,7 +114,7 @@ def _nothing(status: ExitStatus) -> None:
 
 
 class AttachedCommands:
-    """All that run, by the agent that they run in, and a number.
+    """All that run, by the agent that they run in, and a number; and connections into agents likewise.
 
     @param pumps: pass on floods; None: nothing else than the reactor does.
     """
@@ -123,6 +124,7 @@ class AttachedCommands:
         self._pumps = pumps
         self._numbers = itertools.count(1)
         self._commands: dict[tuple[int, int], AttachedCommand] = {}
+        self._relayed: dict[tuple[int, int], RelayedStreams] = {}
 
     def add(self, agent_id: int, family: int, *, with_stdin: bool) -> tuple[int, AttachedCommand]:
         """One that is to run; its number. It is known until L{remove}.
@@ -153,3 +155,29 @@ class AttachedCommands:
     def remove(self, agent_id: int, number: int) -> None:
         """It is over, or its client is gone."""
         self._commands.pop((agent_id, number)).close()
+
+    # streams of those that get no descriptors
+
+    def next_number(self) -> int:
+        """For something that is no command."""
+        return next(self._numbers)
+
+    def hold(self, agent_id: int, number: int, streams: RelayedStreams) -> None:
+        """A caller asks the kernel for these streams, until L{stop_holding}."""
+        self._relayed[agent_id, number] = streams
+
+    def held(self, agent_id: int, number: int, owner: int) -> RelayedStreams:
+        """Those of a command or connection of this caller's.
+
+        @raise NotFound: there are none.
+        """
+        found = self._relayed.get((agent_id, number))
+        if found is None or found.owner != owner:
+            raise NotFound(f"no command or connection {number} of yours is in agent {agent_id}")
+        return found
+
+    def stop_holding(self, agent_id: int, number: int) -> None:
+        """They are over, or the caller is gone. Idempotent."""
+        found = self._relayed.pop((agent_id, number), None)
+        if found is not None:
+            found.close()

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from clove.kernel.metrics import Metrics
     from clove.kernel.network.egress.fetch import Egress
     from clove.kernel.network.gateway import Gateways
+    from clove.kernel.network.published.dialler import Dialler
     from clove.kernel.principal import Principal
     from clove.kernel.registry import Registry
     from clove.kernel.remote.tunnels import Tunnels
@@ -58,6 +59,7 @@ class Kernel:
     watches: Watches
     dry_runs: DryRuns
     gateways: Gateways
+    dialler: Dialler
     tunnels: Tunnels
     syscalls: Mapping[int, Syscall]
 

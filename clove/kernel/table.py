@@ -12,6 +12,7 @@ from clove.framing import Opcode
 from clove.kernel.calls import (
     agents,
     audit,
+    dial,
     events,
     execute,
     file_tree,
@@ -184,6 +185,9 @@ TABLE: dict[int, Syscall] = {
     Opcode.RESIZE: Syscall(om.ResizeRequest, om.ResizeReply, output.resize),
     Opcode.RUN: Syscall(
         xm.RunRequest, xm.RunReply, run.run, "SECURITY", ("name", "id", "command"), streams=True
+    ),
+    Opcode.DIAL: Syscall(
+        xm.DialRequest, xm.DialReply, dial.dial, "NETWORK", (*TARGET, "port"), streams=True
     ),
     Opcode.SEND: Syscall(
         mm.SendRequest, mm.SendReply, mail.send, "IPC", ("to", "to_name"), needs=("can_message",)

@@ -31,6 +31,8 @@ __all__ = [
 MOST_OUTPUT: Final = 8 << 20
 """Bytes in one reply of OUTPUT, at most: as base64 text they fit into a reply."""
 
+Number = Annotated[int, msgspec.Meta(ge=1)] | None
+"""Of a command of RUN, or of a connection of DIAL, whose streams are meant instead of the agent's."""
 Offset = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
 Rows = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=86400 * 365)]
@@ -44,6 +46,7 @@ class OutputRequest(TargetRequest, frozen=True, kw_only=True):
     wait: Seconds = 0
     attached: bool = False
     binary: bool = False
+    command: Number = None
 
 
 class Piece(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +72,7 @@ class InputRequest(TargetRequest, frozen=True, kw_only=True):
     """Bytes for an agent's standard input."""
 
     data: bytes = b""
+    command: Number = None
 
 
 class InputReply(Reply, frozen=True, kw_only=True):
@@ -85,11 +89,16 @@ class AttachRequest(TargetRequest, frozen=True, kw_only=True):
 
 
 class AttachReply(Reply, frozen=True, kw_only=True):
-    """First what begins, last that it has ended."""
+    """First what begins, last that it has ended.
+
+    @ivar input: what the agent's standard input is to one without its descriptor: `stream`, `terminal`, or
+        nothing that could be written.
+    """
 
     agent_id: int = 0
     offset: int = 0
     descriptors: list[str] = []
+    input: str = ""
     ended: bool = False
 
 
@@ -97,6 +106,7 @@ class CloseStreamRequest(TargetRequest, frozen=True, kw_only=True):
     """Close the kernel's end of a stream."""
 
     stream: Literal["stdin", "stdout", "stderr"]
+    command: Number = None
 
 
 class CloseStreamReply(Reply, frozen=True, kw_only=True):
@@ -109,7 +119,7 @@ class CloseStreamReply(Reply, frozen=True, kw_only=True):
 class ResizeRequest(TargetRequest, frozen=True, kw_only=True):
     """The terminal that an agent, or a command in it, runs on has another size."""
 
-    command: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    command: Number = None
     rows: Rows
     columns: Rows
 

@@ -15,13 +15,21 @@ if TYPE_CHECKING:
     from clove.client.results import (
         AttachReply,
         CloseStreamReply,
+        DialReply,
         InputReply,
         OutputReply,
         ResizeReply,
         RunReply,
     )
 
-__all__ = ["close_stream", "hold_output", "read_output", "resize_terminal", "write_input"]
+__all__ = [
+    "close_stream",
+    "dial",
+    "hold_output",
+    "read_output",
+    "resize_terminal",
+    "write_input",
+]
 
 
 def read_output(
@@ -32,6 +40,7 @@ def read_output(
     max: int | None = None,
     wait: float = 0.0,
     attached: bool | None = None,
+    command: int | None = None,
 ) -> Call[OutputReply]:
     """The bytes that an agent has written, from an offset on (docs/output.md).
 
@@ -41,13 +50,15 @@ def read_output(
     @param wait: seconds to wait for the first one.
     @param attached: this connection holds the output (L{hold_output}): it has what is before
         `since`.
+    @param command: number of a command or connection of this client's (L{dial}), instead: each byte is
+        given once.
     @return: success, agent_id, offset, data (bytes), pieces: a list of {stream, size}, next,
         lost (bytes no longer held), ended.
     @raise NotFound, PermissionDenied:
     """
     fields = {**agent_fields(name, agent_id), "since": since, "binary": True}
-    fields |= optional(max=max, wait=wait or None, attached=attached)
-    return Call(Opcode.OUTPUT, fields, patience=wait, idempotent=True)
+    fields |= optional(max=max, wait=wait or None, attached=attached, command=command)
+    return Call(Opcode.OUTPUT, fields, patience=wait, idempotent=command is None)
 
 
 def hold_output(
@@ -91,15 +102,37 @@ def run(
     return StreamCall(call, _begun, _nothing)
 
 
+def dial(
+    port: int, name: str | int | None = None, *, agent_id: int | None = None
+) -> StreamCall[DialReply, DialReply]:
+    """Connect to a TCP port that an agent listens on inside its sandbox.
+
+    It lasts as long as the connection; giving it up ends that. Its first piece says the connection's number
+    (`command`), for `read_output`, `write_input` and `close_stream`.
+
+    @raise Unavailable: nothing listens there.
+    @raise PermissionDenied: the agent is not this caller's, or the kernel allows no such connections.
+    """
+    fields = {**agent_fields(name, agent_id), "port": port}
+    call: Call[DialReply] = Call(Opcode.DIAL, fields, patience=None)
+    return StreamCall(call, _dialled, _no_reply)
+
+
 def close_stream(
-    stream: str, name: str | int | None = None, *, agent_id: int | None = None
+    stream: str,
+    name: str | int | None = None,
+    *,
+    agent_id: int | None = None,
+    command: int | None = None,
 ) -> Call[CloseStreamReply]:
     """Close an agent's standard input, or have its writes to an output fail from now on.
 
     @param stream: stdin, stdout or stderr.
+    @param command: of this command or connection, instead.
     @return: success, agent_id, closed.
     """
-    return Call(Opcode.CLOSE_STREAM, {**agent_fields(name, agent_id), "stream": stream})
+    fields = {**agent_fields(name, agent_id), "stream": stream, **optional(command=command)}
+    return Call(Opcode.CLOSE_STREAM, fields)
 
 
 def resize_terminal(
@@ -122,16 +155,22 @@ def resize_terminal(
 
 
 def write_input(
-    data: bytes, name: str | int | None = None, *, agent_id: int | None = None
+    data: bytes,
+    name: str | int | None = None,
+    *,
+    agent_id: int | None = None,
+    command: int | None = None,
 ) -> Call[InputReply]:
     """Write to the standard input of an agent that was spawned with `stdin="stream"`.
 
     It answers when the agent's pipe has taken all of it, which may be never.
 
+    @param command: to this command or connection, instead.
     @return: success, agent_id, accepted.
     @raise Unavailable: nothing reads it any more.
     """
-    return Call(Opcode.INPUT, agent_fields(name, agent_id), patience=None, data=data)
+    fields = {**agent_fields(name, agent_id), **optional(command=command)}
+    return Call(Opcode.INPUT, fields, patience=None, data=data)
 
 
 def _one(reply: Reply) -> Iterable[AttachReply]:
@@ -147,4 +186,12 @@ def _begun(reply: Reply) -> Iterable[RunReply]:
 
 
 def _nothing(_: Reply) -> Iterable[RunReply]:
+    return ()
+
+
+def _dialled(reply: Reply) -> Iterable[DialReply]:
+    return (cast("DialReply", reply),)
+
+
+def _no_reply(_: Reply) -> Iterable[DialReply]:
     return ()

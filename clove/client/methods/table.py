@@ -63,6 +63,7 @@ class Methods:
     wait = method(agents.wait)
     read_output = method(streams.read_output)
     hold_output = stream_method(streams.hold_output)
+    dial = stream_method(streams.dial)
     close_stream = method(streams.close_stream)
     write_input = method(streams.write_input)
     resize_terminal = method(streams.resize_terminal)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from clove.kernel.agents import Agent
     from clove.kernel.context import Context
     from clove.kernel.logs.logbook import Logbook
+    from clove.kernel.relayed_streams import RelayedStreams
     from clove.messages.output import (
         AttachRequest,
         CloseStreamRequest,
@@ -43,6 +44,9 @@ async def output(ctx: Context, request: OutputRequest) -> OutputReply | bytes:
     agent = find_target(ctx, request, "OUTPUT", ended=True)
     if request.binary and ctx.push is None:
         raise InvalidRequest("binary replies need protocol version 2", hint="send HELLO first")
+    if request.command is not None:
+        reply = await _relayed_output(ctx, agent, request, request.command)
+        return encode_binary(reply) if request.binary else reply
     book = agent.logbook
     if request.attached and not book.attach_point.take(ctx.principal, request.since):
         raise InvalidRequest(
@@ -55,6 +59,28 @@ async def output(ctx: Context, request: OutputRequest) -> OutputReply | bytes:
     if request.attached and reply.ended:
         book.attach_point.take(ctx.principal, reply.next)
     return encode_binary(reply) if request.binary else reply
+
+
+async def _relayed_output(
+    ctx: Context, agent: Agent, request: OutputRequest, number: int
+) -> OutputReply:
+    """Bytes of a command or connection: each is given once."""
+    streams = held_streams(ctx, agent, number)
+    parts, ended = await streams.read(request.max, request.wait)
+    return OutputReply(
+        agent_id=agent.agent_id,
+        data=b"".join(part.data for part in parts),
+        pieces=[Piece(stream=NAMES[part.stream], size=len(part.data)) for part in parts],
+        ended=ended,
+    )
+
+
+def held_streams(ctx: Context, agent: Agent, number: int) -> RelayedStreams:
+    """Those of a command or connection that the caller has begun.
+
+    @raise NotFound: it has none of this number in the agent.
+    """
+    return ctx.kernel.attached.held(agent.agent_id, number, ctx.principal.agent_id)
 
 
 def _page(agent: Agent, since: int, most: int) -> OutputReply:
@@ -102,6 +128,9 @@ async def _next_output(ctx: Context, book: Logbook, seconds: float) -> None:
 async def write_input(ctx: Context, request: InputRequest) -> InputReply:
     """Write to an agent's standard input; answers when its pipe has taken it."""
     agent = find_target(ctx, request, "INPUT")
+    if request.command is not None:
+        await held_streams(ctx, agent, request.command).write(request.data)
+        return InputReply(agent_id=agent.agent_id, accepted=len(request.data))
     if agent.stdin is None:
         raise Unavailable(
             f"the standard input of agent {agent.agent_id} is no stream",
@@ -130,6 +159,7 @@ async def attach(ctx: Context, request: AttachRequest) -> AttachReply:
             agent_id=agent.agent_id,
             offset=attachment.start,
             descriptors=[name for name, _ in attachment.descriptors],
+            input=_input_of(agent),
         )
         if stream is not None and request.descriptors:
             await stream.send_descriptors(first, [number for _, number in attachment.descriptors])
@@ -145,6 +175,14 @@ async def attach(ctx: Context, request: AttachRequest) -> AttachReply:
         attachment.close_descriptors()
         book.attach_point.detach(attachment)
     return AttachReply(agent_id=agent.agent_id, offset=attachment.start, ended=True)
+
+
+def _input_of(agent: Agent) -> str:
+    """What its standard input is to one who is attached."""
+    if agent.stdin is None or agent.stdin.fileno() < 0:
+        return ""
+    sandbox = agent.sandbox
+    return "terminal" if sandbox is not None and sandbox.outputs.terminal is not None else "stream"
 
 
 def _check_descriptors(ctx: Context) -> None:
@@ -180,7 +218,10 @@ def resize(ctx: Context, request: ResizeRequest) -> ResizeReply:
 def close_stream(ctx: Context, request: CloseStreamRequest) -> CloseStreamReply:
     """Close the kernel's end of one of an agent's streams."""
     agent = find_target(ctx, request, "CLOSE_STREAM", ended=True)
-    if request.stream == "stdin":
+    if request.command is not None:
+        streams = held_streams(ctx, agent, request.command)
+        streams.close_stream(STREAMS.get(request.stream, 0))
+    elif request.stream == "stdin":
         if agent.stdin is not None:
             agent.stdin.end_input()
     elif agent.sandbox is not None:

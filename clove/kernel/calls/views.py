@@ -1,4 +1,4 @@
-"""In which files a request is about: the caller's, or those of an agent that an operator names."""
+"""Which files a request is about: the caller's, or those of an agent that an operator or remote caller names."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from clove.errors import Unavailable
 from clove.kernel import authority
+from clove.kernel.remote.granted import require_agent
 
 if TYPE_CHECKING:
     from clove.kernel.agents import Agent
@@ -25,6 +26,8 @@ async def view_of(ctx: Context, agent: str | int | None) -> tuple[IView, str | N
     @raise PermissionDenied: it is not the caller's to look into.
     @raise Unavailable: it does not run now.
     """
+    if ctx.principal.is_remote:
+        require_agent(agent)
     if agent is None:
         return await ctx.principal.require_view(), ctx.principal.cwd
     found = agent_of(ctx, agent)

@@ -41,6 +41,8 @@ class RemoteSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Fields of permissions (docs/wire.md) that differ from the level's."""
     network: bool = False
     """They may spawn agents that connect to hosts (`can_http` is needed for it, too)."""
+    forward: bool = True
+    """They may connect to ports that their own agents listen on inside their sandboxes (DIAL, `clove forward`)."""
     socket: str = ""
     """Where `twistd clove-tunnel` hands over callers, if the tunnel is not this kernel's own; empty: nowhere.
     Only processes of the kernel's own user, which are no agents, get in."""
@@ -74,6 +76,8 @@ class RemoteLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     unacknowledged: int = 4 << 20
     """Bytes that were sent through the tunnel and not acknowledged by the relay; then its channels
     wait."""
+    dialled: int = 64
+    """Connections to ports of agents (DIAL) that the callers with one token have; one more is refused."""
     known: int = 4096
     """Tokens and names of remote callers that have an id here; the one that was here longest ago is
     forgotten first, and has a new id when it comes again: it does not manage its earlier agents then."""

@@ -15,6 +15,7 @@ from clove.kernel.network.known_hosts import KnownHosts, TranslatedNames
 from clove.kernel.network.nat64 import Nat64
 from clove.kernel.network.proxy import proxy_credentials
 from clove.kernel.network.published import Publisher
+from clove.kernel.network.published.dialler import Dialler
 from clove.kernel.network.record_lookups import RecordLookups
 from clove.kernel.network.way_out import WayOut, is_direct
 
@@ -38,6 +39,7 @@ class Network:
     @ivar known: looks names up.
     @ivar way_out: connects to what was found.
     @ivar publisher: what reaches agents from this host.
+    @ivar dialler: what reaches them for callers of DIAL.
     """
 
     def __init__(
@@ -69,6 +71,14 @@ class Network:
         )
         close = functools.partial(foundation.disposal.close_descriptor, "ports")
         self.publisher = Publisher(reactor, limits.publish, limits.shares, close)
+        self.dialler = Dialler(
+            reactor,
+            limits.publish,
+            self.publisher.connections,
+            limits.remote.dialled,
+            close,
+            remote=foundation.config.remote.forward,
+        )
         self.egress = Egress(
             reactor,
             limits.http,

@@ -137,6 +137,7 @@ class Parts:
             ),
             dry_runs=self._agents.dry_runs,
             gateways=network.gateways,
+            dialler=network.dialler,
             tunnels=self._tunnels,
             syscalls=TABLE,
         )

@@ -31,6 +31,7 @@ class AgentLink:
     """One remote agent.
 
     @param ended: called once, when nothing of the session is left.
+    @ivar bearer: id of the token that it came with; the kernel knows all administrators by one.
     @ivar session: what a reconnection has to name; a secret of that agent and this relay.
     @ivar connected_at: seconds since the epoch.
     """
@@ -45,8 +46,10 @@ class AgentLink:
         machine: Reached,
         connected_at: float,
         ended: Callable[[AgentLink, str], object],
+        bearer: str = "",
     ) -> None:
         self.caller = caller
+        self.bearer = bearer or caller.token_id
         self.target_machine = machine.machine_id
         self.session = secrets.token_hex(16)
         self.connected_at = connected_at

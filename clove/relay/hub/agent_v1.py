@@ -64,8 +64,10 @@ class AgentV1:
         connected_at: float,
         reach: Callable[[AgentV1], Way],
         ended: Callable[[AgentV1, str], object],
+        bearer: str = "",
     ) -> None:
         self.caller = caller
+        self.bearer = bearer or caller.token_id
         self.target_machine = target_machine
         self.connected_at = connected_at
         self.syscalls_sent = self.responses_received = 0
@@ -211,7 +213,7 @@ def entry_of(agent: Any) -> RemoteCaller:
         agent_id=agent.caller.id,
         agent_name=agent.caller.name,
         target_machine=agent.target_machine,
-        token_id=agent.caller.token_id,
+        token_id=agent.bearer,
         connected_at=agent.connected_at,
         syscalls_sent=agent.syscalls_sent,
         responses_received=agent.responses_received,

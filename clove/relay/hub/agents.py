@@ -11,6 +11,7 @@ from clove.relay.hub.agent_link import AgentLink, Reached
 from clove.relay.hub.agent_v1 import AgentV1
 from clove.relay.hub.conversation import Conversation, Refusal
 from clove.relay.hub.machine_v1 import MachineV1
+from clove.relay.records import ADMINISTRATORS, TokenKind
 
 if TYPE_CHECKING:
     from clove.relay.hub.doors import MachineDoor, TokenDoor
@@ -54,11 +55,13 @@ class AgentEntrance:
             )
 
     def _caller(self, said: AgentAuth, identity: Any) -> Caller:
+        """An administrator manages by this connection what it has started by the REST API, and the other way round."""
         self._hub.check_room(identity.token_id)
+        is_admin = identity.kind is TokenKind.ADMIN
         return Caller(
             id=self._hub.next_agent_id(),
             name=said.name,
-            token_id=identity.token_id,
+            token_id=ADMINISTRATORS if is_admin else identity.token_id,
             permissions=identity.permissions,
         )
 
@@ -76,6 +79,7 @@ class AgentEntrance:
                 machine,
                 self._hub.wall(),
                 watched.ended,
+                identity.token_id,
             )
             self._hub.add_agent(agent)
             watched.stop = self._machines.watch(identity, said.target_machine, agent.end)
@@ -103,7 +107,7 @@ class AgentEntrance:
         if (
             agent is None
             or agent.target_machine != said.target_machine
-            or not hmac.compare_digest(agent.caller.token_id, identity.token_id)
+            or not hmac.compare_digest(agent.bearer, identity.token_id)
         ):
             return None
         return agent
@@ -117,6 +121,7 @@ class AgentEntrance:
             self._hub.wall(),
             self._hub.reach,
             watched.ended,
+            identity.token_id,
         )
         agent.connect()
         self._hub.add_agent(agent)

@@ -210,7 +210,7 @@ class Hub:
     def add_agent(self, agent: Agent) -> None:
         """A remote agent is connected."""
         self._agents[agent.caller.id] = agent
-        token_id = agent.caller.token_id
+        token_id = agent.bearer
         self._of_token[token_id] = self._of_token.get(token_id, 0) + 1
         if isinstance(agent, AgentLink):
             self._by_session[agent.session] = agent
@@ -220,7 +220,7 @@ class Hub:
         """It is gone for good."""
         if self._agents.pop(agent.caller.id, None) is None:
             return
-        token_id = agent.caller.token_id
+        token_id = agent.bearer
         self._of_token[token_id] -= 1
         if not self._of_token[token_id]:
             del self._of_token[token_id]
@@ -237,7 +237,7 @@ class Hub:
 
         @raise Unavailable: the machine is not connected.
         """
-        machine = self.machine(agent.target_machine, agent.caller.token_id)
+        machine = self.machine(agent.target_machine, agent.bearer)
         if isinstance(machine, MachineV1):
             return machine.way(agent)
         return ChannelWay(machine.open(agent.caller), agent)
