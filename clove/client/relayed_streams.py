@@ -78,7 +78,9 @@ class RelayedStreams(Attached[R]):
                 since = page["next"]
                 if page["ended"]:
                     return
-        except CloveError:  # it is detached, or the kernel is gone; the reply to the request says so
+        except (
+            CloveError
+        ):  # it is detached, or the kernel is gone; the reply to the request says so
             return
         finally:
             for end in ends.values():

@@ -118,7 +118,9 @@ class _Target:
         """
         if self._descriptor < 0:
             raise Unavailable("nothing reads this input any more")
-        taken: Deferred[None] = Deferred(lambda _: None)  # bytes of an abandoned request go all the same
+        taken: Deferred[None] = Deferred(
+            lambda _: None
+        )  # bytes of an abandoned request go all the same
         self._waiting.append((memoryview(data), taken))
         if len(self._waiting) == 1:
             self._reactor.addWriter(self)

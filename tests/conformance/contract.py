@@ -119,7 +119,7 @@ SYSCALLS = [
     call(
         0x19,
         "INPUT",
-        f"{AGENT} data:string",
+        f"{AGENT} data:string command:integer",
         "agent_id:integer accepted:integer",
         {"name": "helper"},
     ),
@@ -127,7 +127,7 @@ SYSCALLS = [
     call(
         0x1B,
         "CLOSE_STREAM",
-        f"{AGENT} stream:string!",
+        f"{AGENT} stream:string! command:integer",
         "closed:boolean",
         {"name": "helper", "stream": "stdout"},
     ),
@@ -135,10 +135,11 @@ SYSCALLS = [
     call(
         0x1D,
         "RUN",
-        f"{AGENT} command:array! cwd:string",
+        f"{AGENT} command:array! cwd:string descriptors:boolean",
         "command:integer",
         {"name": "ended", "command": ["true"]},
     ),
+    call(0x1E, "DIAL", f"{AGENT} port:integer!", "command:integer", {"name": "ended", "port": 80}),
     call(
         0x20,
         "SEND",

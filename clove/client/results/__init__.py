@@ -28,7 +28,7 @@ from clove.client.results.events import (
     SubscribeReply,
     UnsubscribeReply,
 )
-from clove.client.results.execute import ExecReply, RunReply
+from clove.client.results.execute import DialReply, ExecReply, RunReply
 from clove.client.results.file_tree import (
     DirectoryEntry,
     FileChange,
@@ -122,6 +122,7 @@ __all__ = [
     "CloseStreamReply",
     "Cpu",
     "DeleteReply",
+    "DialReply",
     "DirectoryEntry",
     "Disk",
     "EmitReply",

@@ -4,7 +4,7 @@ from typing import NotRequired
 
 from clove.client.results.base import Reply
 
-__all__ = ["ExecReply", "RunReply"]
+__all__ = ["DialReply", "ExecReply", "RunReply"]
 
 
 class ExecReply(Reply):
@@ -28,12 +28,26 @@ class ExecReply(Reply):
 class RunReply(Reply):
     """First what has begun, last how it ended.
 
-    @ivar command: its number, for RESIZE.
+    @ivar command: its number, for RESIZE, OUTPUT, INPUT and CLOSE_STREAM.
+    @ivar input: as of L{clove.messages.output.AttachReply}.
     @ivar exit_code: 128 + n for a command that signal n ended, as shells say.
     """
 
     agent_id: int
     command: int
     descriptors: list[str]
+    input: str
     exit_code: int
     reason: str
+
+
+class DialReply(Reply):
+    """First that it is connected, last that both sides have closed.
+
+    @ivar command: the connection's number, for OUTPUT, INPUT and CLOSE_STREAM.
+    """
+
+    agent_id: int
+    command: int
+    port: int
+    ended: bool

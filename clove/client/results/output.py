@@ -34,11 +34,16 @@ class InputReply(Reply):
 
 
 class AttachReply(Reply):
-    """First what begins, last that it has ended."""
+    """First what begins, last that it has ended.
+
+    @ivar input: what the agent's standard input is to one without its descriptor: `stream`, `terminal`, or
+        nothing that could be written.
+    """
 
     agent_id: int
     offset: int
     descriptors: list[str]
+    input: str
     ended: bool
 
 

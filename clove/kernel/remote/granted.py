@@ -13,7 +13,17 @@ REMOTE_CALLS: Final[frozenset[str]] = frozenset(
     (
         *("SPAWN", "LIST", "KILL", "PAUSE", "RESUME", "LOGS", "WAIT", "INSPECT", "RESTART"),
         *("SIGNAL", "RENAME", "PRUNE", "UPDATE", "OUTPUT", "INPUT", "ATTACH", "CLOSE_STREAM"),
-        *("RESIZE", "RUN", "DIAL", "THINK", "LLM_REPORT", "HTTP", "ASYNC_POLL", "GET_PERMS", "SET_PERMS"),
+        *(
+            "RESIZE",
+            "RUN",
+            "DIAL",
+            "THINK",
+            "LLM_REPORT",
+            "HTTP",
+            "ASYNC_POLL",
+            "GET_PERMS",
+            "SET_PERMS",
+        ),
         *("SEND", "RECV", "BROADCAST", "REGISTER", "ACK", "STORE", "FETCH", "DELETE", "KEYS"),
         *("SUBSCRIBE", "UNSUBSCRIBE", "POLL_EVENTS", "EMIT"),
         *("METRICS_SYSTEM", "METRICS_AGENT", "METRICS_ALL_AGENTS"),

@@ -57,6 +57,7 @@ EXPECTED: dict[str, tuple[set[str], set[str]]] = {
     "UPDATE": (OFFSPRING, ALL),
     "RESIZE": (OFFSPRING, ALL),
     "RUN": (set(), ALL),
+    "DIAL": (set(), ALL),
     "GET_PERMS": (FAMILY, ALL),
     "SET_PERMS": (FAMILY, ALL),
     "WHY": (FAMILY, ALL),

@@ -166,14 +166,17 @@ def test_callers_with_one_token_manage_each_others_agents_and_no_others() -> Non
 def test_a_caller_has_no_part_in_what_is_the_hosts_or_the_operators() -> None:
     ann = caller_of(0, 1)
     child = Principal(20, Kind.AGENT, ann.permissions, ancestors=(ann.agent_id, *ann.ancestors))
-    for call in ("RUN", "WHY", "files of agents", "GET_AUDIT_LOG", "SET_AUDIT_CONFIG"):
+    for call in ("WHY", "GET_AUDIT_LOG", "SET_AUDIT_CONFIG"):
         assert visible(ann, call, [ann, child]) == []
+    local = Principal(22, Kind.AGENT, ann.permissions, ancestors=(1,))
+    for call in ("RUN", "DIAL", "files of agents"):
+        assert visible(ann, call, [ann, child, local]) == [child]
     for call in TABLE:
         if call.startswith("TUNNEL_"):
             assert not may(ann, call, None)
     names = {Opcode(opcode).name for opcode in SYSCALLS}
     assert names >= REMOTE_CALLS
-    assert not REMOTE_CALLS & {"READ", "WRITE", "EXEC", "RUN", "LISTDIR", "WATCH", "WHY"}
+    assert not REMOTE_CALLS & {"EXEC", "WATCH", "WHY"}
     assert not {name for name in REMOTE_CALLS if name.startswith("TUNNEL_")}
 
 
