@@ -117,19 +117,18 @@ _OWN: Final = Row(SELF, SELF, "owner", "it is its owner's alone", remotes=SELF)
 _FREE: Final = Row(ALL_RELATIONS, remotes=ALL_RELATIONS)
 _OPERATORS: Final = Row(NO_RELATION, rule="operator", hint="ask the operator")
 
+_INSIDE: Final = Row(
+    NO_RELATION,
+    rule="operator",
+    hint="do it in your own sandbox (EXEC, or no `agent`)",
+    remotes=OFFSPRING,
+)
+
 TABLE: Final[Mapping[str, Row]] = {
     **dict.fromkeys(("KILL", "PAUSE", "RESUME", "LOGS", "WAIT"), _MANAGE),
     **dict.fromkeys(("OUTPUT", "INPUT", "ATTACH", "CLOSE_STREAM", "RESIZE"), _MANAGE),
     **dict.fromkeys(("INSPECT", "RESTART", "SIGNAL", "RENAME", "PRUNE", "UPDATE"), _MANAGE),
-    "RUN": Row(
-        NO_RELATION, rule="operator", hint="use EXEC in your own sandbox", remotes=OFFSPRING
-    ),
-    "DIAL": Row(
-        NO_RELATION,
-        rule="operator",
-        hint="it is for the operator and for those who started the agent through a relay",
-        remotes=OFFSPRING,
-    ),
+    **dict.fromkeys(("RUN", "DIAL", "files of agents"), _INSIDE),
     "GET_PERMS": _INSPECT,
     "SET_PERMS": _INSPECT,
     "WHY": Row(FAMILY),
@@ -141,9 +140,6 @@ TABLE: Final[Mapping[str, Row]] = {
     "SET_AUDIT_CONFIG": _OPERATORS,
     **dict.fromkeys(("TUNNEL_CONNECT", "TUNNEL_DISCONNECT", "TUNNEL_STATUS"), _OPERATORS),
     **dict.fromkeys(("TUNNEL_LIST_REMOTES", "TUNNEL_CONFIG"), _OPERATORS),
-    "files of agents": Row(
-        NO_RELATION, rule="operator", hint="ask without `agent`", remotes=OFFSPRING
-    ),
     "LIST": _FREE,
     "SEND": _FREE,
     "BROADCAST": _FREE,

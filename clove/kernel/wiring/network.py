@@ -15,7 +15,6 @@ from clove.kernel.network.known_hosts import KnownHosts, TranslatedNames
 from clove.kernel.network.nat64 import Nat64
 from clove.kernel.network.proxy import proxy_credentials
 from clove.kernel.network.published import Publisher
-from clove.kernel.network.published.dialler import Dialler
 from clove.kernel.network.record_lookups import RecordLookups
 from clove.kernel.network.way_out import WayOut, is_direct
 
@@ -71,14 +70,8 @@ class Network:
         )
         close = functools.partial(foundation.disposal.close_descriptor, "ports")
         self.publisher = Publisher(reactor, limits.publish, limits.shares, close)
-        self.dialler = Dialler(
-            reactor,
-            limits.publish,
-            self.publisher.connections,
-            limits.remote.dialled,
-            close,
-            remote=foundation.config.remote.forward,
-        )
+        forward = foundation.config.remote.forward
+        self.dialler = self.publisher.dialler(limits.remote.dialled, remote=forward)
         self.egress = Egress(
             reactor,
             limits.http,

@@ -103,6 +103,7 @@ class Parts:
     def _make_kernel(self, turns: ReactorTurns | None) -> Kernel:
         foundation, stores, network = self._foundation, self._stores, self._network
         reactor, limits, agents = foundation.reactor, foundation.limits, self._agents.agents
+        close = functools.partial(foundation.disposal.close_descriptor, "watches")
         return Kernel(
             clock=reactor,
             loop_time=foundation.loop_time,
@@ -129,12 +130,7 @@ class Parts:
             commands=Commands(reactor, limits.exec, limits.shares, foundation.loop_time.of),
             attached=AttachedCommands(reactor, foundation.pumps),
             file_limits=limits.files,
-            watches=Watches(
-                reactor,
-                limits.files.watches,
-                functools.partial(foundation.disposal.close_descriptor, "watches"),
-                limits.shares,
-            ),
+            watches=Watches(reactor, limits.files.watches, close, limits.shares),
             dry_runs=self._agents.dry_runs,
             gateways=network.gateways,
             dialler=network.dialler,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from clove.kernel.network.published.dialler import Dialler
 from clove.kernel.network.published.ports import PublishedPorts
 from clove.sharing.shares import ShareLimits, Shares
 
@@ -41,6 +42,11 @@ class Publisher:
             shares,
             reserve=False,
         )
+
+    def dialler(self, each: int, *, remote: bool) -> Dialler:
+        """For callers that connect to agents themselves; parameters as L{Dialler} has them."""
+        ends = (self._reactor, self._limits, self.connections, each, self._close_descriptor)
+        return Dialler(*ends, remote=remote)
 
     def open(self, family: int) -> PublishedPorts:
         """Those of one agent, none yet, for its maker to close."""
