@@ -117,12 +117,7 @@ _OWN: Final = Row(SELF, SELF, "owner", "it is its owner's alone", remotes=SELF)
 _FREE: Final = Row(ALL_RELATIONS, remotes=ALL_RELATIONS)
 _OPERATORS: Final = Row(NO_RELATION, rule="operator", hint="ask the operator")
 
-_INSIDE: Final = Row(
-    NO_RELATION,
-    rule="operator",
-    hint="do it in your own sandbox (EXEC, or no `agent`)",
-    remotes=OFFSPRING,
-)
+_INSIDE: Final = Row(NO_RELATION, rule="operator", hint="use your own sandbox", remotes=OFFSPRING)
 
 TABLE: Final[Mapping[str, Row]] = {
     **dict.fromkeys(("KILL", "PAUSE", "RESUME", "LOGS", "WAIT"), _MANAGE),

@@ -55,7 +55,7 @@ def connection() -> Iterator[tuple[RelayedStreams, socket.socket]]:
     theirs.close()
 
 
-async def test_what_is_there_is_given_once_and_says_whose_it_is(command: Command) -> None:
+async def test_what_is_there_is_given_once_with_the_name_of_its_stream(command: Command) -> None:
     os.write(command.stdout, b"out")
     os.write(command.stderr, b"err")
     assert await command.streams.read(100, 0) == ([Piece(1, b"out"), Piece(2, b"err")], False)
