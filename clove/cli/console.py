@@ -9,20 +9,24 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
 from clove.cli.text import clean
 
 if TYPE_CHECKING:
+    from clove.cli.fleet.context import Context
     from clove.client.blocking import CloveClient
+    from clove.client.limits import ClientLimits
     from clove.errors import CloveError
 
 __all__ = ["Console", "command_options"]
 
+CONTEXTS: Final = "~/.clove/config.yaml"
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -32,18 +36,62 @@ class Console:
     @ivar socket: the kernel's, or None for the usual one.
     @ivar as_json: print JSON, for programs.
     @ivar context: NAME or NAME/MACHINE, as `--context` has it; None: what the environment or the file says.
+    @ivar remote: the machine that is meant, where that is settled already.
     """
 
     def __init__(self, socket: str | None, as_json: bool, context: str | None = None) -> None:
         self.socket = socket
         self.as_json = as_json
         self.context = context
+        self.remote: Context | None = None
 
-    def client(self) -> CloveClient:
-        """A client, not connected yet."""
+    def machine(self) -> Context | None:
+        """The machine that a context names; None: this host is meant.
+
+        @raise CloveError: there is no such context, or none of its machines is named.
+        @raise click.UsageError: two kernels are named.
+        """
+        if self.remote is None and self._may_be_remote():
+            from clove.cli.fleet.context import machine_context
+
+            self.remote = machine_context(self.context)
+        return self.remote
+
+    def _may_be_remote(self) -> bool:
+        """Whether it is worth to import what reads contexts."""
+        if self.socket and self.context:
+            raise click.UsageError("--socket names a kernel of this host, --context one of a relay")
+        if self.socket:
+            return False
+        if self.context or os.environ.get("CLOVE_CONTEXT") or os.environ.get("CLOVE_MACHINE"):
+            return True
+        return "CLOVE_SOCKET" not in os.environ and os.path.exists(os.path.expanduser(CONTEXTS))
+
+    def client(
+        self, *, timeout: float | None = 30.0, limits: ClientLimits | None = None
+    ) -> CloveClient:
+        """A client of the kernel that is meant, not connected yet: of this host, or of a context's machine."""
+        machine = self.machine()
+        if machine is None:
+            return self.local_client(timeout=timeout, limits=limits)
+        from clove.cli.fleet.machine_client import MachineClient
+
+        return MachineClient(machine, timeout=timeout, limits=limits)
+
+    def local_client(
+        self, *, timeout: float | None = 30.0, limits: ClientLimits | None = None
+    ) -> CloveClient:
+        """A client of this host's kernel, whatever the environment or a file says.
+
+        @raise click.UsageError: the command line names a machine.
+        """
+        if self.context:
+            raise click.UsageError(
+                "this command is about the kernel of this host: leave --context out"
+            )
         from clove.client.blocking import CloveClient
 
-        return CloveClient(self.socket)
+        return CloveClient(self.socket, timeout=timeout, limits=limits)
 
     def data(self, value: Any) -> None:
         """A value for a machine."""
@@ -75,16 +123,24 @@ def _one_line(text: str) -> str:
 
 
 def command_options(function: F) -> F:
-    """Give a subcommand --json and --socket too, and the console as first argument."""
+    """Give a subcommand --json, --socket and --context too, and the console as first argument."""
 
     @click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
     @click.option("--socket", metavar="PATH", default=None, help="The kernel's socket.")
+    @click.option("--context", metavar="[NAME]/MACHINE", help="A machine of a relay is meant.")
     @click.pass_obj
     def command(
-        console: Console, /, *args: Any, as_json: bool, socket: str | None, **kw: Any
+        console: Console,
+        /,
+        *args: Any,
+        as_json: bool,
+        socket: str | None,
+        context: str | None,
+        **kw: Any,
     ) -> Any:
         console.as_json = console.as_json or as_json
         console.socket = socket or console.socket
+        console.context = context or console.context
         return function(console, *args, **kw)
 
     return functools.update_wrapper(command, function)  # type: ignore[return-value]

@@ -58,7 +58,7 @@ def _agents(console: Console, path: str) -> int:
     """How many run; 0 if it does not answer."""
     console.socket = path
     try:
-        with console.client() as client:
+        with console.local_client() as client:
             return len(client.list_agents())
     except CloveError:
         return 0

@@ -48,7 +48,7 @@ def provide_environment(console: Console, paths: Sequence[str], python: str) -> 
     cache = EnvironmentCache()
     cache.prepare()
     lock = cache.lock(key)
-    with console.client() as client:
+    with console.local_client() as client:
         client.noop()  # so that we know its socket
         entry = _found(console, cache, lock, key)
         cache.note_kernel(key, client.socket_path)

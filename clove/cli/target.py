@@ -50,18 +50,24 @@ def agent_names(ctx: click.Context) -> list[str]:
 
     @param ctx: of the command whose words are completed.
     """
-    from clove.client.blocking import CloveClient
+    from clove.cli.console import Console
     from clove.client.limits import ClientLimits
 
-    socket = None
+    given: dict[str, str | None] = {"socket": None, "context": None, "machine": None}
     here: click.Context | None = ctx
-    while here is not None and socket is None:
-        socket, here = here.params.get("socket"), here.parent
+    while here is not None:
+        for name, value in given.items():
+            given[name] = value or here.params.get(name)
+        here = here.parent
+    context = given["context"]
+    if given["machine"]:
+        context = f"{(context or '').partition('/')[0]}/{given['machine']}"
+    console = Console(given["socket"], as_json=False, context=context)
     try:
-        with CloveClient(socket, timeout=1.0, limits=ClientLimits(reconnects=1)) as client:
+        with console.client(timeout=1.0, limits=ClientLimits(reconnects=1)) as client:
             ended = ctx.command.name in ENDED_TOO
             return [str(one["name"]) for one in client.list_agents(all=ended or None)]
-    except CloveError:
+    except (CloveError, click.UsageError):
         return []
 
 

@@ -50,7 +50,7 @@ def join(console: Console, relay: str, machine: str, again: bool) -> None:
     The kernel keeps a key of its own, by which it is known from then on.
     """
     token = None if again else _token()
-    with console.client() as client:
+    with console.local_client() as client:
         reply = client.tunnel_connect(relay, machine, token)
     if console.as_json:
         console.data(reply)
@@ -80,7 +80,7 @@ def _token() -> str:
 @command_options
 def status(console: Console) -> None:
     """Say whether there is a tunnel, and what is wrong with it."""
-    with console.client() as client:
+    with console.local_client() as client:
         reply = client.tunnel_status()
     if console.as_json:
         console.data(reply)
@@ -100,7 +100,7 @@ def status(console: Console) -> None:
 @command_options
 def callers(console: Console) -> None:
     """List the remote callers that are connected."""
-    with console.client() as client:
+    with console.local_client() as client:
         found = client.tunnel_remotes()["agents"]
     if console.as_json:
         for each in found:
@@ -117,7 +117,7 @@ def callers(console: Console) -> None:
 @command_options
 def leave(console: Console) -> None:
     """End the tunnel, until it is asked for again or the kernel starts anew."""
-    with console.client() as client:
+    with console.local_client() as client:
         reply = client.tunnel_disconnect()
     if console.as_json:
         console.data(reply)

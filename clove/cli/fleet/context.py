@@ -12,10 +12,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from clove.errors import InvalidRequest
+from clove.spelling import shown
+
 if TYPE_CHECKING:
     from clove.cli.fleet.config_file import Config
 
-__all__ = ["SECRET", "Context", "chosen_context", "read_contexts"]
+__all__ = ["SECRET", "Context", "chosen_context", "machine_context", "read_contexts"]
 
 SECRET: Final = "relay-token"  # noqa: S105 its name
 """The user's own secret that is the token where no context has one."""
@@ -81,6 +84,7 @@ def chosen_context(
     relay: str | None = None,
     token_file: str | None = None,
     ca_file: str | None = None,
+    machine: str | None = None,
 ) -> Context:
     """The context that a command means.
 
@@ -89,12 +93,13 @@ def chosen_context(
     @param relay: a URL; else $CLOVE_RELAY, else the context's.
     @param token_file: file that has the token; else $CLOVE_RELAY_TOKEN, else the context's.
     @param ca_file: else $CLOVE_RELAY_CA_FILE, else the context's.
+    @param machine: else that of `given` or $CLOVE_CONTEXT, else $CLOVE_MACHINE, else the context's.
     @raise CloveError: there is no such context, or the file is not private, or wrong.
     """
-    named, _, machine = (given or "").partition("/")
+    named, _, of_given = (given or "").partition("/")
     environ: Mapping[str, str] = {} if named else os.environ
     if not given:
-        named, _, machine = environ.get("CLOVE_CONTEXT", "").partition("/")
+        named, _, of_given = environ.get("CLOVE_CONTEXT", "").partition("/")
     config = read_contexts()
     name = named or config.current
     values: Mapping[str, str] = config.context(name) if name else {}
@@ -104,9 +109,26 @@ def chosen_context(
     ca_file = ca_file or environ.get("CLOVE_RELAY_CA_FILE")
     if ca_file:
         values = {**values, "ca_file": ca_file}
-    machine = machine or environ.get("CLOVE_MACHINE", "") or values.get("machine", "")
+    machine = machine or of_given or environ.get("CLOVE_MACHINE", "") or values.get("machine", "")
     token = environ.get("CLOVE_RELAY_TOKEN")
     return Context(name, values, machine=machine or None, token=token, token_file=token_file)
+
+
+def machine_context(given: str | None) -> Context | None:
+    """The context of commands that ask a kernel; None: that of this host.
+
+    @param given: as `--context` has it: then it must name a machine.
+    @raise CloveError: it names none, or there is no such context.
+    """
+    context = chosen_context(given)
+    if context.machine is None:
+        if given:
+            raise InvalidRequest(
+                f"context {shown(given)!r} names no machine, and this command is about one",
+                hint=f"--context {context.name or given}/MACHINE; clove machines list shows them",
+            )
+        return None
+    return context
 
 
 def _hub_of(relay: str) -> str:
