@@ -19,7 +19,18 @@ if TYPE_CHECKING:
 __all__ = ["Profile", "known_profiles", "load_profile", "merged", "profile_directory"]
 
 SHIPPED: Final = Path(__file__).with_name("profiles")
-NEVER: Final = ("name", "detach", "rm", "keep", "json", "socket", "context", "profile", "unsandboxed", "help")
+NEVER: Final = (
+    "name",
+    "detach",
+    "rm",
+    "keep",
+    "json",
+    "socket",
+    "context",
+    "profile",
+    "unsandboxed",
+    "help",
+)
 """Options that say how one run goes, or that no file shall say for one."""
 DESCRIPTION: Final = "description"
 _MOST: Final = 1 << 16
