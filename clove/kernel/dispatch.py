@@ -108,8 +108,8 @@ class Dispatcher:
         if principal.warned < self._warnings:
             principal.warned += 1
             self.log.warn(
-                "agent {id} sent {name}: {misfits}",
-                id=principal.agent_id,
+                "agent {agent} sent {name}: {misfits}",
+                agent=principal.agent_id,
                 name=_NAMES[opcode],
                 misfits="; ".join(map(str, misfits)),
             )

@@ -192,6 +192,7 @@ async def listen(
     exposed: bool = False,
     disposal: Disposal | None = None,
     admission: Admission | None = None,
+    listener: socket.socket | None = None,
 ) -> IListeningPort:
     """Listen on a Unix socket that refuses descriptors.
 
@@ -201,6 +202,7 @@ async def listen(
         threads create files.
     @param disposal: closes descriptors, a peer can make that slow.
     @param admission: whose connections are accepted, and how many; None: as L{Admission} says.
+    @param listener: a socket that listens there already and is used instead.
     @raise Unavailable: the operating system refuses.
     """
     port = Port(
@@ -211,6 +213,7 @@ async def listen(
         reactor=reactor,
         disposal=disposal or Disposal(reactor),
         admission=admission or Admission(),
+        listener=listener,
     )
     with _umask(0o777 & ~mode) if exposed else contextlib.nullcontext():
         try:

@@ -6,15 +6,21 @@ other clients of the protocol know no other path. It is a listener and no link, 
 protected_symlinks (proc(5)) keeps other users from following one in /tmp. If another process
 listens there already, the kernel logs that and serves the first one alone, or does not start where
 the configuration requires both.
+
+Either may be handed over by systemd, which listens there before the kernel is started
+(`clove.systemd.activation`). It is served if it is at one of these paths, with the owner and mode that the
+kernel would have given it; otherwise the kernel does not start.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import socket
+import stat
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from clove.errors import CloveError, Unavailable
+from clove.errors import CloveError, InvalidRequest, Unavailable
 from clove.kernel.listening import check_path, claim_socket, listen, stopped
 from clove.socket_paths import CONTRACT, belongs_to, own_sockets
 
@@ -34,10 +40,17 @@ class MainSockets:
     @ivar paths: those that it has locked, or listens on.
     @ivar missing: what is wrong with the second one, and what to do; "" if nothing is.
     @param asked: by --socket; then it is the only one.
-    @raise InvalidRequest: a path cannot be a socket's.
+    @param handed: listening sockets of systemd's, with their names.
+    @raise InvalidRequest: a path cannot be a socket's, or a socket is handed over that is none of these.
     """
 
-    def __init__(self, config: Config, asked: str | None, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        asked: str | None,
+        environ: Mapping[str, str],
+        handed: Iterable[tuple[str, socket.socket]] = (),
+    ) -> None:
         self.paths: list[str] = []
         self.missing = ""
         self._usual: list[str] = []
@@ -51,6 +64,24 @@ class MainSockets:
             second = CONTRACT if second is None else second
         self._second = check_path(second) if second and asked is None else ""
         self._required = config.second_socket_required
+        self._handed: dict[str, socket.socket] = {}
+        for name, listener in handed:
+            self._accept(name, listener)
+
+    def _accept(self, name: str, listener: socket.socket) -> None:
+        """@raise InvalidRequest: it is at no path of the kernel's."""
+        path = os.fsdecode(listener.getsockname()) if listener.family == socket.AF_UNIX else ""
+        wanted = [self._first] if self._first else self._usual
+        if not path or path not in (*wanted, self._second) or path in self._handed:
+            at = path.replace("\0", "@") or "an address that is no path"
+            paths = " or ".join(filter(None, (*wanted, self._second)))
+            raise InvalidRequest(
+                f"the socket {name!r} that was handed over is at {at}, and this kernel's is {paths}",
+                hint="have ListenStream= in the socket unit and `socket` in the configuration agree",
+            )
+        self._handed[path] = listener
+        if path in wanted:
+            self._first = path
 
     def claim(self) -> None:
         """Make the paths free to bind. Blocking.
@@ -59,11 +90,11 @@ class MainSockets:
         """
         first = self._first or self._best()
         if first:
-            claim_socket(first)
+            self._claim(first)
             self.paths.append(first)
         if self._second not in ("", first):
             try:
-                claim_socket(self._second)
+                self._claim(self._second)
             except CloveError as error:
                 self._do_without(error)
             else:
@@ -73,6 +104,10 @@ class MainSockets:
                 "there is no place for the socket that is this user's alone",
                 hint="set XDG_RUNTIME_DIR or HOME, or say where with --socket",
             )
+
+    def _claim(self, path: str) -> None:
+        if path not in self._handed:  # there it would be ourselves who listen already
+            claim_socket(path)
 
     def _best(self) -> str:
         """The first of the usual places that is there or can be made; "" without any."""
@@ -103,8 +138,17 @@ class MainSockets:
         try:
             for path in tuple(self.paths):
                 try:
+                    listener = self._handed.get(path)
+                    if listener is not None:
+                        _check_file(path, mode)
                     port = await listen(
-                        reactor, factory, path, mode, exposed=True, disposal=disposal
+                        reactor,
+                        factory,
+                        path,
+                        mode,
+                        exposed=True,
+                        disposal=disposal,
+                        listener=listener,
                     )
                     ports.append(port)
                 except Unavailable as error:
@@ -128,3 +172,25 @@ class MainSockets:
             f"rm {self._second}) and start again; to do without, set second_socket to an empty "
             "text in the configuration"
         )
+
+
+def _check_file(path: str, mode: int) -> None:
+    """A socket that was handed over is reached by whom it should be.
+
+    @raise Unavailable: its file is gone, or has another owner or mode.
+    """
+    try:
+        facts = os.lstat(path)
+    except OSError as error:
+        raise Unavailable(
+            f"the socket that was handed over cannot be reached at {path}: {error.strerror}",
+            hint="restart its socket unit",
+        ) from None
+    found = stat.S_IMODE(facts.st_mode)
+    if stat.S_ISSOCK(facts.st_mode) and facts.st_uid == os.geteuid() and found == mode:
+        return
+    raise Unavailable(
+        f"the socket that was handed over at {path} has mode {found:04o} and belongs to user id "
+        f"{facts.st_uid}, and must have {mode:04o} and belong to {os.geteuid()}",
+        hint=f"in its socket unit: SocketMode={mode:04o}, and SocketUser= of the service's User=",
+    )

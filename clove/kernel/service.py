@@ -44,6 +44,8 @@ from clove.loop.turns import serve_in_turns
 from clove.loop.watchdog import Watchdog
 from clove.sandbox.inside.capabilities import hide_memory
 from clove.socket_paths import default_state_dir
+from clove.systemd.activation import inherited_listeners
+from clove.systemd.notify import Notifier
 
 __all__ = ["KernelService", "make_service", "refusal"]
 
@@ -62,8 +64,10 @@ class KernelService(Service):
         sockets: MainSockets,
         state_dir: str,
         config_file: str | None,
+        notifier: Notifier,
     ) -> None:
         self._reactor = reactor
+        self._notifier = notifier
         self._config = config
         config_files = (os.path.abspath(config_file),) if config_file else ()
         self._kept = (*config_files, *package_directories())
@@ -145,8 +149,14 @@ class KernelService(Service):
         self._sweep.clock = self._reactor
         self._sweep.start(SWEEP_SECONDS, now=False)
         self.log.info("clove-kernel answers on {paths}", paths=", ".join(self._sockets.paths))
+        self._notifier.ready(self._status)
         if self._sockets.missing:
             self.log.error("no second socket: {missing}", missing=self._sockets.missing)
+
+    def _status(self) -> str:
+        """In words, for `systemctl status`."""
+        agents = len(self._parts.kernel.agents.known)
+        return f"answers on {self._sockets.paths[0]}; agents: {agents}"
 
     async def _listen(self) -> None:
         """Open the ports; all of it happens at once. Those that leave files are last."""
@@ -192,10 +202,12 @@ class KernelService(Service):
         threads.stop()
         self._watchdog.stop()
         self._lock.release()
+        self._notifier.close()
 
     def stopService(self) -> Deferred[None]:
         """End in good order; twistd calls it on SIGTERM and SIGINT."""
         Service.stopService(self)
+        self._notifier.stopping()
         return Deferred.fromCoroutine(self._stop())
 
 
@@ -209,7 +221,8 @@ def make_service(
     """The service for a configuration; arguments win over it.
 
     @param config_file: where the configuration came from.
-    @raise InvalidRequest: a socket's path cannot be one, or there is no state directory.
+    @raise InvalidRequest: a socket's path cannot be one, there is no state directory, or a socket was handed
+        over that is none of the kernel's.
     """
     from twisted.internet import reactor
 
@@ -219,9 +232,10 @@ def make_service(
     return KernelService(
         reactor,
         config,
-        MainSockets(config, socket, os.environ),
+        MainSockets(config, socket, os.environ, inherited_listeners(os.environ)),
         state_dir,
         config_file,
+        Notifier.from_environment(reactor, os.environ),
     )
 
 

@@ -9,6 +9,9 @@ On an older kernel they cannot be refused, so the reactor's thread neither recei
 It first looks at what is in the queue (a peek says with MSG_CTRUNC that there are descriptors, and
 drops copies only) and cuts off a connection that has any; and every close is left to the
 L{Disposal}, since a close drops what is still in the queue.
+
+A connection that was made to a socket of systemd's (`clove.systemd.activation`) before the kernel had it may
+hold descriptors on every Linux: L{Server} asks each connection.
 """
 
 from __future__ import annotations
@@ -115,6 +118,7 @@ class Port(unix.Port):
 
     @ivar owner: see L{Admission}.
     @ivar refuses: the operating system refuses descriptors.
+    @param listener: a socket that listens already, whose file stays when this port is closed; None: make one.
     """
 
     transport = Server
@@ -129,9 +133,15 @@ class Port(unix.Port):
         reactor: Any,
         disposal: Disposal,
         admission: Admission,
+        listener: socket.socket | None = None,
     ) -> None:
         super().__init__(os.fsencode(path), factory, backlog, mode, reactor)
         self.refuses = False
+        self._is_lent = listener is not None
+        if listener is not None:
+            self.refuses = refuse_descriptors(listener)
+            self._preexistingSocket = listener
+            self._shouldShutdown = False  # it goes on listening for whoever lent it
         self.owner = admission.owner
         self._disposal = disposal
         self._most = admission.most
@@ -196,12 +206,19 @@ class Port(unix.Port):
 
         self._disposal.dispose(owner, end.close, over)
 
+    def connectionLost(self, reason: Any) -> None:
+        """It is closed; the file of a socket that was lent stays."""
+        if self._is_lent:
+            super(unix.Port, self).connectionLost(reason)  # type: ignore[no-untyped-call]
+        else:
+            super().connectionLost(reason)  # type: ignore[no-untyped-call]
+
     def _logConnectionLostMsg(self) -> None:
         """There is one for each agent: its end is said elsewhere."""
 
     def _closeSocket(self, orderly: bool) -> None:
         """Connections that were not accepted yet are closed with it."""
-        if self.refuses:
+        if self.refuses or self._is_lent:
             super()._closeSocket(orderly)  # type: ignore[no-untyped-call]
         else:
             self.dispose(self.owner, self.socket)

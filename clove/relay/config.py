@@ -11,13 +11,14 @@ import msgspec
 
 from clove.errors import InvalidRequest
 from clove.loop.watchdog import WatchdogSettings
-from clove.regular import read_regular
+from clove.regular import read_regular, read_secret
 from clove.relay.forwarded import Proxies
 from clove.relay.hub.limits import HubLimits
 from clove.relay.link.limits import RelayLinkLimits
 from clove.relay.rest.limits import RestLimits
 from clove.relay.store.interface import StoreLimits
 from clove.relay.tokens.lockout import LockOutLimits
+from clove.systemd.credentials import DATABASE, credential_path
 
 __all__ = [
     "HubSettings",
@@ -33,6 +34,8 @@ __all__ = [
 MOST_BYTES: Final = 1 << 20
 """Bytes of a configuration file."""
 MOST: Final = 2**53
+MOST_ADDRESS: Final = 4096
+"""Bytes of a connection string."""
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 
 
@@ -83,7 +86,8 @@ class StoreSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     postgresql: str = ""
     """Connection string of a PostgreSQL database that several relays share, such as
-    `postgresql://clove@db.example.org/clove?passfile=/etc/clove/pgpass`; empty: a file in `state_dir`."""
+    `postgresql://clove@db.example.org/clove?passfile=/etc/clove/pgpass`; empty: the credential `clove.database`
+    of the relay's unit, if it has one, else a file in `state_dir`."""
 
 
 class LinkSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -133,20 +137,36 @@ def load(path: str | None) -> RelayConfig:
     @raise InvalidRequest: the file cannot be read, is not TOML, has an unknown key or a wrong value;
         the text names the key.
     """
-    if path is None:
-        return RelayConfig()
+    config = _with_credential(RelayConfig() if path is None else _read(path))
+    for problem in problems(config):
+        raise InvalidRequest(
+            f"{path or 'the configuration'}: {problem}", hint="docs/fleet.md lists the keys"
+        )
+    return config
+
+
+def _with_credential(config: RelayConfig) -> RelayConfig:
+    """With the database that the relay's unit was given, if the file names none."""
+    path = "" if config.store.postgresql else credential_path(DATABASE)
+    if not path:
+        return config
+    try:
+        address = read_secret(path, MOST_ADDRESS).decode().strip()
+    except ValueError as error:
+        raise InvalidRequest(f"no database: {error}", hint="see store.postgresql") from None
+    return msgspec.structs.replace(config, store=StoreSettings(postgresql=address))
+
+
+def _read(path: str) -> RelayConfig:
     try:
         tree = tomllib.loads(read_regular(path, MOST_BYTES).decode())
-        config = msgspec.convert(tree, RelayConfig)
+        return msgspec.convert(tree, RelayConfig)
     except OSError as error:
         raise InvalidRequest(f"cannot read {path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InvalidRequest(f"{path} is not TOML: {error}") from None
     except msgspec.ValidationError as error:
         raise InvalidRequest(f"{path}: {error}", hint="docs/fleet.md lists the keys") from None
-    for problem in problems(config):
-        raise InvalidRequest(f"{path}: {problem}", hint="docs/fleet.md lists the keys")
-    return config
 
 
 def problems(config: RelayConfig) -> Iterator[str]:

@@ -1,7 +1,11 @@
-"""Ports on which the relay listens, with TLS or, on loopback, without."""
+"""Ports on which the relay listens, with TLS or, on loopback, without; opened by itself or by systemd."""
 
 from __future__ import annotations
 
+import contextlib
+import ipaddress
+import socket
+from collections.abc import Iterable
 from typing import Any, Final, cast
 
 from twisted.internet.error import CannotListenError
@@ -11,11 +15,11 @@ from twisted.internet.tcp import Port
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 
-from clove.errors import Unavailable
+from clove.errors import InvalidRequest, Unavailable
 from clove.relay.hub.admission_limit import AdmissionLimit
 from clove.relay.tls import RenewedCertificate
 
-__all__ = ["ACCEPTS", "BACKLOG", "listen"]
+__all__ = ["ACCEPTS", "BACKLOG", "HandedPorts", "listen"]
 
 BACKLOG: Final = 4096
 """Connections that wait to be accepted; the operating system may have a lower bound (net.core.somaxconn)."""
@@ -69,6 +73,45 @@ class BoundedPort(cast(Any, Port)):  # type: ignore[misc] # Twisted's has no typ
         """Twisted would adapt it."""
 
 
+class HandedPorts:
+    """Ports that systemd has opened (`clove.systemd.activation`), by the names of their socket units.
+
+    @param names: of what this relay listens for.
+    @raise InvalidRequest: one is for something else, or comes twice.
+    """
+
+    def __init__(
+        self, handed: Iterable[tuple[str, socket.socket]] = (), names: tuple[str, ...] = ()
+    ) -> None:
+        self._sockets: dict[str, socket.socket] = {}
+        for name, opened in handed:
+            if name not in names or name in self._sockets:
+                raise InvalidRequest(
+                    f"the socket {name!r} that was handed over is for nothing of this relay",
+                    hint=f"FileDescriptorName= in the socket unit is one of {', '.join(names)}, each once",
+                )
+            self._sockets[name] = opened
+
+    def find(self, name: str, address: str, port: int) -> socket.socket | None:
+        """The one of this name; None: there is none, and the relay opens it itself.
+
+        @raise InvalidRequest: it is at another address than the configuration says.
+        """
+        opened = self._sockets.get(name)
+        if opened is None:
+            return None
+        at = opened.getsockname()
+        if opened.family in (socket.AF_INET, socket.AF_INET6) and at[1] == (port or at[1]):
+            with contextlib.suppress(ValueError):
+                if ipaddress.ip_address(at[0]) == ipaddress.ip_address(address):
+                    return opened
+        raise InvalidRequest(
+            f"the socket {name!r} that was handed over is at {at[:2]}, and {name}.listen and "
+            f"{name}.port of the configuration are {address} and {port}",
+            hint="have ListenStream= in the socket unit and the configuration agree",
+        )
+
+
 def listen(
     reactor: Any,
     factory: Any,
@@ -76,8 +119,11 @@ def listen(
     port: int,
     tls: RenewedCertificate | None,
     admission_limit: AdmissionLimit | None = None,
+    handed: socket.socket | None = None,
 ) -> IListeningPort:
     """Listen on a port; gives it.
+
+    @param handed: listens there already, and is used instead.
 
     @param admission_limit: how many connections are admitted at once; None: it is not known when they are.
 
@@ -86,6 +132,7 @@ def listen(
     served = factory if tls is None else TLSMemoryBIOFactory(tls, False, factory, reactor)
     opened = BoundedPort(port, served, BACKLOG, address, reactor)
     opened.admission_limit = admission_limit
+    opened._preexistingSocket = handed
     try:
         opened.startListening()
     except CannotListenError as error:

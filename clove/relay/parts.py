@@ -23,7 +23,7 @@ from clove.relay.hub.descriptors import raise_descriptors, within_descriptors
 from clove.relay.hub.entrance import Entrance
 from clove.relay.hub.hub import Hub
 from clove.relay.hub.limits import HubLimits
-from clove.relay.listening import listen
+from clove.relay.listening import HandedPorts, listen
 from clove.relay.machines.machines import Machines
 from clove.relay.open_store import open_store, store_threads
 from clove.relay.records import TokenKind
@@ -135,14 +135,40 @@ class Parts:
             )
         return found
 
-    def listen(self) -> None:
+    def listen(self, handed: HandedPorts | None = None) -> None:
         """Take the ports.
 
+        @param handed: those that are open already.
         @raise Unavailable: one cannot be had.
+        @raise InvalidRequest: one was handed over that is not the configuration's.
         """
-        config = self._config.rest
+        config, hub = self._config.rest, self._config.hub
+        handed = handed or HandedPorts()
+        rest_socket = handed.find("rest", config.listen, config.port)
+        hub_socket = handed.find("hub", hub.listen, hub.port)
         requests = RequestCounts()
-        context = Context(
+        context = self._make_context(requests)
+        api = Api(context, ROUTES)
+        names = frozenset(name.lower() for name in config.hosts)
+        proxies = Proxies(config.trusted_proxies)
+        front = Front(api.klein.resource(), names, self._denials)
+        site = RestSite(self._reactor, front, context.limits, requests, proxies)
+        self.rest = listen(
+            self._reactor, site, config.listen, config.port, self._tls, handed=rest_socket
+        )
+        factory = self._entrance.listening(
+            self._reactor, Proxies(hub.trusted_proxies), partial(is_address_of, names)
+        )
+        bound = self._entrance.admission_limit
+        self.hub_port = listen(
+            self._reactor, factory, hub.listen, hub.port, self._tls, bound, hub_socket
+        )
+        if self.fleet is not None:
+            self.fleet.listen(self._tls)
+
+    def _make_context(self, requests: RequestCounts) -> Context:
+        """What requests of the REST API are served with."""
+        return Context(
             tokens=self.tokens,
             machines=self.machines,
             store=self.store,
@@ -156,20 +182,6 @@ class Parts:
             streams=self._streams,
             denials=self._denials,
         )
-        api = Api(context, ROUTES)
-        names = frozenset(name.lower() for name in config.hosts)
-        proxies = Proxies(config.trusted_proxies)
-        front = Front(api.klein.resource(), names, self._denials)
-        site = RestSite(self._reactor, front, context.limits, requests, proxies)
-        self.rest = listen(self._reactor, site, config.listen, config.port, self._tls)
-        hub = self._config.hub
-        factory = self._entrance.listening(
-            self._reactor, Proxies(hub.trusted_proxies), partial(is_address_of, names)
-        )
-        bound = self._entrance.admission_limit
-        self.hub_port = listen(self._reactor, factory, hub.listen, hub.port, self._tls, bound)
-        if self.fleet is not None:
-            self.fleet.listen(self._tls)
 
     def start(self) -> None:
         """Begin what goes on beside requests.
@@ -189,7 +201,7 @@ class Parts:
         self._repeat(self._write_used, USED_SECONDS)
         self._repeat(self._write_seen, SEEN_SECONDS)
         if self._tls is not None:
-            self._repeat(self._renew, RENEW_SECONDS)
+            self._repeat(self.renew, RENEW_SECONDS)
 
     async def first_token(self, *, another: bool = False) -> str | None:
         """The text of a new admin token, if there is no valid one.
@@ -256,9 +268,10 @@ class Parts:
         except Exception as error:
             self.log.error("which machines connected is not written: {error}", error=str(error))
 
-    async def _renew(self) -> None:
-        assert self._tls is not None
-        await self._threads.run(self._tls.renew)
+    async def renew(self) -> None:
+        """Read the certificate again, if its files have changed."""
+        if self._tls is not None:
+            await self._threads.run(self._tls.renew)
 
 
 def _elapsed() -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import signal
 import sys
 import time
 from typing import Any
@@ -21,8 +22,11 @@ from clove.loop.turns import serve_in_turns
 from clove.loop.watchdog import Watchdog
 from clove.relay.config import RelayConfig
 from clove.relay.first_token import is_read_by_a_person, keep_token
+from clove.relay.listening import HandedPorts
 from clove.relay.parts import Parts
 from clove.relay.state_dir import RelayStateDir, relay_state_dir
+from clove.systemd.activation import inherited_listeners
+from clove.systemd.notify import Notifier
 
 __all__ = ["RelayService", "make_service", "refusal"]
 
@@ -50,6 +54,8 @@ class RelayService(Service):
     """A relay, from start to stop.
 
     @param new_admin: make an admin token even if there is a valid one.
+    @param notifier: tells the service manager how it is.
+    @param handed: ports that are open already.
     """
 
     log = Logger()
@@ -61,8 +67,12 @@ class RelayService(Service):
         state_dir: str,
         *,
         new_admin: bool = False,
+        notifier: Notifier | None = None,
+        handed: HandedPorts | None = None,
     ) -> None:
         self._new_admin = new_admin
+        self._notifier = notifier or Notifier(reactor)
+        self._handed = handed
         self._reactor = reactor
         self._config = config
         self._state_dir = RelayStateDir(state_dir)
@@ -87,9 +97,12 @@ class RelayService(Service):
         try:
             self._state_dir.claim()
             self._parts = Parts(
-                self._reactor, self._config, self._state_dir.store, self._watchdog.turns
+                self._reactor,
+                self._config,
+                self._state_dir.store,
+                self._watchdog.turns,
             )
-            self._parts.listen()
+            self._parts.listen(self._handed)
         except CloveError as error:
             self._state_dir.release()
             raise SystemExit(refusal(error)) from None
@@ -123,6 +136,29 @@ class RelayService(Service):
                 address=getattr(host, "host", ""),
                 port=getattr(host, "port", 0),
             )
+        self._notifier.ready(self._status)
+        if self._notifier.is_there:  # in a terminal SIGHUP says that it is closed
+            signal.signal(signal.SIGHUP, self._on_hangup)
+
+    def _status(self) -> str:
+        """In words, for `systemctl status`."""
+        hub = self.parts.hub
+        return f"machines: {len(hub.links())}, remote agents: {hub.caller_count}"
+
+    def _on_hangup(self, *_: object) -> None:
+        self._reactor.callFromThread(
+            lambda: Deferred.fromCoroutine(self._reload()).addErrback(
+                lambda failure: self.log.failure("the reload has failed", failure=failure)
+            )
+        )
+
+    async def _reload(self) -> None:
+        """The certificate; all else needs a restart."""
+        self._notifier.reloading()
+        try:
+            await self.parts.renew()
+        finally:
+            self._notifier.reloaded()
 
     async def _give(self, token: str) -> None:
         if is_read_by_a_person(_OUTPUT, os.environ):  # asked now: twistd may have become a daemon
@@ -160,10 +196,12 @@ class RelayService(Service):
         if self._look is not None and self._look.running:
             self._look.stop()
         self._state_dir.release()
+        self._notifier.close()
 
     def stopService(self) -> Deferred[None]:
         """Serve no more; keep what is to be kept."""
         Service.stopService(self)
+        self._notifier.stopping()
         return Deferred.fromCoroutine(self._stop())
 
 
@@ -173,14 +211,21 @@ def make_service(
     """The service for a configuration; arguments win over it.
 
     @param new_admin: make an admin token even if there is a valid one.
-    @raise InvalidRequest: there is no state directory.
+    @raise InvalidRequest: there is no state directory, or a socket was handed over that is none of the relay's.
     """
     from twisted.internet import reactor
 
     chosen = state_dir or config.state_dir or relay_state_dir(os.geteuid(), os.environ)
     if not chosen:
         raise InvalidRequest("this user has no home", hint="say where with --state-dir")
-    return RelayService(reactor, config, chosen, new_admin=new_admin)
+    return RelayService(
+        reactor,
+        config,
+        chosen,
+        new_admin=new_admin,
+        notifier=Notifier.from_environment(reactor, os.environ),
+        handed=HandedPorts(inherited_listeners(os.environ), ("rest", "hub")),
+    )
 
 
 def refusal(error: CloveError) -> str:

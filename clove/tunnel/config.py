@@ -28,7 +28,8 @@ class TunnelConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     machine_id: str = ""
     """This machine's name at the relay; empty: its host name."""
     join_token_file: str = ""
-    """A file with the one-time token by which this machine joins, which not all users may read."""
+    """A file with the one-time token by which this machine joins, which not all users may read; empty: the
+    credential `clove.join` of its unit, if it has one."""
     ca_file: str = ""
     """Certificates in PEM that the relay's must be signed by, instead of the host's."""
     proxy: str = ""

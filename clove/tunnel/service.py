@@ -14,6 +14,8 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 from clove._version import __version__
 from clove.errors import CloveError, InvalidRequest
 from clove.regular import read_secret
+from clove.systemd.credentials import JOIN, credential_path
+from clove.systemd.notify import Notifier
 from clove.threads.threads import ThreadLimits, Threads
 from clove.tunnel.config import TunnelConfig
 from clove.tunnel.dialling import endpoint_of
@@ -29,10 +31,16 @@ MOST_TOKEN = 1024
 
 
 class TunnelService(Service):
-    """The tunnel, from start to stop."""
+    """The tunnel, from start to stop.
 
-    def __init__(self, reactor: Any, config: TunnelConfig) -> None:
+    @param notifier: tells the service manager how it is.
+    """
+
+    def __init__(
+        self, reactor: Any, config: TunnelConfig, notifier: Notifier | None = None
+    ) -> None:
         self._reactor = reactor
+        self._notifier = notifier or Notifier(reactor)
         self._config = config
         self._threads = Threads(reactor, 1, ThreadLimits(own=1))
         self._tunnel: TunnelSet | None = None
@@ -54,10 +62,22 @@ class TunnelService(Service):
         self._threads.start()
         assert self._tunnel is not None
         self._tunnel.start()
+        # ready without the relay: a machine starts as well while that cannot be reached
+        self._notifier.ready(self._status)
+
+    def _status(self) -> str:
+        """In words, for `systemctl status`."""
+        assert self._tunnel is not None
+        target = self._tunnel.target
+        if self._tunnel.connected:
+            callers = self._tunnel.channels
+            return f"connected to {target.url} as {target.machine_id}; remote callers: {callers}"
+        return f"not connected to {target.url}: {self._tunnel.problem or 'dialling'}"
 
     def _make(self) -> TunnelSet:
         config = self._config
-        token = _read_token(config.join_token_file) if config.join_token_file else ""
+        token_file = config.join_token_file or credential_path(JOIN)
+        token = _read_token(token_file) if token_file else ""
         machine = config.machine_id or platform.node()
         first = Target.of(config.relay_url, machine, token, plain=config.plain)
         others = [Target.of(url, machine, plain=config.plain) for url in config.other_relays]
@@ -100,9 +120,11 @@ class TunnelService(Service):
     def stopService(self) -> None:
         """Close the tunnel; callers lose their connections."""
         Service.stopService(self)
+        self._notifier.stopping()
         if self._tunnel is not None:
             self._tunnel.stop()
         self._threads.stop()
+        self._notifier.close()
 
 
 def refusal(error: CloveError) -> str:

@@ -28,12 +28,16 @@ def makeService(options: Options) -> IService:
 
     @raise SystemExit: the configuration is wrong; in one line.
     """
+    import os
+
     from twisted.internet import reactor
 
+    from clove.systemd.notify import Notifier
     from clove.tunnel.config import load
     from clove.tunnel.service import TunnelService, refusal
 
     try:
-        return TunnelService(reactor, load(options["config"]))
+        notifier = Notifier.from_environment(reactor, os.environ)
+        return TunnelService(reactor, load(options["config"]), notifier)
     except CloveError as error:
         raise SystemExit(refusal(error)) from None

@@ -180,7 +180,9 @@ class Agent:
         self._restarting = None
         self._ending.restarted.fail(_not_restarted(self.agent_id, failure.value))
         if not failure.check(CloveError, CancelledError):
-            self.log.failure("agent {id} could not be restarted", failure=failure, id=self.agent_id)
+            self.log.failure(
+                "agent {agent} could not be restarted", failure=failure, agent=self.agent_id
+            )
         if not failure.check(CancelledError):
             text = f"clove: restart failed: {failure.value}\n"
             self.logbook.append_output(REMARK, text.encode(errors="backslashreplace"))

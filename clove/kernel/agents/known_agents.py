@@ -49,6 +49,10 @@ class KnownAgents:
         """Keep an ended one no longer."""
         self._ended.remove(agent_id)
 
+    def __len__(self) -> int:
+        """How many live."""
+        return len(self._live)
+
     def live(self) -> Iterator[Agent]:
         """The live ones, oldest first."""
         return iter(list(self._live.values()))

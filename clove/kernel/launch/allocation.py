@@ -191,7 +191,9 @@ class Allocation:
         there = [each for each in (cgroup, *others) if each is not None]
         failed = await self.threads.run(_remove_all, there) if there else ()
         for error in failed:
-            self.log.warn("agent {id} left something behind: {error}", id=self._number, error=error)
+            self.log.warn(
+                "agent {agent} left something behind: {error}", agent=self._number, error=error
+            )
         if self._users is not None:
             (self._users.withhold if failed else self._users.give_back)(self._number)
 

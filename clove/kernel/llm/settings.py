@@ -11,6 +11,7 @@ import msgspec
 from clove.errors import InvalidRequest
 from clove.llm.options import BASE_URL_VARIABLE, DEFAULT_HOST, KEY_VARIABLES, Options
 from clove.messages.think import bad_model
+from clove.systemd.credentials import MODEL_KEY, credential_path
 
 __all__ = ["LLMLimits", "LLMSettings", "Route", "service_options"]
 
@@ -71,7 +72,8 @@ class LLMSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     api_version: ApiVersion = ""
     """Of Gemini's REST interface (v1, v1beta); empty: the library's default."""
     key_file: str = ""
-    """A file that holds the API key, so that no environment does; empty: the environment."""
+    """A file that holds the API key, so that no environment does; empty: the credential `clove.model-key` of
+    the kernel's unit, if it has one, else the environment."""
     default_output_tokens: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 4096
     """Reserved for an answer when its agent has a token quota and names no max_tokens."""
     attempts: Annotated[int, msgspec.Meta(ge=1, le=10)] = 4
@@ -99,11 +101,10 @@ def service_options(
     @param route_to: how a host is reached.
     @raise InvalidRequest: gemini is asked for without a key, or the address is no http(s) URL.
     """
-    key = (
-        "" if settings.key_file else next((environ[n] for n in KEY_VARIABLES if environ.get(n)), "")
-    )
+    key_file = settings.key_file or credential_path(MODEL_KEY, environ)
+    key = "" if key_file else next((environ[n] for n in KEY_VARIABLES if environ.get(n)), "")
     base_url = settings.base_url or environ.get(BASE_URL_VARIABLE, "")
-    has_key = bool(key.strip() or settings.key_file)
+    has_key = bool(key.strip() or key_file)
     provider = settings.provider
     if provider == "auto":
         provider = "gemini" if has_key else "offline"
@@ -118,7 +119,7 @@ def service_options(
         base_url=base_url if provider == "gemini" else "",
         api_version=settings.api_version,
         key=key.strip() if provider == "gemini" else "",
-        key_file=settings.key_file if provider == "gemini" else "",
+        key_file=key_file if provider == "gemini" else "",
         **route._asdict(),
         max_open=2 * limits.max_concurrent,
         max_line=limits.max_request,

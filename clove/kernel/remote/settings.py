@@ -24,7 +24,8 @@ class TunnelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """This machine's name at the relay; empty: its host name."""
     join_token_file: str = ""
     """A file with the one-time token by which this machine joins, which not all users may read. It is
-    sent to `relay_url` alone, and no more once the machine has joined."""
+    sent to `relay_url` alone, and no more once the machine has joined. Empty: the credential `clove.join`
+    of its unit, if it has one (docs/systemd.md)."""
     ca_file: str = ""
     """Certificates in PEM that the relay's may be signed by, besides the host's."""
     plain: bool = False

@@ -21,6 +21,7 @@ from clove.kernel.remote.maker import TunnelMaker
 from clove.kernel.remote.settings import RemoteLimits, RemoteSettings, TunnelSettings
 from clove.messages.tunnel import RemoteEntry, TunnelEntry, TunnelStatusReply
 from clove.regular import read_secret
+from clove.systemd.credentials import JOIN, credential_path
 
 if TYPE_CHECKING:
     from clove.channels.channel import Channel
@@ -107,8 +108,8 @@ class Tunnels:
     async def _start(self) -> None:
         settings = self._settings
         token = ""
-        if settings.join_token_file:
-            token = await self._in_thread(_read_token, settings.join_token_file)
+        if token_file := settings.join_token_file or credential_path(JOIN):
+            token = await self._in_thread(_read_token, token_file)
         tunnel = await self._make(
             settings.relay_url, settings.machine_id, token, tuple(settings.other_relays)
         )

@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 from twisted.internet import reactor
-from twisted.internet.protocol import Factory
+from twisted.internet.defer import Deferred
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.python.failure import Failure
 
 from clove.errors import CloveError, InvalidRequest, Unavailable
 from clove.kernel.config import Config
@@ -151,3 +153,101 @@ def test_a_path_that_cannot_be_is_refused(keys: dict[str, str]) -> None:
         sockets(**keys)
     with pytest.raises(CloveError):
         sockets("")
+
+
+def handed(path: str, mode: int = 0o600) -> socket.socket:
+    """A socket on which systemd listens for the kernel."""
+    made = socket.socket(socket.AF_UNIX)
+    made.bind(path)
+    os.chmod(path, mode)
+    made.listen()
+    made.setblocking(False)
+    return made
+
+
+def given(config: Config, *listeners: socket.socket) -> MainSockets:
+    return MainSockets(config, None, {}, [("clove-kernel", each) for each in listeners])
+
+
+async def test_a_socket_that_was_handed_over_is_served_and_left_to_systemd(short_dir: str) -> None:
+    path = f"{short_dir}/s"
+    ours = handed(path)
+    systemds = ours.dup()
+    early = socket.socket(socket.AF_UNIX)
+    early.connect(path)  # before the kernel has it
+    chosen = given(Config(socket=path), ours)
+    chosen.claim()
+    accepted: Deferred[None] = Deferred()
+    factory = Factory.forProtocol(lambda: Telling(accepted))
+    [port] = await chosen.listen(reactor, factory, 0o600)  # type: ignore[arg-type]
+    await accepted
+    await stopped(port)
+    assert stat.S_ISSOCK(os.lstat(path).st_mode)
+    later = socket.socket(socket.AF_UNIX)
+    later.connect(path)  # waits for the next kernel
+    for each in (early, later, systemds):
+        each.close()
+
+
+class Telling(Protocol):
+    """Tells that it was made."""
+
+    def __init__(self, accepted: Deferred[None]) -> None:
+        self.accepted = accepted
+
+    def connectionMade(self) -> None:
+        assert self.transport is not None
+        self.transport.loseConnection()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.accepted.callback(None)
+
+
+async def test_the_second_socket_may_be_handed_over_alone(short_dir: str) -> None:
+    first, second = f"{short_dir}/a", f"{short_dir}/b"
+    ours = handed(second)
+    both = given(Config(socket=first, second_socket=second), ours)
+    both.claim()
+    for port in await both.listen(reactor, Factory(), 0o600):
+        await stopped(port)
+    assert os.listdir(short_dir) == ["b"]
+
+
+@pytest.mark.parametrize("mode", [0o666, 0o640])
+async def test_a_socket_that_others_reach_is_not_served(short_dir: str, mode: int) -> None:
+    path = f"{short_dir}/s"
+    chosen = given(Config(socket=path), handed(path, mode))
+    chosen.claim()
+    with pytest.raises(Unavailable, match=f"mode {mode:04o}.*must have 0600") as raised:
+        await chosen.listen(reactor, Factory(), 0o600)
+    assert "SocketMode=0600" in raised.value.hint
+    chosen._handed.popitem()[1].close()
+
+
+async def test_a_socket_whose_file_is_gone_is_not_served(short_dir: str) -> None:
+    path = f"{short_dir}/s"
+    chosen = given(Config(socket=path), handed(path))
+    chosen.claim()
+    os.unlink(path)
+    with pytest.raises(Unavailable, match="cannot be reached at"):
+        await chosen.listen(reactor, Factory(), 0o600)
+    chosen._handed.popitem()[1].close()
+
+
+def test_a_socket_at_another_path_or_address_is_refused(short_dir: str) -> None:
+    config = Config(socket=f"{short_dir}/s")
+    other = handed(f"{short_dir}/other")
+    with socket.socket() as tcp, other:
+        tcp.bind(("127.0.0.1", 0))
+        tcp.listen()
+        with pytest.raises(InvalidRequest, match=r"is at .*/other, and this kernel's is .*/s"):
+            given(config, other)
+        with pytest.raises(InvalidRequest, match="an address that is no path"):
+            given(config, tcp)
+
+
+def test_the_same_path_twice_is_refused(short_dir: str) -> None:
+    path = f"{short_dir}/s"
+    ours = handed(path)
+    with ours, ours.dup() as again, pytest.raises(InvalidRequest, match="'clove-kernel'"):
+        given(Config(socket=path), ours, again)
