@@ -11,7 +11,14 @@ import errno
 import os
 import stat
 
-__all__ = ["NotSmall", "open_regular", "read_credentials", "read_regular", "read_secret"]
+__all__ = [
+    "NotSmall",
+    "existing",
+    "open_regular",
+    "read_credentials",
+    "read_regular",
+    "read_secret",
+]
 
 
 MOST_CREDENTIALS = 1024
@@ -44,6 +51,19 @@ def _check(descriptor: int, name: str | None) -> None:
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):
         raise NotSmall(errno.EINVAL, f"is {_named(mode)}, not a regular file", name)
+
+
+def existing(path: str | None) -> str | None:
+    """The path, unless it is surely known that nothing is there: what cannot be read is for the reader to say."""
+    if not path:
+        return None
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError:
+        pass
+    return path
 
 
 def read_regular(file: str | int, most: int) -> bytes:

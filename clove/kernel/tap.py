@@ -36,6 +36,12 @@ class Options(usage.Options):
             "else ~/.local/state/clove]",
         ],
         ["config", "c", None, "configuration file (TOML), see docs/configuration.md"],
+        [
+            "optional-config",
+            None,
+            None,
+            "a configuration file that need not be there, as in a unit of systemd; --config wins",
+        ],
     ]
 
 
@@ -50,13 +56,15 @@ def makeService(options: Options) -> IService:
     from clove.kernel.config import load
     from clove.kernel.interpreter import settle_interpreter
     from clove.kernel.service import make_service, refusal
+    from clove.regular import existing
 
+    config_file = options["config"] or existing(options["optional-config"])
     try:
         service = make_service(
-            load(options["config"]),
+            load(config_file),
             socket=options["socket"],
             state_dir=options["state-dir"],
-            config_file=options["config"],
+            config_file=config_file,
         )
     except CloveError as error:
         raise SystemExit(refusal(error)) from None

@@ -28,6 +28,12 @@ class Options(usage.Options):
             "else ~/.local/state/clove-relay]",
         ],
         ["config", "c", None, "configuration file (TOML), see docs/fleet.md"],
+        [
+            "optional-config",
+            None,
+            None,
+            "a configuration file that need not be there, as in a unit of systemd; --config wins",
+        ],
     ]
     optFlags = [
         ["admin-token", None, "make another admin token at this start, and show it once"],
@@ -39,12 +45,13 @@ def makeService(options: Options) -> IService:
 
     @raise SystemExit: the configuration is wrong; in one line.
     """
+    from clove.regular import existing
     from clove.relay.config import load
     from clove.relay.service import make_service, refusal
 
     try:
         return make_service(
-            load(options["config"]),
+            load(options["config"] or existing(options["optional-config"])),
             state_dir=options["state-dir"],
             new_admin=bool(options["admin-token"]),
         )

@@ -13,7 +13,7 @@ from clove.errors import InvalidRequest
 from clove.kernel.config import load
 from clove.kernel.mounts.binaries import needed_by
 from clove.llm.options import Options, read_key
-from clove.regular import NotSmall, open_regular, read_regular
+from clove.regular import NotSmall, existing, open_regular, read_regular
 
 
 @pytest.fixture(params=["fifo", "zero", "socket", "directory", "tty"])
@@ -87,3 +87,11 @@ def test_a_descriptor_is_closed_in_every_case(tmp_path: Path) -> None:
 def test_what_is_missing_is_said_to_be(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         read_regular(str(tmp_path / "no"), 1)
+
+
+def test_a_file_that_need_not_be_there_is_left_out_only_if_nothing_is(tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    assert existing(None) is None
+    assert existing(str(path)) is None
+    path.symlink_to("nowhere")
+    assert existing(str(path)) == str(path)

@@ -224,7 +224,7 @@ async def test_a_socket_that_others_reach_is_not_served(short_dir: str, mode: in
     chosen._handed.popitem()[1].close()
 
 
-async def test_a_socket_whose_file_is_gone_is_not_served(short_dir: str) -> None:
+async def test_a_socket_without_its_file_is_not_served(short_dir: str) -> None:
     path = f"{short_dir}/s"
     chosen = given(Config(socket=path), handed(path))
     chosen.claim()
