@@ -8,6 +8,7 @@ from twisted.python import usage
 from clove.errors import CloveError
 from clove.kernel.pid1 import hold_signals, is_pid1
 from clove.kernel.plain_reactor import import_reactor
+from clove.loop.collector import without_collections
 
 __all__ = ["Options", "makeService"]
 
@@ -52,11 +53,12 @@ def makeService(options: Options) -> IService:
     """
     if is_pid1():  # a signal from now on waits until the service has started
         hold_signals()
-    import_reactor()
-    from clove.kernel.config import load
-    from clove.kernel.interpreter import settle_interpreter
-    from clove.kernel.service import make_service, refusal
-    from clove.regular import existing
+    with without_collections():
+        import_reactor()
+        from clove.kernel.config import load
+        from clove.kernel.interpreter import settle_interpreter
+        from clove.kernel.service import make_service, refusal
+        from clove.regular import existing
 
     config_file = options["config"] or existing(options["optional-config"])
     try:

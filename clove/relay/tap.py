@@ -6,6 +6,7 @@ from twisted.application.service import IService
 from twisted.python import usage
 
 from clove.errors import CloveError
+from clove.loop.collector import without_collections
 
 __all__ = ["Options", "makeService"]
 
@@ -45,9 +46,10 @@ def makeService(options: Options) -> IService:
 
     @raise SystemExit: the configuration is wrong; in one line.
     """
-    from clove.regular import existing
-    from clove.relay.config import load
-    from clove.relay.service import make_service, refusal
+    with without_collections():
+        from clove.regular import existing
+        from clove.relay.config import load
+        from clove.relay.service import make_service, refusal
 
     try:
         return make_service(
