@@ -29,6 +29,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
+from tests.daemons import children
 from tests.short_directory import short_dir
 
 __all__ = ["LoggedFailures", "logged_failures", "short_dir"]
@@ -133,7 +134,7 @@ class _Left:
         reactor: Any = global_reactor
         self.calls = set(reactor.getDelayedCalls())
         self.sockets = {*reactor.getReaders(), *reactor.getWriters()} - reactor._internalReaders
-        self.children = _children()
+        self.children = children()
         self.mounts = _mounts()
         self.cgroups = _cgroups()
         self.files = {path for path in _temporary if os.path.lexists(path)}
@@ -151,14 +152,6 @@ class _Left:
         for call in self.calls - before.calls:
             if call.active():
                 call.cancel()
-
-
-def _children() -> set[int]:
-    try:
-        with open(f"/proc/self/task/{os.getpid()}/children") as listing:
-            return {int(pid) for pid in listing.read().split()}
-    except FileNotFoundError:  # a kernel without CONFIG_PROC_CHILDREN
-        return set()
 
 
 def _mounts() -> set[str]:

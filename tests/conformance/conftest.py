@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import shutil
 import signal
 import socket
@@ -16,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from tests import daemons
 from tests.conformance.peer import Peer
-from tests.integration.conftest import PATIENT, READY_SECONDS
+from tests.integration.conftest import PATIENT, READY_SECONDS, TWISTD
 
 READY = max(30.0, READY_SECONDS)
 """Seconds that a kernel gets to answer; a loaded machine may need some."""
@@ -35,25 +35,19 @@ class Kernel:
         self.socket = str(self.place / "k.sock")
         self.log = self.place / "log"
         (self.place / "clove.toml").write_text(config + PATIENT)
-        twistd = Path(sys.executable).parent / "twistd"
-        command = [str(twistd), "-n", "--pidfile=", "clove-kernel", "--socket", self.socket]
+        command = [str(TWISTD), "-n", "--pidfile=", "clove-kernel", "--socket", self.socket]
         command += ["--state-dir", str(self.place / "state"), "--config"]
         command.append(str(self.place / "clove.toml"))
 
-        def limit() -> None:
-            if descriptors is not None:
-                resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
-
         environ = {name: value for name, value in os.environ.items() if "KEY" not in name}
         with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd=self.place,
-                env=environ,
-                preexec_fn=limit,
+            limit = ["prlimit", f"--nofile={descriptors}:{descriptors}"] if descriptors else []
+            self.process = daemons.start_daemon(
+                [*limit, *command],
+                cwd=str(self.place),
+                environ=environ,
+                output=log,
+                python=() if limit else [sys.executable],
             )
         self._await()
 

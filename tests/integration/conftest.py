@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
 import time
@@ -20,6 +19,8 @@ import pytest
 
 from clove import CloveClient
 from clove.errors import NotFound
+from tests import daemons
+from tests.adversary.isolated import PATHS
 
 if TYPE_CHECKING:
     from tests.integration.exposed import Host
@@ -50,7 +51,7 @@ class KernelProcess:
     config: str = ""
     environ: dict[str, str] = field(default_factory=dict)
     prefix: tuple[str, ...] = ()
-    process: subprocess.Popen[bytes] | None = None
+    process: daemons.Process | None = None
 
     @property
     def socket(self) -> str:
@@ -69,6 +70,16 @@ class KernelProcess:
         assert self.process is not None
         return self.process.pid
 
+    def is_usual(self) -> bool:
+        """Whether its start is none of its own, so that it may be forked (L{daemons})."""
+        usual = {"HOME": self.environ.get("HOME", ""), "PYTHONPATH": os.pathsep.join(PATHS)}
+        own = "command" in vars(self) or self.environ.items() - usual.items()
+        return not (self.prefix or own)
+
+    def python(self) -> list[str]:
+        """The command that runs Python."""
+        return [sys.executable]
+
     def command(self) -> list[str]:
         words = [str(TWISTD), "-n", "--pidfile=", "clove-kernel"]
         words += ["--socket", self.socket, "--state-dir", self.state_dir]
@@ -80,14 +91,14 @@ class KernelProcess:
 
     def start(self) -> None:
         """Start it and wait until it answers."""
+        environ = {**os.environ, "GEMINI_API_KEY": "", "GOOGLE_API_KEY": "", **self.environ}
         with open(os.path.join(self.directory, "log"), "ab") as log:
-            self.process = subprocess.Popen(
+            self.process = daemons.start_daemon(
                 [*self.prefix, *self.command()],
-                stdout=log,
-                stderr=log,
-                stdin=subprocess.DEVNULL,
                 cwd=self.directory,
-                env={**os.environ, "GEMINI_API_KEY": "", "GOOGLE_API_KEY": "", **self.environ},
+                environ=environ,
+                output=log,
+                python=self.python() if self.is_usual() else (),
             )
         deadline = time.monotonic() + READY_SECONDS
         while not self.answers():

@@ -74,11 +74,14 @@ _numbers = itertools.count()
 class OrdinaryKernel(KernelProcess):
     """A kernel that an ordinary user runs, started by root."""
 
-    def command(self) -> list[str]:
+    def python(self) -> list[str]:
         identity = ["--reuid", str(ORDINARY), "--regid", str(ORDINARY), "--clear-groups"]
+        return ["setpriv", *identity, unprivileged_python()]
+
+    def command(self) -> list[str]:
         twistd = "import sys; from twisted.scripts.twistd import run; sys.argv[0] = 'twistd'; run()"
         _, *words = super().command()
-        return ["setpriv", *identity, unprivileged_python(), "-P", "-c", twistd, *words]
+        return [*self.python(), "-P", "-c", twistd, *words]
 
 
 @dataclass

@@ -22,6 +22,7 @@ import pytest
 
 from clove import CloveClient
 from clove.client.remote import RemoteClient
+from tests import daemons
 from tests.integration.conftest import READY_SECONDS, TWISTD, KernelProcess
 
 __all__ = ["WHO", "Fleet", "Ran", "clove_process", "running_fleet"]
@@ -57,7 +58,7 @@ class Fleet:
         if "[limits.rest]" not in config:  # tests look as often as they like
             config = f"{config.rstrip()}\n\n[limits.rest]\nrate = 10000.0\n"
         self._config.write_text(config)
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: daemons.Process | None = None
         self.kernels: list[KernelProcess] = []
         self.admin = ""
         self.tunnel_url = ""
@@ -76,13 +77,12 @@ class Fleet:
         path = Path(self.directory, "log")
         begin = path.stat().st_size if path.exists() else 0
         with path.open("ab") as log:
-            self.process = subprocess.Popen(
+            self.process = daemons.start_daemon(
                 words,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
                 cwd=self.directory,
-                env={**os.environ, **self.environ},
+                environ={**os.environ, **self.environ},
+                output=log,
+                python=() if self.prefix or self.environ else [sys.executable],
             )
         deadline = time.monotonic() + READY_SECONDS
         while True:

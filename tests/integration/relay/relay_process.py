@@ -5,16 +5,17 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import os
 import re
 import signal
 import socket
 import ssl
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tests import daemons
 from tests.waiting import until
 
 __all__ = ["RelayProcess", "relay_process"]
@@ -36,24 +37,22 @@ class RelayProcess:
         self.shown = directory / "shown"
         self.log_file = directory / "log"
         (directory / "config.toml").write_text(f"{config}\n[hub]\nport = 0\n")
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: daemons.Process | None = None
 
     def start(self, *more: str) -> None:
         """Start it, with these options too, and wait until it serves."""
-        words = [
-            *self._prefix,
-            str(TWISTD),
-            "-n",
-            "--pidfile=",
-            "--logfile",
-            str(self.log_file),
-            "clove-relay",
-        ]
-        words += ["--state-dir", str(self.directory / "state")]
+        words = [*self._prefix, str(TWISTD), "-n", "--pidfile=", "--logfile", str(self.log_file)]
+        words += ["clove-relay", "--state-dir", str(self.directory / "state")]
         words += ["--config", str(self.directory / "config.toml"), *more]
         earlier = self.log.count("serves REST")
         with self.shown.open("ab") as shown:
-            self.process = subprocess.Popen(words, stdout=shown, stderr=shown)
+            self.process = daemons.start_daemon(
+                words,
+                cwd=os.getcwd(),
+                environ=os.environ,
+                output=shown,
+                python=() if self._prefix else [sys.executable],
+            )
         try:
             until(lambda: self._began(earlier), "the relay serves")
         except BaseException:
