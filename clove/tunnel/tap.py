@@ -6,7 +6,6 @@ from twisted.application.service import IService
 from twisted.python import usage
 
 from clove.errors import CloveError
-from clove.loop.collector import without_collections
 
 __all__ = ["Options", "makeService"]
 
@@ -29,14 +28,13 @@ def makeService(options: Options) -> IService:
 
     @raise SystemExit: the configuration is wrong; in one line.
     """
-    with without_collections():
-        import os
+    import os
 
-        from twisted.internet import reactor
+    from twisted.internet import reactor
 
-        from clove.systemd.notify import Notifier
-        from clove.tunnel.config import load
-        from clove.tunnel.service import TunnelService, refusal
+    from clove.systemd.notify import Notifier
+    from clove.tunnel.config import load
+    from clove.tunnel.service import TunnelService, refusal
 
     try:
         notifier = Notifier.from_environment(reactor, os.environ)
