@@ -10,7 +10,7 @@ import msgspec
 
 from clove._version import __version__
 from clove.deploy.journal import Journal, Record
-from clove.deploy.step import Event, Planned, Progress, Report, Step, Target
+from clove.deploy.step import Event, Facts, Planned, Progress, Report, Step, Target
 from clove.errors import CloveError, InvalidRequest
 
 __all__ = ["PlannedStep", "StepFailed", "begin", "carry_out", "check_same", "plan", "undo"]
@@ -53,13 +53,16 @@ def plan(target: Target, record: Record | None) -> list[PlannedStep]:
 
 
 def check_same(record: Record, new: Record, changeable: Sequence[str] = ()) -> None:
-    """A deployment goes on with what it was begun with.
+    """A deployment goes on with what it was begun with; as long as nothing is made but register, otherwise, too.
 
     @param changeable: options that may change from one run to the next.
     @raise InvalidRequest: something else was said, which is named.
     """
     differ = [] if record.target == new.target else [f"target {record.target}"]
     differ += [] if record.relay == new.relay else [f"relay {record.relay}"]
+    made = [entry.step for entry in record.steps if entry.state != "undone"]
+    if not differ and record.machines == new.machines and made in ([], ["register"]):
+        return
     for key in sorted({*record.options, *new.options} - {*changeable}):
         if record.options.get(key) != new.options.get(key):
             differ.append(f"{key.replace('_', '-')} {_said(record.options.get(key))}")
@@ -106,23 +109,34 @@ def carry_out(
     _check_known(record, target)
     for step in target.steps:
         since = clock()
-        entry = _record(journal).entry(step.name)
-        if entry is None or entry.state == "undone":
-            journal.note(step.name, "begun", {})
         report(Event(step.name, "begin"))
         try:
-            facts = step.look(_record(journal).facts)
-            found = facts is not None
-            if facts is None:
-                if entry is not None and entry.state == "done":
-                    journal.note(step.name, "begun")
-                facts = step.do(_record(journal).facts, Progress(step.name, report))
+            facts, found = _advance(journal, step, Progress(step.name, report))
         except CloveError as error:
             report(Event(step.name, "failed", error.message, clock() - since))
             raise _failed(step, error, f"go on with: {record.command}") from error
         journal.note(step.name, "done", facts)
         report(Event(step.name, "found" if found else "done", seconds=clock() - since))
     return _record(journal).facts
+
+
+def _advance(journal: Journal, step: Step, progress: Progress) -> tuple[Facts, bool]:
+    """Look, and do what is not there; gives its facts, and whether it was there."""
+    entry = _record(journal).entry(step.name)
+    fresh = entry is None or entry.state == "undone"
+    if fresh:
+        journal.note(step.name, "begun", {})
+    try:
+        facts = step.look(_record(journal).facts)
+    except CloveError:
+        if fresh:
+            journal.note(step.name, "undone", {})  # it was only looked at
+        raise
+    if facts is not None:
+        return facts, True
+    if not fresh:
+        journal.note(step.name, "begun")
+    return step.do(_record(journal).facts, progress), False
 
 
 def undo(

@@ -133,9 +133,10 @@ class Tunnel:
         versions = {}
         for machine in self._enrolment.machines:
             found = self._enrolment.machine(machine)
-            if found is None or found["presence"] != "connected":
+            version = found and found["versions"].get("clove")  # is written after the presence
+            if not version or found is None or found["presence"] != "connected":
                 return None
-            versions[machine] = found["versions"].get("clove", "")
+            versions[machine] = version
         return {"versions": versions}
 
     def do(self, facts: Facts, progress: Progress) -> Facts:

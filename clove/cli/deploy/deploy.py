@@ -12,6 +12,7 @@ from clove.cli.groups import NearGroup
 __all__ = ["deploy"]
 
 COMMANDS: Final = {
+    "ssh": "To a Linux machine that you reach by ssh.",
     "list": "List deployments, and how far they are.",
     "show": "Show the steps of a deployment, and what they made.",
 }

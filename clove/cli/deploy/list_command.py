@@ -40,10 +40,8 @@ def command(console: Console, as_json: bool) -> None:
 
 
 def state_of(record: Record) -> str:
-    """How far it is: C{deployed}, the step at which it stands, or that it is being destroyed."""
-    if any(entry.state == "undone" for entry in record.steps):
-        return "half destroyed"
-    begun = next((entry.step for entry in record.steps if entry.state == "begun"), None)
-    if begun is not None:
-        return f"stopped in {begun}"
+    """How far it is: C{deployed}, or the step at which it stands."""
+    open_step = next((entry.step for entry in record.steps if entry.state != "done"), None)
+    if open_step is not None:
+        return f"stopped at {open_step}"
     return "deployed" if record.entry("smoke") else "not finished"

@@ -223,7 +223,7 @@ def deployment_options(function: F) -> F:
 
 def _words(ctx: click.Context) -> str:
     """What was typed, without the options of this run alone."""
-    words = ctx.command_path.split()
+    words = ["clove", *ctx.command_path.split()[1:]]
     for param in ctx.command.params:
         source = ctx.get_parameter_source(param.name or "")
         if source is not click.core.ParameterSource.COMMANDLINE or param.name in _NOT_REPEATED:

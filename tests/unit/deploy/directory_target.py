@@ -24,12 +24,15 @@ class FileStep:
         self._path = world / name
         self._calls = calls
         self.fails = False
+        self.cannot_look = False
 
     def plan(self, facts: Facts) -> Planned:
         return Planned(f"make {self._path.name}", "nothing")
 
     def look(self, facts: Facts) -> Facts | None:
         self._calls.append(f"look {self.name}")
+        if self.cannot_look:
+            raise Unavailable("no permission")
         if self._path.exists() and self._path.read_text():
             return {self.name: self._path.read_text()}
         return None

@@ -112,10 +112,36 @@ def test_an_undo_that_fails_goes_on_later(world: Path, journal: Journal) -> None
 
 def test_other_options_are_named_and_refused() -> None:
     old = record(port=22, count=1, user="ann")
+    old.steps.append(Entry(step="one", state="done", at=0.0))
     with pytest.raises(InvalidRequest, match="port 22, user ann") as refused:
         check_same(old, record(port=23, count=2), ("count",))
     assert "clove deploy file d" in refused.value.hint
     check_same(old, record(port=22, count=5, user="ann"), ("count",))
+
+
+def test_options_may_change_as_long_as_nothing_is_made_by_them(journal: Journal) -> None:
+    begin(journal, record(port=22))
+    journal.note("register", "done", {})
+    journal.note("host", "undone", {})
+    begin(journal, record(port=23))
+    journal.note("host", "begun", {})
+    with pytest.raises(InvalidRequest, match="port 23"):
+        begin(journal, record(port=24))
+
+
+def test_a_step_that_cannot_be_looked_at_has_not_begun(world: Path, journal: Journal) -> None:
+    target = FileTarget(world)
+    target.steps[1].cannot_look = True
+    begin(journal, record())
+    with pytest.raises(StepFailed, match="two: no permission"):
+        carry_out(journal, target, lambda event: None)
+    assert states(journal) == {"one": "done", "two": "undone"}
+    target.steps[1].cannot_look = False
+    carry_out(journal, target, lambda event: None)
+    target.steps[1].cannot_look = True
+    with pytest.raises(StepFailed):
+        carry_out(journal, target, lambda event: None)
+    assert states(journal)["two"] == "done"
 
 
 def test_an_option_that_may_change_is_kept(journal: Journal) -> None:

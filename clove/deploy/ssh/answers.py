@@ -1,0 +1,72 @@
+"""What is asked of the installer on a machine, and what the answers mean."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from clove.deploy.programs import Ran
+from clove.deploy.ssh import scripts
+from clove.deploy.ssh.connection import Connection
+from clove.deploy.step import Facts
+from clove.errors import Unavailable
+
+__all__ = ["check_ran", "install", "last_object", "option_words", "where_to_look"]
+
+INSTALL_SECONDS: Final = 600.0
+
+
+def option_words(facts: Facts) -> list[str]:
+    """Options of the installer that say where."""
+    return ["--prefix", facts["prefix"], *([] if facts["mode"] == "system" else ["--user"])]
+
+
+def install(
+    connection: Connection, facts: Facts, words: Sequence[str], *, stdin: bytes = b""
+) -> Mapping[str, Any]:
+    """Run the installer of the bundle there; gives what it says.
+
+    @raise Unavailable: it has failed.
+    """
+    units = ["--no-units"] if facts["mode"] == "background" else []
+    arguments = [f"{facts['staging']}/{facts['directory']}", facts["python_path"]]
+    arguments += [*option_words(facts), *units, *words]
+    ran = connection.run(
+        scripts.INSTALL, arguments, stdin=stdin, root=facts["root"], timeout=INSTALL_SECONDS
+    )
+    check_ran(ran, "the installer has failed")
+    return last_object(ran)
+
+
+def last_object(ran: Ran) -> Mapping[str, Any]:
+    """The JSON object in the last line.
+
+    @raise Unavailable: there is none.
+    """
+    try:
+        found = json.loads(ran.text.strip().splitlines()[-1])
+    except (ValueError, IndexError):
+        raise Unavailable(f"no answer was understood: {ran.complaint}") from None
+    return found if isinstance(found, dict) else {}
+
+
+def check_ran(ran: Ran, failure: str, hint: str = "") -> Ran:
+    """@raise Unavailable: its status is not 0."""
+    if ran.status:
+        complaint = ran.complaint or f"exit code {ran.status}"
+        full = "no space left" in complaint.lower()
+        raise Unavailable(f"{failure}: {complaint}", hint="make room there" if full else hint)
+    return ran
+
+
+def where_to_look(connection: Connection, facts: Facts) -> str:
+    """The command that shows the kernel's log."""
+    looks = {
+        "system": "journalctl -u clove-kernel -n 50",
+        "user": "journalctl --user -u clove-kernel -n 50",
+        "background": f"tail -n 50 {shlex.quote(facts['prefix'])}/state/kernel.log",
+    }
+    prefix = "sudo " if facts.get("root") == "sudo" else ""
+    return f"its log: {connection.command} {prefix}{looks[facts['mode']]}"

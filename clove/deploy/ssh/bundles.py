@@ -1,0 +1,152 @@
+"""A bundle, brought to a machine: found or made here, copied piece by piece, unpacked there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tarfile
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from clove.deploy.ssh import scripts
+from clove.deploy.ssh.answers import check_ran
+from clove.deploy.ssh.connection import Connection
+from clove.deploy.step import Facts, Progress
+from clove.errors import InvalidRequest, Unavailable
+
+__all__ = ["Bundles", "LocalBundle", "find_bundle"]
+
+PIECE: Final = 2 << 20
+"""Bytes that are sent at a time: what is lost at most when a connection is cut."""
+COPY_SECONDS: Final = 600.0
+"""For one piece."""
+
+
+class LocalBundle(NamedTuple):
+    """A bundle in a file here.
+
+    @ivar directory: the one in it.
+    @ivar facts: of its C{bundle.json}: release, version, python, machine.
+    """
+
+    path: Path
+    sha256: str
+    directory: str
+    facts: dict[str, Any]
+
+
+def find_bundle(given: str, kept: Path, facts: Facts, progress: Progress) -> LocalBundle:
+    """The bundle for a machine: one that was given, that an earlier run has made, or a new one.
+
+    @param given: path; "": none.
+    @param kept: directory where one is made.
+    @param facts: of the machine: python and machine.
+    @raise InvalidRequest: it is for another machine, or no bundle.
+    """
+    if given:
+        found = _read(Path(given))
+    else:
+        from clove.deploy.bundle import Target, make_bundle
+
+        progress.note("making the bundle (some 20 s)")
+        kept.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            found = _read(make_bundle(kept, Target(facts["python"], facts["machine"])).path)
+        except OSError as error:
+            raise Unavailable(f"the bundle cannot be made: {error}") from None
+    wanted = {key: facts[key] for key in ("python", "machine")}
+    has = {key: found.facts.get(key) for key in wanted}
+    if has != wanted:
+        raise InvalidRequest(
+            f"{found.path.name} is for Python {has['python']} on {has['machine']}; "
+            f"there it is {wanted['python']} on {wanted['machine']}",
+            hint="leave out --bundle: one is made",
+        )
+    return found
+
+
+def _read(path: Path) -> LocalBundle:
+    try:
+        digest = hashlib.sha256()
+        with path.open("rb") as file:
+            while data := file.read(1 << 20):
+                digest.update(data)
+        with tarfile.open(path) as archive:
+            for member in archive:
+                directory, _, name = member.name.partition("/")
+                if name == "bundle.json" and (file := archive.extractfile(member)) is not None:  # type: ignore[assignment]
+                    facts = json.loads(file.read(1 << 16))
+                    return LocalBundle(path, digest.hexdigest(), directory, facts)
+    except (OSError, tarfile.TarError, ValueError) as error:
+        raise InvalidRequest(f"{path} cannot be read as a bundle: {error}") from None
+    raise InvalidRequest(f"{path} is no bundle", hint="make dist makes them")
+
+
+class Bundles:
+    """Brings bundles to a machine.
+
+    @ivar given: path of one; "": it is made.
+    @param kept: directory here for one that is made.
+    """
+
+    def __init__(self, connection: Connection, given: str, kept: Path) -> None:
+        self.given = given
+        self._connection = connection
+        self._kept = kept
+
+    def is_there(self, facts: Facts) -> bool:
+        """Whether the bundle that was brought is unpacked there."""
+        if "directory" not in facts:
+            return False
+        place = f"{facts['staging']}/{facts['directory']}"
+        return self._connection.run(scripts.UNPACKED, (place,)).status == 0
+
+    def ensure(self, facts: Facts, progress: Progress) -> dict[str, Any]:
+        """Bring it again if it is not there any more; gives what is known of it."""
+        if self.is_there(facts):
+            return {key: facts[key] for key in ("release", "version", "directory")}
+        return self.bring(facts, progress)
+
+    def bring(self, facts: Facts, progress: Progress) -> dict[str, Any]:
+        """Copy a bundle there, from where an earlier copy has ended, and unpack it.
+
+        @return: its release, version, and the directory in the staging directory.
+        """
+        bundle = find_bundle(self.given, self._kept, facts, progress)
+        where = (facts["staging"], bundle.path.name)
+        self._copy(bundle, where, progress)
+        ran = self._connection.run(
+            scripts.UNPACK, (*where, bundle.sha256, bundle.directory), timeout=COPY_SECONDS
+        )
+        check_ran(ran, f"{bundle.path.name} cannot be unpacked")
+        return {
+            "release": bundle.facts["release"],
+            "version": bundle.facts["version"],
+            "directory": bundle.directory,
+        }
+
+    def _copy(self, bundle: LocalBundle, where: tuple[str, str], progress: Progress) -> None:
+        data = bundle.path.read_bytes()
+        done = self._copied(where, data)
+        while done < len(data):
+            progress.amount(bundle.path.name, done, len(data))
+            piece = data[done : done + PIECE]
+            ran = self._connection.run(
+                scripts.APPEND, (*where, str(done)), stdin=piece, timeout=COPY_SECONDS
+            )
+            check_ran(ran, f"{bundle.path.name} cannot be copied")
+            if int(ran.text.split()[-1]) != done + len(piece):
+                raise Unavailable(
+                    "something else writes to the copy of the bundle", hint="wait, and try again"
+                )
+            done += len(piece)
+
+    def _copied(self, where: tuple[str, str], data: bytes) -> int:
+        """How many bytes of it are there, if they are the same."""
+        ran = self._connection.run(scripts.STAGED, (*where, str(len(data))))
+        words = check_ran(ran, f"{where[0]} cannot be made").text.split()
+        if len(words) < 2 or not words[0].isdecimal():
+            return 0
+        size = int(words[0])
+        same = size <= len(data) and hashlib.sha256(data[:size]).hexdigest() == words[1]
+        return size if same else 0
