@@ -104,5 +104,7 @@ class FleetMethods:
 
     denials = _each(fleet_requests.denials)
     tokens = _each(fleet_requests.tokens)
+    token = _method(fleet_requests.token)
+    rotate_token = _method(fleet_requests.rotate_token)
     issue_token = _method(fleet_requests.issue_token)
     revoke_token = _method(fleet_requests.revoke_token)

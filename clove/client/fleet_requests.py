@@ -24,9 +24,11 @@ __all__ = [
     "machines",
     "remove_machine",
     "revoke_token",
+    "rotate_token",
     "status",
     "stop_agent",
     "stream",
+    "token",
     "tokens",
 ]
 
@@ -183,6 +185,20 @@ def tokens() -> Planned[dict[str, Any]]:
     return Planned(lambda: pages("/api/v1/tokens", "tokens"))
 
 
+def token(token_id: str = "") -> Asked:
+    """One token without its value; "": the one that is shown."""
+    return Asked("GET", _token(token_id) if token_id else "/api/v1/token")
+
+
+def rotate_token(token_id: str, *, grace_seconds: float = 0.0, **given: Any) -> Asked:
+    """Make a token like this one, which ends after the grace period; C{token} is in the reply and nowhere else.
+
+    @param given: expires_hours, of the new one; else it lives as long as the old one was to.
+    """
+    body = {"grace_seconds": grace_seconds, **given}
+    return Asked("POST", f"{_token(token_id)}/rotate", body)
+
+
 def issue_token(kind: str, **given: Any) -> Asked:
     """Make a token; its C{token} is in the reply and nowhere else.
 
@@ -192,9 +208,13 @@ def issue_token(kind: str, **given: Any) -> Asked:
     return Asked("POST", f"/api/v1/tokens/{quote(kind, safe='')}", given)
 
 
-def revoke_token(token_id: str) -> Asked:
-    """Make a token invalid; when this returns, what it had opened has ended."""
-    return Asked("DELETE", f"/api/v1/tokens/{quote(token_id, safe='')}")
+def revoke_token(token_id: str = "") -> Asked:
+    """Make a token invalid, "": the one that is shown; when this returns, what it had opened has ended."""
+    return Asked("DELETE", _token(token_id) if token_id else "/api/v1/token")
+
+
+def _token(token_id: str) -> str:
+    return f"/api/v1/tokens/{quote(token_id, safe='')}"
 
 
 def _what(name: str, content: str, command: Sequence[str], archive: bytes) -> dict[str, Any]:

@@ -22,14 +22,23 @@ _MOST = 1000
 
 
 class Changes:
-    """See L{StoreObserver<clove.relay.store.interface.StoreObserver>}."""
+    """See L{StoreObserver<clove.relay.store.interface.StoreObserver>}.
+
+    @param wall: seconds since the epoch.
+    """
 
     log = Logger()
 
     def __init__(
-        self, store: IStore, tokens: Tokens, machines: Machines, routing: Routing | None
+        self,
+        store: IStore,
+        tokens: Tokens,
+        machines: Machines,
+        routing: Routing | None,
+        wall: Callable[[], float],
     ) -> None:
         self._store = store
+        self._wall = wall
         self._tokens = tokens
         self._machines = machines
         self._routing = routing
@@ -78,7 +87,8 @@ class Changes:
     async def _look_at_tokens(self) -> None:
         watched = self._tokens.watched()
         for start in range(0, len(watched), _MOST):
-            for token_id in await self._store.invalid_tokens(watched[start : start + _MOST]):
+            asked = watched[start : start + _MOST]
+            for token_id in await self._store.invalid_tokens(asked, self._wall()):
                 self._tokens.cut(token_id, _REVOKED)
 
     async def _look_at_labels(self, names: list[str]) -> None:

@@ -115,7 +115,7 @@ class Parts:
             )
         self._claimant = secrets.token_hex(8) if self.fleet is None else self.fleet.name
         routing = None if self.fleet is None else self.fleet.routing
-        self._changes = Changes(self.store, self.tokens, self.machines, routing)
+        self._changes = Changes(self.store, self.tokens, self.machines, routing, time.time)
         self._denials = Denials(config.limits.rest.denials, time.time)
         self._entrance = Entrance(self.hub, relay_id, self.tokens, self.machines, self._denials.add)
         self._loops: list[LoopingCall] = []

@@ -64,8 +64,18 @@ class TokenStoreContract(StoreMaking):
         for name in ("one", "two", "three"):
             await store.add_token(token(name))
         await store.revoke_token("two", NOW)
-        assert await store.invalid_tokens(["one", "two", "none"]) == ["two", "none"]
-        assert await store.invalid_tokens([]) == []
+        assert await store.invalid_tokens(["one", "two", "none"], NOW) == ["two", "none"]
+        assert await store.invalid_tokens([], NOW) == []
+
+    async def test_a_token_expires_earlier_but_never_later(self, store: IStore) -> None:
+        await store.add_token(token("one"))
+        await store.add_token(token("short", expires=NOW + 5))
+        assert (await store.expire_token("one", NOW + 10)).expires == NOW + 10
+        assert (await store.expire_token("one", NOW + 20)).expires == NOW + 10
+        assert (await store.expire_token("short", NOW + 10)).expires == NOW + 5
+        assert await store.invalid_tokens(["one", "short"], NOW + 7) == ["short"]
+        with pytest.raises(NotFound):
+            await store.expire_token("none", NOW)
 
     async def test_one_token_too_many_is_refused(self, make: MakeStore) -> None:
         store = make(tokens=2)

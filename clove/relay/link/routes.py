@@ -244,6 +244,10 @@ class Routing:
         """How many of these machines are connected to some relay."""
         return await self._store.connected_machines(targets)
 
+    async def relays(self) -> int:
+        """How many relays run, this one among them."""
+        return len(await self._store.relays())
+
 
 def _tells(written: TunnelState | None, link: Link) -> bool:
     """What was written of a tunnel is what it is."""

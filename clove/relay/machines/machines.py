@@ -251,6 +251,13 @@ class Machines:
             here += [machine_id for machine_id, link in some if link.presence == "connected"]
         return await self._store.count_machines(targets, here)
 
+    async def relays(self) -> int:
+        """How many relays run with this store, this one among them.
+
+        @raise Unavailable: the store does not answer.
+        """
+        return 1 if self.elsewhere is None else await self.elsewhere.relays()
+
     async def change(self, machine_id: str, changes: MachineChanges) -> MachineRecord:
         """Rename, label or drain it; what its labels do not open any more has ended then."""
         record = await self._store.change_machine(machine_id, changes)

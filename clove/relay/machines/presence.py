@@ -135,6 +135,9 @@ class Tunnels(Protocol):
     async def connected(self, targets: Targets) -> int:
         """How many of these machines are connected to any relay, this one among them."""
 
+    async def relays(self) -> int:
+        """How many relays run, this one among them."""
+
 
 class NoLinks:
     """Of a relay that has no hub."""

@@ -1,4 +1,4 @@
-"""Every route of the REST API: the only table."""
+"""Every route of the REST API: the only table, with L{TOKEN_ROUTES}."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import Final
 import msgspec
 
 from clove.relay.rest import agent_types, audit_types, types
-from clove.relay.rest.calls import audit, dashboard, deploy, fleet, logs, machines, stream, tokens
+from clove.relay.rest.calls import audit, dashboard, deploy, fleet, logs, machines, stream
 from clove.relay.rest.context import Context
 from clove.relay.rest.openapi import document
 from clove.relay.rest.page import POLICY, page
 from clove.relay.rest.problems import Answer
 from clove.relay.rest.route import ADMIN, PUBLIC, REACHING, SEEING, Call, Route, Streamed
+from clove.relay.rest.token_routes import TOKEN_ROUTES
 
 __all__ = ["ROUTES", "docs", "openapi"]
 
@@ -167,61 +168,5 @@ ROUTES: Final[tuple[Route, ...]] = (
         "What was refused, the newest first",
         query=audit_types.AuditFrom,
     ),
-    Route(
-        "GET",
-        f"{_V1}/tokens",
-        ADMIN,
-        tokens.list_tokens,
-        types.Tokens,
-        "List tokens without their values",
-        query=types.Page,
-    ),
-    Route(
-        "POST",
-        f"{_V1}/tokens/machine",
-        ADMIN,
-        tokens.issue_machine,
-        types.IssuedToken,
-        "Make a token for a tunnel of version 1",
-        status=201,
-        body=types.NewMachineToken,
-    ),
-    Route(
-        "POST",
-        f"{_V1}/tokens/join",
-        ADMIN,
-        tokens.issue_join,
-        types.IssuedToken,
-        "Make a one-time token with which a machine joins",
-        status=201,
-        body=types.JoinToken,
-    ),
-    Route(
-        "POST",
-        f"{_V1}/tokens/agent",
-        ADMIN,
-        tokens.issue_agent,
-        types.IssuedToken,
-        "Make a token for remote agents",
-        status=201,
-        body=types.NewAgentToken,
-    ),
-    Route(
-        "POST",
-        f"{_V1}/tokens/admin",
-        ADMIN,
-        tokens.issue_admin,
-        types.IssuedToken,
-        "Make a token for an administrator",
-        status=201,
-        body=types.NewAdminToken,
-    ),
-    Route(
-        "DELETE",
-        f"{_V1}/tokens/<string(length=16):token_id>",
-        ADMIN,
-        tokens.revoke_token,
-        types.Revoked,
-        "Revoke a token, and cut what it has opened",
-    ),
+    *TOKEN_ROUTES,
 )

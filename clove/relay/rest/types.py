@@ -11,25 +11,20 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from clove.messages.base import Request
-from clove.policy.fields import PermissionFields
 
 __all__ = [
     "Agent",
     "AgentLabels",
     "Agents",
     "Health",
-    "IssuedToken",
-    "JoinToken",
+    "Hours",
     "Labels",
     "Machine",
     "MachineFlag",
     "MachineId",
     "MachinePatch",
     "Machines",
-    "NewAdminToken",
-    "NewAgentToken",
     "NewMachine",
-    "NewMachineToken",
     "OfMachine",
     "Page",
     "PageSize",
@@ -37,12 +32,9 @@ __all__ = [
     "Ready",
     "Registered",
     "Removed",
-    "Revoked",
     "Status",
     "Text",
     "Time",
-    "Token",
-    "Tokens",
 ]
 
 MachineId = Annotated[
@@ -102,40 +94,6 @@ class MachinePatch(Request, frozen=True, kw_only=True):
     draining: bool | None = None
 
 
-class NewMachineToken(Request, frozen=True, kw_only=True):
-    """A bearer token for a tunnel of version 1."""
-
-    machine_id: MachineId
-    name: Text = ""
-    expires_hours: Hours | None = None
-
-
-class JoinToken(Request, frozen=True, kw_only=True):
-    """A one-time token for a machine's first connection (version 2)."""
-
-    machine_id: MachineId
-    name: Text = ""
-    expires_hours: Hours = 1.0
-
-
-class NewAgentToken(Request, frozen=True, kw_only=True):
-    """A token for remote agents: which machines, by id or by labels, and with which permissions."""
-
-    target_machine: MachineId | Literal[""] = ""
-    target_machines: Annotated[list[MachineId], msgspec.Meta(max_length=1000)] = []
-    labels: Labels = {}
-    permissions: PermissionFields = PermissionFields()
-    name: Text = ""
-    expires_hours: Hours = 24.0
-
-
-class NewAdminToken(Request, frozen=True, kw_only=True):
-    """A token that may do everything here."""
-
-    name: Text = ""
-    expires_hours: Hours | None = None
-
-
 class Health(msgspec.Struct, frozen=True, kw_only=True):
     """The process answers."""
 
@@ -158,6 +116,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     machines: int
     machines_connected: int
     agents: int
+    relays: int
 
 
 class MachineFlag(msgspec.Struct, frozen=True, kw_only=True):
@@ -228,46 +187,6 @@ class Agents(msgspec.Struct, frozen=True, kw_only=True):
 
     agents: list[Agent]
     next: str
-
-
-class Token(msgspec.Struct, frozen=True, kw_only=True):
-    """One token without its value."""
-
-    id: str
-    type: Literal["admin", "agent", "machine", "join"]
-    name: str
-    machine_id: str
-    target_machine: str
-    target_machines: list[str]
-    labels: dict[str, str]
-    permissions: dict[str, Any]
-    created_at: Time
-    expires_at: Time
-    last_used: Time
-    used_at: Time
-    revoked_at: Time
-    valid: bool
-
-
-class Tokens(msgspec.Struct, frozen=True, kw_only=True):
-    """Some tokens; `next` is what to ask for `after`, empty at the end."""
-
-    tokens: list[Token]
-    next: str
-
-
-class IssuedToken(Token, frozen=True, kw_only=True):
-    """A new token; its value is shown this once."""
-
-    token: str
-
-
-class Revoked(msgspec.Struct, frozen=True, kw_only=True):
-    """A token that opens nothing any more."""
-
-    status: Literal["revoked"] = "revoked"
-    id: str
-    revoked_at: Time
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):

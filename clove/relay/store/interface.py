@@ -120,11 +120,17 @@ class IStore(Interface):
         @raise NotFound: there is none of this id.
         """
 
+    def expire_token(token_id: str, at: float) -> Deferred[TokenRecord]:
+        """Have a token expire then; one that was to expire before keeps its time.
+
+        @raise NotFound: there is none of this id.
+        """
+
     def used_tokens(times: Mapping[str, float]) -> Deferred[None]:
         """Note when tokens were used last."""
 
-    def invalid_tokens(token_ids: Collection[str]) -> Deferred[list[str]]:
-        """Those of these that were revoked, or are not there."""
+    def invalid_tokens(token_ids: Collection[str], now: float) -> Deferred[list[str]]:
+        """Those of these that were revoked, have expired, or are not there."""
 
     def count_tokens(kind: TokenKind, now: float) -> Deferred[int]:
         """How many valid ones of a kind there are."""

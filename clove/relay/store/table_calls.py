@@ -76,6 +76,10 @@ class TableCalls:
         """Make one invalid."""
         return self._run(lambda tables: tables.tokens.revoke(token_id, now))
 
+    def expire_token(self, token_id: str, at: float) -> Deferred[TokenRecord]:
+        """Have one expire then, or when it was to before that."""
+        return self._run(lambda tables: tables.tokens.expire(token_id, at))
+
     def used_tokens(self, times: Mapping[str, float]) -> Deferred[None]:
         """When tokens were used last."""
         noted = dict(times)
@@ -102,10 +106,10 @@ class TableCalls:
         named = tuple(ids)
         return self._run(lambda tables: tables.machines.count(targets, named))
 
-    def invalid_tokens(self, token_ids: Collection[str]) -> Deferred[list[str]]:
+    def invalid_tokens(self, token_ids: Collection[str], now: float) -> Deferred[list[str]]:
         """Those that open nothing any more."""
         asked = tuple(token_ids)
-        return self._run(lambda tables: tables.tokens.invalid(asked))
+        return self._run(lambda tables: tables.tokens.invalid(asked, now))
 
     def keys_of(self, machine_ids: Collection[str]) -> Deferred[dict[str, bytes | None]]:
         """The keys that machines have joined with."""

@@ -87,6 +87,18 @@ class TokenTable:
                 return token_of(rows[0])
         return self.get(token_id)
 
+    def expire(self, token_id: str, at: float) -> TokenRecord:
+        """In a transaction of its own. What it has opened elsewhere is compared with the clock there, later."""
+        with self._database.updates():
+            rows = self._database.rows(
+                "UPDATE tokens SET expires = :at"
+                " WHERE id = :id AND (expires IS NULL OR expires > :at) RETURNING *",
+                {"at": at, "id": token_id},
+            )
+            if rows:
+                return token_of(rows[0])
+        return self.get(token_id)
+
     def revoke_of_machine(self, machine_id: str, now: float) -> list[str]:
         """Those for a machine; in the transaction that there is."""
         rows = self._database.rows(
@@ -107,12 +119,13 @@ class TokenTable:
                 [{"id": token_id, "at": at} for token_id, at in sorted(times.items())],
             )
 
-    def invalid(self, token_ids: tuple[str, ...]) -> list[str]:
-        """Those of these that were revoked, or forgotten after that."""
+    def invalid(self, token_ids: tuple[str, ...], now: float) -> list[str]:
+        """Those of these that were revoked, or forgotten after that, or have expired."""
         wanted = self._database.dialect.listed("id", "ids")
         rows = self._database.rows(
-            f"SELECT id FROM tokens WHERE revoked IS NULL AND {wanted}",  # noqa: S608 a constant
-            {"ids": msgspec.json.encode(token_ids).decode()},
+            "SELECT id FROM tokens WHERE revoked IS NULL"  # noqa: S608 constants
+            f" AND (expires IS NULL OR expires > :now) AND {wanted}",
+            {"ids": msgspec.json.encode(token_ids).decode(), "now": now},
         )
         valid = {row["id"] for row in rows}
         return [each for each in token_ids if each not in valid]

@@ -55,6 +55,7 @@ class Tokens:
         self._used: dict[str, float] = {}
         self._elapsed: Callable[[], float] = elapsed or clock.seconds
         self._expiry = Expiry()
+        self._shortened: dict[str, float] = {}
         self._ahead = wall() - self._elapsed()
 
     async def identify(self, token: str, source: str, machine: str = "") -> Identity:
@@ -185,6 +186,22 @@ class Tokens:
         self.cut(token_id, "its token was revoked")
         return record
 
+    async def shorten(self, token_id: str, at: float) -> TokenRecord:
+        """Have a token expire then, if it was not to before; what it has opened ends then, too.
+
+        @raise NotFound: there is none of this id.
+        """
+        record = await self._store.expire_token(token_id, at)
+        assert record.expires is not None
+        now = self._now()
+        kept = self._shortened.items()
+        self._shortened = {each: expires for each, expires in kept if expires > now.wall}
+        self._shortened[token_id] = record.expires
+        if token_id in self._watchers:
+            self._expiry.forget(token_id)
+            self._expiry.watch(token_id, record.expires, now)
+        return record
+
     def cut(self, token_id: str, reason: str) -> None:
         """End what a token opened that is not valid any more."""
         now = self._clock.seconds()
@@ -197,7 +214,7 @@ class Tokens:
     def _end(self, token_id: str, reason: str) -> None:
         self._expiry.forget(token_id)
         for cut in list(self._watchers.pop(token_id, {}).values()):
-            self._call(cut, reason)
+            _call(cut, reason)
 
     def watch(self, identity: Identity, cut: Cut) -> Callable[[], None]:
         """Have what a token has opened ended when the token is revoked or expires.
@@ -207,7 +224,7 @@ class Tokens:
         @return: stop watching; to be called when what was opened has ended by itself.
         """
         if identity.token_id in self._revoked:
-            self._call(cut, "its token was revoked")
+            _call(cut, "its token was revoked")
             return lambda: None
         key = object()
 
@@ -218,8 +235,11 @@ class Tokens:
                 self._expiry.forget(identity.token_id)
 
         self._watchers.setdefault(identity.token_id, {})[key] = cut
-        if identity.expires is not None:
-            self._expiry.watch(identity.token_id, identity.expires, self._now())
+        expires = self._shortened.get(
+            identity.token_id, identity.expires
+        )  # since it was identified
+        if expires is not None:
+            self._expiry.watch(identity.token_id, expires, self._now())
         return stop
 
     def end_expired(self) -> None:
@@ -242,12 +262,6 @@ class Tokens:
         """The ids of tokens that have opened something."""
         return list(self._watchers)
 
-    def _call(self, cut: Cut, reason: str) -> None:
-        try:
-            cut(reason)
-        except Exception:
-            self.log.failure("what a token opened could not be ended")
-
     def last_used(self, record: TokenRecord) -> float | None:
         """When it was used last, also if that is not written yet."""
         return self._used.get(record.id, record.last_used)
@@ -262,3 +276,10 @@ class Tokens:
         except CloveError:
             self._used = {**used, **self._used}
             raise
+
+
+def _call(cut: Cut, reason: str) -> None:
+    try:
+        cut(reason)
+    except Exception:
+        Tokens.log.failure("what a token opened could not be ended")

@@ -44,7 +44,11 @@ EXPECTED: Final = {
     "GET /api/v1/agents/<agent_id>/logs": REACHING,
     "GET /api/v1/agents/<agent_id>/stream": REACHING,
     "GET /api/v1/audit": ADMIN,
+    "GET /api/v1/token": SEEING,
+    "DELETE /api/v1/token": SEEING,
     "GET /api/v1/tokens": ADMIN,
+    "GET /api/v1/tokens/<token_id>": ADMIN,
+    "POST /api/v1/tokens/<token_id>/rotate": ADMIN,
     "POST /api/v1/tokens/machine": ADMIN,
     "POST /api/v1/tokens/join": ADMIN,
     "POST /api/v1/tokens/agent": ADMIN,
@@ -120,6 +124,7 @@ def body_of(route: Route) -> dict[str, Any] | None:
         "/api/v1/tokens/join": {"machine_id": "mine"},
         "/api/v1/tokens/agent": {"target_machine": "mine"},
         "/api/v1/tokens/admin": {},
+        "/api/v1/tokens/<string(length=16):token_id>/rotate": {},
     }
     return None if route.body is None else bodies[route.path]
 

@@ -150,6 +150,26 @@ async def test_what_a_token_opened_ends_when_it_expires(tokens: Tokens, clock: C
     assert not clock.getDelayedCalls()
 
 
+async def test_what_a_token_opened_ends_with_the_time_that_it_was_left(
+    tokens: Tokens, clock: Clock
+) -> None:
+    text, record = await tokens.issue(TokenKind.AGENT, expires=WALL + 99)
+    identity = await tokens.identify(text, HERE)
+    ended: list[str] = []
+    tokens.watch(identity, ended.append)
+    await tokens.shorten(record.id, WALL + 10)
+    tokens.watch(identity, ended.append)  # identified before that
+    clock.advance(9)
+    tokens.end_expired()
+    assert ended == []
+    assert (await tokens.identify(text, HERE)).token_id == record.id
+    clock.advance(1)
+    tokens.end_expired()
+    assert ended == ["its token has expired"] * 2
+    with pytest.raises(NotAuthenticated):
+        await tokens.identify(text, HERE)
+
+
 async def test_a_machine_that_was_suspended_ends_what_expired_meanwhile(store: SQLiteStore) -> None:
     """Its timers stood still; the wall clock and the time that has gone by did not."""
     clock, gone = Clock(), Clock()

@@ -40,6 +40,7 @@ async def status(context: Context, call: Call) -> Status:
         machines=count,
         machines_connected=seen,
         agents=len(await _callers(context, call.identity)),
+        relays=await context.machines.relays(),
     )
 
 

@@ -12,15 +12,19 @@ from clove.relay.machines.machines import check_machine_id
 from clove.relay.records import Targets, TokenKind, TokenRecord
 from clove.relay.rest.context import Context, shown_time
 from clove.relay.rest.route import Call
-from clove.relay.rest.types import IssuedToken, Revoked, Token, Tokens
+from clove.relay.rest.token_types import IssuedToken, Revoked, Rotated, Rotation, Token, Tokens
 
 __all__ = [
+    "get_token",
     "issue_admin",
     "issue_agent",
     "issue_join",
     "issue_machine",
     "list_tokens",
+    "own_token",
+    "revoke_own_token",
     "revoke_token",
+    "rotate_token",
 ]
 
 HOUR = 3600.0
@@ -32,6 +36,16 @@ async def list_tokens(context: Context, call: Call) -> Tokens:
     found = await context.store.tokens(page.after, page.limit + 1)
     shown = [Token(**_shown(context, record)) for record in found[: page.limit]]
     return Tokens(tokens=shown, next=shown[-1].id if len(found) > page.limit else "")
+
+
+async def own_token(context: Context, call: Call) -> Token:
+    """The one that is shown."""
+    return Token(**_shown(context, await context.store.token(call.identity.token_id)))
+
+
+async def get_token(context: Context, call: Call) -> Token:
+    """One of them."""
+    return Token(**_shown(context, await context.store.token(call.path["token_id"])))
 
 
 async def issue_machine(context: Context, call: Call) -> IssuedToken:
@@ -70,6 +84,45 @@ async def revoke_token(context: Context, call: Call) -> Revoked:
     """Answered when it is on the disk, and what the token had opened was cut."""
     record = await context.tokens.revoke(call.path["token_id"])
     return Revoked(id=record.id, revoked_at=shown_time(record.revoked))
+
+
+async def revoke_own_token(context: Context, call: Call) -> Revoked:
+    """The same for the one that is shown."""
+    record = await context.tokens.revoke(call.identity.token_id)
+    return Revoked(id=record.id, revoked_at=shown_time(record.revoked))
+
+
+async def rotate_token(context: Context, call: Call) -> Rotated:
+    """A new one with the same kind, name, machines and permissions; the old one ends after the grace period.
+
+    @raise InvalidRequest: the old one is not valid any more.
+    """
+    asked: Rotation = call.body
+    now = context.wall()
+    old = await context.store.token(call.path["token_id"])
+    if not old.is_valid(now):
+        raise InvalidRequest(
+            "this token is not valid any more, so none takes its place",
+            hint="make a new one: clove tokens create",
+        )
+    lives = None if old.expires is None else old.expires - old.created
+    if asked.expires_hours is not msgspec.UNSET:
+        lives = None if asked.expires_hours is None else asked.expires_hours * HOUR
+    text, record = await context.tokens.issue(
+        old.kind,
+        name=old.name,
+        machine_id=old.machine_id,
+        targets=old.targets,
+        permissions=old.permissions,
+        expires=None if lives is None else now + lives,
+    )
+    if asked.grace_seconds:
+        until = (await context.tokens.shorten(old.id, now + asked.grace_seconds)).expires
+    else:
+        await context.tokens.revoke(old.id)
+        until = None
+    shown = _shown(context, record)
+    return Rotated(token=text, replaced=old.id, replaced_until=shown_time(until), **shown)
 
 
 def _check_permissions(context: Context, permissions: dict[str, Any]) -> None:

@@ -1,0 +1,74 @@
+"""A token asks about itself, ends itself, and is replaced by another of the same scope."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.integration.relay.relays import Relay
+
+SCOPE = {
+    "target_machines": ["m1", "m2"],
+    "labels": {"env": "prod"},
+    "permissions": {"level": "minimal"},
+    "name": "ci",
+    "expires_hours": 5.0,
+}
+
+
+async def test_a_token_sees_what_it_is_and_never_its_value(relay: Relay) -> None:
+    made = await relay.made("/api/v1/tokens/agent", SCOPE)
+    own = (await relay.ask("GET", "/api/v1/token", token=made["token"])).json
+    assert (own["id"], own["type"], own["name"]) == (made["id"], "agent", "ci")
+    assert "token" not in own
+    found = (await relay.ask("GET", f"/api/v1/tokens/{made['id']}")).json
+    assert {**found, "last_used": ""} == {**own, "last_used": ""}
+    assert (await relay.ask("GET", f"/api/v1/tokens/{'0' * 16}")).status == 404
+
+
+async def test_a_token_ends_itself_alone(relay: Relay) -> None:
+    made = [await relay.made("/api/v1/tokens/agent", SCOPE) for _ in range(2)]
+    reply = await relay.ask("DELETE", "/api/v1/token", token=made[0]["token"])
+    assert (reply.status, reply.json["id"]) == (200, made[0]["id"])
+    statuses = [
+        (await relay.ask("GET", "/api/v1/status", token=each["token"])).status for each in made
+    ]
+    assert statuses == [401, 200]
+
+
+@pytest.mark.parametrize("grace", [0, 60])
+async def test_a_rotated_token_has_the_same_scope_and_the_old_one_its_grace(
+    relay: Relay, grace: int
+) -> None:
+    old = await relay.made("/api/v1/tokens/agent", SCOPE)
+    new = await relay.made(f"/api/v1/tokens/{old['id']}/rotate", {"grace_seconds": grace})
+    same: tuple[str, ...] = ("type", "name", "target_machines", "labels", "permissions")
+    assert {name: new[name] for name in same} == {name: old[name] for name in same}
+    assert (new["replaced"], new["id"] != old["id"]) == (old["id"], True)
+    assert new["token"] != old["token"]
+
+    async def status(token: Any) -> int:
+        return (await relay.ask("GET", "/api/v1/token", token=token["token"])).status
+
+    assert await status(new) == 200
+    assert await status(old) == (200 if grace else 401)
+    found = (await relay.ask("GET", f"/api/v1/tokens/{old['id']}")).json
+    assert (found["expires_at"] == new["replaced_until"]) == bool(grace)
+    assert bool(found["revoked_at"]) == (not grace)
+
+
+async def test_a_grace_gives_no_token_more_time(relay: Relay) -> None:
+    old = await relay.made("/api/v1/tokens/admin", {"expires_hours": 0.01})
+    new = await relay.made(f"/api/v1/tokens/{old['id']}/rotate", {"grace_seconds": 86400})
+    assert new["replaced_until"] == old["expires_at"]
+
+
+async def test_what_is_not_valid_any_more_is_not_rotated(relay: Relay) -> None:
+    old = await relay.made("/api/v1/tokens/admin")
+    path = f"/api/v1/tokens/{old['id']}"
+    await relay.ask("DELETE", path)
+    before = len((await relay.ask("GET", "/api/v1/tokens")).json["tokens"])
+    reply = await relay.ask("POST", f"{path}/rotate", {})
+    assert (reply.status, reply.json["code"]) == (400, "invalid_request")
+    assert len((await relay.ask("GET", "/api/v1/tokens")).json["tokens"]) == before
