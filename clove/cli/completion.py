@@ -23,8 +23,8 @@ Examples:
   clove completion fish > ~/.config/fish/completions/clove.fish
 
 \b
-Commands, options, choices and names of agents are completed; names come from the kernel, if one
-answers within a second."""
+Commands, options, choices and names are completed: of agents as the kernel has them, of machines and
+tokens as the relay has them, of contexts; none, if that does not answer within a second."""
 )
 @click.argument("shell", type=Choice(SHELLS), required=False)
 @command_options

@@ -93,34 +93,9 @@ def doctor(context: click.Context, as_json: bool, python: str, config: str | Non
     if as_json:
         click.echo(json.dumps(report.to_dict()))
     else:
-        _show(report)
+        from clove.cli.features import show_features
+
+        missing = [feature.name for feature in report.missing]
+        show_features(report.features, report.sandbox, missing, where="here")
     if not report.sandbox:
         context.exit(1)
-
-
-def _show(report: Report) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False)
-    for title in ("", "feature", "detail"):
-        table.add_column(title, overflow="fold")
-    for feature in report.features:
-        mark = Text("yes", style="green") if feature.available else Text("no", style="red")
-        table.add_row(mark, Text(feature.name), Text(feature.detail))
-    console = Console(highlight=False)
-    console.print(table)
-    hints: dict[str, list[str]] = {}
-    for feature in report.features:
-        if feature.remedy:
-            hints.setdefault(feature.remedy, []).append(feature.name)
-    if hints:
-        console.print(Text("\nTo get what is missing:"))
-    for remedy, names in hints.items():
-        console.print(Text(f"  {', '.join(names)}: {remedy}"))
-    if report.sandbox:
-        console.print(Text("\nThe default sandbox works here.", style="green"))
-    else:
-        missing = ", ".join(feature.name for feature in report.missing)
-        console.print(Text(f"\nThe default sandbox cannot be had: no {missing}.", style="red"))

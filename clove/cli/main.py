@@ -49,16 +49,20 @@ COMMANDS = {
     "up": "Start the kernel in the background.",
     "down": "End the kernel, and its agents.",
     "tunnel": "Connect this machine's kernel to a relay.",
-    "status": "Say how many machines a relay has.",
+    "login": "Keep a relay and a token for it.",
+    "logout": "Forget a token that login has kept.",
+    "config": "Show and change which relay and machine are meant.",
+    "status": "Show a fleet in a few lines.",
     "machines": "List and manage the machines of a relay.",
     "agent": "Run, list and stop agents on a machine of a relay.",
     "deploy": "Take machines to a kernel at a relay, and back.",
-    "tokens": "Make, list and revoke the tokens of a relay.",
+    "tokens": "Make, list, rotate and revoke the tokens of a relay.",
     "completion": "Make a shell complete these words.",
     "doctor": "Say what this host can isolate.",
 }
 """Subcommands and what they do."""
-MODULES = dict.fromkeys(("status", "machines", "agent", "tokens"), "fleet.") | {"deploy": "deploy."}
+FLEET = ("login", "logout", "config", "status", "machines", "agent", "tokens")
+MODULES = dict.fromkeys(FLEET, "fleet.") | {"deploy": "deploy."}
 """Where in `clove.cli` a command's module is; the module and its command bear the same name."""
 
 EPILOG = """\b
@@ -108,9 +112,21 @@ class Commands(NearGroup):
             ctx.exit(1)
 
 
+def _contexts(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
+    """Names of contexts, for a shell to complete."""
+    from clove.cli.fleet.config_types import CONTEXT
+
+    return CONTEXT.shell_complete(ctx, param, incomplete)
+
+
 @click.group(cls=Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--socket", metavar="PATH", default=None, help="The kernel's socket.")
-@click.option("--context", metavar="NAME[/MACHINE]", help="A relay of ~/.clove/config.yaml.")
+@click.option(
+    "--context",
+    metavar="NAME[/MACHINE]",
+    shell_complete=_contexts,
+    help="A relay of ~/.clove/config.yaml.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 @click.version_option(__version__, prog_name="clove")
 @click.pass_context

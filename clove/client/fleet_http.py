@@ -43,6 +43,11 @@ class FleetHTTP:
         """
         with self._asked(asked, {}) as (_, reply):
             raw = reply.read(MOST_REPLY + 1)
+            if reply.length and len(raw) <= MOST_REPLY:
+                raise ConnectionLost(
+                    f"the relay at {self._host} has cut its reply off",
+                    hint="a request that changes something may have been executed",
+                )
             return understood(reply.status, reply.getheader("Retry-After"), raw)
 
     @contextlib.contextmanager

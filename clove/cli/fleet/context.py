@@ -66,6 +66,21 @@ class Context:
         self._token = token
         self._token_file = token_file
 
+    def token_source(self) -> str | None:
+        """Where the token comes from, in words; None: there is none, as far as can be said without reading it."""
+        from clove.cli.fleet.config_file import TOKEN_KEYS
+
+        if self._token_file:
+            return f"file {self._token_file}"
+        if self._token:
+            return "$CLOVE_RELAY_TOKEN"
+        if not self.name:
+            return f"your secret {SECRET}"
+        key = next((each for each in TOKEN_KEYS if each in self._values), None)
+        if key is None or key == "token":
+            return key and "in ~/.clove/config.yaml"
+        return f"{key.removeprefix('token_')} {self._values[key]}"
+
     def token(self) -> str:
         """The token, read now.
 

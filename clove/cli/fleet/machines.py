@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from clove.cli.agents import seconds_option
+from clove.cli.ages import passed
 from clove.cli.console import Console
+from clove.cli.fleet.fleet_types import MACHINE
+from clove.cli.fleet.machine_doctor import doctor_machine
+from clove.cli.fleet.machine_logs import machine_logs
+from clove.cli.fleet.machine_show import show_machine
+from clove.cli.fleet.machine_ssh import ssh_machine
+from clove.cli.fleet.near_machine import near_machine
 from clove.cli.fleet.relay_options import RELAY_HELP, label_option, relay_options
 from clove.cli.groups import NearGroup
 from clove.cli.option_types import Choice
-from clove.cli.tables import make_table, print_table
-from clove.cli.text import short_time
+from clove.cli.tables import make_table, print_table, shortened
 
 if TYPE_CHECKING:
     from clove.client.fleet import FleetClient
@@ -22,6 +27,8 @@ __all__ = ["machines"]
 
 STYLES = {"connected": "", "stale": "yellow"}
 HOUR = 3600.0
+MOST_SHOWN = 30
+"""Characters of what was asked for."""
 KINDS = ("token", "route", "site", "connection", "kernel")
 
 
@@ -35,7 +42,10 @@ Examples:
   clove machines label build-7 env=prod
   clove machines drain build-7         start nothing new there
   clove machines denials               what was refused, and to whom
-  clove machines rm build-7            its tunnel ends, its key is not valid any more
+  clove machines doctor build-7        what can it isolate?
+  clove machines logs build-7          what has happened with it?
+  clove machines ssh build-7 -- uptime
+  clove machines remove build-7        its tunnel ends, its key is not valid any more
 
 --json goes with each.
 
@@ -49,32 +59,19 @@ def machines() -> None:
 @label_option("Only those with this label; may be repeated.")
 @relay_options
 def list_machines(console: Console, fleet: FleetClient, labels: dict[str, str]) -> None:
-    """List machines: connected or not, and since when (UTC)."""
+    """List machines: connected or not, and for how long."""
     found = [each for each in fleet.machines() if labels.items() <= each["labels"].items()]
     if console.as_json:
         for each in found:
             console.data(each)
         return
-    titles = ("MACHINE", "NAME", "PRESENCE", "SINCE", "ADDRESS", "REMARKS", "LABELS")
+    titles = ("MACHINE", "NAME", "PRESENCE", "FOR", "ADDRESS", "REMARKS", "LABELS")
     styles = [STYLES.get(each["presence"], "dim") for each in found]
     print_table(make_table(titles, map(_row, found), styles=styles))
 
 
-@machines.command("show", epilog="\b\nExamples:\n  clove machines show build-7")
-@click.argument("machine")
-@relay_options
-def show_machine(console: Console, fleet: FleetClient, machine: str) -> None:
-    """Show all that is known of a machine."""
-    found = fleet.machine(machine)
-    if console.as_json:
-        console.data(found)
-    else:
-        for line in json.dumps(found, indent=2, ensure_ascii=False).splitlines():
-            console.line(line)
-
-
 @machines.command("join", epilog="\b\nExamples:\n  clove machines join build-7 --expires 10m")
-@click.argument("machine")
+@click.argument("machine", type=MACHINE)
 @seconds_option("--expires", "For how long the token is good (30, 10m, 1h; default 1h).")
 @relay_options
 def join_machine(console: Console, fleet: FleetClient, machine: str, expires: float | None) -> None:
@@ -88,12 +85,14 @@ def join_machine(console: Console, fleet: FleetClient, machine: str, expires: fl
 
 
 @machines.command("rename", epilog="\b\nExamples:\n  clove machines rename build-7 'rack 4'")
-@click.argument("machine")
+@click.argument("machine", type=MACHINE)
 @click.argument("name")
 @relay_options
 def rename_machine(console: Console, fleet: FleetClient, machine: str, name: str) -> None:
     """Give a machine another name for people; its id stays."""
-    _changed(console, fleet.change_machine(machine, name=name))
+    with near_machine(fleet, machine):
+        changed = fleet.change_machine(machine, name=name)
+    _changed(console, changed)
 
 
 @machines.command(
@@ -101,14 +100,15 @@ def rename_machine(console: Console, fleet: FleetClient, machine: str, name: str
     epilog="\b\nExamples:\n  clove machines label build-7 env=prod\n"
     "  clove machines label build-7 zone=     no label zone any more",
 )
-@click.argument("machine")
+@click.argument("machine", type=MACHINE)
 @click.argument("labels", metavar="KEY=[VALUE]...", nargs=-1, required=True)
 @relay_options
 def label_machine(
     console: Console, fleet: FleetClient, machine: str, labels: tuple[str, ...]
 ) -> None:
     """Give a machine labels, by which tokens and people choose it; KEY= takes one away."""
-    changed = dict(fleet.machine(machine)["labels"])
+    with near_machine(fleet, machine):
+        changed = dict(fleet.machine(machine)["labels"])
     for text in labels:
         key, equals, value = text.partition("=")
         if not key or not equals:
@@ -125,12 +125,13 @@ def label_machine(
     epilog="\b\nExamples:\n  clove machines drain build-7\n"
     "  clove machines drain build-7 --off     agents are started there again",
 )
-@click.argument("machine")
+@click.argument("machine", type=MACHINE)
 @click.option("--off", is_flag=True, help="Start agents there again.")
 @relay_options
 def drain_machine(console: Console, fleet: FleetClient, machine: str, off: bool) -> None:
     """Start nothing new on a machine; what runs there goes on."""
-    changed = fleet.change_machine(machine, draining=not off)
+    with near_machine(fleet, machine):
+        changed = fleet.change_machine(machine, draining=not off)
     _changed(console, changed)
     if changed["draining"] and not console.as_json:
         console.remark(f"nothing new is started there, until: clove machines drain {machine} --off")
@@ -139,33 +140,38 @@ def drain_machine(console: Console, fleet: FleetClient, machine: str, off: bool)
 @machines.command(
     "denials", epilog="\b\nExamples:\n  clove machines denials --machine build-7 --kind token"
 )
-@click.option("--machine", default="", help="Concerning this machine alone.")
+@click.option("--machine", type=MACHINE, help="Concerning this machine alone.")
 @click.option("--kind", type=Choice(KINDS), help="Of this kind alone.")
 @click.option("-n", "--tail", type=click.IntRange(min=1), default=50, help="The last so many (50).")
 @relay_options
 def list_denials(
-    console: Console, fleet: FleetClient, machine: str, kind: str | None, tail: int
+    console: Console, fleet: FleetClient, machine: str | None, kind: str | None, tail: int
 ) -> None:
     """Show what the relay refused, and its machines' kernels to it; the newest is the last."""
-    found = list(fleet.denials(machine_id=machine, kind=kind or "", most=tail))[::-1]
+    found = list(fleet.denials(machine_id=machine or "", kind=kind or "", most=tail))[::-1]
     if console.as_json:
         for each in found:
             console.data(each)
         return
-    titles = ("AT", "TIMES", "KIND", "FROM", "TOKEN", "MACHINE", "WHAT", "WHY")
+    titles = ("AGO", "TIMES", "KIND", "FROM", "WHAT", "WHY")
     print_table(make_table(titles, map(_denial, found), numbers=("TIMES",)))
 
 
-@machines.command("rm", epilog="\b\nExamples:\n  clove machines rm build-7")
-@click.argument("machine")
+@machines.command("remove", epilog="\b\nExamples:\n  clove machines remove build-7")
+@click.argument("machine", type=MACHINE)
 @relay_options
 def remove_machine(console: Console, fleet: FleetClient, machine: str) -> None:
     """Forget a machine, its key and its tokens, and end its tunnel."""
-    removed = fleet.remove_machine(machine)
+    with near_machine(fleet, machine):
+        removed = fleet.remove_machine(machine)
     if console.as_json:
         console.data(removed)
     else:
         console.line(f"removed {machine}")
+
+
+for command in (show_machine, doctor_machine, machine_logs, ssh_machine):
+    machines.add_command(command)
 
 
 def _row(machine: dict[str, Any]) -> tuple[str, ...]:
@@ -177,7 +183,7 @@ def _row(machine: dict[str, Any]) -> tuple[str, ...]:
         machine["machine_id"],
         machine["name"],
         machine["presence"],
-        short_time(machine["presence_since"] or ""),
+        passed(machine["presence_since"]),
         machine["ip_address"] or "-",
         " ".join(remarks),
         labels,
@@ -185,14 +191,13 @@ def _row(machine: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _denial(each: dict[str, Any]) -> tuple[str, ...]:
+    what = str(each["what"]).replace(" /api/v1/", " ")
     return (
-        short_time(each["last"]),
+        passed(each["last"]),
         str(each["count"]),
         each["kind"],
         each["source"],
-        each["token_id"] or "-",
-        each["machine_id"] or "-",
-        each["what"],
+        shortened(what, MOST_SHOWN),
         each["error"],
     )
 

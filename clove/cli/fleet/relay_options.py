@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from clove.cli.console import Console
+from clove.cli.fleet.config_types import CONTEXT
 
 __all__ = ["RELAY_HELP", "label_option", "relay_options"]
 
@@ -24,7 +25,9 @@ def relay_options(function: F) -> F:
     """Give a subcommand the relay: the console and a client of it as first arguments."""
 
     @click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
-    @click.option("--context", metavar="NAME", help="A context of ~/.clove/config.yaml.")
+    @click.option(
+        "--context", metavar="NAME", type=CONTEXT, help="A context of ~/.clove/config.yaml."
+    )
     @click.option("--relay", metavar="URL", help="The relay's address.")
     @click.option("--token-file", metavar="FILE", help="File that holds the token.")
     @click.option("--ca-file", metavar="FILE", help="Certificates to trust instead of the host's.")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from clove.cli.agents import seconds_option
+from clove.cli.ages import passed, until
 from clove.cli.console import Console
+from clove.cli.fleet.fleet_types import MACHINE, TOKEN
 from clove.cli.fleet.relay_options import RELAY_HELP, label_option, relay_options
 from clove.cli.groups import NearGroup
+from clove.cli.option_types import Choice
 from clove.cli.tables import make_table, print_table
 from clove.cli.text import short_time
 
@@ -19,9 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["tokens"]
 
-HOUR = 3600.0
+HOUR: Final = 3600.0
+KINDS: Final = ("agent", "admin", "machine", "join")
 EXPIRES = seconds_option("--expires", "For how long it is good (10m, 8h, 30d).")
-NAME = click.option("--name", default="", help="What it is for; people read it.")
 
 
 @click.group(
@@ -29,10 +32,11 @@ NAME = click.option("--name", default="", help="What it is for; people read it."
     epilog=f"""\b
 Examples:
   clove tokens list
-  clove tokens admin --name ann
-  clove tokens agent --machine build-7 --permissions '{{"level": "sandboxed"}}'
-  clove tokens agent --label env=test --expires 8h
-  clove tokens revoke 80d249da0c2f77cb     what it had opened ends at once
+  clove tokens create --kind admin --name ann
+  clove tokens create --kind agent --machine build-7 --permissions '{{"level": "sandboxed"}}'
+  clove tokens create --kind agent --label env=test --expires 8h
+  clove tokens rotate 80d249da0c2f77cb --grace 1h    a new one; the old one ends in an hour
+  clove tokens revoke 80d249da0c2f77cb               what it had opened ends at once
 
 A new token goes to standard output, this once. --json goes with each.
 
@@ -46,70 +50,110 @@ def tokens() -> None:
 @click.option("-a", "--all", "every", is_flag=True, help="Those that are not valid any more, too.")
 @relay_options
 def list_tokens(console: Console, fleet: FleetClient, every: bool) -> None:
-    """List tokens, with times in UTC; never their values."""
+    """List tokens, never their values; `show` has times in UTC."""
     found = [each for each in fleet.tokens() if every or each["valid"]]
     if console.as_json:
         for each in found:
             console.data(each)
         return
-    titles = ("ID", "TYPE", "NAME", "FOR", "EXPIRES", "LAST USED", "STATE")
+    titles = ("ID", "KIND", "NAME", "EXPIRES", "USED", "STATE", "FOR")
     styles = ["" if each["valid"] else "dim" for each in found]
     print_table(make_table(titles, map(_row, found), styles=styles))
 
 
-@tokens.command("admin", epilog="\b\nExamples:\n  clove tokens admin --name ann --expires 90d")
-@NAME
-@EXPIRES
+@tokens.command("show", epilog="\b\nExamples:\n  clove tokens show 80d249da0c2f77cb")
+@click.argument("token", metavar="ID", type=TOKEN)
 @relay_options
-def make_admin(console: Console, fleet: FleetClient, name: str, expires: float | None) -> None:
-    """Make a token that may do everything with the relay."""
-    _made(console, fleet.issue_token("admin", name=name, **_expiry(expires)))
-
-
-@tokens.command("machine", epilog="\b\nExamples:\n  clove tokens machine build-7")
-@click.argument("machine")
-@NAME
-@EXPIRES
-@relay_options
-def make_machine(
-    console: Console, fleet: FleetClient, machine: str, name: str, expires: float | None
-) -> None:
-    """Make a token for a tunnel of version 1; `clove machines join` is for all others."""
-    _made(console, fleet.issue_token("machine", machine_id=machine, name=name, **_expiry(expires)))
+def show_token(console: Console, fleet: FleetClient, token: str) -> None:
+    """Show what a token may do and when it was used; never its value."""
+    found = fleet.token(token)
+    if console.as_json:
+        console.data(found)
+        return
+    times = ("created", "expires", "last_used", "used", "revoked")
+    facts = {"id": found["id"], "kind": found["type"], "name": found["name"] or "-"}
+    facts |= {"for": _goal(found), "state": _state(found)}
+    facts |= {name: found[name if name == "last_used" else f"{name}_at"] for name in times}
+    if found["permissions"]:
+        facts["permissions"] = json.dumps(found["permissions"], ensure_ascii=False)
+    for key, value in facts.items():
+        if key in times:
+            value = f"{short_time(value)} UTC" if value else "never" if key == "expires" else "-"
+        console.line(f"{key.replace('_', ' ') + ':':<13}{value}")
 
 
 @tokens.command(
-    "agent", epilog="\b\nExamples:\n  clove tokens agent --machine build-7 --expires 8h"
+    "create",
+    epilog="""\b
+Examples:
+  clove tokens create --kind admin --name ann --expires 90d
+  clove tokens create --kind agent --machine build-7 --expires 8h
+  clove tokens create --kind join --machine build-7
+
+\b
+agent    for remote agents on machines (--machine, --label); good for a day if nothing else is said
+admin    may do everything with the relay
+join     with it one machine joins, once; good for an hour (clove machines join is the same)
+machine  for one machine's tunnel of version 1""",
 )
-@click.option("--machine", "targets", multiple=True, help="It may reach this one; may be repeated.")
-@label_option("It may reach those with all of these labels; may be repeated.")
+@click.option("--kind", type=Choice(KINDS), required=True, help=f"{', '.join(KINDS)}.")
+@click.option("--machine", "machines", type=MACHINE, multiple=True, help="For this; repeatable.")
+@label_option("It may reach machines with all of these labels; may be repeated.")
 @click.option("--permissions", metavar="JSON", help="What its calls may do (docs/wire.md).")
-@NAME
+@click.option("--name", default="", help="What it is for; people read it.")
 @EXPIRES
 @relay_options
-def make_agent(
+def create_token(
     console: Console,
     fleet: FleetClient,
-    targets: tuple[str, ...],
+    kind: str,
+    machines: tuple[str, ...],
     labels: dict[str, str],
     permissions: str | None,
     name: str,
     expires: float | None,
 ) -> None:
-    """Make a token for remote agents; good for a day if nothing else is said."""
-    made = fleet.issue_token(
-        "agent",
-        target_machines=list(targets),
-        labels=labels,
-        permissions=_permissions(permissions),
-        name=name,
-        **_expiry(expires),
-    )
-    _made(console, made)
+    """Make a token; it is on standard output, this once."""
+    given: dict[str, Any] = {"name": name, **_expiry(expires)}
+    if kind == "agent":
+        given |= {"target_machines": list(machines), "labels": labels}
+        given["permissions"] = _permissions(permissions)
+    elif labels or permissions:
+        raise click.UsageError(f"--label and --permissions are not for tokens of kind {kind}")
+    elif kind == "admin" and machines:
+        raise click.UsageError("--machine is not for tokens of kind admin, which reach all")
+    elif kind != "admin":
+        if len(machines) != 1:
+            raise click.UsageError(f"a token of kind {kind} is for one --machine")
+        given["machine_id"] = machines[0]
+    made = fleet.issue_token(kind, **given)
+    _made(console, made, f"token {made['id']}, shown this once:")
+
+
+@tokens.command("rotate", epilog="\b\nExamples:\n  clove tokens rotate 80d249da0c2f77cb --grace 1h")
+@click.argument("token", metavar="ID", type=TOKEN)
+@seconds_option("--grace", "For how long the old one stays valid (10m, 1h; default: no longer).")
+@EXPIRES
+@relay_options
+def rotate_token(
+    console: Console, fleet: FleetClient, token: str, grace: float | None, expires: float | None
+) -> None:
+    """Make a token like this one, then end the old one; the new one is on standard output.
+
+    Kind, name, machines, permissions and life span are the same. It is another token: what agents the old one has
+    started, a token of kind agent does not manage.
+    """
+    own = fleet.token()["id"] == token
+    made = fleet.rotate_token(token, grace_seconds=grace or 0.0, **_expiry(expires))
+    until = made["replaced_until"]
+    ends = f"is valid until {short_time(until)} UTC" if until else "is not valid any more"
+    _made(console, made, f"token {made['id']}, shown this once; {token} {ends}:")
+    if own:
+        console.remark("that was the token of this command: keep the new one with clove login")
 
 
 @tokens.command("revoke", epilog="\b\nExamples:\n  clove tokens revoke 80d249da0c2f77cb")
-@click.argument("tokens", metavar="ID...", nargs=-1, required=True)
+@click.argument("tokens", metavar="ID...", nargs=-1, required=True, type=TOKEN)
 @relay_options
 def revoke(console: Console, fleet: FleetClient, tokens: tuple[str, ...]) -> None:
     """Make tokens invalid; what they had opened has ended when this is done."""
@@ -132,28 +176,41 @@ def _permissions(text: str | None) -> Any:
         raise click.BadParameter(f"it is not JSON: {error}", param_hint="--permissions") from None
 
 
-def _made(console: Console, made: dict[str, Any]) -> None:
+def _made(console: Console, made: dict[str, Any], remark: str) -> None:
     if console.as_json:
         console.data(made)
         return
-    console.remark(f"token {made['id']}, shown this once:")
+    console.remark(remark)
     console.line(made["token"])
 
 
-def _row(token: dict[str, Any]) -> tuple[str, ...]:
+def _goal(token: dict[str, Any]) -> str:
     labels = [f"{key}={value}" for key, value in sorted(token["labels"].items())]
-    goal = token["machine_id"] or ",".join([*token["target_machines"], *labels])
-    state = "valid" if token["valid"] else "expired"
-    if token["used_at"]:
-        state = "used"
+    return token["machine_id"] or ",".join([*token["target_machines"], *labels]) or "-"
+
+
+def _state(token: dict[str, Any]) -> str:
     if token["revoked_at"]:
-        state = "revoked"
+        return "revoked"
+    if token["used_at"]:
+        return "used"
+    return "valid" if token["valid"] else "expired"
+
+
+def _expires(stamp: str | None) -> str:
+    if stamp is None:
+        return "never"
+    left = until(stamp)
+    return f"in {left}" if left else f"{passed(stamp)} ago"
+
+
+def _row(token: dict[str, Any]) -> tuple[str, ...]:
     return (
         token["id"],
         token["type"],
         token["name"],
-        goal or "-",
-        short_time(token["expires_at"]) if token["expires_at"] else "never",
-        short_time(token["last_used"] or ""),
-        state,
+        _expires(token["expires_at"]),
+        f"{passed(token['last_used'])} ago" if token["last_used"] else "-",
+        _state(token),
+        _goal(token),
     )

@@ -35,7 +35,7 @@ export class Login extends Component {
         <button disabled=${busy}>${busy ? 'Looking …' : 'Log in'}</button>
       </form>
       <${Note} problem=${problem} />
-      <p class="dim" id="kept">It stays in this tab until you log out or close it. The relay showed the first one at its first start, or wrote it to <code>admin-token</code> in its state directory; <code>clove tokens admin</code> makes another, and <code>twistd clove-relay --admin-token</code> where all are lost.</p>
+      <p class="dim" id="kept">It stays in this tab until you log out or close it. The relay showed the first one at its first start, or wrote it to <code>admin-token</code> in its state directory; <code>clove tokens create --kind admin</code> makes another, and <code>twistd clove-relay --admin-token</code> where all are lost.</p>
     </main>`;
   }
 }

@@ -43,7 +43,7 @@ const None = () =>
       <//>`
     : html`<${Empty} title="No machine that this token may see">
         <p>An administrator says which machines a token reaches:</p>
-        <${Commands} text=${'clove tokens agent --machine build-7'} />
+        <${Commands} text=${'clove tokens create --kind agent --machine build-7'} />
       <//>`;
 
 export class Machines extends Watched {
