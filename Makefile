@@ -4,9 +4,9 @@
 PY := .venv/bin/python
 TOPIC ?=
 PYTEST_ARGS ?=
-# Processes that share the files of tests, one more than there are processors, since tests also wait; 0: one
+# Processes that share the files of tests, three for each processor, since tests also wait; 0: one
 # test after the other. A file's tests stay together, since they share kernels.
-PYTEST_WORKERS ?= $(if $(PYTEST_ARGS),0,$(shell expr $$(nproc) + 1))
+PYTEST_WORKERS ?= $(if $(PYTEST_ARGS),0,$(shell expr $$(nproc) '*' 3))
 SOAK_SECONDS ?= 120
 SOAK_SEED ?= 8
 SOAK_WHO ?=
