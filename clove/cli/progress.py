@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final, TextIO
+import contextlib
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Final, TextIO
 
 from clove.cli.text import clean, size
 
-__all__ = ["Progress"]
+if TYPE_CHECKING:
+    from clove.cli.console import Console
+
+__all__ = ["Progress", "telling_of"]
 
 FIRST: Final = 1.0
 """Seconds until it is shown at all: what is quick needs none."""
@@ -48,3 +54,29 @@ class Progress:
             self._stream.write(_CLEAR)
             self._stream.flush()
             self._stands = False
+
+
+@contextlib.contextmanager
+def telling_of(console: Console, what: str) -> Iterator[None]:
+    """Say on a terminal what is waited for, once that takes long; the line goes with the block."""
+    if console.as_json or not sys.stderr.isatty():
+        yield
+        return
+    stands = threading.Event()
+
+    def tell() -> None:
+        stands.set()
+        sys.stderr.write(f"{_CLEAR}clove: {clean(what)} ...")
+        sys.stderr.flush()
+
+    timer = threading.Timer(FIRST, tell)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+        if stands.is_set():
+            sys.stderr.write(_CLEAR)
+            sys.stderr.flush()

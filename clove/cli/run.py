@@ -23,8 +23,7 @@ from clove.errors import CloveError
 if TYPE_CHECKING:
     from clove.client.blocking import CloveClient
 
-
-__all__ = ["run"]
+__all__ = ["RunCommand", "run", "run_words"]
 
 EPILOG = """\b
 Examples:
@@ -111,9 +110,13 @@ def run(
     SCRIPT is a Python file, DIRECTORY has a __main__.py, PROGRAM is looked up in
     the sandbox. Ctrl-C ends the agent.
     """
-    words = _words(ctx)
+    if console.machine() is not None:
+        from clove.cli.fleet.agent_run import run_on_machine
+
+        whole = dict(asked, name=name, detach=detach, forget=forget)
+        ctx.exit(run_on_machine(ctx, console, whole))
     asked = _with_profile(ctx, asked)
-    kept = _keep(words, asked)
+    kept = _keep(run_words(ctx), asked)
     indexes = _indexes(asked)
     program, fields = _prepare(ctx, console, asked, indexes)
     fields["attach"] = None if detach else True
@@ -121,24 +124,21 @@ def run(
     _connect(asked, fields, detached=detach)
     with console.client() as client:
         reply, remark = spawn_program(client, program, name, fields)
-        ports = remark_on_ports(reply["published"])
-        for each in filter(None, (remark, kept, indexes.remark, ports)):
+        said = (remark, kept, indexes.remark, remark_on_ports(reply["published"]))
+        for each in filter(None, said):
             console.remark(each)
         if detach:
             _say_detached(console, reply)
             return
         if console.as_json:
             console.data({"event": "spawned", **reply})
-        if fields["tty"] is not None:
-            code = _show(console, client, reply, asked["detach_keys"])
-        else:
-            code = _attend(console, client, reply, fields)
+        code = _attend(console, client, reply, fields, asked["detach_keys"])
         if forget:
             _forget(client, reply["agent_id"])
         ctx.exit(code)
 
 
-def _words(ctx: click.Context) -> RunWords:
+def run_words(ctx: click.Context) -> RunWords:
     """What stands on the command line.
 
     @raise click.UsageError: nothing that could be run.
@@ -214,9 +214,15 @@ def _connect(asked: Mapping[str, Any], fields: dict[str, Any], *, detached: bool
 
 
 def _attend(
-    console: Console, client: CloveClient, reply: Mapping[str, Any], fields: Mapping[str, Any]
+    console: Console,
+    client: CloveClient,
+    reply: Mapping[str, Any],
+    fields: Mapping[str, Any],
+    detach_keys: str,
 ) -> int:
     """Pass on its output, and our input; gives our exit code."""
+    if fields["tty"] is not None:
+        return _show(console, client, reply, detach_keys)
     restarts, typed = fields["restart_policy"] != "never", fields["stdin"] is not None
     agent_id = reply["agent_id"]
     return Foreground(console, client, agent_id, restarts=restarts, typed=typed).attend()
@@ -246,7 +252,7 @@ def _prepare(
         python=asked.pop("python"),
         grants=asked["dirs"],
     )
-    words, required = _words(ctx), asked.pop("requirements")
+    words, required = run_words(ctx), asked.pop("requirements")
     try:
         program = find_program(words, caller)
     except CloveError as error:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from clove.cli.console import Console
     from clove.client.fleet import FleetClient
 
-__all__ = ["Deployed", "show_event"]
+__all__ = ["Deployed", "announce"]
 
 _TOLD = ("paused", "restarting", "escalated")
 """States of which a word is said."""
@@ -34,10 +34,7 @@ class Deployed:
         self._machine: str = made["machine_id"]
         self._agent: int = made["agent_id"]
         self._interrupted = False
-        if console.as_json:
-            console.data(made)
-        else:
-            console.remark(f"agent {made['agent_id']} ({made['agent_name']}) on {self._machine}")
+        announce(console, made)
 
     def attend(self) -> int:
         """Pass on its output until it has ended; gives the exit code for us.
@@ -52,7 +49,8 @@ class Deployed:
             self._stop()
             raise
         except KeyboardInterrupt:
-            self._console.remark("detached: the agent is being ended")
+            again = f"clove agent logs -f {self._agent} --machine {self._machine}"
+            self._console.remark(f"detached: the agent is being ended; {again} shows the rest")
             return 128 + signal.SIGINT
 
     def _follow(self) -> int:
@@ -98,11 +96,12 @@ class Deployed:
             self._console.error(error)
 
 
-def show_event(console: Console, kind: str, fields: dict[str, Any]) -> None:
-    """Show a line of output, or that some are lost."""
+def announce(console: Console, made: dict[str, Any]) -> None:
+    """Say what was started, and where.
+
+    @param made: what the relay has answered.
+    """
     if console.as_json:
-        console.data({"event": kind, **fields})
-    elif kind == "line":
-        console.line(fields["text"], stream=fields["stream"])
-    elif kind == "lost":
-        console.remark(f"{fields['lines']} lines are lost")
+        console.data(made)
+    else:
+        console.remark(f"agent {made['agent_id']} ({made['agent_name']}) on {made['machine_id']}")

@@ -8,7 +8,7 @@ from clove.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from clove.cli.console import Console
-    from clove.cli.fleet.agent_options import Deployment
+    from clove.cli.fleet.deployment import Deployment
     from clove.client.fleet import FleetClient
 
 __all__ = ["start_on_all"]

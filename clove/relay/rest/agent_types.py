@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from clove.messages.agents import SecretValue, TerminalSize
 from clove.messages.base import Request
 from clove.policy.fields import PermissionFields
 from clove.relay.rest.types import AgentLabels, Labels, MachineId, PageByNumber
@@ -73,6 +74,18 @@ class Deployment(Request, frozen=True, kw_only=True):
     timeout: Annotated[float, msgspec.Meta(gt=0, le=86400 * 365)] | None = None
     attach: bool = False
     """Keep all of its output for a stream with `attach` that begins within ten seconds."""
+    socket_argument: bool = True
+    """Of a script: its first argument is the path of the kernel's socket."""
+    secrets: Annotated[dict[str, SecretValue], msgspec.Meta(max_length=32)] = {}
+    """Variables, or files in /run/secrets; no log or listing has their values (docs/wire.md)."""
+    stdin: Literal["closed", "stream"] = "closed"
+    """Of a command: a stream is written by a remote agent (INPUT, ATTACH)."""
+    tty: TerminalSize | None = None
+    """Of a command: it runs on a terminal, which a remote agent shows (ATTACH)."""
+    warm: bool = True
+    """False: in an interpreter that is started for it."""
+    forget: bool = False
+    """It is not known any more when it has ended."""
 
 
 class InMachine(Request, frozen=True, kw_only=True):

@@ -51,6 +51,8 @@ _REQUESTS: Final[dict[str, dict[str, Any]]] = {
                             "command": {"maxItems": 0},
                             "archive": {"maxLength": 0},
                             "requirements": {"maxLength": 0},
+                            "stdin": {"enum": ["closed", None]},
+                            "tty": {"type": "null"},
                         },
                     },
                     {
@@ -58,8 +60,11 @@ _REQUESTS: Final[dict[str, dict[str, Any]]] = {
                         "properties": {
                             "command": {"type": "array", "minItems": 1},
                             "script_name": {"maxLength": 0},
-                            "restart_policy": {"enum": ["never", None]},
                         },
+                        "anyOf": [
+                            {"properties": {"archive": {"maxLength": 0}}},
+                            {"properties": {"restart_policy": {"enum": ["never", None]}}},
+                        ],
                     },
                 ]
             },

@@ -67,6 +67,19 @@ class Fleet:
         self.rest_port = self.hub_port = 0
         self.kernel_kind: Callable[..., KernelProcess] = KernelProcess
 
+    def commands_environ(self) -> dict[str, str]:
+        """What `clove` commands have besides: a home with a context for this relay, by the first admin token."""
+        home = Path(self.directory, "home")
+        path = home / ".clove/config.yaml"
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.touch(0o600)
+        scheme = "https" if self.ca_file else "http"
+        lines = [f"relay: {scheme}://127.0.0.1:{self.rest_port}", f"hub: {self.url}"]
+        lines += [f"token: {self.admin}", *([f"ca_file: {self.ca_file}"] if self.ca_file else [])]
+        indented = "".join(f"    {line}\n" for line in lines)
+        path.write_text(f"current: fleet\ncontexts:\n  fleet:\n{indented}")
+        return {"HOME": str(home)}
+
     @property
     def log(self) -> str:
         return Path(self.directory, "log").read_text(errors="replace")
@@ -198,18 +211,21 @@ class Ran(NamedTuple):
     stderr: str
 
 
-def clove_process(fleet: Fleet, *words: str) -> Ran:
-    """`clove` as a process: the output of agents goes to descriptors."""
-    url = f"http://127.0.0.1:{fleet.rest_port}"
-    environ = {**os.environ, "CLOVE_RELAY": url, "CLOVE_RELAY_TOKEN": fleet.admin}
+def clove_process(fleet: Fleet, *words: str, typed: str = "", **environ: str) -> Ran:
+    """`clove` as a process: the output of agents goes to descriptors.
+
+    @param typed: its standard input, by a pipe; "": there is none.
+    @param environ: more variables.
+    """
     main = "from clove.cli.main import main; main()"
     found = subprocess.run(
         [sys.executable, "-c", main, *words],
         capture_output=True,
         text=True,
-        env=environ,
+        env={**os.environ, **fleet.commands_environ(), **environ},
         timeout=60,
         check=False,
+        **({"input": typed} if typed else {"stdin": subprocess.DEVNULL}),  # type: ignore[call-overload]
     )
     return Ran(found.returncode, found.stdout, found.stderr)
 

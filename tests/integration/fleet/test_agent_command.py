@@ -28,13 +28,8 @@ def fleet(request: pytest.FixtureRequest) -> Iterator[Fleet]:
         yield fleet
 
 
-def environ(fleet: Fleet) -> dict[str, str]:
-    url = f"http://127.0.0.1:{fleet.rest_port}"
-    return {"CLOVE_RELAY": url, "CLOVE_RELAY_TOKEN": fleet.admin}
-
-
 def clove(fleet: Fleet, *words: str) -> Result:
-    return CliRunner().invoke(main, ("agent", *words), env=environ(fleet))
+    return CliRunner().invoke(main, ("agent", *words), env=fleet.commands_environ())
 
 
 def script(tmp_path: Path, text: str) -> str:
@@ -44,7 +39,7 @@ def script(tmp_path: Path, text: str) -> str:
 
 
 def test_run_has_the_agents_output_and_exit_code(fleet: Fleet, tmp_path: Path) -> None:
-    path = script(tmp_path, "import sys\nprint(sys.argv[2:])\nsys.exit(7)\n")
+    path = script(tmp_path, "import sys\nprint(sys.argv[1:])\nsys.exit(7)\n")
     result = clove_process(fleet, "agent", "run", path, "--machine", "one", "-v", "--name", "x")
     assert result.stdout == "['-v', '--name', 'x']\n"
     assert result.exit_code == 7
@@ -76,11 +71,11 @@ def test_a_detached_agent_is_listed_its_output_read_and_stopped(
         "its output is there",
     )
     missing = clove(fleet, "stop", "--machine", "one", "nothing", name)
-    assert (missing.exit_code, missing.stdout) == (1, "stopped worker\n")
-    assert "no agent 'nothing' on one" in missing.stderr
+    assert (missing.exit_code, missing.stdout) == (1, "killed worker\n")
+    assert "'nothing'" in missing.stderr
     assert name not in clove(fleet, "list", "--machine", "one").stdout
     ended = clove(fleet, "--help"), clove(fleet, "list", "-a", "--json", "--machine", "one")
-    assert number in {str(json.loads(line)["id"]) for line in ended[1].stdout.splitlines()}
+    assert number in {str(each["id"]) for each in json.loads(ended[1].stdout)}
     followed = clove(fleet, "logs", "-f", number, "--machine", "one")
     assert (followed.stdout, followed.exit_code) == ("up\n", 0)
 
@@ -97,10 +92,11 @@ def test_an_interrupt_ends_the_agent_and_shows_its_last_output(
     words = ["agent", "run", "--machine", "one", "--name", f"i{int(number)}"]
     with subprocess.Popen(
         [sys.executable, "-c", MAIN, *words, script(tmp_path, text + WAITS)],
+        stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
-        env={**os.environ, **environ(fleet)},
+        env={**os.environ, **fleet.commands_environ()},
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "up\n"
@@ -115,10 +111,11 @@ def test_a_second_interrupt_does_not_wait_for_the_end(fleet: Fleet, tmp_path: Pa
     words = ["agent", "run", "--machine", "one", "--name", "stays"]
     with subprocess.Popen(
         [sys.executable, "-c", MAIN, *words, script(tmp_path, text + WAITS)],
+        stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, **environ(fleet)},
+        env={**os.environ, **fleet.commands_environ()},
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "up\n"

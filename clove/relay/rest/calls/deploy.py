@@ -17,7 +17,13 @@ from clove.relay.rest.context import Context
 from clove.relay.rest.paging import numbered_page
 from clove.relay.rest.reaching import kernel_of
 from clove.relay.rest.route import Call, Streamed
-from clove.relay.rest.shipping import check_deployment, send_archive, spawn_fields, stem_of
+from clove.relay.rest.shipping import (
+    check_deployment,
+    has_files,
+    send_files,
+    spawn_fields,
+    stem_of,
+)
 
 __all__ = ["deploy", "list_deployed", "stop"]
 
@@ -78,10 +84,10 @@ async def _deploy(
                 if agent_id is None:
                     raise
             else:
-                if asked.command:
-                    await send_archive(context.clock, client, agent_id, asked)
+                if has_files(asked):
+                    await send_files(context.clock, client, agent_id, asked)
                 return _deployed(asked, agent_id, name)
-        if asked.command:
+        if has_files(asked):
             raise Unavailable(
                 f"an earlier request with this Idempotency-Key was cut off while agent {agent_id} got its "
                 "files; it may have run",

@@ -15,7 +15,15 @@ from clove.relay.rest.context import Context
 
 __all__ = ["check_not_drained", "deploy_v1", "tunnel_v1"]
 
-_SAID = ("machine_id", "selector", "script_name", "script_content", "args", "attach")
+_SAID = (
+    "machine_id",
+    "selector",
+    "script_name",
+    "script_content",
+    "args",
+    "attach",
+    "socket_argument",
+)
 """Fields that version 1 has words for, or that concern the relay alone; `attach` is a wish that LOGS replace."""
 _MOST = 8 << 20
 """Bytes of a script."""
