@@ -70,8 +70,8 @@ Examples:
   clove agent stop work-1f0c --machine build-7
 
 \b
-All other commands about agents take a machine, too: clove --context /build-7 top. On this
-machine: clove run, ps, logs, kill.
+--json goes with each. Other commands about agents take a machine, too: clove --context /build-7 top.
+On this machine: clove run, ps, logs, kill.
 
 {RELAY_HELP}""",
 )

@@ -10,7 +10,7 @@ import click
 
 from clove.cli.run_options import spawn_fields
 from clove.cli.run_words import MODULE, PROGRAM, RunWords
-from clove.errors import InvalidRequest, NotFound
+from clove.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from clove.client.fleet import FleetClient
@@ -111,7 +111,8 @@ def deployment_of(
 
     @param asked: the options, none of which L{refuse_local} refuses.
     @param extra: more fields of the request.
-    @raise InvalidRequest, NotFound: it cannot be read, or is too much.
+    @raise InvalidRequest: it cannot be read, or is too much.
+    @raise click.UsageError: it is not there.
     """
     directory = _directory(asked)
     requirements = "\n".join(_read(path) for path in asked["requirements"])
@@ -187,16 +188,16 @@ def _what(
 
 
 def _check_main(directory: str) -> None:
-    """@raise NotFound, InvalidRequest: Python cannot run it as it is sent."""
+    """@raise click.UsageError: Python cannot run it as it is sent."""
     if not os.path.isfile(os.path.join(directory, "__main__.py")):
-        raise NotFound(
-            f"{directory!r} is a directory without __main__.py",
-            hint=f"to run something in it: clove agent run --dir {directory} SCRIPT",
+        raise click.UsageError(
+            f"{directory!r} is a directory without __main__.py (to run something in it: "
+            f"clove agent run --dir {directory} SCRIPT)"
         )
     if os.path.isfile(os.path.join(directory, "__init__.py")):
         parent, name = os.path.split(os.path.abspath(directory))
-        raise InvalidRequest(
-            f"{directory!r} is a package", hint=f"clove agent run --dir {parent} -m {name}"
+        raise click.UsageError(
+            f"{directory!r} is a package (clove agent run --dir {parent} -m {name})"
         )
 
 
@@ -209,8 +210,8 @@ def _read(script: str) -> str:
         with open(script, "rb") as file:
             raw = file.read(MOST + 1)
     except FileNotFoundError:
-        raise NotFound(
-            f"no such script: {script!r}", hint="a program is run so: clove agent run -- PROGRAM"
+        raise click.UsageError(
+            f"no such script: {script!r} (a program is run so: clove agent run -- PROGRAM)"
         ) from None
     except OSError as error:
         raise InvalidRequest(f"cannot read {script}: {error.strerror}") from None

@@ -67,7 +67,7 @@ def test_a_detached_agent_is_listed_its_output_read_and_stopped(
     listed = clove(fleet, "list", "--machine", "one").stdout
     assert any(line.split()[:2] == [number, name] for line in listed.splitlines())
     until(
-        lambda: clove(fleet, "logs", name, "--machine", "one").stdout == "up\n",
+        lambda: clove_process(fleet, "agent", "logs", name, "--machine", "one").stdout == "up\n",
         "its output is there",
     )
     missing = clove(fleet, "stop", "--machine", "one", "nothing", name)
@@ -76,7 +76,7 @@ def test_a_detached_agent_is_listed_its_output_read_and_stopped(
     assert name not in clove(fleet, "list", "--machine", "one").stdout
     ended = clove(fleet, "--help"), clove(fleet, "list", "-a", "--json", "--machine", "one")
     assert number in {str(each["id"]) for each in json.loads(ended[1].stdout)}
-    followed = clove(fleet, "logs", "-f", number, "--machine", "one")
+    followed = clove_process(fleet, "agent", "logs", "-f", number, "--machine", "one")
     assert (followed.stdout, followed.exit_code) == ("up\n", 0)
 
 

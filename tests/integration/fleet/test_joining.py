@@ -59,7 +59,7 @@ def test_a_machine_joins_in_two_commands(
     assert {"namespace.user", "seccomp"} <= {each["name"] for each in features}
     script = tmp_path / "work.py"
     script.write_text("print('from afar')\n")
-    ran = clove_process(fleet, "deploy", "--machine", "build-7", str(script))
+    ran = clove_process(fleet, "agent", "run", "--machine", "build-7", str(script))
     assert (ran.stdout, ran.exit_code) == ("from afar\n", 0)
 
     used = clove(fleet, kernel, "tunnel", "leave")
@@ -67,7 +67,7 @@ def test_a_machine_joins_in_two_commands(
     until(
         lambda: (
             "is not connected"
-            in clove_process(fleet, "deploy", "--machine", "build-7", str(script)).stderr
+            in clove_process(fleet, "agent", "run", "--machine", "build-7", str(script)).stderr
         ),
         "the relay does not wait for it to come back",
     )
