@@ -225,7 +225,7 @@ def clove_process(fleet: Fleet, *words: str, typed: str = "", **environ: str) ->
         env={**os.environ, **fleet.commands_environ(), **environ},
         timeout=60,
         check=False,
-        **({"input": typed} if typed else {"stdin": subprocess.DEVNULL}),  # type: ignore[call-overload]
+        **({"input": typed} if typed else {"stdin": subprocess.DEVNULL}),
     )
     return Ran(found.returncode, found.stdout, found.stderr)
 
