@@ -45,6 +45,11 @@ def down(console: Console, force: bool, timeout: float) -> None:
         click.confirm(f"{some} and will end. Go on?", abort=True, err=True)
     stop(running, paths, timeout)
     _say(console, True, f"the kernel (pid {running.pid}) has ended")
+    if os.path.exists(running.socket):  # a kernel removes its own
+        console.remark(
+            f"systemd listens on {running.socket} still, and starts it again for whom connects: "
+            "systemctl --user stop clove-kernel.socket ends that (without --user for root's)"
+        )
 
 
 def _say(console: Console, ended: bool, text: str) -> None:

@@ -6,8 +6,9 @@ import os
 
 import click
 
+from clove.cli.background import has_user_systemd
 from clove.cli.console import Console, command_options
-from clove.cli.kernel_process import UNIT, find_running, has_user_systemd, start, wait_until_up
+from clove.cli.kernel_process import KERNEL, find_running, wait_until_up
 from clove.errors import InvalidRequest
 from clove.socket_paths import default_state_dir, own_sockets
 
@@ -57,13 +58,13 @@ def up(
     if running is None:
         where = os.path.abspath(state_dir or default_state_dir(os.geteuid(), os.environ))
         service = has_user_systemd() and not named if systemd is None else systemd
-        process = start(_options(named, state_dir, config), where, systemd=service)
+        process = KERNEL.start(_options(named, state_dir, config), where, systemd=service)
         running = wait_until_up(paths, process, where, timeout)
     if console.as_json:
         facts = {"pid": running.pid, "socket": running.socket, "started": fresh, "systemd": service}
         console.data(facts)
     elif fresh:
-        by = f" (service {UNIT})" if service else ""
+        by = f" (service {KERNEL.unit})" if service else ""
         console.line(f"the kernel runs: pid {running.pid}, {running.socket}{by}")
     else:
         console.line(f"a kernel runs already: pid {running.pid}, {running.socket}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,10 +14,16 @@ from typing import Any
 import pytest
 
 from clove import CloveClient
+from clove.cli import kernel_process
+from clove.errors import TimedOut
 from tests.integration.commands import CLOVE, Result
 
 SYSTEMCTL = """#!/bin/sh
 exit 0
+"""
+INSTALLED = """#!/bin/sh
+echo "$@" >> "$NOTED"
+case "$*" in *FragmentPath*) echo FragmentPath=/home/ann/.config/systemd/user/clove-kernel.service;; esac
 """
 SYSTEMD_RUN = """#!/bin/sh
 echo "$@" > "$NOTED"
@@ -115,8 +122,42 @@ def test_with_systemd_it_is_a_service_with_cgroups_of_its_own(
     assert "(service clove-kernel)" in result.stdout
     words = noted.read_text().split()
     assert {"--user", "--unit=clove-kernel", "--property=Delegate=yes"} <= set(words)
-    assert words[words.index("clove-kernel") - 3].endswith("twistd")
+    assert {"--property=Type=notify", "--property=WatchdogSec=30"} <= set(words)
+    assert words[words.index("clove-kernel") - 4].endswith("twistd")
+    assert "--logger=clove.systemd.journal.kernel" in words
     assert machine.clove("down").returncode == 0
+
+
+def test_an_installed_service_is_started_with_its_own_options_alone(
+    machine: Machine, tmp_path: Path
+) -> None:
+    noted = tmp_path / "noted"
+    (tmp_path / "systemctl").write_text(INSTALLED)
+    (tmp_path / "systemctl").chmod(0o755)
+    machine.environ |= {"PATH": f"{tmp_path}:{os.environ['PATH']}", "NOTED": str(noted)}
+    machine.environ["XDG_RUNTIME_DIR"] = str(tmp_path / "none")
+    result = machine.up("--systemd")
+    assert result.returncode == 1
+    assert "the installed service clove-kernel has options of its own" in result.stderr
+    assert "clove up --no-systemd" in result.stderr
+    assert "start" not in noted.read_text().split()
+
+
+def test_the_process_that_listens_for_the_kernel_is_not_taken_for_it(
+    short_dir: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = f"{short_dir}/s"
+    answers = iter([True, True, False])
+    monkeypatch.setattr(kernel_process, "_is_service_manager", lambda pid: next(answers))
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+        assert kernel_process.find_running((path,)) == (os.getpid(), path)
+        assert next(answers, None) is None
+        monkeypatch.setattr(kernel_process, "_is_service_manager", lambda pid: True)
+        monkeypatch.setattr(kernel_process, "ACTIVATION", 0)
+        with pytest.raises(TimedOut, match="systemd listens on"):
+            kernel_process.find_running((path,))
 
 
 def complete(shell: str, words: str, position: int, environ: dict[str, str]) -> list[str]:

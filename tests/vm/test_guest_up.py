@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from clove.cli.kernel_process import UNIT
+from clove.cli.kernel_process import KERNEL
 from tests.vm.conftest import PATIENCE, PROGRAMS, ROOT, cgroup_of, until, users_own_unit
 
+UNIT = KERNEL.unit
 TESTER = users_own_unit().manager
 
 
