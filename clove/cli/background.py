@@ -44,11 +44,13 @@ class Daemon:
     @ivar kind: C{kernel}; its unit and twistd's word for it are C{clove-kernel}.
     @ivar command: that starts it, as it is typed.
     @ivar properties: of its transient service, beside those that all have.
+    @ivar shows_secrets: on its standard output, which then goes nowhere; twistd writes the log itself.
     """
 
     kind: str
     command: str
     properties: tuple[str, ...] = ()
+    shows_secrets: bool = False
 
     @property
     def unit(self) -> str:
@@ -82,12 +84,15 @@ class Daemon:
             command.insert(3, f"--logger=clove.systemd.journal.{self.kind}")
             self._start_unit(command, bool(options))
             return None
+        path = self.log_path(state_dir)
+        if self.shows_secrets:
+            command[3:3] = ["--logfile", path]
         try:
-            with _open_log(self.log_path(state_dir)) as log:
+            with _open_log(path) as log:
                 return subprocess.Popen(
                     command,
                     stdin=subprocess.DEVNULL,
-                    stdout=log,
+                    stdout=subprocess.DEVNULL if self.shows_secrets else log,
                     stderr=log,
                     start_new_session=True,
                     cwd="/",
@@ -136,9 +141,12 @@ class Daemon:
         return bool(path) and "/transient/" not in path
 
     def _check_unit(self) -> None:
-        facts = self._show("ActiveState,NRestarts")
-        ended = facts.get("ActiveState", "active") in ("failed", "inactive")
-        if not ended and facts.get("NRestarts", "0") in ("0", ""):
+        facts = self._show("ActiveState,NRestarts,Job")
+        if facts.get("ActiveState", "active") in ("failed", "inactive", "deactivating"):
+            waits = facts.get("Job", "0") not in ("0", "")  # for an earlier one to end
+            if waits or facts.get("ActiveState") == "deactivating":
+                return
+        elif facts.get("NRestarts", "0") in ("0", ""):
             return
         _output("systemctl", "--user", "stop", self.unit)
         own = f"_SYSTEMD_USER_UNIT={self.unit}.service"  # what it has said itself, and not systemd of it

@@ -49,6 +49,7 @@ COMMANDS = {
     "up": "Start the kernel in the background.",
     "down": "End the kernel, and its agents.",
     "tunnel": "Connect this machine's kernel to a relay.",
+    "relay": "Run a relay on this machine, and back up what it keeps.",
     "login": "Keep a relay and a token for it.",
     "logout": "Forget a token that login has kept.",
     "config": "Show and change which relay and machine are meant.",
@@ -61,7 +62,7 @@ COMMANDS = {
     "doctor": "Say what this host can isolate.",
 }
 """Subcommands and what they do."""
-FLEET = ("login", "logout", "config", "status", "machines", "agent", "tokens")
+FLEET = ("relay", "login", "logout", "config", "status", "machines", "agent", "tokens")
 MODULES = dict.fromkeys(FLEET, "fleet.") | {"deploy": "deploy."}
 """Where in `clove.cli` a command's module is; the module and its command bear the same name."""
 

@@ -19,7 +19,7 @@ from clove.errors import InvalidRequest, Unavailable
 from clove.relay.hub.admission_limit import AdmissionLimit
 from clove.relay.tls import RenewedCertificate
 
-__all__ = ["ACCEPTS", "BACKLOG", "HandedPorts", "listen"]
+__all__ = ["ACCEPTS", "BACKLOG", "HandedPorts", "listen", "url_here"]
 
 BACKLOG: Final = 4096
 """Connections that wait to be accepted; the operating system may have a lower bound (net.core.somaxconn)."""
@@ -142,3 +142,13 @@ def listen(
         ) from None
     listening: IListeningPort = opened
     return listening
+
+
+def url_here(scheme: str, port: Any) -> str:
+    """How this machine reaches a port: one that listens on all addresses, on loopback."""
+    host = port.getHost()
+    address = ipaddress.ip_address(host.host)
+    if address.is_unspecified:
+        address = ipaddress.ip_address("127.0.0.1" if address.version == 4 else "::1")
+    shown = f"[{address}]" if address.version == 6 else str(address)
+    return f"{scheme}://{shown}:{host.port}"

@@ -22,9 +22,9 @@ from clove.loop.turns import serve_in_turns
 from clove.loop.watchdog import Watchdog
 from clove.relay.config import RelayConfig
 from clove.relay.first_token import is_read_by_a_person, keep_token
-from clove.relay.listening import HandedPorts
+from clove.relay.listening import HandedPorts, url_here
 from clove.relay.parts import Parts
-from clove.relay.state_dir import RelayStateDir, relay_state_dir
+from clove.relay.state_dir import RelayStateDir, RunningRelay, relay_state_dir
 from clove.systemd.activation import inherited_listeners
 from clove.systemd.notify import Notifier
 
@@ -127,6 +127,7 @@ class RelayService(Service):
         if token is not None:
             await self._give(token)
         settle_collector(COLLECTIONS)
+        await self.parts.in_thread(self._state_dir.publish, self._addresses())
         for what, port in (("REST", self.parts.rest), ("WebSockets", self.parts.hub_port)):
             assert port is not None
             host = port.getHost()
@@ -139,6 +140,15 @@ class RelayService(Service):
         self._notifier.ready(self._status)
         if self._notifier.is_there:  # in a terminal SIGHUP says that it is closed
             signal.signal(signal.SIGHUP, self._on_hangup)
+
+    def _addresses(self) -> RunningRelay:
+        """Where this machine reaches it."""
+        tls = bool(self._config.tls.certificate)
+        schemes = ("https", "wss") if tls else ("http", "ws")
+        ports = (self.parts.rest, self.parts.hub_port)
+        return RunningRelay(
+            os.getpid(), *(url_here(*each) for each in zip(schemes, ports, strict=True))
+        )
 
     def _status(self) -> str:
         """In words, for `systemctl status`."""

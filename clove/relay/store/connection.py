@@ -12,7 +12,7 @@ from typing import Final
 from clove.errors import Unavailable
 from clove.relay.store.database import Dialect, Parameters, Row
 
-__all__ = ["SQLiteDatabase", "connect"]
+__all__ = ["SCHEMA", "SQLiteDatabase", "connect"]
 
 _BUSY_SECONDS: Final = 5.0
 
@@ -47,6 +47,8 @@ _MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     ),
 )
 """Statements that lead from each version of the tables, which C{user_version} counts, to the next."""
+SCHEMA: Final = len(_MIGRATIONS)
+"""The version that this Clove makes."""
 
 _DAMAGED: Final = (
     "restore it from a backup, or move it away: then machines and tokens are made anew"

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from clove.errors import Unavailable
 
-__all__ = ["LOCK", "migrate"]
+__all__ = ["LOCK", "SCHEMA", "migrate"]
 
 LOCK: Final = 0x636C6F7665
 """The advisory lock of those that change the tables in more than single rows."""
@@ -63,6 +63,8 @@ _MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     ),
 )
 """Statements that lead from each version of the tables to the next. What was released stays as it is."""
+SCHEMA: Final = len(_MIGRATIONS)
+"""The version that this Clove makes."""
 
 
 def migrate(connection: Any, relay_id: str) -> str:
