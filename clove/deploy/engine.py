@@ -104,9 +104,15 @@ def carry_out(
     """Do what is not done yet; gives the facts of all steps.
 
     @raise StepFailed: one could not be done; the journal has those before it.
+    @raise InvalidRequest: an upgrade was begun, and has not ended.
     """
     record = _record(journal)
     _check_known(record, target)
+    if record.upgrading:
+        raise InvalidRequest(
+            f"an upgrade of {record.name} from {record.previous} has not ended",
+            hint=f"go on with: clove deploy upgrade {record.name}; or back, with --back",
+        )
     for step in target.steps:
         since = clock()
         report(Event(step.name, "begin"))

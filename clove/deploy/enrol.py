@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from clove.deploy.relay import LABEL, Enrolment
@@ -104,6 +105,7 @@ class Tunnel:
 
     @param where: what to look at when it does not come, in words and with a command.
     @param seconds: to wait for all of them.
+    @param since: presence that does not count, by machine: it is that of an earlier tunnel.
     """
 
     name = "tunnel"
@@ -114,12 +116,14 @@ class Tunnel:
         where: Callable[[Facts], str],
         *,
         seconds: float = TUNNEL_SECONDS,
+        since: Mapping[str, str] = MappingProxyType({}),
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._enrolment = enrolment
         self._where = where
         self._seconds = seconds
+        self._since = since
         self._clock = clock
         self._sleep = sleep
 
@@ -135,6 +139,8 @@ class Tunnel:
             found = self._enrolment.machine(machine)
             version = found and found["versions"].get("clove")  # is written after the presence
             if not version or found is None or found["presence"] != "connected":
+                return None
+            if found["presence_since"] == self._since.get(machine):
                 return None
             versions[machine] = version
         return {"versions": versions}

@@ -57,6 +57,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     @ivar command: what was typed, which goes on with it.
     @ivar clove: the version that wrote this.
     @ivar previous: the version that was in use before the last upgrade; "": none.
+    @ivar upgrading: a change to another version was begun, and is not proven yet.
+    @ivar goal: which one, where it is the way back.
     """
 
     format: int = FORMAT
@@ -69,6 +71,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     created: float
     clove: str = __version__
     previous: str = ""
+    upgrading: bool = False
+    goal: str = ""
     steps: list[Entry] = []
 
     @property

@@ -13,6 +13,7 @@ __all__ = ["deploy"]
 
 COMMANDS: Final = {
     "ssh": "To a Linux machine that you reach by ssh.",
+    "upgrade": "Take a deployment to another version, or back.",
     "list": "List deployments, and how far they are.",
     "show": "Show the steps of a deployment, and what they made.",
 }
@@ -25,6 +26,8 @@ Examples:
   clove deploy ssh ann@build-7              again: goes on, and checks what is there
   clove deploy list
   clove deploy show build-7
+  clove deploy upgrade build-7              to the version of this command
+  clove deploy upgrade build-7 --back       to the one before
   clove deploy ssh ann@build-7 --destroy    take away what was made, and nothing else
 
 Each step is looked at again in every run; what was killed goes on with the same command.

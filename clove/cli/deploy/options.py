@@ -23,7 +23,7 @@ from clove.deploy.kinds import Place, find_kind
 from clove.deploy.relay import Relay
 from clove.errors import InvalidRequest, NotFound, Unavailable
 
-__all__ = ["Asked", "deployment_options", "far_relay", "place_of"]
+__all__ = ["Asked", "deployment_options", "far_relay", "interrupts_told", "place_of"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -80,7 +80,7 @@ class Asked(NamedTuple):
     def _carry_out(self, record: Record) -> None:
         kind = find_kind(record.target)
         target = kind.make(place_of(record, self.relay), record.options)
-        with Journal.locked(record.name) as journal, _interrupts_told(self.console, record.command):
+        with Journal.locked(record.name) as journal, interrupts_told(self.console, record.command):
             begin(journal, record, _changeable(kind))
             facts = carry_out(journal, target, Shown(self.console))
         if self.console.as_json:
@@ -108,7 +108,7 @@ class Asked(NamedTuple):
                     f"{name} is at the relay {record.relay}", hint=f"say --relay {record.relay}"
                 )
             target = find_kind(kind).make(place_of(record, relay), record.options)
-            with _interrupts_told(self.console, f"{record.command} --destroy"):
+            with interrupts_told(self.console, f"{record.command} --destroy"):
                 undo(journal, target, Shown(self.console))
         if self.console.as_json:
             self.console.data({"event": "destroyed", "name": name})
@@ -139,7 +139,7 @@ def _confirm(record: Record, yes: bool) -> None:
 
 
 @contextlib.contextmanager
-def _interrupts_told(console: Console, command: str) -> Iterator[None]:
+def interrupts_told(console: Console, command: str) -> Iterator[None]:
     """Say what goes on with it when Ctrl-C has ended a run."""
     try:
         yield

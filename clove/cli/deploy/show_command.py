@@ -12,13 +12,18 @@ import msgspec
 from clove.cli.console import Console
 from clove.cli.deploy.list_command import state_of
 from clove.cli.text import short_time
-from clove.deploy.journal import home, read
+from clove.deploy.journal import deployments, home, read
 
-__all__ = ["command"]
+__all__ = ["command", "complete_name"]
+
+
+def complete_name(ctx: click.Context, param: click.Parameter, begin: str) -> list[str]:
+    """Names of deployments that begin so."""
+    return [name for name in deployments() if name.startswith(begin)]
 
 
 @click.command("show", epilog="\b\nExamples:\n  clove deploy show build-7")
-@click.argument("name", shell_complete=lambda ctx, param, begin: _names(begin))
+@click.argument("name", shell_complete=complete_name)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 @click.pass_obj
 def command(console: Console, name: str, as_json: bool) -> None:
@@ -33,6 +38,8 @@ def command(console: Console, name: str, as_json: bool) -> None:
     console.line(f"relay       {record.relay}")
     console.line(f"goes on by  {record.command}")
     console.line(f"kept in     {home() / name}")
+    if record.previous:
+        console.line(f"before      {record.previous}")
     for entry in record.steps:
         at = short_time(datetime.fromtimestamp(entry.at, UTC).isoformat())
         console.line(f"{entry.step:<12}{entry.state:<7}{at}")
@@ -42,9 +49,3 @@ def command(console: Console, name: str, as_json: bool) -> None:
 
 def _shown(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _names(begin: str) -> list[str]:
-    from clove.deploy.journal import deployments
-
-    return [name for name in deployments() if name.startswith(begin)]

@@ -11,11 +11,24 @@ from clove.deploy.programs import Ran
 from clove.deploy.ssh import scripts
 from clove.deploy.ssh.connection import Connection
 from clove.deploy.step import Facts
-from clove.errors import Unavailable
+from clove.errors import NotFound, Unavailable
 
-__all__ = ["check_ran", "install", "last_object", "option_words", "where_to_look"]
+__all__ = [
+    "START_SECONDS",
+    "activate",
+    "check_ran",
+    "in_use",
+    "install",
+    "last_object",
+    "mode_arguments",
+    "option_words",
+    "start",
+    "where_to_look",
+]
 
 INSTALL_SECONDS: Final = 600.0
+START_SECONDS: Final = 120.0
+_NOT_THERE: Final = 3
 
 
 def option_words(facts: Facts) -> list[str]:
@@ -38,6 +51,40 @@ def install(
     )
     check_ran(ran, "the installer has failed")
     return last_object(ran)
+
+
+def in_use(connection: Connection, facts: Facts) -> str:
+    """The release in use there; "": none."""
+    ran = connection.run(scripts.INSTALLED, (facts["prefix"],), root=facts["root"])
+    return ran.text.strip() if ran.status == 0 else ""
+
+
+def activate(connection: Connection, facts: Facts, release: str) -> None:
+    """Have another release used that is there; the kernel is to be started again after that.
+
+    @raise NotFound: it is not there.
+    """
+    arguments = (facts["prefix"], release, *option_words(facts))
+    ran = connection.run(scripts.ACTIVATE, arguments, root=facts["root"])
+    if ran.status == _NOT_THERE:
+        raise NotFound(f"{connection.host} has no release {release} any more")
+    check_ran(ran, f"{release} cannot be used")
+
+
+def start(connection: Connection, facts: Facts) -> None:
+    """Start the kernel, again if it runs.
+
+    @raise Unavailable: it does not start.
+    """
+    ran = connection.run(
+        scripts.START, mode_arguments(facts), root=facts["root"], timeout=START_SECONDS
+    )
+    check_ran(ran, "the kernel does not start", where_to_look(connection, facts))
+
+
+def mode_arguments(facts: Facts) -> tuple[str, str, str]:
+    """What the scripts that start and stop are told."""
+    return facts["mode"], facts["prefix"], facts["settings"]
 
 
 def last_object(ran: Ran) -> Mapping[str, Any]:

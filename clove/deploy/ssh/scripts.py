@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 __all__ = [
+    "ACTIVATE",
     "APPEND",
     "CLAIM",
     "CLEAR",
@@ -141,9 +142,17 @@ UNPACKED: Final = """
 """Whether a bundle is unpacked at $1."""
 
 INSTALLED: Final = """
-[ "$(readlink "$1/current")" = "$2" ] && [ -e "$1/$2/.clove-release" ]
+release=$(readlink "$1/current") && [ -e "$1/$release/.clove-release" ] && echo "$release"
 """
-"""Whether a release is in use. $1: prefix; $2: its name."""
+"""The release in use. $1: prefix."""
+
+ACTIVATE: Final = """
+prefix=$1 release=$2
+shift 2
+[ -e "$prefix/$release/.clove-release" ] || exit 3
+cd / && exec "$prefix/current/bin/python" -I -m clove.deploy.installer.main --activate "$release" "$@"
+"""
+"""$1: prefix; $2: release; the others are options of install."""
 
 UNINSTALL: Final = """
 prefix=$1 staged=$2
@@ -196,14 +205,14 @@ esac
 START: Final = (
     _SYSTEMD
     + """
-[ "$mode" = background ] || exit 0
+[ "$mode" = background ] || { $control restart clove-kernel.service; exit; }
 clove down --force --json > /dev/null || exit
 umask 077
 mkdir -p "$state"
 clove up --no-systemd --state-dir "$state" --config "$settings/clove.toml" --json
 """
 )
-"""Under systemd the installer has started it already."""
+"""Also where it runs already: so it is of the release in use."""
 
 STOP: Final = (
     _SYSTEMD

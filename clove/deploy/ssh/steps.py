@@ -8,7 +8,15 @@ from urllib.parse import urlsplit
 
 from clove.deploy.relay import Enrolment
 from clove.deploy.ssh import scripts
-from clove.deploy.ssh.answers import check_ran, install, option_words, where_to_look
+from clove.deploy.ssh.answers import (
+    START_SECONDS,
+    check_ran,
+    in_use,
+    install,
+    mode_arguments,
+    option_words,
+    start,
+)
 from clove.deploy.ssh.bundles import Bundles
 from clove.deploy.ssh.connection import Connection
 from clove.deploy.ssh.host import judge, read_probe
@@ -17,7 +25,6 @@ from clove.errors import CloveError
 
 __all__ = ["BundleStep", "HostStep", "InstallStep", "KernelStep"]
 
-START_SECONDS: Final = 120.0
 UNINSTALL_SECONDS: Final = 300.0
 _PORTS: Final = {"wss": 443, "ws": 80}
 
@@ -111,10 +118,10 @@ class BundleStep:
         return Planned(f"copy {what} there (some 25 MB; no package index is needed)")
 
     def look(self, facts: Facts) -> Facts | None:
-        """The one that was brought there before, if it is unpacked or installed."""
-        if "release" not in facts:
+        """The one that was brought there before, if it is unpacked, or any is installed."""
+        if "directory" not in facts:
             return None
-        if _is_installed(self._connection, facts) or self._bundles.is_there(facts):
+        if in_use(self._connection, facts) or self._bundles.is_there(facts):
             return {key: facts[key] for key in ("release", "version", "directory")}
         return None
 
@@ -143,10 +150,9 @@ class InstallStep:
         return Planned("install it beside others, with units for systemd, and use it")
 
     def look(self, facts: Facts) -> Facts | None:
-        """Whether it is the one in use."""
-        if _is_installed(self._connection, facts):
-            return {"release": facts["release"]}
-        return None
+        """The release in use; after an upgrade it is another one than was installed first."""
+        found = in_use(self._connection, facts)
+        return {"release": found} if found else None
 
     def do(self, facts: Facts, progress: Progress) -> Facts:
         """Install it."""
@@ -164,11 +170,6 @@ class InstallStep:
             scripts.UNINSTALL, arguments, root=facts["root"], timeout=UNINSTALL_SECONDS
         )
         check_ran(ran, "it cannot be uninstalled")
-
-
-def _is_installed(connection: Connection, facts: Facts) -> bool:
-    arguments = (facts["prefix"], facts["release"])
-    return connection.run(scripts.INSTALLED, arguments, root=facts["root"]).status == 0
 
 
 class KernelStep:
@@ -189,7 +190,7 @@ class KernelStep:
 
     def look(self, facts: Facts) -> Facts | None:
         """It runs, and the relay knows its key or has a token that waits for it."""
-        ran = self._connection.run(scripts.RUNS, self._arguments(facts), root=facts["root"])
+        ran = self._connection.run(scripts.RUNS, mode_arguments(facts), root=facts["root"])
         if ran.status != 0:
             return None
         own = self._enrolment
@@ -207,12 +208,10 @@ class KernelStep:
         words += ["--ca-file", authority] if authority else []
         token = own.fresh_token(self._machine)
         install(connection, {**facts, **brought}, words, stdin=token.encode())
-        ran = connection.run(
-            scripts.START, self._arguments(facts), root=facts["root"], timeout=START_SECONDS
-        )
-        check_ran(ran, "the kernel does not start", where_to_look(connection, facts))
+        if facts["mode"] == "background":  # under systemd the installer has started it
+            start(connection, facts)
         connection.run(scripts.CLEAR, (facts["staging"],))
-        return brought
+        return {key: brought[key] for key in ("version", "directory")}
 
     def _put_authority(self, facts: Facts) -> str:
         """The path of the certificates that sign the relay's, there; "": it needs none."""
@@ -228,9 +227,6 @@ class KernelStep:
         """Stop it, and remove what it has kept."""
         if "prefix" in facts:
             ran = self._connection.run(
-                scripts.STOP, self._arguments(facts), root=facts["root"], timeout=START_SECONDS
+                scripts.STOP, mode_arguments(facts), root=facts["root"], timeout=START_SECONDS
             )
             check_ran(ran, "the kernel cannot be stopped")
-
-    def _arguments(self, facts: Facts) -> tuple[str, str, str]:
-        return facts["mode"], facts["prefix"], facts["settings"]

@@ -8,11 +8,13 @@ from typing import Any, Final
 from clove.deploy.enrol import Register, Smoke, Tunnel
 from clove.deploy.kinds import Place
 from clove.deploy.relay import Enrolment
-from clove.deploy.ssh.answers import where_to_look
+from clove.deploy.ssh import scripts
+from clove.deploy.ssh.answers import activate, in_use, install, start, where_to_look
 from clove.deploy.ssh.bundles import Bundles
 from clove.deploy.ssh.connection import Connection, check_host
 from clove.deploy.ssh.steps import BundleStep, HostStep, InstallStep, KernelStep
-from clove.deploy.step import Step
+from clove.deploy.step import Facts, Progress, Step
+from clove.errors import NotFound
 
 __all__ = ["CHANGEABLE", "SshTarget", "machines", "make"]
 
@@ -43,7 +45,8 @@ class SshTarget:
             host, options["port"], options["identity"], place.directory / "ssh"
         )
         self.enrolment = Enrolment(place.relay, place.name, [place.name], place.labels, "ssh")
-        self.bundles = Bundles(self.connection, options["bundle"], place.directory / "bundle")
+        self.kept = place.directory / "bundle"
+        self.bundles = Bundles(self.connection, options["bundle"], self.kept)
         self._options = options
 
     @property
@@ -60,3 +63,33 @@ class SshTarget:
             Tunnel(own, lambda facts: where_to_look(connection, facts)),
             Smoke(own),
         )
+
+    def installed(self, facts: Facts) -> str:
+        """The release in use there."""
+        found = in_use(self.connection, facts)
+        if not found:
+            raise NotFound("nothing is installed there any more", hint="deploy it again")
+        return found
+
+    def upgrade(self, facts: Facts, version: str, bundle: str, progress: Progress) -> str:
+        """Install a bundle beside the release in use, use it, and start the kernel again.
+
+        @param version: a release that is there already, instead of a bundle.
+        """
+        if version and not bundle:
+            self.change_back(facts, version, progress)
+            return version
+        bundles = Bundles(self.connection, bundle, self.kept)
+        brought = bundles.bring(facts, progress)
+        if brought["release"] != self.installed(facts):
+            progress.note(f"installing {brought['release']}; the kernel starts again, agents end")
+            install(self.connection, {**facts, **brought}, ())
+            start(self.connection, facts)
+        self.connection.run(scripts.CLEAR, (facts["staging"],))
+        return self.installed(facts)
+
+    def change_back(self, facts: Facts, version: str, progress: Progress) -> None:
+        """Use a release again that is there."""
+        progress.note(f"using {version}; the kernel starts again, agents end")
+        activate(self.connection, facts, version)
+        start(self.connection, facts)
