@@ -104,6 +104,8 @@ class FleetMethods:
 
     denials = _each(fleet_requests.denials)
     tokens = _each(fleet_requests.tokens)
+    begin_login = _method(fleet_requests.begin_login)
+    collect_login = _method(fleet_requests.collect_login)
     token = _method(fleet_requests.token)
     rotate_token = _method(fleet_requests.rotate_token)
     issue_token = _method(fleet_requests.issue_token)

@@ -12,7 +12,9 @@ from clove.client.fleet_plan import Asked, Event, Planned, counted_pages, pages,
 __all__ = [
     "add_machine",
     "agents",
+    "begin_login",
     "change_machine",
+    "collect_login",
     "denials",
     "deploy",
     "deploy_on_all",
@@ -197,6 +199,16 @@ def rotate_token(token_id: str, *, grace_seconds: float = 0.0, **given: Any) -> 
     """
     body = {"grace_seconds": grace_seconds, **given}
     return Asked("POST", f"{_token(token_id)}/rotate", body)
+
+
+def begin_login(name: str = "") -> Asked:
+    """Ask for a token without having one: a person confirms C{user_code} on the relay's page."""
+    return Asked("POST", "/api/v1/logins", {"name": name})
+
+
+def collect_login(device_code: str) -> Asked:
+    """What has become of it: C{status} is waiting, or confirmed and C{token} there, once."""
+    return Asked("POST", "/api/v1/logins/token", {"device_code": device_code})
 
 
 def issue_token(kind: str, **given: Any) -> Asked:

@@ -37,6 +37,7 @@ from clove.relay.rest.site import RestSite
 from clove.relay.rest.streams import Streams
 from clove.relay.rest.table import ROUTES
 from clove.relay.tls import RenewedCertificate
+from clove.relay.tokens.logins import Logins
 from clove.relay.tokens.tokens import Tokens
 from clove.threads.threads import ThreadLimits, Threads
 
@@ -168,11 +169,12 @@ class Parts:
 
     def _make_context(self, requests: RequestCounts) -> Context:
         """What requests of the REST API are served with."""
+        limits = self._config.limits.rest
         return Context(
             tokens=self.tokens,
             machines=self.machines,
             store=self.store,
-            limits=self._config.limits.rest,
+            limits=limits,
             clock=self._reactor,
             wall=time.time,
             started=self._reactor.seconds(),
@@ -181,6 +183,7 @@ class Parts:
             turns=self._turns,
             streams=self._streams,
             denials=self._denials,
+            logins=Logins(limits.logins, limits.logins_per_address),
         )
 
     def start(self) -> None:

@@ -25,6 +25,7 @@ Examples:
   clove login https://relay.example.org:8766 < token    or takes it from standard input
   clove login --name prod --ca-file authority.pem https://relay.example.org:8766
   clove login                                           another token for the current context
+  clove login --browser https://relay.example.org:8766  shows a code; a person confirms it on the page
   clove login --keyring https://relay.example.org:8766  keeps it in the desktop's keyring
 
 \b
@@ -35,6 +36,7 @@ token at its first start; clove tokens create makes more."""
 @click.argument("url", required=False)
 @click.option("--name", metavar="CONTEXT", type=CONTEXT, help="The context's name.")
 @click.option("--ca-file", metavar="FILE", help="Certificates to trust instead of the host's.")
+@click.option("--browser", is_flag=True, help="Have it confirmed on the relay's page.")
 @click.option("--keyring", is_flag=True, help="Keep the token in the keyring (secret-tool).")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 @click.pass_obj
@@ -43,23 +45,34 @@ def login(
     url: str | None,
     name: str | None,
     ca_file: str | None,
+    browser: bool,
     keyring: bool,
     as_json: bool,
 ) -> None:
     """Keep a relay and a token for it as a context."""
     from clove.cli.fleet.config_file import checked_value, read_config
     from clove.cli.fleet.kept_token import checked_token, keep_token
-    from clove.cli.fleet.typed_token import typed_token
 
     console.as_json = console.as_json or as_json
     found = read_config()
     name, values = _context(found, url, name, ca_file)
     for key, value in values.items():
         checked_value(key, value, f"context {name}")
-    text = typed_token()
+    text = _token(console, values, browser)
     token = checked_token(values["relay"], text, values.get("ca_file"))
     where = keep_token(name, values, text, keyring=keyring)
     _told(console, name, values["relay"], token, where)
+
+
+def _token(console: Console, values: dict[str, str], browser: bool) -> str:
+    """From the terminal, from standard input, or by the relay's page."""
+    if browser:
+        from clove.cli.fleet.browser_login import confirmed_token
+
+        return confirmed_token(console, values["relay"], values.get("ca_file"))
+    from clove.cli.fleet.typed_token import typed_token
+
+    return typed_token()
 
 
 def _context(

@@ -13,6 +13,7 @@ from clove.relay.rest.limits import RestLimits
 from clove.relay.rest.metrics import RequestCounts
 from clove.relay.rest.repeats import Repeats
 from clove.relay.store.interface import IStore
+from clove.relay.tokens.logins import Logins
 from clove.relay.tokens.tokens import Tokens
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Context(NamedTuple):
     streams: Streams
     denials: Denials
     turns: ReactorTurns
+    logins: Logins
 
 
 def shown_time(at: float | None) -> str | None:

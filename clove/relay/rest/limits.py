@@ -45,5 +45,9 @@ class RestLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     denials: int = 2000
     """Refusals that the audit keeps, a quarter of them of one address (IPv4, or the first 64 bits of IPv6); the
     oldest is forgotten then."""
+    logins: int = 64
+    """Computers that wait for somebody to confirm their login; one more gets 503."""
+    logins_per_address: int = 4
+    """Of one address (IPv4, or the first 64 bits of IPv6); one more takes the place of its oldest."""
     metadata: int = 8192
     """Bytes of a machine's metadata, and of a token's permissions, as JSON; more get 413."""

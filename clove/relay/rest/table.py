@@ -1,4 +1,4 @@
-"""Every route of the REST API: the only table, with L{TOKEN_ROUTES}."""
+"""Every route of the REST API: the only table, with L{TOKEN_ROUTES} and L{LOGIN_ROUTES}."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import msgspec
 from clove.relay.rest import agent_types, audit_types, types
 from clove.relay.rest.calls import audit, dashboard, deploy, fleet, logs, machines, stream
 from clove.relay.rest.context import Context
+from clove.relay.rest.login_routes import LOGIN_ROUTES
 from clove.relay.rest.openapi import document
 from clove.relay.rest.page import POLICY, page
 from clove.relay.rest.problems import Answer
@@ -169,4 +170,5 @@ ROUTES: Final[tuple[Route, ...]] = (
         query=audit_types.AuditFrom,
     ),
     *TOKEN_ROUTES,
+    *LOGIN_ROUTES,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +13,10 @@ from typing import Any
 import pytest
 from click.testing import Result
 
+from clove.cli.console import Console
 from clove.cli.fleet.kept_token import checked_token
 from tests.integration.relay.commands import Commands, on_terminal
+from tests.integration.relay.relay_process import RelayProcess
 
 PLAIN: dict[str, str | None] = {"CLOVE_RELAY": None, "CLOVE_RELAY_TOKEN": None}
 SECRET_TOOL = """#!/bin/sh
@@ -169,6 +172,61 @@ def test_the_keyring_keeps_it_and_no_argument_has_it(
     assert token not in (tmp_path / "asked").read_text()
 
 
+def decide(
+    shared_relay: RelayProcess, monkeypatch: pytest.MonkeyPatch, method: str, more: str
+) -> None:
+    """While the command waits, a person decides on the page about the computer that waits last."""
+    codes: list[str] = []
+    line = Console.line
+
+    def shown(console: Console, text: str, **kw: Any) -> None:
+        codes.extend(re.findall(r"type ([B-Z]{4}-[B-Z]{4})$", text))
+        line(console, text, **kw)
+
+    def wait(_seconds: float) -> None:
+        [code] = codes
+        status, found = shared_relay.ask(
+            method, f"/api/v1/logins/{code}{more}", {} if more else None
+        )
+        assert (status, found["source"]) == (200, "127.0.0.1")
+
+    monkeypatch.setattr(Console, "line", shown)
+    monkeypatch.setattr("clove.cli.fleet.browser_login.time.sleep", wait)
+
+
+def test_a_code_that_is_confirmed_on_the_page_gives_a_token_of_its_own(
+    clove: Commands,
+    shared_relay: RelayProcess,
+    file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    decide(shared_relay, monkeypatch, "POST", "/confirm")
+    result = clove("login", "--browser", clove.url, **PLAIN)
+    assert result.exit_code == 0, result.output
+    assert f"open {clove.url}/#/login" in result.stdout
+    assert "with admin token" in result.stdout
+    [token] = re.findall(r"clove_admin_\w+", file.read_text())
+    assert token not in result.output
+    assert shared_relay.ask("GET", "/api/v1/token", token=token)[1]["name"].count("@") == 1
+
+
+def test_a_code_that_is_refused_keeps_nothing(
+    clove: Commands,
+    shared_relay: RelayProcess,
+    file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    decide(shared_relay, monkeypatch, "DELETE", "")
+    result = clove("login", "--browser", clove.url, **PLAIN)
+    assert (result.exit_code, "this login was refused" in result.stderr) == (1, True)
+    assert not file.exists()
+
+
+def test_a_relay_without_such_logins_says_so(clove: Commands, older_relay: str) -> None:
+    result = clove("login", "--browser", older_relay, **PLAIN)
+    assert (result.exit_code, "log in with a token" in result.stderr) == (1, True)
+
+
 class OlderRelay(http.server.BaseHTTPRequestHandler):
     """One that does not say what a token is."""
 
@@ -180,6 +238,8 @@ class OlderRelay(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body.encode())
+
+    do_POST = do_GET
 
     def log_message(self, *_: Any) -> None: ...
 

@@ -54,6 +54,11 @@ EXPECTED: Final = {
     "POST /api/v1/tokens/agent": ADMIN,
     "POST /api/v1/tokens/admin": ADMIN,
     "DELETE /api/v1/tokens/<token_id>": ADMIN,
+    "POST /api/v1/logins": PUBLIC,
+    "POST /api/v1/logins/token": PUBLIC,
+    "GET /api/v1/logins/<user_code>": ADMIN,
+    "POST /api/v1/logins/<user_code>/confirm": ADMIN,
+    "DELETE /api/v1/logins/<user_code>": ADMIN,
 }
 DEPLOYMENT: Final = {"machine_id": "mine", "script_name": "x.py", "script_content": "pass"}
 BEARERS: Final = (
@@ -70,6 +75,7 @@ class Fleet:
         self.relay = relay
         self.tokens: dict[str, str] = {"none": ""}
         self.ids: dict[str, str] = {}
+        self.login: dict[str, Any] = {}
 
     async def populate(self) -> None:
         relay, tokens = self.relay, self.tokens
@@ -88,6 +94,7 @@ class Fleet:
         ):
             made = await relay.made(f"/api/v1/tokens/{kind.split()[0]}", body)
             tokens[kind], self.ids[kind] = made["token"], made["id"]
+        self.login = await relay.made("/api/v1/logins", {"name": "laptop"})
         tokens["label elsewhere"] = tokens.pop("agent at the label elsewhere")
         made = await relay.made("/api/v1/tokens/admin")
         tokens["revoked"], self.ids["revoked"] = made["token"], made["id"]
@@ -113,7 +120,7 @@ async def fleet(relay: Relay) -> Fleet:
     return found
 
 
-def body_of(route: Route) -> dict[str, Any] | None:
+def body_of(route: Route, fleet: Fleet) -> dict[str, Any] | None:
     """One that would be served."""
     bodies: dict[str, dict[str, Any]] = {
         "/api/v1/machines": {"machine_id": "made"},
@@ -125,6 +132,9 @@ def body_of(route: Route) -> dict[str, Any] | None:
         "/api/v1/tokens/agent": {"target_machine": "mine"},
         "/api/v1/tokens/admin": {},
         "/api/v1/tokens/<string(length=16):token_id>/rotate": {},
+        "/api/v1/logins": {"name": "laptop"},
+        "/api/v1/logins/token": {"device_code": fleet.login["device_code"]},
+        "/api/v1/logins/<string(length=9):user_code>/confirm": {},
     }
     return None if route.body is None else bodies[route.path]
 
@@ -143,6 +153,7 @@ async def test_a_route_serves_these_kinds_and_no_others(route: Route, fleet: Fle
     path = name_of(route).split()[1]
     path = path.replace("<machine_id>", "mine").replace("<token_id>", fleet.ids["join"])
     path = path.replace("<agent_id>", "1").replace("<name>", "app.js")
+    path = path.replace("<user_code>", fleet.login["user_code"])
     if path.endswith(("/logs", "/stream")):
         path += "?machine_id=mine"
     # What goes through a tunnel gets so far; the machine is not connected.
@@ -150,7 +161,7 @@ async def test_a_route_serves_these_kinds_and_no_others(route: Route, fleet: Fle
     # An administrator comes last: what it removes would be missed.
     for bearer in sorted(BEARERS, key=lambda each: each == "admin"):
         reply = await fleet.relay.ask(
-            route.method, path, body_of(route), token="", headers=fleet.headers(bearer)
+            route.method, path, body_of(route, fleet), token="", headers=fleet.headers(bearer)
         )
         kind = "agent" if bearer.startswith("label") else bearer.split()[0]
         if bearer in allowed or "none" in allowed:

@@ -18,6 +18,7 @@ PATHS: Final = sorted({route.path for route in ROUTES})
 def asked(path: str) -> str:
     """A path that the route takes."""
     path = path.replace("<string(length=16):token_id>", "0" * 16)
+    path = path.replace("<string(length=9):user_code>", "BBBB-BBBB")
     return re.sub("<int:.*?>", "1", re.sub("<[a-z_]+>", "some", path))
 
 

@@ -20,6 +20,7 @@ __all__ = [
     "issue_agent",
     "issue_join",
     "issue_machine",
+    "issued",
     "list_tokens",
     "own_token",
     "revoke_own_token",
@@ -137,7 +138,15 @@ def _check_permissions(context: Context, permissions: dict[str, Any]) -> None:
 async def _issue(context: Context, call: Call, kind: TokenKind, **given: Any) -> IssuedToken:
     hours = call.body.expires_hours
     expires = None if hours is None else context.wall() + hours * HOUR
-    text, record = await context.tokens.issue(kind, name=call.body.name, expires=expires, **given)
+    return await issued(context, kind, name=call.body.name, expires=expires, **given)
+
+
+async def issued(context: Context, kind: TokenKind, **given: Any) -> IssuedToken:
+    """A new token, as replies have it.
+
+    @param given: as L{Tokens.make<clove.relay.tokens.tokens.Tokens.make>} has it.
+    """
+    text, record = await context.tokens.issue(kind, **given)
     return IssuedToken(token=text, **_shown(context, record))
 
 

@@ -1,6 +1,7 @@
 // The page: who is logged in, and which view the address names.
 import {Component, html, render} from './html.js';
 import {session} from './api.js';
+import {Computer} from './computer.js';
 import {Denials} from './denials.js';
 import {Log} from './log.js';
 import {Login} from './login.js';
@@ -20,7 +21,7 @@ function decoded(part) {
 /** What the address names. */
 function route() {
   const [view, machine, more, agent] = location.hash.replace(/^#\/?/, '').split('/').map(decoded);
-  if (view === 'tokens' || view === 'denials') return {view};
+  if (view === 'tokens' || view === 'denials' || view === 'login') return {view};
   if (view === 'machines' && machine && more === 'agents' && /^\d+$/.test(agent)) {
     return {view: 'log', machine, agent: Number(agent), title: `agent ${agent}`};
   }
@@ -66,7 +67,7 @@ class Page extends Component {
 
   title() {
     const {view, title} = route();
-    const name = title || {tokens: 'Tokens', denials: 'Denials', machines: 'Machines'}[view];
+    const name = title || {tokens: 'Tokens', denials: 'Denials', login: 'Log a computer in', machines: 'Machines'}[view];
     document.title = `${shown(name)} · Clove`;
   }
 
@@ -82,6 +83,7 @@ class Page extends Component {
   view({view, machine, agent}) {
     const {leave} = this;
     if (view === 'tokens') return html`<${Tokens} leave=${leave} />`;
+    if (view === 'login') return html`<${Computer} leave=${leave} />`;
     if (view === 'denials') return html`<${Denials} leave=${leave} />`;
     if (view === 'machine') return html`<${Machine} key=${machine} machine=${machine} leave=${leave} />`;
     if (view === 'log') return html`<${Log} key=${`${machine}/${agent}`} machine=${machine} agent=${agent} leave=${leave} />`;
@@ -95,7 +97,7 @@ class Page extends Component {
       <a class="skip" href="#main" onClick=${this.skip}>To the content</a>
       <nav aria-label="Views">
         <a class="home" href="#/machines"><img src="page/icon.svg" alt="" width="22" height="22" /><span>Clove</span></a>
-        <a href="#/machines" aria-current=${here(!['tokens', 'denials'].includes(at.view))}>Machines</a>
+        <a href="#/machines" aria-current=${here(!['tokens', 'denials', 'login'].includes(at.view))}>Machines</a>
         ${session.kind === 'admin' && html`<a href="#/tokens" aria-current=${here(at.view === 'tokens')}>Tokens</a>`}
         ${session.kind === 'admin' && html`<a href="#/denials" aria-current=${here(at.view === 'denials')}>Denials</a>`}
         <a href="api/v1/docs">API</a>

@@ -139,7 +139,8 @@ export class Tokens extends Watched {
       <header class="head">
         <h1 tabindex="-1">Tokens</h1>
         <p class="sum"><span><b>${valid.length}</b> valid</span>
-          ${!making && html`<button type="button" onClick=${() => this.setState({making: true, token: null})}>New token</button>`}</p>
+          ${!making && html`<button type="button" onClick=${() => this.setState({making: true, token: null})}>New token</button>`}
+          <a href="#/login">Log a computer in</a></p>
       </header>
       ${making && html`<${New} made=${this.made} close=${() => this.setState({making: false})} />`}
       ${token && html`<${Made} token=${token} close=${() => this.setState({token: null})} />`}
