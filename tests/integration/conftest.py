@@ -24,6 +24,7 @@ from tests.adversary.isolated import PATHS
 
 if TYPE_CHECKING:
     from tests.integration.exposed import Host
+    from tests.postgresql import PostgreSQL
 
 TWISTD = Path(sys.executable).with_name("twistd")
 READY_SECONDS = 60  # of a machine on which much else runs
@@ -157,6 +158,15 @@ def own_kernel() -> Iterator[KernelProcess]:
     """A kernel for one test alone."""
     with running_kernel() as process:
         yield process
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQL]:
+    """A PostgreSQL for all tests of this process, with a database for each (C{new_database}); none ends it."""
+    from tests.postgresql import own_postgresql  # a guest has no psycopg
+
+    with own_postgresql() as running:
+        yield running
 
 
 @pytest.fixture

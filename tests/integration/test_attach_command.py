@@ -162,10 +162,14 @@ def test_an_agent_without_a_terminal_is_read_from_now_on(here: Host) -> None:
     path.write_text(script)
     here.client.spawn("waits", str(path))
     with subprocess.Popen(words(here, "attach", "waits"), stdout=subprocess.PIPE) as ran:
-        assert ran.stdout is not None
-        assert ran.stdout.readline() == b"tick\n"
-        here.client.run("waits", ["touch", "/workspace/go"]).finish()
-        rest = ran.stdout.read()
+        try:
+            assert ran.stdout is not None
+            assert ran.stdout.readline() == b"tick\n"
+            here.client.run("waits", ["touch", "/workspace/go"]).finish()
+            rest = ran.stdout.read()
+        except BaseException:
+            ran.kill()  # or its end would be waited for
+            raise
     assert set(rest.split()) <= {b"tick", b"went"}
     assert rest.endswith(b"went\n")
     assert ran.returncode == 0

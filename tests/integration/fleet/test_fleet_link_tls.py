@@ -11,19 +11,13 @@ import pytest
 from clove.client.remote import RemoteClient
 from clove.errors import CloveError
 from tests.integration.fleet.two_relays import Relays, two_relays
-from tests.postgresql import PostgreSQL, own_postgresql
+from tests.postgresql import PostgreSQL
 from tests.tls_identity import make_identity
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgreSQL]:
-    with own_postgresql() as running:
-        yield running
 
 
 @contextlib.contextmanager
 def secured(
-    server: PostgreSQL, directory: Path, *, host: str = "127.0.0.1", trusted: bool = True
+    postgresql: PostgreSQL, directory: Path, *, host: str = "127.0.0.1", trusted: bool = True
 ) -> Iterator[Relays]:
     """Two relays with a certificate for 127.0.0.1.
 
@@ -36,13 +30,13 @@ def secured(
     link = f'\n[link]\nport = 0\nurl = "wss://{host}"\n'
     if trusted:
         link += f'ca_file = "{certificate}"\n'
-    with two_relays(server, tls, link, certificate) as both:
+    with two_relays(postgresql, tls, link, certificate) as both:
         both[0].join("one", f'ca_file = "{certificate}"')
         yield both
 
 
-def test_a_caller_at_the_other_relay_goes_by_tls(server: PostgreSQL, tmp_path: Path) -> None:
-    with secured(server, tmp_path) as (first, second):
+def test_a_caller_at_the_other_relay_goes_by_tls(postgresql: PostgreSQL, tmp_path: Path) -> None:
+    with secured(postgresql, tmp_path) as (first, second):
         token = first.agent_token("one")
         with RemoteClient(second.url, "one", token=token, ca_file=second.ca_file) as client:
             assert client.noop(bytes(200_000)) == bytes(200_000)
@@ -53,9 +47,9 @@ def test_a_caller_at_the_other_relay_goes_by_tls(server: PostgreSQL, tmp_path: P
     "given", [{"host": "localhost"}, {"trusted": False}], ids=["host", "authority"]
 )
 def test_a_relay_with_a_certificate_for_another_is_not_spoken_to(
-    server: PostgreSQL, tmp_path: Path, given: dict[str, object]
+    postgresql: PostgreSQL, tmp_path: Path, given: dict[str, object]
 ) -> None:
-    with secured(server, tmp_path, **given) as (first, second):  # type: ignore[arg-type] # parameters
+    with secured(postgresql, tmp_path, **given) as (first, second):  # type: ignore[arg-type] # parameters
         token = first.agent_token("one")
         client = RemoteClient(second.url, "one", token=token, ca_file=second.ca_file)
         with pytest.raises(CloveError) as refused:

@@ -17,18 +17,12 @@ from tests.integration.fleet.fleet_processes import Fleet
 from tests.integration.fleet.peer_v1 import PeerV1
 from tests.integration.fleet.test_fleet_routes import database_of
 from tests.integration.fleet.two_relays import Relays, two_relays
-from tests.postgresql import PostgreSQL, own_postgresql
+from tests.postgresql import PostgreSQL
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[PostgreSQL]:
-    with own_postgresql() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def relays(server: PostgreSQL) -> Iterator[Relays]:
-    with two_relays(server) as both:
+def relays(postgresql: PostgreSQL) -> Iterator[Relays]:
+    with two_relays(postgresql) as both:
         yield both
 
 

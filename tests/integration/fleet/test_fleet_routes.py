@@ -24,21 +24,15 @@ from tests.integration.conftest import KernelProcess
 from tests.integration.fleet.fleet_processes import Fleet
 from tests.integration.fleet.peer_v1 import PeerV1
 from tests.integration.fleet.two_relays import Relays, two_relays
-from tests.postgresql import PostgreSQL, own_postgresql
+from tests.postgresql import PostgreSQL
 from tests.waiting import until
 
 SCRIPT = "print('done')"
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgreSQL]:
-    with own_postgresql() as running:
-        yield running
-
-
 @pytest.fixture
-def relays(server: PostgreSQL) -> Iterator[Relays]:
-    with two_relays(server, "[limits.link]\nlease_seconds = 3.0\nping_seconds = 1.0\n") as both:
+def relays(postgresql: PostgreSQL) -> Iterator[Relays]:
+    with two_relays(postgresql, "[limits.link]\nlease_seconds = 3.0\nping_seconds = 1.0\n") as both:
         yield both
 
 
@@ -226,7 +220,7 @@ def deploy(fleet: Fleet, key: str, script: str = SCRIPT) -> int:
 
 
 def test_an_idempotency_key_holds_at_the_other_relay_and_over_restarts(
-    relays: Relays, server: PostgreSQL
+    relays: Relays, postgresql: PostgreSQL
 ) -> None:
     here, there = relays
     kernel = join(there, here)

@@ -15,19 +15,13 @@ from tests.integration.conftest import KernelProcess
 from tests.integration.fleet.fleet_processes import Fleet
 from tests.integration.fleet.test_fleet_routes import await_presence, deploy
 from tests.integration.fleet.two_relays import Relays, two_relays
-from tests.postgresql import PostgreSQL, own_postgresql
+from tests.postgresql import PostgreSQL
 from tests.waiting import until
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgreSQL]:
-    with own_postgresql() as running:
-        yield running
-
-
 @pytest.fixture
-def relays(server: PostgreSQL) -> Iterator[Relays]:
-    with two_relays(server, "[limits.link]\nlease_seconds = 3.0\nping_seconds = 1.0\n") as both:
+def relays(postgresql: PostgreSQL) -> Iterator[Relays]:
+    with two_relays(postgresql, "[limits.link]\nlease_seconds = 3.0\nping_seconds = 1.0\n") as both:
         yield both
 
 

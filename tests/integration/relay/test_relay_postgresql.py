@@ -22,17 +22,13 @@ from tests.contracts.relay_store import RelayStoreContract
 from tests.contracts.relay_store_making import KEY, NOW, MakeStore, machine, token
 from tests.postgresql import PostgreSQL, own_postgresql
 
-
-@pytest.fixture(scope="module", autouse=True)
-def server() -> Iterator[PostgreSQL]:
-    with own_postgresql() as running:
-        yield running
+pytestmark = pytest.mark.usefixtures("postgresql")  # begun before a test's own fixtures are
 
 
 @pytest.fixture
 def address(request: pytest.FixtureRequest) -> str:
     """Of an empty database; on a server of the test's own, if it asks for one."""
-    chosen = "own_server" if "own_server" in request.fixturenames else "server"
+    chosen = "own_server" if "own_server" in request.fixturenames else "postgresql"
     running: PostgreSQL = request.getfixturevalue(chosen)
     return running.new_database()
 
@@ -192,16 +188,16 @@ async def test_a_restart_between_two_calls_is_not_noticed(
 
 
 async def test_a_database_that_does_not_answer_is_not_waited_for(
-    make: MakeStore, server: PostgreSQL
+    make: MakeStore, postgresql: PostgreSQL
 ) -> None:
     store = make(answer_seconds=0.5)
     await store.add_token(token("one"))
-    server.signal_all(signal.SIGSTOP)
+    postgresql.signal_all(signal.SIGSTOP)
     try:
         with pytest.raises(Unavailable):
             await store.token("one")
     finally:
-        server.signal_all(signal.SIGCONT)
+        postgresql.signal_all(signal.SIGCONT)
     assert await eventually(store) == token("one")
 
 
