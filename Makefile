@@ -18,7 +18,7 @@ FUZZ_SEED ?= 8
 .NOTPARALLEL:
 # The tests start some hundred kernels and their agents, each of which would compile all its modules.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help venv dev demo relay-demo relay-schemathesis test test-vm test-install test-work test-fresh soak relay-faults lint pytest relay-fuzz trial bench bench-smoke docs reference lock check-locks clean
+.PHONY: help venv dev demo relay-demo relay-schemathesis test test-vm test-cloud test-install test-work test-fresh soak relay-faults lint pytest relay-fuzz trial bench bench-smoke docs reference lock check-locks clean
 
 # One line for each check, its output only when it fails.
 define quietly
@@ -58,6 +58,9 @@ pytest: dev ## the tests (PYTEST_ARGS="tests/unit -k mail")
 
 test-vm: venv ## the tests that need cgroup v2 and systemd, in a guest (VM_ARGS="-k memory")
 	@tools/vm/run $(VM_ARGS)
+
+test-cloud: dev ## clove deploy aws to a machine in an emulator, from terraform to an agent's output
+	@tools/cloud-guest/run
 
 test-install: dev ## the installation: newer releases on the index, old pip, other Pythons
 	@CLOVE_TEST_INSTALL=1 $(PY) -W error -m pytest tests/install $(PYTEST_ARGS)

@@ -13,6 +13,8 @@ __all__ = ["deploy"]
 
 COMMANDS: Final = {
     "ssh": "To a Linux machine that you reach by ssh.",
+    "aws": "To machines on Amazon EC2, made by terraform.",
+    "gcp": "To machines on Google Cloud, made by terraform.",
     "upgrade": "Take a deployment to another version, or back.",
     "list": "List deployments, and how far they are.",
     "show": "Show the steps of a deployment, and what they made.",

@@ -1,0 +1,89 @@
+"""A deployment to a cloud as a target: its steps, in their order, and what all clouds refuse."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from clove.deploy.cloud.steps import Apply, Bundle, Cloud, Module, Tokens
+from clove.deploy.cloud.terraform import Terraform
+from clove.deploy.enrol import Register, Smoke, Tunnel
+from clove.deploy.kinds import Place
+from clove.deploy.relay import Enrolment
+from clove.deploy.step import Facts, Step
+from clove.errors import InvalidRequest
+
+__all__ = ["CloudTarget", "egress_ports", "machine_ids"]
+
+BOOT_SECONDS: Final = 900.0
+"""Until all machines must have booted, installed and joined."""
+_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,30}")
+_LOOPBACK: Final = re.compile(r"localhost|127\..*|::1|0\.0\.0\.0")
+
+
+class CloudTarget:
+    """Machines in a cloud.
+
+    @param where: what to look at when a machine does not come, from what is known.
+    """
+
+    def __init__(
+        self, place: Place, options: Mapping[str, Any], cloud: Cloud, where: Callable[[Facts], str]
+    ) -> None:
+        check_reachable(place.relay.hub)
+        machines = machine_ids(place.name, options)
+        enrolment = Enrolment(place.relay, place.name, machines, place.labels, cloud.kind)
+        terraform = Terraform(place.directory / "terraform", options["terraform"])
+        self._steps: Sequence[Step] = (
+            Register(enrolment),
+            Bundle(cloud, place.directory),
+            Module(cloud, place.directory, enrolment, terraform),
+            Apply(cloud, enrolment, terraform),
+            Tunnel(enrolment, where, seconds=BOOT_SECONDS),
+            Tokens(enrolment, terraform),
+            Smoke(enrolment),
+        )
+
+    @property
+    def steps(self) -> Sequence[Step]:
+        """In their order."""
+        return self._steps
+
+
+def machine_ids(name: str, options: Mapping[str, Any]) -> list[str]:
+    """The deployment's name for one machine; with numbers for several.
+
+    @raise InvalidRequest: clouds take no such name.
+    """
+    if _NAME.fullmatch(name) is None:
+        raise InvalidRequest(
+            f"{name!r} cannot be the name of a deployment to a cloud",
+            hint="--name: a small letter, then small letters, digits and hyphens, 31 at most",
+        )
+    count = int(options["count"])
+    return [name] if count == 1 else [f"{name}-{number}" for number in range(1, count + 1)]
+
+
+def check_reachable(hub: str) -> None:
+    """Refuse a relay that a machine elsewhere cannot reach, or only in clear.
+
+    @raise InvalidRequest: it is such a one.
+    """
+    parts = urlsplit(hub)
+    if _LOOPBACK.fullmatch(parts.hostname or ""):
+        raise InvalidRequest(
+            f"a machine in a cloud cannot reach the relay at {hub}",
+            hint="name the address that the world has for it: --hub wss://relay.example.org:8765",
+        )
+    if parts.scheme != "wss":
+        raise InvalidRequest(
+            f"{hub} is without TLS: join token and agents would be sent in clear",
+            hint="give the relay a certificate (docs/fleet.md) and use wss://",
+        )
+
+
+def egress_ports(hub: str) -> list[int]:
+    """The TCP ports that machines connect to: HTTPS, and the relay's."""
+    return sorted({443, urlsplit(hub).port or 443})

@@ -1,0 +1,186 @@
+"""C{clove deploy aws} and C{gcp}: what they make, show and keep, killed anywhere; with a terraform whose cloud is a directory."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cloud.deploying import install_terraform
+from tests.contracts.deployment import Deployment, check_killed_everywhere
+
+ROOT = Path(__file__).parents[3]
+CODE = "from tests.cloud.deploying import main; main()"
+STRIDE = int(os.environ.get("CLOVE_KILL_STRIDE", "9"))
+"""Of the points at which the command is killed; 1: all of them, in some minutes."""
+HUB = ["--hub", "wss://relay.example.org:8765"]
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> dict[str, str]:
+    token = tmp_path / ".config" / "clove" / "secrets" / "relay-token"
+    token.parent.mkdir(parents=True, mode=0o700)
+    token.write_text("clove_admin_0123456789abcdef\n")
+    token.chmod(0o600)
+    return {
+        **install_terraform(tmp_path),
+        "CLOVE_FAKE_FLEET": str(tmp_path),
+        "CLOVE_RELAY": "https://relay.example.org:8766",
+        "HOME": str(tmp_path),
+        "XDG_STATE_HOME": str(tmp_path / "state"),
+        "GOOGLE_CLOUD_PROJECT": "",
+        "COLUMNS": "80",
+    }
+
+
+def clove(environ: Mapping[str, str], *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", CODE, "deploy", *words],
+        env={**os.environ, **environ, "PYTHONPATH": str(ROOT)},
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def world(tmp_path: Path) -> dict[str, Any]:
+    """What cloud, relay and home have, without what differs from one deployment to the next."""
+    cloud = tmp_path / "cloud"
+    kept: dict[str, Any] = {}
+    if (tmp_path / "fleet.json").exists():
+        kept = json.loads((tmp_path / "fleet.json").read_text())
+    found = {
+        "objects": sorted(
+            str(path.relative_to(cloud / "buckets").relative_to(bucket.name))
+            for bucket in cloud.glob("buckets/*")
+            for path in bucket.rglob("*")
+            if path.is_file()
+        ),
+        "buckets": len(list(cloud.glob("buckets/*"))),
+        "instances": sorted(path.name for path in cloud.glob("instances/*.json")),
+        "machines": {
+            name: each["key"] is not None for name, each in kept.get("machines", {}).items()
+        },
+        "tokens": sum(each["valid"] for each in kept.get("tokens", {}).values()),
+        "deployments": sorted(path.name for path in tmp_path.glob("state/clove/deployments/*")),
+        "leftovers": sorted(str(path) for path in tmp_path.glob("state/**/tokens")),
+    }
+    return found if any(found.values()) else {}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["aws", "--name", "lab", "--count", "2", "--spot"],
+        ["gcp", "--name", "lab", "--count", "2", "--project", "p"],
+    ],
+    ids=["aws", "gcp"],
+)
+def test_two_machines_are_made_join_and_are_removed(
+    words: list[str], environ: dict[str, str], tmp_path: Path
+) -> None:
+    made = clove(environ, *words, *HUB)
+    assert made.returncode == 0, made.stderr
+    assert made.stdout.split() == ["lab-1", "lab-2"]
+    assert world(tmp_path)["machines"] == {"lab-1": True, "lab-2": True}
+    [bundle] = world(tmp_path)["objects"]  # the used tokens are gone
+    assert bundle.startswith("bundle-")
+    again = clove(environ, *words, *HUB)
+    assert again.returncode == 0
+    assert again.stderr.count("is there") == 6  # all but the agent that is tried
+    gone = clove(environ, *words, *HUB, "--destroy", "--yes")
+    assert gone.returncode == 0, gone.stderr
+    assert world(tmp_path) == {}
+
+
+def test_no_secret_is_in_an_argument_a_variable_the_state_or_the_journal(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    assert clove(environ, "aws", "--name", "lab", *HUB).returncode == 0
+    tokens = list(json.loads((tmp_path / "fleet.json").read_text())["tokens"])
+    assert tokens
+    kept = [tmp_path / "cloud" / "calls", *tmp_path.glob("cloud/instances/*")]
+    kept += [path for path in tmp_path.glob("state/**/*") if path.is_file()]
+    assert len(kept) > 12
+    for path in kept:
+        data = path.read_bytes()
+        assert not any(token.encode() in data for token in tokens), path
+    for path in tmp_path.glob("state/clove/deployments/lab/terraform/**/*"):
+        assert path.stat().st_mode & 0o077 == 0, path
+
+
+def test_a_spot_instance_that_was_ended_is_made_anew_and_joins_anew(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    words = ["aws", "--name", "lab", "--count", "2", *HUB]
+    assert clove(environ, *words).returncode == 0
+    before = json.loads((tmp_path / "fleet.json").read_text())["machines"]
+    (tmp_path / "cloud" / "instances" / "lab-2.json").unlink()
+    again = clove(environ, *words)
+    assert again.returncode == 0, again.stderr
+    assert "lab-2 is gone and is made anew" in again.stderr
+    after = json.loads((tmp_path / "fleet.json").read_text())["machines"]
+    assert after["lab-1"] == before["lab-1"]
+    assert after["lab-2"]["key"] not in (None, before["lab-2"]["key"])
+
+
+def test_a_dry_run_says_what_it_costs_and_starts_nothing(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    said = clove(environ, "aws", "--count", "3", "--dry-run", *HUB)
+    assert said.returncode == 0, said.stderr
+    assert "costs USD 107 a month (list prices of us-east-1, 2025-01)" in said.stdout
+    assert world(tmp_path) == {}
+    assert not (tmp_path / "cloud").exists()
+
+
+def test_a_failed_apply_says_why_and_how_to_go_on(environ: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "cloud").mkdir()
+    (tmp_path / "cloud" / "fails-apply").touch()
+    failed = clove(environ, "aws", *HUB)
+    assert failed.returncode == 1
+    assert "apply: terraform apply: Error: creating EC2 Instance" in failed.stderr
+    assert "UnauthorizedOperation" in failed.stderr
+    assert "terraform.log" in failed.stderr
+    assert "go on with: clove deploy aws" in failed.stderr
+    (tmp_path / "cloud" / "fails-apply").unlink()
+    assert clove(environ, "aws", *HUB).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["gcp", *HUB], "--project ID, or $GOOGLE_CLOUD_PROJECT"),
+        (["aws", "--hub", "wss://127.0.0.1:8765"], "name the address that the world has"),
+        (["aws", "--hub", "ws://relay.example.org:8765"], "give the relay a certificate"),
+        (["aws", "--name", "Lab_1", *HUB], "small letters, digits and hyphens"),
+        (["aws", "--terraform", "terrafrom", *HUB], "install terraform 1.5 or newer"),
+    ],
+)
+def test_what_cannot_work_is_refused(words: list[str], said: str, environ: dict[str, str]) -> None:
+    refused = clove(environ, *words)
+    assert refused.returncode != 0
+    assert said in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+@pytest.mark.time_limit(900)
+def test_killed_anywhere_it_comes_to_the_same_end(environ: dict[str, str], tmp_path: Path) -> None:
+    words = ["deploy", "aws", "--name", "lab", "--count", "2", *HUB]
+    deployment = Deployment(
+        words=words,
+        undo=[*words, "--destroy", "--yes"],
+        world=lambda: world(tmp_path),
+        tmp_path=tmp_path,
+        environ=environ,
+        code=CODE,
+    )
+    assert check_killed_everywhere(deployment, lambda most: range(1, most + 1, STRIDE)) > 5
