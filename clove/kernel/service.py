@@ -14,7 +14,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from clove.errors import CloveError, InvalidRequest
+from clove.errors import CloveError, InvalidRequest, Unavailable
 from clove.kernel.beyond_epoll import watch_beyond_epoll
 from clove.kernel.clocks import make_monotonic
 from clove.kernel.config import Config
@@ -170,12 +170,28 @@ class KernelService(Service):
         disposal = self._parts.disposal
         self._ports += await self._sockets.listen(self._reactor, factory, mode, disposal)
         if self._config.remote.socket:
-            path = check_path(self._config.remote.socket)
-            claim_socket(path)
-            callers = self._parts.caller_socket()
-            self._ports.append(
-                await listen(self._reactor, callers, path, 0o600, exposed=True, disposal=disposal)
-            )
+            self._ports.append(await self._listen_for_callers())
+
+    async def _listen_for_callers(self) -> Any:
+        """Where a tunnel beside this kernel hands them over."""
+        from clove.kernel.remote.caller_socket import user_id
+
+        remote = self._config.remote
+        path = check_path(remote.socket)
+        uid = user_id(remote.tunnel_user) if remote.tunnel_user else None
+        _claim_callers(path, uid)
+        disposal, callers = self._parts.disposal, self._parts.caller_socket(uid)
+        port = await listen(self._reactor, callers, path, 0o600, exposed=True, disposal=disposal)
+        if uid is not None:
+            try:
+                os.chown(path, uid, -1, follow_symlinks=False)
+            except OSError as error:
+                await stopped(port)
+                raise Unavailable(
+                    f"{path} cannot be given to remote.tunnel_user: {error.strerror}",
+                    hint="only a kernel of root can have one",
+                ) from None
+        return port
 
     def _look_round(self) -> None:
         reap_orphans()
@@ -237,6 +253,15 @@ def make_service(
         config_file,
         Notifier.from_environment(reactor, os.environ),
     )
+
+
+def _claim_callers(path: str, uid: int | None) -> None:
+    """Make the path free to bind: a stale socket may be one that an earlier kernel has given away."""
+    if uid is not None and os.geteuid() == 0:
+        with contextlib.suppress(FileNotFoundError):
+            if os.lstat(path).st_uid == uid:
+                os.chown(path, 0, -1, follow_symlinks=False)
+    claim_socket(path)
 
 
 def refusal(error: BaseException | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -175,42 +176,56 @@ def test_a_kernel_that_hangs_is_ended_with_its_agents_and_another_serves() -> No
     output("systemctl", "daemon-reload")
 
 
-def test_an_agent_runs_on_a_machine_that_has_joined_by_a_credential() -> None:
-    config, tunnel = CONFIG, Path("/etc/clove/tunnel.toml")
+FIRST_TOKEN = "/var/lib/clove-relay/admin-token"
+CALLERS = "/run/clove/callers.sock"
+
+
+def prepare_to_join() -> str:
+    """Start a relay, and place what the kernel's unit and the tunnel's need to join it; gives the join token."""
+    start("clove-relay.service")
+    until(lambda: os.path.exists(FIRST_TOKEN), "the relay's first token")
+    facts = os.stat(FIRST_TOKEN)
+    assert (facts.st_mode & 0o777, facts.st_uid == 0) == (0o600, False)
+    CONFIG.write_text(f'{SLOW}[remote]\nsocket = "{CALLERS}"\ntunnel_user = "clove-tunnel"\n')
+    Path("/etc/clove/tunnel.toml").write_text(
+        f'relay_url = "ws://127.0.0.1:8765"\nmachine_id = "guest"\nkernel_socket = "{CALLERS}"\n'
+    )
+    joined = run("machines", "join", "guest", "--json", "--token-file", FIRST_TOKEN)
+    assert joined.returncode == 0, joined.stderr
+    token = str(json.loads(joined.stdout)["token"])
     secret = Path("/etc/credstore/clove.join")
     secret.parent.mkdir(mode=0o700, exist_ok=True)
+    secret.write_text(token)
+    secret.chmod(0o600)
+    return token
+
+
+def wait_for_tunnel() -> None:
+    until(lambda: show("clove-tunnel", "StatusText").startswith("connected to"), "it has joined")
+
+
+def test_an_agent_runs_on_a_machine_that_has_joined_by_a_credential() -> None:
     with contextlib.ExitStack() as undo:
         undo.callback(CONFIG.write_text, SLOW)
-        start("clove-relay.service")
-        token = "/var/lib/clove-relay/admin-token"
-        until(lambda: os.path.exists(token), "the relay's first token")
-        facts = os.stat(token)
-        assert (facts.st_mode & 0o777, facts.st_uid == 0) == (0o600, False)
-        config.write_text(f'{SLOW}[remote]\nsocket = "/run/clove/callers.sock"\n')
-        relay = ("--token-file", token)
-        joined = run("machines", "join", "guest", "--json", *relay)
-        assert joined.returncode == 0, joined.stderr
-        secret.write_text(json.loads(joined.stdout)["token"])
-        secret.chmod(0o600)
-        tunnel.write_text(
-            'relay_url = "ws://127.0.0.1:8765"\nmachine_id = "guest"\n'
-            'kernel_socket = "/run/clove/callers.sock"\n'
-        )
+        token = prepare_to_join()
         start("clove-kernel.service", "clove-tunnel.service")
-        until(lambda: show("clove-tunnel", "StatusText")[:12] == "connected to", "it has joined")
+        wait_for_tunnel()
+        uid = pwd.getpwnam("clove-tunnel").pw_uid
+        assert os.stat(f"/proc/{show('clove-tunnel', 'MainPID')}").st_uid == uid
+        facts = os.stat(CALLERS)
+        assert (facts.st_uid, facts.st_mode & 0o777) == (uid, 0o600)
         hello = Path("/tmp/hello.py")
         hello.write_text("print('hello')\n")
-        done = run("agent", "run", "--machine", "guest", *relay, str(hello))
+        done = run("agent", "run", "--machine", "guest", "--token-file", FIRST_TOKEN, str(hello))
         assert (done.returncode, done.stdout) == (0, "hello\n"), done.stderr
-        output(
-            "systemctl", "restart", "clove-tunnel.service"
-        )  # the token is used up; its key is known
-        until(lambda: show("clove-tunnel", "StatusText")[:12] == "connected to", "by its key")
+        start_again = ("systemctl", "restart", "clove-tunnel.service")
+        output(*start_again)  # the token is used up: now it is known by its key
+        wait_for_tunnel()
         output("systemctl", "reload", "clove-relay.service")
         assert is_active("clove-relay.service")
         assert show("clove-relay", "StatusText") == "machines: 1, remote agents: 0"
-        assert json.loads(joined.stdout)["token"] not in json.dumps(entries("clove-tunnel"))
-        assert Path(token).read_text().strip() not in json.dumps(entries("clove-relay"))
+        assert token not in json.dumps(entries("clove-tunnel"))
+        assert Path(FIRST_TOKEN).read_text().strip() not in json.dumps(entries("clove-relay"))
 
 
 def test_a_users_kernel_starts_at_its_socket_and_down_ends_it_and_not_systemd() -> None:

@@ -1,7 +1,8 @@
 """The socket on which a tunnel beside the kernel (`twistd clove-tunnel`) hands over remote callers.
 
-Who connects must be the kernel's own user, or root, and no process of an agent: all of these may act as the
-operator on the main socket. Here they get less than that, whatever they say: the first line names a
+Who connects must be the kernel's own user, or root, or the one that the configuration names for this, and no
+process of an agent. The first two may act as the operator on the main socket. Here they get less than that,
+whatever they say, and the third has nothing but this socket: the first line names a
 caller, and the connection is that caller's from then on, within `[remote]` like one of the kernel's own
 tunnel. Nothing that comes behind the line is read before the kernel has answered it.
 """
@@ -9,6 +10,7 @@ tunnel. Nothing that comes behind the line is read before the kernel has answere
 from __future__ import annotations
 
 import os
+import pwd
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from clove.kernel.credentials import LocalPeer
     from clove.kernel.principal import Principal
 
-__all__ = ["CallerSocket"]
+__all__ = ["CallerSocket", "user_id"]
 
 SECONDS: Final = 10.0
 """For the first line."""
@@ -40,12 +42,27 @@ MOST_WAITING: Final = 64
 _FIRST = msgspec.json.Decoder(Introduction)
 
 
+def user_id(name: str) -> int:
+    """The id of C{remote.tunnel_user}. Blocking.
+
+    @raise InvalidRequest: there is no such user.
+    """
+    try:
+        return pwd.getpwnam(name).pw_uid
+    except KeyError:
+        raise InvalidRequest(
+            f"remote.tunnel_user: there is no user {name!r}",
+            hint="systemd-sysusers makes clove-tunnel (docs/systemd.md)",
+        ) from None
+
+
 class CallerSocket(Factory):
     """Accepts a tunnel's connections.
 
     @param enter: serves a caller: the relay's URL, the caller, its channel.
     @param noop: goes through the kernel's dispatch.
     @param agent_of: the agent that a process belongs to; None: surely none's.
+    @param tunnel_uid: of the user that may connect beside root and our own; None: there is none.
     @ivar waiting: connections that have not said their line.
     """
 
@@ -57,7 +74,9 @@ class CallerSocket(Factory):
         enter: Callable[[str, Caller, Channel], None],
         noop: Callable[[], object],
         agent_of: Callable[[LocalPeer], Principal | None],
+        tunnel_uid: int | None = None,
     ) -> None:
+        self._users = (0, os.geteuid(), tunnel_uid)
         self.clock = clock
         self.enter = enter
         self.noop = noop
@@ -75,9 +94,10 @@ class CallerSocket(Factory):
         """
         peer = peer_of(transport)
         try:
-            if peer.uid not in (0, os.geteuid()) or self.agent_of(peer) is not None:
+            if peer.uid not in self._users or self.agent_of(peer) is not None:
                 raise PermissionDenied(
-                    "this socket is for the tunnel of the kernel's own user", rule="peer-uid"
+                    "this socket is for the tunnel of the kernel's own user, or of remote.tunnel_user",
+                    rule="peer-uid",
                 )
         finally:
             peer.close()

@@ -46,7 +46,10 @@ class RemoteSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """They may connect to ports that their own agents listen on inside their sandboxes (DIAL, `clove forward`)."""
     socket: str = ""
     """Where `twistd clove-tunnel` hands over callers, if the tunnel is not this kernel's own; empty: nowhere.
-    Only processes of the kernel's own user, which are no agents, get in."""
+    Only processes of the kernel's own user or of `tunnel_user`, which are no agents, get in."""
+    tunnel_user: str = ""
+    """A user, by name, under which `twistd clove-tunnel` runs beside a kernel of root: it can hand over callers and
+    nothing else. The socket belongs to it. Empty: the tunnel runs under the kernel's own user."""
 
     def __post_init__(self) -> None:
         self.cap()

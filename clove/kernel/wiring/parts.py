@@ -206,13 +206,15 @@ class Parts:
         limits = self._foundation.per_connection
         KernelConnection(self._dispatcher, self.principals, limits, channel).open(identify)
 
-    def caller_socket(self) -> CallerSocket:
+    def caller_socket(self, tunnel_uid: int | None = None) -> CallerSocket:
         """What accepts connections of a tunnel beside this kernel."""
         from clove.kernel.remote.caller_socket import CallerSocket
 
         tunnels, finder = self._tunnels, self._agents.finder
         clock = self._foundation.reactor
-        return CallerSocket(clock, tunnels.enter, tunnels.answer_noop, finder.of_process)
+        return CallerSocket(
+            clock, tunnels.enter, tunnels.answer_noop, finder.of_process, tunnel_uid
+        )
 
     def _permissions_of(self, agent_id: int) -> Permissions | None:
         principal = self._foundation.registry.get(agent_id)

@@ -22,7 +22,7 @@ PREFIXES = ("/opt/clove/current", "%h/.local/share/clove/current")
 CEILINGS = {
     "system/clove-kernel": 8.6,
     "system/clove-relay": 1.5,
-    "system/clove-tunnel": 1.9,
+    "system/clove-tunnel": 1.6,
     "user/clove-kernel": 9.8,
     "user/clove-relay": 6.6,
     "user/clove-tunnel": 6.5,
