@@ -15,14 +15,12 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from clove.errors import InvalidRequest
-
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
     from clove.client.fleet import FleetClient
 
-__all__ = ["MACHINE", "MACHINE_AGENT", "TOKEN", "NameOf"]
+__all__ = ["MACHINE", "TOKEN", "NameOf"]
 
 SECONDS: Final = 1.0
 MOST: Final = 1000
@@ -117,18 +115,7 @@ def _tokens(fleet: FleetClient, _ctx: click.Context) -> Iterable[tuple[str, str]
     )
 
 
-def _agents(fleet: FleetClient, ctx: click.Context) -> Iterable[tuple[str, str]]:
-    from clove.cli.fleet.context import chosen_context
-
-    machine = _given(ctx, "machine") or chosen_context(_given(ctx, "context")).machine
-    if not machine:
-        raise InvalidRequest("no machine was named")
-    return ((each["name"], each.get("state", "")) for each in fleet.machine_agents(machine))
-
-
 MACHINE: Final = NameOf("machine", _machines)
 TOKEN: Final = NameOf(
     "token's id", _tokens, "[0-9a-f]{16}", "it has 16 hexadecimal digits (clove tokens list)"
 )
-MACHINE_AGENT: Final = NameOf("agent", _agents)
-"""An agent on the machine that C{--machine} or the context names."""

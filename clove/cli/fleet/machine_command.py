@@ -8,7 +8,7 @@ from typing import Any, Final
 import click
 
 from clove.cli.console import Console
-from clove.cli.fleet.machine_names import MACHINE
+from clove.cli.fleet.fleet_types import MACHINE
 
 __all__ = ["machine_options", "on_machine", "set_machine"]
 

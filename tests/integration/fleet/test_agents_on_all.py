@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
+from clove._version import __version__
 from clove.cli.main import main
 from tests.integration.fleet.fleet_processes import Fleet, running_fleet
+from tests.integration.relay.commands import on_terminal
 
 
 @pytest.fixture(scope="module")
@@ -72,3 +75,44 @@ def test_agent_run_starts_on_all_by_the_same_route(fleet: Fleet, tmp_path: Path)
         "two",
     ]
     assert "absent" in result.stderr
+
+
+def test_the_fleet_is_shown_in_a_few_lines(fleet: Fleet, tmp_path: Path) -> None:
+    path = script(tmp_path, "import time\ntime.sleep(100)\n")
+    made = clove(fleet, "agent", "run", "-d", "--machine", "one", "--json", path)
+    assert made.exit_code == 0, made.output
+    lines = clove(fleet, "status").stdout.splitlines()
+    assert "machines: 3 (2 connected, 1 disconnected)" in lines
+    assert f"versions: {__version__} on 2" in lines
+    [agents] = [line for line in lines if line.startswith("agents: ")]
+    assert re.fullmatch(r"agents: [1-9]\d*; remote callers: 0", agents)
+    fleet.ask("POST", f"/agents/{json.loads(made.stdout)['agent_id']}/stop", {"machine_id": "one"})
+
+
+def test_a_machine_is_shown_with_what_its_kernel_says(fleet: Fleet) -> None:
+    [report] = [json.loads(clove(fleet, "machines", "doctor", "one", "--json").stdout)]
+    for words in (["show"], ["doctor"], ["logs"]):
+        status, lines = on_terminal(environ(fleet), "machines", *words, "one")
+        assert status == (1 if words == ["doctor"] and not report["sandbox"] else 0), lines
+        assert [line for line in lines if len(line) > 80] == []
+        text = "\n".join(lines)
+        if words == ["doctor"]:
+            assert "namespace.user" in text
+            assert lines[-1].startswith("The default sandbox ")
+        elif words == ["show"]:
+            assert f"clove {__version__}" in text
+            assert "key:        its own, which it proves" in lines
+        else:
+            assert re.search(
+                r"^\d{4}-\d\d-\d\d .* token +join token \w+: joined by it$", text, re.M
+            )
+            assert re.search(
+                r"^\d{4}-\d\d-\d\d .* presence +connected, from 127.0.0.1$", text, re.M
+            )
+
+
+def test_machines_are_listed_with_labels_and_since_when(fleet: Fleet) -> None:
+    [line] = [
+        line for line in clove(fleet, "machines", "list").stdout.splitlines() if "one" in line
+    ]
+    assert re.match(r"one +connected +\d+\w( \d+\w)? +127.0.0.1 +for=tests *$", line), line

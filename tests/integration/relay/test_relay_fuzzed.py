@@ -49,6 +49,7 @@ def test_the_api_does_what_its_document_says(tmp_path: Path) -> None:
         words += ["--header", f"Authorization: Bearer {relay.admin}", "--seed", "1"]
         # It would revoke the token that it uses.
         words += ["--max-examples", EXAMPLES, "--exclude-method", "DELETE", "--no-color"]
+        words += ["--exclude-operation-id", "rotate_token"]
         found = subprocess.run(
             words, cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False
         )
