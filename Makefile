@@ -18,7 +18,7 @@ FUZZ_SEED ?= 8
 .NOTPARALLEL:
 # The tests start some hundred kernels and their agents, each of which would compile all its modules.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help venv dev demo relay-demo relay-schemathesis test test-vm test-cloud test-install test-work test-fresh soak relay-faults lint pytest relay-fuzz trial bench bench-smoke docs reference lock check-locks clean
+.PHONY: help venv dev demo relay-demo relay-schemathesis test test-vm test-cloud test-install test-work test-fresh soak relay-faults lint pytest relay-fuzz trial bench bench-smoke docs reference lock check-locks dist dist-compare clean
 
 # One line for each check, its output only when it fails.
 define quietly
@@ -106,14 +106,20 @@ reference: dev ## what is made from the code: tables of docs/, clove/client/resu
 	@$(PY) tools/reference.py
 	@$(PY) tools/results.py
 
-lock: dev ## renew requirements.lock and requirements-dev.lock
+lock: dev ## renew requirements*.lock
 	@$(PY) tools/lock.py
 
 check-locks: dev ## are the locks whole for every Python that we support?
 	@$(PY) tools/lock.py --check
 
+dist: dev ## wheel, sdist, bundle, Debian package, SBOM, SHA256SUMS in dist/ (DIST_ARGS="--target 3.13:aarch64")
+	@$(PY) -m tools.release dist $(DIST_ARGS)
+
+dist-compare: dev ## make all of that twice and compare the bytes
+	@$(PY) -m tools.release --compare $(DIST_ARGS)
+
 clean: ## remove what the targets above made
-	@rm -rf .venv build dist apidocs .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+	@rm -rf .venv .venv-release build dist apidocs .mypy_cache .ruff_cache .pytest_cache .hypothesis \
 		_trial_temp* bench/tools/bin *.egg-info
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	@rm -f twisted/plugins/dropin.cache

@@ -39,13 +39,15 @@ ENVIRONMENT = (
     "sys_platform == 'linux'",
 )
 """What holds wherever the locks are used, so that no marker has to say it."""
+RELEASE = "requirements-release.lock"
 LOCKS: dict[str, tuple[str, ...]] = {
     "requirements.lock": (),
     "requirements-dev.lock": ("dev", "postgresql"),  # tests try what few relays need
     "requirements-bundle.lock": ("postgresql",),  # one bundle serves relays and kernels
+    RELEASE: ("release",),
 }
-"""What the programs need, what the checks need as well, and what a bundle has besides Clove, with the extras
-that each has; each agrees with those before it."""
+"""What the programs need, what the checks need as well, what a bundle has besides Clove, and what makes a
+release (in an environment of its own), with the extras that each has; the first three agree."""
 BUNDLE = ("pip>=24",)
 """A bundle brings its own pip: Debian's Python has none, and it fetches the wheels of further bundles."""
 HEADER = "# Made by `make lock` (tools/lock.py); `make check-locks` checks it.\n"
@@ -58,10 +60,12 @@ def needed(lock: str) -> list[str]:
     """
     config = configparser.ConfigParser()
     config.read(TREE / "setup.cfg")
-    lines = config["options"]["install_requires"].split("\n")
+    lines = []
+    if lock != RELEASE:  # which has programs that know no Clove
+        lines += config["options"]["install_requires"].split("\n")
     if lock == "requirements-bundle.lock":  # nothing is built where it is installed
         lines += BUNDLE
-    else:
+    elif lock != RELEASE:
         lines += tomllib.loads((TREE / "pyproject.toml").read_text())["build-system"]["requires"]
     for extra in LOCKS[lock]:
         lines += config["options.extras_require"][extra].split("\n")
@@ -119,10 +123,12 @@ class Resolver:
 
 
 def renew(resolver: Resolver) -> None:
-    """Write the locks; what the programs need is the same in all."""
+    """Write the locks; what the programs need is the same in all that have it."""
     same: list[str] = []
     for lock in LOCKS:
-        options = ["--universal", "--python-version", VERSIONS[0], "--generate-hashes", *same]
+        options = ["--universal", "--python-version", VERSIONS[0], "--generate-hashes"]
+        if lock != RELEASE:
+            options += same
         (TREE / lock).write_text(HEADER + without_ours(resolver.resolve(lock, *options)))
         same = resolver.within(lock)
 

@@ -20,6 +20,7 @@ from tools.lock import ENVIRONMENT, needed, without_ours
 ROOT = Path(__file__).resolve().parents[2]
 PINNED = r"[A-Za-z0-9._-]+==\S+( ; [^\n]+)? \\\n +--hash=sha256:[0-9a-f]{64}"
 LOCKS = ["requirements.lock", "requirements-dev.lock", "requirements-bundle.lock"]
+LOCKS += ["requirements-release.lock"]
 
 
 def locked(name: str) -> dict[str, str]:
@@ -67,6 +68,7 @@ def test_the_locks_have_what_setup_cfg_asks_for() -> None:
         ("options.extras_require", "dev", "requirements-dev.lock"),
         ("options", "install_requires", "requirements-bundle.lock"),
         ("options.extras_require", "postgresql", "requirements-bundle.lock"),
+        ("options.extras_require", "release", "requirements-release.lock"),
     ):
         have = locked(lock)
         for line in config[section][key].split():
@@ -80,7 +82,7 @@ def _numbers(text: str) -> list[int]:
 
 
 def test_the_locks_agree_and_hold_the_build_backend() -> None:
-    plain, dev, bundle = (locked(name) for name in LOCKS)
+    plain, dev, bundle, _ = (locked(name) for name in LOCKS)
     assert {name: dev.get(name) for name in plain} == plain
     assert "setuptools" in plain
     brought = {name: version for name, version in bundle.items() if name != "pip"}
@@ -98,10 +100,12 @@ def test_a_lock_says_what_only_some_pythons_need_and_not_what_holds_everywhere()
 
 
 def test_the_locks_are_made_from_setup_cfg_and_the_build_backend() -> None:
-    plain, dev, bundle = (set(needed(lock)) for lock in LOCKS)
+    plain, dev, bundle, release = (set(needed(lock)) for lock in LOCKS)
     assert {"twisted>=24.11", "setuptools>=68"} <= plain < dev
     assert "pytest>=8" in dev
     assert {"twisted>=24.11", "psycopg[binary]>=3.2", "pip>=24"} <= bundle
+    assert "sphinx>=8" in release
+    assert not release & plain
 
 
 def test_the_metadata_names_the_same_requirements() -> None:

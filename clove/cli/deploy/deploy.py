@@ -16,6 +16,7 @@ COMMANDS: Final = {
     "aws": "To machines on Amazon EC2, made by terraform.",
     "gcp": "To machines on Google Cloud, made by terraform.",
     "upgrade": "Take a deployment to another version, or back.",
+    "bundle": "Make an archive that installs Clove without a package index.",
     "list": "List deployments, and how far they are.",
     "show": "Show the steps of a deployment, and what they made.",
 }
