@@ -119,8 +119,8 @@ def _add_files(bundle: Bundle, unpacked: Path, root: Path, time: int) -> None:
             text = source.read_text().replace("%h/.local/share/clove/current", "/opt/clove/current")
             path.write_text(text)
     (root / "usr/bin").mkdir(parents=True)
-    (root / "usr/bin/clove").symlink_to("../../opt/clove/current/bin/clove")
-    (root / "usr/bin/clove-twistd").symlink_to("../../opt/clove/current/bin/twistd")
+    (root / "usr/bin/clove").symlink_to("/opt/clove/current/bin/clove")
+    (root / "usr/bin/clove-twistd").symlink_to("/opt/clove/current/bin/twistd")
     (root / "etc/clove").mkdir(parents=True)
     shutil.copy(SOURCE / "clove.toml", root / "etc/clove")
     documents = root / "usr/share/doc/clove"
@@ -179,7 +179,6 @@ def _settle(root: Path) -> None:
     for path in [root, *root.rglob("*")]:
         if path.is_symlink():
             continue
-        run = path.is_dir() or path.stat().st_mode & 0o100 or path.parent.name == "DEBIAN"
-        path.chmod(0o755 if run else 0o644)
-    for name in ("control", "conffiles", "md5sums"):
-        (root / "DEBIAN" / name).chmod(0o644)
+        text = path.is_file() and path.read_bytes()[:2] != b"#!"
+        library = "site-packages" in path.parts and path.is_file()
+        path.chmod(0o644 if text or library else 0o755)
