@@ -44,6 +44,7 @@ class Console:
         self.as_json = as_json
         self.context = context
         self.remote: Context | None = None
+        self._remarked: set[str] = set()
 
     def machine(self) -> Context | None:
         """The machine that a context names; None: this host is meant.
@@ -89,9 +90,9 @@ class Console:
             raise click.UsageError(
                 "this command is about the kernel of this host: leave --context out"
             )
-        from clove.client.blocking import CloveClient
+        from clove.cli.local_client import LocalClient
 
-        return CloveClient(self.socket, timeout=timeout, limits=limits)
+        return LocalClient(self, timeout=timeout, limits=limits)
 
     def data(self, value: Any) -> None:
         """A value for a machine."""
@@ -107,6 +108,16 @@ class Console:
         """A word about what happens, on stderr; machines don't get it."""
         if not self.as_json:
             click.echo(_one_line(f"clove: {text}"), err=True)
+
+    def remark_version(self, what: str, version: str) -> None:
+        """Say so where a kernel or a relay is too far from this command; once for each."""
+        from clove._version import __version__
+        from clove.cli.fleet.version_distance import too_far_apart
+
+        if what not in self._remarked and too_far_apart(__version__, version):
+            self._remarked.add(what)
+            near = "more than one minor version"
+            self.remark(f"this command is {__version__}, the {what} {version}: {near} apart")
 
     def error(self, error: CloveError) -> None:
         """Say what went wrong, in one line."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeVar
 
 from clove.client.fleet_http import Events, FleetHTTP
@@ -52,6 +52,15 @@ class FleetClient(FleetMethods):
         plain: bool = False,
     ) -> None:
         self._http = FleetHTTP(url, token, ca_file, timeout, plain)
+
+    @property
+    def on_version(self) -> Callable[[str], object]:
+        """Called with the relay's version at each reply that tells it."""
+        return self._http.on_version
+
+    @on_version.setter
+    def on_version(self, observer: Callable[[str], object]) -> None:
+        self._http.on_version = observer
 
     def ask(self, asked: Asked) -> dict[str, Any]:
         """Make one request and wait for its result."""

@@ -6,7 +6,7 @@ import contextlib
 import http
 import http.client
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from clove.client.fleet_plan import Asked, Opened
@@ -18,6 +18,7 @@ from clove.errors import CloveError, ConnectionLost, InvalidRequest, TimedOut
 __all__ = ["Events", "FleetHTTP"]
 
 Events = Iterator[Event]
+_MOST_VERSION = 64
 
 
 class FleetHTTP:
@@ -29,6 +30,7 @@ class FleetHTTP:
         self._host, self._port, secure = address_of(url, plain)
         self._token = token
         self._timeout = timeout
+        self.on_version: Callable[[str], object] = _ignore
         self._tls: ssl.SSLContext | None = None
         if secure:
             try:
@@ -60,7 +62,11 @@ class FleetHTTP:
         connection = _connection(self._host, self._port, self._timeout, self._tls)
         try:
             connection.request(asked.method, asked.path, payload, headers)
-            yield connection, connection.getresponse()
+            reply = connection.getresponse()
+            product, _, version = (reply.getheader("Server") or "").partition("/")
+            if product == "clove-relay" and version:
+                self.on_version(version[:_MOST_VERSION])
+            yield connection, reply
         except TimeoutError:
             raise TimedOut(
                 f"the relay at {self._host} has not answered in {self._timeout:.0f} s",
@@ -98,6 +104,10 @@ class FleetHTTP:
                 raise CloveError("this relay has no streams", hint="run a newer one")
             key = headers["Sec-WebSocket-Key"]
             yield from events_of_socket(reply, key, connection.sock.sendall)
+
+
+def _ignore(version: str) -> None:
+    """What is done with it until another is set."""
 
 
 def _connection(

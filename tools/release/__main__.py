@@ -59,12 +59,13 @@ def _sha256(path: Path) -> str:
 def compare(targets: list[str]) -> int:
     """Make it twice, each from a copy of the tree with its own place, times and umask; 1 when they differ."""
     with tempfile.TemporaryDirectory(prefix="clove-release-") as temporary:
-        sums = []
-        for name, umask in (("one", 0o022), ("a longer name", 0o077)):
-            place = Path(temporary, name)
+        places = [Path(temporary, "one"), Path(temporary, "a longer name")]
+        for place, umask in zip(places, (0o022, 0o077), strict=True):
             os.umask(umask)
             copy_tree(place / "tree")
             (place / "tree/.venv-release").symlink_to(release_python().parents[1])
+        sums = []
+        for place in places:
             words = [sys.executable, "-m", "tools.release", str(place / "dist"), *targets]
             variables = {"PYTHONPATH": str(place / "tree"), "SOURCE_DATE_EPOCH": str(source_time())}
             subprocess.run(words, check=True, cwd=place / "tree", env=os.environ | variables)

@@ -52,6 +52,7 @@ def relay_options(function: F) -> F:
             console.context, relay=relay, token_file=token_file, ca_file=ca_file
         )
         fleet = FleetClient(chosen.relay, chosen.token(), ca_file=chosen.ca_file)
+        fleet.on_version = functools.partial(console.remark_version, "relay")
         return function(console, fleet, *args, **kw)
 
     return functools.update_wrapper(command, function)  # type: ignore[return-value]

@@ -21,7 +21,7 @@ from clove.deploy.bundle.target import GLIBC, Target
 from clove.deploy.bundle.wheelhouse import fetch_wheels
 from clove.errors import InvalidRequest
 
-__all__ = ["Bundle", "make_bundle", "source_time"]
+__all__ = ["Bundle", "bundle_pins", "make_bundle", "source_time"]
 
 EARLIEST: Final = 315532800
 """1980-01-01, for what is made where nothing says when."""

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from twisted.web.resource import IResource, Resource
 
+from clove._version import __version__
 from clove.errors import CloveError, InvalidRequest, PermissionDenied
 from clove.relay.denials import Denials
 from clove.relay.rest.noting import note_denial
@@ -19,7 +20,7 @@ _HEADERS: Final = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
-    "Server": "clove-relay",
+    "Server": f"clove-relay/{__version__}",
     "X-Content-Type-Options": "nosniff",
 }
 
