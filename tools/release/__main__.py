@@ -57,19 +57,19 @@ def _sha256(path: Path) -> str:
 
 
 def compare(targets: list[str]) -> int:
-    """Make it twice, each from a copy of the tree with its own place, times and umask; 1 when they differ."""
+    """Make it twice, each from a copy of the tree with its own path, times and umask; 1 when they differ."""
     with tempfile.TemporaryDirectory(prefix="clove-release-") as temporary:
-        places = [Path(temporary, "one"), Path(temporary, "a longer name")]
-        for place, umask in zip(places, (0o022, 0o077), strict=True):
+        copies = [Path(temporary, "one"), Path(temporary, "a longer name")]
+        for copy, umask in zip(copies, (0o022, 0o077), strict=True):
             os.umask(umask)
-            copy_tree(place / "tree")
-            (place / "tree/.venv-release").symlink_to(release_python().parents[1])
+            copy_tree(copy / "tree")
+            (copy / "tree/.venv-release").symlink_to(release_python().parents[1])
         sums = []
-        for place in places:
-            words = [sys.executable, "-m", "tools.release", str(place / "dist"), *targets]
-            variables = {"PYTHONPATH": str(place / "tree"), "SOURCE_DATE_EPOCH": str(source_time())}
-            subprocess.run(words, check=True, cwd=place / "tree", env=os.environ | variables)
-            sums.append((place / "dist/SHA256SUMS").read_text())
+        for copy in copies:
+            words = [sys.executable, "-m", "tools.release", str(copy / "dist"), *targets]
+            variables = {"PYTHONPATH": str(copy / "tree"), "SOURCE_DATE_EPOCH": str(source_time())}
+            subprocess.run(words, check=True, cwd=copy / "tree", env=os.environ | variables)
+            sums.append((copy / "dist/SHA256SUMS").read_text())
     if sums[0] == sums[1]:
         print(f"two builds are the same, byte for byte: {len(sums[0].splitlines())} files")
         return 0

@@ -20,14 +20,14 @@ def release_python() -> Path:
 
     @raise subprocess.CalledProcessError: pip could not; it has said why.
     """
-    place = TREE / ".venv-release"
-    python = place / "bin/python"
+    directory = TREE / ".venv-release"
+    python = directory / "bin/python"
     key = hashlib.sha256(f"{sys.version}\n{LOCK.read_text()}".encode()).hexdigest()
-    mark = place / ".clove-release"
+    mark = directory / ".clove-release"
     if mark.exists() and mark.read_text() == key:
         return python
     print("Making .venv-release (requirements-release.lock) ...", file=sys.stderr)
-    venv.create(place, clear=True, with_pip=True)
+    venv.create(directory, clear=True, with_pip=True)
     words = [str(python), "-m", "pip", "--disable-pip-version-check", "install", "-qq", "--no-deps"]
     words += ["--require-hashes", "--only-binary", ":all:", "-r", str(LOCK)]
     subprocess.run(words, check=True)
