@@ -21,10 +21,10 @@ from typing import Any
 import pytest
 
 from clove.client.methods import agents
-from clove.sandbox.probe import probe
 from tests.integration.conftest import READY_SECONDS
 from tests.integration.exposed import ROOT, ROOTLESS, Agent, Host, host, kill_all
 from tests.integration.gateway_upstream import WEB
+from tests.sandboxes import NO_SANDBOX, SANDBOXES
 
 __all__ = ["CONFIG", "WAYS", "Arena", "Kernels"]
 
@@ -168,8 +168,8 @@ class Kernels:
 
     def arena(self, who: str, start: str) -> Arena:
         """Where agents of this kernel start in this way; skips where there is none."""
-        if not probe().sandbox:
-            pytest.skip("no sandbox here; `clove doctor` says why")
+        if not SANDBOXES:
+            pytest.skip(NO_SANDBOX)
         if who not in self._hosts:
             self._hosts[who] = self._stack.enter_context(host(who, CONFIG, self._prefix))
         self._hosts[who].kernel.check_runs()

@@ -13,15 +13,13 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from clove.sandbox.probe import probe
 from tests.adversary.arena import WAYS, Arena, Kernels
 from tests.adversary.command_ways import CODE, INSIDE, WORDS
 from tests.integration.agreement_commands import LOADER
 from tests.integration.exposed import Agent
+from tests.sandboxes import NEEDS_SANDBOX
 
-pytestmark = pytest.mark.skipif(
-    not probe().sandbox, reason="no sandbox here; `clove doctor` says why"
-)
+pytestmark = NEEDS_SANDBOX
 
 SECURITY = Path(__file__).parents[2] / "docs" / "security.md"
 POLICIES: dict[str, Any] = {

@@ -15,12 +15,10 @@ from click.testing import CliRunner
 
 from clove.cli.main import main
 from clove.kernel.launch.trusted_interpreter import SYSTEMS
-from clove.sandbox.probe import probe
 from tests.integration.exposed import ROOT, ROOTLESS, Agent, Host, host
+from tests.sandboxes import NEEDS_SANDBOX
 
-pytestmark = pytest.mark.skipif(
-    not probe().sandbox, reason="no sandbox here; `clove doctor` says why"
-)
+pytestmark = NEEDS_SANDBOX
 
 PYTHON = "/usr/bin/python3"
 needs_python = pytest.mark.skipif(not SYSTEMS, reason="the system has no Python of its own")

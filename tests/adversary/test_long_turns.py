@@ -8,13 +8,11 @@ from typing import Any
 
 import pytest
 
-from clove.sandbox.probe import probe
 from tests.adversary.turn_attacks import ATTACKS, PROLOGUE
 from tests.integration.exposed import ROOT, ROOTLESS, Host, host
+from tests.sandboxes import NEEDS_SANDBOX
 
-pytestmark = pytest.mark.skipif(
-    not probe().sandbox, reason="no sandbox here; `clove doctor` says why"
-)
+pytestmark = NEEDS_SANDBOX
 
 CONFIG = """
 [limits.metrics]

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from clove.errors import NotFound
-from clove.sandbox.probe import probe
 from tests.adversary.arena import Arena
 from tests.adversary.witness import rss
 from tests.integration.exposed import ROOT, host
+from tests.sandboxes import NO_SANDBOX, SANDBOXES
 from tests.waiting import until
 
 SERVER = Path(__file__).with_name("published_server.py").read_text()
@@ -215,8 +215,8 @@ def test_a_restarted_agent_keeps_its_ports(server: Server) -> None:
 
 
 def test_nothing_listens_when_the_kernel_was_killed() -> None:
-    if not probe().sandbox:
-        pytest.skip("no sandbox here; `clove doctor` says why")
+    if not SANDBOXES:
+        pytest.skip(NO_SANDBOX)
     with host(ROOT) as found:
         arena = Arena(**vars(found))
         server = begin(arena)

@@ -15,14 +15,12 @@ from typing import Any
 import pytest
 
 from clove.errors import InvalidRequest
-from clove.sandbox.probe import probe
 from tests.adversary.share_floods import FLOODS, PROLOGUE, Flood
 from tests.adversary.witness import rss
 from tests.integration.exposed import ROOT, ROOTLESS, Agent, Host, host
+from tests.sandboxes import NEEDS_SANDBOX
 
-pytestmark = pytest.mark.skipif(
-    not probe().sandbox, reason="no sandbox here; `clove doctor` says why"
-)
+pytestmark = NEEDS_SANDBOX
 
 CONFIG = """
 [egress.hosts]

@@ -13,12 +13,10 @@ from typing import Any
 
 import pytest
 
-from clove.sandbox.probe import probe
 from tests.integration.exposed import ROOT, ROOTLESS, Agent, Host, host
+from tests.sandboxes import NEEDS_SANDBOX
 
-pytestmark = pytest.mark.skipif(
-    not probe().sandbox, reason="no sandbox here; `clove doctor` says why"
-)
+pytestmark = NEEDS_SANDBOX
 
 FILES = ("notes", "sub/notes", "sub/x.key", "secret/key", "out/old", "out/sub/old", "a.csv")
 """Files of the host, below HOST in the table."""

@@ -9,13 +9,11 @@ from typing import Any
 
 import pytest
 
-from clove.sandbox.probe import probe
 from tests.integration.agreement_commands import COMMANDS, KNOWN, POLICIES, PREPARE, TRY, UNGUARDED
 from tests.integration.exposed import ROOT, ROOTLESS, Agent, Host, host
+from tests.sandboxes import NEEDS_SANDBOX
 
-pytestmark = pytest.mark.skipif(
-    not probe().sandbox, reason="no sandbox here; `clove doctor` says why"
-)
+pytestmark = NEEDS_SANDBOX
 
 AGREEMENT = Path(__file__).parents[2] / "docs" / "agreement.md"
 

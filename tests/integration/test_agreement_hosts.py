@@ -9,14 +9,12 @@ from typing import Any
 
 import pytest
 
-from clove.sandbox.probe import probe
 from tests.integration.agreement_hosts import CONFIG, KNOWN, PLACES, POLICIES, TRY
 from tests.integration.exposed import ROOT, ROOTLESS, Host, host
 from tests.integration.gateway_upstream import Upstream, upstream
+from tests.sandboxes import NEEDS_SANDBOX
 
-pytestmark = pytest.mark.skipif(
-    not probe().sandbox, reason="no sandbox here; `clove doctor` says why"
-)
+pytestmark = NEEDS_SANDBOX
 
 
 @pytest.fixture(scope="module", params=[ROOT, ROOTLESS])

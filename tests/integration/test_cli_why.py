@@ -14,14 +14,12 @@ import pytest
 
 from clove import CloveClient
 from clove.cli.why import arguments
-from clove.sandbox.probe import probe
 from tests.integration.conftest import KernelProcess
+from tests.sandboxes import NEEDS_SANDBOX
 
 CLOVE = str(Path(sys.executable).with_name("clove"))
 
-needs_sandbox = pytest.mark.skipif(
-    not probe().sandbox, reason="no sandbox here; `clove doctor` says why"
-)
+needs_sandbox = NEEDS_SANDBOX
 
 
 def why(kernel: KernelProcess, *words: str) -> subprocess.CompletedProcess[str]:

@@ -9,12 +9,10 @@ from typing import Any
 import pytest
 
 from clove.errors import InvalidRequest, TimedOut
-from clove.sandbox.probe import probe
 from tests.integration.exposed import ROOT, ROOTLESS, Host, host
+from tests.sandboxes import NEEDS_SANDBOX
 
-pytestmark = pytest.mark.skipif(
-    not probe().sandbox, reason="no sandbox here; `clove doctor` says why"
-)
+pytestmark = NEEDS_SANDBOX
 CONFIG = "[limits.agents]\ndisk_interval = 0.05\n"
 MEBI = 1 << 20
 SLEEP = "import time; print('up', flush=True); time.sleep(100)\n"

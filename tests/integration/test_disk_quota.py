@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 
 from clove.kernel.launch.disk_quota import limits_of, project_of
-from clove.sandbox.probe import probe
 from tests.integration.exposed import ROOT, Host, host
+from tests.sandboxes import NEEDS_SANDBOX
 from tests.waiting import until
 
 pytestmark = [
-    pytest.mark.skipif(not probe().sandbox, reason="no sandbox here; `clove doctor` says why"),
+    NEEDS_SANDBOX,
     pytest.mark.skipif(os.getuid() != 0, reason="only root mounts file systems"),
 ]
 WARM_AND_COLD = pytest.mark.parametrize("warm", [True, False], ids=["warm", "cold"])

@@ -14,16 +14,14 @@ from typing import Any
 import pytest
 
 from clove.cli.doctor import CHECKUP
-from clove.sandbox.probe import probe
 from tests.adversary.isolated import PATHS, unprivileged_python
 from tests.integration.exposed import ORDINARY, ROOT, ROOTLESS
+from tests.sandboxes import NEEDS_SANDBOX
 
 CLOVE = str(Path(sys.executable).with_name("clove"))
 WALLS = ("pid", "net", "mnt", "uts", "ipc", "user", "seccomp", "capabilities", "root", "files")
 
-needs_sandbox = pytest.mark.skipif(
-    not probe().sandbox, reason="no sandbox here; `clove doctor` says why"
-)
+needs_sandbox = NEEDS_SANDBOX
 
 
 def checked(who: str, *prefix: str) -> dict[str, dict[str, Any]]:

@@ -12,11 +12,9 @@ from typing import Any, Protocol
 import pytest
 
 from clove import CloveClient
-from clove.sandbox.probe import probe
+from tests.sandboxes import NEEDS_SANDBOX
 
-pytestmark = pytest.mark.skipif(
-    not probe().sandbox, reason="no sandbox here; `clove doctor` says why"
-)
+pytestmark = NEEDS_SANDBOX
 
 AGENT = """
 import json, os, sys

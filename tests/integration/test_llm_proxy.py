@@ -22,7 +22,6 @@ from clove.kernel.llm.settings import Route, service_options
 from clove.kernel.network.settings import EgressSettings
 from clove.kernel.wiring.network import model_route
 from clove.llm.forwarder import Forwarder
-from clove.llm.gemini import Gemini
 from clove.llm.options import DEFAULT_HOST, Options, arguments, proxy_url
 from clove.testing import fake_gemini
 from clove.testing.fake_gemini import FakeGemini
@@ -184,6 +183,8 @@ def test_what_leads_to_other_proxies_serves_one_client_and_one_host() -> None:
 
 
 def test_a_provider_without_tls_is_reached_by_plain_proxies_alone() -> None:
+    from clove.llm.gemini import Gemini  # half a second for each process that collects tests
+
     options = Options(proxy="socks5://127.0.0.1:1", base_url="http://gemini.test", key="k")
     with pytest.raises(ValueError, match="TLS to the provider alone"):
         Gemini(options, "k")

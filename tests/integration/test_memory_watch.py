@@ -9,12 +9,10 @@ from typing import Any
 import pytest
 
 from clove.errors import InvalidRequest
-from clove.sandbox.probe import probe
 from tests.integration.exposed import ROOT, ROOTLESS, Host, host, kill_all
+from tests.sandboxes import NEEDS_SANDBOX
 
-pytestmark = pytest.mark.skipif(
-    not probe().sandbox, reason="no sandbox here; `clove doctor` says why"
-)
+pytestmark = NEEDS_SANDBOX
 CONFIG = "[limits.agents]\nmemory_interval = 0.05\n"
 MEBI = 1 << 20
 LIMIT = 192 * MEBI

@@ -9,12 +9,10 @@ from pathlib import Path
 import pytest
 
 from clove.errors import InvalidRequest, IsolationUnavailable
-from clove.sandbox.probe import probe
 from tests.integration.exposed import Host
+from tests.sandboxes import NEEDS_SANDBOX
 
-pytestmark = pytest.mark.skipif(
-    not probe().sandbox, reason="no sandbox here; `clove doctor` says why"
-)
+pytestmark = NEEDS_SANDBOX
 
 
 @pytest.fixture

@@ -10,12 +10,10 @@ from typing import Any
 
 import pytest
 
-from clove.sandbox.probe import probe
 from tests.integration.exposed import ROOT, Agent, Host, host
+from tests.sandboxes import NEEDS_SANDBOX
 
-pytestmark = pytest.mark.skipif(
-    not probe().sandbox, reason="no sandbox here; `clove doctor` says why"
-)
+pytestmark = NEEDS_SANDBOX
 
 OTHER = 4343
 

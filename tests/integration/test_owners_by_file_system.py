@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from clove.sandbox.probe import probe
 from tests.integration.exposed import ROOT, Host, host
+from tests.sandboxes import NEEDS_SANDBOX
 
 pytestmark = [
-    pytest.mark.skipif(not probe().sandbox, reason="no sandbox here; `clove doctor` says why"),
+    NEEDS_SANDBOX,
     pytest.mark.skipif(os.getuid() != 0, reason="only root mounts file systems"),
 ]
 

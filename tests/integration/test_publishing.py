@@ -11,15 +11,13 @@ import pytest
 
 from clove import CloveClient
 from clove.errors import InvalidRequest, LimitExceeded, Unavailable
-from clove.sandbox.probe import probe
 from tests.integration.commands import clove
 from tests.integration.conftest import SLEEP, KernelProcess, running_kernel
+from tests.sandboxes import NEEDS_SANDBOX
 
 __all__ = ["clove"]
 
-pytestmark = pytest.mark.skipif(
-    not probe().sandbox, reason="no sandbox here; `clove doctor` says why"
-)
+pytestmark = NEEDS_SANDBOX
 ANSWER = (
     "import socket\ns = socket.create_server(('', 8000))\nprint('up', flush=True)\n"
     "while True:\n    s.accept()[0].sendall(b'answer')\n"

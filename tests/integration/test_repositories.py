@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from clove.sandbox.probe import probe
 from tests.integration.exposed import ORDINARY, ROOT, ROOTLESS, Agent, Host, host
+from tests.sandboxes import NEEDS_SANDBOX
 
 pytestmark = [
-    pytest.mark.skipif(not probe().sandbox, reason="no sandbox here; `clove doctor` says why"),
+    NEEDS_SANDBOX,
     pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed"),
 ]
 

@@ -10,16 +10,14 @@ from typing import Any
 import pytest
 
 from clove.errors import PermissionDenied
-from clove.sandbox.probe import probe
 from tests.integration.exposed import ROOT, ROOTLESS, Host, host
 from tests.integration.gateway_upstream import Upstream, upstream
 from tests.integration.why_asking import answer, left, state, why
 from tests.integration.zygotes import until_preforked, zygote_of
+from tests.sandboxes import NEEDS_SANDBOX
 from tests.waiting import until
 
-pytestmark = pytest.mark.skipif(
-    not probe().sandbox, reason="no sandbox here; `clove doctor` says why"
-)
+pytestmark = NEEDS_SANDBOX
 
 CONFIG = """
 [egress.hosts]

@@ -11,12 +11,10 @@ from twisted.internet import reactor
 from clove.client.deferred import DeferredClient
 from clove.errors import LimitExceeded, NotFound
 from clove.kernel.dry_run import DryRunLimits
-from clove.sandbox.probe import probe
 from tests.integration.exposed import Host
+from tests.sandboxes import NEEDS_SANDBOX
 
-pytestmark = pytest.mark.skipif(
-    not probe().sandbox, reason="no sandbox here; `clove doctor` says why"
-)
+pytestmark = NEEDS_SANDBOX
 
 FIRST_WORD = """
 import json, socket, struct, sys
