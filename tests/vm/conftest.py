@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
+import re
 import socket
 import subprocess
 import time
@@ -188,9 +189,16 @@ def kernel_command(directory: Path) -> list[str]:
     return [str(PROGRAMS / "twistd"), "-n", "--pidfile=", "clove-kernel", *places]
 
 
+def shipped_hardening() -> tuple[str, ...]:
+    """What the shipped unit of a root kernel forbids it: agents must not miss any of that."""
+    text = (Path(__file__).parents[2] / "deploy/systemd/system/clove-kernel.service").read_text()
+    names = "NoNewPrivileges|RestrictRealtime|SystemCallArchitectures|CapabilityBoundingSet"
+    return tuple(re.findall(rf"^(?:{names})=.*$", text, re.MULTILINE))
+
+
 def system_unit() -> Unit:
-    """A service of the system that runs as root."""
-    return Unit("kroot")
+    """A service of the system that runs as root, hardened as the shipped one."""
+    return Unit("kroot", properties=("Delegate=yes", *shipped_hardening()))
 
 
 def user_unit() -> Unit:
