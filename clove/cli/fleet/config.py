@@ -27,14 +27,15 @@ Examples:
   clove config list
   clove config show                    what counts now: file and environment
   clove config use prod                commands mean this relay from now on
-  clove config set machine build-7     ... and this machine; an empty value takes a key away
+  clove config set machine build-7     ... and this machine
+  clove config set machine ''          ... and none any more
   clove config set token_command 'pass show clove/prod'
   clove config remove prod
 
-\b
-Contexts are in ~/.clove/config.yaml, which is yours alone (mode 600): a relay each, where its token is,
-and perhaps a machine. `clove login` makes them. $CLOVE_CONTEXT, $CLOVE_RELAY, $CLOVE_RELAY_TOKEN,
-$CLOVE_RELAY_CA_FILE and $CLOVE_MACHINE come before the file. --json goes with each.""",
+Contexts are in ~/.clove/config.yaml, which is yours alone (mode 600): a relay each, where its
+token is, and perhaps a machine. `clove login` makes them. $CLOVE_CONTEXT, $CLOVE_RELAY,
+$CLOVE_RELAY_TOKEN, $CLOVE_RELAY_CA_FILE and $CLOVE_MACHINE come before the file. --json goes
+with each.""",
 )
 def config() -> None:
     """Show and change contexts: which relay is asked, with which token."""

@@ -10,6 +10,7 @@ import click
 
 from clove.cli.console import Console
 from clove.cli.fleet.config_types import CONTEXT
+from clove.cli.progress import telling_of
 from clove.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -21,17 +22,16 @@ __all__ = ["login"]
 @click.command(
     epilog="""\b
 Examples:
-  clove login https://relay.example.org:8766            asks for the token, and shows none of it
-  clove login https://relay.example.org:8766 < token    or takes it from standard input
-  clove login --name prod --ca-file authority.pem https://relay.example.org:8766
-  clove login                                           another token for the current context
-  clove login --browser https://relay.example.org:8766  shows a code; a person confirms it on the page
-  clove login --keyring https://relay.example.org:8766  keeps it in the desktop's keyring
+  clove login https://relay.example.org:8766     asks for the token
+  clove login URL < token                        takes it from standard input
+  clove login --name prod --ca-file authority.pem URL
+  clove login --browser URL      shows a code, for the relay's page
+  clove login --keyring URL      keeps the token in the desktop's keyring
+  clove login                    another token for the current context
 
-\b
-The token is checked with the relay, then kept in ~/.clove/config.yaml (mode 600), and the context is
-the current one: clove machines list, clove agent run, ... mean this relay. A relay shows its first
-token at its first start; clove tokens create makes more."""
+The token is checked with the relay, then kept in ~/.clove/config.yaml (mode 600), and the
+context is the current one: clove machines list, clove agent run, ... mean this relay. A
+relay shows its first token at its first start; clove tokens create makes more."""
 )
 @click.argument("url", required=False)
 @click.option("--name", metavar="CONTEXT", type=CONTEXT, help="The context's name.")
@@ -52,14 +52,17 @@ def login(
     """Keep a relay and a token for it as a context."""
     from clove.cli.fleet.config_file import checked_value, read_config
     from clove.cli.fleet.kept_token import checked_token, keep_token
+    from clove.client.relay_replies import address_of
 
     console.as_json = console.as_json or as_json
     found = read_config()
     name, values = _context(found, url, name, ca_file)
     for key, value in values.items():
         checked_value(key, value, f"context {name}")
+    address_of(values["relay"], False)  # before somebody types a token
     text = _token(console, values, browser)
-    token = checked_token(values["relay"], text, values.get("ca_file"))
+    with telling_of(console, "asking the relay"):
+        token = checked_token(values["relay"], text, values.get("ca_file"))
     where = keep_token(name, values, text, keyring=keyring)
     _told(console, name, values["relay"], token, where)
 

@@ -15,7 +15,7 @@ __all__ = ["logout"]
     epilog="""\b
 Examples:
   clove logout                 the current context has no token any more
-  clove logout prod --revoke   ... and the relay does not take it any more, wherever it is
+  clove logout prod --revoke   ... and the relay does not take it any more
 
 The context itself stays: clove config remove takes that away."""
 )

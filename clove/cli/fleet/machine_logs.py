@@ -11,6 +11,7 @@ from clove.cli.console import Console
 from clove.cli.fleet.fleet_types import MACHINE
 from clove.cli.fleet.near_machine import near_machine
 from clove.cli.fleet.relay_options import relay_options
+from clove.cli.progress import telling_of
 from clove.cli.text import short_time
 from clove.errors import PermissionDenied
 
@@ -48,10 +49,14 @@ def machine_logs(console: Console, fleet: FleetClient, machine: str, tail: int) 
     """
     with near_machine(fleet, machine):
         found = fleet.machine(machine)
-    events = [*_of_machine(found), *_callers(fleet, machine)]
-    try:
-        events += [*_of_tokens(fleet, machine), *_refusals(fleet, machine, tail)]
-    except PermissionDenied:
+    with telling_of(console, "asking the relay"):
+        events = [*_of_machine(found), *_callers(fleet, machine)]
+        try:
+            events += [*_of_tokens(fleet, machine), *_refusals(fleet, machine, tail)]
+            whole = True
+        except PermissionDenied:
+            whole = False
+    if not whole:
         console.remark("tokens and refusals are shown to tokens of kind admin alone")
     for each in sorted(events)[-tail:]:
         if console.as_json:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ssh_machine"]
 
-DESTINATION: Final = re.compile(r"([A-Za-z0-9_][A-Za-z0-9_.+-]*@)?[A-Za-z0-9_:][A-Za-z0-9_.:%-]*")
+DESTINATION: Final = re.compile(r"([A-Za-z0-9_][A-Za-z0-9_.+-]*@)?[A-Za-z0-9_:][A-Za-z0-9_.:-]*")
 """A user and a host, or a host; neither may be an option of ssh's."""
 
 
@@ -32,11 +32,11 @@ Examples:
   clove machines ssh build-7
   clove machines ssh build-7 -- uptime
   clove machines ssh build-7 -- -p 2222 -l ann
-  clove machines label build-7 ssh=ann@build-7.example.org    where it is reached
+  clove machines label build-7 ssh=ann@build-7.example.org    its address
 
-\b
-The address is the machine's label (or metadata) ssh, else the one that its tunnel came from. It is your
-own ssh with your own keys and known hosts; nothing of it goes through the tunnel. Its exit code is ours.""",
+The address is the machine's label (or metadata) ssh, else the one that its tunnel came from. It
+is your own ssh with your own keys and known hosts; nothing of it goes through the tunnel. Its
+exit code is ours.""",
 )
 @click.argument("machine", type=MACHINE)
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)

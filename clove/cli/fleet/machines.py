@@ -18,6 +18,7 @@ from clove.cli.fleet.near_machine import near_machine
 from clove.cli.fleet.relay_options import RELAY_HELP, label_option, relay_options
 from clove.cli.groups import NearGroup
 from clove.cli.option_types import Choice
+from clove.cli.progress import telling_of
 from clove.cli.tables import make_table, print_table, shortened
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ Examples:
   clove machines doctor build-7        what can it isolate?
   clove machines logs build-7          what has happened with it?
   clove machines ssh build-7 -- uptime
-  clove machines remove build-7        its tunnel ends, its key is not valid any more
+  clove machines remove build-7        its tunnel ends, its key is invalid
 
 --json goes with each.
 
@@ -60,7 +61,9 @@ def machines() -> None:
 @relay_options
 def list_machines(console: Console, fleet: FleetClient, labels: dict[str, str]) -> None:
     """List machines: connected or not, and for how long."""
-    found = [each for each in fleet.machines() if labels.items() <= each["labels"].items()]
+    with telling_of(console, "asking the relay"):
+        every = list(fleet.machines())
+    found = [each for each in every if labels.items() <= each["labels"].items()]
     if console.as_json:
         for each in found:
             console.data(each)

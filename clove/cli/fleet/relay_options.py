@@ -15,10 +15,10 @@ __all__ = ["RELAY_HELP", "label_option", "relay_options"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-RELAY_HELP = """\b
-Relay and token are those of a context (clove login; --context NAME, $CLOVE_CONTEXT, else the current one).
---relay or $CLOVE_RELAY names another relay, --token-file or $CLOVE_RELAY_TOKEN another token. Without a
-context: http://127.0.0.1:8766 and your secret `relay-token` (~/.config/clove/secrets/relay-token)."""
+RELAY_HELP = """Relay and token are those of a context (clove login): of --context NAME, of
+$CLOVE_CONTEXT, else of the current one. --relay or $CLOVE_RELAY names another relay, --token-file
+or $CLOVE_RELAY_TOKEN another token. Without a context it is http://127.0.0.1:8766, with your secret
+`relay-token` (~/.config/clove/secrets/relay-token)."""
 
 
 def relay_options(function: F) -> F:

@@ -8,6 +8,7 @@ import click
 
 from clove.cli.console import Console
 from clove.cli.fleet.relay_options import RELAY_HELP, relay_options
+from clove.cli.progress import telling_of
 from clove.cli.text import age
 
 if TYPE_CHECKING:
@@ -34,8 +35,9 @@ def status(console: Console, fleet: FleetClient) -> None:
     """Show a fleet in a few lines: machines, versions, agents, and what to look at."""
     from clove.cli.fleet.fleet_summary import summary_of
 
-    found = fleet.status()
-    summary = summary_of(fleet, found["version"])
+    with telling_of(console, "asking the relay and its machines"):
+        found = fleet.status()
+        summary = summary_of(fleet, found["version"])
     if console.as_json:
         console.data({**found, **summary.fields()})
         return

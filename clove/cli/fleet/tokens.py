@@ -14,6 +14,7 @@ from clove.cli.fleet.fleet_types import MACHINE, TOKEN
 from clove.cli.fleet.relay_options import RELAY_HELP, label_option, relay_options
 from clove.cli.groups import NearGroup
 from clove.cli.option_types import Choice
+from clove.cli.progress import telling_of
 from clove.cli.tables import make_table, print_table
 from clove.cli.text import short_time
 
@@ -33,10 +34,10 @@ EXPIRES = seconds_option("--expires", "For how long it is good (10m, 8h, 30d).")
 Examples:
   clove tokens list
   clove tokens create --kind admin --name ann
-  clove tokens create --kind agent --machine build-7 --permissions '{{"level": "sandboxed"}}'
+  clove tokens create --kind agent --machine build-7
   clove tokens create --kind agent --label env=test --expires 8h
-  clove tokens rotate 80d249da0c2f77cb --grace 1h    a new one; the old one ends in an hour
-  clove tokens revoke 80d249da0c2f77cb               what it had opened ends at once
+  clove tokens rotate 80d249da0c2f77cb --grace 1h   a new one for an old one
+  clove tokens revoke 80d249da0c2f77cb     what it had opened ends at once
 
 A new token goes to standard output, this once. --json goes with each.
 
@@ -51,7 +52,8 @@ def tokens() -> None:
 @relay_options
 def list_tokens(console: Console, fleet: FleetClient, every: bool) -> None:
     """List tokens, never their values; `show` has times in UTC."""
-    found = [each for each in fleet.tokens() if every or each["valid"]]
+    with telling_of(console, "asking the relay"):
+        found = [each for each in fleet.tokens() if every or each["valid"]]
     if console.as_json:
         for each in found:
             console.data(each)
@@ -88,12 +90,14 @@ def show_token(console: Console, fleet: FleetClient, token: str) -> None:
 Examples:
   clove tokens create --kind admin --name ann --expires 90d
   clove tokens create --kind agent --machine build-7 --expires 8h
+  clove tokens create --kind agent --label env=test \\
+      --permissions '{"level": "sandboxed"}'
   clove tokens create --kind join --machine build-7
 
 \b
-agent    for remote agents on machines (--machine, --label); good for a day if nothing else is said
+agent    for remote agents on machines (--machine, --label); good for a day
 admin    may do everything with the relay
-join     with it one machine joins, once; good for an hour (clove machines join is the same)
+join     one machine joins with it, once; good for an hour, as machines join
 machine  for one machine's tunnel of version 1""",
 )
 @click.option("--kind", type=Choice(KINDS), required=True, help=f"{', '.join(KINDS)}.")

@@ -39,6 +39,13 @@ COMMANDS = (
     ["machines", "logs", NAME],
     ["machines", "denials"],
     ["tokens", "list"],
+    ["machines", "join", NAME],
+    ["machines", "rename", NAME, "front"],
+    ["machines", "label", NAME, "env=test"],
+    ["machines", "drain", NAME],
+    ["tokens", "create", "--kind", "admin"],
+    ["config", "list"],
+    ["config", "show"],
 )
 
 
