@@ -51,10 +51,10 @@ def there() -> Counter[str]:
 
 
 async def until(look: Callable[[], object], what: str) -> None:
-    for _ in range(1000):
+    for _ in range(600):
         if look():
             return
-        await deferLater(reactor, 0.01)
+        await deferLater(reactor, 0.05)  # a look goes over all objects
     raise AssertionError(f"never happened: {what}: {there()}")
 
 

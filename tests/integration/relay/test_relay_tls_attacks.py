@@ -72,14 +72,29 @@ def test_tls_before_1_2_is_refused_on_both_ports(relay: RelayProcess) -> None:
                 assert tls.version() == newest.name.replace("_", ".")
 
 
-@pytest.mark.time_limit(90)
-@pytest.mark.parametrize("said", [b"", b"\x16", b"\x16\x03\x01\x02\x00\x01"], ids=repr)
-def test_a_handshake_that_stands_still_is_cut_off(said: bytes, relay: RelayProcess) -> None:
-    streams = [socket.create_connection(("127.0.0.1", port), 60) for port in ports(relay)]
-    for stream in streams:
-        stream.sendall(said)
-    for stream in streams:
-        with stream, contextlib.suppress(ConnectionResetError):
+BEGUN = [b"", b"\x16", b"\x16\x03\x01\x02\x00\x01"]
+"""What a client says of a handshake."""
+
+
+@pytest.fixture(scope="module")
+def begun(relay: RelayProcess) -> Iterator[dict[bytes, list[socket.socket]]]:
+    """A connection to each port for each of L{BEGUN}: they stand still at the same time."""
+    with contextlib.ExitStack() as stack:
+        found: dict[bytes, list[socket.socket]] = {said: [] for said in BEGUN}
+        for said, streams in found.items():
+            for port in ports(relay):
+                stream = stack.enter_context(socket.create_connection(("127.0.0.1", port), 60))
+                stream.sendall(said)
+                streams.append(stream)
+        yield found
+
+
+@pytest.mark.parametrize("said", BEGUN, ids=repr)
+def test_a_handshake_that_stands_still_is_cut_off(
+    said: bytes, relay: RelayProcess, begun: dict[bytes, list[socket.socket]]
+) -> None:
+    for stream in begun[said]:
+        with contextlib.suppress(ConnectionResetError):
             assert stream.recv(100) == b""
     assert relay.ask("GET", "/api/v1/status", tls=lenient(ssl.TLSVersion.TLSv1_3))[0] == 200
 
