@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import re
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 __all__ = ["Console", "command_options"]
 
 CONTEXTS: Final = "~/.clove/config.yaml"
+_ASKS: Final = re.compile(
+    r"\bclove (?=(ps|logs|kill|wait|inspect|restart|attach|exec|prune|update)\b)"
+)
+"""Commands that ask a kernel, in what is advised."""
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -125,8 +130,14 @@ class Console:
             self.data(error.fields())
             return
         rule = f" (rule: {error.rule})" if error.rule else ""
-        hint = f" - {error.hint}" if error.hint else ""
+        hint = f" - {self._placed(error.hint)}" if error.hint else ""
         click.echo(_one_line(f"clove: {error.message}{rule}{hint}"), err=True)
+
+    def _placed(self, hint: str) -> str:
+        """What a kernel advises, with commands for the machine that it is on."""
+        if self.remote is None:
+            return hint
+        return _ASKS.sub(f"clove --context {self.remote.name}/{self.remote.machine} ", hint)
 
 
 def _one_line(text: str) -> str:

@@ -56,13 +56,14 @@ COMMANDS = {
     "status": "Show a fleet in a few lines.",
     "machines": "List and manage the machines of a relay.",
     "agent": "Run, list and stop agents on a machine of a relay.",
+    "forward": "Reach a port of an agent on a machine from here.",
     "deploy": "Take machines to a kernel at a relay, and back.",
     "tokens": "Make, list, rotate and revoke the tokens of a relay.",
     "completion": "Make a shell complete these words.",
     "doctor": "Say what this host can isolate.",
 }
 """Subcommands and what they do."""
-FLEET = ("relay", "login", "logout", "config", "status", "machines", "agent", "tokens")
+FLEET = ("relay", "login", "logout", "config", "status", "machines", "agent", "forward", "tokens")
 MODULES = dict.fromkeys(FLEET, "fleet.") | {"deploy": "deploy."}
 """Where in `clove.cli` a command's module is; the module and its command bear the same name."""
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from clove.cli.fleet.context import Context
     from clove.client.limits import ClientLimits
 
-__all__ = ["MachineClient", "explained"]
+__all__ = ["MachineClient"]
 
 
 class MachineClient(RemoteClient):
@@ -48,7 +48,7 @@ class MachineClient(RemoteClient):
         try:
             return super().connect()
         except (PermissionDenied, Unavailable) as error:
-            raise explained(self._context, error) from None
+            raise _explained(self._context, error) from None
 
 
 def _own_name() -> str:
@@ -61,7 +61,7 @@ def _own_name() -> str:
     return f"{words} {secrets.token_hex(4)}"
 
 
-def explained(context: Context, error: CloveError) -> CloveError:
+def _explained(context: Context, error: CloveError) -> CloveError:
     """The error for a person: with the machine's near name where there is none such."""
     name = context.machine or ""
     if error.rule == "not_authenticated":

@@ -19,7 +19,12 @@ _HERE: Final = ("socket", "context")
 def machine_options() -> list[click.Option]:
     """Options that say which machine of which relay."""
     return [
-        click.Option(["--machine"], type=MACHINE, help="On which one [default: the context's]."),
+        click.Option(
+            ["--machine"],
+            metavar="MACHINE",
+            type=MACHINE,
+            help="On which one [default: the context's].",
+        ),
         click.Option(["--context"], metavar="NAME", help="A context of ~/.clove/config.yaml."),
         click.Option(["--relay"], metavar="URL", help="The relay's address."),
         click.Option(["--token-file"], metavar="FILE", help="File that holds the token."),

@@ -14,7 +14,7 @@ from clove.cli.progress import telling_of
 from clove.cli.run import run, run_words
 from clove.cli.standard_input import is_stream
 from clove.cli.text import size
-from clove.errors import CloveError, ConnectionLost, NotFound
+from clove.errors import CloveError, ConnectionLost
 
 if TYPE_CHECKING:
     from clove.cli.console import Console
@@ -59,14 +59,12 @@ class MachineRun:
 
     def start(self, deployment: Deployment, machine: str, *, attach: bool) -> dict[str, Any]:
         """Start it on one machine; a terminal is told where that takes long."""
-        from clove.cli.fleet.machine_client import explained
+        from clove.cli.fleet.near_machine import near_machine
 
         sent = f"sending {size(deployment.size)} to {machine}" if deployment.size else ""
-        with telling_of(self.console, sent or f"starting it on {machine}"):
-            try:
-                return deployment.start(self.fleet, machine, attach=attach)
-            except NotFound as error:
-                raise explained(self.context, error) from None
+        what = sent or f"starting it on {machine}"
+        with telling_of(self.console, what), near_machine(self.fleet, machine):
+            return deployment.start(self.fleet, machine, attach=attach)
 
     def client(self) -> MachineClient:
         """Of the machine's kernel."""
