@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import ipaddress
+import signal
 import socket
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -119,6 +120,7 @@ def forward(
     from clove.cli.agents import agent_id
     from clove.cli.fleet.forwarder import Forwarder
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what is open is closed then, too
     console.as_json = console.as_json or as_json
     set_machine(console, machine=far.machine or None, **named)
     with console.client(timeout=60.0) as client:
