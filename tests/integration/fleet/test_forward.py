@@ -7,8 +7,6 @@ import functools
 import json
 import os
 import socket
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -17,28 +15,15 @@ import pytest
 from clove import CloveClient
 from clove.client.remote import RemoteClient
 from clove.errors import (
-    CloveError,
     LimitExceeded,
     NotFound,
     PermissionDenied,
     Unavailable,
 )
 from tests.integration.fleet.fleet_processes import Fleet, running_fleet
+from tests.integration.fleet.forwarding import ECHO, Bearer, connect, read_all
 from tests.waiting import until
 
-MAIN = "from clove.cli.main import main; main()"
-ECHO = """
-import socket, threading
-def serve(one):
-    while data := one.recv(65536):
-        one.sendall(data)
-    one.sendall(b"<end>")
-    one.close()
-port = socket.create_server(("127.0.0.1", 7000), backlog=256)
-print("ready", flush=True)
-while True:
-    threading.Thread(target=serve, args=port.accept()[:1], daemon=True).start()
-"""
 Tokens = Callable[[str, int], dict[str, str]]
 LIMIT = 8
 """Connections of one token on the machine `few`."""
@@ -66,62 +51,11 @@ def tokens(fleet: Fleet) -> Callable[[str, int], dict[str, str]]:
     return token
 
 
-class Bearer:
-    """One token's bearer, with an agent that echoes what it gets on port 7000."""
-
-    def __init__(self, fleet: Fleet, machine: str, made: dict[str, str]) -> None:
-        self.fleet, self.machine = fleet, machine
-        self.token, self.token_id = made["token"], made["id"]
-        self.client: RemoteClient = fleet.client(machine, self.token)
-        self.agent = self.client.spawn(f"echo-{self.token_id}", command=["python3", "-c", ECHO])[
-            "agent_id"
-        ]
-        until(lambda: self.client.logs(self.agent)["lines"], "it listens")
-
-    def close(self) -> None:
-        with contextlib.suppress(CloveError):
-            self.client.kill(agent_id=self.agent)
-        self.client.close()
-
-    @contextlib.contextmanager
-    def forwarded(self, port: int = 7000) -> Iterator[tuple[int, subprocess.Popen[str]]]:
-        """`clove forward`, and where it listens."""
-        words = ["forward", f"{self.machine}:{self.agent}:{port}", "0", "--json"]
-        environ = {**self.fleet.commands_environ(), "CLOVE_RELAY_TOKEN": self.token}
-        with subprocess.Popen(
-            [sys.executable, "-c", MAIN, *words],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, **environ},
-        ) as process:
-            assert process.stdout is not None
-            line = process.stdout.readline()
-            assert line, process.communicate()
-            try:
-                yield json.loads(line)["port"], process
-            finally:
-                process.terminate()
-
-
 @pytest.fixture
 def bearer(fleet: Fleet, tokens: Tokens) -> Iterator[Bearer]:
     made = Bearer(fleet, "one", tokens("one", 0))
     yield made
     made.close()
-
-
-def connect(port: int) -> socket.socket:
-    connection = socket.create_connection(("127.0.0.1", port), 10)
-    connection.settimeout(20)
-    return connection
-
-
-def read_all(connection: socket.socket) -> bytes:
-    found = b""
-    while data := connection.recv(1 << 16):
-        found += data
-    return found
 
 
 def test_bytes_go_both_ways_and_each_way_ends_by_itself(bearer: Bearer) -> None:
