@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner, Result
 
+from clove.cli.fleet.config_edit import with_context
+from clove.cli.fleet.config_file import read_config
+from clove.cli.fleet.config_store import update_config
 from clove.cli.main import main
 
 SECRET = "clove_admin_hidden"
@@ -165,3 +169,13 @@ def test_help_fits_a_terminal_of_80_columns(name: str) -> None:
     for words in _commands(command, (name,)):
         shown = CliRunner().invoke(main, [*words, "--help"], terminal_width=80).output
         assert [line for line in shown.splitlines() if len(line) > 80] == [], words
+
+
+def test_commands_at_the_same_time_lose_nothing_of_each_other(file: Path) -> None:
+    def add(number: int) -> None:
+        values = {"relay": f"http://127.0.0.1:{number}"}
+        update_config(lambda text: with_context(text, f"c{number}", values))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(add, range(1, 17)))
+    assert set(read_config().contexts) == {"prod", "lab", *(f"c{each}" for each in range(1, 17))}
