@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import signal
 import socket
 import sys
 from importlib import import_module
@@ -66,14 +67,21 @@ def become(asked: dict[str, Any], streams: list[int]) -> None:
 
 
 def serve(requests: socket.socket) -> bool:
-    """Fork and wait until the other end closes; gives whether this is a child, to be a daemon."""
+    """Fork and wait until the other end closes; gives whether this is a child, to be a daemon.
+
+    Daemons that the tests have not ended by then, because they were interrupted, end as well.
+    """
+    running: set[int] = set()
     while True:
         data, streams, _, _ = socket.recv_fds(requests, MOST, 3)
         if not data:
+            for pid in running:
+                os.kill(pid, signal.SIGTERM)
             return False
         asked = json.loads(data)
         if "wait" in asked:
-            _, status = os.waitpid(asked["wait"], 0)
+            pid, status = os.waitpid(asked["wait"], 0)
+            running.discard(pid)
             requests.send(json.dumps(os.waitstatus_to_exitcode(status)).encode())
             continue
         pid = os.fork()
@@ -81,6 +89,7 @@ def serve(requests: socket.socket) -> bool:
             requests.close()
             become(asked, streams)
             return True
+        running.add(pid)
         for stream in streams:
             os.close(stream)
         requests.send(json.dumps(pid).encode())
