@@ -16,7 +16,7 @@ __all__ = ["Daemon", "has_user_systemd"]
 
 LAST: Final = 2000
 """Bytes of the log that are shown when it does not start."""
-_SERVICE: Final = ("Type=notify", "WatchdogSec=30", "Restart=on-failure")
+_SERVICE: Final = ("Type=notify", "WatchdogSec=60", "Restart=on-failure")
 
 
 def has_user_systemd() -> bool:

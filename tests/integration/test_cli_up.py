@@ -122,7 +122,7 @@ def test_with_systemd_it_is_a_service_with_cgroups_of_its_own(
     assert "(service clove-kernel)" in result.stdout
     words = noted.read_text().split()
     assert {"--user", "--unit=clove-kernel", "--property=Delegate=yes"} <= set(words)
-    assert {"--property=Type=notify", "--property=WatchdogSec=30"} <= set(words)
+    assert {"--property=Type=notify", "--property=WatchdogSec=60"} <= set(words)
     assert words[words.index("clove-kernel") - 4].endswith("twistd")
     assert "--logger=clove.systemd.journal.kernel" in words
     assert machine.clove("down").returncode == 0

@@ -110,7 +110,7 @@ def test_what_a_unit_starts_is_there_and_takes_these_options(path: Path) -> None
 @pytest.mark.parametrize("path", services(), ids=shown)
 def test_each_is_watched_says_when_it_is_ready_and_is_started_again(path: Path) -> None:
     assert setting(path, "Type") == ["notify"]
-    assert setting(path, "WatchdogSec") == ["30"]
+    assert setting(path, "WatchdogSec") == ["60"]
     assert setting(path, "Restart") == ["on-failure"]
     assert setting(path, "SyslogIdentifier") == [path.stem]
 
