@@ -168,7 +168,7 @@ class _Run:
         """An agent of a user's, started here, runs there."""
         script = self._work / "script.py"
         script.write_text(AGENT)
-        words = self._words("agent", "run", str(script), "--machine", NAME, *self._relay)
+        words = self._words("agent", "run", "--machine", NAME, *self._relay, str(script))
         done = subprocess.run(words, env=self._environ, capture_output=True, text=True, check=False)
         self._tell("clove agent run said:")
         print(done.stdout + done.stderr, flush=True)

@@ -247,18 +247,31 @@ def forget() -> None:
     subprocess.run(["/bin/rm", "-rf", "--one-file-system", WORK], check=False)
 
 
-def metadata_is_closed() -> bool:
-    """Whether this process, and so all of its unit, is kept from the metadata service by its cgroup."""
+def show_journal() -> None:
+    """What the kernel said last, on the console: nobody can look here."""
+    words = ["journalctl", "--unit=clove-kernel", "--lines=20", "--no-pager", "--output=cat"]
     try:
-        socket.create_connection((METADATA, 80), timeout=3).close()
+        done = subprocess.run(words, capture_output=True, text=True, errors="replace", check=False)
+    except OSError:
+        return
+    for line in done.stdout.splitlines():
+        say(f"| {line[:300]}")
+
+
+def metadata_is_closed() -> bool:
+    """Whether this process, and so all of its unit, is kept from the metadata service by its cgroup.
+
+    An empty datagram tells at once; a connection would merely be silent, as one is that leads nowhere.
+    """
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as prober:
+            prober.sendto(b"", (METADATA, 80))
+        why = "IPAddressDeny= needs BPF for cgroups: systemd with it, and Linux 4.11"
     except PermissionError:
         return True
     except OSError as error:
-        say(f"failed: nothing keeps this unit from {METADATA} ({error})")
-        return False
-    say(
-        f"failed: this unit reaches {METADATA}; IPAddressDeny= needs BPF for cgroups (systemd, Linux 4.11)"
-    )
+        why = str(error)
+    say(f"failed: nothing keeps this unit from {METADATA} ({why})")
     return False
 
 
@@ -275,6 +288,7 @@ def main(words: list[str]) -> int:
         join(settings, until)
         forget()
     except (Failed, OSError) as error:
+        show_journal()
         say(f"failed: {error}")
         return 1
     say("joined")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 import re
 from importlib.resources import files
@@ -76,10 +78,10 @@ def user_data(boot: FirstBoot) -> str:
         "authority": AUTHORITY if boot.authority else "",
     }
     template = (files("clove.deploy") / "files" / "cloud-init" / "user-data.yaml").read_text()
-    program = (files("clove.deploy.cloud") / "first_boot.py").read_text()
+    program = gzip.compress((files("clove.deploy.cloud") / "first_boot.py").read_bytes(), mtime=0)
     text = (
         template.replace("@SETTINGS@", _indented(json.dumps(settings, indent=1)))
-        .replace("@PROGRAM@", _indented(program))
+        .replace("@PROGRAM@", base64.b64encode(program).decode())
         .replace("@AUTHORITY@\n", _authority(boot.authority))
     )
     if len(text.encode()) > MOST:

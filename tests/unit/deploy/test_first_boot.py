@@ -142,21 +142,14 @@ def test_a_failure_is_the_exit_status_and_a_line_of_its_own(
     assert capsys.readouterr().out.splitlines()[-1].startswith("clove: failed: the bundle has")
 
 
-def test_a_metadata_service_that_answers_or_merely_does_not_is_not_closed(
-    aws: FakeAWS, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_a_metadata_service_is_closed_when_sending_there_is_not_permitted(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The guest of C{make test-cloud} has a unit for which it is."""
-
-    def connect(address: Any, timeout: float) -> Any:
-        raise error
-
-    error: OSError = TimedOut()
-    monkeypatch.setattr("socket.create_connection", connect)
+    """Nothing keeps this process from loopback. The guest of C{make test-cloud} has a unit that is kept."""
+    monkeypatch.setattr(first_boot, "METADATA", "127.0.0.1")
     assert first_boot.main(["--metadata-is-closed"]) == 1
-    error = PermissionError(1, "Operation not permitted")
+    assert "clove: failed: nothing keeps this unit from 127.0.0.1" in capsys.readouterr().out
+    monkeypatch.setattr(first_boot, "METADATA", "255.255.255.255")  # EACCES, without SO_BROADCAST
     assert first_boot.main(["--metadata-is-closed"]) == 0
-    assert "clove: failed: nothing keeps this unit" in capsys.readouterr().out
-
-
-class TimedOut(OSError):
-    """As a route to nowhere."""
+    monkeypatch.setattr(first_boot, "METADATA", "no address")
+    assert first_boot.main(["--metadata-is-closed"]) == 1
