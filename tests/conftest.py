@@ -45,6 +45,15 @@ SETTLE = int(os.environ.get("CLOVE_TEST_SETTLE", "200"))
 """Turns of 10 ms that the reactor gets to close what a test has let go."""
 BESIDE = "PYTEST_XDIST_WORKER" in os.environ
 """Whether other processes run tests of this suite at the same time."""
+LONGEST = (
+    "docs/test_pages.py",
+    "integration/test_requirements.py",
+    "integration/fleet/test_fleet_networks.py",
+    "integration/fleet/test_fleet_faults.py",
+    "integration/fleet/test_fleet_routes.py",
+    "integration/test_browser.py",
+)
+"""Files of tests that begin first, or the process that gets one would end long after the others."""
 
 _temporary: set[str] = set()
 _cgroups_before: set[str] = set()
@@ -66,6 +75,13 @@ def pytest_sessionstart() -> None:
         warnings.simplefilter("error")
     else:
         _cgroups_before.update(_abandoned_cgroups())
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files where processes share them."""
+    if BESIDE:
+        items.sort(key=lambda item: not item.path.as_posix().endswith(LONGEST))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
