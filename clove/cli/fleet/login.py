@@ -130,5 +130,6 @@ def _told(console: Console, name: str, relay: str, token: dict[str, Any], where:
         return
     called = f" {token['name']!r}" if token["name"] else ""
     console.line(f"logged in to {relay} with {token['type']} token {token['id']}{called}")
-    until = f"until {short_time(token['expires_at'])} UTC" if token["expires_at"] else "without end"
-    console.line(f"it is valid {until}, and kept {where}; the current context is {name}")
+    expires = token["expires_at"]
+    until = f"is valid until {short_time(expires)} UTC" if expires else "never expires"
+    console.line(f"it {until}, and is kept {where}; the current context is {name}")

@@ -25,7 +25,7 @@ class Event(NamedTuple):
     """Something that a relay knows of a machine.
 
     @ivar at: ISO 8601, UTC.
-    @ivar what: joined, presence, flag, token, refused or caller.
+    @ivar what: machine, presence, flag, token, refused or caller.
     """
 
     at: str
@@ -67,7 +67,7 @@ def machine_logs(console: Console, fleet: FleetClient, machine: str, tail: int) 
 
 
 def _of_machine(found: dict[str, Any]) -> Iterator[Event]:
-    yield Event(found["created_at"], "joined", "it was registered")
+    yield Event(found["created_at"], "machine", "it was registered")
     for flag in found["flags"]:
         yield Event(flag["at"], "flag", flag["what"])
     if found["presence_since"]:

@@ -28,6 +28,8 @@ __all__ = ["machines"]
 
 STYLES = {"connected": "", "stale": "yellow"}
 HOUR = 3600.0
+MOST_NAME = 12
+"""Characters of a machine's name in a table."""
 MOST_SHOWN = 30
 """Characters of what was asked for."""
 KINDS = ("token", "route", "site", "connection", "kernel")
@@ -184,7 +186,7 @@ def _row(machine: dict[str, Any]) -> tuple[str, ...]:
         remarks.append("draining")
     return (
         machine["machine_id"],
-        machine["name"],
+        shortened(machine["name"], MOST_NAME),
         machine["presence"],
         passed(machine["presence_since"]),
         machine["ip_address"] or "-",

@@ -15,7 +15,7 @@ from clove.cli.fleet.relay_options import RELAY_HELP, label_option, relay_option
 from clove.cli.groups import NearGroup
 from clove.cli.option_types import Choice
 from clove.cli.progress import telling_of
-from clove.cli.tables import make_table, print_table
+from clove.cli.tables import make_table, print_table, shortened
 from clove.cli.text import short_time
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["tokens"]
 
 HOUR: Final = 3600.0
+MOST_SHOWN: Final = 16
+"""Characters of a name in a table."""
 KINDS: Final = ("agent", "admin", "machine", "join")
 EXPIRES = seconds_option("--expires", "For how long it is good (10m, 8h, 30d).")
 
@@ -58,7 +60,7 @@ def list_tokens(console: Console, fleet: FleetClient, every: bool) -> None:
         for each in found:
             console.data(each)
         return
-    titles = ("ID", "KIND", "NAME", "EXPIRES", "USED", "STATE", "FOR")
+    titles = ("ID", "KIND", "NAME", "EXPIRES IN", "USED AGO", "STATE", "FOR")
     styles = ["" if each["valid"] else "dim" for each in found]
     print_table(make_table(titles, map(_row, found), styles=styles))
 
@@ -201,20 +203,13 @@ def _state(token: dict[str, Any]) -> str:
     return "valid" if token["valid"] else "expired"
 
 
-def _expires(stamp: str | None) -> str:
-    if stamp is None:
-        return "never"
-    left = until(stamp)
-    return f"in {left}" if left else f"{passed(stamp)} ago"
-
-
 def _row(token: dict[str, Any]) -> tuple[str, ...]:
     return (
         token["id"],
         token["type"],
-        token["name"],
-        _expires(token["expires_at"]),
-        f"{passed(token['last_used'])} ago" if token["last_used"] else "-",
+        shortened(token["name"], MOST_SHOWN),
+        "never" if token["expires_at"] is None else until(token["expires_at"]) or "-",
+        passed(token["last_used"]),
         _state(token),
         _goal(token),
     )

@@ -14,6 +14,7 @@ from clove._version import __version__
 from clove.cli.main import main
 from tests.integration.fleet.fleet_processes import Fleet, running_fleet
 from tests.integration.relay.commands import on_terminal
+from tests.waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -81,9 +82,10 @@ def test_the_fleet_is_shown_in_a_few_lines(fleet: Fleet, tmp_path: Path) -> None
     path = script(tmp_path, "import time\ntime.sleep(100)\n")
     made = clove(fleet, "agent", "run", "-d", "--machine", "one", "--json", path)
     assert made.exit_code == 0, made.output
+    version = f"versions: {__version__} on 2"  # is written within a second
+    until(lambda: version in clove(fleet, "status").stdout, "both have told")
     lines = clove(fleet, "status").stdout.splitlines()
     assert "machines: 3 (2 connected, 1 disconnected)" in lines
-    assert f"versions: {__version__} on 2" in lines
     [agents] = [line for line in lines if line.startswith("agents: ")]
     assert re.fullmatch(r"agents: [1-9]\d*; remote callers: 0", agents)
     fleet.ask("POST", f"/agents/{json.loads(made.stdout)['agent_id']}/stop", {"machine_id": "one"})

@@ -56,6 +56,8 @@ def test_a_code_is_looked_at_and_confirmed_or_refused(
     type_code(page, begun["user_code"].lower().replace("-", " "))
     page.until_text(MARKUP)
     page.until_text("127.0.0.1")
+    page.press("Enter")  # once more, by mistake
+    assert page.evaluate("document.activeElement === document.body")
     page.tab_to(f"it.innerText === '{'Give it a token' if yes else 'Refuse'}'")
     page.press("Enter")
     page.until_text("gets its token now" if yes else "was refused")

@@ -51,8 +51,9 @@ export class Computer extends Component {
 
   focus = (field) => field && field.focus();
 
+  /** A form of its own (key): a second Enter in the field of the code confirms nothing. */
   asked({name, source, user_code: code}, busy) {
-    return html`<form class="new" onSubmit=${this.confirm}>
+    return html`<form class="new" key="asked" onSubmit=${this.confirm}>
       <p>The computer that shows <b class="mono">${code}</b> says that it is <b><${Text}>${name || 'without a name'}<//></b>, and comes from <b><${Text}>${source}<//></b>.</p>
       <p>Confirm this only if you have started <code>clove login --browser</code> there yourself, just now. It may do everything with this relay then.</p>
       <label>What for <input name="name" maxlength="128" value=${name} autocomplete="off" /></label>
@@ -69,7 +70,7 @@ export class Computer extends Component {
       <${Note} problem=${problem} />
       ${waiting
         ? this.asked(waiting, busy)
-        : html`<form class="new" onSubmit=${this.look}>
+        : html`<form class="new" key="look" onSubmit=${this.look}>
             <label>The code that it shows <input name="code" ref=${this.focus} required maxlength="12" placeholder="BCDF-GHJK" autocomplete="off" spellcheck=${false} /></label>
             <p class="dim"><code>clove login --browser ${location.origin}</code> shows one, good for ten minutes.</p>
             <p class="actions"><button disabled=${busy}>Look</button></p>
