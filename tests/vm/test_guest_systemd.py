@@ -228,7 +228,7 @@ def test_an_agent_runs_on_a_machine_that_has_joined_by_a_credential() -> None:
         assert Path(FIRST_TOKEN).read_text().strip() not in json.dumps(entries("clove-relay"))
 
 
-def tester(*words: str) -> subprocess.CompletedProcess[str]:
+def as_tester(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*TESTER, *words], capture_output=True, text=True, check=False, cwd="/tmp"
     )
@@ -236,31 +236,31 @@ def tester(*words: str) -> subprocess.CompletedProcess[str]:
 
 def test_a_users_relay_is_a_service_and_its_token_becomes_a_context() -> None:
     clove = str(PROGRAMS / "clove")
-    done = tester(clove, "relay", "up", "--timeout", str(PATIENCE))
+    done = as_tester(clove, "relay", "up", "--timeout", str(PATIENCE))
     assert "(service clove-relay)" in done.stdout, done.stderr
     assert "in your context `local`" in done.stderr
-    assert tester(clove, "relay", "backup", "/tmp/relay.tar").returncode == 0
-    assert tester(clove, "tokens", "list").returncode == 0
-    assert tester(clove, "relay", "down").returncode == 0
-    assert tester(clove, "relay", "status").returncode == 1
+    assert as_tester(clove, "relay", "backup", "/tmp/relay.tar").returncode == 0
+    assert as_tester(clove, "tokens", "list").returncode == 0
+    assert as_tester(clove, "relay", "down").returncode == 0
+    assert as_tester(clove, "relay", "status").returncode == 1
 
 
 def test_a_users_kernel_starts_at_its_socket_and_down_ends_it_and_not_systemd() -> None:
     clove = str(PROGRAMS / "clove")
     manager = output("systemctl", "show", "--value", "--property=MainPID", "user@1000")
-    done = tester(clove, "up", "--timeout", str(PATIENCE))
+    done = as_tester(clove, "up", "--timeout", str(PATIENCE))
     assert "(service clove-kernel)" in done.stdout, done.stderr
-    path = tester("systemctl", "--user", "show", "--value", "-p", "FragmentPath", "clove-kernel")
+    path = as_tester("systemctl", "--user", "show", "--value", "-p", "FragmentPath", "clove-kernel")
     assert path.stdout.strip().endswith("/systemd/user/clove-kernel.service")
-    assert tester(clove, "down").returncode == 0
+    assert as_tester(clove, "down").returncode == 0
     state = ("systemctl", "--user", "is-active", "clove-kernel")
-    until(lambda: tester(*state).stdout.strip() == "inactive", "its unit has ended")
-    assert tester("systemctl", "--user", "start", "clove-kernel.socket").returncode == 0
-    done = tester(clove, "run", "--memory", "64M", "--", "echo", "hello")
+    until(lambda: as_tester(*state).stdout.strip() == "inactive", "its unit has ended")
+    assert as_tester("systemctl", "--user", "start", "clove-kernel.socket").returncode == 0
+    done = as_tester(clove, "run", "--memory", "64M", "--", "echo", "hello")
     assert (done.returncode, done.stdout) == (0, "hello\n"), done.stderr
-    assert tester(clove, "up").stdout.startswith("a kernel runs already")
-    done = tester(clove, "down")
+    assert as_tester(clove, "up").stdout.startswith("a kernel runs already")
+    done = as_tester(clove, "down")
     assert "systemctl --user stop clove-kernel.socket" in done.stderr
-    assert tester("systemctl", "--user", "stop", "clove-kernel.socket").returncode == 0
-    assert tester(clove, "ps").returncode == 1
+    assert as_tester("systemctl", "--user", "stop", "clove-kernel.socket").returncode == 0
+    assert as_tester(clove, "ps").returncode == 1
     assert output("systemctl", "show", "--value", "--property=MainPID", "user@1000") == manager
