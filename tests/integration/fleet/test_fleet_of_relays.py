@@ -22,13 +22,17 @@ Relays = tuple[Fleet, Fleet]
 
 @pytest.fixture
 def server() -> Iterator[PostgreSQL]:
+    """One to stop."""
     with own_postgresql() as running:
         yield running
 
 
 @pytest.fixture
-def relays(server: PostgreSQL) -> Iterator[Relays]:
-    config = f'{CONFIG}\n[store]\npostgresql = "{server.new_database()}"\n'
+def relays(request: pytest.FixtureRequest, postgresql: PostgreSQL) -> Iterator[Relays]:
+    """Both run; on a server of the test's own, if it asks for one."""
+    own = "server" in request.fixturenames
+    database = (request.getfixturevalue("server") if own else postgresql).new_database()
+    config = f'{CONFIG}\n[store]\npostgresql = "{database}"\n'
     with contextlib.ExitStack() as stack:
         made = []
         for _ in range(2):
