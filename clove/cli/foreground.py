@@ -39,6 +39,7 @@ class Foreground:
     @param restarts: it would be started again after its end.
     @param typed: it reads our standard input.
     @param into: where its streams go, by their names; by default ours.
+    @param again: a command that shows it when we have left it; "" where that goes without saying.
     @param leaves: it was there before us, and goes on when we are interrupted or our output is not read.
     """
 
@@ -51,6 +52,7 @@ class Foreground:
         restarts: bool,
         typed: bool = False,
         leaves: bool = False,
+        again: str = "",
         into: dict[str, Sink] | None = None,
     ) -> None:
         self._console = console
@@ -59,6 +61,7 @@ class Foreground:
         self._restarts = restarts
         self._typed = typed
         self._leaves = leaves
+        self._again = again
         self._sinks = into or sinks(console)
         self._readerless: set[str] = set()
         self._copying: list[threading.Thread] = []
@@ -195,7 +198,8 @@ class Foreground:
             killing.join()
         except KeyboardInterrupt:
             killing.join(_SENT)
-            self._console.remark("detached: the kernel goes on ending the agent")
+            shows = f"; {self._again} shows the rest" if self._again else ""
+            self._console.remark(f"detached: the kernel goes on ending the agent{shows}")
             return False
         return True
 

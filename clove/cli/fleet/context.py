@@ -54,10 +54,8 @@ class Context:
         token: str | None = None,
         token_file: str | None = None,
     ) -> None:
-        from clove.client.fleet import DEFAULT_RELAY
-
         self.name = name
-        self.relay = values.get("relay", DEFAULT_RELAY)
+        self.relay = values.get("relay") or _default_relay()
         self.hub = values.get("hub") or _hub_of(self.relay)
         ca_file = values.get("ca_file")
         self.ca_file = os.path.expanduser(ca_file) if ca_file else None
@@ -144,6 +142,12 @@ def machine_context(given: str | None) -> Context | None:
             )
         return None
     return context
+
+
+def _default_relay() -> str:
+    from clove.client.fleet import DEFAULT_RELAY  # brings much with it
+
+    return DEFAULT_RELAY
 
 
 def _hub_of(relay: str) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
+import os
+import pwd
 import secrets
 import socket
 from typing import TYPE_CHECKING
@@ -54,9 +55,9 @@ class MachineClient(RemoteClient):
 def _own_name() -> str:
     """What the kernel's audit log and the relay call this process."""
     try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a user id without a name
-        user = "clove"
+        user = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a user id without a name
+        user = str(os.getuid())
     words = f"{user}@{socket.gethostname()}"[:64]
     return f"{words} {secrets.token_hex(4)}"
 

@@ -169,8 +169,11 @@ def _attend(started: MachineRun, client: MachineClient, made: dict[str, Any]) ->
     from clove.cli.foreground import Foreground
 
     announce(started.console, made)
-    attended = Foreground(started.console, client, made["agent_id"], restarts=False, typed=True)
-    return attended.attend()
+    number = made["agent_id"]
+    again = f"clove agent logs -f {number} --machine {made['machine_id']}"
+    return Foreground(
+        started.console, client, number, restarts=False, typed=True, again=again
+    ).attend()
 
 
 def _finish(started: MachineRun, made: dict[str, Any], code: int) -> int:

@@ -46,6 +46,19 @@ def test_input_by_a_pipe_reaches_a_script_and_a_program(fleet: Fleet, tmp_path: 
     assert run_there(fleet, "--", "sh", "-c", "cat; exit 3", typed="typed")[:2] == (3, "typed")
 
 
+def test_without_a_way_for_input_a_pipe_is_left_alone_and_that_is_said(
+    fleet: Fleet, tmp_path: Path
+) -> None:
+    home = home_with(tmp_path, fleet.rest_port, 9, fleet.admin)  # nothing listens at the second
+    words = ("agent", "run", "--machine", "build-7")
+    ran = clove(fleet, *words, "--", "echo", "ran", typed="typed", HOME=home)
+    assert (ran.stdout, ran.exit_code) == ("ran\n", 0)
+    assert "does not get our standard input" in ran.stderr
+    ran = clove(fleet, *words, "-i", "--", "echo", "ran", typed="typed", HOME=home)
+    assert (ran.stdout, ran.exit_code) == ("", 1)
+    assert "cannot be reached" in ran.stderr
+
+
 def test_variables_secrets_and_rules_arrive(fleet: Fleet, tmp_path: Path) -> None:
     (tmp_path / "key").write_text("hidden\n")
     (tmp_path / "key").chmod(0o600)
