@@ -8,45 +8,15 @@ from __future__ import annotations
 import json
 import re
 import secrets
-import ssl
-from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from clove.deploy.cloud.first_boot import signed
+from tests.cloud.served import Served
 
-__all__ = ["FakeAWS", "Served"]
+__all__ = ["FakeAWS"]
 
 ROLE: Final = "clove-machine"
-
-
-class Served:
-    """A server on loopback, in threads of its own.
-
-    @ivar port: its TCP port.
-    """
-
-    def __init__(self, handler: type[BaseHTTPRequestHandler], tls: tuple[str, str] | None) -> None:
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._server.daemon_threads = True
-        if tls is not None:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(tls[1], tls[0])
-            self._server.socket = context.wrap_socket(
-                self._server.socket, server_side=True, do_handshake_on_connect=False
-            )
-        self.port = int(self._server.server_address[1])
-        self._thread = Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End it."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
 
 
 class FakeAWS:
@@ -80,8 +50,8 @@ class FakeAWS:
             "Token": secrets.token_hex(100),
         }
         self._tree = _tree(instance, region, self.access)
-        self.metadata = Served(_handler(self._answer_metadata), None)
-        self.storage = Served(_handler(self._answer_object), tls)
+        self.metadata = Served(self._answer_metadata)
+        self.storage = Served(self._answer_object, tls)
 
     def stop(self) -> None:
         """End both."""
@@ -143,24 +113,3 @@ def _tree(instance: dict[str, Any], region: str, access: dict[str, str]) -> dict
         "user-data": instance["user_data"],
         "dynamic": {"instance-identity": {"document": json.dumps(document)}},
     }
-
-
-def _handler(answer: Any) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        """Answers by one function."""
-
-        timeout = 30
-
-        def _reply(self) -> None:
-            status, data = answer(self.command, urlsplit(self.path).path, self.headers)
-            self.send_response(status, HTTPStatus(status).phrase)
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
-        do_GET = do_PUT = _reply
-
-        def log_message(self, *args: Any) -> None:
-            """Not on stderr."""
-
-    return Handler

@@ -14,6 +14,7 @@ import pytest
 from clove.deploy.cloud import first_boot
 from clove.deploy.cloud.first_boot import Failed
 from tests.cloud.fake_aws import FakeAWS
+from tests.cloud.fake_gcp import FakeGCP
 
 REGION = "eu-central-1"
 INSTANCE = {"id": "i-0123", "user_data": "#cloud-config\n"}
@@ -90,6 +91,24 @@ def test_an_object_is_fetched_as_the_machine_into_a_file_of_roots_alone(
 def test_another_machines_token_is_not_to_be_had(aws: FakeAWS, tmp_path: Path) -> None:
     with pytest.raises(OSError, match="403"):
         first_boot.fetch(store(aws), "join/lab-2", str(tmp_path / "token"), 100)
+
+
+def test_google_gives_a_machine_its_two_objects_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = tmp_path / "clove-lab"
+    (bucket / "join").mkdir(parents=True)
+    (bucket / "join" / "lab-1").write_text("clove_join_mine")
+    google = FakeGCP("lab-1", bucket)
+    monkeypatch.setattr(first_boot, "METADATA", f"127.0.0.1:{google.metadata.port}")
+    there = {"kind": "gcp", "address": f"http://127.0.0.1:{google.storage.port}/clove-lab"}
+    try:
+        first_boot.fetch(there, "join/lab-1", str(tmp_path / "token"), 100)
+        assert (tmp_path / "token").read_text() == "clove_join_mine"
+        with pytest.raises(OSError, match="403"):
+            first_boot.fetch(there, "join/lab-2", str(tmp_path / "token"), 100)
+    finally:
+        google.stop()
 
 
 def test_what_is_larger_than_it_may_be_is_not_fetched(aws: FakeAWS, tmp_path: Path) -> None:
