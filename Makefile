@@ -18,7 +18,7 @@ FUZZ_SEED ?= 8
 .NOTPARALLEL:
 # The tests start some hundred kernels and their agents, each of which would compile all its modules.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help venv dev demo relay-demo relay-schemathesis test test-vm test-cloud test-install test-work test-fresh soak relay-faults lint pytest relay-fuzz trial bench bench-smoke docs reference lock check-locks dist dist-compare clean
+.PHONY: help venv dev demo relay-demo relay-schemathesis test test-vm test-cloud test-install test-work test-fresh soak relay-faults lint pytest relay-fuzz trial bench bench-smoke docs site reference lock check-locks dist test-dist dist-compare clean
 
 # One line for each check, its output only when it fails.
 define quietly
@@ -102,6 +102,9 @@ docs: dev ## API documentation in apidocs/
 	@.venv/bin/pydoctor -q -W --project-name Clove --docformat epytext --html-output apidocs \
 		--privacy 'PRIVATE:clove.**._*' clove
 
+site: dev ## the documentation as a site, in site/ (Sphinx, in an environment of its own)
+	@$(PY) -m tools.site
+
 reference: dev ## what is made from the code: tables of docs/, clove/client/results/
 	@$(PY) tools/reference.py
 	@$(PY) tools/results.py
@@ -115,11 +118,16 @@ check-locks: dev ## are the locks whole for every Python that we support?
 dist: dev ## wheel, sdist, bundle, Debian package, SBOM, SHA256SUMS in dist/ (DIST_ARGS="--target 3.13:aarch64")
 	@$(PY) -m tools.release dist $(DIST_ARGS)
 
+test-dist: dev ## dist/ on a fresh Debian: the package's life, and a new user's first minutes (root)
+	@[ -e dist/SHA256SUMS ] || $(PY) -m tools.release dist $(DIST_ARGS)
+	@CLOVE_FRESH_DIST=dist tools/fresh-root/run root tools/release/try_package.sh
+	@CLOVE_FRESH_DIST=dist CLOVE_FRESH_OFFLINE=1 tools/fresh-root/run user tools/release/newcomer.sh
+
 dist-compare: dev ## make all of that twice and compare the bytes
 	@$(PY) -m tools.release --compare $(DIST_ARGS)
 
 clean: ## remove what the targets above made
-	@rm -rf .venv .venv-release build dist apidocs .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+	@rm -rf .venv .venv-release build dist site apidocs .mypy_cache .ruff_cache .pytest_cache .hypothesis \
 		_trial_temp* bench/tools/bin *.egg-info
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	@rm -f twisted/plugins/dropin.cache

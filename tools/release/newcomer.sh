@@ -1,11 +1,12 @@
 #!/bin/bash
 # A new user's first minutes, in a fresh Debian (tools/fresh-root) without a network, as an ordinary user: from nothing to
-# an agent's output, then through a relay. Says each command with its seconds. The wheels in /srv/dist/wheels (a bundle's)
-# stand for a package index.
+# an agent's output, then through a relay. Says each command with its seconds. The wheels of the
+# bundle stand for a package index.
 #
 #   CLOVE_FRESH_DIST=dist CLOVE_FRESH_OFFLINE=1 tools/fresh-root/run user tools/release/newcomer.sh
 set -euo pipefail
-export PIP_CONFIG_FILE=/dev/null PIP_NO_INDEX=1 PIP_FIND_LINKS=/srv/dist/wheels PIP_DISABLE_PIP_VERSION_CHECK=1
+tar -C "$HOME" --strip-components=1 --wildcards -xf /srv/dist/clove-*-linux-*.tar.gz '*/wheels/*'
+export PIP_CONFIG_FILE=/dev/null PIP_NO_INDEX=1 PIP_FIND_LINKS=$HOME/wheels PIP_DISABLE_PIP_VERSION_CHECK=1
 export PATH=$HOME/.venv-clove/bin:$PATH
 example=$PWD/examples/fleet/work.py
 mkdir "$HOME/work"
@@ -41,7 +42,8 @@ typed 'python3 -m venv ~/.venv-clove && ~/.venv-clove/bin/pip install -q clove'
 typed 'clove up'
 typed 'clove relay up'
 typed 'clove machines join m1 | clove tunnel join ws://127.0.0.1:8765 m1'
-typed 'clove agent run work.py --machine m1 a report' | tee said
+typed 'clove agent run work.py --machine m1 a report' > said
+cat said
 report 'through the relay'
 grep -q report said || { echo 'FAILED: the agent said nothing of a report'; exit 1; }
 [ "$count" -le 5 ]
