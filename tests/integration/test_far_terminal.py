@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -14,6 +15,7 @@ import pytest
 from tests.integration.exposed import ROOT, ROOTLESS, Host, host, kill_all
 from tests.integration.test_attach_command import ENVIRON, words
 from tests.integration.user_terminal import on_terminal
+from tests.waiting import until
 
 RELAY = [sys.executable, str(Path(__file__).with_name("far_terminal.py")), "0.2"]
 VIM = os.path.realpath(shutil.which("vim") or "")
@@ -36,6 +38,15 @@ def far(here: Host, *rest: str) -> list[str]:
     return [*RELAY, *words(here, *rest)]
 
 
+def clients_of(agent: str) -> list[str]:
+    """Commands that name an agent."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            found.append(path.read_text(errors="replace"))
+    return [command for command in found if f"\0{agent}\0" in command]
+
+
 @pytest.mark.skipif(not shutil.which("vim"), reason="vim is not installed")
 def test_an_editor_is_resized_left_by_a_killed_client_and_drawn_anew(here: Host) -> None:
     edit = ("--", VIM, "-N", "-u", "NONE", "-i", "NONE", "-n", "text")
@@ -50,6 +61,7 @@ def test_an_editor_is_resized_left_by_a_killed_client_and_drawn_anew(here: Host)
         user.type(b"ione line, \x1bapersisting\x1b")
         user.until(b"persisting")
         os.kill(user.pid, signal.SIGKILL)
+    until(lambda: not clients_of("edits"), "the killed one's client is gone")
     with on_terminal(far(here, "attach", "edits"), ENVIRON, 25, 90) as user:
         user.until(b"one line, persisting")
         user.type(b":echo 'si'.'ze' &lines &columns\r")
