@@ -42,6 +42,7 @@ class FakeFleet:
             "labels": found["labels"],
             "has_key": found["key"] is not None,
             "presence": presence,
+            "presence_since": instance or "",
             "versions": {"clove": "0"},
         }
 

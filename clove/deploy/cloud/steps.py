@@ -198,10 +198,12 @@ class Apply:
                 progress.note(f"{machine} is gone and is made anew; what it kept is lost")
                 self._enrolment.relay.fleet.remove_machine(machine)
         Register(self._enrolment).do(facts, progress)
-        write_variables(self._terraform.directory, variables, self._token_files())
-        progress.note(f"terraform: {self._terraform.plan().text}")
-        self._terraform.apply(progress.note)
-        shutil.rmtree(self._tokens, ignore_errors=True)
+        try:
+            write_variables(self._terraform.directory, variables, self._token_files())
+            progress.note(f"terraform: {self._terraform.plan().text}")
+            self._terraform.apply(progress.note)
+        finally:
+            shutil.rmtree(self._tokens, ignore_errors=True)
         return self._facts()
 
     def undo(self, facts: Facts, progress: Progress) -> None:

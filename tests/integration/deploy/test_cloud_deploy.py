@@ -151,6 +151,7 @@ def test_a_failed_apply_says_why_and_how_to_go_on(environ: dict[str, str], tmp_p
     assert "UnauthorizedOperation" in failed.stderr
     assert "terraform.log" in failed.stderr
     assert "go on with: clove deploy aws" in failed.stderr
+    assert world(tmp_path)["leftovers"] == []  # no token that was not handed on
     (tmp_path / "cloud" / "fails-apply").unlink()
     assert clove(environ, "aws", *HUB).returncode == 0
 
