@@ -218,8 +218,8 @@ def test_what_is_misspelt_is_told_with_the_near_name(
 
 
 def test_a_misspelt_command_too(shell: Shell) -> None:
-    result = shell("logz")
-    assert (result.returncode, "did you mean logs?" in result.stderr) == (2, True)
+    result = shell("inspekt")
+    assert (result.returncode, "did you mean inspect?" in result.stderr) == (2, True)
 
 
 def test_an_agent_is_found_by_a_name_of_digits(shell: Shell) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import threading
@@ -68,6 +69,19 @@ def test_a_machine_is_connected_on_every_relays_list(relays: Relays) -> None:
     assert shown["status"] == "connected"
     kernel.stop()
     await_presence(here, "one", "disconnected")
+
+
+def test_an_administrator_is_the_same_caller_at_each_relay_and_over_rest(relays: Relays) -> None:
+    here, there = relays
+    join(there, here)
+    asked = {"machine_id": "one", "command": ["sleep", "100"], "name": "asleep"}
+    made = here.ask("POST", "/agents/deploy", asked)
+    for fleet in (here, there):
+        with fleet.client("one", fleet.admin) as client:
+            with client.run("asleep", ["echo", "inside"]) as ran:
+                assert os.read(ran.descriptors["stdout"], 100) == b"inside\n"
+                assert ran.finish()["exit_code"] == 0
+            assert client.read_output("asleep")["agent_id"] == made["agent_id"]
 
 
 def test_a_kernel_that_does_not_answer_is_stale_on_every_relay(relays: Relays) -> None:
