@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "bundle": "Make an archive that installs Clove without a package index.",
     "list": "List deployments, and how far they are.",
     "show": "Show the steps of a deployment, and what they made.",
+    "docker": "To a container of Docker or Podman here.",
 }
 """Subcommands; `ssh` is C{command} in the module C{ssh_command} of this package."""
 
