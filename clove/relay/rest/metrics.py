@@ -17,9 +17,13 @@ CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class RequestCounts:
-    """Requests that were answered, by route and status."""
+    """Requests that were answered, by route and status.
+
+    @ivar starts_waiting: agents whose start was asked for, and that their kernel has not answered yet.
+    """
 
     def __init__(self) -> None:
+        self.starts_waiting = 0
         self._counts: Counter[tuple[str, int]] = Counter()
         self._seconds = 0.0
 
@@ -59,6 +63,12 @@ def exposition(
         _family("clove_relay_uptime_seconds", "gauge", "Since it started.", [("", uptime)]),
         _family("clove_relay_tunnels", "gauge", "Tunnels of machines.", shown),
         _family("clove_relay_remote_agents", "gauge", "Remote agents.", [("", callers)]),
+        _family(
+            "clove_relay_agents_waiting",
+            "gauge",
+            "Agents that were asked for over REST and have not started yet.",
+            [("", requests.starts_waiting)],
+        ),
         _family(
             "clove_relay_requests_total", "counter", "REST requests answered.", requests.samples()
         ),

@@ -68,6 +68,23 @@ async def _deploy(
     @param mark: of the idempotency key.
     @param doubtful: an earlier request with that may have started it, and it may have ended since.
     """
+    context.requests.starts_waiting += 1
+    try:
+        return await _start(context, identity, asked, name, mark, doubtful=doubtful)
+    finally:
+        context.requests.starts_waiting -= 1
+
+
+async def _start(
+    context: Context,
+    identity: Identity,
+    asked: Deployment,
+    name: str,
+    mark: str,
+    *,
+    doubtful: bool,
+) -> Deployed:
+    """As L{_deploy}, which counts it meanwhile."""
     tunnel = await tunnel_v1(context, identity, asked.machine_id)
     if tunnel is not None:
         return await deploy_v1(context, asked, tunnel, doubtful=doubtful)
