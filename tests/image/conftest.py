@@ -41,8 +41,10 @@ driver = "overlay"
 graphroot = "{0}/store"
 runroot = "{0}/run"
 """
-HARDENED = ("--read-only", "--tmpfs", "/tmp", "--tmpfs", "/run", "--cap-drop", "ALL")
-HARDENED += ("--security-opt", "no-new-privileges", "--no-healthcheck")
+HARDENED = (
+    *("--read-only", "--tmpfs", "/tmp", "--tmpfs", "/run", "--cap-drop", "ALL"),
+    *("--security-opt", "no-new-privileges", "--no-healthcheck"),
+)
 SANDBOX = ("--security-opt", "unmask=ALL", "--security-opt", f"seccomp={FILES}/seccomp.json")
 """What a kernel in a container needs beyond the defaults."""
 
@@ -59,7 +61,7 @@ class Podman:
         }
         os.environ.update(self.variables)
 
-    def __call__(self, *words: str, stdin: Any = "", check: bool = True) -> str:
+    def __call__(self, *words: str, stdin: str = "", check: bool = True) -> str:
         """What it prints; its errors too, where C{check} is not set."""
         done = subprocess.run(
             ["podman", *words], input=stdin, capture_output=True, text=True, check=False

@@ -13,13 +13,14 @@ __all__ = ["deploy"]
 
 COMMANDS: Final = {
     "ssh": "To a Linux machine that you reach by ssh.",
+    "docker": "To a container of Docker or Podman here.",
+    "kubernetes": "To a pool of pods of a Kubernetes cluster.",
     "aws": "To machines on Amazon EC2, made by terraform.",
     "gcp": "To machines on Google Cloud, made by terraform.",
     "upgrade": "Take a deployment to another version, or back.",
     "bundle": "Make an archive that installs Clove without a package index.",
     "list": "List deployments, and how far they are.",
     "show": "Show the steps of a deployment, and what they made.",
-    "docker": "To a container of Docker or Podman here.",
 }
 """Subcommands; `ssh` is C{command} in the module C{ssh_command} of this package."""
 

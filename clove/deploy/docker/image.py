@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
@@ -41,14 +40,12 @@ class ImageStep:
         given: str,
         base: str,
         directory: Path,
-        make_bundle: Callable[[Path], None] | None = None,
     ) -> None:
         self._containers = containers
         self._deployment = deployment
         self._given = given
         self._base = base
         self._directory = directory
-        self._make_bundle = make_bundle or _make_bundle
 
     def tag(self, version: str = __version__) -> str:
         """The image for a version of Clove."""
@@ -91,7 +88,7 @@ class ImageStep:
                 shutil.copyfile(bundle, context / Path(bundle).name)
             else:
                 progress.note("making a bundle")
-                self._make_bundle(context)
+                _make_bundle(context)
             progress.note(f"building {image} (about a minute)")
             self._containers.build(image, str(context), self._base)
         except OSError as error:

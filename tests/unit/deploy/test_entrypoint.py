@@ -127,6 +127,13 @@ def test_a_relay_without_certificate_is_plain_only_if_that_is_said(container: Co
     assert load_relay(str(container.config("relay"))).rest.plain
 
 
+def test_a_relay_takes_the_log_of_a_container_for_no_person(container: Container) -> None:
+    twistd = container.place / "bin" / "twistd"
+    twistd.write_text('#!/bin/sh\necho "$JOURNAL_STREAM"; stat -L -c %d:%i /proc/$$/fd/1\n')
+    said, is_there = container.run("relay", CLOVE_PLAIN="yes").stdout.split()
+    assert said == is_there
+
+
 def test_a_tunnel_beside_a_kernel_has_the_kernels_socket(container: Container) -> None:
     container.run(
         "tunnel", CLOVE_RELAY_URL="wss://r:8765", CLOVE_KERNEL_SOCKET="/shared/callers.sock"
