@@ -52,7 +52,8 @@ def left(podman: Podman) -> list[str]:
 def test_a_container_is_deployed_looked_at_again_and_taken_away(
     clove: list[str], relay: FleetClient, podman: Podman, tmp_path: Path
 ) -> None:
-    options = ("--name", "box", "--pids", "512", "--label", "env=test")
+    (bundle,) = Path(os.environ["CLOVE_IMAGE_WORK"]).glob("clove-*.tar.gz")
+    options = ("--name", "box", "--pids", "512", "--label", "env=test", "--bundle", str(bundle))
     done = run(clove, tmp_path, *options)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "box\n"
@@ -83,7 +84,7 @@ def test_its_image_is_exchanged_and_exchanged_back_and_it_stays_the_same_machine
     assert done.returncode == 0, done.stderr
     podman("tag", IMAGE, "localhost/clove:next")
     place = Place("box", tmp_path, Relay(RELAY, "ws://127.0.0.1:8765", lambda: relay), {})
-    given = {"engine": "podman", "image": IMAGE, "base": ""}
+    given = {"engine": "podman", "image": IMAGE, "base": "", "bundle": ""}
     target = make(place, given)
     progress = Progress("upgrade", lambda event: None)
     before = target.installed({})

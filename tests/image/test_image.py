@@ -14,8 +14,6 @@ from tests.image.conftest import FILES, HARDENED, IMAGE, SANDBOX, Podman, doctor
 from tests.waiting import until
 
 AGENT = "import os; print('uid', os.getuid(), 'of', os.getpid(), sorted(os.listdir('/')))\n"
-NAMESPACES = 0x7E020000
-"""Flags of clone(2) for all kinds of them."""
 WARM_ALONE = ("chroot", "clone3", "setns")
 """Needed for warm starts, which `clove doctor` does not try."""
 
@@ -36,19 +34,11 @@ def is_connected(relay: FleetClient, machine: str) -> bool:
 
 
 def without(names: list[str], tmp_path: Path) -> tuple[str, ...]:
-    """The options of a kernel's container, with a profile that lacks some calls.
-
-    Without C{clone} there are clones still, as Docker's own profile has it: without new namespaces.
-    """
+    """The options of a kernel's container, with a profile that lacks some calls."""
     profile = json.loads((FILES / "seccomp.json").read_text())
     for group in profile["syscalls"]:
         group["names"] = [name for name in group["names"] if name not in names]
     profile["syscalls"] = [group for group in profile["syscalls"] if group["names"]]
-    if "clone" in names:
-        flags = {"index": 0, "value": NAMESPACES, "valueTwo": 0, "op": "SCMP_CMP_MASKED_EQ"}
-        profile["syscalls"].append(
-            {"names": ["clone"], "action": "SCMP_ACT_ALLOW", "args": [flags]}
-        )
     if "clone3" in names:
         absent = {"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": errno.ENOSYS}
         profile["syscalls"].append(absent)

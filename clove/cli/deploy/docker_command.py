@@ -36,6 +36,11 @@ loopback, the container is in this machine's network.
     "--engine", type=Choice(ENGINES), default=ENGINES[0], help="docker or podman [docker]."
 )
 @click.option("--image", default="", help="Fetch this image [one is built].")
+@click.option(
+    "--bundle",
+    type=click.Path(exists=True, dir_okay=False, resolve_path=True),
+    help="Build from this bundle, for Python 3.11 [one of this Clove is made].",
+)
 @click.option("--base", default="", help="Build on this image [python:3.11-slim-bookworm].")
 @click.option("--memory", default="", help="For all of its agents together, such as 4g [no limit].")
 @click.option("--cpus", type=click.FloatRange(min=0.01), help="Processors [no limit].")
@@ -46,6 +51,7 @@ def command(
     name: str,
     engine: str,
     image: str,
+    bundle: str | None,
     base: str,
     memory: str,
     cpus: float | None,
@@ -55,6 +61,7 @@ def command(
     options = {
         "engine": engine,
         "image": image,
+        "bundle": bundle or "",
         "base": base,
         "memory": memory,
         "cpus": cpus or 0,

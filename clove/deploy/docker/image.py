@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import tarfile
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
@@ -10,12 +12,14 @@ from typing import Final
 from clove._version import __version__
 from clove.deploy.docker.containers import Containers
 from clove.deploy.step import Facts, Planned, Progress
-from clove.errors import Unavailable
+from clove.errors import InvalidRequest, Unavailable
 
-__all__ = ["ImageStep", "image_files"]
+__all__ = ["ImageStep", "image_files", "release_of"]
 
 PYTHON: Final = "3.11"
 """Of the Dockerfile's base."""
+_MOST_BYTES: Final = 1 << 16
+_BUNDLES: Final = "`make dist` makes one, for Python 3.11"
 
 
 def image_files() -> Path:
@@ -29,6 +33,7 @@ class ImageStep:
     @param given: an image to fetch; "": one is built.
     @param base: what it is built on; "": as the Dockerfile says.
     @param directory: where the build's files may lie meanwhile.
+    @param bundle: what it is built from; "": a bundle of this Clove is made.
     """
 
     name = "image"
@@ -40,16 +45,21 @@ class ImageStep:
         given: str,
         base: str,
         directory: Path,
+        bundle: str = "",
     ) -> None:
         self._containers = containers
         self._deployment = deployment
         self._given = given
         self._base = base
         self._directory = directory
+        self._bundle = bundle
 
-    def tag(self, version: str = __version__) -> str:
-        """The image for a version of Clove."""
-        return self._given or f"localhost/clove:{self._deployment}.{version}"
+    def tag(self, version: str = "") -> str:
+        """The image for a version of Clove; by itself for that of the bundle, or this one."""
+        if self._given:
+            return self._given
+        version = version or (release_of(self._bundle) if self._bundle else __version__)
+        return f"localhost/clove:{self._deployment}.{version}"
 
     def plan(self, facts: Facts) -> Planned:
         """Which image."""
@@ -70,7 +80,7 @@ class ImageStep:
             progress.note(f"fetching {self._given}")
             self._containers.pull(self._given)
             return {"image": self._given}
-        self.build(self.tag(), "", progress)
+        self.build(self.tag(), self._bundle, progress)
         return {"image": self.tag()}
 
     def build(self, image: str, bundle: str, progress: Progress) -> None:
@@ -104,6 +114,21 @@ class ImageStep:
         if not self._given:
             self._containers.remove_images()
         shutil.rmtree(self._directory / "context", ignore_errors=True)
+
+
+def release_of(bundle: str) -> str:
+    """Which release a bundle has.
+
+    @raise InvalidRequest: it is none.
+    """
+    try:
+        with tarfile.open(bundle) as archive:
+            for member in archive:
+                if member.name.endswith("/bundle.json") and (file := archive.extractfile(member)):
+                    return str(json.loads(file.read(_MOST_BYTES))["release"])
+    except (OSError, tarfile.TarError, ValueError, KeyError) as error:
+        raise InvalidRequest(f"{bundle} is no bundle: {error}", hint=_BUNDLES) from None
+    raise InvalidRequest(f"{bundle} is no bundle of Clove", hint=_BUNDLES)
 
 
 def _make_bundle(directory: Path) -> None:

@@ -27,6 +27,7 @@ _POOL: Final = "clove-kernel"
 class Pool(NamedTuple):
     """Pods with kernels.
 
+    @ivar size: how many pods.
     @ivar name: of the deployment; pod and machine are C{NAME-0}, C{NAME-1}, ...
     @ivar image: what they run.
     @ivar hub: what they dial.
@@ -37,7 +38,7 @@ class Pool(NamedTuple):
     """
 
     name: str
-    count: int
+    size: int
     image: str
     hub: str
     authority: bool = False
@@ -113,7 +114,7 @@ def _placed(one: dict[str, Any], pool: Pool) -> dict[str, Any]:
 
 
 def _fill(spec: dict[str, Any], pool: Pool) -> None:
-    spec["replicas"] = pool.count
+    spec["replicas"] = pool.size
     pod = spec["template"]["spec"]
     (container,) = pod["containers"]
     container["image"] = pool.image

@@ -36,10 +36,10 @@ class PodsStep:
         """What is applied."""
         pool = self._pool
         how = "privileged" if pool.privileged else "with a user namespace"
-        kernels = f"{pool.count} kernel{'s' * (pool.count != 1)} of {pool.image}"
+        kernels = f"{pool.size} kernel{'s' * (pool.size != 1)} of {pool.image}"
         return Planned(
             f"apply {kernels}, each {how}, in the namespace {self.namespace}",
-            f"what {pool.count} pods with a volume each cost there",
+            f"what {pool.size} pods with a volume each cost there",
         )
 
     def look(self, facts: Facts) -> Facts | None:
@@ -47,7 +47,7 @@ class PodsStep:
         if not self._is_ours():
             return None
         found = self.pool_there()
-        if found is None or found["spec"]["replicas"] != self._pool.count:
+        if found is None or found["spec"]["replicas"] != self._pool.size:
             return None
         for machine in self._enrolment.machines:
             own = self._enrolment

@@ -7,18 +7,18 @@ from typing import Any, Final
 
 from clove._version import __version__
 from clove.deploy.docker.containers import Containers
-from clove.deploy.docker.image import ImageStep
+from clove.deploy.docker.image import ImageStep, release_of
 from clove.deploy.docker.kernel import ContainerStep
 from clove.deploy.enrol import Register, Smoke, Tunnel
 from clove.deploy.kinds import Place
 from clove.deploy.relay import Enrolment
 from clove.deploy.step import Facts, Progress, Step
-from clove.errors import NotFound
+from clove.errors import InvalidRequest, NotFound
 
 __all__ = ["CHANGEABLE", "DockerTarget", "machines", "make"]
 
-CHANGEABLE: Final = ("base",)
-"""What an image is built on; limits are those that the container was made with."""
+CHANGEABLE: Final = ("base", "bundle")
+"""What an image is built on and from; limits are those that the container was made with."""
 
 
 def machines(name: str, options: Mapping[str, Any]) -> list[str]:
@@ -29,7 +29,7 @@ def machines(name: str, options: Mapping[str, Any]) -> list[str]:
 def make(place: Place, options: Mapping[str, Any]) -> DockerTarget:
     """The target.
 
-    @param options: engine, image, base, memory, cpus, pids.
+    @param options: engine, image, bundle, base, memory, cpus, pids.
     """
     return DockerTarget(place, options)
 
@@ -42,7 +42,12 @@ class DockerTarget:
         self._enrolment = Enrolment(place.relay, place.name, [place.name], place.labels, "docker")
         self._given = str(options["image"])
         self._image = ImageStep(
-            self._containers, place.name, self._given, str(options["base"]), place.directory
+            self._containers,
+            place.name,
+            self._given,
+            str(options["base"]),
+            place.directory,
+            str(options["bundle"]),
         )
         self._container = ContainerStep(self._containers, self._enrolment, options)
 
@@ -69,15 +74,18 @@ class DockerTarget:
         return self._version_of(found.image)
 
     def _version_of(self, image: str) -> str:
-        before = self._image.tag("")
+        before = self._image.tag("-").removesuffix("-")
         return image.removeprefix(before) if not self._given else image
 
     def upgrade(self, facts: Facts, version: str, bundle: str, progress: Progress) -> str:
         """Make the container anew from another image; its volume, and so its key and state, stay.
 
         @param version: of this Clove or of the bundle; where an image was named, the name of another one.
+        @raise InvalidRequest: no image was named, where one is needed; or the bundle is none.
         """
-        wanted = version or __version__
+        if self._given and not version:
+            raise InvalidRequest(f"it runs the image {self._given}", hint="say which: --to IMAGE")
+        wanted = version or (release_of(bundle) if bundle else __version__)
         image = self._image_of(wanted)
         if not self._containers.image_exists(image):
             if self._given:

@@ -132,8 +132,8 @@ def test_a_dry_run_applies_nothing(environ: dict[str, str], tmp_path: Path) -> N
 
 
 def test_pods_reach_a_relay_in_the_cluster_or_in_a_network_that_is_named() -> None:
-    def added(**more: str) -> list[object]:
-        made = objects(Pool("lab", 1, "i", **{"hub": "wss://relay.example.org:8765", **more}))
+    def added(hub: str = "wss://relay.example.org:8765", relay_network: str = "") -> list[object]:
+        made = objects(Pool("lab", 1, "i", hub, relay_network=relay_network))
         (policy,) = (each for each in made if each["kind"] == "NetworkPolicy")
         return list(policy["spec"]["egress"][3:])
 
