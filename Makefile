@@ -18,7 +18,7 @@ FUZZ_SEED ?= 8
 .NOTPARALLEL:
 # The tests start some hundred kernels and their agents, each of which would compile all its modules.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help venv dev demo relay-demo relay-schemathesis test test-vm test-cloud test-install test-work test-fresh soak relay-faults lint pytest relay-fuzz trial bench bench-smoke docs site reference lock check-locks dist test-dist dist-compare clean test-image
+.PHONY: help venv dev demo relay-demo relay-schemathesis test test-vm test-cloud test-install test-work test-fresh soak relay-faults lint pytest relay-fuzz trial bench bench-smoke docs site reference lock check-locks dist test-dist dist-compare clean test-image test-manifests
 
 # One line for each check, its output only when it fails.
 define quietly
@@ -61,6 +61,9 @@ test-vm: venv ## the tests that need cgroup v2 and systemd, in a guest (VM_ARGS=
 
 test-cloud: dev ## clove deploy aws to a machine in an emulator, from terraform to an agent's output
 	@tools/cloud-guest/run
+
+test-manifests: dev ## deploy/kubernetes and the Compose file against schemas of several versions
+	@$(PY) -m tests.manifests.run
 
 test-image: dev ## the image of deploy/docker, built and run (podman, buildah; root) (IMAGE_ARGS="-k relay")
 	@tools/image/run $(IMAGE_ARGS)
