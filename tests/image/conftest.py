@@ -58,6 +58,7 @@ class Podman:
         self.variables = {
             "CONTAINERS_CONF": str(place / "containers.conf"),
             "CONTAINERS_STORAGE_CONF": str(place / "storage.conf"),
+            "BUILDAH_ISOLATION": "chroot",  # for `podman build`: its containers have cgroups otherwise
         }
         os.environ.update(self.variables)
 
