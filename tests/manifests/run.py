@@ -22,9 +22,9 @@ __all__ = ["main"]
 
 PACKAGES: Final = ("kubernetes-validate==1.37.0", "check-jsonschema==0.39.0")
 DEPLOY: Final = Path(__file__).parents[2] / "deploy"
-NEW: Final = ("1.33", "1.34", "1.35", "1.36", "1.37")
+NEW: Final[tuple[str, ...]] = ("1.33", "1.34", "1.35", "1.36", "1.37")
 """With user namespaces for pods."""
-OLD: Final = ("1.27", "1.29", "1.31")
+OLD: Final[tuple[str, ...]] = ("1.27", "1.29", "1.31")
 OVERLAY: Final = """\
 apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization
