@@ -47,7 +47,7 @@ def without(names: list[str], tmp_path: Path) -> tuple[str, ...]:
     return ("--security-opt", "unmask=ALL", "--security-opt", f"seccomp={path}")
 
 
-def test_nobody_is_root_in_it_and_its_files_cannot_be_changed(podman: Podman) -> None:
+def test_it_runs_as_an_ordinary_user_and_its_files_cannot_be_changed(podman: Podman) -> None:
     text = podman(
         "run",
         "--rm",
