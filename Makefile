@@ -18,7 +18,7 @@ FUZZ_SEED ?= 8
 .NOTPARALLEL:
 # The tests start some hundred kernels and their agents, each of which would compile all its modules.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help venv dev demo relay-demo relay-schemathesis test test-vm test-cloud test-install test-work test-fresh soak relay-faults lint pytest relay-fuzz trial bench bench-smoke docs site reference lock check-locks dist test-dist dist-compare clean test-image test-manifests
+.PHONY: help venv dev demo relay-demo relay-schemathesis test test-vm test-cloud test-install test-deploy test-work test-fresh soak relay-faults lint pytest relay-fuzz trial bench bench-smoke docs site reference lock check-locks dist test-dist dist-compare clean test-image test-manifests
 
 # One line for each check, its output only when it fails.
 define quietly
@@ -70,6 +70,9 @@ test-image: dev ## the image of deploy/docker, built and run (podman, buildah; r
 
 test-install: dev ## the installation: newer releases on the index, old pip, other Pythons
 	@CLOVE_TEST_INSTALL=1 $(PY) -W error -m pytest tests/install $(PYTEST_ARGS)
+
+test-deploy: dev ## `clove deploy ssh` to Debian with systemd, booted in a container; killed and resumed (root)
+	@tools/far-root/run $(PYTEST_ARGS)
 
 test-work: dev ## a day of work in sandboxes: pip, npm, git, pytest, chromium (root and rootless)
 	@CLOVE_TEST_WORK=1 $(PY) -W error -m pytest -rs -o faulthandler_timeout=1800 tests/work $(PYTEST_ARGS)

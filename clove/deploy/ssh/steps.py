@@ -21,11 +21,12 @@ from clove.deploy.ssh.bundles import Bundles
 from clove.deploy.ssh.connection import Connection
 from clove.deploy.ssh.host import judge, read_probe
 from clove.deploy.step import Facts, Planned, Progress
-from clove.errors import CloveError
+from clove.errors import CloveError, InvalidRequest
 
 __all__ = ["BundleStep", "HostStep", "InstallStep", "KernelStep"]
 
 UNINSTALL_SECONDS: Final = 300.0
+_LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 _PORTS: Final = {"wss": 443, "ws": 80}
 
 
@@ -82,6 +83,11 @@ class HostStep:
 
     def _judged(self) -> dict[str, Any]:
         parts = urlsplit(self._hub)
+        if parts.scheme != "wss" and parts.hostname not in _LOOPBACK:
+            raise InvalidRequest(
+                f"{self._hub} is without TLS: a kernel sends its token there to its own machine alone",
+                hint="have the relay serve wss:// (docs/fleet.md, [tls]), and say --hub",
+            )
         port = parts.port or _PORTS.get(parts.scheme, 443)
         ran = self._connection.run(scripts.PROBE, (parts.hostname or "", str(port)))
         host = self._connection.host

@@ -196,5 +196,5 @@ def test_killed_at_every_point_it_comes_to_the_same_end(world: Path, tmp_path: P
             code="from tests.unit.deploy.directory_target import main; main()",
         )
     )
-    assert kills > 20
+    assert kills >= 20
     assert not list((state / "clove" / "deployments").iterdir())

@@ -1,0 +1,68 @@
+"""`clove deploy` against real machines, for `make test-deploy` (tools/far-root/run, which says what it needs)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.deployed.far_machine import FarMachine, far_machine
+from tests.deployed.variants import make_variant
+from tests.integration.fleet.fleet_processes import Fleet
+from tests.tls_identity import make_identity
+
+collect_ignore_glob = [] if "CLOVE_FAR_ROOT" in os.environ else ["test_*.py"]
+
+CONFIG = """
+[rest]
+port = 0
+[hub]
+listen = "10.203.0.1"
+port = 0
+[limits.hub]
+ping_seconds = 1.0
+"""
+
+
+@pytest.fixture(scope="session")
+def far() -> Iterator[FarMachine]:
+    """Debian with systemd, booted."""
+    with far_machine("booted") as machine:
+        yield machine
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """A relay that the machine reaches, with a certificate of an authority of its own."""
+    directory = tmp_path_factory.mktemp("authority")
+    key, certificate = make_identity(directory, "127.0.0.1", "10.203.0.1")
+    Path(key).chmod(0o600)
+    tls = f'\n[tls]\ncertificate = "{certificate}"\nkey = "{key}"\n'
+    fleet = Fleet(CONFIG + tls, certificate)
+    try:
+        fleet.start()
+        yield fleet
+    finally:
+        fleet.stop()
+
+
+@pytest.fixture(scope="session")
+def bundle() -> str:
+    """Path of a bundle of this Clove."""
+    return os.environ["CLOVE_FAR_BUNDLE"]
+
+
+@pytest.fixture(scope="session")
+def newer(bundle: str) -> str:
+    """Another release of the same."""
+    path = Path(os.environ["CLOVE_FAR_WORK"], "newer.tar.gz")
+    return make_variant(bundle, path, "0.1.0-aaaaaaaa")
+
+
+@pytest.fixture(scope="session")
+def broken(bundle: str) -> str:
+    """A release whose kernel does not start."""
+    path = Path(os.environ["CLOVE_FAR_WORK"], "broken.tar.gz")
+    return make_variant(bundle, path, "0.1.0-bbbbbbbb", broken=True)
