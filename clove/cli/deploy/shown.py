@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, TextIO
 
 from clove.cli.console import Console
 from clove.cli.progress import Progress
@@ -42,7 +44,16 @@ class Shown:
             self._line(event.step, f"{_WORDS[event.what]}{took}")
 
     def _line(self, step: str, text: str) -> None:
-        self._console.line(f"{step:<{_WIDTH}}{text}", stream="stderr")
+        for line in _folded(sys.stderr, f"{step:<{_WIDTH}}{text}"):
+            self._console.line(line, stream="stderr")
+
+
+def _folded(stream: TextIO, text: str) -> list[str]:
+    """A line of a step, folded where a terminal ends."""
+    if not stream.isatty():
+        return [text]
+    width = max(shutil.get_terminal_size().columns - 1, 2 * _WIDTH)
+    return textwrap.wrap(text, width, subsequent_indent=" " * _WIDTH) or [""]
 
 
 def _fields(event: Event) -> dict[str, object]:
@@ -62,9 +73,14 @@ def show_plan(console: Console, record: Record, steps: Sequence[PlannedStep]) ->
         return
     for step in steps:
         state = {"done": " (done; is looked at again)", "begun": " (begun)"}.get(step.state, "")
-        console.line(f"{step.name:<{_WIDTH}}{step.planned.does}{state}")
+        _print(console, step.name, f"{step.planned.does}{state}")
         if step.planned.costs:
-            console.line(f"{'':<{_WIDTH}}costs {step.planned.costs}")
+            _print(console, "", f"costs {step.planned.costs}")
     if not any(step.planned.costs for step in steps):
-        console.line(f"{'':<{_WIDTH}}costs nothing that is known")
+        _print(console, "", "costs nothing that is known")
     console.remark(f"nothing was done; without --dry-run: {record.command}")
+
+
+def _print(console: Console, name: str, text: str) -> None:
+    for line in _folded(sys.stdout, f"{name:<{_WIDTH}}{text}"):
+        console.line(line)

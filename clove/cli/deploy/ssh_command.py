@@ -53,6 +53,8 @@ def command(
     bundle: str | None,
 ) -> None:
     """Deploy to a Linux machine that you reach by ssh."""
+    from clove.deploy.ssh.connection import check_host
+
     options = {
         "host": host,
         "port": port or 0,
@@ -60,4 +62,5 @@ def command(
         "user_units": user_units,
         "bundle": os.path.abspath(bundle) if bundle else "",
     }
+    check_host(host)
     asked.deploy("ssh", name or host.rpartition("@")[2].strip("[]").replace(":", "-"), options)
