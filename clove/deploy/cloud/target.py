@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from clove.deploy.cloud.boot import Boot, Console
 from clove.deploy.cloud.steps import Apply, Bundle, Cloud, Module, Tokens
 from clove.deploy.cloud.terraform import Terraform
 from clove.deploy.enrol import Register, Smoke, Tunnel
 from clove.deploy.kinds import Place
 from clove.deploy.relay import Enrolment
-from clove.deploy.step import Facts, Step
+from clove.deploy.step import Step
 from clove.errors import InvalidRequest
 
 __all__ = ["CloudTarget", "egress_ports", "machine_ids"]
 
-BOOT_SECONDS: Final = 900.0
-"""Until all machines must have booted, installed and joined."""
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,30}")
 _LOOPBACK: Final = re.compile(r"localhost|127\..*|::1|0\.0\.0\.0")
 
@@ -26,22 +25,24 @@ _LOOPBACK: Final = re.compile(r"localhost|127\..*|::1|0\.0\.0\.0")
 class CloudTarget:
     """Machines in a cloud.
 
-    @param where: what to look at when a machine does not come, from what is known.
+    @param console: shows what a machine says at its first boot.
     """
 
     def __init__(
-        self, place: Place, options: Mapping[str, Any], cloud: Cloud, where: Callable[[Facts], str]
+        self, place: Place, options: Mapping[str, Any], cloud: Cloud, console: Console
     ) -> None:
-        check_reachable(place.relay.hub)
+        check_reachable(str(options.get("hub") or place.relay.hub))  # that of the deployment
         machines = machine_ids(place.name, options)
         enrolment = Enrolment(place.relay, place.name, machines, place.labels, cloud.kind)
         terraform = Terraform(place.directory / "terraform", options["terraform"])
+        boot = Boot(enrolment, console)
         self._steps: Sequence[Step] = (
             Register(enrolment),
             Bundle(cloud, place.directory),
             Module(cloud, place.directory, enrolment, terraform),
             Apply(cloud, enrolment, terraform),
-            Tunnel(enrolment, where, seconds=BOOT_SECONDS),
+            boot,
+            Tunnel(enrolment, lambda facts: boot.where(machines[0], facts)),
             Tokens(enrolment, terraform),
             Smoke(enrolment),
         )

@@ -49,13 +49,12 @@ def make(place: Place, options: Mapping[str, Any]) -> Target:
         region=region,
         costs=costs("aws", kind, int(options["count"]), disk, spot=spot),
     )
-    return CloudTarget(place, options, cloud, lambda facts: _where(facts, region))
-
-
-def _where(facts: Facts, region: str) -> str:
-    """How to read what a machine says at its first boot, which nothing else lets one do."""
-    instance = next(iter((facts.get("instances") or {}).values()), "INSTANCE")
-    return (
-        f"see its console: aws ec2 get-console-output --latest --output text --region {region} "
-        f"--instance-id {instance} (its lines begin with `clove:`)"
+    return CloudTarget(
+        place, options, cloud, lambda facts, machine: _console(facts, machine, region)
     )
+
+
+def _console(facts: Facts, machine: str, region: str) -> list[str]:
+    instance = (facts.get("instances") or {}).get(machine, "INSTANCE")
+    words = ["aws", "ec2", "get-console-output", "--latest", "--output", "text"]
+    return [*words, "--region", region, "--instance-id", instance]

@@ -57,13 +57,12 @@ def make(place: Place, options: Mapping[str, Any]) -> Target:
         region=region,
         costs=costs("gcp", kind, int(options["count"]), disk, spot=spot),
     )
-    return CloudTarget(place, options, cloud, lambda facts: _where(facts, project, zone))
-
-
-def _where(facts: Facts, project: str, zone: str) -> str:
-    """How to read what a machine says at its first boot, which nothing else lets one do."""
-    instance = next(iter((facts.get("instances") or {}).values()), "INSTANCE")
-    return (
-        f"see its console: gcloud compute instances get-serial-port-output {instance} "
-        f"--project {project} --zone {zone} (its lines begin with `clove:`)"
+    return CloudTarget(
+        place, options, cloud, lambda facts, machine: _console(facts, machine, project, zone)
     )
+
+
+def _console(facts: Facts, machine: str, project: str, zone: str) -> list[str]:
+    instance = (facts.get("instances") or {}).get(machine, "INSTANCE")
+    words = ["gcloud", "compute", "instances", "get-serial-port-output", instance]
+    return [*words, "--project", project, "--zone", zone]

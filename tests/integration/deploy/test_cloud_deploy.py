@@ -95,8 +95,8 @@ def test_two_machines_are_made_join_and_are_removed(
     assert bundle.startswith("bundle-")
     again = clove(environ, *words, *HUB)
     assert again.returncode == 0
-    assert again.stderr.count("is there") == 6  # all but the agent that is tried
-    gone = clove(environ, *words, *HUB, "--destroy", "--yes")
+    assert again.stderr.count("is there") == 7  # all but the agent that is tried
+    gone = clove(environ, *words, "--hub", "wss://127.0.0.1:1", "--destroy", "--yes")
     assert gone.returncode == 0, gone.stderr
     assert world(tmp_path) == {}
 

@@ -88,6 +88,8 @@ def test_a_machine_that_does_not_come_is_looked_at_by_its_console(
 ) -> None:
     tunnel: Any = steps(kind, tmp_path)["tunnel"]
     said = tunnel._where({"instances": {"lab-1": "i-0123"}})
+    boot: Any = steps(kind, tmp_path)["boot"]
+    assert boot.where("lab-1", {"instances": {"lab-1": "i-0123"}}) == said
     assert program in said
     assert "i-0123" in said
 
