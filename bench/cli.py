@@ -46,7 +46,11 @@ def measure(socket: str, rounds: int) -> list[Figure]:
     """The figures, against a kernel."""
     env = {key: text for key, text in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
     env["CLOVE_SOCKET"] = socket
-    commands = {"version": [CLOVE, "--version"], "run": [CLOVE, "run", "--", "true"]}
+    commands = {
+        "version": [CLOVE, "--version"],
+        "agent": [CLOVE, "agent", "run", "--help"],
+        "run": [CLOVE, "run", "--", "true"],
+    }
     program = shutil.which("bwrap")
     if program is not None:
         commands["bubblewrap"] = [program, *BUBBLEWRAP, "true"]
@@ -60,6 +64,7 @@ def measure(socket: str, rounds: int) -> list[Figure]:
     bar = medians["bubblewrap"] + medians["version"] + MORE if program is not None else None
     return [
         Figure("clove --version", medians["version"], bar=START),
+        Figure("clove agent run -h", medians["agent"], bar=START),
         Figure("bwrap true", medians.get("bubblewrap"), note="" if program else "not installed"),
         Figure("clove run -- true", medians["run"], bar=bar),
     ]
