@@ -129,10 +129,12 @@ dist: dev ## wheel, sdist, bundle, Debian package, SBOM, SHA256SUMS in dist/ (DI
 
 test-dist: dev ## dist/ on a fresh Debian: the package's life, and a new user's first minutes (root)
 	@[ -e dist/SHA256SUMS ] || $(PY) -m tools.release dist $(DIST_ARGS)
-	@CLOVE_FRESH_DIST=dist tools/fresh-root/run root tools/release/try_package.sh
+	@CLOVE_FRESH_DIST=dist CLOVE_FRESH_OFFLINE=1 tools/fresh-root/run root tools/release/try_package.sh
+	@CLOVE_FRESH_DIST=dist CLOVE_FRESH_OFFLINE=1 tools/fresh-root/run root tools/release/try_bundle.sh
+	@CLOVE_FRESH_DIST=dist CLOVE_FRESH_OFFLINE=1 tools/fresh-root/run user tools/release/try_bundle.sh
 	@CLOVE_FRESH_DIST=dist CLOVE_FRESH_OFFLINE=1 tools/fresh-root/run user tools/release/newcomer.sh
 
-dist-compare: dev ## make all of that twice and compare the bytes
+dist-compare: dev ## the same, made twice, and the bytes compared
 	@$(PY) -m tools.release --compare $(DIST_ARGS)
 
 clean: ## remove what the targets above made

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -56,8 +57,11 @@ def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def compare(targets: list[str]) -> int:
-    """Make it twice, each from a copy of the tree with its own path, times and umask; 1 when they differ."""
+def compare(directory: Path, targets: list[str]) -> int:
+    """Make it twice, each from a copy of the tree with its own path, times and umask; 1 when they differ.
+
+    @param directory: where the first is put, if they are the same.
+    """
     with tempfile.TemporaryDirectory(prefix="clove-release-") as temporary:
         copies = [Path(temporary, "one"), Path(temporary, "a longer name")]
         for copy, umask in zip(copies, (0o022, 0o077), strict=True):
@@ -70,6 +74,9 @@ def compare(targets: list[str]) -> int:
             variables = {"PYTHONPATH": str(copy / "tree"), "SOURCE_DATE_EPOCH": str(source_time())}
             subprocess.run(words, check=True, cwd=copy / "tree", env=os.environ | variables)
             sums.append((copy / "dist/SHA256SUMS").read_text())
+        if sums[0] == sums[1]:
+            shutil.rmtree(directory, ignore_errors=True)
+            shutil.move(copies[0] / "dist", directory)
     if sums[0] == sums[1]:
         print(f"two builds are the same, byte for byte: {len(sums[0].splitlines())} files")
         return 0
@@ -87,7 +94,7 @@ def main() -> int:
     chosen = parser.parse_args()
     names = chosen.target or list(TARGETS)
     if chosen.compare:
-        return compare([f"--target={name}" for name in names])
+        return compare(chosen.directory, [f"--target={name}" for name in names])
     os.umask(0o022)
     chosen.directory.mkdir(parents=True, exist_ok=True)
     for old in chosen.directory.iterdir():

@@ -1,0 +1,54 @@
+#!/bin/bash
+# The bundle on a fresh Debian (tools/fresh-root) that has python3 alone, no pip and no ensurepip: installed, used, switched to
+# another release and back, uninstalled. As root into /opt/clove, or as a user into ~/.local/share/clove.
+#
+#   CLOVE_FRESH_DIST=dist CLOVE_FRESH_OFFLINE=1 tools/fresh-root/run root|user tools/release/try_bundle.sh
+set -euo pipefail
+work=$(mktemp -d)
+prefix=/opt/clove programs=/usr/local/bin units=/etc/systemd/system
+[ "$(id -u)" = 0 ] || prefix=$HOME/.local/share/clove programs=$HOME/.local/bin units=$HOME/.config/systemd/user
+export PATH=$programs:$PATH
+
+fail() { echo "FAILED: $*"; exit 1; }
+listing() { # files that an installation could leave
+    find /opt /etc/clove /etc/systemd /etc/sysusers.d /etc/tmpfiles.d /usr/local "$HOME/.local" "$HOME/.config" \
+        -not -type d -not -path '*/state/*' 2> /dev/null | sort || true
+}
+use() {
+    local said
+    clove up > /dev/null
+    said=$(clove run -- echo hello)
+    clove down > /dev/null
+    [ "$said" = hello ] || fail "the agent said: $said"
+    echo "  an agent ran, from $(readlink "$prefix/current")"
+}
+
+[ "$(id -u)" != 0 ] || mv /usr/lib/python3*/ensurepip "$work"
+tar -C "$work" -xf /srv/dist/clove-*-linux-*.tar.gz
+bundle=$(echo "$work"/clove-*)
+listing > "$work/before"
+echo 'dry run'
+"$bundle/install" --dry-run | sed 's/^/  /'
+listing | diff "$work/before" - || fail 'a dry run has done something'
+echo install
+begun=$SECONDS
+"$bundle/install" > "$work/log" || { cat "$work/log"; fail install; }
+echo "  $((SECONDS - begun)) s"
+[ -e "$units/clove-kernel.service" ] || fail 'there are no units'
+grep -q "ExecStart=$prefix/current/bin/twistd" "$units/clove-kernel.service" || fail 'the unit starts something else'
+"$prefix/current/bin/twistd" --help | grep -q clove-relay || fail 'twistd does not know the relay'
+use
+echo 'install another release, and back'
+first=$(readlink "$prefix/current")
+sed -i 's/"release": "/&9./' "$bundle/bundle.json"
+"$bundle/install" > "$work/log" || { cat "$work/log"; fail install; }
+[ "$(readlink "$prefix/current")" = "9.$first" ] || fail 'current does not lead to the other release'
+use
+"$prefix/current/bin/python" -m clove.deploy.installer.main --activate "$first"
+use
+echo uninstall
+"$prefix/current/bin/python" -m clove.deploy.installer.main --uninstall > "$work/log" || { cat "$work/log"; fail uninstall; }
+listing | diff "$work/before" - || fail 'the above is left'
+[ ! -e "$prefix" ] || fail "$prefix is left"
+rm -r "$work"
+echo "the bundle was installed, used, switched and uninstalled as $(id -un)"
