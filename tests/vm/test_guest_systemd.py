@@ -256,6 +256,7 @@ def test_a_users_kernel_starts_at_its_socket_and_down_ends_it_and_not_systemd() 
     state = ("systemctl", "--user", "is-active", "clove-kernel")
     until(lambda: as_tester(*state).stdout.strip() == "inactive", "its unit has ended")
     assert as_tester("systemctl", "--user", "start", "clove-kernel.socket").returncode == 0
+    until(lambda: as_tester(clove, "ps").returncode == 0, "the first that connects has started it")
     done = as_tester(clove, "run", "--memory", "64M", "--", "echo", "hello")
     assert (done.returncode, done.stdout) == (0, "hello\n"), done.stderr
     assert as_tester(clove, "up").stdout.startswith("a kernel runs already")
