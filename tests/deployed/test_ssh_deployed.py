@@ -46,7 +46,7 @@ def test_deployed_used_and_taken_away(
     assert made.exit_code == 0, made.stderr
     assert made.stdout == f"{name}\n"
     labels = fleet.ask("GET", f"/machines/{name}")["labels"]
-    assert labels == {"deployment": name, "env": "test"}
+    assert labels == {"deployment": name, "env": "test", "ssh": f"{user}@far"}
     script = tmp_path / "hello.py"
     script.write_text("print('hello from there')\n")
     ran = machine.clove(fleet, "agent", "run", "--machine", name, str(script))

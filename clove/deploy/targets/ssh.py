@@ -44,7 +44,8 @@ class SshTarget:
         self.connection = Connection(
             host, options["port"], options["identity"], place.directory / "ssh"
         )
-        self.enrolment = Enrolment(place.relay, place.name, [place.name], place.labels, "ssh")
+        labels = {"ssh": host, **place.labels}  # by which `clove machines ssh` goes there
+        self.enrolment = Enrolment(place.relay, place.name, [place.name], labels, "ssh")
         self.kept = place.directory / "bundle"
         self.bundles = Bundles(self.connection, options["bundle"], self.kept)
         self._options = options
