@@ -69,9 +69,10 @@ def compare(directory: Path, targets: list[str]) -> int:
             copy_tree(copy / "tree")
             (copy / "tree/.venv-release").symlink_to(release_python().parents[1])
         sums = []
+        time = str(source_time())  # of one commit, whatever is committed meanwhile
         for copy in copies:
             words = [sys.executable, "-m", "tools.release", str(copy / "dist"), *targets]
-            variables = {"PYTHONPATH": str(copy / "tree"), "SOURCE_DATE_EPOCH": str(source_time())}
+            variables = {"PYTHONPATH": str(copy / "tree"), "SOURCE_DATE_EPOCH": time}
             subprocess.run(words, check=True, cwd=copy / "tree", env=os.environ | variables)
             sums.append((copy / "dist/SHA256SUMS").read_text())
         if sums[0] == sums[1]:
