@@ -51,7 +51,7 @@ class ImageStep:
         self._deployment = deployment
         self._given = given
         self._base = base
-        self._directory = directory
+        self._context = directory / "context"
         self._bundle = bundle
 
     def tag(self, version: str = "") -> str:
@@ -70,6 +70,8 @@ class ImageStep:
 
     def look(self, facts: Facts) -> Facts | None:
         """The image of the container that is there; else the one that it would be made from."""
+        if self._context.exists():
+            return None  # of a build that was killed
         container = self._containers.container()
         image = self.tag() if container is None else container.image
         return {"image": image} if self._containers.image_exists(image) else None
@@ -80,7 +82,10 @@ class ImageStep:
             progress.note(f"fetching {self._given}")
             self._containers.pull(self._given)
             return {"image": self._given}
-        self.build(self.tag(), self._bundle, progress)
+        if self._containers.image_exists(self.tag()):
+            shutil.rmtree(self._context, ignore_errors=True)
+        else:
+            self.build(self.tag(), self._bundle, progress)
         return {"image": self.tag()}
 
     def build(self, image: str, bundle: str, progress: Progress) -> None:
@@ -88,7 +93,7 @@ class ImageStep:
 
         @param bundle: path; "": one of this Clove is made.
         """
-        context = self._directory / "context"
+        context = self._context
         shutil.rmtree(context, ignore_errors=True)
         try:
             context.mkdir(mode=0o700)
@@ -113,7 +118,7 @@ class ImageStep:
         """Remove what was built; one that was fetched stays."""
         if not self._given:
             self._containers.remove_images()
-        shutil.rmtree(self._directory / "context", ignore_errors=True)
+        shutil.rmtree(self._context, ignore_errors=True)
 
 
 def release_of(bundle: str) -> str:
