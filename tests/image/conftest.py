@@ -85,7 +85,16 @@ def podman() -> Iterator[Podman]:
         shutil.copy(FILES / name, context)
     (bundle,) = work.glob("clove-*.tar.gz")
     shutil.copy(bundle, context)
-    words = ["buildah", "bud", "--isolation", "chroot", "--pull-never", "--format", "docker"]
+    words = [
+        "buildah",
+        "bud",
+        "--isolation",
+        "chroot",
+        "--pull-never",
+        "--layers",
+        "--format",
+        "docker",
+    ]
     done = subprocess.run(
         [*words, "--tag", IMAGE, str(context)], capture_output=True, text=True, check=False
     )
