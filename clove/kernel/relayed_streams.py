@@ -89,6 +89,14 @@ class _Source:
             self._descriptor = -1
 
 
+class _Write:
+    """Bytes of one request, and what waits for them to be taken."""
+
+    def __init__(self, data: bytes, taken: Deferred[None]) -> None:
+        self.left = memoryview(data)
+        self.taken = taken
+
+
 @implementer(IWriteDescriptor)
 class _Target:
     """The end that is written.
@@ -100,7 +108,7 @@ class _Target:
         self._reactor = reactor
         self._descriptor = descriptor
         self._finish = finish
-        self._waiting: deque[tuple[memoryview, Deferred[None]]] = deque()
+        self._waiting: deque[_Write] = deque()
         os.set_blocking(descriptor, False)
 
     def fileno(self) -> int:
@@ -112,31 +120,32 @@ class _Target:
         return "relayed input"
 
     def write(self, data: bytes) -> Deferred[None]:
-        """Fires when all is taken, in the order of the calls.
+        """Fires when all is taken, in the order of the calls; cancelled, what is not taken is dropped.
 
         @raise Unavailable: nothing reads it.
         """
         if self._descriptor < 0:
             raise Unavailable("nothing reads this input any more")
-        taken: Deferred[None] = Deferred(
-            lambda _: None
-        )  # bytes of an abandoned request go all the same
-        self._waiting.append((memoryview(data), taken))
+        one: _Write
+
+        def forget(_: object) -> None:
+            self._waiting.remove(one)
+
+        one = _Write(data, Deferred(forget))
+        self._waiting.append(one)
         if len(self._waiting) == 1:
             self._reactor.addWriter(self)
-        return taken
+        return one.taken
 
     def doWrite(self) -> None:
         """There is room."""
         try:
             while self._waiting:
-                left, taken = self._waiting[0]
-                while left:
-                    left = left[os.write(self._descriptor, left[:CHUNK]) :]
-                    self._waiting[0] = left, taken
+                first = self._waiting[0]
+                while first.left:
+                    first.left = first.left[os.write(self._descriptor, first.left[:CHUNK]) :]
                 self._waiting.popleft()
-                if not taken.called:
-                    taken.callback(None)
+                first.taken.callback(None)
         except BlockingIOError:
             return
         except OSError:
@@ -158,9 +167,7 @@ class _Target:
         os.close(self._descriptor)
         self._descriptor = -1
         while self._waiting:
-            _, taken = self._waiting.popleft()
-            if not taken.called:
-                taken.errback(Unavailable("nothing reads this input any more"))
+            self._waiting.popleft().taken.errback(Unavailable("nothing reads this input any more"))
 
 
 class RelayedStreams:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 
 from clove.errors import InvalidRequest, NotFound, Unavailable
 from clove.kernel.attached_commands import AttachedCommands
@@ -119,6 +119,22 @@ async def test_writes_keep_their_order(command: Command) -> None:
     await second
     assert first.called
     assert os.read(command.stdin, 100) == b"a" * 10 + b"b"
+
+
+async def test_a_write_that_is_given_up_keeps_nothing_and_the_next_goes_on(
+    command: Command,
+) -> None:
+    full = Deferred.fromCoroutine(command.streams.write(bytes(1 << 20)))
+    later = [Deferred.fromCoroutine(command.streams.write(b"x" * 1000)) for _ in range(3)]
+    for each in (*later[:2], full):
+        each.addErrback(lambda failure: failure.trap(CancelledError))
+        each.cancel()
+    taken = b""
+    while not taken.endswith(b"x" * 1000):
+        taken += await _some(command.stdin)
+    await later[2]
+    assert len(taken) < 1 << 20
+    assert taken.count(b"x") == 1000
 
 
 async def test_what_nothing_reads_cannot_be_written(command: Command) -> None:
