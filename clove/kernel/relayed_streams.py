@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
@@ -297,9 +296,3 @@ class RelayedStreams:
         """Close all. Idempotent."""
         for stream in (0, *self._sources):
             self.close_stream(stream)
-
-
-def end_sending(descriptor: int) -> None:
-    """Tell the other side of a connection that all was sent (`finish` of L{RelayedStreams})."""
-    with contextlib.suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as connection:
-        connection.shutdown(socket.SHUT_WR)

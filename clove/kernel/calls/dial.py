@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from typing import TYPE_CHECKING, Final
@@ -11,7 +12,7 @@ from twisted.internet.defer import TimeoutError as NotInTime
 
 from clove.errors import InvalidRequest, Unavailable
 from clove.kernel.calls.agents import find_target
-from clove.kernel.relayed_streams import RelayedStreams, end_sending
+from clove.kernel.relayed_streams import RelayedStreams
 from clove.messages.execute import DialReply
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from clove.kernel.context import Context
     from clove.messages.execute import DialRequest
 
-__all__ = ["dial"]
+__all__ = ["dial", "end_sending"]
 
 LOOK_SECONDS: Final = 5.0
 """Between two looks at how long a connection has been idle."""
@@ -95,3 +96,9 @@ async def _until_over(ctx: Context, agent: Agent, streams: RelayedStreams) -> No
             await waiting
         except NotInTime:
             continue
+
+
+def end_sending(descriptor: int) -> None:
+    """Tell the other side of a connection that all was sent (`finish` of L{RelayedStreams})."""
+    with contextlib.suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as connection:
+        connection.shutdown(socket.SHUT_WR)

@@ -13,7 +13,8 @@ from twisted.internet.defer import CancelledError, Deferred
 
 from clove.errors import InvalidRequest, NotFound, Unavailable
 from clove.kernel.attached_commands import AttachedCommands
-from clove.kernel.relayed_streams import Piece, RelayedStreams, end_sending
+from clove.kernel.calls.dial import end_sending
+from clove.kernel.relayed_streams import Piece, RelayedStreams
 
 
 class Command:
