@@ -11,6 +11,8 @@ __all__ = ["PATIENCE", "until"]
 
 PATIENCE = 90.0 if "CLOVE_GUEST" in os.environ else 30.0
 """Seconds that anything may take, however busy the machine is: no measure."""
+SHORTEST, LONGEST = 0.005, 0.05
+"""Seconds between two looks: a tenth of what was waited for already."""
 T = TypeVar("T")
 
 
@@ -19,8 +21,9 @@ def until(look: Callable[[], T], what: str) -> T:
 
     @param what: what never happened, if it does not.
     """
-    end = time.monotonic() + PATIENCE
+    begin = time.monotonic()
     while not (found := look()):
-        assert time.monotonic() < end, f"never happened: {what}"
-        time.sleep(0.005)
+        waited = time.monotonic() - begin
+        assert waited < PATIENCE, f"never happened: {what}"
+        time.sleep(min(max(SHORTEST, waited / 10), LONGEST))  # a look may cost a request
     return found
