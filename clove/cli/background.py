@@ -115,6 +115,8 @@ class Daemon:
 
     def _start_unit(self, command: list[str], has_options: bool) -> None:
         """As the installed service, else as a transient one."""
+        if self._show("ActiveState").get("ActiveState") in ("active", "activating", "reloading"):
+            return  # another has just started it
         words = ["systemctl", "--user", "--no-block", "start", f"{self.unit}.service"]
         if not self._is_installed():
             properties = [f"--property={each}" for each in (*_SERVICE, *self.properties)]

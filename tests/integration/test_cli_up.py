@@ -25,6 +25,10 @@ INSTALLED = """#!/bin/sh
 echo "$@" >> "$NOTED"
 case "$*" in *FragmentPath*) echo FragmentPath=/home/ann/.config/systemd/user/clove-kernel.service;; esac
 """
+STARTING = """#!/bin/sh
+echo "$@" >> "$NOTED"
+echo ActiveState=activating
+"""
 SYSTEMD_RUN = """#!/bin/sh
 echo "$@" > "$NOTED"
 while [ "${1#--}" != "$1" ]; do shift; done
@@ -141,6 +145,17 @@ def test_an_installed_service_is_started_with_its_own_options_alone(
     assert "the installed service clove-kernel has options of its own" in result.stderr
     assert "clove up --no-systemd" in result.stderr
     assert "start" not in noted.read_text().split()
+
+
+def test_a_service_that_starts_already_is_waited_for(machine: Machine, tmp_path: Path) -> None:
+    noted = tmp_path / "noted"
+    (tmp_path / "systemctl").write_text(STARTING)
+    (tmp_path / "systemctl").chmod(0o755)
+    machine.environ |= {"PATH": f"{tmp_path}:{os.environ['PATH']}", "NOTED": str(noted)}
+    result = machine.up("--systemd", "--timeout", "0.5")
+    assert result.returncode == 1
+    assert "no kernel answers after 0.5 s" in result.stderr
+    assert not {"start", "stop"} & set(noted.read_text().split())
 
 
 def test_the_process_that_listens_for_the_kernel_is_not_taken_for_it(

@@ -79,6 +79,8 @@ def installed() -> Iterator[None]:
     output("systemctl", "daemon-reload")
     output(*TESTER, "systemctl", "--user", "daemon-reload")
     yield
+    names = [path.name for path in (UNITS / "user").iterdir()]
+    as_tester("systemctl", "--user", "stop", *names)
     for path in (UNITS / "user").iterdir():  # other tests have transient units of these names
         (Path("/etc/systemd/user") / path.name).unlink()
     output(*TESTER, "systemctl", "--user", "daemon-reload")
