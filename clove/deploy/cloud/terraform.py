@@ -24,6 +24,8 @@ LOG: Final = "terraform.log"
 PLAN: Final = "plan"
 MOST: Final = 1 << 24
 """Bytes of an answer."""
+REASON: Final = 400
+"""Characters of an error that are shown; all of it is in the log."""
 EVERY: Final = 0.05
 """Seconds between two looks at whether it has ended."""
 LOCK: Final = "-lock-timeout=600s"
@@ -201,4 +203,5 @@ def _reason(said: bytes) -> str:
     lines = [line.strip("│ ╷╵\t") for line in said.decode(errors="replace").splitlines()]
     lines = [line for line in lines if line]
     start = next((at for at, line in enumerate(lines) if line.startswith("Error:")), -3)
-    return last_lines("\n".join(lines[start:][:3]).encode()) or "it failed and said nothing"
+    text = " / ".join(lines[start:][:3])[:REASON]
+    return "".join(char for char in text if char.isprintable()) or "it failed and said nothing"

@@ -17,8 +17,8 @@ from tests.contracts.deployment import Deployment, check_killed_everywhere
 
 ROOT = Path(__file__).parents[3]
 CODE = "from tests.cloud.deploying import main; main()"
-STRIDE = int(os.environ.get("CLOVE_KILL_STRIDE", "9"))
-"""Of the points at which the command is killed; 1: all of them, in some minutes."""
+STRIDE = int(os.environ.get("CLOVE_KILL_STRIDE", "24"))
+"""From one point at which the command is killed to the next; 1: all of them, in some minutes."""
 HUB = ["--hub", "wss://relay.example.org:8765"]
 
 
@@ -173,8 +173,10 @@ def test_what_cannot_work_is_refused(words: list[str], said: str, environ: dict[
     assert "Traceback" not in refused.stderr
 
 
-@pytest.mark.time_limit(900)
-def test_killed_anywhere_it_comes_to_the_same_end(environ: dict[str, str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("first", [1, 9, 17])
+def test_killed_anywhere_it_comes_to_the_same_end(
+    first: int, environ: dict[str, str], tmp_path: Path
+) -> None:
     words = ["deploy", "aws", "--name", "lab", "--count", "2", *HUB]
     deployment = Deployment(
         words=words,
@@ -184,4 +186,4 @@ def test_killed_anywhere_it_comes_to_the_same_end(environ: dict[str, str], tmp_p
         environ=environ,
         code=CODE,
     )
-    assert check_killed_everywhere(deployment, lambda most: range(1, most + 1, STRIDE)) > 5
+    assert check_killed_everywhere(deployment, lambda most: range(first, most + 1, STRIDE)) > 2
