@@ -135,7 +135,7 @@ def thread_sanitizer() -> object:
 def pictures() -> object:
     """ImageMagick finds its settings, and draws."""
     tool = shutil.which("magick") or shutil.which("convert")
-    if tool is None or "ImageMagick" not in printed(tool, "-version"):
+    if tool is None or not printed(tool, "-version").startswith("Version: ImageMagick"):
         return MISSING
     font = "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"
     words = ["-font", font, "-draw", "text 5,15 'Hi'"] if os.path.exists(font) else []
