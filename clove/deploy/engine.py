@@ -58,10 +58,12 @@ def check_same(record: Record, new: Record, changeable: Sequence[str] = ()) -> N
     @param changeable: options that may change from one run to the next.
     @raise InvalidRequest: something else was said, which is named.
     """
+    made = [entry.step for entry in record.steps if entry.state != "undone"]
+    if not made:
+        return
     differ = [] if record.target == new.target else [f"target {record.target}"]
     differ += [] if record.relay == new.relay else [f"relay {record.relay}"]
-    made = [entry.step for entry in record.steps if entry.state != "undone"]
-    if not differ and record.machines == new.machines and made in ([], ["register"]):
+    if not differ and record.machines == new.machines and made == ["register"]:
         return
     for key in sorted({*record.options, *new.options} - {*changeable}):
         if record.options.get(key) != new.options.get(key):
@@ -88,9 +90,8 @@ def begin(journal: Journal, new: Record, changeable: Sequence[str] = ()) -> None
         journal.write(new)
         return
     check_same(old, new, changeable)
-    changed = msgspec.structs.replace(
-        old, options=new.options, machines=new.machines, command=new.command, clove=__version__
-    )
+    kept = ("created", "previous", "upgrading", "goal", "steps")
+    changed = msgspec.structs.replace(new, **{name: getattr(old, name) for name in kept})
     if changed != old:
         journal.write(changed)
 

@@ -103,7 +103,7 @@ def test_a_wrong_token_and_no_relay(far: FarMachine, fleet: Fleet) -> None:
     said(failed, "register: the token", "go on with")
     gone = {"CLOVE_RELAY": "http://127.0.0.1:1"}
     failed = far.clove(fleet, "deploy", "ssh", "root@far", "--name", "f", environ=gone)
-    said(failed, "register:", "127.0.0.1:1")
+    said(failed, "register:", "127.0.0.1 port 1")
     for name, environ in (("e", {}), ("f", gone)):
         ended = far.clove(
             fleet,
@@ -140,7 +140,7 @@ def test_a_clove_that_no_deployment_made(far: FarMachine, fleet: Fleet) -> None:
 def test_a_full_disk(far: FarMachine, fleet: Fleet, bundle: str, place: str, size: str) -> None:
     owner = "ann" if "ann" in place else "root"
     far.run(
-        f"mkdir -p {place} && mount -t tmpfs -o size={size} tmpfs {place} && chown {owner} {place}"
+        f"install -d -o {owner} {place} && mount -t tmpfs -o size={size} tmpfs {place} && chown {owner} {place}"
     )
     words = ("--name", "e", "--bundle", bundle)
     try:

@@ -102,12 +102,12 @@ class Asked(NamedTuple):
                     hint=f"{record.command} --destroy",
                 )
             _confirm(record, self.yes)
-            relay = self.relay if record.relay == self.relay.url else None
-            if relay is None:
+            made = any(entry.state != "undone" for entry in record.steps)
+            if made and record.relay != self.relay.url:
                 raise InvalidRequest(
                     f"{name} is at the relay {record.relay}", hint=f"say --relay {record.relay}"
                 )
-            target = find_kind(kind).make(place_of(record, relay), record.options)
+            target = find_kind(record.target).make(place_of(record, self.relay), record.options)
             with interrupts_told(self.console, f"{record.command} --destroy"):
                 undo(journal, target, Shown(self.console))
         if self.console.as_json:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from clove.deploy.engine import StepFailed, begin, carry_out, check_same, plan, undo
@@ -129,6 +130,18 @@ def test_options_may_change_as_long_as_nothing_is_made_by_them(journal: Journal)
         begin(journal, record(port=24))
 
 
+def test_before_anything_was_begun_all_may_change(journal: Journal) -> None:
+    begin(journal, record(port=22))
+    journal.note("register", "undone", {})
+    other = msgspec.structs.replace(record(port=23), relay="http://127.0.0.1:2")
+    begin(journal, other)
+    assert journal.record is not None
+    assert (journal.record.relay, journal.record.options) == (other.relay, {"port": 23})
+    journal.note("register", "done", {})
+    with pytest.raises(InvalidRequest, match=r"relay http://127\.0\.0\.1:2"):
+        begin(journal, record(port=23))
+
+
 def test_a_step_that_cannot_be_looked_at_has_not_begun(world: Path, journal: Journal) -> None:
     target = FileTarget(world)
     target.steps[1].cannot_look = True
@@ -146,6 +159,7 @@ def test_a_step_that_cannot_be_looked_at_has_not_begun(world: Path, journal: Jou
 
 def test_an_option_that_may_change_is_kept(journal: Journal) -> None:
     begin(journal, record(count=1))
+    journal.note("one", "done", {})
     begin(journal, record(count=2), ("count",))
     assert journal.record is not None
     assert journal.record.options == {"count": 2}
@@ -169,8 +183,6 @@ def test_a_plan_asks_nothing_and_says_how_far_it_is(world: Path, journal: Journa
 
 
 def test_a_step_that_this_version_does_not_know_is_refused(world: Path, journal: Journal) -> None:
-    import msgspec
-
     old = msgspec.structs.replace(record(), steps=[Entry(step="four", state="done", at=0.0)])
     journal.write(old)
     for act in (carry_out, undo):
