@@ -42,7 +42,10 @@ class _Open:
     @ivar slot: a small number that no other open stream has: the kernel tells callers by their names.
     """
 
-    def __init__(self, stream: AgentStream, key: object, token_id: str, slot: int) -> None:
+    def __init__(
+        self, stream: AgentStream, key: object, token_id: str, machine_id: str, slot: int
+    ) -> None:
+        self.machine_id = machine_id
         self.stream = stream
         self.key = key
         self.token_id = token_id
@@ -90,6 +93,12 @@ class Streams:
         for each in list(self._open.values()):
             self._close(each)
 
+    def forget(self, machine_id: str) -> None:
+        """End what is kept of a machine that was removed: another of its name has other agents, with the same numbers."""
+        for found in list(self._attached.values()):
+            if found.machine_id == machine_id:
+                self._close(found)
+
     def _add(self, context: Context, wanted: Wanted, key: object) -> _Open:
         limits, token_id = self._limits, wanted.identity.token_id
         self._make_room(token_id)
@@ -101,7 +110,9 @@ class Streams:
             attached=wanted.attached,
         )
         slot = next(number for number in range(len(self._open) + 1) if number not in self._open)
-        made = self._open[slot] = _Open(stream, key if wanted.attached else None, token_id, slot)
+        made = self._open[slot] = _Open(
+            stream, key if wanted.attached else None, token_id, wanted.machine_id, slot
+        )
         if wanted.attached:
             self._attached[key] = made
         made.fetching = Deferred.fromCoroutine(self._fetch(context, wanted, made))
