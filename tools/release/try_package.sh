@@ -10,7 +10,7 @@ say() { printf '%s\n' "$*"; }
 fail() { say "FAILED: $*"; exit 1; }
 listing() { # what a package or a kernel may leave
     { find /opt /etc/clove /usr/bin /usr/lib/systemd /usr/lib/sysusers.d /usr/lib/tmpfiles.d /var/lib/clove* /run/clove* /tmp \
-        -not -path "$work*" 2> /dev/null || true; } | sort
+        -not -path "$work*" -not -path /opt 2> /dev/null || true; } | sort
 }
 use() { # the kernel starts, an agent runs, all ends
     local said
