@@ -19,8 +19,8 @@ CONFIG = """
 [rest]
 port = 0
 [hub]
-listen = "10.203.0.1"
 port = 0
+listen = "10.203.0.1"
 [limits.hub]
 ping_seconds = 1.0
 """
