@@ -2,7 +2,8 @@
 
 A thread moves bytes between one end of a socket pair and the relay. When the connection is cut it
 connects again and resumes the session: no byte is lost or doubled, and the client does not notice. Only
-when that fails does the client's end close. Standard library only.
+when that fails does the client's end close, or as soon as nothing is under way through a relay that is
+about to stop: the next call connects anew, to another relay. Standard library only.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from clove.channels.session import (
     parse,
 )
 from clove.client.relay_connection import RelayAddress, RelayConnection
+from clove.client.unanswered import Unanswered
+from clove.client.welcome import is_drain
 from clove.errors import CloveError, PermissionDenied
 
 __all__ = ["RelayLink", "dial_relay"]
@@ -69,6 +72,8 @@ class RelayLink(threading.Thread):
         self._owed = 0
         self._to_local = bytearray()
         self._closed_here = self._closed_there = False
+        self._draining = self._leaving = False
+        self._unanswered = Unanswered()
         self._ack_at: float | None = None
         self._heard = monotonic()
         self._asked = False
@@ -101,6 +106,7 @@ class RelayLink(threading.Thread):
         self._handle_all()
         poll = select.poll()
         reads = self._room and not self._session.is_full and not self._closed_here
+        reads = reads and not (self._leaving and self._unanswered.count)
         wanted = (select.POLLIN if reads else 0) | (select.POLLOUT if self._to_local else 0)
         if wanted:
             poll.register(self._local, wanted)
@@ -116,6 +122,8 @@ class RelayLink(threading.Thread):
             self._feed_local()
         if reads and here & ~select.POLLOUT:
             self._from_local()
+        if self._draining:
+            self._leave_if_idle()
         self._tick()
         self._relay.flush()
 
@@ -147,11 +155,22 @@ class RelayLink(threading.Thread):
         except OSError:
             data = b""
         if data:
+            self._unanswered.asked(data)
             self._room -= len(data)
             self._send(frame(CHANNEL, FrameKind.DATA, data))
         else:
             self._closed_here = True
             self._send(frame(CHANNEL, FrameKind.CLOSE, b"{}"))
+
+    def _leave_if_idle(self) -> None:
+        """Take no further request once all are answered; what came at the last moment is served."""
+        if self._leaving or not self._unanswered.none or self._to_local or self._closed_here:
+            return
+        self._leaving = True
+        with contextlib.suppress(OSError):
+            self._local.shutdown(
+                socket.SHUT_RD
+            )  # a write gets EPIPE now: that request was not sent
 
     def _feed_local(self) -> None:
         """The kernel's bytes."""
@@ -199,6 +218,7 @@ class RelayLink(threading.Thread):
             self._session.acknowledge(ack_count(body))
             return
         if kind == FrameKind.CONTROL:
+            self._draining |= is_drain(body)
             return
         if self._session.count(len(message)):
             self._send_ack()
@@ -210,6 +230,7 @@ class RelayLink(threading.Thread):
             self._allowed -= len(body)
             if self._allowed < 0:
                 raise BrokenLink("the relay sends more than it may")
+            self._unanswered.told(body)
             self._to_local += body
         elif kind == FrameKind.WINDOW:
             self._widen(body)

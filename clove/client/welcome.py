@@ -1,4 +1,4 @@
-"""What a relay answers to a remote agent's first message. Pure; standard library only.
+"""What a relay answers to a remote agent's first message, and what it says about itself. Pure; standard library only.
 
 The relay may be anybody: what it says is checked before it is used, and shown without characters that would
 do something to a terminal.
@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from clove.errors import CloveError, PermissionDenied, Unavailable
 
-__all__ = ["Welcome", "printable", "welcome_of"]
+__all__ = ["Welcome", "is_drain", "printable", "welcome_of"]
 
 _MOST_WORDS: Final = 500
 """Characters of what a relay says, in an error."""
@@ -65,6 +65,15 @@ def welcome_of(text: bytes, machine: str) -> Welcome:
         raise _no_relay()
     resumed = answer.get("resumed") is True
     return Welcome(session, resumed, received, min(float(seconds), _MOST_RESUME))
+
+
+def is_drain(body: bytes) -> bool:
+    """Whether CONTROL says that the relay is about to stop."""
+    try:
+        said = json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(said, dict) and said.get("type") == "drain"
 
 
 def printable(text: str) -> str:

@@ -15,7 +15,7 @@ from clove.relay.hub.machine_link import MESSAGE, MachineLink
 if TYPE_CHECKING:
     from clove.channels.websocket_messages import MessageSocket
     from clove.messages.relay import Caller
-    from clove.relay.hub.doors import FarMachine
+    from clove.relay.hub.doors import FarMachine, TunnelChange
     from clove.relay.hub.limits import HubLimits
 
 __all__ = ["AgentLink", "Reached"]
@@ -59,6 +59,7 @@ class AgentLink:
         self._socket: MessageSocket | None = None
         self._expiry: Any = None
         self._spent = ""
+        self._draining = False
         self._seen, self._heard = 0, 0.0
         there = machine.open(caller)  # first: what it may raise must find no link to leave behind
         self.link = Multiplex(
@@ -120,11 +121,22 @@ class AgentLink:
         """End it. Idempotent."""
         self.link.end(reason)
 
+    def drain(self) -> None:
+        """Tell the agent that this relay, or the one with its machine's tunnel, is about to stop."""
+        self.link.send_control({"type": "drain", "seconds": self._limits.drain_seconds})
+
+    def leave_when_cut(self) -> None:
+        """This relay takes no connection any more: one that is cut now does not come back."""
+        self._draining = True
+        self.drain()
+
     def _cut(self, socket: MessageSocket) -> None:
         if self._socket is not socket:
             return
         self._socket = None
-        if not self.link.is_over:
+        if self._draining:
+            self.end("the agent has left this relay, which stops")
+        elif not self.link.is_over:
             self._expiry = self._clock.callLater(
                 self._limits.resume_seconds, self.end, "it did not come back in time"
             )
@@ -149,9 +161,11 @@ class AgentLink:
     def _end_soon(self) -> None:
         self._expiry = self._clock.callLater(LINGER, self.end, self._spent)
 
-    def _machine_changed(self, connected: bool) -> None:
-        word = "kernel_connected" if connected else "kernel_disconnected"
-        self.link.send_control({"type": word, "machine_id": self.target_machine})
+    def _machine_changed(self, change: TunnelChange) -> None:
+        if change != "drain":
+            self.link.send_control({"type": change, "machine_id": self.target_machine})
+        elif not self._draining:
+            self.drain()
 
     def _control(self, said: dict[str, Any]) -> None:
         number = said.get("id")

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     from clove.channels.multiplexed import MultiplexedChannel
     from clove.messages.relay import Caller
 
-__all__ = ["Alone", "Bearer", "FarMachine", "MachineDoor", "OtherRelays", "TokenDoor"]
+__all__ = [
+    "Alone",
+    "Bearer",
+    "FarMachine",
+    "MachineDoor",
+    "OtherRelays",
+    "TokenDoor",
+    "TunnelChange",
+    "TunnelObserver",
+]
+
+TunnelChange = Literal["kernel_connected", "kernel_disconnected", "drain"]
+TunnelObserver = Callable[[TunnelChange], object]
+"""Told what becomes of a tunnel: it is cut, it is resumed, or its relay is about to stop."""
 
 
 class Bearer(Protocol):
@@ -91,8 +104,8 @@ class FarMachine(Protocol):
     def open(self, caller: Caller) -> MultiplexedChannel:
         """A channel to the kernel; raises Unavailable."""
 
-    def observe(self, observer: Callable[[bool], object]) -> Callable[[], None]:
-        """Have an observer told when the tunnel is cut (False) and resumed (True)."""
+    def observe(self, observer: TunnelObserver) -> Callable[[], None]:
+        """Have an observer told what becomes of the tunnel; gives the way out."""
 
 
 class OtherRelays(Protocol):

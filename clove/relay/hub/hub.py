@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from twisted.internet.task import LoopingCall, deferLater
+from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from clove.errors import LimitExceeded, Unavailable
@@ -18,6 +18,7 @@ from clove.relay.hub.agent_link import AgentLink
 from clove.relay.hub.agent_v1 import AgentV1, Way, entry_of
 from clove.relay.hub.channel_way import ChannelWay
 from clove.relay.hub.doors import Alone, FarMachine, OtherRelays
+from clove.relay.hub.draining import TOGETHER, Draining
 from clove.relay.hub.limits import HubLimits
 from clove.relay.hub.machine_link import MachineLink
 from clove.relay.hub.machine_v1 import MachineV1
@@ -32,10 +33,6 @@ FIRST_AGENT: Final = 1000
 """The contract's: ids of remote agents begin here."""
 SLICE_SECONDS: Final = 0.1
 """Between two slices of a round in which all links are asked whether they answer: not all in one turn."""
-LOOK_SECONDS: Final = 0.05
-"""Between two looks whether kernels have left a relay that stops."""
-CLOSED_TOGETHER: Final = 64
-"""Links that are told of the end, or closed, in one turn of the reactor."""
 
 Machine = MachineLink | MachineV1
 Agent = AgentLink | AgentV1
@@ -67,6 +64,7 @@ class Hub:
         self._rounds: Rounds[Machine | AgentLink] = Rounds(
             max(1, round(self.limits.ping_seconds / SLICE_SECONDS))
         )
+        self._draining = Draining(clock, self._machines, self._by_session)
         self._loop = LoopingCall(self._ping_some)
         self._loop.clock = clock
 
@@ -79,22 +77,13 @@ class Hub:
         if self._loop.running:
             self._loop.stop()
         links = [*self._agents.values(), *self._machines.values()]
-        async for some in in_slices(links, self.clock, CLOSED_TOGETHER):
+        async for some in in_slices(links, self.clock, TOGETHER):
             for one in some:
                 one.end("the relay stops")
 
     async def drain(self) -> None:
-        """Have the kernels leave: those of version 2, within a time."""
-        seconds = self.limits.drain_seconds
-        end = self.clock.seconds() + seconds
-        async for some in in_slices(self._machines.values(), self.clock, CLOSED_TOGETHER):
-            for machine in some:
-                machine.drain(seconds)
-        while self.clock.seconds() < end and any(
-            machine.version == 2 and machine.presence == "connected"
-            for machine in self._machines.values()
-        ):
-            await deferLater(self.clock, LOOK_SECONDS)
+        """Have kernels and remote agents leave: those of version 2, within a time."""
+        await self._draining.wait(self.limits.drain_seconds)
 
     def _ping_some(self) -> None:
         for link in self._rounds.next_slice():
@@ -200,6 +189,7 @@ class Hub:
                 machine=machine.machine_id,
                 reason=reason,
             )
+            self._draining.look()
 
     def next_agent_id(self) -> int:
         """The number of a new remote agent."""
@@ -227,6 +217,7 @@ class Hub:
         if isinstance(agent, AgentLink):
             self._by_session.pop(agent.session, None)
             self._rounds.discard(agent.caller.id)
+            self._draining.look()
 
     def agent_of_session(self, session: str) -> AgentLink | None:
         """The remote agent that a reconnection wants to be."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from clove.channels.multiplexed import MultiplexedChannel
     from clove.channels.websocket_messages import MessageSocket
     from clove.messages.relay import Caller
+    from clove.relay.hub.doors import TunnelChange, TunnelObserver
     from clove.relay.hub.limits import HubLimits
 
 __all__ = ["MESSAGE", "MachineLink"]
@@ -41,6 +42,7 @@ class MachineLink:
 
     __slots__ = (
         "_clock",
+        "_draining",
         "_ended",
         "_expiry",
         "_last_ping",
@@ -81,7 +83,8 @@ class MachineLink:
         self._pings: dict[int, Deferred[None]] = {}
         self._last_ping = 0
         self._expiry: Any = None
-        self._observers: dict[Callable[[bool], object], None] = {}  # less than an empty set
+        self._draining = False
+        self._observers: dict[TunnelObserver, None] = {}  # less than an empty set
         self.link = Multiplex(
             clock,
             control=self._control,
@@ -111,7 +114,7 @@ class MachineLink:
             raise
         self._socket = socket
         self._presence.answered(self._clock.seconds(), self._wall())
-        self._tell(connected=True)
+        self._tell("kernel_connected")
 
     def _cut(self, socket: MessageSocket) -> None:
         if self._socket is not socket:
@@ -120,8 +123,10 @@ class MachineLink:
         self._presence.cut(self._wall())
         for waiting in list(self._pings.values()):
             waiting.cancel()
-        if not self.link.is_over:
-            self._tell(connected=False)
+        if self._draining:
+            self.end("the machine has left this relay, which stops")
+        elif not self.link.is_over:
+            self._tell("kernel_disconnected")
             self._expiry = self._clock.callLater(
                 self._limits.resume_seconds, self.end, "it did not come back in time"
             )
@@ -131,8 +136,10 @@ class MachineLink:
         self.link.end(reason)
 
     def drain(self, seconds: float) -> None:
-        """Tell the kernel that this relay stops."""
+        """Tell the kernel that this relay stops, and other relays' callers of it."""
+        self._draining = True
         self.link.send_control({"type": "drain", "seconds": seconds})
+        self._tell("drain")
 
     def _over(self, reason: str) -> None:
         self._stop_expiry()
@@ -223,14 +230,14 @@ class MachineLink:
                 hint="try again later",
             ) from None
 
-    def observe(self, observer: Callable[[bool], object]) -> Callable[[], None]:
-        """Have somebody told when the tunnel is cut (False) and resumed (True); gives the way out."""
+    def observe(self, observer: TunnelObserver) -> Callable[[], None]:
+        """See L{FarMachine<clove.relay.hub.doors.FarMachine>}."""
         self._observers[observer] = None
         return lambda: self._observers.pop(observer, None)
 
-    def _tell(self, *, connected: bool) -> None:
+    def _tell(self, change: TunnelChange) -> None:
         for observer in list(self._observers):
-            observer(connected)
+            observer(change)
 
 
 @lru_cache

@@ -17,6 +17,7 @@ from clove.relay.link.relay_link import RelayLink
 if TYPE_CHECKING:
     from clove.channels.multiplexed import MultiplexedChannel
     from clove.messages.relay import Caller
+    from clove.relay.hub.doors import TunnelObserver
 
 __all__ = ["FarMachine", "PeerLink"]
 
@@ -25,14 +26,12 @@ ANSWER_SECONDS: Final = 10.0
 MOST_ASKED: Final = 256
 """Kernels that are asked about at once."""
 
-Observer = Callable[[bool], object]
-
 
 class PeerLink(RelayLink):
     """A link to another relay."""
 
     def __init__(self, *given: Any) -> None:
-        self._observers: dict[str, set[Observer]] = {}
+        self._observers: dict[str, set[TunnelObserver]] = {}
         self._asked: dict[int, Deferred[bool]] = {}
         self._last = 0
         super().__init__(*given)
@@ -74,8 +73,8 @@ class PeerLink(RelayLink):
         finally:
             self._asked.pop(number, None)
 
-    def observe(self, machine_id: str, observer: Observer) -> Callable[[], None]:
-        """Have an observer told when a machine's tunnel is cut (False) and resumed (True)."""
+    def observe(self, machine_id: str, observer: TunnelObserver) -> Callable[[], None]:
+        """Have an observer told what becomes of a machine's tunnel; gives the way out."""
         self._observers.setdefault(machine_id, set()).add(observer)
 
         def stop() -> None:
@@ -92,10 +91,9 @@ class PeerLink(RelayLink):
             waiting = self._asked.get(number) if isinstance(number, int) else None
             if waiting is not None and not waiting.called:
                 waiting.callback(bool(said.get("answers")))
-        elif said.get("type") in ("kernel_connected", "kernel_disconnected"):
-            connected = said["type"] == "kernel_connected"
+        elif said.get("type") in ("kernel_connected", "kernel_disconnected", "drain"):
             for observer in list(self._observers.get(str(said.get("machine_id")), ())):
-                observer(connected)
+                observer(said["type"])
 
     def _over(self, reason: str) -> None:
         for waiting in list(self._asked.values()):
@@ -130,6 +128,6 @@ class FarMachine:
             )
         )
 
-    def observe(self, observer: Observer) -> Callable[[], None]:
+    def observe(self, observer: TunnelObserver) -> Callable[[], None]:
         """See L{PeerLink.observe}."""
         return self._link.observe(self.machine_id, observer)

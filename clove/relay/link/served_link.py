@@ -107,14 +107,13 @@ class ServedLink(RelayLink):
         )
 
     def _observe(self, machine: MachineLink) -> Callable[[], None]:
-        """Tell the other relay when a tunnel is cut and resumed, while it has channels there."""
+        """Tell the other relay what becomes of a tunnel, while it has channels there."""
         name = machine.machine_id
         self._observed[name] += 1
         if self._observed[name] == 1:
 
-            def tell(connected: bool) -> None:
-                word = "kernel_connected" if connected else "kernel_disconnected"
-                self.link.send_control({"type": word, "machine_id": name})
+            def tell(change: str) -> None:
+                self.link.send_control({"type": change, "machine_id": name})
 
             self._unobserve[name] = machine.observe(tell)
 

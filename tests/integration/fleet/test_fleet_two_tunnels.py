@@ -21,7 +21,9 @@ from tests.waiting import until
 
 @pytest.fixture
 def relays(postgresql: PostgreSQL) -> Iterator[Relays]:
-    with two_relays(postgresql, "[limits.link]\nlease_seconds = 3.0\nping_seconds = 1.0\n") as both:
+    # the first line is of [limits.hub]: longer than a test waits for the end of a relay that others have left
+    more = "drain_seconds = 60.0\n[limits.link]\nlease_seconds = 3.0\nping_seconds = 1.0\n"
+    with two_relays(postgresql, more) as both:
         yield both
 
 
@@ -105,6 +107,21 @@ def test_a_kernel_without_callers_leaves_a_relay_that_stops_at_once(relays: Rela
     assert first.process.wait(20) in (0, -signal.SIGTERM)
     assert "the relay is about to stop" in kernel.log
     assert second.ask("GET", "/machines/one")["presence"] == "connected"
+
+
+def test_idle_callers_leave_a_relay_that_stops_and_so_do_those_of_its_tunnels(
+    relays: Relays,
+) -> None:
+    first, second = relays
+    second.join("one")
+    with first.client("one") as far, second.client("one") as near:
+        assert [each.noop(b"before") for each in (far, near)] == [b"before"] * 2
+        assert second.process is not None
+        second.process.send_signal(signal.SIGTERM)
+        assert second.process.wait(20) in (0, -signal.SIGTERM)
+        second.restart()
+        await_presence(first, "one", "connected")
+        assert [each.noop(b"after") for each in (far, near)] == [b"after"] * 2
 
 
 def test_the_other_relay_gets_no_token_and_no_proof_before_the_machine_has_joined(
