@@ -11,13 +11,14 @@ import functools
 import json
 import os
 import re
+import shlex
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from clove.cli.text import clean
+from clove.cli.text import clean, escaped
 
 if TYPE_CHECKING:
     from clove.cli.fleet.context import Context
@@ -101,7 +102,7 @@ class Console:
 
     def data(self, value: Any) -> None:
         """A value for a machine."""
-        click.echo(json.dumps(value, ensure_ascii=False))
+        click.echo(escaped(json.dumps(value, ensure_ascii=False)))
 
     def line(self, text: str, *, stream: str = "stdout", newline: bool = True) -> None:
         """One line of text, or a piece of one, to stdout or stderr."""
@@ -137,7 +138,8 @@ class Console:
         """What a kernel advises, with commands for the machine that it is on."""
         if self.remote is None:
             return hint
-        return _ASKS.sub(f"clove --context {self.remote.name}/{self.remote.machine} ", hint)
+        named = shlex.quote(f"{self.remote.name}/{self.remote.machine}")
+        return _ASKS.sub(lambda _: f"clove --context {named} ", hint)
 
 
 def _one_line(text: str) -> str:

@@ -33,7 +33,7 @@ _MIME = re.compile(r"image/[a-z0-9][a-z0-9.+-]{0,63}", re.ASCII)
 _ABSENT = type("Absent", (str,), {})()
 _SPACE = str.maketrans("", "", " \t\r\n")
 
-Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_.:-]{0,127}$")]
+Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_.:-]{0,127}$(?!\n)")]
 Tokens = Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)]
 
 

@@ -138,17 +138,35 @@ def parse_config(text: str) -> Config:
 def _loaded(text: str) -> Any:
     import yaml
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+    class Loader(base):  # type: ignore[misc]
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            _check_once(node)
+            return super().construct_mapping(node, deep)
+
     try:
-        return yaml.load(text, Loader=loader)  # noqa: S506 one of the two safe loaders
+        return yaml.load(text, Loader=Loader)  # noqa: S506 one of the two safe loaders
     except (
         yaml.MarkedYAMLError
     ) as error:  # its own text would quote the line, which may have a token
         mark = error.problem_mark
         where = f"line {mark.line + 1}: " if mark else ""
         raise _wrong(f"{where}{error.problem or 'it is no YAML'}") from None
-    except (yaml.YAMLError, RecursionError, ValueError):
-        raise _wrong("it is no YAML") from None
+    except (yaml.YAMLError, RecursionError, ValueError, LookupError, AttributeError, TypeError):
+        raise _wrong("it is no YAML") from None  # a value that is not what its tag says, too
+
+
+def _check_once(node: Any) -> None:
+    """@raise InvalidRequest: a key is there twice: of two tokens it would not be seen which one counts."""
+    seen = set()
+    for key, _ in node.value if isinstance(node.value, list) else ():
+        if isinstance(key.value, str) and key.value in seen:
+            raise _wrong(
+                f"line {key.start_mark.line + 1}: {shown(key.value)!r} is there twice",
+                "keep one of them",
+            )
+        seen.add(key.value if isinstance(key.value, str) else id(key))
 
 
 def _context(name: str, values: Any) -> Mapping[str, str]:

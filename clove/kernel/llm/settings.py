@@ -27,7 +27,7 @@ class Route(NamedTuple):
 Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 Bytes = Annotated[int, msgspec.Meta(ge=1024, le=64 << 20)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86400)]
-ApiVersion = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]{0,16}$")]
+ApiVersion = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]{0,16}$(?!\n)")]
 
 
 class LLMLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

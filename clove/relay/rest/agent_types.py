@@ -26,9 +26,9 @@ __all__ = [
 ]
 
 
-ScriptName = Annotated[str, msgspec.Meta(pattern=r"^([A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?$")]
+ScriptName = Annotated[str, msgspec.Meta(pattern=r"^([A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?$(?!\n)")]
 AgentName = Annotated[
-    str, msgspec.Meta(pattern=r"^([A-Za-z0-9_]([A-Za-z0-9_ .@:+-]{0,126}[A-Za-z0-9_])?)?$")
+    str, msgspec.Meta(pattern=r"^([A-Za-z0-9_]([A-Za-z0-9_ .@:+-]{0,126}[A-Za-z0-9_])?)?$(?!\n)")
 ]
 Environment = Annotated[dict[str, str], msgspec.Meta(max_length=256)]
 

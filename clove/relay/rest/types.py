@@ -40,17 +40,20 @@ __all__ = [
 MachineId = Annotated[
     str,
     msgspec.Meta(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}$",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}$(?!\n)",
         description="At most 128 letters, digits and . _ : @ -, the first a letter or digit.",
     ),
 ]
-Text = Annotated[str, msgspec.Meta(max_length=128, pattern=r"^[^\x00-\x1f\x7f]*$")]
-LabelKey = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._/-]{0,62}[A-Za-z0-9])?$")]
+Text = Annotated[str, msgspec.Meta(max_length=128, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$(?!\n)")]
+"""One line; as all patterns here it ends in `$(?!\\n)`, because `$` alone lets a newline follow."""
+LabelKey = Annotated[
+    str, msgspec.Meta(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._/-]{0,62}[A-Za-z0-9])?$(?!\n)")
+]
 Labels = Annotated[dict[LabelKey, Text], msgspec.Meta(max_length=64)]
 AgentLabels = Annotated[dict[LabelKey, Text], msgspec.Meta(max_length=15)]
 Hours = Annotated[float, msgspec.Meta(gt=0, le=24 * 3660)]
 Time = str | None
-NumberText = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{0,18}$")]
+NumberText = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{0,18}$(?!\n)")]
 PageSize = Annotated[int, msgspec.Meta(ge=1, le=1000)]
 
 

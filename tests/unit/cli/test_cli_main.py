@@ -12,8 +12,9 @@ from click.testing import CliRunner
 
 from clove._version import __version__
 from clove.cli.console import Console
+from clove.cli.fleet.context import Context
 from clove.cli.main import COMMANDS, main
-from clove.errors import PermissionDenied
+from clove.errors import NotFound, PermissionDenied
 
 
 def test_help_names_every_command_and_imports_none() -> None:
@@ -150,6 +151,17 @@ def test_an_error_names_its_rule_and_what_to_do(capsys: pytest.CaptureFixture[st
     Console(None, False).error(error)
     assert capsys.readouterr().err == (
         "clove: Permission denied: no [2J (rule: can_spawn) - ask the operator\n"
+    )
+
+
+def test_advice_for_a_machine_is_a_command_for_a_shell_whatever_its_context_is_called(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    console = Console(None, False)
+    console.remote = Context("corp\\user; id", {"relay": "https://x"}, machine="m1")
+    console.error(NotFound("no such agent", hint="clove ps shows them"))
+    assert capsys.readouterr().err.endswith(
+        " - clove --context 'corp\\user; id/m1' ps shows them\n"
     )
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import unicodedata
 from datetime import UTC, datetime, timedelta
 
@@ -7,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clove.cli.text import age, clean, default_name, duration, parse_duration, parse_size
+from clove.cli.text import (
+    age,
+    clean,
+    default_name,
+    duration,
+    escaped,
+    parse_duration,
+    parse_size,
+)
 from clove.kernel.registry import check_name
 
 
@@ -32,6 +41,19 @@ def test_what_a_terminal_might_obey_is_removed(hostile: str, harmless: str) -> N
 def test_no_control_character_but_the_tab_is_left(text: str) -> None:
     assert not [c for c in clean(text) if unicodedata.category(c) in ("Cc", "Cs") and c != "\t"]
     assert clean(clean(text)) == clean(text)
+
+
+@given(st.text(st.characters()))
+def test_json_for_programs_has_nothing_that_a_terminal_obeys_and_says_the_same(text: str) -> None:
+    line = escaped(json.dumps({"name": text}, ensure_ascii=False))
+    assert clean(line) == line
+    assert json.loads(line) == {"name": text}
+
+
+def test_json_shows_letters_as_they_are() -> None:
+    text = "ü 漢\x9b31m\u202e\x7f\ud800\U0001f600"
+    line = escaped(json.dumps(text, ensure_ascii=False))
+    assert line == '"ü 漢\\u009b31m\\u202e\\u007f\\ud800\U0001f600"'
 
 
 @pytest.mark.parametrize(

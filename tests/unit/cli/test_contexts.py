@@ -180,6 +180,12 @@ ONE = f"contexts:\n  a:\n    relay: {PROD}\n"
         ("current: [a\n", "line 2: ", ""),
         ("a: !!python/object/apply:os.system [id]", "could not determine a constructor", ""),
         ("[" * 20000, "", ""),
+        (f"{ONE}    token: !!bool x", "it is no YAML", ""),
+        (f"{ONE}    token: !!int ''", "it is no YAML", ""),
+        (f"{ONE}    token: !!timestamp x", "it is no YAML", ""),
+        (f"{ONE}    token: x\n    token: y", "line 5: 'token' is there twice", "keep one of them"),
+        (f"{ONE}  a:\n    relay: https://y", "line 4: 'a' is there twice", "keep one of them"),
+        ("{[a]: b}", "found unhashable key", ""),
         ("x" * (MOST + 1), f"more than {MOST} bytes", ""),
     ],
 )
