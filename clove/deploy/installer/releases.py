@@ -22,6 +22,11 @@ WHOLE: Final = ".clove-release"
 NAME: Final = re.compile(r"[0-9][0-9A-Za-z.+_-]*")
 PLUGINS: Final = "from twisted.plugin import IPlugin, getPlugins; list(getPlugins(IPlugin))"
 """Has Twisted write down which plugins there are, since the users of the programs could not."""
+COMPILE: Final = (
+    "import compileall, sysconfig;"
+    "compileall.compile_dir(sysconfig.get_path('purelib'), quiet=2, workers=0)"
+)
+"""What pip does one file after the other, on all processors. A file that is no Python is left, as by pip."""
 
 
 def releases(layout: Layout) -> list[str]:
@@ -74,9 +79,10 @@ def _fill(bundle: BundleDirectory, place: Path) -> None:
     (pip,) = (path for path in bundle.wheels if path.name.startswith("pip-"))
     words: list[str | Path] = [python, f"{pip}/pip", "install", "--isolated", "--quiet"]
     words += ["--no-index", "--no-deps", "--require-hashes", "--only-binary", ":all:"]
-    words += ["--disable-pip-version-check", "--no-cache-dir"]
+    words += ["--disable-pip-version-check", "--no-cache-dir", "--no-compile"]
     words += ["--find-links", bundle.path / "wheels", "-r", bundle.path / "requirements.txt"]
     _run("the wheels cannot be installed", *words)
+    _run("the modules cannot be compiled", python, "-I", "-c", COMPILE)
     _run("Twisted's plugins cannot be read", python, "-I", "-c", PLUGINS)
 
 
