@@ -107,6 +107,7 @@ class FleetMethods:
     begin_login = _method(fleet_requests.begin_login)
     collect_login = _method(fleet_requests.collect_login)
     token = _method(fleet_requests.token)
+    narrow_token = _method(fleet_requests.narrow_token)
     rotate_token = _method(fleet_requests.rotate_token)
     issue_token = _method(fleet_requests.issue_token)
     revoke_token = _method(fleet_requests.revoke_token)

@@ -24,6 +24,7 @@ __all__ = [
     "machine",
     "machine_agents",
     "machines",
+    "narrow_token",
     "remove_machine",
     "revoke_token",
     "rotate_token",
@@ -199,6 +200,15 @@ def rotate_token(token_id: str, *, grace_seconds: float = 0.0, **given: Any) -> 
     """
     body = {"grace_seconds": grace_seconds, **given}
     return Asked("POST", f"{_token(token_id)}/rotate", body)
+
+
+def narrow_token(token_id: str, **changes: Any) -> Asked:
+    """Have a token reach less, be allowed less or expire sooner; when this returns, what it does not reach any more
+    has ended.
+
+    @param changes: name, target_machines, labels, permissions, expires_hours.
+    """
+    return Asked("PATCH", _token(token_id), changes)
 
 
 def begin_login(name: str = "") -> Asked:

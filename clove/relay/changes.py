@@ -47,6 +47,10 @@ class Changes:
         """Revoked at another relay."""
         self._tokens.cut(token_id, _REVOKED)
 
+    def token_narrowed(self, token_id: str) -> None:
+        """At another relay."""
+        Deferred.fromCoroutine(self._guarded(lambda: self._look_at_scopes([token_id])))
+
     def machine_removed(self, machine_id: str) -> None:
         """At another relay."""
         self._machines.removed(machine_id)
@@ -71,6 +75,7 @@ class Changes:
 
     async def _look_at_all(self) -> None:
         await self._look_at_tokens()
+        await self._look_at_scopes(self._machines.reach.agent_tokens())
         await self._look_at_machines()
         await self._look_at_labels(self._machines.reach.watched())
         if self._routing is not None:
@@ -90,6 +95,13 @@ class Changes:
             asked = watched[start : start + _MOST]
             for token_id in await self._store.invalid_tokens(asked, self._wall()):
                 self._tokens.cut(token_id, _REVOKED)
+
+    async def _look_at_scopes(self, names: list[str]) -> None:
+        """Of what agent tokens have opened, and how long they are valid."""
+        for start in range(0, len(names), _MOST):
+            for record in await self._store.tokens_of(names[start : start + _MOST]):
+                self._tokens.expires_sooner(record)
+                await self._machines.narrowed(record)
 
     async def _look_at_labels(self, names: list[str]) -> None:
         """Of what is open by tokens that reach a machine by its labels, or not any more."""

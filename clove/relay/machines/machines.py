@@ -193,6 +193,18 @@ class Machines:
         """
         self._flags[machine_id, what] = self._wall()
 
+    async def narrowed(self, record: TokenRecord) -> None:
+        """A token has another scope, here or at another relay: end what it does not reach any more. Without
+        the store that is also what it reaches by labels.
+        """
+        names = self.reach.narrowed(record.identity())
+        labels: dict[str, dict[str, str]] = {}
+        try:
+            labels = await self._store.labels_of(names)
+        finally:
+            for name in names:
+                self.reach.changed(name, labels.get(name, {}))
+
     async def add(self, record: MachineRecord, token: TokenRecord | None = None) -> None:
         """A new machine, and a token for it.
 

@@ -87,6 +87,15 @@ TOKEN_ROUTES: Final[tuple[Route, ...]] = (
         token_types.Revoked,
         "Revoke a token, and cut what it has opened",
     ),
+    Route(
+        "PATCH",
+        _TOKEN,
+        ADMIN,
+        tokens.narrow_token,
+        token_types.Token,
+        "Narrow a token, and cut what it has opened and does not reach any more",
+        body=token_types.TokenPatch,
+    ),
     Route("GET", _TOKEN, ADMIN, tokens.get_token, token_types.Token, "One token without its value"),
     Route(
         "POST",

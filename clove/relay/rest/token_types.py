@@ -20,6 +20,7 @@ __all__ = [
     "Rotated",
     "Rotation",
     "Token",
+    "TokenPatch",
     "Tokens",
 ]
 
@@ -107,6 +108,20 @@ class Rotation(Request, frozen=True, kw_only=True):
 
     grace_seconds: Annotated[float, msgspec.Meta(ge=0, le=30 * 86400)] = 0.0
     expires_hours: Hours | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class TokenPatch(Request, frozen=True, kw_only=True):
+    """What a token is from now on; what is left out stays. It cannot reach more, be allowed more or live longer.
+
+    `target_machines`: some of those that it names; `labels`: those that it has, and more (or {}: it reaches none by
+    labels any more); `permissions`: fields that replace those of the same name; `expires_hours`: from now.
+    """
+
+    name: Text | None = None
+    target_machines: Annotated[list[MachineId], msgspec.Meta(max_length=1000)] | None = None
+    labels: Labels | None = None
+    permissions: PermissionFields | None = None
+    expires_hours: Hours | None = None
 
 
 class Rotated(IssuedToken, frozen=True, kw_only=True):

@@ -68,7 +68,7 @@ class Database(Protocol):
     def changed(self, what: str, named: str) -> None:
         """Have other relays told at the end of the transaction.
 
-        @param what: "token": it is not valid any more; "machine": it was removed; "labels": a machine's
+        @param what: "token": it is not valid any more; "scope": a token has another one; "machine": it was removed; "labels": a machine's
             have changed; "tunnel": another kernel has taken its place.
         @param named: its id; of a tunnel, its relay's name and its machine's id.
         """

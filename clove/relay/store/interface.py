@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Protocol
 
 import msgspec
@@ -75,6 +75,9 @@ class StoreObserver(Protocol):
     def token_ended(self, token_id: str) -> None:
         """A token was revoked there."""
 
+    def token_narrowed(self, token_id: str) -> None:
+        """A token reaches less, or is allowed less."""
+
     def machine_removed(self, machine_id: str) -> None:
         """A machine was removed there."""
 
@@ -134,6 +137,18 @@ class IStore(Interface):
 
     def count_tokens(kind: TokenKind, now: float) -> Deferred[int]:
         """How many valid ones of a kind there are."""
+
+    def change_token(
+        token_id: str, change: Callable[[TokenRecord], TokenRecord]
+    ) -> Deferred[TokenRecord]:
+        """Change name, expiry and scope of a token; gives what it is now.
+
+        @param change: of what it is; called in a thread. What it raises is what the Deferred fails with.
+        @raise NotFound: there is none of this id.
+        """
+
+    def tokens_of(token_ids: Collection[str]) -> Deferred[list[TokenRecord]]:
+        """The tokens with these ids, valid or not; those that are not there are left out."""
 
     def add_machine(record: MachineRecord, token: TokenRecord | None) -> Deferred[None]:
         """Keep a new machine, and a token for it, or neither.

@@ -94,6 +94,8 @@ class Listener:
             return
         if what == "token":
             self._tell(self._observer.token_ended, named)
+        elif what == "scope":
+            self._tell(self._observer.token_narrowed, named)
         elif what == "machine":
             self._tell(self._observer.machine_removed, named)
         elif what == "labels":

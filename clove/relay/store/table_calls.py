@@ -80,6 +80,17 @@ class TableCalls:
         """Have one expire then, or when it was to before that."""
         return self._run(lambda tables: tables.tokens.expire(token_id, at))
 
+    def change_token(
+        self, token_id: str, change: Callable[[TokenRecord], TokenRecord]
+    ) -> Deferred[TokenRecord]:
+        """Name, expiry and scope of one."""
+        return self._run(lambda tables: tables.tokens.change(token_id, change))
+
+    def tokens_of(self, token_ids: Collection[str]) -> Deferred[list[TokenRecord]]:
+        """Several."""
+        asked = tuple(token_ids)
+        return self._run(lambda tables: tables.tokens.of_ids(asked))
+
     def used_tokens(self, times: Mapping[str, float]) -> Deferred[None]:
         """When tokens were used last."""
         noted = dict(times)

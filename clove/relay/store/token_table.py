@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
@@ -98,6 +98,33 @@ class TokenTable:
             if rows:
                 return token_of(rows[0])
         return self.get(token_id)
+
+    def change(self, token_id: str, change: Callable[[TokenRecord], TokenRecord]) -> TokenRecord:
+        """In a transaction of its own; nothing else changes the token meanwhile."""
+        with self._database.transaction():
+            rows = self._database.rows(
+                f"SELECT * FROM tokens WHERE id = :id{self._database.dialect.locking}",  # noqa: S608 a constant
+                {"id": token_id},
+            )
+            if not rows:
+                raise no_token()
+            changed = change(token_of(rows[0]))
+            self._database.rows(
+                "UPDATE tokens SET name = :name, expires = :expires, targets = :targets,"
+                " permissions = :permissions WHERE id = :id",
+                token_row(changed),
+            )
+            self._database.changed("scope", token_id)
+            return changed
+
+    def of_ids(self, token_ids: tuple[str, ...]) -> list[TokenRecord]:
+        """Those of these that there are."""
+        wanted = self._database.dialect.listed("id", "ids")
+        rows = self._database.rows(
+            f"SELECT * FROM tokens WHERE {wanted}",  # noqa: S608 a constant
+            {"ids": msgspec.json.encode(token_ids).decode()},
+        )
+        return [token_of(row) for row in rows]
 
     def revoke_of_machine(self, machine_id: str, now: float) -> list[str]:
         """Those for a machine; in the transaction that there is."""

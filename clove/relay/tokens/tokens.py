@@ -54,6 +54,7 @@ class Tokens:
         self._revoked: dict[str, float] = {}
         self._used: dict[str, float] = {}
         self._elapsed: Callable[[], float] = elapsed or clock.seconds
+        self._now: Callable[[], Now] = lambda: Now(wall(), self._elapsed())
         self._expiry = Expiry()
         self._shortened: dict[str, float] = {}
         self._ahead = wall() - self._elapsed()
@@ -192,15 +193,17 @@ class Tokens:
         @raise NotFound: there is none of this id.
         """
         record = await self._store.expire_token(token_id, at)
-        assert record.expires is not None
-        now = self._now()
-        kept = self._shortened.items()
-        self._shortened = {each: expires for each, expires in kept if expires > now.wall}
-        self._shortened[token_id] = record.expires
-        if token_id in self._watchers:
-            self._expiry.forget(token_id)
-            self._expiry.watch(token_id, record.expires, now)
+        self.expires_sooner(record)
         return record
+
+    def expires_sooner(self, record: TokenRecord) -> None:
+        """A token may expire sooner than it was known to when its bearers were identified."""
+        if record.expires is None:
+            return
+        self._shortened[record.id] = record.expires
+        if record.id in self._watchers:
+            self._expiry.forget(record.id)
+            self._expiry.watch(record.id, record.expires, self._now())
 
     def cut(self, token_id: str, reason: str) -> None:
         """End what a token opened that is not valid any more."""
@@ -252,11 +255,10 @@ class Tokens:
                 seconds=ahead - self._ahead,
             )
         self._ahead = ahead
+        for token_id in [each for each, at in self._shortened.items() if at <= now.wall]:
+            del self._shortened[token_id]
         for token_id in self._expiry.due(now):
             self._end(token_id, "its token has expired")
-
-    def _now(self) -> Now:
-        return Now(self._wall(), self._elapsed())
 
     def watched(self) -> list[str]:
         """The ids of tokens that have opened something."""

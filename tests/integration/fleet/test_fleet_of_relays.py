@@ -68,10 +68,20 @@ def test_what_a_token_opened_at_one_relay_is_cut_by_its_revocation_at_the_other(
     assert status_of(second, "/machines", made["token"])[0] == 401
 
 
-def test_a_label_that_is_taken_away_at_one_relay_cuts_at_the_other(relays: Relays) -> None:
+def test_a_label_that_is_taken_away_at_one_relay_from_a_token_or_a_machine_cuts_at_the_other(
+    relays: Relays,
+) -> None:
     first, second = relays
     second.join("one")
     first.ask("PATCH", "/machines/one", {"labels": {"env": "prod"}})
+    scope = {"labels": {"env": "prod"}, "target_machines": ["other"]}
+    made = first.ask("POST", "/tokens/agent", scope)
+    with RemoteClient(second.url, "one", token=made["token"]) as client:
+        client.noop()
+        first.ask("PATCH", f"/tokens/{made['id']}", {"labels": {}})
+        until(lambda: not second.ask("GET", "/agents")["agents"], "the remote agent is cut")
+        with pytest.raises(CloveError):
+            client.noop()
     made = first.ask("POST", "/tokens/agent", {"labels": {"env": "prod"}})
     with RemoteClient(second.url, "one", token=made["token"]) as client:
         client.noop()

@@ -72,3 +72,27 @@ async def test_what_is_not_valid_any_more_is_not_rotated(relay: Relay) -> None:
     reply = await relay.ask("POST", f"{path}/rotate", {})
     assert (reply.status, reply.json["code"]) == (400, "invalid_request")
     assert len((await relay.ask("GET", "/api/v1/tokens")).json["tokens"]) == before
+
+
+async def test_a_token_is_narrowed_and_never_widened(relay: Relay) -> None:
+    made = await relay.made("/api/v1/tokens/agent", SCOPE)
+    path = f"/api/v1/tokens/{made['id']}"
+    changed = await relay.ask(
+        "PATCH",
+        path,
+        {"target_machines": ["m2"], "labels": {}, "permissions": {"can_think": False}},
+    )
+    assert changed.status == 200, changed.json
+    own = (await relay.ask("GET", "/api/v1/token", token=made["token"])).json
+    assert (own["target_machines"], own["labels"]) == (["m2"], {})
+    assert own["permissions"] == {"level": "minimal", "can_think": False}
+    for wider in (
+        {"target_machines": ["m1"]},
+        {"labels": {"env": "prod"}},
+        {"permissions": {"can_exec": True}},
+        {"expires_hours": 6.0},
+    ):
+        refused = await relay.ask("PATCH", path, wider)
+        assert (refused.status, refused.json["code"]) == (400, "invalid_request")
+        assert refused.json["hint"]
+    assert (await relay.ask("GET", path)).json["target_machines"] == ["m2"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator
 
+import msgspec
 import psycopg
 import pytest
 import pytest_twisted
@@ -80,6 +81,9 @@ class Told:
     def labels_changed(self, machine_id: str) -> None:
         self.said.append(f"labels {machine_id}")
 
+    def token_narrowed(self, token_id: str) -> None:
+        self.said.append(f"scope {token_id}")
+
     def tunnel_taken(self, relay: str, machine_id: str) -> None:
         self.said.append(f"tunnel {relay} {machine_id}")
 
@@ -107,12 +111,15 @@ async def test_relays_hear_of_revocations_and_removals_by_others(make: MakeStore
     await ours.add_token(token("own"))
     await ours.revoke_token("own", NOW)
     await other.revoke_token("one", NOW)
+    await other.add_token(token("two"))
+    await other.change_token("two", lambda each: msgspec.structs.replace(each, name="b"))
     await other.change_machine("m1", MachineChanges(name="renamed"))
     await other.change_machine("m1", MachineChanges(labels={"env": "prod"}))
     await other.remove_machine("m1", NOW)
-    assert await told.wait(5) == [
+    assert await told.wait(6) == [
         "missed",
         "token one",
+        "scope two",
         "labels m1",
         "machine m1",
         "token its",

@@ -12,7 +12,16 @@ from clove.relay.machines.machines import check_machine_id
 from clove.relay.records import Targets, TokenKind, TokenRecord
 from clove.relay.rest.context import Context, shown_time
 from clove.relay.rest.route import Call
-from clove.relay.rest.token_types import IssuedToken, Revoked, Rotated, Rotation, Token, Tokens
+from clove.relay.rest.token_types import (
+    IssuedToken,
+    Revoked,
+    Rotated,
+    Rotation,
+    Token,
+    TokenPatch,
+    Tokens,
+)
+from clove.relay.tokens.narrowing import Narrowing, narrowed
 
 __all__ = [
     "get_token",
@@ -22,6 +31,7 @@ __all__ = [
     "issue_machine",
     "issued",
     "list_tokens",
+    "narrow_token",
     "own_token",
     "revoke_own_token",
     "revoke_token",
@@ -91,6 +101,33 @@ async def revoke_own_token(context: Context, call: Call) -> Revoked:
     """The same for the one that is shown."""
     record = await context.tokens.revoke(call.identity.token_id)
     return Revoked(id=record.id, revoked_at=shown_time(record.revoked))
+
+
+async def narrow_token(context: Context, call: Call) -> Token:
+    """Answered when it is on the disk, and what the token does not reach any more was cut.
+
+    @raise InvalidRequest: it would reach more, or be allowed more; or it is not valid any more.
+    """
+    asked: TokenPatch = call.body
+    permissions = None
+    if asked.permissions is not None:
+        permissions = msgspec.to_builtins(asked.permissions)
+        _check_permissions(context, permissions)
+    hours, machines = asked.expires_hours, asked.target_machines
+    narrowing = Narrowing(
+        name=asked.name,
+        expires=None if hours is None else context.wall() + hours * HOUR,
+        machines=None if machines is None else tuple(dict.fromkeys(machines)),
+        labels=asked.labels,
+        permissions=permissions,
+    )
+    now = context.wall()
+    record = await context.store.change_token(
+        call.path["token_id"], lambda each: narrowed(each, narrowing, now)
+    )
+    context.tokens.expires_sooner(record)
+    await context.machines.narrowed(record)
+    return Token(**_shown(context, record))
 
 
 async def rotate_token(context: Context, call: Call) -> Rotated:
