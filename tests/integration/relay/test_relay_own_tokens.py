@@ -96,3 +96,38 @@ async def test_a_token_is_narrowed_and_never_widened(relay: Relay) -> None:
         assert (refused.status, refused.json["code"]) == (400, "invalid_request")
         assert refused.json["hint"]
     assert (await relay.ask("GET", path)).json["target_machines"] == ["m2"]
+
+
+@pytest.mark.parametrize("kind", ["agent", "join"])
+async def test_no_rotation_makes_a_token_without_end_of_a_kind_that_ends(
+    relay: Relay, kind: str
+) -> None:
+    body = {"agent": SCOPE, "join": {"machine_id": "m1"}}[kind]
+    old = await relay.made(f"/api/v1/tokens/{kind}", body)
+    path = f"/api/v1/tokens/{old['id']}"
+    reply = await relay.ask("POST", f"{path}/rotate", {"expires_hours": None})
+    assert (reply.status, f"of kind {kind} expires" in reply.json["error"]) == (400, True)
+    assert (await relay.ask("GET", path)).json["valid"] is True
+
+
+@pytest.mark.parametrize("change", ["DELETE", "PATCH"])
+async def test_what_is_revoked_or_narrowed_while_it_is_rotated_has_no_wider_successor(
+    relay: Relay, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    old = await relay.made("/api/v1/tokens/agent", SCOPE)
+    path = f"/api/v1/tokens/{old['id']}"
+    tokens = relay.parts.tokens
+    issue = tokens.issue
+
+    async def late(*args: Any, **given: Any) -> Any:
+        body = {"target_machines": ["m1"]} if change == "PATCH" else None
+        reply = await relay.ask(change, path, body)  # by another administrator
+        assert reply.status == 200
+        return await issue(*args, **given)
+
+    monkeypatch.setattr(tokens, "issue", late)
+    reply = await relay.ask("POST", f"{path}/rotate", {"grace_seconds": 60})
+    assert (reply.status, reply.json["code"]) == (400, "invalid_request")
+    every = (await relay.ask("GET", "/api/v1/tokens")).json["tokens"]
+    valid = [each["id"] for each in every if each["type"] == "agent" and each["valid"]]
+    assert valid == ([] if change == "DELETE" else [old["id"]])

@@ -133,19 +133,19 @@ async def narrow_token(context: Context, call: Call) -> Token:
 async def rotate_token(context: Context, call: Call) -> Rotated:
     """A new one with the same kind, name, machines and permissions; the old one ends after the grace period.
 
-    @raise InvalidRequest: the old one is not valid any more.
+    @raise InvalidRequest: the old one is not valid any more, or the new one would not end and one of its kind has to.
     """
     asked: Rotation = call.body
     now = context.wall()
-    old = await context.store.token(call.path["token_id"])
-    if not old.is_valid(now):
-        raise InvalidRequest(
-            "this token is not valid any more, so none takes its place",
-            hint="make a new one: clove tokens create",
-        )
+    old = await _valid(context, call.path["token_id"])
     lives = None if old.expires is None else old.expires - old.created
     if asked.expires_hours is not msgspec.UNSET:
         lives = None if asked.expires_hours is None else asked.expires_hours * HOUR
+    if lives is None and old.kind in (TokenKind.AGENT, TokenKind.JOIN):
+        raise InvalidRequest(
+            f"a token of kind {old.kind.value} expires",
+            hint="say when: expires_hours, or leave it out",
+        )
     text, record = await context.tokens.issue(
         old.kind,
         name=old.name,
@@ -154,6 +154,11 @@ async def rotate_token(context: Context, call: Call) -> Rotated:
         permissions=old.permissions,
         expires=None if lives is None else now + lives,
     )
+    try:
+        _check_same(old, await _valid(context, old.id))
+    except InvalidRequest:
+        await context.tokens.revoke(record.id)
+        raise
     if asked.grace_seconds:
         until = (await context.tokens.shorten(old.id, now + asked.grace_seconds)).expires
     else:
@@ -161,6 +166,23 @@ async def rotate_token(context: Context, call: Call) -> Rotated:
         until = None
     shown = _shown(context, record)
     return Rotated(token=text, replaced=old.id, replaced_until=shown_time(until), **shown)
+
+
+async def _valid(context: Context, token_id: str) -> TokenRecord:
+    """@raise InvalidRequest: it is not valid any more."""
+    found = await context.store.token(token_id)
+    if not found.is_valid(context.wall()):
+        raise InvalidRequest(
+            "this token is not valid any more, so none takes its place",
+            hint="make a new one: clove tokens create",
+        )
+    return found
+
+
+def _check_same(old: TokenRecord, now: TokenRecord) -> None:
+    """@raise InvalidRequest: what it may do was changed meanwhile, which its successor would not know."""
+    if (old.targets, old.permissions) != (now.targets, now.permissions):
+        raise InvalidRequest("this token was narrowed while it was rotated", hint="rotate it again")
 
 
 def _check_permissions(context: Context, permissions: dict[str, Any]) -> None:
