@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import os
+from collections import Counter
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from clove.errors import LimitExceeded, NotFound
@@ -117,14 +120,17 @@ class AttachedCommands:
     """All that run, by the agent that they run in, and a number; and connections into agents likewise.
 
     @param pumps: pass on floods; None: nothing else than the reactor does.
+    @param each: commands whose streams one caller has here, at most.
     """
 
-    def __init__(self, reactor: Any, pumps: Pumps | None = None) -> None:
+    def __init__(self, reactor: Any, pumps: Pumps | None = None, each: int = 64) -> None:
         self._reactor = reactor
         self._pumps = pumps
         self._numbers = itertools.count(1)
         self._commands: dict[tuple[int, int], AttachedCommand] = {}
         self._relayed: dict[tuple[int, int], RelayedStreams] = {}
+        self._each = each
+        self._callers: Counter[int] = Counter()
 
     def add(self, agent_id: int, family: int, *, with_stdin: bool) -> tuple[int, AttachedCommand]:
         """One that is to run; its number. It is known until L{remove}.
@@ -157,6 +163,26 @@ class AttachedCommands:
         self._commands.pop((agent_id, number)).close()
 
     # streams of those that get no descriptors
+
+    @contextlib.contextmanager
+    def counted(self, caller: int) -> Iterator[None]:
+        """Within: one command more whose streams a caller has here.
+
+        @param caller: who it is counted for; of a remote one what stands for its token.
+        @raise LimitExceeded: there are too many: each has pipes, also when it has ended and nothing reads them.
+        """
+        if self._callers[caller] >= self._each:
+            raise LimitExceeded(
+                f"{self._each} commands run, or have output that was not read, with this token",
+                hint="read them to their end; the operator can raise limits.remote.commands",
+            )
+        self._callers[caller] += 1
+        try:
+            yield
+        finally:
+            self._callers[caller] -= 1
+            if not self._callers[caller]:
+                del self._callers[caller]
 
     def next_number(self) -> int:
         """For something that is no command."""

@@ -183,6 +183,11 @@ class Principal:
         """True for a caller of another kernel."""
         return self.kind is Kind.REMOTE
 
+    @property
+    def bearer_id(self) -> int:
+        """What bounds for one caller are counted for: of a remote one what stands for its token, else its own id."""
+        return self.parent_id if self.is_remote else self.agent_id
+
 
 def _path(family: int, ids: tuple[int, ...]) -> tuple[int, ...]:
     """The part of a line of descent that lies within the family.

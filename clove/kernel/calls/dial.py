@@ -32,7 +32,7 @@ async def dial(ctx: Context, request: DialRequest) -> DialReply:
     if ctx.stream is None:
         raise InvalidRequest("DIAL needs protocol version 2", hint="send HELLO first")
     principal, dialler = ctx.principal, ctx.kernel.dialler
-    caller = principal.parent_id if principal.is_remote else principal.agent_id
+    caller = principal.bearer_id
     dialler.add(principal.family, caller, remote=principal.is_remote)
     try:
         return await _carry(ctx, agent, request.port)

@@ -31,6 +31,13 @@ async def run(ctx: Context, request: RunRequest) -> RunReply:
     commands = ctx.kernel.commands
     check_words(tuple(request.command), commands.limits)
     check_env(request.env, commands.limits)
+    if request.descriptors:
+        return await _run(ctx, request, agent)
+    with ctx.kernel.attached.counted(ctx.principal.bearer_id):
+        return await _run(ctx, request, agent)
+
+
+async def _run(ctx: Context, request: RunRequest, agent: Agent) -> RunReply:
     typed = request.stdin == "stream" or request.tty is not None
     number, attached = ctx.kernel.attached.add(
         agent.agent_id, agent.principal.family, with_stdin=typed

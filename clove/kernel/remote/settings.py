@@ -82,6 +82,9 @@ class RemoteLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     wait."""
     dialled: int = 64
     """Connections to ports of agents (DIAL) that the callers with one token have; one more is refused."""
+    commands: int = 64
+    """Programs of RUN whose streams the kernel keeps for the callers with one token: those that run, and those
+    that have ended and whose output was not read to its end. One more is refused."""
     known: int = 4096
     """Tokens and names of remote callers that have an id here; the one that was here longest ago is
     forgotten first, and has a new id when it comes again: it does not manage its earlier agents then."""

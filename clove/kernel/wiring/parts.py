@@ -128,7 +128,7 @@ class Parts:
             results=stores.results,
             threads=foundation.threads,
             commands=Commands(reactor, limits.exec, limits.shares, foundation.loop_time.of),
-            attached=AttachedCommands(reactor, foundation.pumps),
+            attached=AttachedCommands(reactor, foundation.pumps, limits.remote.commands),
             file_limits=limits.files,
             watches=Watches(reactor, limits.files.watches, close, limits.shares),
             dry_runs=self._agents.dry_runs,

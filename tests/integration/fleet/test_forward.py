@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from clove import CloveClient
+from clove.client.methods import streams
 from clove.client.remote import RemoteClient
 from clove.errors import (
     LimitExceeded,
@@ -26,7 +27,7 @@ from tests.waiting import until
 
 Tokens = Callable[[str, int], dict[str, str]]
 LIMIT = 8
-"""Connections of one token on the machine `few`."""
+"""Connections and commands of one token on the machine `few`."""
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,7 @@ def fleet() -> Iterator[Fleet]:
     with running_fleet() as fleet:
         fleet.join("one")
         fleet.join("shut", f"[remote]\nforward = false\n[limits.remote]\ndialled = {LIMIT}\n")
-        fleet.join("few", f"[limits.remote]\ndialled = {LIMIT}\n")
+        fleet.join("few", f"[limits.remote]\ndialled = {LIMIT}\ncommands = {LIMIT}\n")
         fleet.join("goes")
         yield fleet
 
@@ -227,6 +228,40 @@ def test_a_flood_stays_within_the_limit_and_gives_all_back(fleet: Fleet, tokens:
         until(lambda: _can_dial(bearer), "what was open is given back")
     finally:
         bearer.close()
+
+
+def test_commands_with_unread_output_stay_within_the_limit(fleet: Fleet, tokens: Tokens) -> None:
+    bearer = Bearer(fleet, "few", tokens("few", 0))
+    try:
+        with contextlib.ExitStack() as stack:
+            for number in range(LIMIT):
+                client = stack.enter_context(fleet.client("few", bearer.token))
+                assert next(_run_unread(client, bearer.agent))["command"], number
+            with pytest.raises(LimitExceeded, match="output that was not read, with this token"):
+                next(_run_unread(bearer.client, bearer.agent))
+            other = Bearer(fleet, "few", tokens("few", 1))  # another token has its own
+            try:
+                assert next(_run_unread(other.client, other.agent))["command"]
+            finally:
+                other.close()
+        until(lambda: _can_run(bearer), "what was held is given back")
+    finally:
+        bearer.close()
+
+
+def _run_unread(client: RemoteClient, agent: int) -> Any:
+    """A command that ends at once, and whose output waits in the kernel."""
+    call = streams.run(agent, ["echo", "hello"])
+    assert isinstance(call.payload, dict)
+    call.payload["descriptors"] = False
+    return client.stream(call)
+
+
+def _can_run(bearer: Bearer) -> bool:
+    with contextlib.suppress(LimitExceeded), bearer.client.run(bearer.agent, ["true"]) as ran:
+        ran.finish()
+        return True
+    return False
 
 
 def _can_dial(bearer: Bearer) -> bool:
