@@ -6,16 +6,23 @@ import os
 import shutil
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, TypeVar
 
-from clove.errors import InvalidRequest, Unavailable
+from clove.errors import InvalidRequest, TimedOut, Unavailable
 
 __all__ = ["Daemon", "has_user_systemd"]
 
 LAST: Final = 2000
 """Bytes of the log that are shown when it does not start."""
+LOOK_EACH: Final = 0.05
+"""Seconds between two looks whether it serves."""
+ASK_EACH: Final = 1.0
+"""Seconds between questions how its service is."""
+T = TypeVar("T")
 _SERVICE: Final = ("Type=notify", "WatchdogSec=60", "Restart=on-failure")
 
 
@@ -99,6 +106,32 @@ class Daemon:
                 )
         except OSError as error:
             raise Unavailable(f"the {self.kind} cannot be started: {error}") from None
+
+    def wait_until_up(
+        self,
+        find: Callable[[], T | None],
+        process: subprocess.Popen[bytes] | None,
+        state_dir: str,
+        seconds: float,
+    ) -> T:
+        """Wait until it serves.
+
+        @param find: what is known of it; None: it does not serve yet.
+        @param process: that was started; None if systemd has it.
+        @raise Unavailable: it ended before. @raise TimedOut: it took too long.
+        """
+        deadline = time.monotonic() + seconds
+        asked = time.monotonic()
+        while time.monotonic() < deadline:
+            found = find()
+            if found is not None:
+                return found
+            if process is not None or time.monotonic() > asked + ASK_EACH:
+                self.check(process, state_dir)
+                asked = time.monotonic()
+            time.sleep(LOOK_EACH)
+        hint = self.log_hint(process, state_dir)
+        raise TimedOut(f"the {self.kind} does not serve after {seconds:g} s", hint=hint)
 
     def check(self, process: subprocess.Popen[bytes] | None, state_dir: str) -> None:
         """Look whether it has ended, before it served.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 import click
 
 from clove.spelling import near
 
-__all__ = ["NearGroup"]
+__all__ = ["LateGroup", "NearGroup"]
 
 OTHERWISE: Final = {
     "stop": "kill",
@@ -56,6 +57,38 @@ class NearGroup(click.Group):
             meant = f"did you mean {other}?" if other else near(args[0], known)
             ctx.fail(f"no such command {args[0]!r}: {meant}")
         return super().resolve_command(ctx, args)
+
+
+class LateGroup(NearGroup):
+    """Imports a subcommand when it is called, not for --help: what it imports may take long.
+
+    @param table: the names and what they do, in the order of --help.
+    @param find: imports the command of a name of the table.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        table: Mapping[str, str],
+        find: Callable[[str], click.Command],
+        **kw: Any,
+    ) -> None:
+        super().__init__(*args, **kw)
+        self._table = table
+        self._find = find
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, in the order of the table."""
+        return list(self._table)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one."""
+        return self._find(cmd_name) if cmd_name in self._table else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list in --help, without importing anything."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(self._table.items()))
 
 
 def _same(name: str, known: tuple[str, ...]) -> str:

@@ -8,7 +8,6 @@ import select
 import signal
 import socket
 import struct
-import subprocess
 import time
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -21,15 +20,12 @@ __all__ = [
     "Running",
     "find_running",
     "stop",
-    "wait_until_up",
 ]
 
 KERNEL: Final = Daemon(
     "kernel", "clove up", ("Delegate=yes", "KillMode=mixed", "OOMPolicy=continue")
 )
 """Delegate gives its service cgroups of its own to make."""
-ASK_EACH: Final = 1.0
-"""Seconds between questions how the service is."""
 ACTIVATION: Final = 30.0
 """Seconds that a kernel has to start where systemd listens for it."""
 _CREDENTIALS = struct.Struct("3i")
@@ -92,27 +88,6 @@ def _is_service_manager(pid: int) -> bool:
         return Path(f"/proc/{pid}/comm").read_text() == "systemd\n"
     except OSError:
         return False
-
-
-def wait_until_up(
-    paths: tuple[str, ...], process: subprocess.Popen[bytes] | None, state_dir: str, seconds: float
-) -> Running:
-    """Wait until a kernel listens.
-
-    @raise Unavailable: it ended before. @raise TimedOut: it took too long.
-    """
-    deadline = time.monotonic() + seconds
-    asked = time.monotonic()
-    while time.monotonic() < deadline:
-        found = find_running(paths)
-        if found is not None:
-            return found
-        if process is not None or time.monotonic() > asked + ASK_EACH:
-            KERNEL.check(process, state_dir)
-            asked = time.monotonic()
-        time.sleep(0.05)
-    hint = KERNEL.log_hint(process, state_dir)
-    raise TimedOut(f"no kernel answers after {seconds:g} s", hint=hint)
 
 
 def stop(running: Running, paths: tuple[str, ...], seconds: float) -> None:

@@ -11,7 +11,7 @@ import click
 
 from clove._version import __version__
 from clove.cli.console import Console
-from clove.cli.groups import NearGroup
+from clove.cli.groups import LateGroup
 from clove.errors import CloveError
 
 __all__ = ["main"]
@@ -84,26 +84,8 @@ The kernel's socket is --socket, else $CLOVE_SOCKET, else that of your own kerne
 'clove COMMAND --help' says more about each."""
 
 
-class Commands(NearGroup):
-    """A group that imports a subcommand when it is called, not for --help."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names, in the order of the table."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import one."""
-        if cmd_name not in COMMANDS:
-            return None
-        module = f"clove.cli.{MODULES.get(cmd_name, '')}{cmd_name}"
-        command = getattr(importlib.import_module(module), cmd_name)
-        assert isinstance(command, click.Command)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The list in --help, without importing anything."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+class Commands(LateGroup):
+    """All of them."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a subcommand; an error of Clove's is one line and exit code 1."""
@@ -114,6 +96,14 @@ class Commands(NearGroup):
             ctx.exit(1)
 
 
+def _find(name: str) -> click.Command:
+    """Import a subcommand."""
+    module = importlib.import_module(f"clove.cli.{MODULES.get(name, '')}{name}")
+    command = getattr(module, name)
+    assert isinstance(command, click.Command)
+    return command
+
+
 def _contexts(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
     """Names of contexts, for a shell to complete."""
     from clove.cli.fleet.config_types import CONTEXT
@@ -121,7 +111,13 @@ def _contexts(ctx: click.Context, param: click.Parameter, incomplete: str) -> li
     return CONTEXT.shell_complete(ctx, param, incomplete)
 
 
-@click.group(cls=Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Commands,
+    table=COMMANDS,
+    find=_find,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.option("--socket", metavar="PATH", default=None, help="The kernel's socket.")
 @click.option(
     "--context",

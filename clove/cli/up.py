@@ -8,7 +8,7 @@ import click
 
 from clove.cli.background import has_user_systemd
 from clove.cli.console import Console, command_options
-from clove.cli.kernel_process import KERNEL, find_running, wait_until_up
+from clove.cli.kernel_process import KERNEL, find_running
 from clove.errors import InvalidRequest
 from clove.socket_paths import default_state_dir, own_sockets
 
@@ -59,7 +59,7 @@ def up(
         where = os.path.abspath(state_dir or default_state_dir(os.geteuid(), os.environ))
         service = has_user_systemd() and not named if systemd is None else systemd
         process = KERNEL.start(_options(named, state_dir, config), where, systemd=service)
-        running = wait_until_up(paths, process, where, timeout)
+        running = KERNEL.wait_until_up(lambda: find_running(paths), process, where, timeout)
     if console.as_json:
         facts = {"pid": running.pid, "socket": running.socket, "started": fresh, "systemd": service}
         console.data(facts)

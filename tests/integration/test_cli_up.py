@@ -154,7 +154,7 @@ def test_a_service_that_starts_already_is_waited_for(machine: Machine, tmp_path:
     machine.environ |= {"PATH": f"{tmp_path}:{os.environ['PATH']}", "NOTED": str(noted)}
     result = machine.up("--systemd", "--timeout", "0.5")
     assert result.returncode == 1
-    assert "no kernel answers after 0.5 s" in result.stderr
+    assert "the kernel does not serve after 0.5 s" in result.stderr
     assert not {"start", "stop"} & set(noted.read_text().split())
 
 

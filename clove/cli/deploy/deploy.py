@@ -7,7 +7,7 @@ from typing import Final
 
 import click
 
-from clove.cli.groups import NearGroup
+from clove.cli.groups import LateGroup
 
 __all__ = ["deploy"]
 
@@ -39,28 +39,13 @@ Each step is looked at again in every run; what was killed goes on with the same
 --json goes with each."""
 
 
-class Targets(NearGroup):
-    """A group that imports a subcommand when it is called."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names, in the order of the table."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import one."""
-        if cmd_name not in COMMANDS:
-            return None
-        module = importlib.import_module(f"clove.cli.deploy.{cmd_name}_command")
-        command = module.command
-        assert isinstance(command, click.Command)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The list in --help, without importing anything."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+def _find(name: str) -> click.Command:
+    """Import a subcommand."""
+    command = importlib.import_module(f"clove.cli.deploy.{name}_command").command
+    assert isinstance(command, click.Command)
+    return command
 
 
-@click.group(cls=Targets, epilog=EPILOG)
+@click.group(cls=LateGroup, table=COMMANDS, find=_find, epilog=EPILOG)
 def deploy() -> None:
     """Take machines from nothing to a kernel that answers at a relay, and back."""

@@ -16,7 +16,7 @@ import click
 
 from clove.cli.console import Console
 from clove.cli.deploy.shown import Shown, show_plan
-from clove.cli.fleet.relay_options import label_option
+from clove.cli.fleet.relay_options import choice_options, label_option
 from clove.deploy.engine import begin, carry_out, check_same, plan, undo
 from clove.deploy.journal import Journal, Record, check_name, deployments, home, read
 from clove.deploy.kinds import Place, find_kind
@@ -157,7 +157,6 @@ def far_relay(
 ) -> Relay:
     """The relay that a command means; its token is read when it is first needed."""
     from clove.cli.fleet.context import chosen_context
-    from clove.client.fleet import FleetClient
 
     chosen = chosen_context(console.context, relay=relay, token_file=token_file, ca_file=ca_file)
     authority = ""
@@ -169,7 +168,7 @@ def far_relay(
     return Relay(
         chosen.relay,
         hub or chosen.hub,
-        lambda: FleetClient(chosen.relay, chosen.token(), ca_file=chosen.ca_file),
+        chosen.fleet,
         authority,
     )
 
@@ -181,10 +180,7 @@ _OPTIONS = (
     click.option("-y", "--yes", is_flag=True, help="With --destroy: do not ask."),
     click.option("--hub", metavar="URL", help="What the machine dials [the context's]."),
     click.option("--json", "as_json", is_flag=True, help="Print JSON for machines."),
-    click.option("--context", metavar="NAME", help="A context of ~/.clove/config.yaml."),
-    click.option("--relay", metavar="URL", help="The relay's address."),
-    click.option("--token-file", metavar="FILE", help="File that holds the relay's token."),
-    click.option("--ca-file", metavar="FILE", help="Certificates to trust instead of the host's."),
+    choice_options,
 )
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+
 import click
 
 from clove.cli.console import Console
 from clove.cli.deploy.options import far_relay, interrupts_told, place_of
 from clove.cli.deploy.show_command import complete_name
 from clove.cli.deploy.shown import Shown
-from clove.cli.fleet.relay_options import RELAY_HELP
+from clove.cli.fleet.relay_options import RELAY_HELP, choice_options
 from clove.deploy.journal import Journal, read
 from clove.deploy.kinds import find_kind
 from clove.deploy.relay import Enrolment
@@ -43,9 +45,7 @@ version before is used again.
 @click.option("--back", is_flag=True, help="To the version before the last upgrade.")
 @click.option("--hub", metavar="URL", help="What the machine dials [as it was deployed].")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
-@click.option("--context", metavar="NAME", help="A context of ~/.clove/config.yaml.")
-@click.option("--token-file", metavar="FILE", help="File that holds the relay's token.")
-@click.option("--ca-file", metavar="FILE", help="Certificates to trust instead of the host's.")
+@functools.partial(choice_options, left_out="--relay")  # its relay is that of the deployment
 @click.pass_obj
 def command(
     console: Console,

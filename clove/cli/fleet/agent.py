@@ -8,7 +8,7 @@ from typing import Final
 import click
 
 from clove.cli.fleet.relay_options import RELAY_HELP
-from clove.cli.groups import NearGroup
+from clove.cli.groups import LateGroup
 
 __all__ = ["COMMANDS", "LOCAL", "agent"]
 
@@ -32,34 +32,22 @@ LOCAL: Final = {
 """Those that are commands of this host, asked about a machine, and what they are called here."""
 
 
-class AgentCommands(NearGroup):
-    """Imports a subcommand when it is called."""
+def _find(name: str) -> click.Command:
+    """Import a subcommand."""
+    if name in LOCAL:
+        from clove.cli.fleet.machine_command import on_machine
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names, in the order of the table."""
-        return list(COMMANDS)
+        module = importlib.import_module(f"clove.cli.{LOCAL[name]}")
+        return on_machine(getattr(module, LOCAL[name]), name)
+    from clove.cli.fleet.agent_run import create, run_agent
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import one."""
-        if cmd_name in LOCAL:
-            from clove.cli.fleet.machine_command import on_machine
-
-            module = importlib.import_module(f"clove.cli.{LOCAL[cmd_name]}")
-            return on_machine(getattr(module, LOCAL[cmd_name]), cmd_name)
-        if cmd_name not in COMMANDS:
-            return None
-        from clove.cli.fleet.agent_run import create, run_agent
-
-        return run_agent if cmd_name == "run" else create
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The list in --help, without importing anything."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+    return run_agent if name == "run" else create
 
 
 @click.group(
-    cls=AgentCommands,
+    cls=LateGroup,
+    table=COMMANDS,
+    find=_find,
     epilog=f"""\b
 Examples:
   clove agent run agent.py --machine build-7     its output comes here, and its exit code

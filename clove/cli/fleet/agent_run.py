@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import click
 
@@ -13,9 +13,6 @@ from clove.cli.fleet.machine_run import MachineRun, run_detached, run_on
 from clove.cli.fleet.relay_options import label_option
 from clove.cli.run import RunCommand
 from clove.cli.run_options import run_options
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["AGENT_LABEL", "create", "run_agent", "run_on_machine"]
 

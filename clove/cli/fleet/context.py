@@ -17,6 +17,7 @@ from clove.spelling import shown
 
 if TYPE_CHECKING:
     from clove.cli.fleet.config_file import Config
+    from clove.client.fleet import FleetClient
 
 __all__ = ["SECRET", "Context", "chosen_context", "machine_context", "read_contexts"]
 
@@ -89,6 +90,16 @@ class Context:
         from clove.cli.fleet.context_token import token_of
 
         return token_of(self.name, self._values, self._token_file)
+
+    def fleet(self, timeout: float = 30.0) -> FleetClient:
+        """A client of the relay's REST API; its token is read now.
+
+        @param timeout: seconds for an answer.
+        @raise CloveError: there is no token, or it cannot be read.
+        """
+        from clove.client.fleet import FleetClient
+
+        return FleetClient(self.relay, self.token(), ca_file=self.ca_file, timeout=timeout)
 
 
 def chosen_context(

@@ -71,11 +71,10 @@ class NameOf(click.ParamType):  # type: ignore[type-arg]
 def _fleet(ctx: click.Context) -> FleetClient:
     """The relay that the words typed so far name."""
     from clove.cli.fleet.context import chosen_context
-    from clove.client.fleet import FleetClient
 
     given = {name: _given(ctx, name) for name in ("context", "relay", "token_file", "ca_file")}
     chosen = chosen_context(given.pop("context"), **given)
-    return FleetClient(chosen.relay, chosen.token(), ca_file=chosen.ca_file, timeout=SECONDS)
+    return chosen.fleet(timeout=SECONDS)
 
 
 def _given(ctx: click.Context | None, name: str) -> str | None:

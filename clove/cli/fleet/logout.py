@@ -48,10 +48,8 @@ def logout(console: Console, name: str | None, revoke: bool, as_json: bool) -> N
 def _revoke(console: Console, name: str) -> None:
     """@raise CloveError: the relay was not reached; nothing is changed then."""
     from clove.cli.fleet.context import chosen_context
-    from clove.client.fleet import FleetClient
 
-    chosen = chosen_context(name)
     try:
-        FleetClient(chosen.relay, chosen.token(), ca_file=chosen.ca_file).revoke_token()
+        chosen_context(name).fleet().revoke_token()
     except NotAuthenticated:
         console.remark("the relay did not take it any more")

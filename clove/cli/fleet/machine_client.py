@@ -79,7 +79,4 @@ def _explained(context: Context, error: CloveError) -> CloveError:
 
 
 def _machines(context: Context) -> tuple[str, ...]:
-    from clove.client.fleet import FleetClient
-
-    fleet = FleetClient(context.relay, context.token(), ca_file=context.ca_file)
-    return tuple(str(each["machine_id"]) for each in fleet.machines())
+    return tuple(str(each["machine_id"]) for each in context.fleet().machines())

@@ -9,6 +9,7 @@ import click
 
 from clove.cli.console import Console
 from clove.cli.fleet.fleet_types import MACHINE
+from clove.cli.fleet.relay_options import CHOICE
 
 __all__ = ["machine_options", "on_machine", "set_machine"]
 
@@ -25,12 +26,7 @@ def machine_options() -> list[click.Option]:
             type=MACHINE,
             help="On which one [default: the context's].",
         ),
-        click.Option(["--context"], metavar="NAME", help="A context of ~/.clove/config.yaml."),
-        click.Option(["--relay"], metavar="URL", help="The relay's address."),
-        click.Option(["--token-file"], metavar="FILE", help="File that holds the token."),
-        click.Option(
-            ["--ca-file"], metavar="FILE", help="Certificates to trust instead of the host's."
-        ),
+        *(click.Option([flag], **attributes) for flag, attributes in CHOICE.items()),
     ]
 
 

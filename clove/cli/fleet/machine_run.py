@@ -41,15 +41,11 @@ class MachineRun:
         key: str = "",
     ) -> None:
         """@raise click.UsageError, CloveError: it cannot be asked so."""
-        from clove.client.fleet import FleetClient
-
         self.ctx, self.console, self.context, self.key = ctx, console, context, key
         self.words: RunWords = run_words(ctx)
         self.asked = _with_profile(asked)
         refuse_local(self.asked)
-        self.fleet: FleetClient = FleetClient(
-            context.relay, context.token(), ca_file=context.ca_file
-        )
+        self.fleet: FleetClient = context.fleet()
 
     def deployment(self, **extra: Any) -> Deployment:
         """Read what is to be sent."""

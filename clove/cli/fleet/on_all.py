@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clove.errors import InvalidRequest
-
 if TYPE_CHECKING:
     from clove.cli.console import Console
     from clove.cli.fleet.deployment import Deployment
@@ -25,12 +23,7 @@ def start_on_all(
     """Start it on each, and say how that went as soon as it is known.
 
     @return: False if one failed that was there, or one that was named, or all.
-    @raise InvalidRequest: none was chosen.
     """
-    if not (chosen or labels or every):
-        raise InvalidRequest(
-            "no machine to run it on", hint="name --machine, --label or --all; clove machines list"
-        )
     selector = {"machines": list(chosen), "labels": labels, "all": every}
     good, failed = 0, False
     for result in deployment.start_on_all(fleet, selector):

@@ -92,7 +92,7 @@ def up(
     `local`, if there is no context yet, else it stays in the file admin-token of the state directory.
     """
     from clove.cli.fleet.first_token import keep_first_token
-    from clove.cli.fleet.relay_process import RELAY, wait_until_up
+    from clove.cli.fleet.relay_process import RELAY
     from clove.relay.state_dir import find_running_relay
 
     where = _state_dir(config, state_dir)
@@ -105,7 +105,7 @@ def up(
             word for name, value in given if value for word in (name, os.path.abspath(value))
         ]
         process = RELAY.start(options, where, systemd=service)
-        running = wait_until_up(process, where, timeout)
+        running = RELAY.wait_until_up(lambda: find_running_relay(where), process, where, timeout)
     kept = keep_first_token(where, running.rest, running.hub)
     if console.as_json:
         facts = {"started": fresh, "systemd": service, "state_dir": where, "token": kept.place}

@@ -6,41 +6,16 @@ import contextlib
 import os
 import select
 import signal
-import subprocess
-import time
 from typing import Final
 
 from clove.cli.background import Daemon
 from clove.errors import NotFound, PermissionDenied, TimedOut
 from clove.relay.state_dir import RunningRelay, find_running_relay
 
-__all__ = ["RELAY", "stop", "wait_until_up"]
+__all__ = ["RELAY", "stop"]
 
 RELAY: Final = Daemon("relay", "clove relay up", shows_secrets=True)
 """Its standard output would have the first token."""
-ASK_EACH: Final = 1.0
-"""Seconds between questions how the service is."""
-
-
-def wait_until_up(
-    process: subprocess.Popen[bytes] | None, state_dir: str, seconds: float
-) -> RunningRelay:
-    """Wait until it serves.
-
-    @raise Unavailable: it ended before. @raise TimedOut: it took too long.
-    """
-    deadline = time.monotonic() + seconds
-    asked = time.monotonic()
-    while time.monotonic() < deadline:
-        found = find_running_relay(state_dir)
-        if found is not None:
-            return found
-        if process is not None or time.monotonic() > asked + ASK_EACH:
-            RELAY.check(process, state_dir)
-            asked = time.monotonic()
-        time.sleep(0.05)
-    hint = RELAY.log_hint(process, state_dir)
-    raise TimedOut(f"no relay serves from {state_dir} after {seconds:g} s", hint=hint)
 
 
 def stop(running: RunningRelay, state_dir: str, seconds: float) -> None:
