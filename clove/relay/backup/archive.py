@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from clove.errors import InvalidRequest
+from clove.relay.hub.relay_id import is_relay_id
 
 __all__ = [
     "DUMP",
@@ -32,6 +33,7 @@ DUMP: Final = "database.dump"
 RELAY_ID: Final = "relay.id"
 MOST_SMALL: Final = 1 << 16
 """Bytes of a member that is read into memory."""
+MOST_MEMBERS: Final = 3
 _PIECE: Final = 1 << 20
 
 
@@ -91,7 +93,7 @@ def read_archive(path: str, kind: str, target: str) -> tuple[Manifest, str]:
     wanted = SQLITE if kind == "sqlite" else DUMP
     try:
         with tarfile.open(path, mode="r:") as archive:
-            members = {member.name: member for member in archive if member.isreg()}
+            members = _members(archive, os.path.getsize(path))
             manifest = _manifest(archive, members)
             if manifest.store != kind:
                 raise InvalidRequest(
@@ -99,21 +101,53 @@ def read_archive(path: str, kind: str, target: str) -> tuple[Manifest, str]:
                     hint="see store.postgresql in the configuration (--config)",
                 )
             relay_id = _read(archive, members[RELAY_ID])
-            with os.fdopen(
-                os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb"
-            ) as new:
-                source = archive.extractfile(members[wanted])
-                assert source is not None
-                while piece := source.read(_PIECE):
-                    new.write(piece)
-                new.flush()
-                os.fsync(new.fileno())
-    except (tarfile.TarError, KeyError, EOFError) as error:
+            _copy(archive, members[wanted], target)
+    except (
+        tarfile.TarError,
+        LookupError,
+        EOFError,
+        ValueError,
+        OverflowError,
+        RecursionError,
+    ) as error:
         raise InvalidRequest(f"{path} is no whole backup: {error}", hint="use another") from None
     found = {wanted: file_digest(target), RELAY_ID: data_digest(relay_id)}
-    if found != manifest.members:
+    if found != manifest.members or not is_relay_id(relay_id):
         raise InvalidRequest(f"{path} is damaged: its checksums differ", hint="use another backup")
     return manifest, relay_id.decode()
+
+
+def _members(archive: tarfile.TarFile, size: int) -> dict[str, tarfile.TarInfo]:
+    """The members that a backup has, by name: plain files, which are as long in the archive as they say.
+
+    Whatever a file says, no more of it is looked at, nor written out of it than it has: a sparse member would be
+    as long as it likes, and one with a negative length has the library read the same for ever.
+
+    @raise ValueError: there is something else.
+    """
+    found: dict[str, tarfile.TarInfo] = {}
+    for _ in range(MOST_MEMBERS):
+        member = archive.next()
+        if member is None:
+            return found
+        if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or member.issparse():
+            raise ValueError("it has something else than plain files")
+        if not 0 <= member.size <= size:
+            raise ValueError("a file in it is longer than all of it")
+        found[member.name] = member
+    if archive.next() is not None:
+        raise ValueError(f"it has more than {MOST_MEMBERS} files")
+    return found
+
+
+def _copy(archive: tarfile.TarFile, member: tarfile.TarInfo, target: str) -> None:
+    source = archive.extractfile(member)
+    assert source is not None
+    with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as new:
+        while piece := source.read(_PIECE):
+            new.write(piece)
+        new.flush()
+        os.fsync(new.fileno())
 
 
 def _manifest(archive: tarfile.TarFile, members: dict[str, tarfile.TarInfo]) -> Manifest:

@@ -10,9 +10,14 @@ import secrets
 from clove.errors import Unavailable
 from clove.regular import read_regular
 
-__all__ = ["own_relay_id"]
+__all__ = ["is_relay_id", "own_relay_id"]
 
-_FORM = re.compile(r"[0-9a-f]{32}")
+_FORM = re.compile(rb"[0-9a-f]{32}")
+
+
+def is_relay_id(data: bytes) -> bool:
+    """Whether it can be one."""
+    return _FORM.fullmatch(data) is not None
 
 
 def own_relay_id(directory: str) -> str:
@@ -34,9 +39,9 @@ def own_relay_id(directory: str) -> str:
                 file.flush()
                 os.fsync(file.fileno())
             os.rename(new, path)
-        text = read_regular(path, 64).decode().strip()
-    except (OSError, UnicodeDecodeError) as error:
+        found = read_regular(path, 64).strip()
+    except OSError as error:
         raise Unavailable(f"cannot use {path}: {error}", hint="see --state-dir") from None
-    if not _FORM.fullmatch(text):
+    if not is_relay_id(found):
         raise Unavailable(f"{path} holds no relay's id", hint="restore it from a backup")
-    return text
+    return found.decode()

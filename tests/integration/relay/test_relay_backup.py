@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import os
 import signal
@@ -9,8 +11,9 @@ import sqlite3
 import stat
 import tarfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO, cast
 
 import pytest
 from click.testing import CliRunner, Result
@@ -162,6 +165,71 @@ def test_a_backup_that_is_damaged_or_none_is_refused_and_leaves_nothing(
         said = refused("restore", "--state-dir", str(where), str(path))
         assert "damaged" in said or "no whole backup" in said, (name, said)
         assert os.listdir(where) == ["relay.lock"], name
+
+
+Made = Callable[[str, bytes], tarfile.TarInfo]
+
+
+def _sparse(name: str, data: bytes) -> tarfile.TarInfo:
+    """It says that it is 1 TB of zeros."""
+    member = _plain(name, data)
+    sparse = {"major": "0", "minor": "1", "map": "0,0", "size": str(1 << 40), "name": name}
+    member.pax_headers = {f"GNU.sparse.{key}": value for key, value in sparse.items()}
+    return member
+
+
+def _negative(name: str, data: bytes) -> tarfile.TarInfo:
+    """The library of this Python would read it again and again (CVE-2025-8194)."""
+    member = _plain(name, b"")
+    member.pax_headers = {"size": "-1536"}
+    return member
+
+
+def _link(name: str, data: bytes) -> tarfile.TarInfo:
+    member = _plain(name, b"")
+    member.type, member.linkname = tarfile.SYMTYPE, "/etc/passwd"
+    return member
+
+
+def _plain(name: str, data: bytes) -> tarfile.TarInfo:
+    member = tarfile.TarInfo(name)
+    member.size = len(data)
+    return member
+
+
+TAMPERED: dict[str, tuple[Made, str, bytes]] = {
+    "sparse": (_sparse, "relay.sqlite", b"x" * 512),
+    "negative": (_negative, "more", b""),
+    "link": (_link, "relay.id", b""),
+    "more": (_plain, "more", b"x"),
+    "id": (_plain, "relay.id", b"\xff\xfe"),
+    "name": (_plain, "relay.id", b"../../x"),
+}
+
+
+@pytest.mark.parametrize("how", TAMPERED)
+def test_a_backup_that_was_made_to_harm_is_refused_and_leaves_nothing(
+    made: Path, tmp_path: Path, how: str
+) -> None:
+    make, name, data = TAMPERED[how]
+    with tarfile.open(made) as archive:
+        parts = {each.name: cast("IO[bytes]", archive.extractfile(each)).read() for each in archive}
+    parts[name] = data
+    manifest = json.loads(parts.pop("manifest.json"))
+    manifest["members"] = {
+        each: hashlib.sha256(parts[each]).hexdigest() for each in ("relay.sqlite", "relay.id")
+    }
+    path = tmp_path / "tampered"
+    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as archive:
+        text = json.dumps(manifest).encode()
+        archive.addfile(_plain("manifest.json", text), io.BytesIO(text))
+        for each, content in parts.items():
+            member = (make if each == name else _plain)(each, content)
+            archive.addfile(member, io.BytesIO(content))
+    where = tmp_path / "state"
+    said = refused("restore", "--state-dir", str(where), str(path))
+    assert "damaged" in said or "no whole backup" in said, said
+    assert os.listdir(where) == ["relay.lock"]
 
 
 def test_tables_of_a_newer_clove_are_refused(
