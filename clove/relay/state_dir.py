@@ -129,11 +129,15 @@ def find_running_relay(directory: str) -> RunningRelay | None:
             f"cannot look into {directory}: {error.strerror}", hint="see --state-dir"
         ) from None
     try:
-        return RunningRelay(**json.loads(text))
-    except (ValueError, TypeError):
+        found = RunningRelay(**json.loads(text))
+    except (ValueError, TypeError, RecursionError):
+        found = RunningRelay(0, "", "")
+    texts = isinstance(found.rest, str) and isinstance(found.hub, str)
+    if not isinstance(found.pid, int) or found.pid <= 0 or not texts:
         raise Unavailable(
             f"{path} does not say who holds it", hint="a relay of another version does"
-        ) from None
+        )
+    return found
 
 
 def _is_locked(path: str) -> bool:

@@ -38,6 +38,9 @@ def keep_first_token(state_dir: str, rest: str, hub: str) -> Kept:
     path = os.path.join(state_dir, FILE)
     if not os.path.lexists(path):
         return Kept("", "")
+    if os.stat(state_dir).st_uid != os.geteuid():  # its address is that user's word as well
+        text = f"its admin token is in {path}, which is another user's: it stays there"
+        return Kept(path, text)
     if read_contexts().contexts or not rest.startswith("http://"):
         name = "its address has a name, by which its certificate is checked"
         why = name if rest.startswith("https:") else "there are contexts already"
