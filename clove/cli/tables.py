@@ -27,10 +27,12 @@ def make_table(
     *,
     numbers: Sequence[str] = (),
     styles: Sequence[str] = (),
+    wrapped: str = "",
 ) -> Table:
     """A table without lines, harmless on a terminal.
 
     @param numbers: titles of the columns that are set to the right.
+    @param wrapped: title of the column that goes on in the next line where there is no room; else it is cut.
     @param styles: of each row, in rich's terms.
     """
     from rich.table import Table
@@ -38,7 +40,9 @@ def make_table(
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in titles:
-        table.add_column(title, justify="right" if title in numbers else "left", no_wrap=True)
+        table.add_column(
+            title, justify="right" if title in numbers else "left", no_wrap=title != wrapped
+        )
     for number, row in enumerate(rows):
         style = styles[number] if number < len(styles) else ""
         table.add_row(*(Text(clean(cell), style=style) for cell in row))
@@ -48,7 +52,7 @@ def make_table(
 def print_table(table: Table) -> None:
     """Print it on stdout, as wide as the terminal.
 
-    The last column alone is cut where there is no room; if the others have none, lines are longer.
+    The last column alone is cut, or goes on in the next line, where there is no room; if the others have none, lines are longer.
     """
     from rich.cells import cell_len
     from rich.console import Console

@@ -20,6 +20,7 @@ from clove.kernel.failed_requests import FailedRequests, unknown_opcode
 from clove.kernel.principal import Kind
 from clove.kernel.remote.granted import require_remote
 from clove.messages import MALFORMED, Reply, Request, encode, encode_error, read
+from clove.messages.recording import reply_of
 from clove.messages.session import AsyncAccepted, AsyncResult
 from clove.policy import check_flag
 
@@ -73,7 +74,7 @@ class Dispatcher:
         if opcode == 0:
             return payload
         if (syscall := self._table.get(opcode)) is None:
-            return encode_error(unknown_opcode(opcode))
+            return encode_error(unknown_opcode(opcode), reply_of(opcode))
         misfits: list[Misfit] | None = None
         try:
             if principal.kind is Kind.REMOTE:

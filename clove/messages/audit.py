@@ -66,12 +66,13 @@ class GetAuditLogRequest(Request, frozen=True, kw_only=True):
 
     @ivar since_id: entries after this id, the first `limit` of them; without it
         the newest `limit` entries. Oldest first in both cases.
+    @ivar limit: 0: none.
     """
 
     category: Category | None = None
     agent_id: int | None = None
     since_id: int | None = None
-    limit: Annotated[int, msgspec.Meta(ge=1)] = 100
+    limit: Annotated[int, msgspec.Meta(ge=0)] = 100
 
 
 class GetAuditLogReply(Reply, frozen=True, kw_only=True):

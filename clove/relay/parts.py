@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
@@ -206,14 +206,20 @@ class Parts:
         if self._tls is not None:
             self._repeat(self.renew, RENEW_SECONDS)
 
-    async def first_token(self, *, another: bool = False) -> str | None:
+    async def first_token(
+        self, keep: Callable[[str], Awaitable[None]] | None = None, *, another: bool = False
+    ) -> str | None:
         """The text of a new admin token, if there is no valid one.
 
+        @param keep: stores the text before the token is valid: a valid one is not lost by that.
         @param another: or even if there is.
         """
         if not another and await self.store.count_tokens(TokenKind.ADMIN, time.time()):
             return None
-        text, _ = await self.tokens.issue(TokenKind.ADMIN, name="made at a start")
+        text, record = self.tokens.make(TokenKind.ADMIN, name="made at a start")
+        if keep is not None:
+            await keep(text)
+        await self.store.add_token(record)
         return text
 
     def in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:

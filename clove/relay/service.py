@@ -123,9 +123,13 @@ class RelayService(Service):
         Deferred.fromCoroutine(self._begin()).addErrback(self._failed)
 
     async def _begin(self) -> None:
-        token = await self.parts.first_token(another=self._new_admin)
-        if token is not None:
-            await self._give(token)
+        shown = is_read_by_a_person(
+            _OUTPUT, os.environ
+        )  # asked now: twistd may have become a daemon
+        keep = None if shown else self._keep
+        token = await self.parts.first_token(keep, another=self._new_admin)
+        if token is not None and shown:
+            _to_standard_output(_SHOWN_ONCE.format(token=token))
         settle_collector(COLLECTIONS)
         await self.parts.in_thread(self._state_dir.publish, self._addresses())
         for what, port in (("REST", self.parts.rest), ("WebSockets", self.parts.hub_port)):
@@ -170,10 +174,7 @@ class RelayService(Service):
         finally:
             self._notifier.reloaded()
 
-    async def _give(self, token: str) -> None:
-        if is_read_by_a_person(_OUTPUT, os.environ):  # asked now: twistd may have become a daemon
-            _to_standard_output(_SHOWN_ONCE.format(token=token))
-            return
+    async def _keep(self, token: str) -> None:
         path = await self.parts.in_thread(keep_token, self._state_dir.path, token)
         self.log.warn(
             "{path} has an admin token of this relay, of which only the hash is kept elsewhere: "
@@ -187,7 +188,7 @@ class RelayService(Service):
             self._end(_with_hint(error))
         elif isinstance(error, OSError):
             where = error.filename or "the state directory"
-            self._end(f"{where}: {error.strerror} (then start it with --admin-token)")
+            self._end(f"{where}: {error.strerror} (then start it again)")
         else:
             self.log.failure("a fault of clove-relay", failure=failure)
             self._end("see the fault above")

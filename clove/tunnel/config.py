@@ -14,6 +14,11 @@ from clove.regular import read_regular
 __all__ = ["TunnelConfig", "load"]
 
 MOST_BYTES: Final = 1 << 16
+_WRITE: Final = (
+    'write it, with relay_url = "wss://RELAY:8765", kernel_socket = "SOCKET" (remote.socket of the kernel\'s '
+    'configuration) and join_token_file = "FILE" (of clove machines join, mode 0600); or name another by --config; '
+    "docs/fleet.md has the keys"
+)
 
 
 class TunnelConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -60,6 +65,8 @@ def load(path: str) -> TunnelConfig:
     hint = "docs/fleet.md lists the keys"
     try:
         return msgspec.convert(tomllib.loads(read_regular(path, MOST_BYTES).decode()), TunnelConfig)
+    except FileNotFoundError:
+        raise InvalidRequest(f"there is no {path}", hint=_WRITE) from None
     except OSError as error:
         raise InvalidRequest(f"cannot read {path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

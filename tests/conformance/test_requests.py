@@ -270,6 +270,10 @@ def test_what_is_not_built_yet_says_so(peer: Peer) -> None:
             body = peer.call(opcode, payload).json()
             assert (body["success"], body["code"]) == (False, "not_implemented")
             assert isinstance(body["error"], str)
+            if opcode in (0x70, 0x71, 0x72):
+                assert (body["recording"], body["entry_count"], body["state"]) == (False, 0, "IDLE")
+            if opcode in (0x73, 0x74):
+                assert (body["total_entries"], body["progress_percent"]) == (0, 0)
 
 
 def test_list_gives_each_agent_with_its_fields(peer: Peer) -> None:

@@ -159,7 +159,7 @@ def list_denials(
             console.data(each)
         return
     titles = ("AGO", "TIMES", "KIND", "FROM", "WHAT", "WHY")
-    print_table(make_table(titles, map(_denial, found), numbers=("TIMES",)))
+    print_table(make_table(titles, map(_denial, found), numbers=("TIMES",), wrapped="WHY"))
 
 
 @machines.command("remove", epilog="\b\nExamples:\n  clove machines remove build-7")

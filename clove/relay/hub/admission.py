@@ -84,6 +84,7 @@ class Admission:
         if not admitted.called:
             self._unknown.add(admitted)
             admitted.addTimeout(self._seconds, self._clock)
+            admitted.addErrback(_without_frames)  # of what the time-out has made of it
         admitted.addErrback(self._refuse, conversation)
         admitted.addBoth(lambda _: self._unknown.discard(admitted))
 
@@ -97,7 +98,9 @@ class Admission:
             answer = error.answer
         elif isinstance(error, NotInTime):
             answer = AuthError(
-                error=f"nobody was authenticated within {self._seconds:g} s", code="timeout"
+                error=f"the connection did not show who it is within {self._seconds:g} s",
+                code="timeout",
+                hint="its first message is kernel_auth or agent_auth (docs/wire.md)",
             )
         elif isinstance(error, CloveError):
             answer = AuthError(error=error.message, code=error.code, hint=error.hint)
@@ -115,6 +118,6 @@ class Admission:
 
 def _without_frames(failure: Failure) -> Failure:
     """An error that came into a coroutine leads to itself, by the frame that threw it in: no cycle is left."""
-    if isinstance(failure.value, _EXPECTED):
-        failure.value.__traceback__ = None
+    if isinstance(failure.value, (*_EXPECTED, NotInTime)):
+        failure.value.__traceback__ = failure.value.__context__ = failure.tb = None
     return failure

@@ -67,6 +67,7 @@ class Routing:
         self._renewed = float("-inf")
         self._written: dict[str, TunnelState] = {}
         self._claimed: set[str] = set()
+        self._outdated: set[str] = set()
         self._known: OrderedDict[str, str] = OrderedDict()
         self._finding: set[str] = set()
         self._problem = ""
@@ -113,6 +114,7 @@ class Routing:
             await self._store.register_relay(record, lease)
             self._registered = True
         claimed, self._claimed = self._claimed, set()
+        self._outdated.clear()
         changed, gone = await self._differences(claimed)
         if not (changed or gone) and now < self._renewed + lease / RENEWALS:
             return
@@ -121,13 +123,16 @@ class Routing:
         except BaseException:
             self._claimed |= claimed
             raise
+        told = {each.machine_id: each for each in changed}
+        for machine_id in self._outdated & told.keys():  # claimed or taken meanwhile: told again
+            del told[machine_id]
         if not renewed.known:
             self._registered = False
             self._written.clear()
             await self._tell()
             return
         self._renewed = now
-        self._written.update((each.machine_id, each) for each in changed)
+        self._written.update(told)
         for machine_id in gone:
             self._written.pop(machine_id, None)
         if renewed.lapsed:
@@ -155,8 +160,13 @@ class Routing:
     def taken(self, relay: str, machine_id: str) -> None:
         """Another relay has taken a machine of this one."""
         if relay == self._identity.name:
-            self._written.pop(machine_id, None)
+            self._forget(machine_id)
             self._hub.cut(machine_id, _TAKEN)
+
+    def _forget(self, machine_id: str) -> None:
+        """What the table has of its tunnel is not known any more, whatever is being told of it now."""
+        self._written.pop(machine_id, None)
+        self._outdated.add(machine_id)
 
     async def look(self) -> None:
         """Something may have been told that was not heard: compare with the table."""
@@ -180,7 +190,7 @@ class Routing:
                 against = await self._store.claim_machine(self._identity.name, tunnel, beaten)
             finally:  # it may be noted, whatever was answered
                 self._claimed.add(machine_id)
-                self._written.pop(machine_id, None)
+                self._forget(machine_id)
             if not against:
                 return True
             for route in against:

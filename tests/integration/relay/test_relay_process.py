@@ -69,6 +69,15 @@ def test_a_start_that_fails_after_it_listens_exits_with_an_error(tmp_path: Path)
     [line] = [line for line in relay.log.splitlines() if "cannot start" in line]
     assert str(state / "admin-token") in line
     assert "Traceback" not in relay.log
+    (state / "admin-token").rmdir()
+    relay.start()  # no token was made that is lost now
+    try:
+        token = (state / "admin-token").read_text().strip()
+        assert relay.ask("GET", "/api/v1/status", token=token)[0] == 200
+        listed = relay.ask("GET", "/api/v1/tokens", token=token)[1]
+        assert len(listed["tokens"]) == 1
+    finally:
+        relay.stop()
 
 
 def test_the_journal_is_read_by_others(tmp_path: Path) -> None:

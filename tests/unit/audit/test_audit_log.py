@@ -131,6 +131,8 @@ def test_an_operator_sees_all_and_an_agent_its_own(clock: Clock) -> None:
     fill(log, 1, agent_id=2)
     assert get(log, principal(9, Kind.OPERATOR))["count"] == 2
     assert get(log, principal(9, Kind.OPERATOR), b'{"agent_id": 2}')["count"] == 1
+    for asked in (b'{"limit": 0}', b'{"limit": 0, "since_id": 1}'):
+        assert get(log, principal(9, Kind.OPERATOR), asked)["entries"] == []
     for kind in (Kind.AGENT, Kind.GUEST):
         own = get(log, principal(2, kind))
         assert [entry["agent_id"] for entry in own["entries"]] == [2]
@@ -140,7 +142,7 @@ def test_an_operator_sees_all_and_an_agent_its_own(clock: Clock) -> None:
         assert caught.value.rule == "operator"
 
 
-@pytest.mark.parametrize("request_", [b'{"category": "X"}', b'{"limit": 0}', b'{"since_id": "1"}'])
+@pytest.mark.parametrize("request_", [b'{"category": "X"}', b'{"limit": -1}', b'{"since_id": "1"}'])
 def test_a_query_must_make_sense(clock: Clock, request_: bytes) -> None:
     with pytest.raises(InvalidRequest):
         get(some(clock), principal(9, Kind.OPERATOR), request_)

@@ -37,3 +37,18 @@ def test_the_last_column_alone_is_cut(
     assert ROW[8].startswith(last.rstrip("…"))
     least = len(line) - len(last) + len("COMMAND") + 1
     assert len(line.rstrip()) <= max(width, least)
+
+
+def test_a_column_goes_on_in_the_next_line_where_that_is_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shown = Terminal()
+    monkeypatch.setattr(sys, "stdout", shown)
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("TERM", "xterm")
+    why = "the token is not valid: it is unknown, revoked, used up or expired"
+    print_table(make_table(("KIND", "WHY"), [("token", why)], wrapped="WHY"))
+    _, *lines = re.sub(r"\x1b\[[0-9;]*m", "", shown.getvalue()).rstrip("\n").split("\n")
+    assert len(lines) > 1
+    assert max(map(len, lines)) <= 40
+    assert " ".join(" ".join(lines).split()) == f"token {why}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import weakref
 from types import SimpleNamespace
 from typing import Any
 
@@ -215,3 +217,17 @@ def test_a_remote_agent_of_which_nothing_comes_is_cut_and_may_come_back() -> Non
     clock.advance(HubLimits().resume_seconds + 1)
     assert len(ended) == 1
     assert clock.getDelayedCalls() == []
+
+
+def test_one_that_was_closed_in_time_is_freed_at_once() -> None:
+    house = House()
+    socket = house.connect()
+    gone = weakref.ref(socket.receiver)
+    gc.collect()
+    gc.disable()
+    try:
+        house.clock.advance(11)
+        del socket
+        assert gone() is None
+    finally:
+        gc.enable()

@@ -23,14 +23,21 @@ class Table:
     def __init__(self) -> None:
         self.rows: dict[str, TunnelState] = {}
         self.renewals = 0
+        self.held: Deferred[None] | None = None
 
     async def register_relay(self, *_: Any) -> None:
         pass
+
+    async def claim_machine(self, relay: str, tunnel: TunnelState, beaten: object) -> list[object]:
+        self.rows[tunnel.machine_id] = tunnel
+        return []
 
     async def renew_relay(
         self, relay: str, lease: float, changed: list[TunnelState], gone: list[str]
     ) -> Renewed:
         self.renewals += 1
+        if self.held is not None:
+            await self.held
         self.rows.update((each.machine_id, each) for each in changed)
         for machine_id in gone:
             self.rows.pop(machine_id, None)
@@ -109,3 +116,18 @@ def test_a_tunnel_that_takes_anothers_place_meanwhile_is_not_told_of_as_the_othe
     assert site.table.rows.get("m0", tunnel("new")).instance == "new"
     site.tick()
     assert site.table.rows["m0"].instance == "new"
+
+
+async def test_what_was_claimed_while_it_was_told_is_told_again(site: Site) -> None:
+    site.links = {"m": tunnel(presence="stale")}
+    site.table.held = Deferred()
+    telling = site.begin_tick()
+    site.clock.advance(0)
+    assert await site.routing.claim("m", "i", 2)
+    site.table.held.callback(None)
+    assert telling.called
+    site.table.held = None
+    claimed = site.table.rows["m"] = TunnelState(machine_id="m", instance="i", since=9.0)
+    site.tick()
+    assert site.table.rows["m"] != claimed, "what the table has is not taken for what was told"
+    assert site.table.rows["m"].presence == "stale"

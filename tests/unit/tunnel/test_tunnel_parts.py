@@ -13,6 +13,7 @@ from clove.errors import InvalidRequest, Unavailable
 from clove.messages.relay import Challenge, challenge_text
 from clove.relay.hub.presence import Presence
 from clove.tunnel.backoff import REFUSED_SECONDS, Backoff
+from clove.tunnel.config import load
 from clove.tunnel.identity import Identity, OtherRelay
 from clove.tunnel.liveness import ANSWER, TICK, Liveness
 from clove.tunnel.target import Target
@@ -194,3 +195,15 @@ def test_a_key_that_others_may_read_is_refused(tmp_path: Path) -> None:
     (directory / "key").write_bytes(b"short")
     with pytest.raises(Unavailable):
         Identity.load(str(directory))
+
+
+def test_without_a_configuration_it_is_said_what_to_write(tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequest, match="there is no") as caught:
+        load(str(tmp_path / "tunnel.toml"))
+    for key in ("relay_url", "kernel_socket", "join_token_file", "--config"):
+        assert key in caught.value.hint
+    path = tmp_path / "written.toml"
+    path.write_text(
+        'relay_url = "wss://RELAY:8765"\nkernel_socket = "SOCKET"\njoin_token_file = "FILE"\n'
+    )
+    assert load(str(path)).kernel_socket == "SOCKET"
