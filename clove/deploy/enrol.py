@@ -25,13 +25,13 @@ from clove.errors import (
 if TYPE_CHECKING:
     from clove.client.fleet import FleetClient
 
-__all__ = ["Register", "Smoke", "Tunnel", "try_agent"]
+__all__ = ["PASSING", "Register", "Smoke", "Tunnel", "try_agent"]
 
 TUNNEL_SECONDS: Final = 300.0
 SMOKE_SECONDS: Final = 120.0
 EVERY: Final = 1.0
 """Seconds between two looks at the relay."""
-_PASSING: Final = (ConnectionLost, TimedOut, RateLimited)
+PASSING: Final = (ConnectionLost, TimedOut, RateLimited)
 """What may be otherwise at the next look. An error of these is that of the relay, not of a machine."""
 
 
@@ -154,7 +154,7 @@ class Tunnel:
         while True:
             try:
                 found = self.look(facts)
-            except _PASSING:
+            except PASSING:
                 if self._clock() >= until:
                     raise
                 found = None

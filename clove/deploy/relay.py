@@ -45,6 +45,10 @@ class Relay:
             self._fleet = self._connect()
         return self._fleet
 
+    def dialled_at(self, hub: str) -> Relay:
+        """The same relay, for kernels that dial another address of it."""
+        return Relay(self.url, hub, self._connect, self.authority)
+
 
 class Enrolment:
     """The machines of one deployment at its relay.
@@ -89,6 +93,10 @@ class Enrolment:
         """Whether its kernel answers."""
         found = self.machine(machine)
         return found is not None and found["presence"] == "connected"
+
+    def may_join(self, machine: str) -> bool:
+        """Whether it has joined or still can; False: its token was lost, or has expired."""
+        return self.has_joined(machine) or self.waiting_token(machine)
 
     def fresh_token(self, machine: str) -> str:
         """A join token, in place of any that was made and lost. To be handed on at once, and kept nowhere."""

@@ -76,11 +76,13 @@ def change_back(journal: Journal, target: Upgradable, enrolment: Enrolment, repo
     record = _record(journal)
     goal = record.goal or record.previous
     if not goal:
-        raise NotFound(f"{record.name} was not upgraded from here")
+        raise NotFound(
+            f"{record.name} was not upgraded from here",
+            hint=f"what is known of it: clove deploy show {record.name}",
+        )
     progress = Progress(STEP, report)
-    if (
-        record.upgrading and not record.goal
-    ):  # what is in use is not proven, so nothing to go back to
+    if record.upgrading and not record.goal:
+        # The version in use was never proven, so there is none to return to if this fails.
         _use_again(target, enrolment, progress, goal, record.facts)
         _write(journal, previous="", upgrading=False)
         return goal

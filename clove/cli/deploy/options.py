@@ -17,6 +17,7 @@ import click
 from clove.cli.console import Console
 from clove.cli.deploy.shown import Shown, show_plan
 from clove.cli.fleet.relay_options import choice_options, label_option
+from clove.deploy.addresses import check_hub
 from clove.deploy.engine import begin, carry_out, check_same, plan, undo
 from clove.deploy.journal import Journal, Record, check_name, deployments, home, read
 from clove.deploy.kinds import Place, find_kind
@@ -107,7 +108,8 @@ class Asked(NamedTuple):
                 raise InvalidRequest(
                     f"{name} is at the relay {record.relay}", hint=f"say --relay {record.relay}"
                 )
-            target = find_kind(record.target).make(place_of(record, self.relay), record.options)
+            relay = self.relay.dialled_at(record.options.get("hub", self.hub))
+            target = find_kind(record.target).make(place_of(record, relay), record.options)
             with interrupts_told(self.console, f"{record.command} --destroy"):
                 undo(journal, target, Shown(self.console))
         if self.console.as_json:
@@ -127,7 +129,7 @@ def _changeable(kind: Any) -> tuple[str, ...]:
 
 
 def _confirm(record: Record, yes: bool) -> None:
-    """@raise InvalidRequest: nobody can be asked."""
+    """@raise InvalidRequest: there is no terminal on which to ask."""
     if yes:
         return
     if not sys.stdin.isatty():
@@ -155,10 +157,15 @@ def far_relay(
     ca_file: str | None,
     hub: str | None,
 ) -> Relay:
-    """The relay that a command means; its token is read when it is first needed."""
+    """The relay that a command means; its token is read when it is first needed.
+
+    @raise CloveError: an address is none, or the certificates cannot be read.
+    """
     from clove.cli.fleet.context import chosen_context
+    from clove.client.relay_replies import address_of
 
     chosen = chosen_context(console.context, relay=relay, token_file=token_file, ca_file=ca_file)
+    address_of(chosen.relay, plain=False)
     authority = ""
     if chosen.ca_file:
         try:
@@ -167,7 +174,7 @@ def far_relay(
             raise Unavailable(f"cannot read {chosen.ca_file}: {error}") from None
     return Relay(
         chosen.relay,
-        hub or chosen.hub,
+        check_hub(hub or chosen.hub),
         chosen.fleet,
         authority,
     )

@@ -6,10 +6,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from clove.deploy.enrol import PASSING
 from clove.deploy.programs import run_program
 from clove.deploy.relay import Enrolment
 from clove.deploy.step import Facts, Planned, Progress
-from clove.errors import CloveError, ConnectionLost, RateLimited, TimedOut, Unavailable
+from clove.errors import CloveError, TimedOut, Unavailable
 
 __all__ = ["Boot", "Console"]
 
@@ -95,7 +96,7 @@ class Boot:
         """Those that have yet to join; all of them while the relay is away for a moment."""
         try:
             return self._waited_for()
-        except (ConnectionLost, TimedOut, RateLimited):
+        except PASSING:
             if self._clock() >= until:
                 raise
             return list(self._enrolment.machines)

@@ -183,7 +183,7 @@ class Apply:
         """What there is, if the cloud has all of it, and no token was made and not handed on."""
         if self._tokens.exists() or not self._terraform.resources():
             return None
-        if any(not self._may_join(machine) for machine in self._enrolment.machines):
+        if not all(map(self._enrolment.may_join, self._enrolment.machines)):
             return None
         return None if self._terraform.plan().actions else self._facts()
 
@@ -209,7 +209,7 @@ class Apply:
     def undo(self, facts: Facts, progress: Progress) -> None:
         """Remove all of it.
 
-        @raise Unavailable: terraform's state is gone, so nobody knows what there is.
+        @raise Unavailable: terraform's state is gone, which says what there is.
         """
         shutil.rmtree(self._tokens, ignore_errors=True)
         state = self._terraform.directory / "terraform.tfstate"
@@ -234,10 +234,6 @@ class Apply:
                 write_private(path, self._enrolment.fresh_token(machine).encode())
                 found[machine] = str(path)
         return found
-
-    def _may_join(self, machine: str) -> bool:
-        own = self._enrolment
-        return own.has_joined(machine) or own.waiting_token(machine)
 
     def _facts(self) -> Facts:
         outputs = self._terraform.outputs()

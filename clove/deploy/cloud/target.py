@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from clove.deploy.addresses import check_reachable
 from clove.deploy.cloud.boot import Boot, Console
 from clove.deploy.cloud.steps import Apply, Bundle, Cloud, Module, Tokens
 from clove.deploy.cloud.terraform import Terraform
@@ -19,7 +20,6 @@ from clove.errors import InvalidRequest
 __all__ = ["CloudTarget", "egress_ports", "machine_ids"]
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,30}")
-_LOOPBACK: Final = re.compile(r"localhost|127\..*|::1|0\.0\.0\.0")
 
 
 class CloudTarget:
@@ -31,7 +31,7 @@ class CloudTarget:
     def __init__(
         self, place: Place, options: Mapping[str, Any], cloud: Cloud, console: Console
     ) -> None:
-        check_reachable(str(options.get("hub") or place.relay.hub))  # that of the deployment
+        check_reachable(place.relay.hub, "a machine in a cloud")
         machines = machine_ids(place.name, options)
         enrolment = Enrolment(place.relay, place.name, machines, place.labels, cloud.kind)
         terraform = Terraform(place.directory / "terraform", options["terraform"])
@@ -65,24 +65,6 @@ def machine_ids(name: str, options: Mapping[str, Any]) -> list[str]:
         )
     count = int(options["count"])
     return [name] if count == 1 else [f"{name}-{number}" for number in range(1, count + 1)]
-
-
-def check_reachable(hub: str) -> None:
-    """Refuse a relay that a machine elsewhere cannot reach, or only in clear.
-
-    @raise InvalidRequest: it is such a one.
-    """
-    parts = urlsplit(hub)
-    if _LOOPBACK.fullmatch(parts.hostname or ""):
-        raise InvalidRequest(
-            f"a machine in a cloud cannot reach the relay at {hub}",
-            hint="name the address that the world has for it: --hub wss://relay.example.org:8765",
-        )
-    if parts.scheme != "wss":
-        raise InvalidRequest(
-            f"{hub} is without TLS: join token and agents would be sent in clear",
-            hint="give the relay a certificate (docs/fleet.md) and use wss://",
-        )
 
 
 def egress_ports(hub: str) -> list[int]:

@@ -24,7 +24,7 @@ _CERTIFICATES: Final = re.compile(
 class Store(NamedTuple):
     """A private store of objects that machines read as themselves.
 
-    @ivar kind: whose: how a machine proves itself.
+    @ivar kind: the cloud, which says how a machine proves itself.
     @ivar address: of its objects, without a slash at the end.
     @ivar region: of S3; "": it has none.
     """

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import urlsplit
 
+from clove.deploy.addresses import is_loopback
 from clove.deploy.docker.containers import Containers
 from clove.deploy.docker.image import image_files
 from clove.deploy.relay import Enrolment
 from clove.deploy.step import Facts, Planned, Progress
 from clove.errors import Unavailable
 
-__all__ = ["STATE", "ContainerStep", "is_loopback", "run_options"]
+__all__ = ["STATE", "ContainerStep", "run_options"]
 
 STATE: Final = "/var/lib/clove"
 """Where a kernel of the image keeps its state: a volume."""
@@ -49,9 +48,8 @@ class ContainerStep:
         found = self._containers.container()
         if found is None or not found.running:
             return None
-        joins = self._enrolment.has_joined(self._machine)
-        if not joins and not self._enrolment.waiting_token(self._machine):
-            return None  # its token was lost, or has expired
+        if not self._enrolment.may_join(self._machine):
+            return None
         return {"container": found.id}
 
     def do(self, facts: Facts, progress: Progress) -> Facts:
@@ -110,12 +108,3 @@ def run_options(
         if options.get(key):
             words += [flag, str(options[key])]
     return words
-
-
-def is_loopback(url: str) -> bool:
-    """Whether a URL leads to this very machine. Pure."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -49,10 +49,8 @@ class PodsStep:
         found = self.pool_there()
         if found is None or found["spec"]["replicas"] != self._pool.size:
             return None
-        for machine in self._enrolment.machines:
-            own = self._enrolment
-            if not own.has_joined(machine) and not own.waiting_token(machine):
-                return None
+        if not all(map(self._enrolment.may_join, self._enrolment.machines)):
+            return None
         return {"namespace": self.namespace}
 
     def do(self, facts: Facts, progress: Progress) -> Facts:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from clove.deploy.addresses import is_loopback
 from clove.deploy.relay import Enrolment
 from clove.deploy.ssh import scripts
 from clove.deploy.ssh.answers import (
@@ -26,7 +27,6 @@ from clove.errors import CloveError, InvalidRequest
 __all__ = ["BundleStep", "HostStep", "InstallStep", "KernelStep"]
 
 UNINSTALL_SECONDS: Final = 300.0
-_LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 _PORTS: Final = {"wss": 443, "ws": 80}
 
 
@@ -83,7 +83,7 @@ class HostStep:
 
     def _judged(self) -> dict[str, Any]:
         parts = urlsplit(self._hub)
-        if parts.scheme != "wss" and parts.hostname not in _LOOPBACK:
+        if parts.scheme != "wss" and not is_loopback(self._hub):
             raise InvalidRequest(
                 f"{self._hub} is without TLS: a kernel sends its token there to its own machine alone",
                 hint="have the relay serve wss:// (docs/fleet.md, [tls]), and say --hub",
@@ -199,10 +199,7 @@ class KernelStep:
         ran = self._connection.run(scripts.RUNS, mode_arguments(facts), root=facts["root"])
         if ran.status != 0:
             return None
-        own = self._enrolment
-        if own.has_joined(self._machine) or own.waiting_token(self._machine):
-            return {}
-        return None
+        return {} if self._enrolment.may_join(self._machine) else None
 
     def do(self, facts: Facts, progress: Progress) -> Facts:
         """Hand a token on and start it; the bundle is not needed there any more."""

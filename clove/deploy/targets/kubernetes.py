@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from clove.deploy.docker.kernel import is_loopback
+from clove.deploy.addresses import check_reachable
 from clove.deploy.enrol import Register, Smoke, Tunnel
 from clove.deploy.kinds import Place
 from clove.deploy.kubernetes.kubectl import Kubectl
@@ -41,16 +41,7 @@ def make(place: Place, options: Mapping[str, Any]) -> KubernetesTarget:
             f"{place.name!r} cannot be the name of pods",
             hint="small letters, digits and hyphens, the first a letter, at most 50; say --name",
         )
-    if is_loopback(place.relay.hub):
-        raise InvalidRequest(
-            f"a pod does not reach {place.relay.hub}",
-            hint="say --hub with the address that the cluster has for the relay",
-        )
-    if not place.relay.hub.startswith("wss://"):
-        raise InvalidRequest(
-            f"{place.relay.hub} is without TLS: tokens and agents' files would be in clear",
-            hint="give the relay a certificate (docs/fleet.md), and say --hub wss://...",
-        )
+    check_reachable(place.relay.hub, "a pod")
     return KubernetesTarget(place, options)
 
 

@@ -160,7 +160,7 @@ def test_a_failed_apply_says_why_and_how_to_go_on(environ: dict[str, str], tmp_p
     ("words", "said"),
     [
         (["gcp", *HUB], "--project ID, or $GOOGLE_CLOUD_PROJECT"),
-        (["aws", "--hub", "wss://127.0.0.1:8765"], "name the address that the world has"),
+        (["aws", "--hub", "wss://127.0.0.1:8765"], "cannot reach the relay at"),
         (["aws", "--hub", "ws://relay.example.org:8765"], "give the relay a certificate"),
         (["aws", "--name", "Lab_1", *HUB], "small letters, digits and hyphens"),
         (["aws", "--terraform", "terrafrom", *HUB], "install terraform 1.5 or newer"),
