@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-__all__ = ["Event", "Facts", "Planned", "Progress", "Report", "Step", "Target", "Upgradable"]
+__all__ = [
+    "Event",
+    "Facts",
+    "KeepsReleases",
+    "Planned",
+    "Progress",
+    "Report",
+    "Step",
+    "Target",
+    "Upgradable",
+]
 
 Facts = Mapping[str, Any]
 """A JSON object that grows from step to step (an address, a container's id, a version). Never a secret."""
@@ -117,4 +127,15 @@ class Upgradable(Target, Protocol):
         """Use a version again that was in use before, and start again.
 
         @raise NotFound: it is not there any more.
+        """
+
+
+@runtime_checkable
+class KeepsReleases(Protocol):
+    """A target whose machines keep each release that they had, until it is removed."""
+
+    def remove_older(self, facts: Facts, before: str) -> None:
+        """Remove what is older than the version in use and the one before it.
+
+        @param before: what an upgrade can go back to.
         """

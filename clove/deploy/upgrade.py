@@ -15,7 +15,7 @@ from clove.deploy.engine import StepFailed
 from clove.deploy.enrol import Tunnel, try_agent
 from clove.deploy.journal import Journal, Record
 from clove.deploy.relay import Enrolment
-from clove.deploy.step import Event, Facts, Progress, Report, Target, Upgradable
+from clove.deploy.step import Event, Facts, KeepsReleases, Progress, Report, Target, Upgradable
 from clove.errors import CloveError, InvalidRequest, NotFound
 
 __all__ = ["change_back", "upgradable", "upgrade"]
@@ -118,7 +118,19 @@ def _change(
         _return(journal, target, enrolment, progress, error, fresh=not record.upgrading)
     kept = record.previous if now == before and not record.upgrading else before
     _write(journal, previous=kept, upgrading=False, goal="")
+    if now != kept:
+        _remove_older(target, record.facts, kept, progress)
     return now
+
+
+def _remove_older(target: Upgradable, facts: Facts, kept: str, progress: Progress) -> None:
+    """Keep the version in use and the one to go back to; what cannot be removed is so after the next upgrade."""
+    if not kept or not isinstance(target, KeepsReleases):
+        return
+    try:
+        target.remove_older(facts, kept)
+    except CloveError as error:
+        progress.note(error.message)
 
 
 def _return(

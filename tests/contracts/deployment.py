@@ -145,12 +145,20 @@ def check_killed_everywhere(
         kills += killed
         if number % 2:
             deployment.run(deployment.undo)  # an error, where nothing was begun
-            assert not deployment.world(), f"taken away after a kill at point {point} of {most}"
+            _compare(
+                deployment.world(), None, f"taken away after a kill at point {point} of {most}"
+            )
             continue
         deployment.finish(deployment.words)
-        assert deployment.world() == wanted, f"killed at point {point} of {most}"
+        _compare(deployment.world(), wanted, f"killed at point {point} of {most}")
         cut = (point - 1) % undo_most + 1
         kills += deployment.run(deployment.undo, cut).killed
         deployment.run(deployment.undo)  # an error, where all was taken away before the kill
-        assert not deployment.world(), f"taking it away was killed at point {cut} of {undo_most}"
+        undone = f"taking it away was killed at point {cut} of {undo_most}"
+        _compare(deployment.world(), None, f"{undone} (made after a kill at {point} of {most})")
     return kills
+
+
+def _compare(world: object, wanted: object, when: str) -> None:
+    """Fail with both, since a run of minutes is not soon repeated."""
+    assert (world or None) == wanted, f"{when}: there is\n{world}\nand not\n{wanted}"

@@ -27,7 +27,8 @@ CLAIMS = """
 find /opt /etc/clove /etc/systemd/system /etc/tmpfiles.d /etc/sysusers.d /var/lib/clove /usr/local/bin /root /home -xdev """
 CLAIMS += """"(" -path "*/.clove" -o -path "*/clove/0.1.0-*" -o -path "*/.ssh*" ")" -prune -o -type f -print -o -type l -print 2> /dev/null
 systemctl is-active clove-kernel 2> /dev/null
-pgrep -fc "clove-kernel" """
+grep -o "^clove-[a-z]*" /etc/passwd
+pgrep -f "^[^ ]*python.*clove-kernel" > /dev/null && echo a kernel runs"""
 _MAIN = "from clove.cli.main import main; main()"
 
 
@@ -93,7 +94,7 @@ class FarMachine:
         """What there is of Clove, besides what a machine without it has."""
         found = self.run(CLAIMS).splitlines()
         before = self._before.splitlines()
-        return sorted(line for line in found if line not in before and line != "0")
+        return sorted(line for line in found if line not in before)
 
     def note_before(self) -> None:
         """What is there now is the machine's."""

@@ -100,6 +100,8 @@ def test_another_version_and_back(
     assert json.loads(back.stdout.splitlines()[-1])["version"] == first
     back = far.clove(fleet, "deploy", "upgrade", "up", "--back")
     assert back.stdout == "up has 0.1.0-aaaaaaaa\n", back.stderr
+    kept = far.run("ls -d /opt/clove/0.1.0-*").split()
+    assert kept == sorted(f"/opt/clove/{each}" for each in (first, "0.1.0-aaaaaaaa"))
     same = far.deploy(fleet, "root", *words)
     assert same.exit_code == 0, same.stderr
     assert far.run("readlink /opt/clove/current").strip() == "0.1.0-aaaaaaaa"

@@ -44,7 +44,11 @@ def test_killed_at_every_point(far: FarMachine, fleet: Fleet, bundle: str, tmp_p
             "there": far.world(),
             "here": sorted(path for path in here if not path.endswith("/ssh")),
             "machines": [(each["machine_id"], each["name"], each["labels"]) for each in machines],
-            "tokens": [each["id"] for each in tokens if each["valid"] and each["type"] != "admin"],
+            "tokens": [
+                (each["type"], each["name"])
+                for each in tokens
+                if each["valid"] and each["type"] != "admin"
+            ],
         }
         return {key: value for key, value in found.items() if value}
 

@@ -17,9 +17,10 @@ from clove.deploy.installer.releases import (
     make_release,
     releases,
     remove_release,
+    systemd_of,
     unfinished,
 )
-from clove.deploy.installer.systemd import Systemd
+from clove.deploy.installer.systemd import Systemd, users_without_state
 
 __all__ = ["Action", "enrolling", "installing", "removing", "switching", "uninstalling"]
 
@@ -50,16 +51,23 @@ def installing(
     else:
         text = f"make {layout.prefix / bundle.release} ({len(bundle.wheels)} packages)"
         yield Action(text, partial(make_release, bundle, layout))
-    yield from switching(bundle.release, layout)
+    yield from _leading_to(bundle.release, layout)
     for name in PROGRAMS:
         link, target = layout.programs / name, layout.current / "bin" / name
         yield _placing(placed, link, f"link {link}", partial(placed.add_link, link, target))
     if units:
-        yield from _placing_files(bundle, layout, placed, systemd)
+        yield from _placing_files(bundle.systemd, layout, placed, systemd)
 
 
-def switching(release: str, layout: Layout) -> Iterator[Action]:
-    """Make a release the one in use."""
+def switching(release: str, layout: Layout, placed: Placed, systemd: Systemd) -> Iterator[Action]:
+    """Make a release the one in use, with its units where units were installed."""
+    yield from _leading_to(release, layout)
+    own = systemd_of(layout, release)
+    if own.is_dir() and any(path.parent == layout.units for path in placed.paths):
+        yield from _placing_files(own, layout, placed, systemd)
+
+
+def _leading_to(release: str, layout: Layout) -> Iterator[Action]:
     before = in_use(layout)
     if before == release:
         yield Action(f"{layout.current} leads to it already")
@@ -84,11 +92,12 @@ def removing(release: str, layout: Layout) -> Iterator[Action]:
 
 
 def _placing_files(
-    bundle: BundleDirectory, layout: Layout, placed: Placed, systemd: Systemd
+    source: Path, layout: Layout, placed: Placed, systemd: Systemd
 ) -> Iterator[Action]:
-    files = layout.files(bundle.systemd_names())
+    found = (path for path in source.rglob("*") if path.is_file())
+    files = layout.files(sorted(str(path.relative_to(source)) for path in found))
     for name, path in files.items():
-        content = _for_prefix((bundle.path / "systemd" / name).read_bytes(), layout)
+        content = _for_prefix((source / name).read_bytes(), layout)
         yield _placing(placed, path, f"write {path}", partial(placed.add_file, path, content))
     if not layout.user:
         chosen = list(files.values())
@@ -136,6 +145,9 @@ def uninstalling(layout: Layout, placed: Placed, systemd: Systemd) -> Iterator[A
         stop = partial(systemd.control, "disable", "--now", *started)
         yield Action(f"stop {', '.join(started)}", stop)
     for path in placed.paths:
+        if path.parent.name == "sysusers.d":
+            for name in users_without_state(path):
+                yield Action(f"remove the user {name}", partial(systemd.remove_user, name))
         if placed.may_replace(path):
             yield Action(f"remove {path}", partial(placed.remove, path))
         else:

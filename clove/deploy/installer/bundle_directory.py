@@ -42,10 +42,10 @@ class BundleDirectory:
         """All of them."""
         return sorted((self.path / "wheels").glob("*.whl"))
 
-    def systemd_names(self) -> list[str]:
-        """The files for systemd, relative to C{systemd/}."""
-        root = self.path / "systemd"
-        return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+    @property
+    def systemd(self) -> Path:
+        """The directory of the files for systemd."""
+        return self.path / "systemd"
 
     def check_space(self, prefix: Path) -> None:
         """Refuse a disk that is too small, before anything is written.

@@ -117,7 +117,7 @@ def _actions(chosen: argparse.Namespace, layout: Layout, bundle: str | None) -> 
     if chosen.uninstall:
         return uninstalling(layout, placed, systemd)
     if chosen.activate:
-        return switching(chosen.activate, layout)
+        return switching(chosen.activate, layout, placed, systemd)
     if chosen.remove:
         return removing(chosen.remove, layout)
     if bundle is None:

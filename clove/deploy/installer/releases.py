@@ -13,12 +13,22 @@ from typing import Final
 from clove.deploy.installer.bundle_directory import BundleDirectory, Problem
 from clove.deploy.installer.layout import Layout
 
-__all__ = ["activate", "in_use", "make_release", "releases", "remove_release", "unfinished"]
+__all__ = [
+    "activate",
+    "in_use",
+    "make_release",
+    "releases",
+    "remove_release",
+    "systemd_of",
+    "unfinished",
+]
 
 BEGUN: Final = ".clove-begun"
 """A file that is written first: the directory is ours, whatever becomes of it."""
 WHOLE: Final = ".clove-release"
 """A file that is written last: a release without it was not finished."""
+SYSTEMD: Final = "systemd"
+"""A directory with what the bundle has for systemd, so that whoever goes back gets that release's units too."""
 NAME: Final = re.compile(r"[0-9][0-9A-Za-z.+_-]*")
 PLUGINS: Final = "from twisted.plugin import IPlugin, getPlugins; list(getPlugins(IPlugin))"
 """Has Twisted write down which plugins there are, since the users of the programs could not."""
@@ -54,6 +64,11 @@ def in_use(layout: Layout) -> str | None:
     return os.readlink(layout.current) if layout.current.is_symlink() else None
 
 
+def systemd_of(layout: Layout, release: str) -> Path:
+    """What a release has for systemd; one that an earlier Clove made has none."""
+    return layout.prefix / release / SYSTEMD
+
+
 def make_release(bundle: BundleDirectory, layout: Layout) -> None:
     """Make a release of a bundle; what is left of an earlier try is removed first.
 
@@ -66,6 +81,7 @@ def make_release(bundle: BundleDirectory, layout: Layout) -> None:
     try:
         (place / BEGUN).touch()
         _fill(bundle, place)
+        shutil.copytree(bundle.systemd, place / SYSTEMD)
         (place / WHOLE).write_text(f"{bundle.release}\n")
     except BaseException:
         shutil.rmtree(place, ignore_errors=True)

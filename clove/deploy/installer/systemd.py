@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import pwd
+import shlex
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -11,7 +13,20 @@ from pathlib import Path
 from clove.deploy.installer.bundle_directory import Problem
 from clove.deploy.installer.layout import Layout
 
-__all__ = ["Systemd"]
+__all__ = ["Systemd", "users_without_state"]
+
+
+def users_without_state(path: Path) -> list[str]:
+    """The users that a C{sysusers.d} file names, which there are and whose state directories there are not.
+
+    @param path: the file; where the distribution has one of the same name, the users are that one's.
+    """
+    if Path("/usr/lib/sysusers.d", path.name).exists() or not path.is_file():
+        return []
+    lines = [shlex.split(line, comments=True) for line in path.read_text().splitlines()]
+    named = [(words[1], words[4]) for words in lines if len(words) > 4 and words[0] == "u"]
+    there = {each.pw_name for each in pwd.getpwall()}
+    return [name for name, home in named if name in there and not Path(home).exists()]
 
 
 class Systemd:
@@ -43,6 +58,13 @@ class Systemd:
             chosen = [str(path) for path in files if path.parent.name == directory]
             if chosen and shutil.which(words[0]):
                 self._run(*words, *chosen)
+
+    def remove_user(self, name: str) -> None:
+        """Remove a user of the system, with the group of that name.
+
+        @raise Problem: a process of that user still runs, or the like.
+        """
+        self._run("userdel", name)
 
     def _run(self, *words: str) -> None:
         done = subprocess.run(

@@ -22,6 +22,7 @@ __all__ = [
     "last_object",
     "mode_arguments",
     "option_words",
+    "remove_others",
     "start",
     "where_to_look",
 ]
@@ -69,6 +70,18 @@ def activate(connection: Connection, facts: Facts, release: str) -> None:
     if ran.status == _NOT_THERE:
         raise NotFound(f"{connection.host} has no release {release} any more")
     check_ran(ran, f"{release} cannot be used")
+
+
+def remove_others(connection: Connection, facts: Facts, kept: str) -> None:
+    """Remove the releases there, besides the one in use and another.
+
+    @raise Unavailable: one cannot be removed.
+    """
+    arguments = (facts["prefix"], kept, *option_words(facts))
+    ran = connection.run(
+        scripts.REMOVE_OTHERS, arguments, root=facts["root"], timeout=INSTALL_SECONDS
+    )
+    check_ran(ran, "an older release cannot be removed")
 
 
 def start(connection: Connection, facts: Facts) -> None:

@@ -17,6 +17,7 @@ __all__ = [
     "INSTALLED",
     "PROBE",
     "PUT",
+    "REMOVE_OTHERS",
     "RUNS",
     "STAGED",
     "START",
@@ -153,6 +154,20 @@ shift 2
 cd / && exec "$prefix/current/bin/python" -I -m clove.deploy.installer.main --activate "$release" "$@"
 """
 """$1: prefix; $2: release; the others are options of install."""
+
+REMOVE_OTHERS: Final = """
+prefix=$1 used=$(readlink "$1/current") kept=$2
+shift 2
+cd / || exit
+install() { "$prefix/current/bin/python" -I -m clove.deploy.installer.main "$@"; }
+for path in "$prefix"/*/.clove-release; do
+    [ -e "$path" ] || continue
+    release=$(basename "$(dirname "$path")")
+    case $release in current | "$used" | "$kept") continue;; esac
+    install --remove "$release" "$@" < /dev/null || exit
+done
+"""
+"""Remove the releases besides the one in use and $2. $1: prefix; the others are options of install."""
 
 UNINSTALL: Final = """
 prefix=$1 staged=$2

@@ -9,7 +9,14 @@ from clove.deploy.enrol import Register, Smoke, Tunnel
 from clove.deploy.kinds import Place
 from clove.deploy.relay import Enrolment
 from clove.deploy.ssh import scripts
-from clove.deploy.ssh.answers import activate, in_use, install, start, where_to_look
+from clove.deploy.ssh.answers import (
+    activate,
+    in_use,
+    install,
+    remove_others,
+    start,
+    where_to_look,
+)
 from clove.deploy.ssh.bundles import Bundles
 from clove.deploy.ssh.connection import Connection, check_host
 from clove.deploy.ssh.steps import BundleStep, HostStep, InstallStep, KernelStep
@@ -94,3 +101,7 @@ class SshTarget:
         progress.note(f"using {version}; the kernel starts again, agents end")
         activate(self.connection, facts, version)
         start(self.connection, facts)
+
+    def remove_older(self, facts: Facts, before: str) -> None:
+        """Remove the releases there, besides the one in use and the one before it."""
+        remove_others(self.connection, facts, before)

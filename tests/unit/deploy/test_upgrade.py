@@ -41,6 +41,11 @@ class Machine(FileTarget):
             raise NotFound(f"no {version}")
         self._use(version)
 
+    def remove_older(self, facts: Facts, before: str) -> None:
+        if "cannot remove" in self.broken:
+            raise Unavailable("the connection is cut")
+        self.there &= {self.version, before}
+
     def _use(self, version: str) -> None:
         self.there.add(version)
         self.version = version
@@ -90,6 +95,33 @@ def test_there_and_back_and_there_again(journal: Journal, machine: Machine) -> N
     assert kept(journal) == ("2", False, "")
     assert back(journal, machine) == "2"
     assert machine.version == "2"
+
+
+def test_two_versions_are_kept_and_a_failed_upgrade_removes_none(
+    journal: Journal, machine: Machine
+) -> None:
+    to(journal, machine, "2")
+    assert machine.there == {"1", "2"}
+    machine.broken = {"3"}
+    with pytest.raises(StepFailed):
+        to(journal, machine, "3")
+    assert machine.there == {"1", "2", "3"}
+    to(journal, machine, "4")
+    assert machine.there == {"2", "4"}
+    back(journal, machine)
+    assert machine.there == {"2", "4"}
+
+
+def test_an_older_version_that_cannot_be_removed_is_no_failure(
+    journal: Journal, machine: Machine
+) -> None:
+    machine.broken = {"cannot remove"}
+    to(journal, machine, "2")
+    assert to(journal, machine, "3") == "3"
+    assert machine.there == {"1", "2", "3"}
+    machine.broken = set()
+    to(journal, machine, "4")
+    assert machine.there == {"3", "4"}
 
 
 def test_what_does_not_work_goes_back_by_itself(journal: Journal, machine: Machine) -> None:

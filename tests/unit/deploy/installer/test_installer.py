@@ -14,6 +14,7 @@ import pytest
 from clove.deploy.installer import releases
 from clove.deploy.installer.bundle_directory import BundleDirectory
 from clove.deploy.installer.main import main
+from clove.deploy.installer.systemd import users_without_state
 
 UNIT = "[Service]\nExecStart=%h/.local/share/clove/current/bin/twistd -n clove-kernel\n"
 Install = Callable[..., int]
@@ -33,7 +34,7 @@ class Machine:
         (path / "systemd/user").mkdir(parents=True, exist_ok=True)
         (path / "systemd/system").mkdir(exist_ok=True)
         (path / "wheels").mkdir(exist_ok=True)
-        (path / "systemd/user/clove-kernel.service").write_text(UNIT)
+        (path / "systemd/user/clove-kernel.service").write_text(f"# {release}\n{UNIT}")
         (path / "systemd/system/clove-kernel.service").write_text("")
         python = f"{sys.version_info[0]}.{sys.version_info[1]}"
         usual: dict[str, object] = {"release": release, "python": python, "glibc": 2}
@@ -108,6 +109,22 @@ def test_an_upgrade_switches_the_link_and_goes_back(
     assert "is in use" in capsys.readouterr().err
     assert main(["--user", "--remove", "0.2.0-bb"]) == 0
     assert not (machine.prefix / "0.2.0-bb").exists()
+
+
+def test_going_back_places_the_units_of_that_release(machine: Machine) -> None:
+    machine.install("0.1.0-aa")
+    first = machine.unit.read_text()
+    machine.install("0.2.0-bb")
+    assert machine.unit.read_text().startswith("# 0.2.0-bb\n")
+    assert main(["--user", "--activate", "0.1.0-aa"]) == 0
+    assert machine.unit.read_text() == first
+
+
+def test_going_back_places_no_units_where_none_were_wanted(machine: Machine) -> None:
+    machine.install("0.1.0-aa", "--no-units")
+    machine.install("0.2.0-bb", "--no-units")
+    assert main(["--user", "--activate", "0.1.0-aa"]) == 0
+    assert not machine.unit.exists()
 
 
 def test_a_release_that_is_not_there_is_an_error_that_names_those_that_are(
@@ -237,3 +254,14 @@ def test_a_disk_that_is_too_small_is_said_before_anything_is_written(
     assert main(["--user"], bundle=str(path)) == 1
     assert "needs 6 MB, and 5 MB are free" in capsys.readouterr().err
     assert not (machine.prefix / "0.1.0-aa").exists()
+
+
+def test_users_are_removed_only_without_their_state(tmp_path: Path) -> None:
+    path = tmp_path / "sysusers.d" / "some.conf"
+    assert users_without_state(path) == []
+    path.parent.mkdir()
+    path.write_text(
+        f'# users\nu root - "Has none" {tmp_path}/none\nu daemon - "Has state" {tmp_path}\n'
+        f'u no-such-user - "Is not there" {tmp_path}/none\ng users -\n'
+    )
+    assert users_without_state(path) == ["root"]
