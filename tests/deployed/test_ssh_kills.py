@@ -20,6 +20,25 @@ def points(most: int) -> Iterable[int]:
     return range(1, most + 1, EVERY)
 
 
+def world(far: FarMachine, fleet: Fleet) -> dict[str, Any]:
+    """What there and here, and the relay, have of it."""
+    deployments = far.directory / "state/clove/deployments"
+    here = [str(path.relative_to(deployments)) for path in deployments.rglob("*")]
+    machines = fleet.ask("GET", "/machines")["machines"]
+    tokens = fleet.ask("GET", "/tokens")["tokens"]
+    found: dict[str, Any] = {
+        "there": far.world(),
+        "here": sorted(path for path in here if not path.endswith("/ssh")),
+        "machines": [(each["machine_id"], each["name"], each["labels"]) for each in machines],
+        "tokens": [
+            (each["type"], each["name"])
+            for each in tokens
+            if each["valid"] and each["type"] != "admin"
+        ],
+    }
+    return {key: value for key, value in found.items() if value}
+
+
 @pytest.mark.time_limit(3600)
 def test_killed_at_every_point(far: FarMachine, fleet: Fleet, bundle: str, tmp_path: Path) -> None:
     words = ["deploy", "ssh", "root@far", "--name", "k", *hub_words(fleet), "--bundle", bundle]
@@ -35,28 +54,11 @@ def test_killed_at_every_point(far: FarMachine, fleet: Fleet, bundle: str, tmp_p
         there = f"/opt/clove/{release}"
         far.run(f"mkdir -p /opt/clove; [ -e {there} ] || cp -al /srv/seed {there}")
 
-    def world() -> dict[str, Any]:
-        deployments = far.directory / "state/clove/deployments"
-        here = [str(path.relative_to(deployments)) for path in deployments.rglob("*")]
-        machines = fleet.ask("GET", "/machines")["machines"]
-        tokens = fleet.ask("GET", "/tokens")["tokens"]
-        found: dict[str, Any] = {
-            "there": far.world(),
-            "here": sorted(path for path in here if not path.endswith("/ssh")),
-            "machines": [(each["machine_id"], each["name"], each["labels"]) for each in machines],
-            "tokens": [
-                (each["type"], each["name"])
-                for each in tokens
-                if each["valid"] and each["type"] != "admin"
-            ],
-        }
-        return {key: value for key, value in found.items() if value}
-
     kills = check_killed_everywhere(
         Deployment(
             words=words,
             undo=["deploy", "ssh", "root@far", "--name", "k", "--destroy", "--yes"],
-            world=world,
+            world=lambda: world(far, fleet),
             tmp_path=tmp_path,
             environ=far.of_fleet(fleet),
             prepare=seed,
