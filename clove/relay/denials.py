@@ -10,7 +10,7 @@ import msgspec
 
 from clove.relay.tokens.lockout import source_of
 
-__all__ = ["KINDS", "Denial", "DenialKind", "Denials"]
+__all__ = ["KINDS", "Denial", "DenialKind", "Denials", "Refusal"]
 
 DenialKind = Literal["token", "route", "site", "connection", "kernel"]
 """token: one that is not valid, or too many of them; route: a token of a kind that may not call it, or what its
@@ -24,27 +24,35 @@ _TOGETHER: Final = 60.0
 _TEXT: Final = 200
 
 
+class Refusal(msgspec.Struct, frozen=True, kw_only=True):
+    """What was refused, and to whom: all that is shown of it but when.
+
+    @ivar source: the address that asked.
+    @ivar token_id: "" where no valid token was shown.
+    @ivar what: method and path of the route, or what a connection wanted to be.
+    """
+
+    kind: DenialKind
+    source: str
+    token_id: str = ""
+    machine_id: str = ""
+    what: str = ""
+    code: str = ""
+    rule: str = ""
+    error: str = ""
+
+
 class Denial(msgspec.Struct, kw_only=True):
     """One refusal, or several of the same within a minute.
 
     @ivar at, last: seconds since the epoch, of the first and the last.
-    @ivar source: the address that asked.
-    @ivar token_id: "" where no valid token was shown.
-    @ivar what: method and path of the route, or what a connection wanted to be.
     @ivar count: how many.
     """
 
     id: int
     at: float
     last: float
-    kind: DenialKind
-    source: str
-    token_id: str
-    machine_id: str
-    what: str
-    code: str
-    rule: str
-    error: str
+    refusal: Refusal
     count: int = 1
 
 
@@ -60,37 +68,27 @@ class Denials:
         self._wall = wall
         self._entries: dict[int, Denial] = {}
         self._of_source: dict[str, deque[Denial]] = {}
-        self._latest: dict[tuple[str, ...], Denial] = {}
+        self._latest: dict[Refusal, Denial] = {}
         self._last_id = 0
 
-    def add(
-        self,
-        kind: DenialKind,
-        source: str,
-        *,
-        token_id: str = "",
-        machine_id: str = "",
-        what: str = "",
-        code: str = "",
-        rule: str = "",
-        error: str = "",
-    ) -> None:
-        """One more. Texts are cut to size; what is in them was chosen by others."""
+    def add(self, kind: DenialKind, source: str, **facts: str) -> None:
+        """One more. Texts are cut to size; what is in them was chosen by others.
+
+        @param facts: the other fields of L{Refusal}.
+        """
         now = self._wall()
-        facts = tuple(
-            text[:_TEXT] for text in (source, token_id, machine_id, what, code, rule, error)
-        )
-        key = (kind, *facts)
-        latest = self._latest.get(key)
+        cut = {name: text[:_TEXT] for name, text in facts.items()}
+        refusal = Refusal(kind=kind, source=source[:_TEXT], **cut)
+        latest = self._latest.get(refusal)
         if latest is not None and now - latest.at < _TOGETHER:
             latest.count += 1
             latest.last = now
             return
         self._last_id += 1
-        made = _entry(self._last_id, now, kind, facts)
+        made = Denial(id=self._last_id, at=now, last=now, refusal=refusal)
         self._entries[made.id] = made
-        self._latest[key] = made
-        own = self._of_source.setdefault(source_of(made.source), deque())
+        self._latest[refusal] = made
+        own = self._of_source.setdefault(source_of(refusal.source), deque())
         own.append(made)
         if len(own) > max(1, self._most // _SHARE):
             self._drop(own[0])
@@ -100,16 +98,12 @@ class Denials:
     def _drop(self, old: Denial) -> None:
         """Forget one that is the oldest of its address."""
         del self._entries[old.id]
-        of = source_of(old.source)
+        of = source_of(old.refusal.source)
         self._of_source[of].popleft()
         if not self._of_source[of]:
             del self._of_source[of]
-        key = (
-            *(old.kind, old.source, old.token_id, old.machine_id),
-            *(old.what, old.code, old.rule, old.error),
-        )
-        if self._latest.get(key) is old:
-            del self._latest[key]
+        if self._latest.get(old.refusal) is old:
+            del self._latest[old.refusal]
 
     def before(
         self, number: int, most: int, *, kind: str = "", machine_id: str = ""
@@ -122,28 +116,12 @@ class Denials:
         """
         found: list[Denial] = []
         for each in reversed(self._entries.values()):
+            of = each.refusal
             if number and each.id >= number:
                 continue
-            if (kind and each.kind != kind) or (machine_id and each.machine_id != machine_id):
+            if (kind and of.kind != kind) or (machine_id and of.machine_id != machine_id):
                 continue
             found.append(each)
             if len(found) == most:
                 break
         return found
-
-
-def _entry(number: int, now: float, kind: DenialKind, facts: tuple[str, ...]) -> Denial:
-    source, token_id, machine_id, what, code, rule, error = facts
-    return Denial(
-        id=number,
-        at=now,
-        last=now,
-        kind=kind,
-        source=source,
-        token_id=token_id,
-        machine_id=machine_id,
-        what=what,
-        code=code,
-        rule=rule,
-        error=error,
-    )

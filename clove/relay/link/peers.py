@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import Any, Final
 
-import msgspec
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectError
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from clove.errors import CloveError, Unavailable
-from clove.messages.relay import AuthError
 from clove.relay.hub.conversation import Conversation
-from clove.relay.link.identity import RelayIdentity, is_signed
+from clove.relay.link.identity import RelayIdentity
 from clove.relay.link.limits import RelayLinkLimits
-from clove.relay.link.messages import (
-    ANSWERS,
-    DIALS,
-    LinkAuth,
-    LinkChallenge,
-    LinkOk,
-    LinkProof,
-    decode,
-    proof_text,
-)
 from clove.relay.link.peer_link import PeerLink
+from clove.relay.link.proving import prove_dialling
 from clove.relay.records import RelayRecord
 from clove.threads.threads import Threads
 from clove.tunnel.dialling import endpoint_of, late, open_socket
@@ -148,7 +136,7 @@ class Peers:
         endpoint = await self._threads.run(endpoint_of, self._reactor, target, self._ca_file)
         socket = await open_socket(self._reactor, endpoint, target.url, seconds)
         conversation = Conversation(socket)
-        talking = Deferred.fromCoroutine(self._prove(conversation, relay))
+        talking = Deferred.fromCoroutine(prove_dialling(self._identity, conversation, relay))
         talking.addTimeout(seconds, self._reactor, late)
         try:
             await talking
@@ -160,22 +148,6 @@ class Peers:
         self.log.info("link to relay {relay} ({url})", relay=relay.relay, url=relay.url)
         return link
 
-    async def _prove(self, conversation: Conversation, relay: RelayRecord) -> None:
-        """Both sides prove the keys that the database has of them.
-
-        @raise Unavailable: the other does not, or refuses.
-        """
-        ours = self._identity
-        nonce = secrets.token_bytes(32)
-        conversation.say(LinkAuth(relay=ours.name, peer=relay.relay, nonce=nonce))
-        said = decode(LinkChallenge, await conversation.next_text())
-        _check(said)
-        words = (ours.fleet, ours.name, relay.relay, (nonce, said.nonce))
-        if not is_signed(relay, said.signature, proof_text(ANSWERS, *words)):
-            raise Unavailable("another program answers there")
-        conversation.say(LinkProof(signature=ours.sign(proof_text(DIALS, *words))))
-        _check(decode(LinkOk, await conversation.next_text()))
-
     def _ended(self, link: PeerLink, reason: str) -> None:
         if self._links.get(link.peer) is link:
             del self._links[link.peer]
@@ -186,9 +158,3 @@ class Peers:
     def _look(self) -> None:
         for link in list(self._links.values()):
             link.look()
-
-
-def _check(said: msgspec.Struct) -> None:
-    """@raise Unavailable: it is a refusal."""
-    if isinstance(said, AuthError):
-        raise Unavailable(f"it refuses this relay: {said.error[:300]}")

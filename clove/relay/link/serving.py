@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import secrets
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.task import LoopingCall
 
 from clove.relay.hub.admission import Admission
-from clove.relay.hub.conversation import Conversation, Refusal
-from clove.relay.link.identity import RelayIdentity, is_signed
+from clove.relay.hub.conversation import Conversation
+from clove.relay.link.identity import RelayIdentity
 from clove.relay.link.limits import RelayLinkLimits
-from clove.relay.link.messages import (
-    ANSWERS,
-    DIALS,
-    LinkAuth,
-    LinkChallenge,
-    LinkOk,
-    LinkProof,
-    decode,
-    proof_text,
-)
+from clove.relay.link.proving import prove_answering
 from clove.relay.link.served_link import ServedLink
 from clove.relay.store.route_calls import RouteCalls
 
@@ -79,23 +69,7 @@ class LinkServing:
         return self.callers.total()
 
     async def _admit(self, conversation: Conversation) -> None:
-        ours = self._identity
-        said: LinkAuth = decode(LinkAuth, await conversation.next_text())
-        if said.peer != ours.name:
-            raise Refusal("another relay is here now", "not_found", "look up where it is")
-        relay = await self._store.relay(said.relay)
-        if relay is None or relay.relay == ours.name:
-            raise Refusal("no such relay holds a lease", "not_authenticated")
-        nonce = secrets.token_bytes(32)
-        words = (ours.fleet, said.relay, ours.name, (said.nonce, nonce))
-        conversation.say(
-            LinkChallenge(nonce=nonce, signature=ours.sign(proof_text(ANSWERS, *words)))
-        )
-        proof: LinkProof = decode(LinkProof, await conversation.next_text())
-        if not is_signed(relay, proof.signature, proof_text(DIALS, *words)):
-            raise Refusal("the signature does not fit the key", "not_authenticated")
-        conversation.check_open()
-        conversation.say(LinkOk())
+        relay = await prove_answering(self._identity, conversation, self._store.relay)
         given: tuple[Any, ...] = (relay.relay, self._limits, conversation.socket, self._ended)
         self._links.add(ServedLink(self, self.hub.clock, *given))
 

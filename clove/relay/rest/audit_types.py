@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from clove.messages.base import Request
-from clove.relay.denials import DenialKind
+from clove.relay.denials import DenialKind, Refusal
 from clove.relay.rest.types import PageSize, Time
 
 __all__ = ["Audit", "AuditEntry", "AuditFrom"]
@@ -22,7 +22,7 @@ class AuditFrom(Request, frozen=True, kw_only=True):
     machine_id: str = ""
 
 
-class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
+class AuditEntry(Refusal, frozen=True, kw_only=True):
     """A refusal, or several of the same within a minute. C{kind}: `token`, `route` (a token of a kind that may not
     call it), `site` (a foreign Host or Origin), `connection` (a tunnel or remote agent), `kernel` (a machine's kernel
     refused a request of the REST API).
@@ -32,14 +32,6 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
     at: Time
     last: Time
     count: int
-    kind: DenialKind
-    source: str
-    token_id: str
-    machine_id: str
-    what: str
-    code: str
-    rule: str
-    error: str
 
 
 class Audit(msgspec.Struct, frozen=True, kw_only=True):

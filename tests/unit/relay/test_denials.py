@@ -22,8 +22,8 @@ def test_the_newest_come_first_in_pages() -> None:
     for number in range(4):
         denials.add("token", f"192.0.2.{number}", what="GET /x")
     first = denials.before(0, 3)
-    assert [each.source for each in first] == ["192.0.2.3", "192.0.2.2", "192.0.2.1"]
-    assert [each.source for each in denials.before(first[-1].id, 3)] == ["192.0.2.0"]
+    assert [each.refusal.source for each in first] == ["192.0.2.3", "192.0.2.2", "192.0.2.1"]
+    assert [each.refusal.source for each in denials.before(first[-1].id, 3)] == ["192.0.2.0"]
 
 
 def test_the_same_again_within_a_minute_is_counted() -> None:
@@ -44,8 +44,8 @@ def test_kinds_and_machines_are_found_apart() -> None:
     denials.add("token", "a")
     denials.add("kernel", "a", machine_id="m1")
     denials.add("connection", "a", machine_id="m2")
-    assert [each.machine_id for each in denials.before(0, 9, kind="kernel")] == ["m1"]
-    assert [each.kind for each in denials.before(0, 9, machine_id="m2")] == ["connection"]
+    assert [each.refusal.machine_id for each in denials.before(0, 9, kind="kernel")] == ["m1"]
+    assert [each.refusal.kind for each in denials.before(0, 9, machine_id="m2")] == ["connection"]
 
 
 def test_one_address_has_its_share_and_texts_are_cut() -> None:
@@ -54,9 +54,9 @@ def test_one_address_has_its_share_and_texts_are_cut() -> None:
     for number in range(1000):
         denials.add("token", "loud", what=f"GET /{number}", error="x" * 10_000)
     found = denials.before(0, 999)
-    assert [each.source for each in found].count("loud") == MOST // 4
-    assert found[-1].source == "quiet"
-    assert max(len(each.error) for each in found) == 200
+    assert [each.refusal.source for each in found].count("loud") == MOST // 4
+    assert found[-1].refusal.source == "quiet"
+    assert max(len(each.refusal.error) for each in found) == 200
     for number in range(1000):
         denials.add("token", f"address {number}")
     assert len(denials.before(0, 9999)) == MOST
@@ -69,4 +69,4 @@ def test_all_addresses_of_one_customer_have_one_share() -> None:
         denials.add("token", f"2001:db8::{number:x}")
     found = denials.before(0, 999)
     assert len(found) == MOST // 4 + 1
-    assert found[-1].source == "192.0.2.1"
+    assert found[-1].refusal.source == "192.0.2.1"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from clove.relay.rest.audit_types import Audit, AuditEntry
 from clove.relay.rest.context import Context, shown_time
 from clove.relay.rest.route import Call
@@ -21,14 +23,7 @@ async def list_denials(context: Context, call: Call) -> Audit:
             at=shown_time(each.at),
             last=shown_time(each.last),
             count=each.count,
-            kind=each.kind,
-            source=each.source,
-            token_id=each.token_id,
-            machine_id=each.machine_id,
-            what=each.what,
-            code=each.code,
-            rule=each.rule,
-            error=each.error,
+            **msgspec.structs.asdict(each.refusal),
         )
         for each in found[: query.limit]
     ]
