@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from twisted.internet.interfaces import IListeningPort
 
 from clove.relay.config import RelayConfig
+from clove.relay.link.far_callers import FarCallers
 from clove.relay.link.identity import RelayIdentity
 from clove.relay.link.peers import Peers
 from clove.relay.link.routes import Routing
@@ -30,6 +31,7 @@ class FleetParts:
     """Parts of one of several relays.
 
     @ivar name: of this start of the relay.
+    @ivar callers: remote agents of the others.
     @ivar port: where the others connect, once L{listen} was called; None: nowhere.
     """
 
@@ -59,6 +61,7 @@ class FleetParts:
         )
         self.routing = Routing(store, hub, self._peers, identity, limits, time.time)
         self._serving = LinkServing(hub, identity, store, tokens, machines, limits)
+        self.callers = FarCallers(store, self._peers, identity)
         hub.elsewhere = self.routing
         machines.elsewhere = self.routing
         self.port: IListeningPort | None = None

@@ -183,6 +183,7 @@ class Parts:
             turns=self._turns,
             streams=self._streams,
             denials=self._denials,
+            other_callers=None if self.fleet is None else self.fleet.callers.find,
             logins=Logins(limits.logins, limits.logins_per_address),
         )
 

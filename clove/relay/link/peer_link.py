@@ -13,11 +13,13 @@ from clove.channels.session import BrokenLink
 from clove.errors import Unavailable
 from clove.relay.link.messages import Opening
 from clove.relay.link.relay_link import RelayLink
+from clove.relay.machines.caller_query import MOST_TOLD, CallerQuery, CallersFound
 
 if TYPE_CHECKING:
     from clove.channels.multiplexed import MultiplexedChannel
     from clove.messages.relay import Caller
     from clove.relay.hub.doors import TunnelObserver
+    from clove.relay.machines.presence import RemoteCaller
 
 __all__ = ["FarMachine", "PeerLink"]
 
@@ -32,7 +34,7 @@ class PeerLink(RelayLink):
 
     def __init__(self, *given: Any) -> None:
         self._observers: dict[str, set[TunnelObserver]] = {}
-        self._asked: dict[int, Deferred[bool]] = {}
+        self._asked: dict[int, Deferred[dict[str, Any]]] = {}
         self._last = 0
         super().__init__(*given)
 
@@ -54,20 +56,43 @@ class PeerLink(RelayLink):
 
         @raise Unavailable: that cannot be asked now.
         """
+        said = await self._ask("answers", machine_id=machine_id, instance=instance)
+        return bool(said.get("answers"))
+
+    async def callers(self, query: CallerQuery) -> CallersFound:
+        """Remote agents of the other relay, in as many questions as their number needs.
+
+        @raise Unavailable: that cannot be asked now, or a relay of an earlier version is there.
+        """
+        found: list[RemoteCaller] = []
+        while True:
+            part = msgspec.structs.replace(query, limit=min(MOST_TOLD, query.limit - len(found)))
+            said = await self._ask("callers", **msgspec.structs.asdict(part))
+            try:
+                told = msgspec.convert(said, CallersFound)
+            except msgspec.ValidationError:
+                raise Unavailable("another relay's answer makes no sense") from None
+            found += told.callers
+            if len(told.callers) < MOST_TOLD or len(found) >= query.limit:
+                return msgspec.structs.replace(told, callers=found)
+            query = msgspec.structs.replace(query, after=told.callers[-1].agent_id)
+
+    async def _ask(self, what: str, **fields: object) -> dict[str, Any]:
+        """@raise Unavailable: there is no answer in time."""
         if len(self._asked) >= MOST_ASKED:
             raise Unavailable("another relay is asked for much", hint="try again in a second")
         self._last += 1
         number = self._last
         waiting = self._asked[number] = Deferred()
         waiting.addTimeout(ANSWER_SECONDS, self.clock)
-        self.link.send_control(
-            {"type": "answers", "id": number, "machine_id": machine_id, "instance": instance}
-        )
+        self.link.send_control({"type": what, "id": number, **fields})
         try:
             return await waiting
         except (NotInTime, CancelledError):
             raise Unavailable(
-                "the relay that has this machine's tunnel does not answer",
+                "the relay that has this machine's tunnel does not answer"
+                if what == "answers"
+                else "another relay does not answer",
                 hint="try again in a second",
             ) from None
         finally:
@@ -86,11 +111,11 @@ class PeerLink(RelayLink):
         return stop
 
     def _said(self, said: dict[str, Any]) -> None:
-        if said.get("type") == "answered":
+        if said.get("type") in ("answered", "callers"):
             number = said.get("id")
             waiting = self._asked.get(number) if isinstance(number, int) else None
             if waiting is not None and not waiting.called:
-                waiting.callback(bool(said.get("answers")))
+                waiting.callback(said)
         elif said.get("type") in ("kernel_connected", "kernel_disconnected", "drain"):
             for observer in list(self._observers.get(str(said.get("machine_id")), ())):
                 observer(said["type"])

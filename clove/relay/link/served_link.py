@@ -21,6 +21,7 @@ from clove.relay.hub.kernels import ALIVE_SECONDS
 from clove.relay.hub.machine_link import MachineLink
 from clove.relay.link.messages import Opening
 from clove.relay.link.relay_link import RelayLink
+from clove.relay.machines.caller_query import MOST_TOLD, CallerQuery, matching
 from clove.relay.machines.machines import Machines
 from clove.relay.records import ADMINISTRATORS, Identity, TokenKind
 from clove.relay.tokens.tokens import Tokens
@@ -127,10 +128,23 @@ class ServedLink(RelayLink):
 
     def _said(self, said: dict[str, Any]) -> None:
         number, name = said.get("id"), said.get("machine_id")
-        if said.get("type") != "answers" or len(self._works) >= MOST_ASKED:
+        if not (isinstance(number, int) and isinstance(name, str)):
             return
-        if isinstance(number, int) and isinstance(name, str):
+        if len(self._works) >= MOST_ASKED:
+            return
+        if said.get("type") == "answers":
             self._begin(self._tell_answers(number, name, said.get("instance")))
+        elif said.get("type") == "callers":
+            self._begin(self._tell_callers(number, said))
+
+    async def _tell_callers(self, number: int, said: dict[str, Any]) -> None:
+        try:
+            query = msgspec.convert(said, CallerQuery)
+        except msgspec.ValidationError as error:
+            raise BrokenLink(f"a relay asks for remote agents in its own words: {error}") from None
+        query = msgspec.structs.replace(query, limit=min(query.limit, MOST_TOLD))
+        found = matching(await self._home.hub.callers(), query)
+        self.link.send_control({"type": "callers", "id": number, **msgspec.to_builtins(found)})
 
     async def _tell_answers(self, number: int, name: str, instance: object) -> None:
         machine = self._home.hub.links().get(name)

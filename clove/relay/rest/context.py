@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from clove.messages.metrics import ReactorTurns
 from clove.relay.denials import Denials
+from clove.relay.machines.caller_query import CallerQuery, CallersFound
 from clove.relay.machines.machines import Machines
 from clove.relay.rest.limits import RestLimits
 from clove.relay.rest.metrics import RequestCounts
@@ -28,6 +29,7 @@ class Context(NamedTuple):
     @ivar clock: the reactor; measures.
     @ivar wall: seconds since the epoch.
     @ivar started: by the clock.
+    @ivar other_callers: remote agents of the relays that share the store; None: there are none.
     @ivar turns: of the reactor, as the watchdog counts them.
     """
 
@@ -44,6 +46,7 @@ class Context(NamedTuple):
     denials: Denials
     turns: ReactorTurns
     logins: Logins
+    other_callers: Callable[[CallerQuery], Awaitable[CallersFound]] | None = None
 
 
 def shown_time(at: float | None) -> str | None:

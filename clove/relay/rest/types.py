@@ -186,10 +186,14 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Agents(msgspec.Struct, frozen=True, kw_only=True):
-    """Some remote agents; `next` is what to ask for `after`, empty at the end."""
+    """Some remote agents of all relays; `next` is what to ask for `after`, empty at the end.
+
+    `relays_missing`: relays that did not answer, so that theirs are left out.
+    """
 
     agents: list[Agent]
     next: str
+    relays_missing: int = 0
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):

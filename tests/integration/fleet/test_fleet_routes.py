@@ -82,6 +82,16 @@ def test_an_administrator_is_the_same_caller_at_each_relay_and_over_rest(relays:
                 assert os.read(ran.descriptors["stdout"], 100) == b"inside\n"
                 assert ran.finish()["exit_code"] == 0
             assert client.read_output("asleep")["agent_id"] == made["agent_id"]
+    token = here.agent_token("one")
+    with here.client("one", token) as first, there.client("one", token) as second:
+        for client in (first, second):
+            client.list_agents()
+        for fleet in (here, there):
+            shown = fleet.ask("GET", "/agents", token=token)
+            assert (len(shown["agents"]), shown["relays_missing"]) == (2, 0)
+            assert fleet.ask("GET", "/agents?machine_id=other")["agents"] == []
+            assert fleet.ask("GET", "/agents", token=here.agent_token("one"))["agents"] == []
+            assert fleet.ask("GET", "/status", token=token)["agents"] == 2
 
 
 def test_a_kernel_that_does_not_answer_is_stale_on_every_relay(relays: Relays) -> None:
@@ -103,7 +113,9 @@ def test_a_relay_that_dies_loses_its_tunnels_by_its_lease(relays: Relays) -> Non
     assert there.process is not None
     there.process.kill()
     there.process.wait()
+    assert here.ask("GET", "/agents")["relays_missing"] == 1
     await_presence(here, "one", "disconnected")
+    assert here.ask("GET", "/agents")["relays_missing"] == 0
 
 
 def test_a_remote_agent_at_one_relay_reaches_a_machine_at_the_other(relays: Relays) -> None:

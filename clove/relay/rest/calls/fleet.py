@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 
+from msgspec import structs
+
 from clove._version import __version__
 from clove.loop.slices import in_slices
+from clove.relay.machines.caller_query import CallerQuery, CallersFound, matching
 from clove.relay.machines.machines import visible_to
-from clove.relay.machines.presence import RemoteCaller
 from clove.relay.records import Identity, TokenKind
 from clove.relay.rest.context import Context, shown_time
 from clove.relay.rest.metrics import CONTENT_TYPE, exposition
-from clove.relay.rest.paging import numbered_page
 from clove.relay.rest.problems import Answer
 from clove.relay.rest.route import Call
 from clove.relay.rest.types import Agent, Agents, Health, Ready, Status
@@ -39,7 +40,7 @@ async def status(context: Context, call: Call) -> Status:
         uptime_seconds=round(context.clock.seconds() - context.started, 3),
         machines=count,
         machines_connected=seen,
-        agents=len(await _callers(context, call.identity)),
+        agents=(await _callers(context, _visible(call.identity))).total,
         relays=await context.machines.relays(),
     )
 
@@ -61,14 +62,18 @@ async def metrics(context: Context, call: Call) -> Answer:
 
 
 async def list_agents(context: Context, call: Call) -> Agents:
-    """Remote agents: all, those on the bearer's machine, or those that came with its token."""
-    wanted = call.query.machine_id
-    found = [
-        caller
-        for caller in await _callers(context, call.identity)
-        if not wanted or caller.target_machine == wanted
-    ]
-    page, following = numbered_page(found, lambda caller: caller.agent_id, call.query)
+    """Remote agents at all relays: all, those on the bearer's machine, or those that came with its token.
+
+    Each relay numbers its own, so several may have the same number: these are in one page.
+    """
+    page = call.query
+    query = _visible(call.identity, page.machine_id)
+    after = int(page.after) if page.after else -1
+    found = await _callers(context, structs.replace(query, after=after, limit=page.limit + 1))
+    callers = sorted(found.callers, key=lambda each: each.agent_id)
+    end = page.limit
+    while 0 < end < len(callers) and callers[end].agent_id == callers[end - 1].agent_id:
+        end += 1
     shown = [
         Agent(
             agent_id=caller.agent_id,
@@ -79,15 +84,32 @@ async def list_agents(context: Context, call: Call) -> Agents:
             responses_received=caller.responses_received,
             status=caller.status,
         )
-        for caller in page
+        for caller in callers[:end]
     ]
-    return Agents(agents=shown, next=following)
+    following = str(shown[-1].agent_id) if end < len(callers) else ""
+    return Agents(agents=shown, next=following, relays_missing=found.missing)
 
 
-async def _callers(context: Context, identity: Identity) -> list[RemoteCaller]:
-    callers = await context.machines.hub.callers()
+def _visible(identity: Identity, machine_id: str = "") -> CallerQuery:
+    """Those that a bearer may see, of one machine or of all."""
     if identity.kind is TokenKind.ADMIN:
-        return callers
+        return CallerQuery(machine_id=machine_id)
     if identity.kind is TokenKind.MACHINE:
-        return [each for each in callers if each.target_machine == identity.machine_id]
-    return [each for each in callers if each.token_id == identity.token_id]
+        if machine_id not in ("", identity.machine_id):
+            return CallerQuery(
+                token_id=identity.token_id, machine_id=machine_id
+            )  # none comes with it
+        return CallerQuery(machine_id=identity.machine_id)
+    return CallerQuery(token_id=identity.token_id, machine_id=machine_id)
+
+
+async def _callers(context: Context, query: CallerQuery) -> CallersFound:
+    here = matching(await context.machines.hub.callers(), query)
+    if context.other_callers is None:
+        return here
+    there = await context.other_callers(query)
+    return CallersFound(
+        callers=here.callers + there.callers,
+        total=here.total + there.total,
+        missing=there.missing,
+    )
