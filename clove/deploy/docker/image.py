@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import tarfile
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
 from clove._version import __version__
+from clove.deploy.bundle.reading import read_facts
 from clove.deploy.docker.containers import Containers
 from clove.deploy.step import Facts, Planned, Progress
-from clove.errors import InvalidRequest, Unavailable
+from clove.errors import Unavailable
 
-__all__ = ["ImageStep", "image_files", "release_of"]
+__all__ = ["ImageStep", "image_files"]
 
 PYTHON: Final = "3.11"
 """Of the Dockerfile's base."""
-_MOST_BYTES: Final = 1 << 16
-_BUNDLES: Final = "`make dist` makes one, for Python 3.11"
 
 
 def image_files() -> Path:
@@ -58,7 +55,9 @@ class ImageStep:
         """The image for a version of Clove; by itself for that of the bundle, or this one."""
         if self._given:
             return self._given
-        version = version or (release_of(self._bundle) if self._bundle else __version__)
+        version = version or (
+            read_facts(Path(self._bundle)).release if self._bundle else __version__
+        )
         return f"localhost/clove:{self._deployment}.{version}"
 
     def plan(self, facts: Facts) -> Planned:
@@ -119,21 +118,6 @@ class ImageStep:
         if not self._given:
             self._containers.remove_images()
         shutil.rmtree(self._context, ignore_errors=True)
-
-
-def release_of(bundle: str) -> str:
-    """Which release a bundle has.
-
-    @raise InvalidRequest: it is none.
-    """
-    try:
-        with tarfile.open(bundle) as archive:
-            for member in archive:
-                if member.name.endswith("/bundle.json") and (file := archive.extractfile(member)):
-                    return str(json.loads(file.read(_MOST_BYTES))["release"])
-    except (OSError, tarfile.TarError, ValueError, KeyError) as error:
-        raise InvalidRequest(f"{bundle} is no bundle: {error}", hint=_BUNDLES) from None
-    raise InvalidRequest(f"{bundle} is no bundle of Clove", hint=_BUNDLES)
 
 
 def _make_bundle(directory: Path) -> None:

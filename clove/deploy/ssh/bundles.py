@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import tarfile
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from clove.deploy.bundle.reading import BundleFacts, read_facts
 from clove.deploy.ssh import scripts
 from clove.deploy.ssh.answers import check_ran
 from clove.deploy.ssh.connection import Connection
@@ -25,14 +24,13 @@ COPY_SECONDS: Final = 600.0
 class LocalBundle(NamedTuple):
     """A bundle in a file here.
 
-    @ivar directory: the one in it.
-    @ivar facts: of its C{bundle.json}: release, version, python, machine.
+    @ivar sha256: of it, in hexadecimal.
+    @ivar facts: what it says of itself.
     """
 
     path: Path
     sha256: str
-    directory: str
-    facts: dict[str, Any]
+    facts: BundleFacts
 
 
 def find_bundle(given: str, kept: Path, facts: Facts, progress: Progress) -> LocalBundle:
@@ -54,32 +52,24 @@ def find_bundle(given: str, kept: Path, facts: Facts, progress: Progress) -> Loc
             found = _read(make_bundle(kept, Target(facts["python"], facts["machine"])).path)
         except OSError as error:
             raise Unavailable(f"the bundle cannot be made: {error}") from None
-    wanted = {key: facts[key] for key in ("python", "machine")}
-    has = {key: found.facts.get(key) for key in wanted}
-    if has != wanted:
+    has = found.facts
+    if (has.python, has.machine) != (facts["python"], facts["machine"]):
         raise InvalidRequest(
-            f"{found.path.name} is for Python {has['python']} on {has['machine']}; "
-            f"there it is {wanted['python']} on {wanted['machine']}",
+            f"{found.path.name} is for Python {has.python} on {has.machine}; "
+            f"there it is {facts['python']} on {facts['machine']}",
             hint="leave out --bundle: one is made",
         )
     return found
 
 
 def _read(path: Path) -> LocalBundle:
+    facts = read_facts(path)
     try:
-        digest = hashlib.sha256()
         with path.open("rb") as file:
-            while data := file.read(1 << 20):
-                digest.update(data)
-        with tarfile.open(path) as archive:
-            for member in archive:
-                directory, _, name = member.name.partition("/")
-                if name == "bundle.json" and (file := archive.extractfile(member)) is not None:  # type: ignore[assignment]
-                    facts = json.loads(file.read(1 << 16))
-                    return LocalBundle(path, digest.hexdigest(), directory, facts)
-    except (OSError, tarfile.TarError, ValueError) as error:
-        raise InvalidRequest(f"{path} cannot be read as a bundle: {error}") from None
-    raise InvalidRequest(f"{path} is no bundle", hint="make dist makes them")
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InvalidRequest(f"cannot read {path}: {error.strerror}") from None
+    return LocalBundle(path, digest, facts)
 
 
 class Bundles:
@@ -116,13 +106,13 @@ class Bundles:
         where = (facts["staging"], bundle.path.name)
         self._copy(bundle, where, progress)
         ran = self._connection.run(
-            scripts.UNPACK, (*where, bundle.sha256, bundle.directory), timeout=COPY_SECONDS
+            scripts.UNPACK, (*where, bundle.sha256, bundle.facts.directory), timeout=COPY_SECONDS
         )
         check_ran(ran, f"{bundle.path.name} cannot be unpacked")
         return {
-            "release": bundle.facts["release"],
-            "version": bundle.facts["version"],
-            "directory": bundle.directory,
+            "release": bundle.facts.release,
+            "version": bundle.facts.version,
+            "directory": bundle.facts.directory,
         }
 
     def _copy(self, bundle: LocalBundle, where: tuple[str, str], progress: Progress) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 from clove._version import __version__
+from clove.deploy.bundle.reading import read_facts
 from clove.deploy.docker.containers import Containers
-from clove.deploy.docker.image import ImageStep, release_of
+from clove.deploy.docker.image import ImageStep
 from clove.deploy.docker.kernel import ContainerStep
 from clove.deploy.enrol import Register, Smoke, Tunnel
 from clove.deploy.kinds import Place
@@ -85,7 +87,7 @@ class DockerTarget:
         """
         if self._given and not version:
             raise InvalidRequest(f"it runs the image {self._given}", hint="say which: --to IMAGE")
-        wanted = version or (release_of(bundle) if bundle else __version__)
+        wanted = version or (read_facts(Path(bundle)).release if bundle else __version__)
         image = self._image_of(wanted)
         if not self._containers.image_exists(image):
             if self._given:
