@@ -127,12 +127,13 @@ check-locks: dev ## are the locks whole for every Python that we support?
 dist: dev ## wheel, sdist, bundle, Debian package, SBOM, SHA256SUMS in dist/ (DIST_ARGS="--target 3.13:aarch64")
 	@$(PY) -m tools.release dist $(DIST_ARGS)
 
-test-dist: dev ## dist/ on a fresh Debian: the package's life, and a new user's first minutes (root)
+test-dist: dev ## dist/ on a fresh Debian, with and without systemd: package, bundle, a new user's first minutes (root)
 	@[ -e dist/SHA256SUMS ] || $(PY) -m tools.release dist $(DIST_ARGS)
 	@CLOVE_FRESH_DIST=dist CLOVE_FRESH_OFFLINE=1 tools/fresh-root/run root tools/release/try_package.sh
-	@CLOVE_FRESH_DIST=dist CLOVE_FRESH_OFFLINE=1 tools/fresh-root/run root tools/release/try_bundle.sh
 	@CLOVE_FRESH_DIST=dist CLOVE_FRESH_OFFLINE=1 tools/fresh-root/run user tools/release/try_bundle.sh
 	@CLOVE_FRESH_DIST=dist CLOVE_FRESH_OFFLINE=1 tools/fresh-root/run user tools/release/newcomer.sh
+	@tools/release/booted dist tools/release/try_package.sh
+	@tools/release/booted dist tools/release/try_bundle.sh
 
 dist-compare: dev ## the same, made twice, and the bytes compared
 	@$(PY) -m tools.release --compare $(DIST_ARGS)

@@ -65,7 +65,8 @@ def make_package(bundle: Bundle, directory: Path, time: int) -> Path:
         _add_files(bundle, unpacked, root, time)
         _add_control(bundle, root)
         _settle(root)
-        words = ["dpkg-deb", "--root-owner-group", "-Zxz", "-z6", "--threads-max=1", "--build"]
+        # Level 1: 7 s of a processor instead of some 40, for 3 MB more.
+        words = ["dpkg-deb", "--root-owner-group", "-Zxz", "-z1", "--threads-max=1", "--build"]
         variables = os.environ | {"SOURCE_DATE_EPOCH": str(time)}
         build = [*words, str(root), str(path)]
         subprocess.run(build, check=True, env=variables, stdout=subprocess.DEVNULL)

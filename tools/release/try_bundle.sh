@@ -1,10 +1,14 @@
 #!/bin/bash
 # The bundle on a fresh Debian (tools/fresh-root) that has python3 alone, no pip and no ensurepip: installed, used, switched to
 # another release and back, uninstalled. As root into /opt/clove, or as a user into ~/.local/share/clove.
+# Where systemd runs (tools/release/booted) the kernel is its service, else `clove up` starts it.
 #
 #   CLOVE_FRESH_DIST=dist CLOVE_FRESH_OFFLINE=1 tools/fresh-root/run root|user tools/release/try_bundle.sh
+#   tools/release/booted dist tools/release/try_bundle.sh
 set -euo pipefail
 work=$(mktemp -d)
+booted=
+[ ! -d /run/systemd/system ] || booted=1
 prefix=/opt/clove programs=/usr/local/bin units=/etc/systemd/system
 [ "$(id -u)" = 0 ] || prefix=$HOME/.local/share/clove programs=$HOME/.local/bin units=$HOME/.config/systemd/user
 export PATH=$programs:$PATH
@@ -14,11 +18,15 @@ listing() { # files that an installation could leave
     find /opt /etc/clove /etc/systemd /etc/sysusers.d /etc/tmpfiles.d /usr/local "$HOME/.local" "$HOME/.config" \
         -not -type d -not -path '*/state/*' 2> /dev/null | sort || true
 }
-use() {
+use() { # the kernel of the release in use starts, an agent runs, all ends
     local said
-    clove up > /dev/null
+    if [ "$booted" ]; then systemctl start clove-kernel; else clove up > /dev/null; fi
     said=$(clove run -- echo hello)
-    clove down > /dev/null
+    if [ ! "$booted" ]; then
+        clove down > /dev/null
+    elif [ "${1:-}" != running ]; then
+        systemctl stop clove-kernel
+    fi
     [ "$said" = hello ] || fail "the agent said: $said"
     echo "  an agent ran, from $(readlink "$prefix/current")"
 }
@@ -45,10 +53,14 @@ sed -i 's/"release": "/&9./' "$bundle/bundle.json"
 [ "$(readlink "$prefix/current")" = "9.$first" ] || fail 'current does not lead to the other release'
 use
 "$prefix/current/bin/python" -m clove.deploy.installer.main --activate "$first"
-use
+use running # under systemd the uninstallation stops it
 echo uninstall
 "$prefix/current/bin/python" -m clove.deploy.installer.main --uninstall > "$work/log" || { cat "$work/log"; fail uninstall; }
 listing | diff "$work/before" - || fail 'the above is left'
 [ ! -e "$prefix" ] || fail "$prefix is left"
+if [ "$booted" ]; then
+    left=$(systemctl list-units --plain --no-legend 'clove*'; pgrep -af clove-kernel || true)
+    [ -z "$left" ] || fail "still there: $left"
+fi
 rm -r "$work"
 echo "the bundle was installed, used, switched and uninstalled as $(id -un)"

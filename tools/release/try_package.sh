@@ -1,22 +1,36 @@
 #!/bin/bash
 # The life of the Debian package, in a fresh Debian (tools/fresh-root): install, use, upgrade, remove, purge. Root.
+# Where systemd runs (tools/release/booted) the kernel is its service, else `clove up` starts it.
 #
 #   CLOVE_FRESH_DIST=dist tools/fresh-root/run root tools/release/try_package.sh
+#   tools/release/booted dist tools/release/try_package.sh
 set -euo pipefail
 package=$(echo /srv/dist/clove_*.deb)
 work=$(mktemp -d)
+booted=
+[ ! -d /run/systemd/system ] || booted=1
 
 say() { printf '%s\n' "$*"; }
 fail() { say "FAILED: $*"; exit 1; }
 listing() { # what a package or a kernel may leave
-    { find /opt /etc/clove /usr/bin /usr/lib/systemd /usr/lib/sysusers.d /usr/lib/tmpfiles.d /var/lib/clove* /run/clove* /tmp \
-        -not -path "$work*" -not -path /opt 2> /dev/null || true; } | sort
+    { find /opt /etc/clove /etc/systemd /usr/bin /usr/lib/systemd /usr/lib/sysusers.d /usr/lib/tmpfiles.d /var/lib/clove* /run/clove* /tmp \
+        -not -path "$work*" -not -path '/tmp/systemd-private*' -not -path /opt 2> /dev/null || true; } | sort
 }
-use() { # the kernel starts, an agent runs, all ends
+process=0 # of the kernel that systemd started
+restarted() { # systemd runs a kernel of the release in use, and another one than before
+    local now
+    systemctl is-active -q clove-kernel || { systemctl status --no-pager clove-kernel; fail 'the kernel does not run'; }
+    now=$(systemctl show -P MainPID clove-kernel)
+    [ "$now" != "$process" ] || fail 'the kernel of the earlier release still runs'
+    tr '\0' ' ' < "/proc/$now/cmdline" | grep -q "^/opt/clove/$(readlink /opt/clove/current)/bin/python " ||
+        fail "the kernel is $(tr '\0' ' ' < "/proc/$now/cmdline")"
+    process=$now
+}
+use() { # the kernel runs, an agent as well
     local said
-    clove up > /dev/null
+    if [ "$booted" ]; then restarted; else clove up > /dev/null; fi
     said=$(clove run -- echo hello)
-    clove down > /dev/null
+    [ "$booted" ] || clove down > /dev/null
     [ "$said" = hello ] || fail "the agent said: $said"
     say "  an agent ran under Clove $(clove --version | sed 's/.* //') from $(readlink /opt/clove/current)"
 }
@@ -36,6 +50,10 @@ listing > "$work/before"
 say install
 dpkg -i "$package" > "$work/log" 2>&1 || { cat "$work/log"; fail install; }
 clove-twistd --help | grep -q clove-relay || fail 'twistd does not know the relay'
+if [ "$booted" ]; then
+    ! systemctl is-enabled -q clove-kernel 2> /dev/null || fail 'the package enables a unit'
+    systemctl enable --now clove-kernel 2> "$work/log" || { cat "$work/log"; fail 'the unit does not start'; }
+fi
 use
 say upgrade
 echo '# mine' >> /etc/clove/clove.toml
@@ -55,6 +73,10 @@ dpkg -r clove > "$work/log" 2>&1 || { cat "$work/log"; fail remove; }
 [ ! -e /opt/clove ] || fail "left in /opt/clove: $(find /opt/clove | head)"
 grep -q '# mine' /etc/clove/clove.toml || fail 'the configuration is gone'
 [ -d /var/lib/clove ] || fail 'the state is gone'
+if [ "$booted" ]; then
+    left=$(systemctl list-units --plain --no-legend 'clove*'; pgrep -af clove-kernel || true)
+    [ -z "$left" ] || fail "still there: $left"
+fi
 say purge
 dpkg -P clove > "$work/log" 2>&1 || { cat "$work/log"; fail purge; }
 listing > "$work/after"
