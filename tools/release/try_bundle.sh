@@ -31,7 +31,7 @@ use() { # the kernel of the release in use starts, an agent runs, all ends
     echo "  an agent ran, from $(readlink "$prefix/current")"
 }
 
-[ "$(id -u)" != 0 ] || mv /usr/lib/python3*/ensurepip "$work"
+[ "$(id -u)" != 0 ] || rm -rf /usr/lib/python3*/ensurepip
 tar -C "$work" -xf /srv/dist/clove-*-linux-*.tar.gz
 bundle=$(echo "$work"/clove-*)
 listing > "$work/before"
