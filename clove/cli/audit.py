@@ -47,7 +47,8 @@ Examples:
 @click.option(
     "--category",
     type=Choice(CATEGORIES),
-    help="Of this category alone.",
+    metavar="CATEGORY",
+    help=f"Of this one alone: {', '.join(CATEGORIES)}.",
 )
 @click.option("--agent", type=AGENT, help="What this agent (name or id) did.")
 @click.option("-n", "--tail", type=click.IntRange(min=1), help="The last so many (100).")

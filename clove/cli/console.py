@@ -42,6 +42,7 @@ class Console:
     @ivar socket: the kernel's, or None for the usual one.
     @ivar as_json: print JSON, for programs.
     @ivar context: NAME or NAME/MACHINE, as `--context` has it; None: what the environment or the file says.
+    @ivar relay: the relay that a command for one is about; None for other commands.
     @ivar remote: the machine that is meant, where that is settled already.
     """
 
@@ -50,6 +51,7 @@ class Console:
         self.as_json = as_json
         self.context = context
         self.remote: Context | None = None
+        self.relay: Context | None = None
         self._remarked: set[str] = set()
 
     def machine(self) -> Context | None:

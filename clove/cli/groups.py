@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import click
 
+from clove.cli.help_text import HelpContext
 from clove.spelling import near
 
 __all__ = ["LateGroup", "NearGroup"]
@@ -16,7 +17,7 @@ OTHERWISE: Final = {
     "start": "run (anew) or restart",
     "create": "run --detach",
     "list": "ps",
-    "agents": "ps",
+    "agents": "agent (on a machine of a relay) or ps (here)",
     "remove": "prune (an ended agent) or rm (a file)",
     "delete": "prune (an ended agent) or rm (a file)",
     "shell": "exec -it AGENT sh",
@@ -37,15 +38,31 @@ SAME: Final = (
 )
 """Words for the same in groups of commands, each of which has one of them."""
 
+LONGEST: Final = 400
+"""Characters of a sentence in a list of commands."""
+
 
 class NearGroup(click.Group):
-    """Refuses an unknown command with those that are near; `help [COMMAND]` is `[COMMAND] --help`."""
+    """Refuses an unknown command with those that are near; `help [COMMAND]` is `[COMMAND] --help`.
+
+    Its help, and that of its commands, is no wider than the terminal.
+    """
+
+    context_class = HelpContext
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read what stands before the command."""
         if args[:1] == ["help"] and "help" not in self.list_commands(ctx):
             args = [*args[1:], "--help"]
         return super().parse_args(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list in --help: of each the first sentence, whole."""
+        commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, each.get_short_help_str(LONGEST)) for name, each in commands if each]
+            )
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -56,7 +73,10 @@ class NearGroup(click.Group):
             other = OTHERWISE.get(args[0], "") if ctx.parent is None else _same(args[0], known)
             meant = f"did you mean {other}?" if other else near(args[0], known)
             ctx.fail(f"no such command {args[0]!r}: {meant}")
-        return super().resolve_command(ctx, args)
+        name, command, rest = super().resolve_command(ctx, args)
+        if command is not None:
+            command.context_class = HelpContext
+        return name, command, rest
 
 
 class LateGroup(NearGroup):

@@ -76,6 +76,10 @@ class Choice(click.ParamType):  # type: ignore[type-arg]
             self.fail(f"{text!r} is none of these: {near(text, self.words)}", param, ctx)
         return found
 
+    def get_missing_message(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """What is said where it is required and missing."""
+        return f"It is one of {', '.join(self.words)}"
+
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:

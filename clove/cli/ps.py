@@ -18,6 +18,10 @@ __all__ = ["ps"]
 COMMAND = 40
 """Characters of a command in the table; --json has more of it."""
 NUMBERS = ("ID", "PID", "RESTARTS", "PARENT")
+SPARE = ("PARENT", "RESTARTS", "PID")
+"""Columns that a narrow terminal does not get."""
+FIRST_REMOTE = 1 << 31
+"""Ids from here on are those of callers through a relay."""
 
 
 @click.command(
@@ -37,6 +41,7 @@ def ps(console: Console, ended: bool, quiet: bool) -> None:
 
     The kernel knows ended agents for a while (limits.agents.ended), or until
     `clove prune`; --all shows them with exit code, reason, and the limit that was hit.
+    A narrow terminal gets no PARENT, RESTARTS and PID; --json has them.
     """
     with console.client() as client:
         agents = client.list_agents(all=True) if ended else client.list_agents()
@@ -61,7 +66,12 @@ def _print(agents: Sequence[Mapping[str, Any]], ended: bool) -> None:
         for row, agent in zip(rows, agents, strict=True):
             row.insert(-1, shown_ports(agent.get("published") or ()) or "-")
     styles = [STYLES.get(str(agent.get("state")), "dim") for agent in agents]
-    print_table(make_table(titles, rows, numbers=NUMBERS, styles=styles))
+    print_table(make_table(titles, rows, numbers=NUMBERS, styles=styles), spare=SPARE)
+
+
+def _parent(parent: int) -> str:
+    """Who started it: an agent, somebody's connection here, or one through a relay."""
+    return "remote" if parent >= FIRST_REMOTE else str(parent or "-")
 
 
 def _row(agent: Mapping[str, Any], ended: bool) -> list[str]:
@@ -73,7 +83,7 @@ def _row(agent: Mapping[str, Any], ended: bool) -> list[str]:
         str(agent.get("pid") or "-"),
         age(agent.get("uptime_ms") or 0),
         str(agent.get("restarts", 0)),
-        str(agent.get("parent_id") or "-"),
+        _parent(agent.get("parent_id") or 0),
         shortened(str(agent.get("command", "")), COMMAND),
     ]
     if ended:

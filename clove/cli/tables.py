@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from clove.cli.text import clean
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.table import Column, Table
 
 __all__ = ["STYLES", "make_table", "print_table", "shortened"]
 
@@ -19,6 +19,8 @@ WIDTH: Final = 240
 """Characters of a line where no terminal says how many there are."""
 BETWEEN: Final = 2
 """Blanks between two columns."""
+LEAST_LAST: Final = 10
+"""Characters of the last column for which others are left out."""
 
 
 def make_table(
@@ -49,22 +51,40 @@ def make_table(
     return table
 
 
-def print_table(table: Table) -> None:
+def print_table(table: Table, *, spare: Sequence[str] = ()) -> None:
     """Print it on stdout, as wide as the terminal.
 
     The last column alone is cut, or goes on in the next line, where there is no room; if the others have none, lines are longer.
+
+    @param spare: titles of columns that a terminal without room for them does not get, the first of them first.
     """
-    from rich.cells import cell_len
     from rich.console import Console
 
     console = Console(file=sys.stdout, highlight=False)
+    if not sys.stdout.isatty():
+        console.width = WIDTH
+    for title in spare:
+        if _width(table.columns[:-1]) + LEAST_LAST > console.width:
+            table.columns = [each for each in table.columns if each.header != title]
     *whole, last = table.columns
-    least = cell_len(str(last.header))
     for column in whole:
-        column.min_width = max(cell_len(str(each)) for each in (column.header, *column.cells))
-        least += column.min_width + BETWEEN
-    console.width = max(console.width, least) if sys.stdout.isatty() else WIDTH
+        column.min_width = _width([column]) - BETWEEN
+    room = max(console.width - _width(whole), len(str(last.header)))
+    last.width = min(
+        room, _width([last]) - BETWEEN
+    )  # else rich takes from all, and 0 of one is none
+    console.width = max(console.width, _width(whole) + last.width)
     console.print(table)
+
+
+def _width(columns: Sequence[Column]) -> int:
+    """Characters of columns that are not cut, with what is behind each."""
+    from rich.cells import cell_len
+
+    return sum(
+        max(cell_len(str(each)) for each in (column.header, *column.cells)) + BETWEEN
+        for column in columns
+    )
 
 
 def shortened(text: str, most: int) -> str:

@@ -8,6 +8,7 @@ from typing import Final
 import click
 
 from clove.cli.console import Console, command_options
+from clove.cli.groups import NearGroup
 from clove.cli.tables import make_table, print_table
 from clove.errors import InvalidRequest
 
@@ -18,6 +19,7 @@ MOST: Final = 1024
 
 
 @click.group(
+    cls=NearGroup,
     epilog="""\b
 Examples:
   clove machines join build-7                            there, where the relay is managed
@@ -26,7 +28,7 @@ Examples:
   clove tunnel callers                                   who is connected through it?
   clove tunnel leave
 
---json goes with each."""
+--json goes with each.""",
 )
 def tunnel() -> None:
     """Connect this machine's kernel to a relay, by which it is reached from elsewhere."""
@@ -57,8 +59,9 @@ def join(console: Console, relay: str, machine: str, again: bool) -> None:
         return
     console.line(f"connected to {reply['relay_url']} as {reply['machine_id']}")
     console.remark(
-        "for the kernel's next start put into its configuration, under [tunnel]: "
-        f'relay_url = "{relay}", machine_id = "{machine}"'
+        "the kernel's next start dials by itself if `clove up --config FILE` names a file with: "
+        f'[tunnel] relay_url = "{relay}", machine_id = "{machine}"; '
+        f"without: clove tunnel join {relay} {machine} --again"
     )
 
 

@@ -68,9 +68,12 @@ class FleetHTTP:
                 self.on_version(version[:_MOST_VERSION])
             yield connection, reply
         except TimeoutError:
+            asked_for_tls = self._tls is not None and not isinstance(connection.sock, ssl.SSLSocket)
             raise TimedOut(
                 f"the relay at {self._host} has not answered in {self._timeout:.0f} s",
-                hint="a request that changes something may have been executed",
+                hint="is that port one for TLS? Without, its address begins with http://"
+                if asked_for_tls
+                else "a request that changes something may have been executed",
             ) from None
         except ssl.SSLError as error:
             raise ConnectionLost(
@@ -78,9 +81,10 @@ class FleetHTTP:
                 hint="check its certificate, or name its authority's with ca_file",
             ) from None
         except (OSError, http.client.HTTPException) as error:
+            reason = getattr(error, "strerror", None) or error
             raise ConnectionLost(
-                f"cannot reach the relay at {self._host} port {self._port}: {error}",
-                hint="is it running (twistd clove-relay), and is this its address?",
+                f"cannot reach the relay at {self._host} port {self._port}: {reason}",
+                hint="is it running (clove relay up starts one here), and is this its address?",
             ) from None
         finally:
             connection.close()

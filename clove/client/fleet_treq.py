@@ -144,7 +144,7 @@ class FleetTreq:
             )
         return ConnectionLost(
             f"cannot reach the relay at {self._host} port {self._port}: {causes[0]}",
-            hint="is it running (twistd clove-relay), and is this its address?",
+            hint="is it running (clove relay up starts one here), and is this its address?",
         )
 
 

@@ -81,7 +81,7 @@ class RelayStateDir:
             os.close(lock)
             raise Unavailable(
                 f"another relay uses {self.path}",
-                hint="give this one its own --state-dir, or stop the other",
+                hint="give this one its own --state-dir, or stop the other (clove relay down)",
             ) from None
         self._lock = lock
         os.ftruncate(lock, 0)  # of one that was killed

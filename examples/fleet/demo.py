@@ -63,11 +63,12 @@ def found_in(log: Path, pattern: str) -> str:
 class Shell:
     """Runs commands as they would be typed, and shows them.
 
-    @param environ: of all of them.
+    @param home: the home of all of them, whose contexts are not the user's own.
     """
 
-    def __init__(self, environ: dict[str, str]) -> None:
-        self._environ = {**os.environ, **environ, "PATH": f"{PROGRAMS}:{os.environ['PATH']}"}
+    def __init__(self, home: Path) -> None:
+        kept = {key: value for key, value in os.environ.items() if not key.startswith("CLOVE_")}
+        self._environ = {**kept, "HOME": str(home), "PATH": f"{PROGRAMS}:{os.environ['PATH']}"}
 
     def run(self, *words: str, typed: str = "", where: str = "", hide: bool = False) -> str:
         """Run one; gives its output.
@@ -130,16 +131,18 @@ def show(stack: ExitStack, directory: Path) -> None:
         found_in(log, r"(clove-kernel answers)")
     url = f"ws://127.0.0.1:{hub}"
     print(f"A relay and the kernels {' and '.join(MACHINES)} run.")
-    shell = Shell({"CLOVE_RELAY": f"http://127.0.0.1:{rest}", "CLOVE_RELAY_TOKEN": admin})
-
+    shell = Shell(directory)
+    shell.run("clove", "login", f"http://127.0.0.1:{rest}", typed=admin)
+    shell.run("clove", "config", "set", "hub", url)
     for name, socket in sockets.items():
         token = shell.run("clove", "machines", "join", name, hide=True)
         shell.run("clove", "tunnel", "join", url, name, typed=token, where=socket)
     shell.run("clove", "machines", "label", "beta", "env=prod")
     shell.run("clove", "machines", "list")
     shell.run("clove", "agent", "run", "work.py", "--machine", "beta", "a", "report")
-    shell.run("clove", "deploy", "--all", "work.py")
-    token = shell.run("clove", "tokens", "agent", "--label", "env=prod", hide=True)
+    shell.run("clove", "agent", "run", "--all", "work.py")
+    new = ("clove", "tokens", "create", "--kind", "agent", "--label", "env=prod")
+    token = shell.run(*new, hide=True)
     shell.run("python", "remote_agent.py", url, "beta", typed=token)
     shell.run("clove", "agent", "list", "--machine", "beta", "--all")
 

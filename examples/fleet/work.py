@@ -4,5 +4,5 @@ import os
 import socket
 import sys
 
-print(f"process {os.getpid()} of user {os.getuid()}, asked for {sys.argv[2:]}")
+print(f"process {os.getpid()} of user {os.getuid()}, asked for {sys.argv[1:]}")
 print(f"network interfaces: {[name for _, name in socket.if_nameindex()]}")

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from clove.errors import InvalidRequest
-from clove.spelling import shown
+from clove.errors import InvalidRequest, NotFound
+from clove.spelling import near, shown
 
 if TYPE_CHECKING:
     from clove.cli.fleet.config_file import Config
@@ -126,6 +126,8 @@ def chosen_context(
         named, _, of_given = environ.get("CLOVE_CONTEXT", "").partition("/")
     config = read_contexts()
     name = named or config.current
+    if given == named and named and named not in config.contexts:
+        _check_no_machine(named, config)
     values: Mapping[str, str] = config.context(name) if name else {}
     relay = relay or environ.get("CLOVE_RELAY")
     if relay and relay.rstrip("/") != values.get("relay", "").rstrip("/"):
@@ -153,6 +155,19 @@ def machine_context(given: str | None) -> Context | None:
             )
         return None
     return context
+
+
+def _check_no_machine(named: str, config: Config) -> None:
+    """Say how a machine is named, where its name stands in place of a context's.
+
+    @raise NotFound: it is no context, and none is near.
+    """
+    known = near(named, tuple(config.contexts))
+    if config.current and not known.startswith("did you mean"):
+        raise NotFound(
+            f"no context {shown(named)!r} in ~/.clove/config.yaml",
+            hint=f"{known}; a machine of {config.current} is --context /{shown(named)}",
+        )
 
 
 def _default_relay() -> str:

@@ -61,7 +61,7 @@ def _own() -> str:
     except NotFound:
         raise NotFound(
             "there is no token for the relay",
-            hint=f"clove login URL, or write one into {secret_path(SECRET)} (chmod 600), or name its "
-            "file with --token-file; a relay shows the first at its first start. For agents of this "
-            "machine: clove ps",
+            hint="clove relay up starts one here, clove login URL takes another's token; or write it into "
+            f"{secret_path(SECRET)} (chmod 600), or name its file with --token-file. For agents of "
+            "this machine: clove ps",
         ) from None

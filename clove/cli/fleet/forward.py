@@ -51,7 +51,7 @@ class FarPort(click.ParamType):  # type: ignore[type-arg]
         if not colon:
             machine, agent = "", rest
         if not agent or not (port.isascii() and port.isdecimal() and 0 < int(port) < 1 << 16):
-            self.fail(f"{value!r} is not MACHINE:AGENT:PORT", param, ctx)
+            self.fail(f"{value!r} is not [MACHINE:]AGENT:PORT, as in build-7:web:8000", param, ctx)
         return Far(machine, agent, int(port))
 
     def shell_complete(

@@ -12,6 +12,7 @@ from clove.cli.console import Console
 from clove.cli.fleet.config_types import CONTEXT
 from clove.cli.progress import telling_of
 from clove.errors import InvalidRequest
+from clove.spelling import shown
 
 if TYPE_CHECKING:
     from clove.cli.fleet.config_file import Config
@@ -96,6 +97,12 @@ def _context(
     same = [each for each, values in found.contexts.items() if values["relay"].rstrip("/") == url]
     if name is None:
         name = found.current if found.current in same else next(iter(same), "") or _name_of(url)
+    if not url.startswith(("https://", "http://")):
+        host = url.rpartition("//")[2] or "relay.example.org:8766"
+        raise InvalidRequest(
+            f"{shown(url)!r} is no relay's address: it begins with https:// or http://",
+            hint=f"clove login https://{shown(host)}",
+        )
     if not name or "/" in name or name != name.strip():
         raise InvalidRequest(f"{name!r} is no name of a context", hint="name it: --name prod")
     old = found.contexts.get(name)

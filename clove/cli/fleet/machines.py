@@ -86,6 +86,8 @@ def join_machine(console: Console, fleet: FleetClient, machine: str, expires: fl
         console.data(made)
         return
     console.remark(f"{machine} joins with this token, once, until {made['expires_at']}")
+    if console.relay is not None:
+        console.remark(f"on {machine}: clove tunnel join {console.relay.hub} {machine}")
     console.line(made["token"])
 
 

@@ -67,6 +67,7 @@ def relay_options(function: F) -> F:
         chosen = chosen_context(
             console.context, relay=relay, token_file=token_file, ca_file=ca_file
         )
+        console.relay = chosen
         fleet = chosen.fleet()
         fleet.on_version = functools.partial(console.remark_version, "relay")
         return function(console, fleet, *args, **kw)

@@ -122,6 +122,8 @@ def create_token(
     """Make a token; it is on standard output, this once."""
     given: dict[str, Any] = {"name": name, **_expiry(expires)}
     if kind == "agent":
+        if not (machines or labels):
+            raise click.UsageError("a token of kind agent is for machines: --machine or --label")
         given |= {"target_machines": list(machines), "labels": labels}
         given["permissions"] = _permissions(permissions)
     elif labels or permissions:

@@ -91,6 +91,10 @@ def test_wrong_usage_is_exit_code_2(words: list[str]) -> None:
         (["stats", "--sort", "cpuu"], "did you mean cpu"),
         (["completion", "fsh"], "did you mean fish"),
         (["rm", "worker"], "clove prune"),
+        (["agents", "list"], "did you mean agent "),
+        (["tunnel", "list"], "no such command 'list'"),
+        (["forward", "web", "8000"], "as in build-7:web:8000"),
+        (["tokens", "create"], "agent, admin, machine, join"),
     ],
 )
 def test_an_unknown_word_is_refused_with_what_was_meant(words: list[str], meant: str) -> None:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -150,25 +148,6 @@ def test_a_link_to_the_file_stays_a_link(file: Path, tmp_path: Path) -> None:
     clove("use", "lab")
     assert file.is_symlink()
     assert kept.read_text().startswith("current: lab\n")
-
-
-def _commands(command: click.Command, words: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    yield words
-    if isinstance(command, click.Group):
-        context = click.Context(command)
-        for name in command.list_commands(context):
-            inner = command.get_command(context, name)
-            assert inner is not None
-            yield from _commands(inner, (*words, name))
-
-
-@pytest.mark.parametrize("name", ["login", "logout", "config", "status", "machines", "tokens"])
-def test_help_fits_a_terminal_of_80_columns(name: str) -> None:
-    command = main.get_command(click.Context(main), name)
-    assert command is not None
-    for words in _commands(command, (name,)):
-        shown = CliRunner().invoke(main, [*words, "--help"], terminal_width=80).output
-        assert [line for line in shown.splitlines() if len(line) > 80] == [], words
 
 
 def test_commands_at_the_same_time_lose_nothing_of_each_other(file: Path) -> None:

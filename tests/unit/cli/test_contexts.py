@@ -210,3 +210,13 @@ def test_no_error_shows_a_token(home: Path) -> None:
         with pytest.raises(CloveError) as caught:
             read_config()
         assert "hidden" not in f"{caught.value.message} {caught.value.hint}"
+
+
+def test_a_machines_name_in_place_of_a_context_is_told_how_it_is_named(home: Path) -> None:
+    write(home)
+    with pytest.raises(NotFound, match="no context 'build-7'") as caught:
+        chosen_context("build-7")
+    assert caught.value.hint == "known are prod, m1; a machine of prod is --context /build-7"
+    with pytest.raises(NotFound) as caught:
+        chosen_context("prd")
+    assert caught.value.hint == "did you mean prod?"

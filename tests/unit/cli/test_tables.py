@@ -52,3 +52,29 @@ def test_a_column_goes_on_in_the_next_line_where_that_is_asked(
     assert len(lines) > 1
     assert max(map(len, lines)) <= 40
     assert " ".join(" ".join(lines).split()) == f"token {why}"
+
+
+def shown_on(width: int, monkeypatch: pytest.MonkeyPatch, row: tuple[str, ...]) -> list[str]:
+    shown = Terminal()
+    monkeypatch.setattr(sys, "stdout", shown)
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("TERM", "xterm")
+    print_table(make_table(TITLES, [row], numbers=("ID", "PID")), spare=("PARENT", "RESTARTS"))
+    return re.sub(r"\x1b\[[0-9;]*m", "", shown.getvalue()).rstrip("\n").split("\n")
+
+
+@pytest.mark.parametrize("width", range(60, 200, 7))
+def test_a_long_last_column_takes_no_other_ones_place(
+    monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    heads, line = shown_on(width, monkeypatch, (*ROW[:8], "x" * 60))
+    assert heads.split()[:2] == ["ID", "NAME"]
+    assert line.split()[:2] == [ROW[0], ROW[1]]
+    assert len(line) <= width
+
+
+def test_columns_that_can_be_spared_go_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [shown_on(width, monkeypatch, ROW)[0].split() for width in (132, 74, 66)]
+    assert found[0] == list(TITLES)
+    assert found[1] == [each for each in TITLES if each != "PARENT"]
+    assert found[2] == [each for each in TITLES if each not in ("PARENT", "RESTARTS")]
