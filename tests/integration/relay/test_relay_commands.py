@@ -11,8 +11,9 @@ from tests.integration.relay.relay_process import RelayProcess
 def test_machines_are_listed_labelled_drained_and_removed(clove: Commands) -> None:
     clove.out("tokens", "create", "--kind", "machine", "--machine", "m1")
     assert "m1" not in [each["machine_id"] for each in clove.json("machines", "list")]
-    token = clove.out("machines", "join", "m1", "--expires", "10m").strip()
-    assert token.startswith("clove_join_")
+    joined = clove("machines", "join", "m1", "--expires", "10m")
+    assert joined.stdout.startswith("clove_join_")
+    assert "on m1: clove tunnel join ws://127.0.0.1:" in joined.stderr
     made = [each for each in clove.json("tokens", "list") if each["machine_id"] == "m1"]
     assert sorted(str(each["type"]) for each in made) == ["join", "machine"]
     assert not any(each["last_used"] for each in made)
@@ -77,7 +78,7 @@ def test_a_wrong_line_is_said(clove: Commands) -> None:
     assert clove("tokens", "create", "--kind", "agent", "--permissions", "{").exit_code == 2
     assert clove("machines", "list", "--label", "x").exit_code == 2
     assert clove("machines", "label", "m1", "x").exit_code in (1, 2)
-    assert clove("tokens", "create", "--kind", "agent").exit_code == 1
+    assert clove("tokens", "create", "--kind", "agent").exit_code == 2
     assert "did you mean remove?" in clove("machines", "rm", "m1").stderr
     assert "did you mean revoke?" in clove("tokens", "delete", "x").stderr
 
