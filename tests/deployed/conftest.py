@@ -36,6 +36,16 @@ def far() -> Iterator[FarMachine]:
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     """A relay that the machine reaches, with a certificate of an authority of its own."""
+    yield from _relay(tmp_path_factory)
+
+
+@pytest.fixture
+def own_fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """The same for one test, which may end it and start it again."""
+    yield from _relay(tmp_path_factory)
+
+
+def _relay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     directory = tmp_path_factory.mktemp("authority")
     key, certificate = make_identity(directory, "127.0.0.1", "10.203.0.1")
     Path(key).chmod(0o600)
@@ -52,6 +62,13 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
 def bundle() -> str:
     """Path of a bundle of this Clove."""
     return os.environ["CLOVE_FAR_BUNDLE"]
+
+
+@pytest.fixture(scope="session")
+def seeded(far: FarMachine, bundle: str) -> FarMachine:
+    """The machine with the bundle's release put aside, for what is not about making one."""
+    far.keep_release(bundle)
+    return far
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -29,18 +30,34 @@ CLAIMS += """"(" -path "*/.clove" -o -path "*/clove/0.1.0-*" -o -path "*/.ssh*" 
 systemctl is-active clove-kernel 2> /dev/null
 grep -o "^clove-[a-z]*" /etc/passwd
 pgrep -f "^[^ ]*python.*clove-kernel" > /dev/null && echo a kernel runs"""
-_MAIN = "from clove.cli.main import main; main()"
+_KEEP = """
+set -e
+mkdir /srv/seed
+{bundle}/install --no-units --json > /dev/null
+mv "/opt/clove/$(readlink /opt/clove/current)" /srv/seed/
+{bundle}/install --uninstall > /dev/null
+rm -rf {bundle}
+"""
+# Ctrl-C ends it also where these tests run in a shell's background, which ignores that signal.
+_MAIN = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from clove.cli.main import main
+main()
+"""
 
 
 class FarMachine:
     """One that runs.
 
+    @ivar release: the one that was put aside; "": none.
     @ivar directory: here, with C{bin/ssh} (the real one with this machine's configuration), key and known hosts.
     """
 
     def __init__(self, directory: Path, root: Path) -> None:
         self.directory = directory
         self.root = root
+        self.release = ""
         self._before = ""
 
     @property
@@ -60,10 +77,24 @@ class FarMachine:
         }
         return {**self.environ, **relay}
 
-    def run(self, script: str, user: str = "root") -> str:
+    def keep_release(self, bundle: str) -> None:
+        """Install a bundle and put its release aside, for L{seed}."""
+        name = Path(bundle).name.removesuffix(".tar.gz")
+        with tarfile.open(bundle) as archive:
+            archive.extractall(self.root / "srv", filter="tar")
+        self.run(_KEEP.format(bundle=f"/srv/{name}"), timeout=300)
+        [kept] = (self.root / "srv" / "seed").iterdir()
+        self.release = kept.name
+
+    def seed(self) -> None:
+        """Have the release that was put aside be there already: making it anew takes most of a deployment's time."""
+        there = f"/opt/clove/{self.release}"
+        self.run(f"mkdir -p /opt/clove; [ -e {there} ] || cp -al /srv/seed/{self.release} {there}")
+
+    def run(self, script: str, user: str = "root", timeout: float = 60) -> str:
         """The output of a script there."""
         words = [f"{self.directory}/bin/ssh", f"{user}@far", script]
-        done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(words, capture_output=True, text=True, timeout=timeout, check=False)
         assert done.returncode in (0, 1, 3), done.stderr
         return done.stdout
 

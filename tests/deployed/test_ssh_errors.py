@@ -137,18 +137,19 @@ def test_a_clove_that_no_deployment_made(far: FarMachine, fleet: Fleet) -> None:
 
 
 @pytest.mark.parametrize(("place", "size"), [("/home/ann/.cache", "10m"), ("/opt", "200m")])
-def test_a_full_disk(far: FarMachine, fleet: Fleet, bundle: str, place: str, size: str) -> None:
+def test_a_full_disk(seeded: FarMachine, fleet: Fleet, bundle: str, place: str, size: str) -> None:
     owner = "ann" if "ann" in place else "root"
-    far.run(
+    seeded.run(
         f"install -d -o {owner} {place} && mount -t tmpfs -o size={size} tmpfs {place} && chown {owner} {place}"
     )
     words = ("--name", "e", "--bundle", bundle)
     try:
-        failed = far.deploy(fleet, "ann", *words)
+        failed = seeded.deploy(fleet, "ann", *words)
     finally:
-        far.run(f"umount {place}")
+        seeded.run(f"umount {place}")
     said(failed, "make room there")
-    again = far.deploy(fleet, "ann", *words)
+    seeded.seed()
+    again = seeded.deploy(fleet, "ann", *words)
     assert again.exit_code == 0, again.stderr
 
 
@@ -180,41 +181,46 @@ def at_step(
     return process.returncode, text
 
 
-def test_a_relay_that_goes_away_half_way(far: FarMachine, fleet: Fleet, bundle: str) -> None:
-    status, text = at_step(far, fleet, bundle, "bundle", lambda _: fleet.end())
+def test_a_relay_that_goes_away_half_way(seeded: FarMachine, own_fleet: Fleet, bundle: str) -> None:
+    seeded.seed()
+    status, text = at_step(seeded, own_fleet, bundle, "bundle", lambda _: own_fleet.end())
     assert status == 1
     assert "kernel: " in text
     assert "go on with: clove deploy ssh ann@far" in text
-    fleet.restart()
-    again = far.deploy(fleet, "ann", "--name", "e", "--bundle", bundle)
+    own_fleet.restart()
+    again = seeded.deploy(own_fleet, "ann", "--name", "e", "--bundle", bundle)
     assert again.exit_code == 0, again.stderr
     assert "install     is there" in again.stderr
+    gone = seeded.deploy(own_fleet, "ann", "--name", "e", "--destroy", "--yes")
+    assert gone.exit_code == 0, gone.stderr
 
 
-def test_ctrl_c(far: FarMachine, fleet: Fleet, bundle: str) -> None:
+def test_ctrl_c(seeded: FarMachine, fleet: Fleet, bundle: str) -> None:
+    seeded.seed()
     status, text = at_step(
-        far, fleet, bundle, "bundle", lambda process: process.send_signal(signal.SIGINT)
+        seeded, fleet, bundle, "bundle", lambda process: process.send_signal(signal.SIGINT)
     )
     assert status == 130
     assert "Traceback" not in text
-    again = far.deploy(fleet, "ann", "--name", "e", "--bundle", bundle)
+    again = seeded.deploy(fleet, "ann", "--name", "e", "--bundle", bundle)
     assert again.exit_code == 0, again.stderr
 
 
 def test_a_connection_that_is_cut_goes_on_where_it_was(
-    far: FarMachine, fleet: Fleet, bundle: str
+    seeded: FarMachine, fleet: Fleet, bundle: str
 ) -> None:
     part = "/home/ann/.cache/clove-deploy/e/*.part"
 
     def cut(_: object) -> None:
-        far.run(
+        seeded.run(
             f"for i in $(seq 200); do [ $(cat {part} 2>/dev/null | wc -c) -lt 4000000 ] || break; sleep 0.02; done;"
             " pkill -u ann sshd"
         )
 
-    status, text = at_step(far, fleet, bundle, "bundle", cut)
+    seeded.seed()
+    status, text = at_step(seeded, fleet, bundle, "bundle", cut)
     if status:  # a piece was under way; between two of them another connection is just made
         assert "ann@far was not reached" in text
-        assert int(far.run(f"cat {part} | wc -c")) > 2_000_000
-    again = far.deploy(fleet, "ann", "--name", "e", "--bundle", bundle)
+        assert int(seeded.run(f"cat {part} | wc -c")) > 2_000_000
+    again = seeded.deploy(fleet, "ann", "--name", "e", "--bundle", bundle)
     assert again.exit_code == 0, again.stderr

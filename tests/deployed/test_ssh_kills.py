@@ -43,30 +43,20 @@ def world(far: FarMachine, fleet: Fleet) -> dict[str, Any]:
 
 
 @pytest.mark.time_limit(3600)
-def test_killed_at_every_point(far: FarMachine, fleet: Fleet, bundle: str, tmp_path: Path) -> None:
+def test_killed_at_every_point(
+    seeded: FarMachine, fleet: Fleet, bundle: str, tmp_path: Path
+) -> None:
     words = ["deploy", "ssh", "root@far", "--name", "k", *hub_words(fleet), "--bundle", bundle]
-    made = far.deploy(fleet, "root", *words[3:])
-    assert made.exit_code == 0, made.stderr
-    release = far.run("readlink /opt/clove/current").strip()
-    far.run(f"rm -rf /srv/seed; cp -a /opt/clove/{release} /srv/seed")
-    gone = far.deploy(fleet, "root", "--name", "k", "--destroy", "--yes")
-    assert gone.exit_code == 0, gone.stderr
-
-    def seed() -> None:
-        """A release that is there already: making one anew takes most of the time."""
-        there = f"/opt/clove/{release}"
-        far.run(f"mkdir -p /opt/clove; [ -e {there} ] || cp -al /srv/seed {there}")
-
     kills = check_killed_everywhere(
         Deployment(
             words=words,
             undo=["deploy", "ssh", "root@far", "--name", "k", "--destroy", "--yes"],
-            world=lambda: world(far, fleet),
+            world=lambda: world(seeded, fleet),
             tmp_path=tmp_path,
-            environ=far.of_fleet(fleet),
-            prepare=seed,
+            environ=seeded.of_fleet(fleet),
+            prepare=seeded.seed,
         ),
         points,
     )
     print(f"{kills} kills")
-    far.run("rm -rf /srv/seed /opt/clove")
+    seeded.run("rm -rf /opt/clove")
