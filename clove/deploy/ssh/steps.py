@@ -197,9 +197,11 @@ class KernelStep:
     def look(self, facts: Facts) -> Facts | None:
         """It runs, and the relay knows its key or has a token that waits for it."""
         ran = self._connection.run(scripts.RUNS, mode_arguments(facts), root=facts["root"])
-        if ran.status != 0:
+        if ran.status != 0 or not self._enrolment.may_join(self._machine):
             return None
-        return {} if self._enrolment.may_join(self._machine) else None
+        # A run that was killed as soon as the kernel was started has left the bundle there.
+        self._connection.run(scripts.CLEAR, (facts["staging"],))
+        return {}
 
     def do(self, facts: Facts, progress: Progress) -> Facts:
         """Hand a token on and start it; the bundle is not needed there any more."""
