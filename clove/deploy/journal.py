@@ -7,7 +7,6 @@ the target keeps there. One command at a time has its lock.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import re
 import shutil
@@ -19,7 +18,8 @@ from typing import Any, Final, Literal
 import msgspec
 
 from clove._version import __version__
-from clove.errors import AlreadyExists, CloveError, Internal, InvalidRequest, NotFound, Unavailable
+from clove.deploy.private import check_own, lock_directory
+from clove.errors import CloveError, Internal, InvalidRequest, NotFound, Unavailable
 
 __all__ = ["FORMAT", "Entry", "Journal", "Record", "check_name", "deployments", "home", "read"]
 
@@ -30,6 +30,7 @@ MOST: Final = 1 << 20
 _FILE: Final = "journal.json"
 _NEW: Final = "journal.json.new"
 _LOCK: Final = "lock"
+_READING: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _SECRET: Final = re.compile(r"clove_[a-z]+_[0-9A-Za-z]{8}")
 
@@ -151,11 +152,12 @@ class Journal:
         """The one of this name, for as long as nothing else may write it.
 
         @raise AlreadyExists: another command works on it.
+        @raise PermissionDenied: the directory is another user's, or others may write it.
         @raise InvalidRequest: it is damaged, or of a newer Clove.
         """
         where = where or home()
         directory = where / check_name(name)
-        lock = _lock(directory)
+        lock = lock_directory(directory, _LOCK)
         try:
             yield cls(directory, _read(directory / _FILE))
         finally:
@@ -170,9 +172,13 @@ class Journal:
         """Keep it, on the disk, before this returns.
 
         @raise Internal: it has a token in it.
-        @raise Unavailable: it cannot be written.
+        @raise Unavailable: it cannot be written, or is too large.
         """
         data = msgspec.json.format(msgspec.json.encode(record), indent=2)
+        if len(data) > MOST:  # it could not be read again
+            raise Unavailable(
+                f"the journal of {record.name} would have {len(data)} bytes, and may have {MOST}"
+            )
         if _SECRET.search(data.decode()):
             raise Internal("a token was about to be written into a journal", hint="report this")
         try:
@@ -208,50 +214,12 @@ class Journal:
         self.record = None
 
 
-def _lock(directory: Path) -> int:
-    """A descriptor that holds the lock."""
-    try:
-        directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        while True:
-            directory.mkdir(mode=0o700, exist_ok=True)
-            try:
-                lock = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            except FileNotFoundError:  # the one before has just removed the directory
-                continue
-            if _have(lock, directory):
-                return lock
-    except OSError as error:
-        raise Unavailable(
-            f"cannot use {directory}: {error.strerror}",
-            hint="$XDG_STATE_HOME says where deployments are kept",
-        ) from None
-
-
-def _have(lock: int, directory: Path) -> bool:
-    """Take it; False: it is no longer the file there."""
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = os.pread(lock, 100, 0).decode(errors="replace").strip() or "?"
-        os.close(lock)
-        raise AlreadyExists(
-            f"another command works on {directory.name}: process {holder}",
-            hint="wait until it has ended",
-        ) from None
-    with contextlib.suppress(FileNotFoundError):
-        if os.path.samestat(os.fstat(lock), os.stat(directory / _LOCK)):
-            os.ftruncate(lock, 0)
-            os.pwrite(lock, str(os.getpid()).encode(), 0)
-            return True
-    os.close(lock)
-    return False
-
-
 def _read(path: Path) -> Record | None:
     try:
-        with path.open("rb") as file:
+        with os.fdopen(os.open(path, _READING), "rb") as file:
+            check_own(os.fstat(file.fileno()), path)
             data = file.read(MOST + 1)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise Unavailable(f"cannot read {path}: {error.strerror}") from None
@@ -259,7 +227,10 @@ def _read(path: Path) -> Record | None:
         found = msgspec.json.decode(data)["format"]
         if isinstance(found, int) and found > FORMAT:
             raise _newer(path, found)
-        return msgspec.json.decode(data, type=Record)
+        record = msgspec.json.decode(data, type=Record)
+        if record.name != path.parent.name:  # a copy: what it lists belongs to the other one
+            raise ValueError(f"it is that of {record.name}")
+        return record
     except CloveError:
         raise
     except (ValueError, TypeError, KeyError, RecursionError) as error:

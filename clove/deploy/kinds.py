@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from clove.deploy.relay import Relay
     from clove.deploy.step import Target
 
-__all__ = ["KINDS", "Kind", "Place", "find_kind"]
+__all__ = ["KINDS", "Kind", "Place", "find_kind", "make_target"]
 
 KINDS: Final = {
     "ssh": "clove.deploy.targets.ssh",
@@ -68,3 +68,19 @@ def find_kind(kind: str) -> Kind:
         return cast("Kind", importlib.import_module(KINDS[kind]))
     except KeyError:
         raise InvalidRequest(f"no target {kind!r}", hint=near(kind, tuple(KINDS))) from None
+
+
+def make_target(kind: str, place: Place, options: Mapping[str, Any]) -> Target:
+    """A target, of options that a journal has.
+
+    @raise InvalidRequest: there is no such kind, or the options are not those of one.
+    @raise CloveError: they make no sense.
+    """
+    found = find_kind(kind)
+    try:
+        return found.make(place, options)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InvalidRequest(
+            f"the journal of {place.name} does not have the options of {kind} ({error})",
+            hint=f"use the version of Clove that wrote it; it is in {place.directory}",
+        ) from None

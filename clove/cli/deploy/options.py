@@ -20,7 +20,7 @@ from clove.cli.fleet.relay_options import choice_options, label_option
 from clove.deploy.addresses import check_hub
 from clove.deploy.engine import begin, carry_out, check_same, plan, undo
 from clove.deploy.journal import Journal, Record, check_name, deployments, home, read
-from clove.deploy.kinds import Place, find_kind
+from clove.deploy.kinds import Place, find_kind, make_target
 from clove.deploy.relay import Relay
 from clove.errors import InvalidRequest, NotFound, Unavailable
 
@@ -109,7 +109,7 @@ class Asked(NamedTuple):
                     f"{name} is at the relay {record.relay}", hint=f"say --relay {record.relay}"
                 )
             relay = self.relay.dialled_at(record.options.get("hub", self.hub))
-            target = find_kind(record.target).make(place_of(record, relay), record.options)
+            target = make_target(record.target, place_of(record, relay), record.options)
             with interrupts_told(self.console, f"{record.command} --destroy"):
                 undo(journal, target, Shown(self.console))
         if self.console.as_json:

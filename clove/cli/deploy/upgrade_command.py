@@ -12,7 +12,7 @@ from clove.cli.deploy.show_command import complete_name
 from clove.cli.deploy.shown import Shown
 from clove.cli.fleet.relay_options import RELAY_HELP, choice_options
 from clove.deploy.journal import Journal, read
-from clove.deploy.kinds import find_kind
+from clove.deploy.kinds import make_target
 from clove.deploy.relay import Enrolment
 from clove.deploy.upgrade import change_back, upgradable, upgrade
 from clove.errors import InvalidRequest
@@ -69,7 +69,7 @@ def command(
     relay = far_relay(console, record.relay, token_file, ca_file, hub)
     words = f"clove deploy upgrade {name}{' --back' if back else ''}"
     with Journal.locked(name) as journal, interrupts_told(console, words):
-        made = find_kind(record.target).make(place_of(record, relay), record.options)
+        made = make_target(record.target, place_of(record, relay), record.options)
         target = upgradable(made, record)
         enrolment = Enrolment(relay, name, record.machines)
         shown = Shown(console)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -22,6 +23,7 @@ __all__ = [
     "last_object",
     "mode_arguments",
     "option_words",
+    "read_number",
     "remove_others",
     "start",
     "where_to_look",
@@ -30,6 +32,8 @@ __all__ = [
 INSTALL_SECONDS: Final = 600.0
 START_SECONDS: Final = 120.0
 _NOT_THERE: Final = 3
+_RELEASE: Final = re.compile(r"[0-9][0-9A-Za-z.+_-]{0,99}")
+_DIGITS: Final = 18
 
 
 def option_words(facts: Facts) -> list[str]:
@@ -55,9 +59,18 @@ def install(
 
 
 def in_use(connection: Connection, facts: Facts) -> str:
-    """The release in use there; "": none."""
+    """The release in use there; "": none.
+
+    @raise Unavailable: the answer is no release's name.
+    """
     ran = connection.run(scripts.INSTALLED, (facts["prefix"],), root=facts["root"])
-    return ran.text.strip() if ran.status == 0 else ""
+    found = ran.text.strip() if ran.status == 0 else ""
+    if found and _RELEASE.fullmatch(found) is None:
+        raise Unavailable(
+            f"{connection.host} says {found[:100]!r} where the name of a release is expected",
+            hint="what its shell prints at a login may be in the way",
+        )
+    return found
 
 
 def activate(connection: Connection, facts: Facts, release: str) -> None:
@@ -107,9 +120,18 @@ def last_object(ran: Ran) -> Mapping[str, Any]:
     """
     try:
         found = json.loads(ran.text.strip().splitlines()[-1])
-    except (ValueError, IndexError):
-        raise Unavailable(f"no answer was understood: {ran.complaint}") from None
-    return found if isinstance(found, dict) else {}
+        if not isinstance(found, dict):
+            raise ValueError
+    except (ValueError, IndexError, RecursionError):
+        complaint = ran.complaint or "it says no JSON object"
+        raise Unavailable(f"no answer was understood: {complaint}") from None
+    return found
+
+
+def read_number(text: str) -> int:
+    """The number that is the last word of an answer; -1: it is none."""
+    word = (text.split() or [""])[-1]
+    return int(word) if word.isdecimal() and len(word) <= _DIGITS else -1
 
 
 def check_ran(ran: Ran, failure: str, hint: str = "") -> Ran:

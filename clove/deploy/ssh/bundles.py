@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from clove.deploy.bundle.reading import BundleFacts, read_facts
 from clove.deploy.ssh import scripts
-from clove.deploy.ssh.answers import check_ran
+from clove.deploy.ssh.answers import check_ran, read_number
 from clove.deploy.ssh.connection import Connection
 from clove.deploy.step import Facts, Progress
 from clove.errors import InvalidRequest, Unavailable
@@ -125,7 +125,7 @@ class Bundles:
                 scripts.APPEND, (*where, str(done)), stdin=piece, timeout=COPY_SECONDS
             )
             check_ran(ran, f"{bundle.path.name} cannot be copied")
-            if int(ran.text.split()[-1]) != done + len(piece):
+            if read_number(ran.text) != done + len(piece):
                 raise Unavailable(
                     "something else writes to the copy of the bundle", hint="wait, and try again"
                 )
@@ -134,9 +134,7 @@ class Bundles:
     def _copied(self, where: tuple[str, str], data: bytes) -> int:
         """How many bytes of it are there, if they are the same."""
         ran = self._connection.run(scripts.STAGED, (*where, str(len(data))))
-        words = check_ran(ran, f"{where[0]} cannot be made").text.split()
-        if len(words) < 2 or not words[0].isdecimal():
-            return 0
-        size = int(words[0])
-        same = size <= len(data) and hashlib.sha256(data[:size]).hexdigest() == words[1]
-        return size if same else 0
+        size, _, rest = check_ran(ran, f"{where[0]} cannot be made").text.partition("\n")
+        done = read_number(size)
+        same = 0 <= done <= len(data)
+        return done if same and hashlib.sha256(data[:done]).hexdigest() in rest.split() else 0

@@ -26,8 +26,8 @@ _IDLE: Final = 10
 """Seconds after which an idle connection ends."""
 _CONNECT: Final = 20
 """Seconds in which a host has to answer."""
-_LONGEST: Final = 80
-"""Bytes of the path of a control socket; ssh adds 18, and Linux has 107."""
+_CONTROL: Final = re.compile(r"[A-Za-z0-9/._+@,=-]{1,80}")
+"""Paths of a control socket: ssh adds 18 bytes, of Linux's 107, and would take spaces, quotes, % and $ for its own."""
 _FAILED: Final = 255
 """The status of ssh for what is its own trouble."""
 
@@ -56,7 +56,7 @@ class Connection:
         self._options = [*(["-p", str(port)] if port else [])]
         self._options += ["-i", identity] if identity else []
         self._shared: list[str] = []
-        if len(str(control)) <= _LONGEST:
+        if _CONTROL.fullmatch(str(control)):
             options = ("ControlMaster=auto", f"ControlPath={control}", f"ControlPersist={_IDLE}")
             self._shared = [word for option in options for word in ("-o", option)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -15,6 +16,11 @@ NEEDED: Final = 250 << 20
 MACHINES: Final = ("x86_64", "aarch64")
 GLIBC: Final = (2, 28)
 _MOST_LINES: Final = 200
+_MOST_CHARACTERS: Final = 1024
+"""Of a line that is a fact."""
+_DIGITS: Final = 18
+"""Of a number, at most."""
+_PLACES: Final = ("python_path", "data", "config", "staging", "home")
 
 
 def read_probe(text: str) -> dict[str, str]:
@@ -23,7 +29,8 @@ def read_probe(text: str) -> dict[str, str]:
     for line in text.splitlines()[:_MOST_LINES]:
         key, equals, value = line.partition("=")
         if equals and key.replace("_", "a").replace("/", "a").replace(" ", "a").isascii():
-            facts[key] = "".join(char for char in value if char.isprintable()).strip()
+            value = "".join(char for char in value[:_MOST_CHARACTERS] if char.isprintable())
+            facts[key] = value.strip()
     return facts
 
 
@@ -64,7 +71,7 @@ def _check_place(said: Mapping[str, str], host: str, name: str, prefix: str, mod
     if claim and claim != name:
         raise AlreadyExists(
             f"{host} has the deployment {claim} already, in {prefix}",
-            hint=f"say --name {claim}, or undo that one first (clove deploy list)",
+            hint=f"say --name {shlex.quote(claim)}, or undo that one first (clove deploy list)",
         )
     if current and not claim:
         raise AlreadyExists(
@@ -101,6 +108,12 @@ def _check_system(said: Mapping[str, str], host: str) -> None:
             f"{host} is of the kind {said.get('machine')}",
             hint=f"there are wheels for {' and '.join(MACHINES)}",
         )
+    for key in _PLACES:
+        if not said.get(key, "").startswith("/"):
+            raise Unavailable(
+                f"{host} says {said.get(key, 'nothing')!r} where a path is expected ({key})",
+                hint="what its shell prints at a login may be in the way",
+            )
     libc, _, version = said.get("libc", "").partition(" ")
     if libc != "glibc" or _numbers(version) < GLIBC:
         raise InvalidRequest(
@@ -141,8 +154,10 @@ def _free(said: Mapping[str, str], prefix: str) -> int:
     """Bytes, of a line of df -P."""
     words = said.get(f"free {prefix}", "").split()
     found = [word for word in words[1:4] if word.isdecimal()]
-    return int(found[2]) * 1024 if len(found) == 3 else 0
+    return int(found[2]) * 1024 if len(found) == 3 and len(found[2]) <= _DIGITS else 0
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split(".")[:2] if part.isdecimal())
+    return tuple(
+        int(part[:_DIGITS]) for part in version.split(".")[:2] if part[:_DIGITS].isdecimal()
+    )

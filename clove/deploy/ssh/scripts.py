@@ -90,15 +90,18 @@ if [ "$3" = user ] && [ ! -e "/var/lib/systemd/linger/$(id -un)" ]; then
     : > "$1/.lingers"
     loginctl enable-linger || { rm -f "$1/.lingers"; rmdir "$1"; exit 1; }
 fi
-printf "%s" "$2" > "$1/.deployment.new"
-mv "$1/.deployment.new" "$1/deployment"
+printf "%s" "$2" > "$1/.deployment.$$"
+ln "$1/.deployment.$$" "$1/deployment" 2> /dev/null || true
+rm -f "$1/.deployment."*
+claim=$(cat "$1/deployment")
+[ "$claim" = "$2" ] || { echo "it has just been claimed for $claim" >&2; exit 1; }
 """
 """$1: prefix; $2: the deployment's name; $3: user: services are to go on when the user has logged out."""
 
 FORGET: Final = """
 [ "$(cat "$1/deployment" 2> /dev/null)" = "$2" ] || exit 0
 [ ! -e "$1/.lingers" ] || loginctl disable-linger
-rm -f "$1/deployment" "$1/.deployment.new" "$1/.lingers"
+rm -f "$1/deployment" "$1/.deployment."* "$1/.lingers"
 rmdir "$3" 2> /dev/null
 rmdir "$1" 2> /dev/null || [ ! -e "$1/current" ]
 """

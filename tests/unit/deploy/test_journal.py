@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
 from pathlib import Path
 
 import pytest
 
+from clove.client.fleet import FleetClient
 from clove.deploy.journal import Journal, check_name, deployments, read
-from clove.errors import AlreadyExists, Internal, InvalidRequest, NotFound, Unavailable
+from clove.deploy.kinds import Place, make_target
+from clove.deploy.relay import Relay
+from clove.errors import (
+    AlreadyExists,
+    CloveError,
+    Internal,
+    InvalidRequest,
+    NotFound,
+    PermissionDenied,
+    Unavailable,
+)
 from tests.unit.deploy.directory_target import record
 
 
@@ -125,3 +137,75 @@ def test_a_state_directory_that_cannot_be_used_is_told(tmp_path: Path) -> None:
         Journal.locked("d", tmp_path / "file"),
     ):
         pass
+
+
+def test_one_too_large_to_be_read_again_is_not_written(tmp_path: Path) -> None:
+    with Journal.locked("d", tmp_path) as journal:
+        journal.write(record())
+        with pytest.raises(Unavailable, match="may have 1048576"):
+            journal.note("one", "done", {"os": "x" * (1 << 20)})
+    assert read("d", tmp_path).steps == []
+
+
+def test_a_copy_of_another_deployments_is_refused(tmp_path: Path) -> None:
+    with Journal.locked("d", tmp_path) as journal:
+        journal.write(record())
+    shutil.copytree(tmp_path / "d", tmp_path / "other")
+    with pytest.raises(InvalidRequest, match="it is that of d"):
+        read("other", tmp_path)
+
+
+@pytest.mark.parametrize("which", [".", "d"])
+def test_a_directory_that_others_may_write_is_not_used(tmp_path: Path, which: str) -> None:
+    where = tmp_path / "deployments"
+    (where / "d").mkdir(parents=True)
+    (where / which).chmod(0o777)
+    with pytest.raises(PermissionDenied, match="others may write"), Journal.locked("d", where):
+        pass
+    assert list((where / "d").iterdir()) == []
+
+
+def test_a_link_in_place_of_a_directory_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "d").symlink_to("elsewhere")
+    with pytest.raises(CloveError, match=r"neither|cannot use"), Journal.locked("d", tmp_path):
+        pass
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_a_link_in_place_of_the_lock_does_not_empty_what_it_leads_to(tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    (tmp_path / "precious").write_text("kept")
+    (tmp_path / "d/lock").symlink_to(tmp_path / "precious")
+    with pytest.raises(Unavailable, match="cannot use"), Journal.locked("d", tmp_path):
+        pass
+    assert (tmp_path / "precious").read_text() == "kept"
+
+
+def test_a_journal_that_others_may_write_and_a_pipe_are_refused(tmp_path: Path) -> None:
+    with Journal.locked("d", tmp_path) as journal:
+        journal.write(record())
+    path = tmp_path / "d/journal.json"
+    path.chmod(0o666)
+    with pytest.raises(PermissionDenied, match="others may write"):
+        read("d", tmp_path)
+    path.unlink()
+    os.mkfifo(path, 0o600)
+    with pytest.raises(PermissionDenied, match="neither a directory nor a file"):
+        read("d", tmp_path)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory to another")
+def test_another_users_directory_is_not_used(tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir(mode=0o755)
+    os.chown(tmp_path / "d", 12345, 12345)
+    with pytest.raises(PermissionDenied, match="id 12345"), Journal.locked("d", tmp_path):
+        pass
+
+
+def test_options_that_a_target_does_not_know_are_one_clear_error(tmp_path: Path) -> None:
+    relay = Relay("http://127.0.0.1:8766", "ws://127.0.0.1:8765", FleetClient)
+    place = Place("d", tmp_path, relay, {})
+    for options in ({}, {"host": 7, "port": 0, "identity": "", "bundle": "", "user_units": False}):
+        with pytest.raises(InvalidRequest, match="does not have the options of ssh"):
+            make_target("ssh", place, options)
