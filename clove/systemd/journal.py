@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import errno
 import socket
 import threading
 from collections import deque
@@ -94,8 +95,12 @@ class JournalObserver:
             assert entry is not None
             try:
                 self._socket.sendto(entry, self._path)
-            except OSError:  # no room (EAGAIN), or the journal is being restarted
-                return
+            except OSError as error:
+                if error.errno != errno.EMSGSIZE or self._lost:
+                    return  # no room (EAGAIN), or the journal is being restarted
+                self._kept.popleft()  # larger than a datagram may be here: no later try sends it
+                self._lost = 1
+                continue
             if self._lost:
                 self._lost = 0
             else:

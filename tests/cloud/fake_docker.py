@@ -134,7 +134,10 @@ def inspected(kept: dict[str, Any], kind: str, words: list[str]) -> str:
 
 def volume(kept: dict[str, Any], kind: str, words: list[str]) -> str:
     options, (name,) = parsed(words, {"label": 1})
-    kept["volume"][name] = {"labels": labels(options), "key": new_id(name)[:12], "token": ""}
+    made = {"labels": labels(options), "key": new_id(name)[:12], "token": ""}
+    kept["volume"].setdefault(
+        name, made
+    )  # docker gives one of this name that is there, with its own labels
     return name
 
 

@@ -40,12 +40,13 @@ def read_member(path: Path) -> Member:
 
 
 def write_tar(path: Path, members: Mapping[str, Member], *, time: int) -> None:
-    """Write a C{.tar.gz}, in the order of names, owned by root.
+    """Write a C{.tar.gz}, in the order of names, owned by root. A link of that name is not written through.
 
     @param time: seconds since 1970 that all of it bears.
     @raise OSError: it cannot be written.
     """
-    with path.open("wb") as file, gzip.GzipFile("", "wb", 9, file, mtime=time) as packed:
+    path.unlink(missing_ok=True)
+    with path.open("xb") as file, gzip.GzipFile("", "wb", 9, file, mtime=time) as packed:
         _write_tar(packed, members, time)
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from clove.deploy.programs import Ran, run_program
-from clove.errors import Internal, Unavailable
+from clove.errors import AlreadyExists, Internal, Unavailable
 
 __all__ = ["ENGINES", "LABEL", "Container", "Containers"]
 
@@ -116,10 +116,16 @@ class Containers:
         """Make a container that does not run yet, and its volume; gives its id.
 
         @param volume: where in it the volume is.
+        @raise AlreadyExists: another's volume has the name.
         """
         name = self.container_name
         if not self._found("volume", "--quiet"):
             self.ask("volume", "create", "--label", self.label, name)
+            if name not in self._found("volume", "--quiet"):  # docker gives the one that is there
+                raise AlreadyExists(
+                    f"{self.engine} has a volume {name} that this deployment did not make",
+                    hint=f"choose another --name; or remove it: {self.engine} volume rm {name}",
+                )
         words = ["create", "--name", name, "--label", self.label, "--volume", f"{name}:{volume}"]
         return self.ask(*words, *options, image, "kernel").split()[-1]
 

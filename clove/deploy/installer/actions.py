@@ -83,7 +83,9 @@ def removing(release: str, layout: Layout) -> Iterator[Action]:
 
     @raise Problem: it is in use, or there is none of that name.
     """
-    if release == in_use(layout):
+    place = layout.prefix / release
+    led_to = layout.current.exists() and place.exists() and place.samefile(layout.current)
+    if led_to or release == in_use(layout):
         raise Problem(f"{release} is in use", "switch to another first: --activate RELEASE")
     if release not in releases(layout):
         raise Problem(f"there is no release {release!r} in {layout.prefix}", "--list shows them")

@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import shutil
 import sys
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
-__all__ = ["BundleDirectory", "Problem", "read_bundle"]
+__all__ = ["RELEASE", "BundleDirectory", "Problem", "read_bundle"]
+
+RELEASE: Final = re.compile(r"[0-9][0-9A-Za-z.+_-]*")
+"""The name of a release."""
 
 
 class Problem(Exception):
@@ -52,11 +57,7 @@ class BundleDirectory:
 
         @raise Problem: there is not enough space.
         """
-        needed = sum(
-            member.file_size
-            for wheel in self.wheels
-            for member in zipfile.ZipFile(wheel).infolist()
-        )
+        needed = sum(_unpacked_size(wheel) for wheel in self.wheels)
         needed = needed * 3 // 2  # compiled modules as well
         there = next(each for each in [prefix, *prefix.parents] if each.exists())
         free = shutil.disk_usage(there).free
@@ -65,6 +66,15 @@ class BundleDirectory:
                 f"{prefix} needs {needed >> 20} MB, and {free >> 20} MB are free",
                 "make room there, or name another place: --prefix DIRECTORY",
             )
+
+
+def _unpacked_size(wheel: Path) -> int:
+    """@raise Problem: it is damaged."""
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            return sum(member.file_size for member in archive.infolist())
+    except zipfile.BadZipFile as error:
+        raise Problem(f"{wheel.name} is damaged: {error}", "copy and unpack it again") from None
 
 
 def read_bundle(path: Path) -> BundleDirectory:
@@ -76,7 +86,9 @@ def read_bundle(path: Path) -> BundleDirectory:
         facts = json.loads((path / "bundle.json").read_text())
         release, python, machine = (facts[key] for key in ("release", "python", "machine"))
         glibc = int(facts["glibc"])
-    except (OSError, ValueError, KeyError) as error:
+        if RELEASE.fullmatch(release) is None:  # it becomes a directory, which is removed, too
+            raise ValueError(f"{str(release)[:100]!r} is no name of a release")
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise Problem(f"this is no whole bundle: {error}", "copy and unpack it again") from None
     here = f"{sys.version_info[0]}.{sys.version_info[1]}"
     if (here, platform.machine()) != (python, machine):

@@ -21,6 +21,7 @@ from clove.deploy.installer.actions import (
 from clove.deploy.installer.bundle_directory import Problem, read_bundle
 from clove.deploy.installer.enrolment import read_enrolment
 from clove.deploy.installer.layout import Layout, system_layout, user_layout
+from clove.deploy.installer.place import check_place, open_lock
 from clove.deploy.installer.placed import Placed
 from clove.deploy.installer.releases import in_use, releases
 from clove.deploy.installer.systemd import Systemd
@@ -77,6 +78,7 @@ def main(arguments: Sequence[str] | None = None, *, bundle: str | None = None) -
     prefix = chosen.prefix and chosen.prefix.absolute()
     if chosen.user or os.geteuid():
         layout = user_layout(os.environ, Path.home(), prefix)
+        os.umask(os.umask(0o022) | 0o022)  # nobody else changes it
     else:
         layout = system_layout(prefix)
         os.umask(0o022)  # what root installs is for all
@@ -98,8 +100,10 @@ def _do(chosen: argparse.Namespace, layout: Layout, bundle: str | None) -> int:
     if chosen.dry_run:
         actions = list(_actions(chosen, layout, bundle))
     else:
+        check_place(layout.prefix)
         layout.prefix.mkdir(parents=True, exist_ok=True)
-        with (layout.prefix / ".lock").open("w") as lock:
+        check_place(layout.prefix)  # it may have been made by another meanwhile
+        with os.fdopen(open_lock(layout.prefix / ".lock"), "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             actions = list(_performed(_actions(chosen, layout, bundle), quiet=chosen.json))
     if chosen.json:

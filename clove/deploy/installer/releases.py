@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Final
 
-from clove.deploy.installer.bundle_directory import BundleDirectory, Problem
+from clove.deploy.installer.bundle_directory import RELEASE, BundleDirectory, Problem
 from clove.deploy.installer.layout import Layout
 
 __all__ = [
@@ -29,7 +28,6 @@ WHOLE: Final = ".clove-release"
 """A file that is written last: a release without it was not finished."""
 SYSTEMD: Final = "systemd"
 """A directory with what the bundle has for systemd, so that whoever goes back gets that release's units too."""
-NAME: Final = re.compile(r"[0-9][0-9A-Za-z.+_-]*")
 PLUGINS: Final = "from twisted.plugin import IPlugin, getPlugins; list(getPlugins(IPlugin))"
 """Has Twisted write down which plugins there are, since the users of the programs could not."""
 COMPILE: Final = (
@@ -55,7 +53,7 @@ def _ours(layout: Layout) -> list[str]:
     return sorted(
         path.name
         for path in layout.prefix.iterdir()
-        if NAME.fullmatch(path.name) and not path.is_symlink() and (path / BEGUN).is_file()
+        if RELEASE.fullmatch(path.name) and not path.is_symlink() and (path / BEGUN).is_file()
     )
 
 

@@ -108,6 +108,20 @@ def test_an_image_that_was_named_is_fetched_and_stays(
     assert not world(tmp_path)["deployments"]
 
 
+def test_a_volume_of_its_name_that_it_did_not_make_is_neither_used_nor_removed(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "cloud").mkdir()
+    words = ["volume", "create", "--label", "mine=yes", "clove-box"]
+    subprocess.run(["docker", *words], env=environ, check=True, capture_output=True)
+    made = clove(environ, "docker", "--name", "box")
+    assert made.returncode != 0
+    assert "has a volume clove-box that this deployment did not make" in made.stderr
+    assert world(tmp_path)["containers"] == []
+    assert clove(environ, "docker", "--name", "box", "--destroy", "--yes").returncode == 0
+    assert world(tmp_path)["volumes"] == ["clove-box"]
+
+
 def test_a_dry_run_starts_nothing(environ: dict[str, str], tmp_path: Path) -> None:
     said = clove(environ, "docker", "--name", "box", "--dry-run")
     assert said.returncode == 0, said.stderr

@@ -203,8 +203,12 @@ def test_another_users_directory_is_not_used(tmp_path: Path) -> None:
         pass
 
 
+def not_asked() -> FleetClient:
+    raise AssertionError
+
+
 def test_options_that_a_target_does_not_know_are_one_clear_error(tmp_path: Path) -> None:
-    relay = Relay("http://127.0.0.1:8766", "ws://127.0.0.1:8765", FleetClient)
+    relay = Relay("http://127.0.0.1:8766", "ws://127.0.0.1:8765", not_asked)
     place = Place("d", tmp_path, relay, {})
     for options in ({}, {"host": 7, "port": 0, "identity": "", "bundle": "", "user_units": False}):
         with pytest.raises(InvalidRequest, match="does not have the options of ssh"):

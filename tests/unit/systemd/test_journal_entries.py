@@ -147,6 +147,15 @@ def test_entries_wait_for_a_slow_journal_in_order_and_the_oldest_are_counted(
     assert texts == ["3 entries are lost: the journal had no room for them", "3", "4", "last"]
 
 
+def test_an_entry_larger_than_a_datagram_may_be_holds_nothing_up(there: Journal) -> None:
+    with contextlib.closing(JournalObserver("clove-kernel", there.path)) as observer:
+        observer._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)  # the least, some kB
+        observer({"log_format": "x" * 16000, "log_level": LogLevel.info})
+        observer({"log_format": "after it", "log_level": LogLevel.info})
+        told = [entry["MESSAGE"] for entry in there.entries()]
+    assert told == ["1 entries are lost: the journal had no room for them", "after it"]
+
+
 def test_what_waits_is_written_at_the_end(
     log: Logger, there: Journal, observer: JournalObserver
 ) -> None:

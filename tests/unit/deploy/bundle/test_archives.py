@@ -56,3 +56,11 @@ def test_of_a_files_mode_only_that_it_may_be_run_is_kept(tmp_path: Path) -> None
         os.chmod(path, mode)
         modes[mode] = read_member(path).mode
     assert modes == {0o600: 0o644, 0o664: 0o644, 0o700: 0o755, 0o775: 0o755}
+
+
+def test_what_a_link_leads_to_is_not_written(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("kept")
+    (tmp_path / "one").symlink_to("precious")
+    write_tar(tmp_path / "one", MEMBERS, time=1000)
+    assert (tmp_path / "precious").read_text() == "kept"
+    assert not (tmp_path / "one").is_symlink()
