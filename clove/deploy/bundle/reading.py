@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tarfile
+import zlib
 from pathlib import Path
 from typing import IO, Final, NamedTuple
 
@@ -15,6 +16,11 @@ __all__ = ["BundleFacts", "read_facts"]
 MOST: Final = 1 << 16
 """Bytes of its C{bundle.json}."""
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+_UNREADABLE: Final = (
+    *(OSError, EOFError, zlib.error, tarfile.TarError),
+    *(ValueError, KeyError, TypeError, RecursionError),
+)
 
 
 class BundleFacts(NamedTuple):
@@ -45,7 +51,7 @@ def read_facts(path: Path) -> BundleFacts:
                 if name == "bundle.json" and (file := archive.extractfile(member)):
                     return _facts(directory, file)
         why = "there is no bundle.json in it"
-    except (OSError, EOFError, tarfile.TarError, ValueError, KeyError, TypeError) as error:
+    except _UNREADABLE as error:
         why = str(error) or type(error).__name__
     raise InvalidRequest(
         f"{path} is no bundle of Clove: {why}",

@@ -56,3 +56,17 @@ def test_a_file_that_is_no_archive_or_is_cut_is_refused(tmp_path: Path) -> None:
             read_facts(tmp_path / str(number))
     with pytest.raises(InvalidRequest, match="No such file"):
         read_facts(tmp_path / "missing")
+
+
+def test_one_that_is_nested_without_end_or_damaged_is_refused(tmp_path: Path) -> None:
+    path, text = tmp_path / "deep.tar.gz", b"[" * 60_000
+    with tarfile.open(path, "w:gz") as archive:
+        member = tarfile.TarInfo("clove-0.1.0/bundle.json")
+        member.size = len(text)
+        archive.addfile(member, io.BytesIO(text))
+    with pytest.raises(InvalidRequest, match="no bundle of Clove"):
+        read_facts(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:20] + b"\xff" * 20 + whole[40:])
+    with pytest.raises(InvalidRequest, match="no bundle of Clove"):
+        read_facts(path)
