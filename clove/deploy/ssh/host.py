@@ -20,7 +20,7 @@ _MOST_CHARACTERS: Final = 1024
 """Of a line that is a fact."""
 _DIGITS: Final = 18
 """Of a number, at most."""
-_PLACES: Final = ("python_path", "data", "config", "staging", "home")
+_PATHS: Final = ("python_path", "data", "config", "staging", "home")
 
 
 def read_probe(text: str) -> dict[str, str]:
@@ -108,7 +108,7 @@ def _check_system(said: Mapping[str, str], host: str) -> None:
             f"{host} is of the kind {said.get('machine')}",
             hint=f"there are wheels for {' and '.join(MACHINES)}",
         )
-    for key in _PLACES:
+    for key in _PATHS:
         if not said.get(key, "").startswith("/"):
             raise Unavailable(
                 f"{host} says {said.get(key, 'nothing')!r} where a path is expected ({key})",

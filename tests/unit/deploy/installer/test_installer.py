@@ -236,7 +236,7 @@ def test_a_bundle_for_another_machine_is_refused_with_another_status(
 
 
 @pytest.mark.parametrize("release", ["../../etc", "", "current", 7, None])
-def test_a_bundle_whose_release_is_no_name_is_refused(
+def test_a_bundle_with_a_release_that_is_no_name_is_refused(
     machine: Machine, release: object, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = machine.bundle("0.1.0-aa")
@@ -254,7 +254,7 @@ def test_a_damaged_wheel_is_named(machine: Machine, capsys: pytest.CaptureFixtur
     assert "cut-1-py3-none-any.whl is damaged" in capsys.readouterr().err
 
 
-def test_what_a_user_installs_nobody_else_may_write(machine: Machine) -> None:
+def test_what_a_user_installs_others_cannot_write(machine: Machine) -> None:
     machine.bundle("0.1.0-aa")
     before = os.umask(0)
     try:
