@@ -30,16 +30,13 @@ trap finish EXIT
 echo 'From nothing to an agent'"'"'s output:'
 typed 'python3 -m venv ~/.venv-clove && ~/.venv-clove/bin/pip install -q clove'
 typed 'clove up'
+installed=$count spent_installing=$total
 typed 'clove run work.py a report'
 report 'the first agent'
 
 echo
-echo 'From nothing to the output of an agent on a machine of a relay (here it is the same one):'
-finish
-rm -rf ~/.venv-clove ~/.local/state/clove ~/.clove ~/.config/clove ~/.local/share/clove
-count=0 total=0
-typed 'python3 -m venv ~/.venv-clove && ~/.venv-clove/bin/pip install -q clove'
-typed 'clove up'
+echo 'From nothing to the output of an agent on a machine of a relay (here it is the same one); the first two are as above:'
+count=$installed total=$spent_installing
 typed 'clove relay up'
 typed 'clove machines join m1 | clove tunnel join ws://127.0.0.1:8765 m1'
 typed 'clove agent run work.py --machine m1 a report' > said
