@@ -138,9 +138,9 @@ def pages(
     while True:
         asked = urlencode({**query, "limit": PAGE, "after": after})
         page = yield Asked("GET", f"{path}?{asked}")
-        for entry in page[name]:
+        entries, after = _page(page, name, after)
+        for entry in entries:
             yield Item(entry)
-        after = page["next"]
         if not after:
             return
 
@@ -151,12 +151,25 @@ def counted_pages(path: str, query: Mapping[str, str], most: int) -> Plan[dict[s
     while most > 0:
         asked = urlencode({**query, "before": before, "limit": min(most, PAGE)})
         page = yield Asked("GET", f"{path}?{asked}")
-        for entry in page["entries"]:
+        entries, before = _page(page, "entries", before)
+        for entry in entries:
             yield Item(entry)
-        most -= len(page["entries"])
-        before = page["next"]
+        most -= len(entries)
         if not before:
             return
+
+
+def _page(page: Mapping[str, Any], name: str, asked: Any) -> tuple[list[dict[str, Any]], Any]:
+    """The entries of a page, and what to ask for next.
+
+    @param asked: what this one was asked by: one that leads to itself would be asked for without end.
+    @raise CloveError: it is no page.
+    """
+    entries, following = page.get(name), page.get("next")
+    fits = isinstance(entries, list) and all(isinstance(each, dict) for each in entries)
+    if not fits or (following and following == asked):
+        raise CloveError("this is no relay's answer: its list is none", hint="is this its address?")
+    return entries or [], following
 
 
 def resumed(path: str, query: Mapping[str, str], since: int, *, lossy: bool) -> Plan[Event]:
