@@ -15,9 +15,9 @@ from click.testing import CliRunner, Result
 
 from clove.cli.main import main
 from tests.integration.fleet.fleet_processes import WHO, Fleet, clove_process, running_fleet
+from tests.integration.fleet.machine_user import MAIN, started
 from tests.waiting import until
 
-MAIN = "from clove.cli.main import main; main()"
 WAITS = "import time\nprint('up', flush=True)\ntime.sleep(100)\n"
 
 
@@ -90,14 +90,8 @@ def test_an_interrupt_ends_the_agent_and_shows_its_last_output(
         "signal.signal(signal.SIGTERM, end)\n"
     )
     words = ["agent", "run", "--machine", "one", "--name", f"i{int(number)}"]
-    with subprocess.Popen(
-        [sys.executable, "-c", MAIN, *words, script(tmp_path, text + WAITS)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        env={**os.environ, **fleet.commands_environ()},
-    ) as process:
+    path = script(tmp_path, text + WAITS)
+    with started(fleet, *words, path, stdin=subprocess.DEVNULL) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "up\n"
         process.send_signal(number)

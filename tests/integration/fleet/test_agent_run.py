@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,26 +14,8 @@ import pytest
 from clove.client.remote import RemoteClient
 from tests.integration.fleet.cutting_proxy import CuttingProxy
 from tests.integration.fleet.fleet_processes import Fleet, running_fleet
-from tests.integration.fleet.machine_user import MAIN, clove, home_with, on, run_there
+from tests.integration.fleet.machine_user import MAIN, clove, home_with, on, run_there, started
 from tests.integration.user_terminal import on_terminal
-
-
-@pytest.fixture(scope="module")
-def fleet() -> Iterator[Fleet]:
-    with running_fleet() as fleet:
-        fleet.join("build-7")
-        fleet.ask("POST", "/machines", {"machine_id": "absent"})
-        yield fleet
-
-
-@pytest.fixture
-def admin(fleet: Fleet) -> Iterator[RemoteClient]:
-    """What it has started ends with the test."""
-    with fleet.client("build-7", fleet.admin) as client:
-        yield client
-        for each in client.list_agents():
-            client.kill(agent_id=each["id"])
-
 
 # running there
 
@@ -151,14 +132,8 @@ def test_a_cut_connection_loses_and_doubles_no_line(fleet: Fleet, tmp_path: Path
     script = "while read line; do for n in 1 2 3 4 5 6 7 8 9; do echo $line $n; done; done"
     words = ["agent", "run", "-i", "--machine", "build-7", "--", "sh", "-c", script]
     try:
-        with subprocess.Popen(
-            [sys.executable, "-c", MAIN, *words],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            env={**os.environ, "HOME": home},
-        ) as process:
+        environ = {**os.environ, "HOME": home}
+        with started(fleet, *words, stdin=subprocess.PIPE, environ=environ) as process:
             assert process.stdin is not None
             assert process.stdout is not None
             for round_ in range(4):
@@ -199,14 +174,7 @@ def _run_over_a_restart(fleet: Fleet, tmp_path: Path) -> None:
         "import sys, time\nfor n in range(60):\n    print(n, flush=True)\n    time.sleep(0.1)\nsys.exit(4)\n"
     )
     words = ["agent", "run", "--machine", "build-7", str(tmp_path / "work.py")]
-    with subprocess.Popen(
-        [sys.executable, "-c", MAIN, *words],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, **fleet.commands_environ()},
-    ) as process:
+    with started(fleet, *words, stdin=subprocess.DEVNULL) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "0\n"
         fleet.restart()
@@ -218,14 +186,7 @@ def _run_over_a_restart(fleet: Fleet, tmp_path: Path) -> None:
 def test_an_interrupt_of_one_that_is_typed_to_ends_it(fleet: Fleet, number: signal.Signals) -> None:
     script = "trap 'echo ending; exit 3' TERM; echo up; while :; do sleep 0.1; done"
     words = ["agent", "run", "-i", "--machine", "build-7", "--", "sh", "-c", script]
-    with subprocess.Popen(
-        [sys.executable, "-c", MAIN, *words],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        env={**os.environ, **fleet.commands_environ()},
-    ) as process:
+    with started(fleet, *words, stdin=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "up\n"
         process.send_signal(number)

@@ -6,35 +6,16 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from clove import CloveClient
 from clove.client.remote import RemoteClient
-from tests.integration.fleet.fleet_processes import Fleet, running_fleet
+from tests.integration.fleet.fleet_processes import Fleet
 from tests.integration.fleet.machine_user import MAIN, clove, on, run_there
 from tests.integration.user_terminal import on_terminal
 from tests.waiting import until
-
-
-@pytest.fixture(scope="module")
-def fleet() -> Iterator[Fleet]:
-    with running_fleet() as fleet:
-        fleet.join("build-7")
-        fleet.ask("POST", "/machines", {"machine_id": "absent"})
-        yield fleet
-
-
-@pytest.fixture
-def admin(fleet: Fleet) -> Iterator[RemoteClient]:
-    """What it has started ends with the test."""
-    with fleet.client("build-7", fleet.admin) as client:
-        yield client
-        for each in client.list_agents():
-            client.kill(agent_id=each["id"])
-
 
 # which machine
 
