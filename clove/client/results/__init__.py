@@ -89,6 +89,7 @@ from clove.client.results.output import (
 )
 from clove.client.results.permissions import GetPermsReply, SetPermsReply, WhyReply
 from clove.client.results.publishing import PublishedPort
+from clove.client.results.recording import RecordReply, ReplayReply
 from clove.client.results.session import AsyncAccepted, AsyncPollReply, AsyncResult, HelloReply
 from clove.client.results.state import DeleteReply, FetchReply, KeysReply, StoreReply
 from clove.client.results.think import LLMReportReply, ThinkReply, ToolCall
@@ -166,11 +167,13 @@ __all__ = [
     "PublishedPort",
     "ReactorTurns",
     "ReadReply",
+    "RecordReply",
     "RecvReply",
     "RegisterReply",
     "RemoteEntry",
     "RemoveReply",
     "RenameReply",
+    "ReplayReply",
     "Reply",
     "ResizeReply",
     "RestartReply",
