@@ -53,6 +53,14 @@ def forget_reactor() -> None:
         reactor._poller.close()
 
 
+def forget_answers() -> None:
+    """What functions remember, the user's home among it, is this process's and not the daemon's."""
+    modules = [module for name, module in sys.modules.items() if name.startswith("clove.")]
+    for value in [value for module in modules for value in vars(module).values()]:
+        if hasattr(value, "cache_clear"):
+            value.cache_clear()
+
+
 def become(asked: dict[str, Any], streams: list[int]) -> None:
     """In the child: have the arguments, environment, directory and streams of the daemon."""
     for number, stream in enumerate(streams):
@@ -62,6 +70,7 @@ def become(asked: dict[str, Any], streams: list[int]) -> None:
     os.environ.clear()
     os.environ.update(asked["environ"])
     sys.argv[:] = asked["words"]
+    forget_answers()
     with open("/proc/self/comm", "w") as name:
         name.write("twistd")
 

@@ -18,6 +18,7 @@ from tests.integration.fleet.peer_v1 import PeerV1
 from tests.integration.fleet.test_fleet_routes import database_of
 from tests.integration.fleet.two_relays import Relays, two_relays
 from tests.postgresql import PostgreSQL
+from tests.waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -27,9 +28,16 @@ def relays(postgresql: PostgreSQL) -> Iterator[Relays]:
 
 
 def names(fleet: Fleet) -> list[tuple[str, int]]:
-    """Names and link ports of the relays."""
-    with psycopg.connect(database_of(fleet)) as connection:
-        rows = connection.execute("SELECT relay, url FROM relays ORDER BY relay").fetchall()
+    """Names and link ports of the two relays, once both have their lease."""
+    rows: list[tuple[str, str]] = []
+
+    def both() -> bool:
+        query = "SELECT relay, url FROM relays ORDER BY relay"
+        rows[:] = connection.execute(query).fetchall()
+        return len(rows) == 2
+
+    with psycopg.connect(database_of(fleet), autocommit=True) as connection:
+        until(both, "both relays have a lease")
     return [(name, urlsplit(url).port or 0) for name, url in rows]
 
 

@@ -148,7 +148,7 @@ def test_doctor_fails_when_there_is_no_sandbox(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("clove.cli.doctor.ways_out", lambda config: ())
     result = CliRunner().invoke(doctor)
     assert result.exit_code == 1
-    assert "cannot be had: no namespace.net" in result.output
+    assert "cannot be had here: no namespace.net" in result.output
     assert CliRunner().invoke(doctor, ["--json"]).exit_code == 1
 
 
