@@ -16,7 +16,7 @@ from typing import Any, Final, LiteralString
 import psycopg
 from psycopg import conninfo
 
-from clove.errors import AlreadyExists, Unavailable
+from clove.errors import AlreadyExists, InvalidRequest, Unavailable
 from clove.relay.store.postgresql_connection import checked, connect
 
 __all__ = ["dump", "undump"]
@@ -119,8 +119,16 @@ def _run(program: str, address: str, *words: str) -> None:
 
 @contextlib.contextmanager
 def _without_password(address: str) -> Iterator[tuple[str, dict[str, str]]]:
-    """A connection string that a command line may have, and an environment that names a file with the password."""
+    """A connection string that a command line may have, and an environment that names a file with the password.
+
+    @raise InvalidRequest: it has a secret that no file can hold.
+    """
     parts: dict[str, Any] = conninfo.conninfo_to_dict(address)
+    if "sslpassword" in parts:
+        raise InvalidRequest(
+            "the database's address has an sslpassword, which every user here would see beside pg_dump",
+            hint="give it a client key without one, of mode 0600, or run pg_dump yourself",
+        )
     password = parts.pop("password", None)
     environ = dict(os.environ)
     if password is None:

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from psycopg.rows import dict_row
 
 from clove.cli.main import main
-from clove.errors import Unavailable
+from clove.errors import InvalidRequest, Unavailable
 from clove.relay.store import postgresql_dump
 from clove.relay.store.postgresql_schema import migrate
 from tests.postgresql import PostgreSQL, own_postgresql
@@ -91,4 +91,13 @@ def test_a_password_is_in_no_command_line_and_no_error(tmp_path: Path) -> None:
     assert Path(f"{noted}.file").read_text() == "*:*:*:*:s3\\:c\\\\ret\n"
     with pytest.raises(Unavailable) as raised:
         postgresql_dump.dump("host=/nowhere password=s3cret", str(tmp_path / "d"))
+    assert "s3cret" not in str(raised.value)
+
+
+def test_a_secret_that_only_a_command_line_could_hold_is_refused(tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        (tmp_path / "pg_dump").touch(0o755)
+        patch.setenv("PATH", str(tmp_path))
+        with pytest.raises(InvalidRequest, match="sslpassword") as raised:
+            postgresql_dump._run("pg_dump", "host=db.example.org sslpassword=s3cret")
     assert "s3cret" not in str(raised.value)
