@@ -21,6 +21,12 @@ PROGRAM = shutil.which("systemd-socket-activate")
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="needs systemd-socket-activate (systemd)")
 
 
+def listens(path: str) -> bool:
+    """Whether a socket of this name takes connections: it is bound a moment before (proc_net(5), C{Flags})."""
+    rows = [line.split() for line in Path("/proc/net/unix").read_text().splitlines()]
+    return any(row[7:] == [path] and int(row[3], 16) & 0x10000 for row in rows)
+
+
 @contextlib.contextmanager
 def waiting_kernel(
     directory: str, mode: int, notify: str = ""
@@ -47,7 +53,7 @@ def waiting_kernel(
             cwd="/",
         )
     try:
-        until(lambda: os.path.exists(f"{directory}/s"), "the program listens")
+        until(lambda: listens(f"{directory}/s"), "the program listens")
         os.chmod(f"{directory}/s", mode)
         yield process
     finally:

@@ -178,7 +178,7 @@ def test_a_payload_shorter_than_a_tag_is_a_bad_frame(length: int) -> None:
 
 
 def test_every_opcode_of_the_contract_is_there_once() -> None:
-    listed = "00 01 02 03 04 05 06 07 08 09 0A 10 11 12 14 15 16 17 18 19 1A 1B 1C 1D 20 21 22 23 24 30 31 32 33 40 41 42 50 60 61 62 63"
+    listed = "00 01 02 03 04 05 06 07 08 09 0A 10 11 12 14 15 16 17 18 19 1A 1B 1C 1D 1E 20 21 22 23 24 30 31 32 33 40 41 42 50 60 61 62 63"
     listed += " 70 71 72 73 74 76 77 80 90 91 92 93 94 95 A0 A1 A2 A3 A4 A5 A6 A7 A8 B0 B1 B2 B3 B4 C0 C1 C2 C3"
     listed += " F0 FD FE FF"
     assert sorted(Opcode) == [int(code, 16) for code in listed.split()]
