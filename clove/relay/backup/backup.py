@@ -1,12 +1,11 @@
 """Backups of what a relay keeps, and their way back. Blocking; for a process beside the relay.
 
 A backup is a tar archive of what a relay cannot do without: its tokens (their hashes) and machines (their public
-keys), and the id that kernels pin. No token is in it, nor a certificate or a configuration.
+keys), and the id that kernels pin. No token is in it, nor a certificate or a configuration. Its members:
 
-    manifest.json     which Clove made it and when, the tables' version, SHA-256 of each other member
-    relay.sqlite      the embedded store, or
-    database.dump     PostgreSQL's, as pg_dump has it
-    relay.id
+  - manifest.json: which Clove made it and when, the tables' version, SHA-256 of each other member
+  - relay.sqlite: the embedded store; or database.dump: PostgreSQL's, as pg_dump has it
+  - relay.id
 """
 
 from __future__ import annotations

@@ -23,7 +23,8 @@ TOGETHER: Final = 64
 class Draining:
     """Has links of version 2 leave.
 
-    @param machines, agents: those that there are, at any time.
+    @param machines: those that there are, at any time.
+    @param agents: the same.
     """
 
     def __init__(
