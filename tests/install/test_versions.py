@@ -20,6 +20,13 @@ PREVIOUS = "Say who is trusted, and what waits, in standard words"
 NAMES = ("command", "kernel", "relay")
 MIXED = [each for each in itertools.product(("this", "earlier"), repeat=3) if len(set(each)) == 2]
 STARTING = 60.0
+CONTEXT = """current: here
+contexts:
+  here:
+    relay: http://127.0.0.1:{rest}
+    hub: ws://127.0.0.1:{hub}
+    token: {token}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -111,8 +118,16 @@ def running(directory: Path, trees: dict[str, Path], mix: tuple[str, ...]) -> It
         stack.enter_context(fleet.daemon("relay", "clove-relay", *relay))
         stack.enter_context(fleet.daemon("kernel", "clove-kernel", *kernel))
         rest = fleet.found("relay", r"serves REST on 127\.0\.0\.1 port (\d+)")
-        fleet.environment["CLOVE_RELAY"] = f"http://127.0.0.1:{rest}"
-        fleet.environment["CLOVE_RELAY_TOKEN"] = fleet.found("relay", r"(clove_admin_\w+)")
+        hub = fleet.found("relay", r"serves WebSockets on 127\.0\.0\.1 port (\d+)")
+        token = fleet.found("relay", r"(clove_admin_\w+)")
+        if mix[0] == "earlier":  # it has no contexts, and asks for nothing by WebSocket
+            fleet.environment["CLOVE_RELAY"] = f"http://127.0.0.1:{rest}"
+            fleet.environment["CLOVE_RELAY_TOKEN"] = token
+        else:
+            config = directory / ".clove/config.yaml"
+            config.parent.mkdir()
+            config.touch(0o600)
+            config.write_text(CONTEXT.format(rest=rest, hub=hub, token=token))
         fleet.found("kernel", r"(clove-kernel answers)")
         yield fleet
 
@@ -133,7 +148,10 @@ def test_one_version_apart_all_works(
         join = ["tunnel", "join", f"ws://127.0.0.1:{hub}", "m1"]
         fleet.clove(*join, part="kernel", typed=token)
         (fleet.directory / "agent.py").write_text("print('through the relay')\n")
-        said = fleet.clove("agent", "run", "agent.py", "--machine", "m1")
-        assert said == "through the relay\n"
+        if mix[0] == "earlier":
+            said = fleet.clove("agent", "run", "agent.py", "--machine", "m1")
+            assert said == "through the relay\n"
+        else:  # to attach is what kernels and relays of before refuse a remote caller (docs/versions.md)
+            fleet.clove("agent", "run", "--detach", "--machine", "m1", "agent.py")
         assert "m1" in fleet.clove("machines", "list")
         assert "agent" in fleet.clove("agent", "list", "--machine", "m1", "--all")
