@@ -23,7 +23,7 @@ __all__ = ["confirmed_token"]
 def confirmed_token(console: Console, relay: str, ca_file: str | None) -> str:
     """Show a code, and wait until it was confirmed.
 
-    @raise CloveError: it was refused, or nobody has confirmed it in time.
+    @raise CloveError: it was refused, or it was not confirmed in time.
     """
     from clove.client.fleet import FleetClient
 

@@ -248,7 +248,7 @@ def forget() -> None:
 
 
 def show_journal() -> None:
-    """What the kernel said last, on the console: nobody can look here."""
+    """What the kernel said last, on the console: no login is possible here."""
     words = ["journalctl", "--unit=clove-kernel", "--lines=20", "--no-pager", "--output=cat"]
     try:
         done = subprocess.run(words, capture_output=True, text=True, errors="replace", check=False)

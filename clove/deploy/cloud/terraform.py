@@ -62,7 +62,7 @@ class Terraform:
     """terraform, for the module in one directory.
 
     @param program: its name or path.
-    @ivar directory: has the module, its variables and its state; nobody else may enter it.
+    @ivar directory: has the module, its variables and its state; of mode 0700.
     """
 
     def __init__(self, directory: Path, program: str = "terraform") -> None:

@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None, *, bundle: str | None = None) -
     prefix = chosen.prefix and chosen.prefix.absolute()
     if chosen.user or os.geteuid():
         layout = user_layout(os.environ, Path.home(), prefix)
-        os.umask(os.umask(0o022) | 0o022)  # nobody else changes it
+        os.umask(os.umask(0o022) | 0o022)  # no other user may write to it
     else:
         layout = system_layout(prefix)
         os.umask(0o022)  # what root installs is for all

@@ -1,4 +1,4 @@
-"""Whether root may install in a directory: nobody else can put files, links or an own record there."""
+"""Whether root may install in a directory: no other user can put files, links or a record there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files and links outside of the prefix: placed, written down, and removed again if nobody changed them."""
+"""Files and links outside of the prefix: placed, written down, and removed again if unchanged."""
 
 from __future__ import annotations
 
