@@ -38,6 +38,7 @@ Examples:
   clove tokens create --kind admin --name ann
   clove tokens create --kind agent --machine build-7
   clove tokens create --kind agent --label env=test --expires 8h
+  clove tokens narrow 80d249da0c2f77cb --machine build-7   it reaches less
   clove tokens rotate 80d249da0c2f77cb --grace 1h   a new one for an old one
   clove tokens revoke 80d249da0c2f77cb     what it had opened ends at once
 
@@ -46,7 +47,7 @@ A new token goes to standard output, this once. --json goes with each.
 {RELAY_HELP}""",
 )
 def tokens() -> None:
-    """Make, list and revoke the tokens of a relay."""
+    """Make, list, narrow and revoke the tokens of a relay."""
 
 
 @tokens.command("list", epilog="\b\nExamples:\n  clove tokens list --all")
@@ -70,20 +71,7 @@ def list_tokens(console: Console, fleet: FleetClient, every: bool) -> None:
 @relay_options
 def show_token(console: Console, fleet: FleetClient, token: str) -> None:
     """Show what a token may do and when it was used; never its value."""
-    found = fleet.token(token)
-    if console.as_json:
-        console.data(found)
-        return
-    times = ("created", "expires", "last_used", "used", "revoked")
-    facts = {"id": found["id"], "kind": found["type"], "name": found["name"] or "-"}
-    facts |= {"for": _goal(found), "state": _state(found)}
-    facts |= {name: found[name if name == "last_used" else f"{name}_at"] for name in times}
-    if found["permissions"]:
-        facts["permissions"] = json.dumps(found["permissions"], ensure_ascii=False)
-    for key, value in facts.items():
-        if key in times:
-            value = f"{short_time(value)} UTC" if value else "never" if key == "expires" else "-"
-        console.line(f"{key.replace('_', ' ') + ':':<13}{value}")
+    _show(console, fleet.token(token))
 
 
 @tokens.command(
@@ -138,6 +126,64 @@ def create_token(
     _made(console, made, f"token {made['id']}, shown this once:")
 
 
+@tokens.command(
+    "narrow",
+    epilog="""\b
+Examples:
+  clove tokens narrow 80d249da0c2f77cb --machine build-7 --no-labels
+  clove tokens narrow 80d249da0c2f77cb --label env=test --label zone=a
+  clove tokens narrow 80d249da0c2f77cb --permissions '{"can_exec": false}'
+  clove tokens narrow 80d249da0c2f77cb --expires 1h""",
+)
+@click.argument("token", metavar="ID", type=TOKEN)
+@click.option(
+    "--machine",
+    "machines",
+    type=MACHINE,
+    multiple=True,
+    help="One that it still names; repeatable.",
+)
+@click.option("--no-machines", is_flag=True, help="It names none any more: labels alone count.")
+@label_option("All labels that it has, and more; may be repeated.")
+@click.option("--no-labels", is_flag=True, help="It has none any more: machines alone count.")
+@click.option("--permissions", metavar="JSON", help="Fields that allow less than now.")
+@click.option("--name", help="What it is for; people read it.")
+@seconds_option("--expires", "For how long it is good from now on (10m, 8h, 30d).")
+@relay_options
+def narrow_token(
+    console: Console,
+    fleet: FleetClient,
+    token: str,
+    machines: tuple[str, ...],
+    no_machines: bool,
+    labels: dict[str, str],
+    no_labels: bool,
+    permissions: str | None,
+    name: str | None,
+    expires: float | None,
+) -> None:
+    """Have a token reach less, be allowed less or end sooner; shows what it is then.
+
+    What is not named stays as it is. What the token has opened and does not reach any more has ended when this is
+    done. It never gets more: for that, make another one.
+    """
+    for given, none, option in ((machines, no_machines, "machine"), (labels, no_labels, "label")):
+        if given and none:
+            raise click.UsageError(f"--{option} and --no-{option}s exclude each other")
+    changes: dict[str, Any] = {} if name is None else {"name": name}
+    changes |= _expiry(expires)
+    if machines or no_machines:
+        changes["target_machines"] = list(machines)
+    if labels or no_labels:
+        changes["labels"] = labels
+    if permissions is not None:
+        changes["permissions"] = _permissions(permissions)
+    if not changes:
+        raise click.UsageError("say what it is to have less of: --machine, --label, --expires, ...")
+    now = fleet.narrow_token(token, **changes)
+    _show(console, now)
+
+
 @tokens.command("rotate", epilog="\b\nExamples:\n  clove tokens rotate 80d249da0c2f77cb --grace 1h")
 @click.argument("token", metavar="ID", type=TOKEN)
 @seconds_option("--grace", "For how long the old one stays valid (10m, 1h; default: no longer).")
@@ -171,6 +217,22 @@ def revoke(console: Console, fleet: FleetClient, tokens: tuple[str, ...]) -> Non
             console.data(revoked)
         else:
             console.line(f"revoked {token_id}")
+
+
+def _show(console: Console, found: dict[str, Any]) -> None:
+    if console.as_json:
+        console.data(found)
+        return
+    times = ("created", "expires", "last_used", "used", "revoked")
+    facts = {"id": found["id"], "kind": found["type"], "name": found["name"] or "-"}
+    facts |= {"for": _goal(found), "state": _state(found)}
+    facts |= {name: found[name if name == "last_used" else f"{name}_at"] for name in times}
+    if found["permissions"]:
+        facts["permissions"] = json.dumps(found["permissions"], ensure_ascii=False)
+    for key, value in facts.items():
+        if key in times:
+            value = f"{short_time(value)} UTC" if value else "never" if key == "expires" else "-"
+        console.line(f"{key.replace('_', ' ') + ':':<13}{value}")
 
 
 def _expiry(seconds: float | None) -> dict[str, float]:

@@ -29,6 +29,7 @@ EACH = (
     ["tokens", "list"],
     ["tokens", "show", "0" * 16],
     ["tokens", "create", "--kind", "admin"],
+    ["tokens", "narrow", "0" * 16, "--name", "ci"],
     ["tokens", "rotate", "0" * 16],
     ["tokens", "revoke", "0" * 16],
 )
@@ -100,10 +101,10 @@ def test_an_unknown_machine_with_the_near_one(
 
 
 def test_an_unknown_token(clove: Commands) -> None:
-    for verb in ("show", "rotate", "revoke"):
-        result = clove("tokens", verb, "0" * 16)
+    for verb, *options in (["show"], ["narrow", "--name", "ci"], ["rotate"], ["revoke"]):
+        result = clove("tokens", verb, "0" * 16, *options)
         assert (result.exit_code, "clove tokens list" in result.stderr) == (1, True)
-        result = clove("tokens", verb, clove.environ["CLOVE_RELAY_TOKEN"])  # not its id
+        result = clove("tokens", verb, clove.environ["CLOVE_RELAY_TOKEN"], *options)  # not its id
         assert (result.exit_code, "clove tokens list" in result.stderr) == (2, True)
         assert "clove_admin" not in result.stderr
 

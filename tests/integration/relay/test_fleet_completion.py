@@ -42,6 +42,7 @@ def test_machines(shared_relay: RelayProcess) -> None:
     expected = ["complete-1", "complete-2"]
     assert completed("machines", "show", "complete") == expected
     assert completed("tokens", "create", "--machine", "complete") == expected
+    assert completed("tokens", "narrow", "0" * 16, "--machine", "complete") == expected
     assert completed("machines", "show", "complete-2") == ["complete-2"]
 
 
@@ -49,6 +50,7 @@ def test_ids_of_tokens(clove: Commands) -> None:
     ids = [each["id"] for each in clove.json("tokens", "list")]
     assert completed("tokens", "revoke", "") == ids
     assert completed("tokens", "revoke", "zz") == []
+    assert completed("tokens", "narrow", "") == ids
 
 
 def test_contexts_and_their_keys(tmp_path: Path) -> None:
