@@ -13,7 +13,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
@@ -105,6 +105,17 @@ class Console:
     def data(self, value: Any) -> None:
         """A value for a machine."""
         click.echo(escaped(json.dumps(value, ensure_ascii=False)))
+
+    def each(self, values: Iterable[Any]) -> None:
+        """A list for a machine: a value a line, as everything that has several; nothing for none."""
+        for value in values:
+            self.data(value)
+
+    def remark_truncated(self, text: str) -> None:
+        """Say of a list that it has not all: to people the text, to machines a last line of its own."""
+        if self.as_json:
+            self.data({"truncated": True})
+        self.remark(text)
 
     def line(self, text: str, *, stream: str = "stdout", newline: bool = True) -> None:
         """One line of text, or a piece of one, to stdout or stderr."""

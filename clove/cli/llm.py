@@ -23,7 +23,7 @@ LEVELS = ("low", "medium", "high")
     epilog="""\b
 Examples:
   clove llm usage
-  clove llm usage --json | jq 'map(.llm.tokens) | add'
+  clove llm usage --json | jq -s 'map(.llm.tokens) | add'
   clove llm ask 'Say hello'
   clove llm ask --model gemini-2.5-flash --system 'Be brief' - < question.txt
 
@@ -43,7 +43,7 @@ def usage(console: Console, connections: bool) -> None:
         agents = agents_of(client, connections=connections)
     if console.as_json:
         fields = ("agent_id", "name", "status", "llm")
-        console.data([{field: one[field] for field in fields} for one in agents])
+        console.each({field: one[field] for field in fields} for one in agents)
         return
     if not agents:
         console.remark("no agents run")

@@ -73,7 +73,7 @@ def entries_of(
             break
         after = page["next"]
     if page["truncated"]:
-        console.remark(f"{path} has more names than the kernel looks at")
+        console.remark_truncated(f"{path} has more names than the kernel looks at")
 
 
 def _facts(found: Mapping[str, Any]) -> dict[str, Any]:

@@ -30,7 +30,7 @@ Examples:
   clove ps                       which agents are there?
   clove ps -a                    and which ended, how, and at which limit?
   clove ps -q                    names alone, for scripts
-  clove ps --json | jq '.[].name'
+  clove ps --json | jq .name
 """
 )
 @click.option("-a", "--all", "ended", is_flag=True, help="Also those that have ended.")
@@ -46,7 +46,7 @@ def ps(console: Console, ended: bool, quiet: bool) -> None:
     with console.client() as client:
         agents = client.list_agents(all=True) if ended else client.list_agents()
     if console.as_json:
-        console.data(agents)
+        console.each(agents)
     elif quiet:
         for agent in agents:
             console.line(str(agent.get("name", "")))

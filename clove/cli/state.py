@@ -51,12 +51,12 @@ def list_keys(console: Console, prefix: str | None, scope: str | None) -> None:
     with console.client() as client:
         reply = client.list_keys(prefix, scope=scope)
     if console.as_json:
-        console.data(reply)
-        return
-    for key in reply["keys"]:
-        console.line(key)
+        console.each({"key": key} for key in reply["keys"])
+    else:
+        for key in reply["keys"]:
+            console.line(key)
     if reply.get("truncated"):
-        console.remark("there are more keys: name a longer PREFIX")
+        console.remark_truncated("there are more keys: name a longer PREFIX")
 
 
 @state.command(

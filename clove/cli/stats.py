@@ -20,7 +20,7 @@ Examples:
   clove stats
   clove stats researcher writer
   clove stats --sort memory
-  clove stats --json | jq '.[] | {name, rss: .process.memory.rss}'
+  clove stats --json | jq '{name, rss: .process.memory.rss}'
 
 \b
 CPU% is of one processor, since the last look at this agent; MEMORY what its cgroup counts (else
@@ -36,7 +36,7 @@ def stats(console: Console, agents: tuple[str, ...], sort: str) -> None:
         wanted = {agent_id(client, agent) for agent in agents}
         found = [one for one in agents_of(client) if not wanted or one["agent_id"] in wanted]
     if console.as_json:
-        console.data(sorted(found, key=ORDERS[sort]))
+        console.each(sorted(found, key=ORDERS[sort]))
     elif found:
         print_table(usage_table(found, sort))
     else:

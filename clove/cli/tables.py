@@ -16,7 +16,7 @@ __all__ = ["STYLES", "make_table", "print_table", "shortened"]
 STYLES: Final = {"running": "", "starting": "", "paused": "yellow", "restarting": "yellow"}
 """How a line about an agent in this state looks; all others are dim."""
 WIDTH: Final = 240
-"""Characters of a line where no terminal says how many there are."""
+"""Characters of a line where no terminal says how many there are; more, where something would be cut."""
 BETWEEN: Final = 2
 """Blanks between two columns."""
 LEAST_LAST: Final = 10
@@ -62,7 +62,7 @@ def print_table(table: Table, *, spare: Sequence[str] = ()) -> None:
 
     console = Console(file=sys.stdout, highlight=False)
     if not sys.stdout.isatty():
-        console.width = WIDTH
+        console.width = max(WIDTH, _width(table.columns))
     for title in spare:
         if _width(table.columns[:-1]) + LEAST_LAST > console.width:
             table.columns = [each for each in table.columns if each.header != title]

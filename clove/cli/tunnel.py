@@ -106,8 +106,7 @@ def callers(console: Console) -> None:
     with console.local_client() as client:
         found = client.tunnel_remotes()["agents"]
     if console.as_json:
-        for each in found:
-            console.data(each)
+        console.each(found)
         return
     rows = [
         (str(each["agent_id"]), each["name"], each["token_id"], str(each["connections"]))

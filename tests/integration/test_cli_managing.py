@@ -43,7 +43,7 @@ def test_ps_all_shows_how_agents_ended(clove: Any, client: CloveClient, script: 
     assert "exit 7" in line
     [line] = [line for line in table.splitlines() if "slow" in line]
     assert "SIGTERM, killed" in line
-    entries = json.loads(clove("ps", "-a", "--json").stdout)
+    entries = [json.loads(line) for line in clove("ps", "-a", "--json").stdout.splitlines()]
     assert [one["ended"]["exit_code"] for one in entries if one["name"] == "seven"] == [7]
     assert "seven" in clove("ps", "-aq").stdout.splitlines()
 
@@ -213,7 +213,7 @@ def test_stats_and_top_say_what_agents_use_and_wait_for(
     assert "running" in line
     assert "256M" in line
     assert line.rstrip().endswith("RECV")
-    [one] = json.loads(clove("stats", "--json", "waiter").stdout)
+    one = json.loads(clove("stats", "--json", "waiter").stdout)
     assert one["limits"]["memory"] == 256 << 20
     text = clove("top").stdout
     assert text.startswith("1 of 1 agents run")

@@ -42,7 +42,7 @@ def test_the_profile_for_coding_says_that_it_is_a_sandbox(shell: Shell) -> None:
 
 def test_labels_are_shown(shell: Shell) -> None:
     shell("run", "-d", "--name", "labelled", "--label", "team=red", "--", "sleep", "100")
-    listed = json.loads(shell("ps", "--json").stdout)
+    listed = [json.loads(line) for line in shell("ps", "--json").stdout.splitlines()]
     found = next(one for one in listed if one["name"] == "labelled")
     shell("kill", "labelled")
     assert found["labels"] == {"team": "red"}

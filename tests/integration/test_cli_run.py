@@ -224,7 +224,7 @@ def test_a_misspelt_command_too(shell: Shell) -> None:
 
 def test_an_agent_is_found_by_a_name_of_digits(shell: Shell) -> None:
     assert shell("run", "-d", "--name", "12", "--", "sleep", "100").returncode == 0
-    listed = json.loads(shell("ps", "--json").stdout)
+    listed = [json.loads(line) for line in shell("ps", "--json").stdout.splitlines()]
     number = next(one["id"] for one in listed if one["name"] == "12")
     assert shell("why", "12", "READ", "/etc/passwd").returncode == 0
     assert shell("logs", "12").returncode == 0

@@ -36,7 +36,7 @@ def test_llm_usage_lists_agents(clove: Any, client: CloveClient, script: Any) ->
     client.spawn("thinker", script(SLEEP), llm_budget=1000)
     [line] = [line for line in clove("llm", "usage").stdout.splitlines() if "thinker" in line]
     assert line.split()[-3:] == ["0", "0", "1000"]
-    [one] = json.loads(clove("llm", "usage", "--json").stdout)
+    one = json.loads(clove("llm", "usage", "--json").stdout)
     assert one["llm"] == {"tokens": 0, "calls": 0, "budget": 1000}
     result = clove("llm", "ask", "hello")
     assert (result.returncode, bool(result.stdout)) == (0, True)

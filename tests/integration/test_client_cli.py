@@ -77,7 +77,7 @@ def test_run_detached_then_ps_logs_and_kill(clove: Any, script: Any) -> None:
     table = clove("ps").stdout
     assert table.splitlines()[0].split()[:3] == ["ID", "NAME", "STATE"]
     assert "bee" in table
-    agents = json.loads(clove("ps", "--json").stdout)
+    agents = [json.loads(line) for line in clove("ps", "--json").stdout.splitlines()]
     assert [agent["state"] for agent in agents if agent["name"] == "bee"] == ["running"]
     result = clove("run", "--name", "bee", path)
     assert result.returncode == 1

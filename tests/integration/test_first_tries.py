@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -67,6 +68,10 @@ def out(user: User, *words: str) -> str:
     return result.stdout
 
 
+def listed(user: User) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in user("ps", "--json").stdout.splitlines()]
+
+
 def test_a_script_parses_its_own_arguments(user: User, start: tuple[str, ...]) -> None:
     user.file("arguments.py", ARGUMENTS)
     assert out(user, *start, "arguments.py", "--topic", "ants") == "Namespace(topic='ants')\n"
@@ -110,9 +115,9 @@ def test_limits_that_are_misspelt_are_refused(
 def test_an_agent_is_found_by_its_name_also_if_that_is_a_number(user: User) -> None:
     user.file("sleep.py", "import time; time.sleep(100)")
     assert user("run", "-d", "--name", "12", "sleep.py").returncode == 0
-    [found] = [one for one in json.loads(user("ps", "--json").stdout) if one["name"] == "12"]
+    [found] = [one for one in listed(user) if one["name"] == "12"]
     assert user("kill", "12").stdout == "killed 12\n"
-    assert found["id"] not in {one["id"] for one in json.loads(user("ps", "--json").stdout)}
+    assert found["id"] not in {one["id"] for one in listed(user)}
 
 
 def test_a_question_in_another_shape_is_refused(kernel_host: Host) -> None:

@@ -75,7 +75,7 @@ def run_on(started: MachineRun, machine: str) -> int:
         return _in_foreground(started, machine)
     made = run_detached(started, machine)
     if not started.console.as_json:
-        started.console.line(f"{made['agent_id']} {made['agent_name']}")
+        started.console.line(f"{made['agent_name']} runs as agent {made['agent_id']} on {machine}")
     return 0
 
 

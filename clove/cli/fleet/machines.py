@@ -67,8 +67,7 @@ def list_machines(console: Console, fleet: FleetClient, labels: dict[str, str]) 
         every = list(fleet.machines())
     found = [each for each in every if labels.items() <= each["labels"].items()]
     if console.as_json:
-        for each in found:
-            console.data(each)
+        console.each(found)
         return
     titles = ("MACHINE", "NAME", "PRESENCE", "FOR", "ADDRESS", "REMARKS", "LABELS")
     styles = [STYLES.get(each["presence"], "dim") for each in found]
@@ -157,8 +156,7 @@ def list_denials(
     """Show what the relay refused, and its machines' kernels to it; the newest is the last."""
     found = list(fleet.denials(machine_id=machine or "", kind=kind or "", most=tail))[::-1]
     if console.as_json:
-        for each in found:
-            console.data(each)
+        console.each(found)
         return
     titles = ("AGO", "TIMES", "KIND", "FROM", "WHAT", "WHY")
     print_table(make_table(titles, map(_denial, found), numbers=("TIMES",), wrapped="WHY"))

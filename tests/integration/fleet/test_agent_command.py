@@ -62,7 +62,8 @@ def test_a_detached_agent_is_listed_its_output_read_and_stopped(
 ) -> None:
     path = script(tmp_path, WAITS)
     made = clove(fleet, "run", "-d", "--name", "worker", "--machine", "one", path)
-    number, name = made.stdout.split()
+    assert made.stdout.endswith(" on one\n")
+    name, _, _, _, number, *_ = made.stdout.split()
     assert name == "worker"
     listed = clove(fleet, "list", "--machine", "one").stdout
     assert any(line.split()[:2] == [number, name] for line in listed.splitlines())
@@ -75,7 +76,7 @@ def test_a_detached_agent_is_listed_its_output_read_and_stopped(
     assert "'nothing'" in missing.stderr
     assert name not in clove(fleet, "list", "--machine", "one").stdout
     ended = clove(fleet, "--help"), clove(fleet, "list", "-a", "--json", "--machine", "one")
-    assert number in {str(each["id"]) for each in json.loads(ended[1].stdout)}
+    assert number in {str(json.loads(line)["id"]) for line in ended[1].stdout.splitlines()}
     followed = clove_process(fleet, "agent", "logs", "-f", number, "--machine", "one")
     assert (followed.stdout, followed.exit_code) == ("up\n", 0)
 
