@@ -141,24 +141,28 @@ def check_killed_everywhere(
     assert not deployment.world(), "it was not taken away"
     kills = 0
     for number, point in enumerate(points(most)):
-        killed = deployment.run(deployment.words, point).killed
-        kills += killed
+        killed = deployment.run(deployment.words, point)
+        kills += killed.killed
         if number % 2:
-            deployment.run(deployment.undo)  # an error, where nothing was begun
-            _compare(
-                deployment.world(), None, f"taken away after a kill at point {point} of {most}"
-            )
+            undone = deployment.run(deployment.undo)  # an error, where nothing was begun
+            when = f"taken away after a kill at point {point} of {most}"
+            _compare(deployment.world(), None, when, killed, undone)
             continue
-        deployment.finish(deployment.words)
-        _compare(deployment.world(), wanted, f"killed at point {point} of {most}")
+        made = deployment.finish(deployment.words)
+        when = f"killed at point {point} of {most}"
+        _compare(deployment.world(), wanted, when, killed, made)
         cut = (point - 1) % undo_most + 1
-        kills += deployment.run(deployment.undo, cut).killed
-        deployment.run(deployment.undo)  # an error, where all was taken away before the kill
-        undone = f"taking it away was killed at point {cut} of {undo_most}"
-        _compare(deployment.world(), None, f"{undone} (made after a kill at {point} of {most})")
+        cut_short = deployment.run(deployment.undo, cut)
+        kills += cut_short.killed
+        undone = deployment.run(
+            deployment.undo
+        )  # an error, where all was taken away before the kill
+        when = f"taking it away was killed at point {cut} of {undo_most} (made after a kill at {point} of {most})"
+        _compare(deployment.world(), None, when, cut_short, undone)
     return kills
 
 
-def _compare(world: object, wanted: object, when: str) -> None:
-    """Fail with both, since a run of minutes is not soon repeated."""
-    assert (world or None) == wanted, f"{when}: there is\n{world}\nand not\n{wanted}"
+def _compare(world: object, wanted: object, when: str, *runs: Ran) -> None:
+    """Fail with both, and with what the commands before have said, since a run of minutes is not soon repeated."""
+    said = "\n".join(f"exit code {ran.status}\n{ran.stdout}{ran.stderr}" for ran in runs)
+    assert (world or None) == wanted, f"{when}: there is\n{world}\nand not\n{wanted}\n{said}"
