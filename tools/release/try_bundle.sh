@@ -49,10 +49,17 @@ use
 echo 'install another release, and back'
 first=$(readlink "$prefix/current")
 sed -i 's/"release": "/&9./' "$bundle/bundle.json"
+for kind in system user; do # a unit that the first release has not
+    printf '[Service]\nExecStart=/usr/bin/sleep 1d\n[Install]\nWantedBy=multi-user.target\n' > "$bundle/systemd/$kind/clove-extra.service"
+done
 "$bundle/install" > "$work/log" || { cat "$work/log"; fail install; }
 [ "$(readlink "$prefix/current")" = "9.$first" ] || fail 'current does not lead to the other release'
 use
+[ -e "$units/clove-extra.service" ] || fail 'its unit is not there'
+[ ! "$booted" ] || systemctl enable --now clove-extra 2> /dev/null || fail 'its unit does not start'
 "$prefix/current/bin/python" -m clove.deploy.installer.main --activate "$first"
+[ -z "$(find "${units%/*}" -name clove-extra.service)" ] || fail 'the unit of the other release is left'
+[ ! "$booted" ] || ! systemctl is-active -q clove-extra || fail 'the unit of the other release still runs'
 use running # under systemd the uninstallation stops it
 echo uninstall
 "$prefix/current/bin/python" -m clove.deploy.installer.main --uninstall > "$work/log" || { cat "$work/log"; fail uninstall; }

@@ -26,9 +26,9 @@ restarted() { # systemd runs a kernel of the release in use, and another one tha
         fail "the kernel is $(tr '\0' ' ' < "/proc/$now/cmdline")"
     process=$now
 }
-use() { # the kernel runs, an agent as well
+use() { # the kernel runs, an agent as well; again: it is the same process
     local said
-    if [ "$booted" ]; then restarted; else clove up > /dev/null; fi
+    if [ ! "$booted" ]; then clove up > /dev/null; elif [ ! "${1:-}" ]; then restarted; fi
     said=$(clove run -- echo hello)
     [ "$booted" ] || clove down > /dev/null
     [ "$said" = hello ] || fail "the agent said: $said"
@@ -43,6 +43,7 @@ next() { # the same package as a later release, so that there is something to up
     sed -i "s#/opt/clove/$release#/opt/clove/later#" "$tree"/DEBIAN/p* "$tree"/opt/clove/later/bin/{clove,twistd}
     sed -i "s#opt/clove/$release#opt/clove/later#" "$tree/DEBIAN/md5sums"
     sed -i 's/^Version: .*/Version: 99/' "$tree/DEBIAN/control"
+    printf '[Service]\nExecStart=/usr/bin/sleep 1d\n[Install]\nWantedBy=multi-user.target\n' > "$tree/usr/lib/systemd/system/clove-extra.service"
     dpkg-deb --root-owner-group -Zgzip -z1 -b "$tree" "$work/next.deb" > /dev/null
 }
 
@@ -64,10 +65,22 @@ dpkg -i "$work/next.deb" > "$work/log" 2>&1 || { cat "$work/log"; fail upgrade; 
 [ ! -e "/opt/clove/$first" ] || fail "$first is left"
 grep -q '# mine' /etc/clove/clove.toml || fail 'the changed configuration was replaced'
 use
+[ ! "$booted" ] || systemctl enable --now clove-extra 2> /dev/null || fail 'the later unit does not start'
 say 'and back'
 dpkg -i "$package" > "$work/log" 2>&1 || { cat "$work/log"; fail downgrade; }
 [ "$(readlink /opt/clove/current)" = "$first" ] && [ ! -e /opt/clove/later ] || fail 'the later release is left'
+if [ "$booted" ]; then
+    ! systemctl is-active -q clove-extra || fail 'a unit that this release has no more still runs'
+    [ -z "$(find /etc/systemd -name clove-extra.service)" ] || fail 'a unit that this release has no more is still enabled'
+fi
 use
+say 'a bundle over it, and its end'
+tar -C "$work" -xf /srv/dist/clove-*-linux-*.tar.gz
+! "$work"/clove-*/install 2> "$work/log" || fail 'a bundle was installed over the package'
+grep -q 'dpkg --remove clove first' "$work/log" || { cat "$work/log"; fail 'that is not said'; }
+"$work"/clove-*/install --uninstall > "$work/log" || { cat "$work/log"; fail uninstall; }
+[ "$(readlink /opt/clove/current)" = "$first" ] || fail 'the link of the package is gone'
+use again
 say remove
 dpkg -r clove > "$work/log" 2>&1 || { cat "$work/log"; fail remove; }
 [ ! -e /opt/clove ] || fail "left in /opt/clove: $(find /opt/clove | head)"

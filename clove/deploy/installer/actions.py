@@ -13,7 +13,9 @@ from clove.deploy.installer.layout import Layout
 from clove.deploy.installer.placed import Placed
 from clove.deploy.installer.releases import (
     activate,
+    check_current,
     in_use,
+    leads_elsewhere,
     make_release,
     releases,
     remove_release,
@@ -45,7 +47,11 @@ class Action:
 def installing(
     bundle: BundleDirectory, layout: Layout, placed: Placed, systemd: Systemd, *, units: bool
 ) -> Iterator[Action]:
-    """Install a bundle: its release first, so that nothing leads to what is not there."""
+    """Install a bundle: its release first, so that nothing leads to what is not there.
+
+    @raise Problem: the release in use is another's.
+    """
+    check_current(layout)
     if bundle.release in releases(layout):
         yield Action(f"{layout.prefix / bundle.release} is there already")
     else:
@@ -60,7 +66,11 @@ def installing(
 
 
 def switching(release: str, layout: Layout, placed: Placed, systemd: Systemd) -> Iterator[Action]:
-    """Make a release the one in use, with its units where units were installed."""
+    """Make a release the one in use, with its units where units were installed.
+
+    @raise Problem: the release in use is another's.
+    """
+    check_current(layout)
     yield from _leading_to(release, layout)
     own = systemd_of(layout, release)
     if own.is_dir() and any(path.parent == layout.units for path in placed.paths):
@@ -98,6 +108,10 @@ def _placing_files(
 ) -> Iterator[Action]:
     found = (path for path in source.rglob("*") if path.is_file())
     files = layout.files(sorted(str(path.relative_to(source)) for path in found))
+    placed_before = (path for path in placed.there if path.parent in layout.systemd.values())
+    dropped = [path for path in placed_before if path not in files.values()]
+    units = [path for path in dropped if path.parent == layout.units and placed.may_replace(path)]
+    yield from _taking_away(dropped, units, placed, systemd)
     for name, path in files.items():
         content = _for_prefix((source / name).read_bytes(), layout)
         yield _placing(placed, path, f"write {path}", partial(placed.add_file, path, content))
@@ -108,6 +122,27 @@ def _placing_files(
         )
     if files and systemd.runs:
         yield Action("have systemd read its units", partial(systemd.control, "daemon-reload"))
+
+
+def _taking_away(
+    paths: list[Path], units: list[Path], placed: Placed, systemd: Systemd
+) -> Iterator[Action]:
+    """Remove what was placed and is unchanged.
+
+    @param units: those that are stopped before.
+    """
+    names = [path.name for path in units if "@" not in path.name]
+    if names and systemd.runs:
+        stop = partial(systemd.control, "disable", "--now", *names)
+        yield Action(f"stop {', '.join(names)}", stop)
+    for path in paths:
+        if not placed.may_replace(path):
+            yield Action(f"leave {path}: it was changed")
+            continue
+        if path.parent.name == "sysusers.d":
+            for name in users_without_state(path):
+                yield Action(f"remove the user {name}", partial(systemd.remove_user, name))
+        yield Action(f"remove {path}", partial(placed.remove, path))
 
 
 def _for_prefix(content: bytes, layout: Layout) -> bytes:
@@ -141,22 +176,14 @@ def enrolling(
 
 def uninstalling(layout: Layout, placed: Placed, systemd: Systemd) -> Iterator[Action]:
     """Remove what was installed, and nothing else; what serves is stopped first."""
-    units = [path.name for path in placed.paths if path.parent == layout.units]
-    started = [name for name in units if "@" not in name]
-    if started and systemd.runs:
-        stop = partial(systemd.control, "disable", "--now", *started)
-        yield Action(f"stop {', '.join(started)}", stop)
-    for path in placed.paths:
-        if path.parent.name == "sysusers.d":
-            for name in users_without_state(path):
-                yield Action(f"remove the user {name}", partial(systemd.remove_user, name))
-        if placed.may_replace(path):
-            yield Action(f"remove {path}", partial(placed.remove, path))
-        else:
-            yield Action(f"leave {path}: it was changed")
+    paths = placed.there
+    units = [path for path in paths if path.parent == layout.units]
+    yield from _taking_away(paths, units, placed, systemd)
     if units and systemd.runs:
         yield Action("have systemd read its units", partial(systemd.control, "daemon-reload"))
-    if layout.current.is_symlink():
+    if leads_elsewhere(layout):
+        yield Action(f"leave {layout.current}: it leads to what this has not installed")
+    elif layout.current.is_symlink():
         yield Action(f"remove {layout.current}", partial(layout.current.unlink, missing_ok=True))
     for release in [*unfinished(layout), *releases(layout)]:
         remove = partial(remove_release, layout, release)

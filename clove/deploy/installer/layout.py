@@ -36,16 +36,23 @@ class Layout:
         """What was placed outside of the prefix."""
         return self.prefix / "placed.json"
 
+    @property
+    def systemd(self) -> dict[str, Path]:
+        """Where each directory of the bundle's C{systemd/} belongs; without those that are of no use here."""
+        if self.user:
+            return {"user": self.units}
+        return {
+            "system": self.units,
+            "sysusers.d": self.settings / "sysusers.d",
+            "tmpfiles.d": self.settings / "tmpfiles.d",
+        }
+
     def files(self, names: list[str]) -> dict[str, Path]:
         """Where files of the bundle's C{systemd/} belong; those that this installation has no use for are left out.
 
         @param names: paths relative to C{systemd/}.
         """
-        if self.user:
-            targets = {"user": self.units}
-        else:
-            targets = {"system": self.units, "sysusers.d": Path("/etc/sysusers.d")}
-            targets["tmpfiles.d"] = Path("/etc/tmpfiles.d")
+        targets = self.systemd
         return {
             name: targets[kind] / rest
             for name in names

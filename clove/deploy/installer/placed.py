@@ -28,8 +28,13 @@ class Placed:
 
     @property
     def paths(self) -> list[Path]:
-        """All of them."""
+        """All that was written down."""
         return [Path(path) for path in self._marks]
+
+    @property
+    def there(self) -> list[Path]:
+        """What of it there is."""
+        return [path for path in self.paths if _mark(path) is not None]
 
     def may_replace(self, path: Path) -> bool:
         """Whether nothing is there, or what was placed and is unchanged."""
@@ -61,11 +66,13 @@ class Placed:
         new.replace(path)
 
     def remove(self, path: Path) -> None:
-        """Remove one that was placed and is unchanged.
+        """Remove one that was placed and is unchanged, and forget it.
 
         @raise OSError: it cannot be removed.
         """
         path.unlink(missing_ok=True)
+        if self._marks.pop(str(path), None) is not None:
+            self._save()
 
     def _write_down(self, path: Path, mark: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -74,6 +81,9 @@ class Placed:
         if before is not None and before != mark and _mark(path) == before:
             path.unlink()  # what was placed before must not look like another's if we end here
         self._marks[str(path)] = mark
+        self._save()
+
+    def _save(self) -> None:
         new = self._record.with_name(f".{self._record.name}.new")
         new.write_text(json.dumps(self._marks, indent=2) + "\n")
         new.replace(self._record)

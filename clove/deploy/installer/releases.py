@@ -14,7 +14,9 @@ from clove.deploy.installer.layout import Layout
 
 __all__ = [
     "activate",
+    "check_current",
     "in_use",
+    "leads_elsewhere",
     "make_release",
     "releases",
     "remove_release",
@@ -60,6 +62,24 @@ def _ours(layout: Layout) -> list[str]:
 def in_use(layout: Layout) -> str | None:
     """The release that C{current} leads to, if there is one."""
     return os.readlink(layout.current) if layout.current.is_symlink() else None
+
+
+def leads_elsewhere(layout: Layout) -> bool:
+    """Whether C{current} leads to what no bundle has installed here, as the link of the Debian package does."""
+    if not (layout.current.is_symlink() and layout.current.exists()):
+        return False
+    ours = (layout.prefix / name for name in _ours(layout))
+    return not any(path.samefile(layout.current) for path in ours)
+
+
+def check_current(layout: Layout) -> None:
+    """@raise Problem: the release in use is another's, which C{current} would lead away from."""
+    if leads_elsewhere(layout):
+        raise Problem(
+            f"{layout.current} leads to {in_use(layout)}, which no bundle has installed",
+            "if that is the Debian package's: dpkg --install a newer one, or dpkg --remove clove first;"
+            " or name another place: --prefix DIRECTORY",
+        )
 
 
 def systemd_of(layout: Layout, release: str) -> Path:

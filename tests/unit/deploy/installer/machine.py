@@ -36,8 +36,12 @@ class Machine:
         (path / "bundle.json").write_text(json.dumps(usual | facts))
         return path
 
-    def install(self, release: str, *options: str) -> int:
-        return main(["--user", *options], bundle=str(self.bundle(release)))
+    def install(self, release: str, *options: str, more: tuple[str, ...] = ()) -> int:
+        """@param more: names of units that it has besides that of the kernel."""
+        bundle = self.bundle(release)
+        for name in more:
+            (bundle / "systemd/user" / name).write_text(UNIT)
+        return main(["--user", *options], bundle=str(bundle))
 
     def entries(self) -> set[str]:
         return {
