@@ -32,6 +32,8 @@ MAGIC: Final = 0x41474E54
 HEADER: Final = struct.Struct("<IIBQ")
 HEADER_SIZE: Final = HEADER.size
 TAG: Final = struct.Struct("<Q")
+TAGGED: Final = struct.Struct("<IIBQQ")
+"""The header and the tag of version 2."""
 _BINARY: Final = struct.Struct("<BI")
 
 DEFAULT_MAX_PAYLOAD: Final = 1 << 20

@@ -38,7 +38,7 @@ __all__ = ["Access", "Config", "Limits", "load"]
 
 MAY_BE_ZERO = frozenset(
     {"idle_timeout", "grace", "nice", "ended", "operator_connections", "max_redirects"}
-    | {"min_interval", "kill_wait", "operators", "processors"}
+    | {"min_interval", "kill_wait", "operators", "processors", "spin"}
 )
 """Limits for which 0 means something."""
 MOST = 2**53

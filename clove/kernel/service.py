@@ -110,7 +110,8 @@ class KernelService(Service):
         adopt_orphans()
         prefer_kernel()
         self._watchdog = Watchdog(self._config.watchdog)
-        serve_in_turns(self._reactor, self._watchdog)
+        spin = self._config.limits.connection.spin
+        serve_in_turns(self._reactor, self._watchdog, spin=spin)
         self._parts = Parts(
             self._reactor,
             self._config,

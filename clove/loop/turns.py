@@ -1,21 +1,28 @@
 """The reactor's loop: each turn polls, and serves the descriptors that are ready.
 
-It differs from Twisted's own in four things. A turn serves few events, and epoll puts descriptors
+It differs from Twisted's own in five things. A turn serves few events, and epoll puts descriptors
 that it has reported behind the others, since agents can make hundreds of their connections ready
 at once. The L{Watchdog} times each turn, at the cost of reading the clock twice. An event for a
 descriptor that was closed in the same turn is dropped; Twisted's loop hands it to the object that
 has the number by then, so that a new agent's socket was shut because another connection had
 ended. And descriptors are not named to Twisted's old log before they are served, which takes
 longer than the kernel's own checks of a small request; what the kernel logs says itself where it
-came from.
+came from. Before it sleeps it may poll for a moment (L{clove.loop.spin}).
+
+Private parts of Twisted's reactor are used here and in L{clove.kernel.beyond_epoll}, and nowhere else;
+tests/unit/loop/test_loop.py tells when they change.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from select import EPOLLIN
 from typing import TYPE_CHECKING, Any, Final
 
+from twisted.logger import Logger
+
+from clove.loop.spin import make_spin
 from clove.loop.watchdog import NEVER
 
 if TYPE_CHECKING:
@@ -25,6 +32,7 @@ __all__ = ["EVENTS", "serve_in_turns"]
 
 EVENTS: Final = 64
 """Descriptors that are served in one turn at most."""
+_log = Logger()
 
 
 def serve_in_turns(
@@ -32,15 +40,17 @@ def serve_in_turns(
     watchdog: Watchdog,
     clock: Callable[[], float] = time.monotonic,
     most: int = EVENTS,
+    spin: float = 0.0,
 ) -> None:
     """Let Twisted's epoll reactor do so; any other is left as it is.
 
     @param clock: the watchdog's.
     @param most: descriptors that are served in one turn at most.
+    @param spin: seconds for which it may poll before it sleeps.
     """
     if getattr(reactor, "_poller", None) is None:
         return
-    poller, selectables, serve = reactor._poller, reactor._selectables, reactor._doReadOrWrite
+    poller, serve_all = make_spin(reactor._poller, spin), _server(reactor)
     may_last, may_be_old = watchdog.may_last, watchdog.may_be_old
 
     def turn(timeout: float | None) -> None:
@@ -52,11 +62,32 @@ def serve_in_turns(
         watchdog.begun = now = clock()
         if now - watchdog.refreshed > may_be_old:
             watchdog.refresh(now)
-        events = [(selectables.get(fd), fd, event) for fd, event in ready]
+        serve_all(ready)
+
+    reactor.doIteration = turn
+
+
+def _server(reactor: Any) -> Callable[[list[tuple[int, int]]], None]:
+    """What serves the descriptors that are ready."""
+    of_number = reactor._selectables.get
+    serve, end = reactor._doReadOrWrite, reactor._disconnectSelectable
+
+    def serve_all(ready: list[tuple[int, int]]) -> None:
+        events = [(of_number(fd), fd, event) for fd, event in ready]
         for selectable, fd, event in events:
             # Serving an earlier event may have closed this descriptor, and another object may have
             # got its number: the event is not for that one.
-            if selectable is not None and selectables.get(fd) is selectable:
+            if selectable is None or of_number(fd) is not selectable:
+                continue
+            if event != EPOLLIN:
                 serve(selectable, fd, event)
+                continue
+            try:
+                why = selectable.doRead()
+            except BaseException as error:
+                _log.failure("what became ready could not be read")
+                why = error
+            if why:
+                end(selectable, why, True)
 
-    reactor.doIteration = turn
+    return serve_all

@@ -13,9 +13,19 @@ from typing import TYPE_CHECKING
 
 from clove._version import __version__
 from clove.errors import CloveError, InvalidRequest, LimitExceeded
-from clove.framing import TAG, BadFrame, FrameDecoder, Opcode, TooLarge, encode
+from clove.framing import (
+    HEADER,
+    HEADER_SIZE,
+    MAGIC,
+    TAG,
+    BadFrame,
+    FrameDecoder,
+    Opcode,
+    TooLarge,
+    encode,
+)
 from clove.kernel.connection.flow_control import FlowControl
-from clove.kernel.connection.framing_v1 import FramingV1
+from clove.kernel.connection.framing_v1 import CONTROL, FramingV1
 from clove.kernel.connection.framing_v2 import FramingV2
 from clove.messages import Reply, decode, encode_error
 from clove.messages import encode as encode_json
@@ -33,6 +43,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FEATURES", "KernelConnection"]
 
+_header = HEADER.unpack_from
 FEATURES = ["tags", "streaming", "push", "cancel", "resume", "async"]
 
 
@@ -92,6 +103,16 @@ class KernelConnection:
 
     def data_received(self, data: bytes) -> None:
         """Bytes came."""
+        if len(data) >= HEADER_SIZE:
+            magic, _, opcode, size = _header(data)
+            if (
+                size + HEADER_SIZE == len(data)
+                and size <= self.decoder.max_payload
+                and magic == MAGIC
+                and opcode < CONTROL
+                and self.flow.serve_whole(opcode, data[HEADER_SIZE:])
+            ):
+                return
         try:
             frames = self.decoder.feed(data)
         except BadFrame as error:
@@ -99,10 +120,7 @@ class KernelConnection:
             self.flow.receive(getattr(error, "frames", []))
             self._break(error)
             return
-        if frames:
-            self.flow.receive(frames)  # type: ignore[arg-type]  # a Frame is such a tuple
-        else:
-            self.flow.receive_part()
+        self.flow.receive(frames)  # type: ignore[arg-type]  # a Frame is such a tuple
 
     def descriptors_received(self) -> None:
         """The peer attached descriptors."""

@@ -115,8 +115,36 @@ class FlowControl:
             self._time.spend(self._family, ended - begun, ended)
         return end
 
+    def serve_whole(self, opcode: int, payload: bytes) -> bool:
+        """Serve one request as it comes, if nothing else waits; what reads charges its family."""
+        if (
+            self._inbox
+            or self.sender.congested
+            or self._turn is not None
+            or self._connection.framing.current is not None
+            or self._connection.closing
+            or self.buffered.counted
+            or self._decoder.pending
+            or (self._shares_time and self._begun is None)
+        ):
+            return False
+        self.received += 1
+        self._time.serving = True
+        try:
+            self._connection.framing.serve_one(opcode, payload)
+        finally:
+            self._time.serving = False
+        return True
+
     def receive(self, frames: list[Request]) -> None:
-        """Serve whole frames, or keep them until their turn."""
+        """Serve whole frames, or keep them until their turn.
+
+        @param frames: none: what came is part of one, which counts for the family while it waits for the rest.
+        """
+        if not frames:
+            if self._decoder.pending > SMALL and not self._connection.closing:
+                self.close_if_full()
+            return
         self.received += len(frames)
         if self._connection.closing:
             self.buffered.recount()
@@ -135,11 +163,6 @@ class FlowControl:
             self._wait_for_turn()
             return
         self._serve(iter(frames))
-
-    def receive_part(self) -> None:
-        """Part of a large frame came: it counts for the family while it waits for the rest."""
-        if self._decoder.pending > SMALL and not self._connection.closing:
-            self.close_if_full()
 
     def _serve(self, frames: Iterator[Request]) -> None:
         now = self._clock.seconds

@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from clove.kernel.connection.connection import KernelConnection
     from clove.kernel.dispatch import Dispatcher
 
-__all__ = ["CONTROL", "FramingV1"]
+__all__ = ["CONTROL", "FLUSH", "FramingV1"]
 
 CONTROL = int(Opcode.CANCEL)
 """From this opcode on requests concern the connection itself."""
-_FLUSH = 256 << 10
+FLUSH = 256 << 10
+"""Bytes of replies that are gathered before they are sent."""
 
 
 class FramingV1:
@@ -62,7 +63,7 @@ class FramingV1:
                     out.append(pack(MAGIC, agent_id, opcode, length))
                     out.append(reply)
                     size += length
-                    if size < _FLUSH and (not opcode or now() <= until):
+                    if size < FLUSH and (not opcode or now() <= until):
                         continue
                     size = 0
                     self._flush(out)
@@ -77,6 +78,17 @@ class FramingV1:
             if not self._goes_on(frames, bool(opcode) and now() > until, until):
                 break
         self._flush(out)
+
+    def serve_one(self, opcode: int, payload: bytes) -> None:
+        """Answer one request, not of the connection itself, that nothing else waits with."""
+        connection = self._connection
+        principal = connection.principal
+        reply = self._dispatcher.answer(principal, opcode, payload)
+        if reply.__class__ is bytes:
+            header = HEADER.pack(MAGIC, principal.agent_id, opcode, len(reply))
+            connection.sender.send(header + reply)
+        else:
+            self._hold(opcode, cast("Deferred[bytes]", reply), len(payload))
 
     def _goes_on(self, frames: Iterator[Request], late: bool, until: float) -> bool:
         """Whether the next frame can be served here and now; else the rest is kept, or handed on."""

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from twisted.internet.defer import Deferred
 
 from clove.errors import CloveError, InvalidRequest, LimitExceeded
-from clove.framing import HEADER, MAGIC, TAG
+from clove.framing import MAGIC, TAG, TAGGED
 from clove.kernel.connection.flow_control import FEW, LOST, REQUEST, SMALL, Request
-from clove.kernel.connection.framing_v1 import CONTROL
+from clove.kernel.connection.framing_v1 import CONTROL, FLUSH
 from clove.kernel.connection.stream import Stream
 from clove.messages import encode_error
 
@@ -23,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["FramingV2"]
 
 _NUMBER = (1 << 62) - 1
+_number = TAG.unpack_from
+_header = TAGGED.pack
 
 
 class FramingV2:
@@ -40,7 +41,12 @@ class FramingV2:
         self._connection = connection
         self._dispatcher = dispatcher
         self._limits = limits
+        self._few = min(FEW, limits.max_outstanding)
         self._running: dict[int, Deferred[bytes]] = {}
+        self._request = 0, 0  # opcode and tag of what is being begun
+        self._gathers = False
+        self._gathered: list[bytes] = []
+        self._size = 0
 
     @property
     def outstanding(self) -> int:
@@ -48,42 +54,60 @@ class FramingV2:
         return len(self._running)
 
     def serve(self, frames: Iterator[Request], until: float) -> None:
-        """Answer requests, as far as it goes; the rest is kept.
+        """Answer requests, as far as it goes; the rest is kept. Replies that are there go out together.
 
         @param until: when others are to have their turn.
         """
         connection = self._connection
-        for frame in frames:
-            _, opcode, payload = frame
-            self._serve_one(opcode, payload)
-            if connection.sender.congested or connection.closing:
-                connection.flow.wait(frames)
-                break
-            if opcode and connection.seconds() > until:
-                connection.flow.wait_in_turn(frames)
-                break
+        now = connection.seconds
+        self._gathers = True
+        try:
+            for frame in frames:
+                _, opcode, payload = frame
+                self.serve_one(opcode, payload)
+                if connection.sender.congested or connection.closing:
+                    connection.flow.wait(frames)
+                    break
+                if opcode and now() > until:
+                    connection.flow.wait_in_turn(frames)
+                    break
+        finally:
+            self._gathers = False
+            self._flush()
 
-    def _serve_one(self, opcode: int, payload: bytes) -> None:
+    def serve_one(self, opcode: int, payload: bytes) -> None:
+        """Answer one request, or begin to."""
         if len(payload) < TAG.size:
             self.reply(opcode, 0, encode_error(InvalidRequest("the tag is missing")))
             return
-        number, body = TAG.unpack_from(payload)[0], payload[TAG.size :]
-        problem = self._problem(number, opcode, len(body))
-        if problem is not None:
-            self.reply(opcode, number & _NUMBER, encode_error(problem))
-            return
+        number, body, running = _number(payload)[0], payload[TAG.size :], self._running
+        usual = number not in running and len(running) < self._few and len(body) <= SMALL
+        if not usual or not 0 < number <= _NUMBER:
+            problem = self._problem(number, opcode, len(body))
+            if problem is not None:
+                self.reply(opcode, number & _NUMBER, encode_error(problem))
+                return
         connection = self._connection
         if opcode >= CONTROL:
             connection.control(opcode, number, body)
             return
-        ends = connection.sender, self.reply, opcode, number, self.reply_with
-        stream = functools.partial(Stream, *ends)
-        answer = self._dispatcher.answer
-        reply = answer(connection.principal, opcode, body, stream, connection.push)
-        if isinstance(reply, bytes):
-            self.reply(opcode, number, reply)
+        self._request = opcode, number
+        principal = connection.principal
+        reply = self._dispatcher.answer(principal, opcode, body, self._make_stream, connection.push)
+        if reply.__class__ is not bytes:
+            self._track(opcode, number, cast("Deferred[bytes]", reply), len(body))
+        elif self._gathers:
+            size = TAG.size + len(reply)
+            self._gathered += _header(MAGIC, principal.agent_id, opcode, size, number), reply
+            self._size += size
+            if self._size >= FLUSH:
+                self._flush()
         else:
-            self._track(opcode, number, reply, len(body))
+            self.reply(opcode, number, reply)
+
+    def _make_stream(self) -> Stream:
+        """For partial replies to the request that is being begun."""
+        return Stream(self._connection.sender, self.reply, *self._request, self.reply_with)
 
     def _problem(self, number: int, opcode: int, size: int) -> CloveError | None:
         if not 0 < number <= _NUMBER:
@@ -126,9 +150,10 @@ class FramingV2:
         reply.addCallback(done)
 
     def reply(self, opcode: int, number: int, payload: bytes) -> None:
-        """Send a reply to a request, or part of one."""
+        """Send a reply to a request, or part of one, behind those that were gathered."""
         if self._connection is LOST:  # a stream that has not noticed
             return
+        self._flush()
         self._connection.sender.send(self._frame(opcode, number, payload))
 
     def reply_with(
@@ -140,13 +165,21 @@ class FramingV2:
         """
         if self._connection is LOST:
             return True
+        self._flush()
         frame = self._frame(opcode, number, payload)
         return self._connection.sender.send_descriptors(frame, descriptors)
 
+    def _flush(self) -> None:
+        if self._gathered and self._connection is not LOST:
+            data = b"".join(self._gathered)
+            self._gathered.clear()
+            self._size = 0
+            self._connection.sender.send(data)
+
     def _frame(self, opcode: int, number: int, payload: bytes) -> bytes:
         agent_id = self._connection.principal.agent_id
-        header = HEADER.pack(MAGIC, agent_id, opcode, TAG.size + len(payload))
-        return header + TAG.pack(number) + payload
+        size = TAG.size + len(payload)
+        return _header(MAGIC, agent_id, opcode, size, number) + payload
 
     def cancel(self, body: bytes) -> bool:
         """Abandon a request; False if it is not outstanding.

@@ -23,6 +23,10 @@ class ConnectionLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     family_turn: float = 0.0005
     """Seconds of the reactor's time for which one family of agents is served before the others
     have their turn; what it asks beyond waits, and is not refused."""
+    spin: float = 0.00004
+    """Seconds for which the kernel goes on polling before it sleeps, so that the next request of a client
+    that waits for one reply after the other need not wake it; it notices where that does not pay. 0: it
+    sleeps at once."""
     frame_timeout: float = 30.0
     """Seconds for a whole frame to arrive; then an error and a close."""
     write_timeout: float = 60.0

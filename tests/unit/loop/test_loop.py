@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import socket
+from select import EPOLLIN
 from typing import Any
 
 import pytest
 from twisted.internet.abstract import FileDescriptor
 from twisted.internet.epollreactor import EPollReactor
+from twisted.internet.main import CONNECTION_DONE
 
 from clove.loop.turns import EVENTS, serve_in_turns
 from clove.loop.watchdog import Watchdog, WatchdogSettings
+from tests.conftest import LoggedFailures
+
+
+class Readable:
+    """Says what its reading is to end with."""
+
+    def __init__(self, reactor: Reactor, end: object = None) -> None:
+        self.reactor = reactor
+        self.end = end
+
+    def doRead(self) -> object:
+        self.reactor.takes_its_time()
+        self.reactor.read.append(self)
+        if isinstance(self.end, ZeroDivisionError):
+            raise self.end
+        return self.end
 
 
 class Reactor:
@@ -21,10 +40,12 @@ class Reactor:
         self.now = self.cpu = 0.0
         self.ready: list[tuple[int, int]] = []
         self.polls: list[tuple[Any, ...]] = []
-        self.served: list[tuple[str, int, int]] = []
+        self.served: list[tuple[Readable, int, int]] = []
         self.takes = 0.0
         self._poller = self
-        self._selectables = {3: "three", 4: "four"}
+        self.read: list[Readable] = []
+        self.ended: list[tuple[object, object, bool]] = []
+        self._selectables: dict[int, Readable] = {3: Readable(self), 4: Readable(self)}
         self.doIteration: Any = None
         self.dog = Watchdog(
             WatchdogSettings(cpu=0.02, sample=False),
@@ -43,8 +64,14 @@ class Reactor:
         self.now += 1.0
         return self.ready
 
-    def _doReadOrWrite(self, selectable: str, fd: int, event: int) -> None:
+    def _doReadOrWrite(self, selectable: Readable, fd: int, event: int) -> None:
         self.served.append((selectable, fd, event))
+        self.takes_its_time()
+
+    def _disconnectSelectable(self, selectable: Readable, why: object, isRead: bool) -> None:
+        self.ended.append((selectable, why, isRead))
+
+    def takes_its_time(self) -> None:
         self.now += self.takes
         self.cpu += self.takes
         self._selectables.pop(4, None)  # closed by another's call
@@ -56,10 +83,41 @@ def reactor() -> Reactor:
 
 
 def test_a_turn_polls_for_few_and_serves_those_that_are_still_there(reactor: Reactor) -> None:
-    reactor.ready = [(3, 1), (4, 4), (5, 1)]
+    three = reactor._selectables[3]
+    reactor.ready = [(3, 4), (4, 4), (5, 1)]
     reactor.doIteration(0.5)
     assert reactor.polls == [(0.5, EVENTS)]
-    assert reactor.served == [("three", 3, 1)]
+    assert reactor.served == [(three, 3, 4)]
+
+
+def test_what_has_only_something_to_read_is_read_directly(reactor: Reactor) -> None:
+    three = reactor._selectables[3]
+    reactor.ready = [(3, EPOLLIN)]
+    reactor.doIteration(0)
+    assert (reactor.read, reactor.served, reactor.ended) == ([three], [], [])
+
+
+@pytest.mark.parametrize("why", [CONNECTION_DONE, ZeroDivisionError("a bug")])
+def test_reading_that_ends_or_fails_ends_the_connection(
+    reactor: Reactor, logged_failures: LoggedFailures, why: Exception
+) -> None:
+    three = reactor._selectables[3] = Readable(reactor, why)
+    reactor.ready = [(3, EPOLLIN)]
+    reactor.doIteration(0)
+    assert reactor.ended == [(three, why, True)]
+    assert len(logged_failures.flush(ZeroDivisionError)) == (why is not CONNECTION_DONE)
+
+
+def test_twisted_has_what_the_loop_uses() -> None:
+    """Its private parts: if this fails, compare L{clove.loop.turns} with EPollReactor.doPoll."""
+    parameters = inspect.signature(EPollReactor._disconnectSelectable).parameters
+    assert list(parameters)[:4] == ["self", "selectable", "why", "isRead"]
+    parameters = inspect.signature(EPollReactor._doReadOrWrite).parameters
+    assert list(parameters) == ["self", "selectable", "fd", "event"]
+    code = inspect.getsource(EPollReactor.doPoll)
+    assert "l = self._poller.poll(timeout, len(self._selectables))" in code
+    assert "log.callWithLogger(selectable, _drdw, selectable, fd, event)" in code
+    assert EPollReactor.doIteration is EPollReactor.doPoll
 
 
 def test_without_a_time_out_it_waits_for_good(reactor: Reactor) -> None:
