@@ -97,6 +97,7 @@ bench: dev ## requests a second, isolation, starts of agents, with what they com
 	@$(PY) -m bench.run
 	@$(PY) -m bench.isolation
 	@$(PY) -m bench.spawn
+	@$(PY) -m bench.start
 	@$(PY) -m bench.cli
 	@$(PY) -m bench.output
 
@@ -104,6 +105,7 @@ bench-smoke: dev ## the bench in a few seconds, to see that it runs
 	@$(PY) -m bench.run --smoke
 	@$(PY) -m bench.isolation --smoke
 	@$(PY) -m bench.spawn --smoke
+	@$(PY) -m bench.start --smoke
 	@$(PY) -m bench.cli --smoke
 	@$(PY) -m bench.output --smoke
 

@@ -137,13 +137,17 @@ def _many(
         return [Figure(f"{count} in a row, {way.name}: leaks", None, "", note=str(error))], []
 
 
-def show(figures: list[Figure], load: float) -> None:
+def show(
+    figures: list[Figure],
+    load: float,
+    title: str = "Sandboxes: starts, ends, memory, connections out",
+) -> None:
     """The table.
 
     @param load: of the machine beforehand; the figures mean little if it was busy.
     """
     caption = f"{os.cpu_count()} processors, load {load:.2f} before it began"
-    table = Table(title="Sandboxes: starts, ends, memory, connections out", caption=caption)
+    table = Table(title=title, caption=caption)
     for heading in ("what", "measured", "bar", "", "note"):
         justify = "right" if heading in ("measured", "bar") else "left"
         table.add_column(heading, justify=justify)  # type: ignore[arg-type]
