@@ -108,7 +108,11 @@ class Machines:
         )
 
     async def may_reach(self, identity: Identity, machine_id: str) -> bool:
-        """Whether a bearer may have calls made on this machine, connected or not.
+        """Whether L{reached} gives it."""
+        return await self.reached(identity, machine_id) is not None
+
+    async def reached(self, identity: Identity, machine_id: str) -> MachineRecord | None:
+        """This machine, connected or not, if a bearer may have calls made on it.
 
         What the bearer opens by that begins to be watched (L{watch}) in the same turn of the loop: then
         no change of the machine lies between.
@@ -116,7 +120,7 @@ class Machines:
         @raise Unavailable: the machine changes all the time.
         """
         if identity.kind not in (TokenKind.ADMIN, TokenKind.AGENT):
-            return False
+            return None
         for _ in range(_READS):
             begun = self.reach.begin(machine_id)
             try:
@@ -124,7 +128,8 @@ class Machines:
             finally:
                 stale = self.reach.end(machine_id, begun)
             if not stale:
-                return record is not None and identity.targets.include(machine_id, record.labels)
+                reached = record and identity.targets.include(machine_id, record.labels)
+                return record if reached else None
         raise Unavailable("the machine is being changed", hint="try again in a second")
 
     def watch(

@@ -11,6 +11,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
 from clove.errors import CloveError, ConnectionLost, Unavailable
+from clove.relay.absent import no_machine
 from clove.relay.rest.agent_stream import AgentStream
 from clove.relay.rest.reaching import kernel_of
 
@@ -42,10 +43,7 @@ class _Open:
     @ivar slot: a small number that no other open stream has: the kernel tells callers by their names.
     """
 
-    def __init__(
-        self, stream: AgentStream, key: object, token_id: str, machine_id: str, slot: int
-    ) -> None:
-        self.machine_id = machine_id
+    def __init__(self, stream: AgentStream, key: object, token_id: str, slot: int) -> None:
         self.stream = stream
         self.key = key
         self.token_id = token_id
@@ -71,7 +69,12 @@ class Streams:
 
         @raise CloveError: it cannot be read.
         """
-        key = (wanted.identity.token_id, wanted.machine_id, wanted.agent_id)
+        machine = await context.machines.reached(wanted.identity, wanted.machine_id)
+        if machine is None:
+            raise no_machine()
+        # Another machine of that name, after this was removed, has other agents with the same numbers.
+        of = (wanted.machine_id, machine.created)
+        key = (wanted.identity.token_id, of, wanted.agent_id)
         found = self._attached.get(key) if wanted.attached else None
         if found is None:
             found = self._add(context, wanted, key)
@@ -93,12 +96,6 @@ class Streams:
         for each in list(self._open.values()):
             self._close(each)
 
-    def forget(self, machine_id: str) -> None:
-        """End what is kept of a machine that was removed: another of its name has other agents, with the same numbers."""
-        for found in list(self._attached.values()):
-            if found.machine_id == machine_id:
-                self._close(found)
-
     def _add(self, context: Context, wanted: Wanted, key: object) -> _Open:
         limits, token_id = self._limits, wanted.identity.token_id
         self._make_room(token_id)
@@ -110,9 +107,7 @@ class Streams:
             attached=wanted.attached,
         )
         slot = next(number for number in range(len(self._open) + 1) if number not in self._open)
-        made = self._open[slot] = _Open(
-            stream, key if wanted.attached else None, token_id, wanted.machine_id, slot
-        )
+        made = self._open[slot] = _Open(stream, key if wanted.attached else None, token_id, slot)
         if wanted.attached:
             self._attached[key] = made
         made.fetching = Deferred.fromCoroutine(self._fetch(context, wanted, made))

@@ -82,7 +82,6 @@ async def change_machine(context: Context, call: Call) -> Machine:
 async def remove_machine(context: Context, call: Call) -> Removed:
     """Forget one; its tunnel ends, its key and tokens are not valid any more."""
     await context.machines.remove(call.path["machine_id"])
-    context.streams.forget(call.path["machine_id"])
     return Removed(machine_id=call.path["machine_id"])
 
 
