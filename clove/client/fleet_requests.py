@@ -174,7 +174,7 @@ def stream(
 
 
 def denials(*, machine_id: str = "", kind: str = "", most: int = 100) -> Planned[dict[str, Any]]:
-    """What was refused, the newest first, page by page; of each relay its own.
+    """What was refused at all relays, the newest first, page by page.
 
     @param kind: token, route, site, connection or kernel; "": all.
     @param most: entries at most.

@@ -16,6 +16,7 @@ from twisted.logger import Logger
 from clove.messages.metrics import ReactorTurns
 from clove.relay.changes import Changes
 from clove.relay.config import RelayConfig
+from clove.relay.denial_writer import DenialWriter
 from clove.relay.denials import Denials
 from clove.relay.fleet_parts import FleetParts
 from clove.relay.forwarded import Proxies
@@ -49,6 +50,8 @@ USED_SECONDS = 60.0
 """How often it is written when tokens were used last."""
 SEEN_SECONDS = 1.0
 """How often it is written which machines have connected."""
+DENIED_SECONDS = 1.0
+"""How often what was refused is written."""
 TELL_SECONDS = 1.0
 """How often other relays are told which tunnels have changed."""
 LOOK_SECONDS = 30.0
@@ -118,6 +121,7 @@ class Parts:
         routing = None if self.fleet is None else self.fleet.routing
         self._changes = Changes(self.store, self.tokens, self.machines, routing, time.time)
         self._denials = Denials(config.limits.rest.denials, time.time)
+        self._audit = DenialWriter(self._denials, self.store, self._claimant)
         self._entrance = Entrance(self.hub, relay_id, self.tokens, self.machines, self._denials.add)
         self._loops: list[LoopingCall] = []
 
@@ -183,6 +187,7 @@ class Parts:
             turns=self._turns,
             streams=self._streams,
             denials=self._denials,
+            audit=self._audit,
             other_callers=None if self.fleet is None else self.fleet.callers.find,
             logins=Logins(limits.logins, limits.logins_per_address),
         )
@@ -202,8 +207,8 @@ class Parts:
             Deferred.fromCoroutine(self.fleet.start())
             self._repeat(self.fleet.routing.tick, TELL_SECONDS)
         self._repeat(self._end_expired, EXPIRY_SECONDS)
-        self._repeat(self._write_used, USED_SECONDS)
-        self._repeat(self._write_seen, SEEN_SECONDS)
+        for seconds, what, write in self._writes():
+            self._repeat(partial(self._write, what, write), seconds)
         if self._tls is not None:
             self._repeat(self.renew, RENEW_SECONDS)
 
@@ -245,8 +250,8 @@ class Parts:
                 loop.stop()
         if self.fleet is not None:
             await self.fleet.stop()
-        await self._write_used()
-        await self._write_seen()
+        for _, what, write in self._writes():
+            await self._write(what, write)
         await self.store.close()
         self.release()
 
@@ -266,17 +271,19 @@ class Parts:
     async def _end_expired(self) -> None:
         self.tokens.end_expired()
 
-    async def _write_used(self) -> None:
-        try:
-            await self.tokens.write_used()
-        except Exception as error:
-            self.log.error("when tokens were used is not written: {error}", error=str(error))
+    def _writes(self) -> tuple[tuple[float, str, Callable[[], Awaitable[object]]], ...]:
+        """What is written from time to time, and at the end: how often, what it is, and by what."""
+        return (
+            (USED_SECONDS, "when tokens were used", self.tokens.write_used),
+            (SEEN_SECONDS, "which machines connected", self.machines.write_seen),
+            (DENIED_SECONDS, "what was refused", self._audit.write_some),
+        )
 
-    async def _write_seen(self) -> None:
+    async def _write(self, what: str, write: Callable[[], Awaitable[object]]) -> None:
         try:
-            await self.machines.write_seen()
+            await write()
         except Exception as error:
-            self.log.error("which machines connected is not written: {error}", error=str(error))
+            self.log.error("{what} is not written: {error}", what=what, error=str(error))
 
     async def renew(self) -> None:
         """Read the certificate again, if its files have changed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.contracts.relay_store_denials import DenialStoreContract
 from tests.contracts.relay_store_machines import MachineStoreContract
 from tests.contracts.relay_store_repeats import RepeatStoreContract
 from tests.contracts.relay_store_tokens import TokenStoreContract
@@ -9,5 +10,7 @@ from tests.contracts.relay_store_tokens import TokenStoreContract
 __all__ = ["RelayStoreContract"]
 
 
-class RelayStoreContract(TokenStoreContract, MachineStoreContract, RepeatStoreContract):
+class RelayStoreContract(
+    TokenStoreContract, MachineStoreContract, RepeatStoreContract, DenialStoreContract
+):
     """For a test class that says how its store is made."""

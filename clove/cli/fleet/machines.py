@@ -153,7 +153,7 @@ def drain_machine(console: Console, fleet: FleetClient, machine: str, off: bool)
 def list_denials(
     console: Console, fleet: FleetClient, machine: str | None, kind: str | None, tail: int
 ) -> None:
-    """Show what the relay refused, and its machines' kernels to it; the newest is the last."""
+    """Show what relays refused, and machines' kernels to them; the newest is the last."""
     found = list(fleet.denials(machine_id=machine or "", kind=kind or "", most=tail))[::-1]
     if console.as_json:
         console.each(found)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from clove.messages.base import Request
-from clove.relay.denials import DenialKind, Refusal
+from clove.relay.denial_record import DenialKind, Refusal
 from clove.relay.rest.types import PageSize, Time
 
 __all__ = ["Audit", "AuditEntry", "AuditFrom"]

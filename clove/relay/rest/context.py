@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from clove.messages.metrics import ReactorTurns
+from clove.relay.denial_writer import DenialWriter
 from clove.relay.denials import Denials
 from clove.relay.machines.caller_query import CallerQuery, CallersFound
 from clove.relay.machines.machines import Machines
@@ -44,6 +45,7 @@ class Context(NamedTuple):
     repeats: Repeats
     streams: Streams
     denials: Denials
+    audit: DenialWriter
     turns: ReactorTurns
     logins: Logins
     other_callers: Callable[[CallerQuery], Awaitable[CallersFound]] | None = None

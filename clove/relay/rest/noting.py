@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from clove.errors import CloveError, NotAuthenticated, PermissionDenied, RateLimited
-from clove.relay.denials import DenialKind, Denials
+from clove.relay.denial_record import DenialKind
+from clove.relay.denials import Denials
 
 __all__ = ["KIND_RULE", "note_denial", "note_refusal"]
 

@@ -45,6 +45,19 @@ _MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         "CREATE INDEX repeats_by_age ON repeats (at)",
         "CREATE INDEX repeats_of_token ON repeats (token_id, at)",
     ),
+    (
+        """
+        CREATE TABLE denials (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, relay TEXT NOT NULL, number INTEGER NOT NULL,
+            at REAL NOT NULL, last REAL NOT NULL, count INTEGER NOT NULL, caller TEXT NOT NULL,
+            kind TEXT NOT NULL, source TEXT NOT NULL, token_id TEXT NOT NULL,
+            machine_id TEXT NOT NULL, what TEXT NOT NULL, code TEXT NOT NULL, rule TEXT NOT NULL,
+            error TEXT NOT NULL, UNIQUE (relay, number)
+        ) STRICT
+        """,
+        "CREATE INDEX denials_of_caller ON denials (caller, id)",
+        "CREATE INDEX denials_of_strangers ON denials (id) WHERE token_id = ''",
+    ),
 )
 """Statements that lead from each version of the tables, which C{user_version} counts, to the next."""
 SCHEMA: Final = len(_MIGRATIONS)

@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
 from twisted.internet.defer import Deferred
 from zope.interface import Interface
 
+from clove.relay.denial_record import Denial
 from clove.relay.records import (
     Flag,
     MachineRecord,
@@ -43,6 +44,9 @@ class StoreLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Idempotency keys of one token that are remembered; the oldest are forgotten then."""
     kept_repeats: float = 7 * 86400.0
     """Seconds for which one is."""
+    denials: int = 10_000
+    """Refusals that the audit keeps, a quarter of them of one token, or of one address without a token (IPv4, or
+    the first 64 bits of IPv6), and half of them without a token; the oldest of these is forgotten then."""
     connections: int = 4
     """Connections to PostgreSQL, beside one that is told of changes."""
     answer_seconds: float = 5.0
@@ -221,6 +225,21 @@ class IStore(Interface):
 
     def drop_repeat(named: RepeatKey, claimant: str) -> Deferred[None]:
         """It was not done: the next one may try."""
+
+    def keep_denials(relay: str, denials: Sequence[Denial]) -> Deferred[None]:
+        """Keep what was refused; what is beyond the share of a caller, of those without a token, and of all is
+        forgotten, the oldest first. One that is kept already gets its new count and time.
+
+        @param relay: name of the start of a relay, which numbers its own.
+        """
+
+    def denials(
+        before: int, most: int, *, kind: str = "", machine_id: str = ""
+    ) -> Deferred[list[Denial]]:
+        """What was refused at all relays, the newest first, from the one before this id on; 0: from the newest.
+
+        @param kind, machine_id: of these alone; "": of all.
+        """
 
     def observe(observer: StoreObserver) -> None:
         """Have it told, in the reactor's thread, what other relays change, from now on."""

@@ -61,6 +61,19 @@ _MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         "CREATE INDEX repeats_by_age ON repeats (at)",
         "CREATE INDEX repeats_of_token ON repeats (token_id, at)",
     ),
+    (
+        """
+        CREATE TABLE denials (
+            id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, relay TEXT NOT NULL,
+            number BIGINT NOT NULL, at DOUBLE PRECISION NOT NULL, last DOUBLE PRECISION NOT NULL,
+            count BIGINT NOT NULL, caller TEXT NOT NULL, kind TEXT NOT NULL, source TEXT NOT NULL,
+            token_id TEXT NOT NULL, machine_id TEXT NOT NULL, what TEXT NOT NULL, code TEXT NOT NULL,
+            rule TEXT NOT NULL, error TEXT NOT NULL, UNIQUE (relay, number)
+        )
+        """,
+        "CREATE INDEX denials_of_caller ON denials (caller, id)",
+        "CREATE INDEX denials_of_strangers ON denials (id) WHERE token_id = ''",
+    ),
 )
 """Statements that lead from each version of the tables to the next. What was released stays as it is."""
 SCHEMA: Final = len(_MIGRATIONS)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 from twisted.internet.defer import Deferred
 
+from clove.relay.denial_record import Denial
 from clove.relay.records import (
     Flag,
     MachineRecord,
@@ -17,6 +18,7 @@ from clove.relay.records import (
     TokenRecord,
 )
 from clove.relay.store.database import Database
+from clove.relay.store.denial_table import DenialTable
 from clove.relay.store.interface import MachineChanges, Seen, StoreLimits
 from clove.relay.store.machine_table import MachineTable
 from clove.relay.store.repeat_table import RepeatTable
@@ -35,6 +37,7 @@ class Tables(NamedTuple):
     machines: MachineTable
     routes: RouteTable
     repeats: RepeatTable
+    denials: DenialTable
 
 
 def tables_of(database: Database, limits: StoreLimits) -> Tables:
@@ -45,6 +48,7 @@ def tables_of(database: Database, limits: StoreLimits) -> Tables:
         MachineTable(database, limits, tokens),
         RouteTable(database),
         RepeatTable(database, limits),
+        DenialTable(database, limits),
     )
 
 
@@ -172,3 +176,14 @@ class TableCalls:
     def drop_repeat(self, named: RepeatKey, claimant: str) -> Deferred[None]:
         """It was surely not."""
         return self._run(lambda tables: tables.repeats.drop(named, claimant))
+
+    def keep_denials(self, relay: str, denials: Sequence[Denial]) -> Deferred[None]:
+        """What was refused."""
+        kept = tuple(denials)
+        return self._run(lambda tables: tables.denials.keep(relay, kept))
+
+    def denials(
+        self, before: int, most: int, *, kind: str = "", machine_id: str = ""
+    ) -> Deferred[list[Denial]]:
+        """A page of it."""
+        return self._run(lambda tables: tables.denials.before(before, most, kind, machine_id))

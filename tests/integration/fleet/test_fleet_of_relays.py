@@ -148,3 +148,22 @@ def test_a_relay_that_was_away_cuts_what_was_revoked_meanwhile(
         finally:
             second.process.send_signal(signal.SIGCONT)
         until(lambda: not second.ask("GET", "/agents")["agents"], "the remote agent is cut")
+
+
+def test_what_one_relay_has_refused_is_in_the_audit_of_each_also_when_that_one_is_gone(
+    relays: Relays,
+) -> None:
+    first, second = relays
+    made = second.ask("POST", "/tokens/agent", {"target_machine": "one"})
+
+    def seen() -> list[dict[str, Any]]:
+        entries = first.ask("GET", "/audit?kind=route")["entries"]
+        return [each for each in entries if each["token_id"] == made["id"]]
+
+    for _ in range(2):
+        assert status_of(second, "/tokens", made["token"])[0] == 403
+    second.end()
+    [entry] = seen()
+    assert (entry["count"], entry["what"]) == (2, "GET /api/v1/tokens")
+    assert status_of(first, "/tokens", made["token"])[0] == 403
+    assert [each["count"] for each in seen()] == [1, 2]

@@ -1,7 +1,8 @@
-"""What a relay has refused is kept, bounded, and no address pushes the others out."""
+"""What a relay has refused waits for the store, bounded, and no caller pushes the others out."""
 
 from __future__ import annotations
 
+from clove.relay.denial_record import Denial
 from clove.relay.denials import Denials
 
 MOST = 16
@@ -17,13 +18,9 @@ class Wall:
         return self.now
 
 
-def test_the_newest_come_first_in_pages() -> None:
-    denials = Denials(MOST, Wall())
-    for number in range(4):
-        denials.add("token", f"192.0.2.{number}", what="GET /x")
-    first = denials.before(0, 3)
-    assert [each.refusal.source for each in first] == ["192.0.2.3", "192.0.2.2", "192.0.2.1"]
-    assert [each.refusal.source for each in denials.before(first[-1].id, 3)] == ["192.0.2.0"]
+def waiting(denials: Denials) -> list[Denial]:
+    """What is not written yet, in the order in which it came."""
+    return denials.unwritten(9999)
 
 
 def test_the_same_again_within_a_minute_is_counted() -> None:
@@ -32,34 +29,63 @@ def test_the_same_again_within_a_minute_is_counted() -> None:
     for _ in range(3):
         wall.now += 10
         denials.add("token", "192.0.2.1", error="not valid")
-    [only] = denials.before(0, 9)
+    [only] = waiting(denials)
     assert (only.count, only.at, only.last) == (3, 1010.0, 1030.0)
     wall.now += 60
     denials.add("token", "192.0.2.1", error="not valid")
-    assert [each.count for each in denials.before(0, 9)] == [1, 3]
+    assert [each.count for each in waiting(denials)] == [3, 1]
 
 
-def test_kinds_and_machines_are_found_apart() -> None:
+def test_one_that_is_written_is_written_again_when_it_counts_more() -> None:
     denials = Denials(MOST, Wall())
     denials.add("token", "a")
-    denials.add("kernel", "a", machine_id="m1")
-    denials.add("connection", "a", machine_id="m2")
-    assert [each.refusal.machine_id for each in denials.before(0, 9, kind="kernel")] == ["m1"]
-    assert [each.refusal.kind for each in denials.before(0, 9, machine_id="m2")] == ["connection"]
+    kept = waiting(denials)
+    denials.add("token", "a")  # while the store writes
+    denials.written(kept)
+    [again] = waiting(denials)
+    assert (again.id, again.count) == (kept[0].id, 2)
+    denials.written([again])
+    assert waiting(denials) == []
+    denials.add("token", "a")
+    assert [(each.id, each.count) for each in waiting(denials)] == [(again.id, 3)]
 
 
-def test_one_address_has_its_share_and_texts_are_cut() -> None:
+def test_what_is_written_and_a_minute_old_is_forgotten_here() -> None:
+    wall = Wall()
+    denials = Denials(MOST, wall)
+    denials.add("token", "a")
+    kept = waiting(denials)
+    wall.now += 61
+    denials.add("token", "b")
+    denials.written(kept)
+    assert [each.refusal.source for each in denials._entries.values()] == ["b"]
+    assert list(denials._of_caller) == ["b"]
+    assert len(denials._latest) == 1
+
+
+def test_some_of_each_caller_are_written_first() -> None:
+    denials = Denials(MOST, Wall())
+    for number in range(4):
+        denials.add("token", "loud", what=f"GET /{number}")
+    denials.add("token", "quiet")
+    denials.add("token", "loud", token_id="its own")
+    chosen = [(each.refusal.source, each.refusal.token_id) for each in denials.unwritten(3)]
+    assert chosen == [("loud", ""), ("quiet", ""), ("loud", "its own")]
+    assert [each.id for each in denials.unwritten(4)] == [1, 2, 5, 6]
+
+
+def test_one_caller_has_its_share_and_texts_are_cut() -> None:
     denials = Denials(MOST, Wall())
     denials.add("token", "quiet")
     for number in range(1000):
         denials.add("token", "loud", what=f"GET /{number}", error="x" * 10_000)
-    found = denials.before(0, 999)
+    found = waiting(denials)
     assert [each.refusal.source for each in found].count("loud") == MOST // 4
-    assert found[-1].refusal.source == "quiet"
+    assert found[0].refusal.source == "quiet"
     assert max(len(each.refusal.error) for each in found) == 200
     for number in range(1000):
         denials.add("token", f"address {number}")
-    assert len(denials.before(0, 9999)) == MOST
+    assert len(waiting(denials)) == len(denials._entries) == MOST
 
 
 def test_all_addresses_of_one_customer_have_one_share() -> None:
@@ -67,6 +93,13 @@ def test_all_addresses_of_one_customer_have_one_share() -> None:
     denials.add("token", "192.0.2.1")
     for number in range(1000):
         denials.add("token", f"2001:db8::{number:x}")
-    found = denials.before(0, 999)
+    found = waiting(denials)
     assert len(found) == MOST // 4 + 1
-    assert found[-1].refusal.source == "192.0.2.1"
+    assert found[0].refusal.source == "192.0.2.1"
+
+
+def test_no_text_that_was_chosen_by_others_stops_the_store() -> None:
+    denials = Denials(MOST, Wall())
+    denials.add("token", "a", machine_id="m\0\ud800", error="\udfff" * 300)
+    [only] = waiting(denials)
+    assert (only.refusal.machine_id, only.refusal.error) == ("m ?", "?" * 200)

@@ -1,4 +1,4 @@
-"""What was refused: by this relay, and by kernels to requests of the REST API."""
+"""What was refused: by relays, and by kernels to requests of their REST API."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["list_denials"]
 async def list_denials(context: Context, call: Call) -> Audit:
     """The newest first."""
     query = call.query
-    found = context.denials.before(
+    found = await context.audit.read(
         query.before, query.limit + 1, kind=query.kind, machine_id=query.machine_id
     )
     shown = [

@@ -66,7 +66,7 @@ export class Denials extends Watched {
     return html`
       <header class="head">
         <h1 tabindex="-1">Denials</h1>
-        <p class="sum"><span>What this relay has refused since it started, and what its machines’ kernels have refused to its REST API.</span></p>
+        <p class="sum"><span>What relays of this fleet have refused, and what its machines’ kernels have refused to their REST API.</span></p>
       </header>
       <p class="filter"><label><span class="sr">Show denials</span>
         <select onChange=${this.choose}>${Object.entries(KINDS).map(([kind, name]) => html`<option value=${kind}>${name}</option>`)}</select></label></p>
