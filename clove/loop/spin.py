@@ -59,7 +59,10 @@ class Spin:
 
 
 def make_spin(poller: Any, seconds: float) -> Any:
-    """A poller that spins; the poller itself where it should not, or has only one processor."""
-    if seconds <= 0 or len(os.sched_getaffinity(0)) < 2:
+    """A poller that spins; the poller itself where it should not, or the machine has only one processor.
+
+    On which of them this process may run is not asked: clients may have others.
+    """
+    if seconds <= 0 or (os.cpu_count() or 1) < 2:
         return poller
     return Spin(poller, seconds)

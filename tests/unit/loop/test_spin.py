@@ -119,8 +119,8 @@ def test_after_a_try_that_paid_it_tries_each_time(poller: Poller, spin: Spin) ->
 def test_without_a_second_processor_it_is_left_out(
     poller: Poller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
     assert isinstance(make_spin(poller, WAIT), Spin)
     assert make_spin(poller, 0) is poller
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
     assert make_spin(poller, WAIT) is poller
