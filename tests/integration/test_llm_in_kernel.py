@@ -127,6 +127,14 @@ def test_key_is_used_and_in_no_other_process_s_reach(thinking_kernel: Any, gemin
             assert KEY not in path.read_text(errors="replace")
 
 
+def test_the_service_is_started_by_the_first_question(thinking_kernel: Any) -> None:
+    with CloveClient(thinking_kernel.socket) as client:
+        client.noop()
+        assert services_of(thinking_kernel.pid) == []
+        client.think("hello there")
+        assert len(services_of(thinking_kernel.pid)) == 1
+
+
 def test_killed_service_does_not_take_the_kernel_along(thinking_kernel: Any) -> None:
     with CloveClient(thinking_kernel.socket) as client:
         client.think("hello there")

@@ -81,6 +81,7 @@ class Calls:
         """
         self._queue.add(call)
         call.time_out(self._reactor, self._limits.queue_timeout, self._waited_too_long)
+        self.services[call.service].ensure_started()
         self.send_next()
 
     def send_next(self) -> None:

@@ -44,7 +44,7 @@ class LLM:
         permissions_of: Callable[[int], Permissions | None] = lambda _: None,
         route_to: Callable[[str], Route] = lambda _: Route(),
     ) -> None:
-        """Make the object; `start` starts the services.
+        """Make the object; `start` lets it be asked.
 
         @param permissions_of: what a live agent may do now, by its id.
         @param environ: where the key is looked for; nothing else of it goes to
@@ -74,10 +74,8 @@ class LLM:
         )
 
     def start(self) -> None:
-        """Start the services. Returns at once; questions wait until theirs is ready."""
+        """Take questions. The first one starts its service, and waits until that is ready."""
         self._running = True
-        for service in self.services.values():
-            service.start()
 
     def stop(self) -> Deferred[None]:
         """Abandon every question and end the services. Fires when they are gone."""

@@ -67,7 +67,7 @@ class ModelService:
         on_end: Callable[[], None],
         argv: tuple[str, ...] = (),
     ) -> None:
-        """Make the object; `start` makes the process.
+        """Make the object; `ensure_started` makes the process.
 
         @param on_message: takes every message but `Ready` from the service; also
             called with the `Ready`, after `ready` is set.
@@ -97,8 +97,12 @@ class ModelService:
         link = self._link
         return (link.transport.pid or 0) if link is not None and link.transport else 0
 
-    def start(self) -> None:
-        """Start the process. Returns at once."""
+    def ensure_started(self) -> None:
+        """Start the process, unless there is one, or one is due after an end. Returns at once."""
+        if self._link is None and self._retry is None and self._stopped is None:
+            self._start()
+
+    def _start(self) -> None:
         self._retry = None
         self._ready_at = None
         self._link = link = _Link(self, self._options.max_answer + LINE_SLACK)
@@ -191,7 +195,7 @@ class ModelService:
         self.log.warn(
             "the LLM service ended ({how}), starting it again in {delay} s", how=how, delay=delay
         )
-        self._retry = self._reactor.callLater(delay, self.start)
+        self._retry = self._reactor.callLater(delay, self._start)
 
 
 class _Link(ProcessProtocol):

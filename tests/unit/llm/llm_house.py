@@ -93,9 +93,12 @@ class Processes(Clock):
 
 
 class House:
-    """An LLM whose service is ready, and what one asks it."""
+    """An LLM whose service has been asked and is ready, and what one asks it.
 
-    def __init__(self, ready: bool = True, **settings: Any) -> None:
+    @param started: whether the service's process is there before the first question.
+    """
+
+    def __init__(self, ready: bool = True, started: bool = True, **settings: Any) -> None:
         self.clock = Processes()
         limits = LLMLimits(**settings.pop("limits", {}))
         self.permissions: dict[int, Permissions] = {}
@@ -106,7 +109,10 @@ class House:
             permissions_of=lambda agent_id: self.permissions.get(agent_id),
         )
         self.llm.start()
-        if ready:
+        if started:
+            for service in self.llm.services.values():
+                service.ensure_started()
+        if ready and started:
             self.service.ready()
 
     @property

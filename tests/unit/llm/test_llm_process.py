@@ -6,9 +6,50 @@ import pytest
 
 from clove.errors import (
     Cancelled,
+    LimitExceeded,
     Unavailable,
 )
 from tests.unit.llm.llm_house import House, error, quota, result
+
+
+def test_no_process_is_started_before_the_first_question_and_one_for_all() -> None:
+    house = House(started=False)
+    assert house.clock.services == []
+    asked = [house.think(), house.think()]
+    assert len(house.clock.services) == 1
+    house.service.ready()
+    for number in house.numbers():
+        house.service.done(number)
+    assert all(result(one).success for one in asked)
+    house.think()
+    assert len(house.clock.services) == 1
+
+
+def test_a_question_that_is_refused_starts_no_process() -> None:
+    house = House(started=False, limits={"max_request": 1024})
+    assert isinstance(error(house.think(prompt="x" * 2000)), LimitExceeded)
+    assert house.clock.services == []
+    assert house.llm.stop().called
+
+
+def test_who_asks_first_is_told_why_the_service_cannot_be_started() -> None:
+    house = House(started=False)
+    house.clock.refuse = True
+    asked = house.think()
+    house.clock.pump([1, 2])
+    failed = error(asked)
+    assert isinstance(failed, Unavailable)
+    assert "no more processes" in failed.hint
+    assert house.llm.stop().called
+
+
+def test_a_question_while_a_restart_is_due_starts_nothing_of_its_own() -> None:
+    house = House()
+    house.service.die()
+    house.think()
+    assert len(house.clock.services) == 1
+    house.clock.advance(1)
+    assert len(house.clock.services) == 2
 
 
 def test_service_that_confirms_no_cancel_is_killed_and_replaced() -> None:

@@ -25,6 +25,9 @@ class Recorded:
         self.lines: list[bytes] = []
         self.killed: list[str] = []
 
+    def ensure_started(self) -> None:
+        """It runs already."""
+
     def send(self, line: bytes) -> None:
         self.lines.append(line)
 
