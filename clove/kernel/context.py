@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
@@ -64,8 +66,7 @@ class Kernel:
     syscalls: Mapping[int, Syscall]
 
 
-@dataclass(slots=True)
-class Context:
+class Context(Struct):
     """One request's surroundings.
 
     @ivar stream: sends one more partial reply before the last (version 2 with

@@ -14,15 +14,16 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from clove.errors import CloveError, LimitExceeded
-from clove.framing import MAX_REPLY, Opcode
+from clove.framing import MAX_REPLY
 from clove.kernel.context import Context
 from clove.kernel.failed_requests import FailedRequests, unknown_opcode
 from clove.kernel.principal import Kind
 from clove.kernel.remote.granted import require_remote
+from clove.kernel.served import Served
 from clove.messages import MALFORMED, Reply, Request, encode, encode_error, read
 from clove.messages.recording import reply_of
 from clove.messages.session import AsyncAccepted, AsyncResult
-from clove.policy import check_flag
+from clove.policy import check_any_flag
 
 if TYPE_CHECKING:
     from twisted.python.failure import Failure
@@ -35,9 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Dispatcher"]
 
-_NOTHING: Mapping[str, object] = {}
-_NUMBERS = frozenset((bool, int, float))
-_NAMES = {int(opcode): opcode.name for opcode in Opcode}
+_REMOTE = Kind.REMOTE  # to look it up in the enumeration each time takes 50 ns
 
 Push = Callable[[Reply], bool]
 
@@ -54,8 +53,10 @@ class Dispatcher:
     def __init__(self, kernel: Kernel, table: Mapping[int, Syscall], *, warnings: int = 16) -> None:
         self._kernel = kernel
         self._warnings = warnings
-        self._table = table
-        self._record = kernel.audit.record
+        self._served = {
+            int(opcode): Served(opcode, syscall, kernel.audit.recorder)
+            for opcode, syscall in table.items()
+        }
         self.failed = FailedRequests(kernel)
 
     def answer(
@@ -73,35 +74,48 @@ class Dispatcher:
         principal.syscalls += 1
         if opcode == 0:
             return payload
-        if (syscall := self._table.get(opcode)) is None:
+        if (served := self._served.get(opcode)) is None:
             return encode_error(unknown_opcode(opcode), reply_of(opcode))
         misfits: list[Misfit] | None = None
         try:
-            if principal.kind is Kind.REMOTE:
-                require_remote(_NAMES[opcode])
+            if principal.kind is _REMOTE:
+                require_remote(served.name)
             try:
-                request = syscall.decode(payload or b"{}")
+                request = served.decode(payload or b"{}")
             except MALFORMED as error:
-                request, misfits = _read(syscall, payload, error, version_1=stream is None)
-            if syscall.needs:
-                _require_flag(syscall, opcode, principal)
+                request, misfits = _read(served.syscall, payload, error, version_1=stream is None)
+            if served.flag and not getattr(principal.permissions, served.flag):
+                _require_flag(served, principal)
             context = Context(self._kernel, principal, None, push)
-            if getattr(request, "async_", False):
-                reply = self._accept(syscall, opcode, context, request, len(payload))
+            if served.has_options:
+                reply = self._with_options(served, context, request, len(payload), stream)
             else:
-                if stream is not None and (syscall.streams or _is_streamed(request)):
-                    context.stream = stream()
-                reply = self._run(syscall, opcode, context, request)
+                reply = self._run(served, context, request)
         except CloveError as error:
-            reply = self.failed.reply(syscall, _NAMES[opcode], principal, error)
+            reply = self.failed.reply(served.syscall, served.name, principal, error)
         except Exception:
-            reply = self.failed.of_bug(syscall, _NAMES[opcode])
-        return self._warned(principal, opcode, misfits, reply) if misfits else reply
+            reply = self.failed.of_bug(served.syscall, served.name)
+        return self._warned(principal, served, misfits, reply) if misfits else reply
+
+    def _with_options(
+        self,
+        served: Served,
+        context: Context,
+        request: Any,
+        size: int,
+        stream: Callable[[], Stream] | None,
+    ) -> bytes | Deferred[bytes]:
+        """Run what may be asynchronous, or have partial replies."""
+        if getattr(request, "async_", False):
+            return self._accept(served, context, request, size)
+        if stream is not None and (served.syscall.streams or _is_streamed(request)):
+            context.stream = stream()
+        return self._run(served, context, request)
 
     def _warned(
         self,
         principal: Principal,
-        opcode: int,
+        served: Served,
         misfits: list[Misfit],
         reply: bytes | Deferred[bytes],
     ) -> bytes | Deferred[bytes]:
@@ -111,7 +125,7 @@ class Dispatcher:
             self.log.warn(
                 "agent {agent} sent {name}: {misfits}",
                 agent=principal.agent_id,
-                name=_NAMES[opcode],
+                name=served.name,
                 misfits="; ".join(map(str, misfits)),
             )
         words = encode([str(misfit) for misfit in misfits])
@@ -119,61 +133,32 @@ class Dispatcher:
             return _with_warnings(reply, words)
         return reply.addCallback(_with_warnings, words)
 
-    def _run(
-        self, syscall: Syscall, opcode: int, context: Context, request: Request
-    ) -> bytes | Deferred[bytes]:
-        result = syscall.call(context, request)
-        if not isinstance(result, CoroutineType):
-            return self._done(syscall, opcode, context.principal, request, result)
-        deferred: Deferred[Any] = Deferred.fromCoroutine(result)
-        return self._finish(deferred, syscall, opcode, context.principal, request)
+    def _run(self, served: Served, context: Context, request: Request) -> bytes | Deferred[bytes]:
+        result = served.call(context, request)
+        if result.__class__ is CoroutineType:
+            deferred: Deferred[Any] = Deferred.fromCoroutine(result)
+            return self._finish(deferred, served, context.principal, request)
+        return _done(served, context.principal, request, result)
 
     def _finish(
-        self,
-        deferred: Deferred[Any],
-        syscall: Syscall,
-        opcode: int,
-        principal: Principal,
-        request: Request,
+        self, deferred: Deferred[Any], served: Served, principal: Principal, request: Request
     ) -> bytes | Deferred[bytes]:
         """Make the reply of a result or a failure; without a Deferred if there is one already."""
 
         def failed(failure: Failure) -> bytes:
-            return self.failed.of_failure(syscall, _NAMES[opcode], principal, failure)
+            return self.failed.of_failure(served.syscall, served.name, principal, failure)
 
         def done(result: Any) -> bytes:
-            return self._done(syscall, opcode, principal, request, result)
+            return _done(served, principal, request, result)
 
         deferred.addCallback(done)
         deferred.addErrback(failed)
         if deferred.called and isinstance(deferred.result, bytes):
             return deferred.result
-        return _outstanding(deferred, principal, _NAMES[opcode])
-
-    def _done(
-        self, syscall: Syscall, opcode: int, principal: Principal, request: Request, result: Any
-    ) -> bytes:
-        payload = result if isinstance(result, bytes) else encode(result)
-        if len(payload) > MAX_REPLY:
-            raise LimitExceeded(
-                f"the reply has {len(payload)} bytes, the limit is {MAX_REPLY}",
-                hint="ask for less at a time (offset, limit or max)",
-            )
-        self._record(
-            syscall.category,
-            _NAMES[opcode],
-            principal.agent_id,
-            principal.name,
-            True,
-            {field: _brief(getattr(request, field, None)) for field in syscall.audited}
-            if syscall.audited
-            else _NOTHING,
-            principal.family,
-        )
-        return payload
+        return _outstanding(deferred, principal, served.name)
 
     def _accept(
-        self, syscall: Syscall, opcode: int, context: Context, request: Any, size: int
+        self, served: Served, context: Context, request: Any, size: int
     ) -> bytes | Deferred[bytes]:
         """Start an asynchronous request; ASYNC_POLL will give its result."""
         results = self._kernel.results
@@ -185,24 +170,36 @@ class Dispatcher:
                 agent_id,
                 AsyncResult(
                     request_id=request_id,
-                    opcode=opcode,
-                    opcode_name=_NAMES[opcode],
+                    opcode=served.opcode,
+                    opcode_name=served.name,
                     payload=payload.decode("utf-8", "replace"),
                 ),
                 size,
             )
 
         try:
-            outcome = self._run(syscall, opcode, context, request)
+            outcome = self._run(served, context, request)
         except CloveError as error:
-            outcome = self.failed.reply(syscall, _NAMES[opcode], context.principal, error)
+            outcome = self.failed.reply(served.syscall, served.name, context.principal, error)
         except Exception:
-            outcome = self.failed.of_bug(syscall, _NAMES[opcode])
+            outcome = self.failed.of_bug(served.syscall, served.name)
         if isinstance(outcome, bytes):
             keep(outcome)
         else:
             results.track(agent_id, outcome.addCallback(keep))
         return encode(AsyncAccepted(request_id=request_id))
+
+
+def _done(served: Served, principal: Principal, request: Request, result: Any) -> bytes:
+    """The reply's payload, with its audit entry."""
+    payload = result if result.__class__ is bytes else encode(result)
+    if len(payload) > MAX_REPLY:
+        raise LimitExceeded(
+            f"the reply has {len(payload)} bytes, the limit is {MAX_REPLY}",
+            hint="ask for less at a time (offset, limit or max)",
+        )
+    served.record(principal.agent_id, principal.name, request, principal.family)
+    return payload
 
 
 def _outstanding(deferred: Deferred[Any], principal: Principal, name: str) -> Deferred[Any]:
@@ -227,12 +224,12 @@ def _with_warnings(reply: bytes, words: bytes) -> bytes:
     return b'%b%b"warnings":%b}' % (reply[:-1], comma, words)
 
 
-def _require_flag(syscall: Syscall, opcode: int, principal: Principal) -> None:
+def _require_flag(served: Served, principal: Principal) -> None:
     """@raise PermissionDenied: the principal has none of the flags that allow this syscall."""
-    for flag in syscall.needs:
-        if getattr(principal.permissions, flag):
-            return
-    check_flag(principal.permissions, syscall.needs[0]).require(_NAMES[opcode])
+    needs = served.syscall.needs
+    decision = check_any_flag(principal.permissions, needs)
+    if decision is not None:
+        decision.require(served.name)
 
 
 def _read(
@@ -247,12 +244,3 @@ def _read(
 def _is_streamed(request: Request) -> bool:
     """The client asks for partial replies."""
     return bool(getattr(request, "stream", False) or getattr(request, "follow", False))
-
-
-def _brief(value: object) -> object:
-    """A request's field as an audit entry shows it."""
-    if value is None or value.__class__ in _NUMBERS:
-        return value
-    if isinstance(value, str):
-        return value if len(value) <= 200 else value[:199] + "…"
-    return str(value)[:200]

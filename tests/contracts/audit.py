@@ -14,6 +14,7 @@ from twisted.internet.task import Clock
 from clove.errors import LimitExceeded
 from clove.kernel.audit import AuditLimits
 from clove.messages.audit import AuditEntry, SetAuditConfigRequest
+from clove.messages.state import StoreRequest
 from tests.contracts.answers import Settled
 
 __all__ = ["AuditContract", "fill", "ids"]
@@ -59,6 +60,24 @@ class AuditContract:
             "details": entry.details,
         }
         assert msgspec.json.decode(entry.details) == {"rule": "x", "n": [1, None]}
+
+    def test_what_was_done_is_recorded_as_with_its_details(self, clock: Clock) -> None:
+        log = self.some(clock)
+        record = log.recorder("STATE_STORE", "STORE", ("key", "scope"))
+        clock.advance(12.5)
+        record(7, "ann", StoreRequest(key="k", value=msgspec.Raw(b"1")), 7)
+        log.record("STATE_STORE", "STORE", 7, "ann", True, {"key": "k", "scope": "global"}, 7)
+        first, second = log.query("STATE_STORE", 7)
+        assert msgspec.structs.replace(second, id=first.id, details=first.details) == first
+        assert bytes(first.details) == bytes(second.details) == b'{"key":"k","scope":"global"}'
+
+    def test_what_is_switched_off_is_not_recorded_when_it_is_done(self, clock: Clock) -> None:
+        log = self.some(clock)
+        record = log.recorder("STATE_STORE", "STORE", ("key",))
+        for on in (False, True):
+            log.configure(SetAuditConfigRequest(log_state=on))
+            record(7, "ann", StoreRequest(key=str(on), value=msgspec.Raw(b"1")), 7)
+        assert [bytes(entry.details) for entry in log.query("STATE_STORE")] == [b'{"key":"True"}']
 
     def test_the_newest_come_without_since_and_the_first_after_it_with(self, clock: Clock) -> None:
         log = self.some(clock)

@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Final
 
-from clove.kernel.audit.ring import Stored
+from clove.kernel.audit.entries import Stored
 
 __all__ = ["Digest", "Summary"]
 

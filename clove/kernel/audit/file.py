@@ -20,8 +20,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from clove.kernel.audit.digest import Digest
+from clove.kernel.audit.entries import Stored
 from clove.kernel.audit.limits import AuditLimits
-from clove.kernel.audit.ring import Stored, size_of
 from clove.kernel.audit.shown import shown
 from clove.kernel.clocks import Wall
 
@@ -88,7 +88,7 @@ class SecurityFile:
         """Take an entry."""
         if self._closing is not None:
             return
-        size = size_of(entry)
+        size = entry.size
         if self._waiting_size + size > min(GATHERED_BYTES, self._most - self._size):
             self._gather()
         self._waiting.append(_Waiting(entry, family, kind, self._clock.seconds()))
@@ -142,7 +142,7 @@ class SecurityFile:
         return Stored(0, self._wall(), "SECURITY", event_type, 0, "", True, _encode(details))
 
     def _write(self, entry: Stored) -> None:
-        size = size_of(entry)
+        size = entry.size
         if self._size + size > self._most:
             self._lost += 1
             return

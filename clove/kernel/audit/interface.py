@@ -4,20 +4,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
 
 from zope.interface import Attribute, Interface
 
 from clove.kernel.answers import Answer
 from clove.messages.audit import AuditConfig, AuditEntry, SetAuditConfigRequest
 
-__all__ = ["IAuditLog"]
+__all__ = ["IAuditLog", "RecordDone"]
+
+RecordDone: TypeAlias = Callable[[int, str, object, int], None]
+"""Takes (agent id, agent's name, request, family)."""
 
 
 class IAuditLog(Interface):
     """Entries with ascending ids, in categories that can be switched off.
 
-    L{record} answers nothing: no request waits for the disk. A log that takes its time puts
+    L{record} and what L{recorder} gives answer nothing: no request waits for the disk. A log that takes its time puts
     entries down in the order in which they came, and a query sees all that came before it.
     """
 
@@ -37,6 +41,14 @@ class IAuditLog(Interface):
         Control characters are taken out of all texts, and details are cut to size.
 
         @param family: the family that the entry counts for (L{clove.sharing.shares}).
+        """
+
+    def recorder(category: str, event_type: str, fields: tuple[str, ...]) -> RecordDone:
+        """What adds the entries of a syscall that was done, as L{record} would with its details.
+
+        A request is not kept; what is kept of its texts is cut.
+
+        @param fields: those of the request that the details are; one that it has not is null.
         """
 
     def query(

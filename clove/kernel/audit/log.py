@@ -1,22 +1,24 @@
-"""The audit log in memory, and how untrusted values become small, harmless details of its entries."""
+"""The audit log in memory."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from heapq import merge
 from itertools import count, islice
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 from zope.interface import implementer
 
 from clove.errors import LimitExceeded
 from clove.kernel.answers import Answer
-from clove.kernel.audit.interface import IAuditLog
+from clove.kernel.audit.details import clean, details_json
+from clove.kernel.audit.done import Recorder, shown_fields
+from clove.kernel.audit.entries import MAX_FIELDS, DoneKind, Stored
+from clove.kernel.audit.interface import IAuditLog, RecordDone
 from clove.kernel.audit.limits import AuditLimits
-from clove.kernel.audit.ring import Ring, Stored, Wanted
+from clove.kernel.audit.ring import Ring, Wanted
 from clove.kernel.audit.shown import shown
 from clove.kernel.clocks import Wall
 from clove.messages.audit import AuditConfig, AuditEntry, SetAuditConfigRequest
@@ -24,7 +26,7 @@ from clove.messages.audit import AuditConfig, AuditEntry, SetAuditConfigRequest
 if TYPE_CHECKING:
     from clove.kernel.audit.file import SecurityFile
 
-__all__ = ["AuditLog", "clean", "details_json"]
+__all__ = ["AuditLog"]
 
 SWITCHES: Final = {
     "SECURITY": "log_security",
@@ -37,16 +39,6 @@ SWITCHES: Final = {
     "WORLD": "log_world",
 }
 """Category to the field of the configuration that switches it."""
-MAX_ITEMS: Final = 32
-"""Fields of an object, or items of a list, that are kept."""
-MAX_DEPTH: Final = 4
-"""Levels that are kept."""
-
-_encode = msgspec.json.Encoder().encode
-_LARGE: Final = 1 << 63
-_BACKSLASH: Final = 0x5C
-_DELETE: Final = 0x7F
-_SPACE = re.compile(r"\s+")
 
 
 @implementer(IAuditLog)
@@ -74,7 +66,7 @@ class AuditLog:
         self._ring = Ring(limits.max_entries, limits.max_bytes)
         self._rings_of = self._choose_rings()
         self.config = AuditConfig(max_entries=self._limits.max_entries)
-        self._on: dict[str, bool] = {}
+        self._on: dict[str, bool] = {}  # one for good: recorders look into it
         self._apply(self.config)
 
     def record(
@@ -90,6 +82,20 @@ class AuditLog:
         """See L{IAuditLog.record}."""
         if self._on[category]:
             self._add(category, event_type, agent_id, agent_name, success, details, family)
+
+    def recorder(self, category: str, event_type: str, fields: tuple[str, ...]) -> RecordDone:
+        """See L{IAuditLog.recorder}."""
+
+        def record_whole(agent_id: int, agent_name: str, request: object, family: int) -> None:
+            if self._on[category]:
+                details = shown_fields(request, fields)
+                self._add(category, event_type, agent_id, agent_name, True, details, family)
+
+        ring, kind = self._rings_of[True][category]
+        if kind or len(fields) > MAX_FIELDS:
+            return record_whole
+        done = DoneKind(category, event_type, fields, self._limits)
+        return Recorder(done, self._on, self._new_id, self._seconds, ring, record_whole).record
 
     def query(
         self,
@@ -150,7 +156,7 @@ class AuditLog:
 
     def _apply(self, config: AuditConfig) -> None:
         self.config = config
-        self._on = {category: getattr(config, field) for category, field in SWITCHES.items()}
+        self._on.update({category: getattr(config, field) for category, field in SWITCHES.items()})
         self._ring.max_entries = config.max_entries
         self._ring.trim()
 
@@ -187,76 +193,3 @@ def _wanted(category: str | None, agent_id: int | None) -> Wanted:
     if category is None:
         return lambda entry: entry.agent_id == agent_id
     return lambda entry: entry.agent_id == agent_id and entry.category == category
-
-
-def clean(text: str, limit: int) -> str:
-    """A text without characters that could harm a terminal or fake a line of a log.
-
-    White space of any kind becomes one space; what cannot be printed is left
-    out (control characters, marks that change the direction, lone surrogates).
-    """
-    if len(text) > limit:
-        text = text[:limit] + "…"
-    if text.isprintable():
-        return text
-    return "".join(filter(str.isprintable, _SPACE.sub(" ", text)))
-
-
-def details_json(details: Mapping[str, object], max_bytes: int, max_text: int) -> bytes:
-    """The details as JSON of at most so many bytes."""
-    if not details:
-        return b"{}"
-    if (short := _short(details)) is not None and len(short) <= min(max_bytes, max_text):
-        return short
-    fields = {
-        clean(str(key), max_text): _harmless(value, max_text, MAX_DEPTH)
-        for key, value in islice(details.items(), MAX_ITEMS)
-    }
-    encoded = _encode(fields)
-    while len(encoded) > max_bytes and fields:
-        fields.pop("truncated", None)
-        if fields:
-            fields.popitem()
-        fields["truncated"] = True
-        encoded = _encode(fields)
-        if len(fields) == 1:
-            break
-    return encoded
-
-
-def _short(details: Mapping[str, object]) -> bytes | None:
-    """The JSON of what needs no changes, unless it is long: of most requests."""
-    for value in details.values():
-        kind = value.__class__
-        if kind is int:
-            if not -_LARGE < value < _LARGE:  # type: ignore[operator]
-                return None
-        elif kind is not str and value is not None and kind is not bool:
-            return None
-    try:
-        encoded = _encode(details)
-    except UnicodeEncodeError:
-        return None
-    # JSON escapes all other control characters. (Numbers: to look for bytes takes five times longer.)
-    if not encoded.isascii() or _BACKSLASH in encoded or _DELETE in encoded:
-        return None
-    return encoded if len(details) <= MAX_ITEMS else None
-
-
-def _harmless(value: object, max_text: int, depth: int) -> Any:
-    if value is None or value is True or value is False:
-        return value
-    if isinstance(value, str):
-        return clean(value, max_text)
-    if isinstance(value, int):
-        return value if value.bit_length() < 64 else clean(hex(value), max_text)
-    if isinstance(value, float):
-        return value
-    if depth > 0 and isinstance(value, Mapping):
-        return {
-            clean(str(key), max_text): _harmless(item, max_text, depth - 1)
-            for key, item in islice(value.items(), MAX_ITEMS)
-        }
-    if depth > 0 and isinstance(value, (list, tuple, set, frozenset)):
-        return [_harmless(item, max_text, depth - 1) for item in islice(value, MAX_ITEMS)]
-    return clean(str(value), max_text)

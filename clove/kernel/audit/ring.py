@@ -9,32 +9,11 @@ from heapq import merge
 from itertools import islice
 from operator import attrgetter
 
-from msgspec import Struct
+from clove.kernel.audit.entries import Entry
 
-__all__ = ["Ring", "Stored", "Wanted", "size_of"]
+__all__ = ["Ring", "Wanted"]
 
-OVERHEAD = 300
-"""Bytes counted for an entry beside its texts: about what its objects take."""
-
-
-class Stored(Struct, frozen=True, gc=False):
-    """An entry as it is kept.
-
-    @ivar at: seconds since the epoch.
-    @ivar details: JSON.
-    """
-
-    id: int
-    at: float
-    category: str
-    event_type: str
-    agent_id: int
-    agent_name: str
-    success: bool
-    details: bytes
-
-
-Wanted = Callable[[Stored], bool] | None
+Wanted = Callable[[Entry], bool] | None
 _id = attrgetter("id")
 
 
@@ -50,7 +29,7 @@ class Ring:
     def __init__(self, max_entries: int, max_bytes: int) -> None:
         self.max_entries = max_entries
         self._max_bytes = max_bytes
-        self._families: dict[int, deque[Stored]] = {}
+        self._families: dict[int, deque[Entry]] = {}
         self._levels: dict[int, dict[int, None]] = {}  # number of entries: families with so many
         self._most = 0
         self._count = 0
@@ -59,26 +38,27 @@ class Ring:
     def __len__(self) -> int:
         return self._count
 
-    def add(self, entry: Stored, family: int = 0) -> None:
+    def add(self, entry: Entry, family: int = 0) -> None:
         """Add the newest; forget what is too much."""
         own = self._families.get(family)
         if own is None:
             own = self._families[family] = deque()
         own.append(entry)
-        self.size += size_of(entry)
+        self.size += entry.size
         if self._count >= self.max_entries and len(own) - 1 == self._most:
-            self.size -= size_of(own.popleft())
+            self.size -= own.popleft().size
         else:
             self._count += 1
             self._changed(family, len(own) - 1, len(own))
-        self.trim()
+        if self._count > self.max_entries or self.size > self._max_bytes:
+            self.trim()
 
     def trim(self) -> None:
         """Forget until the bounds hold."""
         while self._count > self.max_entries or (self.size > self._max_bytes and self._count):
             family = next(iter(self._levels[self._most]))
             own = self._families[family]
-            self.size -= size_of(own.popleft())
+            self.size -= own.popleft().size
             self._count -= 1
             self._changed(family, len(own) + 1, len(own))
             if not own:
@@ -96,7 +76,7 @@ class Ring:
         if now > self._most or (before == self._most and before not in self._levels):
             self._most = now
 
-    def after(self, id: int, wanted: Wanted = None) -> Iterator[Stored]:
+    def after(self, id: int, wanted: Wanted = None) -> Iterator[Entry]:
         """Entries above this id, oldest first.
 
         @param wanted: says which; asked before they are put in order, which takes longer.
@@ -106,16 +86,11 @@ class Ring:
         ]
         return merge(*_chosen(rest, wanted), key=_id)
 
-    def newest(self, wanted: Wanted = None) -> Iterator[Stored]:
+    def newest(self, wanted: Wanted = None) -> Iterator[Entry]:
         """As L{after}: all, newest first."""
         rest = map(reversed, self._families.values())
         return merge(*_chosen(rest, wanted), key=_id, reverse=True)
 
 
-def _chosen(rest: Iterable[Iterator[Stored]], wanted: Wanted) -> Iterable[Iterator[Stored]]:
+def _chosen(rest: Iterable[Iterator[Entry]], wanted: Wanted) -> Iterable[Iterator[Entry]]:
     return rest if wanted is None else (filter(wanted, own) for own in rest)
-
-
-def size_of(entry: Stored) -> int:
-    """Bytes that an entry takes, roughly."""
-    return OVERHEAD + len(entry.details) + len(entry.agent_name) + len(entry.event_type)

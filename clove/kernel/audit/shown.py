@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from clove.kernel.audit.ring import Stored
+from clove.kernel.audit.entries import Entry
 from clove.messages.audit import AuditEntry
 
 __all__ = ["shown"]
 
 
-def shown(entry: Stored) -> AuditEntry:
+def shown(entry: Entry) -> AuditEntry:
     """For GET_AUDIT_LOG, and the file."""
     at = datetime.fromtimestamp(entry.at, UTC).isoformat(timespec="milliseconds")
     return AuditEntry(

@@ -5,11 +5,14 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Raw
 from twisted.internet.task import Clock
 
 from clove.kernel.audit import AuditLimits, AuditLog
-from clove.kernel.audit.ring import Ring, Stored
+from clove.kernel.audit.entries import Entry, Stored
+from clove.kernel.audit.ring import Ring
 from clove.messages.audit import AuditEntry
+from clove.messages.state import StoreRequest
 
 
 def entry(id: int, text: int = 0) -> Stored:
@@ -53,6 +56,15 @@ def test_a_familys_refusals_do_not_wash_anothers_out() -> None:
     assert sum(left) == 100
 
 
+def test_a_flood_of_what_is_done_takes_its_own_familys_room_first() -> None:
+    log = AuditLog(Clock().seconds, AuditLimits(max_entries=100))
+    record = log.recorder("STATE_STORE", "STORE", ("key",))
+    for family, times in ((1, 30), (2, 1000), (3, 5)):
+        for number in range(times):
+            record(family, "ann", StoreRequest(key=str(number), value=Raw(b"1")), family)
+    assert [len(log.query(agent_id=family)) for family in (1, 2, 3)] == [30, 65, 5]
+
+
 def test_entries_of_all_rings_come_in_order() -> None:
     log = AuditLog(Clock().seconds)
     for family in (1, 2, 3, 1, 2):
@@ -81,7 +93,7 @@ def test_a_ring_holds_its_bounds_and_takes_from_the_largest(
     added: list[tuple[int, int]], most: int
 ) -> None:
     ring = Ring(most, 30_000)
-    kept: dict[int, list[Stored]] = {}
+    kept: dict[int, list[Entry]] = {}
     for id, (family, text) in enumerate(added):
         one = entry(id, text)
         ring.add(one, family)

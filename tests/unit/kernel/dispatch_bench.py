@@ -7,9 +7,11 @@ from typing import Any
 
 import msgspec
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 
 from clove.framing import Opcode
 from clove.kernel.async_results import AsyncLimits, AsyncResults
+from clove.kernel.audit import AuditLog
 from clove.kernel.context import Context
 from clove.kernel.dispatch import Dispatcher
 from clove.kernel.principal import Kind, Principal
@@ -69,18 +71,18 @@ class Bench:
 
     def __init__(self, *, needs: tuple[str, ...] = (), audited: tuple[str, ...] = ()) -> None:
         self.call = Call()
-        self.entries: list[tuple[str, str, bool, dict[str, Any]]] = []
+        self.audit = AuditLog(Clock().seconds)
         self.events: list[tuple[str, dict[str, Any]]] = []
         self.watchers: set[int] = set()
         self.registry = Registry()
         self.results = AsyncResults(AsyncLimits(max_open=2))
         kernel: Any = SimpleNamespace(
-            audit=SimpleNamespace(record=self._record),
+            audit=self.audit,
             events=SimpleNamespace(publish=self._publish),
             registry=self.registry,
             results=self.results,
         )
-        syscall = Syscall(Question, Answer, self.call, "STATE", audited, needs)
+        syscall = Syscall(Question, Answer, self.call, "STATE_STORE", audited, needs)
         self.dispatcher = Dispatcher(kernel, {CALLED: syscall}, warnings=2)
         self.caller = self.principal(7)
 
@@ -89,14 +91,18 @@ class Bench:
         self.registry.add(made)
         return made
 
-    def _record(self, *entry: Any) -> None:
-        category, name, agent_id, agent_name, success, details, family = entry
-        assert (agent_id, agent_name, family) == (
-            self.caller.agent_id,
-            self.caller.name,
-            self.caller.family,
-        )
-        self.entries.append((category, name, success, dict(details)))
+    @property
+    def entries(self) -> list[tuple[str, str, bool, dict[str, Any]]]:
+        """See the class."""
+        found = self.audit.query()
+        for entry in found:
+            who = self.registry.get(entry.agent_id)
+            assert who is not None
+            assert entry.agent_name == who.name
+        return [
+            (entry.category, entry.event_type, entry.success, msgspec.json.decode(entry.details))
+            for entry in found
+        ]
 
     def _publish(self, kind: str, data: dict[str, Any], source: int, audience: Any) -> None:
         assert source == self.caller.agent_id

@@ -106,7 +106,7 @@ def test_a_request_that_cannot_be_read_is_refused_before_its_permission_is_looke
     bench = Bench(needs=("can_store",))
     bench.caller.permissions = NO_STORE
     assert bench.ask(b"[")["code"] == "invalid_request"
-    assert bench.entries[0][:3] == ("STATE", "FETCH", False)
+    assert bench.entries[0][:3] == ("STATE_STORE", "FETCH", False)
 
 
 def test_a_call_that_refuses_by_its_arguments_is_a_denial_as_well() -> None:
@@ -139,7 +139,7 @@ def test_a_success_is_one_entry_with_the_fields_that_the_table_names(later: bool
     reply = bench.answer(b'{"word":"%b","number":3}' % (b"x" * 300))
     assert (bench.entries == []) is later  # not before it is done
     waiting.callback(Answer())
-    assert bench.entries == [("STATE", "FETCH", True, {"word": "x" * 199 + "…", "number": 3})]
+    assert bench.entries == [("STATE_STORE", "FETCH", True, {"word": "x" * 199 + "…", "number": 3})]
     assert isinstance(reply, bytes) is not later
 
 
@@ -155,7 +155,7 @@ def test_a_failure_is_one_entry_with_its_error_and_code(later: bool) -> None:
     found = msgspec.json.decode(reply)
     assert (found["success"], found["code"], found["word"]) == (False, "not_found", "")
     details = {"error": "no such key", "code": "not_found"}
-    assert bench.entries == [("STATE", "FETCH", False, details)]
+    assert bench.entries == [("STATE_STORE", "FETCH", False, details)]
     assert bench.events == []
 
 

@@ -7,9 +7,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from twisted.internet.task import Clock
 
 from clove.errors import InvalidRequest, LimitExceeded
 from clove.framing import Opcode
+from clove.kernel.audit import AuditLog
 from clove.kernel.authority import TABLE, Relation, may, relation, visible
 from clove.kernel.connection.limits import ConnectionLimits
 from clove.kernel.credentials import AgentSocket, LocalPeer, RemoteCaller
@@ -185,9 +187,9 @@ REFUSED = sorted(code for code in SYSCALLS if Opcode(code).name not in REMOTE_CA
 
 @pytest.mark.parametrize("opcode", REFUSED)
 def test_what_is_not_granted_is_refused_even_with_every_permission(opcode: int) -> None:
-    recorded: list[tuple[Any, ...]] = []
+    audit = AuditLog(Clock().seconds)
     kernel: Any = SimpleNamespace(
-        audit=SimpleNamespace(record=lambda *entry: recorded.append(entry)),
+        audit=audit,
         events=SimpleNamespace(publish=lambda *event: None),
     )
     caller = Principal(remote_id(1), Kind.REMOTE, for_level(Level.UNRESTRICTED))
@@ -196,7 +198,7 @@ def test_what_is_not_granted_is_refused_even_with_every_permission(opcode: int) 
         assert isinstance(reply, bytes)
         said = json.loads(reply)
         assert (said["code"], said["rule"]) == ("permission_denied", "remote")
-    assert [entry[1] for entry in recorded] == ["PERMISSION_DENIED"] * 3
+    assert [entry.event_type for entry in audit.query()] == ["PERMISSION_DENIED"] * 3
 
 
 def test_what_concerns_the_connection_itself_is_served() -> None:

@@ -38,7 +38,7 @@ class SlowKernel:
             registry=registry,
             mail=Slow(self.clock, self.mail),
             state=Slow(self.clock, StateStore(self.clock)),
-            audit=Slow(self.clock, self.audit, frozenset({"record"})),
+            audit=Slow(self.clock, self.audit, frozenset({"record", "recorder"})),
             events=EventBus(self.clock),
         )
         self._dispatcher = Dispatcher(kernel, TABLE)
