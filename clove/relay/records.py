@@ -190,10 +190,14 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RepeatKey(msgspec.Struct, frozen=True):
-    """An idempotency key: each token has keys of its own."""
+    """An idempotency key: each token has keys of its own.
+
+    @ivar machine_id: of a request for several machines, what it is on this one; "": the request itself.
+    """
 
     token_id: str
     key: str
+    machine_id: str = ""
 
 
 class Repeat(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,6 +15,14 @@ ONE = RepeatKey("token", "one")
 BODY = bytes(32)
 
 
+async def do(store: IStore, key: str, at: float, *machines: str, token: str = "token") -> None:
+    """A request, or what it is on each of some machines."""
+    for machine in machines:
+        named = RepeatKey(token, key, machine)
+        await store.claim_repeat(named, BODY, "a", at)
+        await store.finish_repeat(named, "a", b"{}")
+
+
 class RepeatStoreContract(StoreMaking):
     """See L{StoreMaking}."""
 
@@ -71,3 +79,32 @@ class RepeatStoreContract(StoreMaking):
         await store.finish_repeat(ONE, "a", b"{}")
         await store.claim_repeat(RepeatKey("token", "two"), BODY, "a", NOW + 11)
         assert await store.claim_repeat(ONE, BODY, "a", NOW + 11) == Repeat(ours=True)
+
+    async def test_the_machines_of_a_request_count_as_one_and_are_forgotten_with_it(
+        self, make: MakeStore
+    ) -> None:
+        store = make(repeats=2)
+        for number in range(3):
+            await do(store, f"k{number}", NOW + 10 * number, "", "m1", "m2", "m3")
+        for number, done in ((2, True), (1, True), (0, False)):
+            for machine in ("m3", "m1", ""):
+                named = RepeatKey("token", f"k{number}", machine)
+                assert (await store.claim_repeat(named, BODY, "b", NOW + 99)).ours != done
+
+    async def test_too_many_machines_have_the_oldest_requests_forgotten_as_a_whole(
+        self, make: MakeStore
+    ) -> None:
+        store = make(repeat_machines=4)
+        await do(store, "other", NOW, "", token="other")
+        await do(store, "old", NOW, "", "m1", "m2")
+        await do(store, "one", NOW + 1, "")
+        await do(store, "new", NOW + 2, "", "m1", "m2", "m3")
+        for named, done in (
+            (RepeatKey("token", "new", "m1"), True),
+            (RepeatKey("token", "new", "m3"), True),
+            (RepeatKey("token", "one"), True),
+            (RepeatKey("other", "other"), True),
+            (RepeatKey("token", "old", "m2"), False),
+            (RepeatKey("token", "old"), False),
+        ):
+            assert (await store.claim_repeat(named, BODY, "b", NOW + 9)).ours != done

@@ -58,6 +58,22 @@ _MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         "CREATE INDEX denials_of_caller ON denials (caller, id)",
         "CREATE INDEX denials_of_strangers ON denials (id) WHERE token_id = ''",
     ),
+    (
+        "ALTER TABLE repeats RENAME TO earlier_repeats",
+        """
+        CREATE TABLE repeats (
+            token_id TEXT NOT NULL, key TEXT NOT NULL, machine_id TEXT NOT NULL, body BLOB NOT NULL,
+            claimant TEXT NOT NULL, answer BLOB, doubtful INTEGER NOT NULL, at REAL NOT NULL,
+            PRIMARY KEY (token_id, key, machine_id)
+        ) STRICT, WITHOUT ROWID
+        """,
+        "INSERT INTO repeats SELECT token_id, key, '', body, claimant, answer, doubtful, at"
+        " FROM earlier_repeats",
+        "DROP TABLE earlier_repeats",
+        "CREATE INDEX repeats_by_age ON repeats (at)",
+        "CREATE INDEX repeats_of_token ON repeats (token_id, at) WHERE machine_id = ''",
+        "CREATE INDEX repeats_on_machines ON repeats (token_id, at) WHERE machine_id <> ''",
+    ),
 )
 """Statements that lead from each version of the tables, which C{user_version} counts, to the next."""
 SCHEMA: Final = len(_MIGRATIONS)

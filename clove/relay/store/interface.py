@@ -42,6 +42,9 @@ class StoreLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Requests that wait for the store; one more gets `unavailable`."""
     repeats: int = 1000
     """Idempotency keys of one token that are remembered; the oldest are forgotten then."""
+    repeat_machines: int = 10_000
+    """Machines for which requests of one token with an idempotency key and a selector were; the oldest of such
+    requests are forgotten then."""
     kept_repeats: float = 7 * 86400.0
     """Seconds for which one is."""
     denials: int = 10_000

@@ -74,6 +74,14 @@ _MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         "CREATE INDEX denials_of_caller ON denials (caller, id)",
         "CREATE INDEX denials_of_strangers ON denials (id) WHERE token_id = ''",
     ),
+    (
+        "ALTER TABLE repeats ADD COLUMN machine_id TEXT COLLATE \"C\" NOT NULL DEFAULT ''",
+        "ALTER TABLE repeats DROP CONSTRAINT repeats_pkey",
+        "ALTER TABLE repeats ADD PRIMARY KEY (token_id, key, machine_id)",
+        "DROP INDEX repeats_of_token",
+        "CREATE INDEX repeats_of_token ON repeats (token_id, at) WHERE machine_id = ''",
+        "CREATE INDEX repeats_on_machines ON repeats (token_id, at) WHERE machine_id <> ''",
+    ),
 )
 """Statements that lead from each version of the tables to the next. What was released stays as it is."""
 SCHEMA: Final = len(_MIGRATIONS)

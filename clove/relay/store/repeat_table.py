@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import msgspec
+
 from clove.errors import InvalidRequest
 from clove.relay.records import Repeat, RepeatKey
 from clove.relay.store.database import Database
@@ -11,7 +13,7 @@ from clove.relay.store.interface import StoreLimits
 
 __all__ = ["RepeatTable"]
 
-_KEY: Final = "token_id = :token_id AND key = :key"
+_KEY: Final = "token_id = :token_id AND key = :key AND machine_id = :machine_id"
 
 
 class RepeatTable:
@@ -26,13 +28,13 @@ class RepeatTable:
         row = {**_row(named), "body": body, "claimant": claimant, "at": now}
         with self._database.updates():
             made = self._database.rows(
-                "INSERT INTO repeats (token_id, key, body, claimant, answer, doubtful, at)"
-                " VALUES (:token_id, :key, :body, :claimant, NULL, FALSE, :at)"
+                "INSERT INTO repeats (token_id, key, machine_id, body, claimant, answer, doubtful, at)"
+                " VALUES (:token_id, :key, :machine_id, :body, :claimant, NULL, FALSE, :at)"
                 " ON CONFLICT DO NOTHING RETURNING key",
                 row,
             )
             if made:
-                self._forget(named.token_id, now)
+                self._forget(named, now)
                 return Repeat(ours=True)
             lives = self._database.dialect.claimant_lives
             [found] = self._database.rows(
@@ -54,17 +56,23 @@ class RepeatTable:
             )
             return Repeat(ours=True, doubtful=True)
 
-    def _forget(self, token_id: str, now: float) -> None:
-        """Those that are old, and those of a token beyond what it may have."""
+    def _forget(self, named: RepeatKey, now: float) -> None:
+        """Those that are old, and those of a token beyond what it may have: a request with all that is known of it,
+        or what is left would be done twice by one who asks again.
+        """
         limits = self._limits
         self._database.rows(
             "DELETE FROM repeats WHERE at < :old", {"old": now - limits.kept_repeats}
         )
+        which, most = "machine_id = ''", limits.repeats
+        if named.machine_id:
+            which, most = "machine_id <> ''", limits.repeat_machines
+        mine = f"token_id = :token_id AND {which}"
         self._database.rows(
-            "DELETE FROM repeats WHERE token_id = :token_id AND at < ("
-            " SELECT at FROM repeats WHERE token_id = :token_id"
-            " ORDER BY at DESC LIMIT 1 OFFSET :most)",
-            {"token_id": token_id, "most": limits.repeats - 1},
+            "DELETE FROM repeats WHERE token_id = :token_id AND key <> :key AND key IN ("  # noqa: S608 constants
+            f" SELECT key FROM repeats WHERE {mine} AND at <= ("
+            f" SELECT at FROM repeats WHERE {mine} ORDER BY at DESC LIMIT 1 OFFSET :most))",
+            {"token_id": named.token_id, "key": named.key, "most": most},
         )
 
     def finish(self, named: RepeatKey, claimant: str, answer: bytes) -> None:
@@ -92,4 +100,4 @@ class RepeatTable:
 
 
 def _row(named: RepeatKey) -> dict[str, str]:
-    return {"token_id": named.token_id, "key": named.key}
+    return msgspec.structs.asdict(named)

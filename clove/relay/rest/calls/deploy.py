@@ -34,24 +34,26 @@ async def deploy(context: Context, call: Call) -> Deployed | Streamed:
     check_deployment(asked)
     if asked.selector is not None:
         return await deploy_on_all(context, call, deploy_on_one)
-    return await deploy_on_one(context, call.identity, asked, call.idempotency_key)
+    key = call.idempotency_key
+    named = RepeatKey(call.identity.token_id, key) if key else None
+    return await deploy_on_one(context, call.identity, asked, named)
 
 
 async def deploy_on_one(
-    context: Context, identity: Identity, asked: Deployment, idempotency_key: str
+    context: Context, identity: Identity, asked: Deployment, named: RepeatKey | None
 ) -> Deployed:
     """Start it on the machine that it names."""
-    if not idempotency_key:
+    if named is None:
         name = asked.name or _name(asked, secrets.token_hex(4))
         return await _deploy(context, identity, asked, name)
-    key = (identity.token_id, idempotency_key)
-    mark = hashlib.sha256(repr(key).encode()).hexdigest()[:12]
+    key = repr((named.token_id, named.key))
+    mark = hashlib.sha256(key.encode()).hexdigest()[:12]
 
     async def start(doubtful: bool) -> Deployed:
         name = asked.name or _name(asked, mark)
         return await _deploy(context, identity, asked, name, mark, doubtful=doubtful)
 
-    return await context.repeats.once(RepeatKey(*key), msgspec.json.encode(asked), Deployed, start)
+    return await context.repeats.once(named, msgspec.json.encode(asked), Deployed, start)
 
 
 async def _deploy(

@@ -18,7 +18,7 @@ from clove.errors import (
     Unavailable,
 )
 from clove.relay.machines.machines import visible_to
-from clove.relay.records import Identity
+from clove.relay.records import Identity, RepeatKey
 from clove.relay.rest.agent_types import Deployed, Deployment, OnMachine
 from clove.relay.rest.context import Context
 from clove.relay.rest.event_stream import EventStream
@@ -27,23 +27,34 @@ from clove.relay.rest.route import Call, Streamed
 __all__ = ["deploy_on_all"]
 
 _PAGE = 500
-Deploy = Callable[[Context, Identity, Deployment, str], Coroutine[Any, Any, Deployed]]
+Deploy = Callable[[Context, Identity, Deployment, RepeatKey | None], Coroutine[Any, Any, Deployed]]
 _log = Logger()
+
+
+class Chosen(msgspec.Struct, frozen=True):
+    """The machines that a request is for, kept for those that repeat it."""
+
+    machines: list[str]
 
 
 async def deploy_on_all(context: Context, call: Call, deploy: Deploy) -> Deployed | Streamed:
     """Start it on every machine that is chosen; as events, if the client asks for these.
 
+    With an idempotency key the first request chooses: what repeats it goes on with its machines, and no others.
+
     @raise NotFound: no machine is chosen.
     @raise LimitExceeded: too many are.
     """
-    machines = [each async for each in _chosen(context, call)]
-    if not machines:
-        raise NotFound(
-            "no machine that the token reaches is chosen",
-            hint="name selector.machines, selector.labels or selector.all, out of GET /api/v1/machines "
-            "(clove machines list)",
-        )
+    named = RepeatKey(call.identity.token_id, call.idempotency_key)
+
+    async def choose(doubtful: bool = False) -> Chosen:
+        return Chosen(machines=await _choose(context, call))
+
+    if call.idempotency_key:
+        body = msgspec.json.encode(call.body)
+        machines = (await context.repeats.once(named, body, Chosen, choose)).machines
+    else:
+        machines = (await choose()).machines
     if call.wants_events:
         return Streamed(lambda request: _write(context, call, deploy, machines, request))
     results: list[OnMachine] = []
@@ -69,8 +80,24 @@ async def _write(
         events.stop()
 
 
-async def _chosen(context: Context, call: Call) -> AsyncIterator[str]:
-    """Ids of machines, of those that the bearer may see."""
+async def _choose(context: Context, call: Call) -> list[str]:
+    """Ids of machines, of those that the bearer may see.
+
+    @raise NotFound: there are none.
+    @raise LimitExceeded: there are too many.
+    """
+    machines = [each async for each in _matching(context, call)]
+    if not machines:
+        raise NotFound(
+            "no machine that the token reaches is chosen",
+            hint="name selector.machines, selector.labels or selector.all, out of GET /api/v1/machines "
+            "(clove machines list)",
+        )
+    return machines
+
+
+async def _matching(context: Context, call: Call) -> AsyncIterator[str]:
+    """They, by id."""
     selector, most, after = call.body.selector, context.limits.deploy_machines, ""
     named = set(selector.machines)
     if not (named or selector.labels or selector.all):
@@ -121,9 +148,10 @@ async def _each(
 
 async def _on_one(context: Context, call: Call, deploy: Deploy, machine_id: str) -> OnMachine:
     asked = msgspec.structs.replace(call.body, machine_id=machine_id, selector=None)
-    key = f"{call.idempotency_key} {machine_id}" if call.idempotency_key else ""
+    key = call.idempotency_key
+    named = RepeatKey(call.identity.token_id, key, machine_id) if key else None
     try:
-        made = await deploy(context, call.identity, asked, key)
+        made = await deploy(context, call.identity, asked, named)
     except CloveError as error:
         if isinstance(error, PermissionDenied):
             context.denials.add(
