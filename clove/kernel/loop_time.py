@@ -75,7 +75,10 @@ class LoopTime:
 
     def spend(self, family: int, seconds: float, now: float) -> None:
         """A family was served for so long."""
-        self._left[family] = (min(self._most, self._now_left(family, now)) - seconds, now)
+        most = self._most
+        known = self._left.get(family)  # not by `_now_left`: each request is charged for
+        left = most if known is None else known[0] + (now - known[1]) * self._rate
+        self._left[family] = ((left if left < most else most) - seconds, now)
         self._served.add(family)
         if now - self._counted > _RECOUNT:
             self._counted = now
