@@ -113,7 +113,7 @@ def _show(console: Console, entry: Mapping[str, Any]) -> None:
         f"{entry['timestamp']}  {entry['category']:<15} {entry['event_type']:<16}"
         f" {who:<20} {mark:<7} {facts(entry.get('details') or {})}"
     )
-    console.line(clean(line.rstrip()))
+    console.entry(clean(line.rstrip()))
 
 
 def _refused(entry: Mapping[str, Any]) -> bool:

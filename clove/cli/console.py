@@ -123,6 +123,17 @@ class Console:
         shown = clean(text) if target.isatty() else text
         click.echo(shown, file=target, color=True, nl=newline)
 
+    def entry(self, text: str, *, indent: int = 4, stream: str = "stdout") -> None:
+        """A line of something; what a terminal has no room for goes on below, without being cut.
+
+        @param indent: blanks before what goes on.
+        """
+        from clove.cli.folding import folded
+
+        target = sys.stderr if stream == "stderr" else sys.stdout
+        for line in folded(target, clean(text) if target.isatty() else text, indent):
+            self.line(line, stream=stream)
+
     def remark(self, text: str) -> None:
         """A word about what happens, on stderr; machines don't get it."""
         if not self.as_json:

@@ -72,4 +72,4 @@ def _show(console: Console, event: Mapping[str, Any]) -> None:
     source = f"{values.pop('agent_name', '') or '-'} ({event.get('source_agent_id', 0)})"
     when = datetime.fromtimestamp(event["timestamp"]).strftime("%H:%M:%S.%f")[:-3]
     line = f"{when}  {event['type']:<17} {source:<24} {facts(values)}"
-    console.line(clean(line.rstrip()))
+    console.entry(clean(line.rstrip()))

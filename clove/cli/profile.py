@@ -47,7 +47,7 @@ def list_profiles(console: Console) -> None:
         if console.as_json:
             console.data({"name": name, "path": str(path), "description": said})
         else:
-            console.line(f"{name:<12} {said}")
+            console.entry(f"{name:<12} {said}", indent=13)
 
 
 @profile.command()

@@ -18,7 +18,7 @@ __all__ = ["ps"]
 COMMAND = 40
 """Characters of a command in the table; --json has more of it."""
 NUMBERS = ("ID", "PID", "RESTARTS", "PARENT")
-SPARE = ("PARENT", "RESTARTS", "PID")
+SPARE = ("PARENT", "RESTARTS", "PID", "UPTIME", "PORTS")
 """Columns that a narrow terminal does not get."""
 FIRST_REMOTE = 1 << 31
 """Ids from here on are those of callers through a relay."""
@@ -41,7 +41,7 @@ def ps(console: Console, ended: bool, quiet: bool) -> None:
 
     The kernel knows ended agents for a while (limits.agents.ended), or until
     `clove prune`; --all shows them with exit code, reason, and the limit that was hit.
-    A narrow terminal gets no PARENT, RESTARTS and PID; --json has them.
+    A narrow terminal gets no PARENT, RESTARTS, PID, UPTIME and PORTS, in this order; --json has them.
     """
     with console.client() as client:
         agents = client.list_agents(all=True) if ended else client.list_agents()

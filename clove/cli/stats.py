@@ -9,7 +9,7 @@ from clove.cli.console import Console, command_options
 from clove.cli.option_types import Choice
 from clove.cli.tables import print_table
 from clove.cli.target import AGENT
-from clove.cli.usage import ORDERS, agents_of, usage_table
+from clove.cli.usage import ORDERS, SPARE, agents_of, usage_table
 
 __all__ = ["stats"]
 
@@ -25,7 +25,7 @@ Examples:
 \b
 CPU% is of one processor, since the last look at this agent; MEMORY what its cgroup counts (else
 what its processes have resident); CALLS and TOKENS those of the model; WAITING the syscalls
-that it waits for. `clove top` shows the same again and again."""
+that it waits for. A narrow terminal gets no THREADS, UPTIME, LIMIT ...; --json has them. `clove top` shows the same again and again."""
 )
 @click.argument("agents", metavar="[AGENT]...", nargs=-1, type=AGENT)
 @click.option("--sort", type=Choice(tuple(ORDERS)), default="id", help="What goes first.")
@@ -38,6 +38,6 @@ def stats(console: Console, agents: tuple[str, ...], sort: str) -> None:
     if console.as_json:
         console.each(sorted(found, key=ORDERS[sort]))
     elif found:
-        print_table(usage_table(found, sort))
+        print_table(usage_table(found, sort), spare=SPARE)
     else:
         console.remark("no agents run")

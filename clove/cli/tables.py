@@ -11,7 +11,7 @@ from clove.cli.text import clean
 if TYPE_CHECKING:
     from rich.table import Column, Table
 
-__all__ = ["STYLES", "make_table", "print_table", "shortened"]
+__all__ = ["STYLES", "fit_table", "make_table", "print_table", "shortened"]
 
 STYLES: Final = {"running": "", "starting": "", "paused": "yellow", "restarting": "yellow"}
 """How a line about an agent in this state looks; all others are dim."""
@@ -63,18 +63,28 @@ def print_table(table: Table, *, spare: Sequence[str] = ()) -> None:
     console = Console(file=sys.stdout, highlight=False)
     if not sys.stdout.isatty():
         console.width = max(WIDTH, _width(table.columns))
+    console.width = fit_table(table, console.width, spare=spare)
+    console.print(table)
+
+
+def fit_table(table: Table, width: int, *, spare: Sequence[str] = ()) -> int:
+    """Give the columns of a table their widths, and leave out those for which there is no room.
+
+    @param width: characters of a line.
+    @param spare: as L{print_table} has it.
+    @return: characters of the table's lines: more, if the columns that stay have no room.
+    """
     for title in spare:
-        if _width(table.columns[:-1]) + LEAST_LAST > console.width:
+        if _width(table.columns[:-1]) + LEAST_LAST > width:
             table.columns = [each for each in table.columns if each.header != title]
     *whole, last = table.columns
     for column in whole:
         column.min_width = _width([column]) - BETWEEN
-    room = max(console.width - _width(whole), len(str(last.header)))
+    room = max(width - _width(whole), len(str(last.header)))
     last.width = min(
         room, _width([last]) - BETWEEN
     )  # else rich takes from all, and 0 of one is none
-    console.width = max(console.width, _width(whole) + last.width)
-    console.print(table)
+    return max(width, _width(whole) + last.width)
 
 
 def _width(columns: Sequence[Column]) -> int:

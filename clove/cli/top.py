@@ -11,9 +11,9 @@ import click
 
 from clove.cli.console import Console, command_options
 from clove.cli.option_types import Choice
-from clove.cli.tables import print_table
+from clove.cli.tables import fit_table, print_table
 from clove.cli.text import size
-from clove.cli.usage import ORDERS, agents_of, usage_table
+from clove.cli.usage import ORDERS, SPARE, agents_of, usage_table
 
 if TYPE_CHECKING:
     from clove.client.blocking import CloveClient
@@ -79,7 +79,9 @@ def _watch(client: CloveClient, interval: float, count: int | None, sort: str) -
         while True:
             system, agents = _look(client)
             headline = Text(_headline(system, agents), style="bold")
-            screen.update(Group(headline, Text(""), usage_table(agents, sort)), refresh=True)
+            table = usage_table(agents, sort)
+            fit_table(table, screen.console.width, spare=SPARE)
+            screen.update(Group(headline, Text(""), table), refresh=True)
             looks += 1
             if looks == count:
                 return
@@ -97,7 +99,7 @@ def _print(
             console.data({"system": system, "agents": sorted(agents, key=ORDERS[sort])})
         else:
             console.line(_headline(system, agents))
-            print_table(usage_table(agents, sort))
+            print_table(usage_table(agents, sort), spare=SPARE)
         looks += 1
         if looks == count:
             return

@@ -13,13 +13,15 @@ if TYPE_CHECKING:
 
     from clove.client.blocking import CloveClient
 
-__all__ = ["TITLES", "agents_of", "memory_of", "usage_table"]
+__all__ = ["SPARE", "TITLES", "agents_of", "memory_of", "usage_table"]
 
 TITLES: Final = (
     "ID", "NAME", "STATE", "CPU%", "MEMORY", "LIMIT", "THREADS", "UPTIME", "SYSCALLS", "CALLS",
     "TOKENS", "WAITING",
 )  # fmt: skip
 NUMBERS: Final = tuple(title for title in TITLES if title not in ("NAME", "STATE", "WAITING"))
+SPARE: Final = ("THREADS", "UPTIME", "LIMIT", "SYSCALLS", "CALLS")
+"""Columns that a narrow terminal does not get, the first of them first."""
 ORDERS: Final = {
     "id": lambda one: one["agent_id"],
     "name": lambda one: one["name"],

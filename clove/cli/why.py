@@ -19,6 +19,7 @@ __all__ = ["arguments", "why"]
 
 WHERE: Final = "CONNECT takes HOST:PORT, the port from 1 to 65535"
 WITH_ARGUMENTS: Final = ("READ", "WRITE", "EXEC", "HTTP", "CONNECT")
+FLAGS: Final = ("--json", "--words")
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
@@ -33,7 +34,7 @@ Examples:
   clove why agent HTTP https://api.example.com/
   clove why agent CONNECT api.example.com:5432
 
-Options stand before the first word; what follows is the question. The answer has
+Options stand anywhere; behind EXEC or -- they belong to the question. The answer has
   policy   what the permissions say, and the rule that decides
   attempt  what happened when it was tried
   agree    whether the two do, and if not, why and what to do
@@ -53,6 +54,9 @@ def why(console: Console, words: bool, asked: tuple[str, ...]) -> None:
     first step, a host is connected to. The first word is an agent unless it is a
     syscall's name and no other follows. Without an agent, it is about the caller.
     """
+    asked, behind = _own_options(asked)
+    console.as_json = console.as_json or "--json" in behind
+    words = words or "--words" in behind
     agent, syscall, rest = _parted(asked)
     fields = arguments(syscall, rest)
     with console.client() as client:
@@ -62,6 +66,14 @@ def why(console: Console, words: bool, asked: tuple[str, ...]) -> None:
         console.data(reply)
     else:
         _show(console, reply)
+
+
+def _own_options(asked: tuple[str, ...]) -> tuple[tuple[str, ...], set[str]]:
+    """The question, and those of our flags that stand behind its first word; a program's are the program's."""
+    if "--" in asked or any(word.upper() == "EXEC" for word in asked[:2]):
+        return asked, set()
+    behind = {word for word in asked[1:] if word in FLAGS}
+    return (asked[0], *(word for word in asked[1:] if word not in behind)), behind
 
 
 def _is_syscall(word: str) -> bool:
@@ -145,7 +157,7 @@ def _show(console: Console, reply: Mapping[str, Any]) -> None:
     ]
     for label, texts in parts:
         for text in filter(None, texts):
-            console.line(clean(f"{label:<9}{text}"))
+            console.entry(clean(f"{label:<9}{text}"), indent=9)
             label = ""
 
 

@@ -15,7 +15,7 @@ from clove.client import fleet
 from clove.deploy.docker import image
 from tests.cloud.fake_fleet import FakeFleet
 
-__all__ = ["CODE", "calls", "clove", "install", "main", "world"]
+__all__ = ["CODE", "calls", "clove", "install", "main", "use_fakes", "world"]
 
 CODE = "from tests.cloud.containers import main; main()"
 ROOT = Path(__file__).parents[2]
@@ -91,13 +91,18 @@ def _small_bundle(directory: Path) -> None:
     (directory / "clove-0-py311-linux-x86_64.tar.gz").write_bytes(b"bundle of Clove")
 
 
-def main() -> None:
-    """The command, with files in C{$CLOVE_FAKE_FLEET}."""
+def use_fakes() -> None:
+    """Have the command's relay be files in C{$CLOVE_FAKE_FLEET}."""
 
     def connect(*args: Any, **kwargs: Any) -> FakeFleet:
         return FakeFleet(Path(os.environ["CLOVE_FAKE_FLEET"]))
 
     fleet.FleetClient = connect  # type: ignore[assignment, misc]
     image._make_bundle = _small_bundle
+
+
+def main() -> None:
+    """The command, with these."""
+    use_fakes()
     sys.argv[0] = "clove"
     clove_main()

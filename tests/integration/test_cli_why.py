@@ -61,6 +61,15 @@ def test_options_after_the_question_are_the_commands(kernel: KernelProcess) -> N
         assert "attempt  succeeded: execute ls" in found.stdout
 
 
+def test_its_own_options_stand_behind_a_question_that_takes_none(kernel: KernelProcess) -> None:
+    for words in (
+        ["READ", "/etc/passwd", "--json", "--words"],
+        ["READ", "--words", "/etc/passwd", "--json"],
+    ):
+        reply = json.loads(why(kernel, *words).stdout)
+        assert (reply["allowed"], bool(reply.get("attempt"))) == (True, False)
+
+
 def test_what_differs_says_why_and_what_is_not_there(kernel: KernelProcess) -> None:
     found = why(kernel, "EXEC", "no-such-program")
     assert (found.returncode, found.stderr) == (0, "")
@@ -113,7 +122,9 @@ def test_policy_alone(kernel: KernelProcess) -> None:
         ["CONNECT", "host:65536"],
         ["THINK", "hard"],
         ["EXEC"],
-        ["READ", "/x", "--json"],
+        ["READ", "/x", "--jason"],
+        ["READ", "--", "/x", "--json"],
+        ["--json"],
         ["--loud", "READ", "/x"],
     ],
 )

@@ -34,7 +34,7 @@ def command(console: Console, name: str, as_json: bool) -> None:
         console.data(msgspec.to_builtins(record))
         return
     console.line(f"{name}: {record.target}, {state_of(record)}")
-    console.line(f"machines    {', '.join(record.machines)}")
+    console.entry(f"machines    {', '.join(record.machines)}", indent=12)
     console.line(f"relay       {record.relay}")
     console.line(f"goes on by  {record.command}")
     console.line(f"kept in     {home() / name}")
@@ -44,7 +44,7 @@ def command(console: Console, name: str, as_json: bool) -> None:
         at = short_time(datetime.fromtimestamp(entry.at, UTC).isoformat())
         console.line(f"{entry.step:<12}{entry.state:<7}{at}")
         for key, value in entry.facts.items():
-            console.line(f"{'':<12}{key}: {_shown(value)}")
+            console.entry(f"{'':<12}{key}: {_shown(value)}", indent=16)
 
 
 def _shown(value: Any) -> str:

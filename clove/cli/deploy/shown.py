@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
-import textwrap
 import time
 from collections.abc import Sequence
-from typing import Final, TextIO
+from typing import Final
 
 from clove.cli.console import Console
 from clove.cli.progress import Progress
@@ -44,16 +42,7 @@ class Shown:
             self._line(event.step, f"{_WORDS[event.what]}{took}")
 
     def _line(self, step: str, text: str) -> None:
-        for line in _folded(sys.stderr, f"{step:<{_WIDTH}}{text}"):
-            self._console.line(line, stream="stderr")
-
-
-def _folded(stream: TextIO, text: str) -> list[str]:
-    """A line of a step, folded where a terminal ends."""
-    if not stream.isatty():
-        return [text]
-    width = max(shutil.get_terminal_size().columns - 1, 2 * _WIDTH)
-    return textwrap.wrap(text, width, subsequent_indent=" " * _WIDTH) or [""]
+        self._console.entry(f"{step:<{_WIDTH}}{text}", indent=_WIDTH, stream="stderr")
 
 
 def _fields(event: Event) -> dict[str, object]:
@@ -82,5 +71,4 @@ def show_plan(console: Console, record: Record, steps: Sequence[PlannedStep]) ->
 
 
 def _print(console: Console, name: str, text: str) -> None:
-    for line in _folded(sys.stdout, f"{name:<{_WIDTH}}{text}"):
-        console.line(line)
+    console.entry(f"{name:<{_WIDTH}}{text}", indent=_WIDTH)

@@ -136,7 +136,7 @@ def _told(console: Console, name: str, relay: str, token: dict[str, Any], where:
         console.data({"context": name, "relay": relay, "token": token, "kept": where})
         return
     called = f" {token['name']!r}" if token["name"] else ""
-    console.line(f"logged in to {relay} with {token['type']} token {token['id']}{called}")
+    console.entry(f"logged in to {relay} with {token['type']} token {token['id']}{called}")
     expires = token["expires_at"]
     until = f"is valid until {short_time(expires)} UTC" if expires else "never expires"
-    console.line(f"it {until}, and is kept {where}; the current context is {name}")
+    console.entry(f"it {until}, and is kept {where}; the current context is {name}")

@@ -62,7 +62,7 @@ def machine_logs(console: Console, fleet: FleetClient, machine: str, tail: int) 
         if console.as_json:
             console.data(each._asdict())
         else:
-            console.line(f"{short_time(each.at)}  {each.what:<9}{each.text}")
+            console.entry(f"{short_time(each.at)}  {each.what:<9}{each.text}", indent=30)
     console.remark("what its kernel did and refused, `clove audit` shows there")
 
 

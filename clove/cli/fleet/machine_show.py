@@ -34,7 +34,7 @@ def show_machine(console: Console, fleet: FleetClient, machine: str) -> None:
         console.data(found)
         return
     for key, value in _facts(found):
-        console.line(f"{key + ':':<12}{value}")
+        console.entry(f"{key + ':':<12}{value}", indent=12)
 
 
 def _facts(found: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -54,11 +54,11 @@ def _show(console: Console, found: dict[str, Any], summary: Summary) -> None:
     console.line(f"machines: {found['machines']}" + _in_brackets(presence))
     if summary.versions:
         shown = [f"{version} on {number}" for version, number in summary.versions.items()]
-        console.line(f"versions: {', '.join(shown)}")
+        console.entry(f"versions: {', '.join(shown)}")
     running = "not counted" if summary.running is None else str(summary.running)
     console.line(f"agents: {running}; remote callers: {found['agents']}")
     for machine, text in summary.warnings[:SHOWN]:
-        console.line(f"warning: {machine}: {text}")
+        console.entry(f"warning: {machine}: {text}")
     if (more := len(summary.warnings) - SHOWN) > 0:
         console.line(f"warning: {more} more: clove status --json has all")
 

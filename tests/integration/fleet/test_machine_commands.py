@@ -180,5 +180,5 @@ def test_the_list_of_agents_fits_a_terminal_of_80_columns(
         text = re.sub(r"\x1b\[[0-9;]*m", "", shown.shown.decode())
     assert "researcher" in text
     assert max(map(len, text.splitlines())) <= 80
-    listed = json.loads(clove(fleet, *words, "--json").stdout)
+    listed = [json.loads(line) for line in clove(fleet, *words, "--json").stdout.splitlines()]
     assert [each["name"] for each in listed] == ["researcher"]
