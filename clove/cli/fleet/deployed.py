@@ -102,6 +102,6 @@ def announce(console: Console, made: dict[str, Any]) -> None:
     @param made: what the relay has answered.
     """
     if console.as_json:
-        console.data(made)
+        console.data({"event": "spawned", **made})
     else:
         console.remark(f"agent {made['agent_id']} ({made['agent_name']}) on {made['machine_id']}")

@@ -14,6 +14,7 @@ import struct
 import sys
 import termios
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -138,26 +139,11 @@ def _become(
     """Be `clove`, with these streams."""
     code = 70
     try:
-        os.setsid()
-        if os.isatty(out):
-            fcntl.ioctl(out, termios.TIOCSCTTY, 0)
-            os.dup2(out, 0)
-        else:
-            given = os.memfd_create("typed") if typed else os.open(os.devnull, os.O_RDONLY)
-            os.write(given, typed.encode()) if typed else None
-            os.lseek(given, 0, os.SEEK_SET) if typed else None
-            os.dup2(given, 0)
-        os.dup2(out, 1)
-        os.dup2(err, 2)
-        os.closerange(3, 1 << 10)
+        _take_streams(out, err, typed)
         os.environ.clear()
         os.environ.update(environ)
         os.chdir(environ["HOME"])
         sys.argv[0] = "clove"
-        sys.stdin, sys.stdout, sys.stderr = (
-            open(number, mode, encoding="utf-8", buffering=-1)  # noqa: SIM115
-            for number, mode in ((0, "r"), (1, "w"), (2, "w"))
-        )
         signal.set_wakeup_fd(-1)  # that of the tests' reactor
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -165,17 +151,35 @@ def _become(
             prepare()
         try:
             main(list(words), prog_name="clove")
-            code = 0
         except SystemExit as ended:
             code = ended.code if isinstance(ended.code, int) else int(bool(ended.code))
         sys.stdout.flush()
         sys.stderr.flush()
     except BaseException:
-        import traceback
-
         os.write(2, traceback.format_exc().encode())
     finally:
         os._exit(code)
+
+
+def _take_streams(out: int, err: int, typed: str) -> None:
+    """@param typed: what standard input has, where that is no terminal."""
+    os.setsid()
+    if os.isatty(out):
+        fcntl.ioctl(out, termios.TIOCSCTTY, 0)
+        os.dup2(out, 0)
+    else:
+        given = os.memfd_create("typed")
+        os.write(given, typed.encode())
+        os.lseek(given, 0, os.SEEK_SET)
+        os.dup2(given if typed else os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(out, 1)
+    os.dup2(err, 2)
+    os.closerange(3, 1 << 10)
+    streams = ((0, "r"), (1, "w"), (2, "w"))
+    sys.stdin, sys.stdout, sys.stderr = (
+        open(number, mode, encoding="utf-8")  # noqa: SIM115
+        for number, mode in streams
+    )
 
 
 def _terminal() -> tuple[int, int]:

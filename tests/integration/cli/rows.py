@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from clove._version import __version__
 from tests.cloud.containers import use_fakes
 from tests.integration.cli import subjects as a
-from tests.integration.cli.scene import Scene
+from tests.integration.cli.prepared import Prepared
 from tests.integration.cli.subjects import Names, nothing
 
 __all__ = ["ROWS", "Row"]
@@ -30,15 +30,15 @@ class Row(NamedTuple):
 
     command: str
     rest: str = ""
-    before: Callable[[Scene], Names] = nothing
+    before: Callable[[Prepared], Names] = nothing
     code: int = 0
     raw: bool = False
     json: bool = True
     typed: str = ""
     until: str = ""
-    meanwhile: Callable[[Scene, Names, str], Any] | None = None
+    meanwhile: Callable[[Prepared, Names, str], Any] | None = None
     prepare: Callable[[], None] | None = None
-    environ: Callable[[Scene], Names] = nothing
+    environ: Callable[[Prepared], Names] = nothing
     long: str = ""
     silent: bool = False
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from clove import CloveClient
 from clove.deploy import bundle
 from clove.deploy.bundle import Bundle, Target
-from tests.integration.cli.scene import HOSTILE, Scene
+from tests.integration.cli.prepared import HOSTILE, Prepared
 
 __all__ = [
     "agent",
@@ -45,146 +45,146 @@ Names = dict[str, str]
 """That stand in braces in a row."""
 
 
-def nothing(scene: Scene) -> Names:
+def nothing(prepared: Prepared) -> Names:
     return {}
 
 
-def agent(scene: Scene) -> Names:
-    return {"agent": scene.agent()}
+def agent(prepared: Prepared) -> Names:
+    return {"agent": prepared.agent()}
 
 
-def paused(scene: Scene) -> Names:
-    names = agent(scene)
-    scene.here.pause(names["agent"])
+def paused(prepared: Prepared) -> Names:
+    names = agent(prepared)
+    prepared.here.pause(names["agent"])
     return names
 
 
-def ended(scene: Scene) -> Names:
-    return {"agent": scene.ended()}
+def ended(prepared: Prepared) -> Names:
+    return {"agent": prepared.ended()}
 
 
-def machine(scene: Scene) -> Names:
-    return {"machine": scene.machine()}
+def machine(prepared: Prepared) -> Names:
+    return {"machine": prepared.machine()}
 
 
-def token(scene: Scene) -> Names:
-    return {"token": scene.token()}
+def token(prepared: Prepared) -> Names:
+    return {"token": prepared.token()}
 
 
-def script_file(scene: Scene) -> Names:
-    return {"script": scene.file("print('hello')\n"), "name": f"run-{scene.number()}"}
+def script_file(prepared: Prepared) -> Names:
+    return {"script": prepared.file("print('hello')\n"), "name": f"run-{prepared.number()}"}
 
 
-def copied_file(scene: Scene) -> Names:
-    return {"file": scene.file("text", f"copies/{scene.number()}.txt")}
+def copied_file(prepared: Prepared) -> Names:
+    return {"file": prepared.file("text", f"copies/{prepared.number()}.txt")}
 
 
-def hostile_file(scene: Scene) -> Names:
-    scene.clove("cp", scene.file(f"text {HOSTILE}\n", "hostile.txt"), "web:")
+def hostile_file(prepared: Prepared) -> Names:
+    prepared.clove("cp", prepared.file(f"text {HOSTILE}\n", "hostile.txt"), "web:")
     return {"hostile": "web:hostile.txt"}
 
 
-def copied(scene: Scene) -> Names:
-    name = f"copy-{scene.number()}.txt"
-    scene.clove("cp", scene.file("text"), f"web:{name}")
+def copied(prepared: Prepared) -> Names:
+    name = f"copy-{prepared.number()}.txt"
+    prepared.clove("cp", prepared.file("text"), f"web:{name}")
     return {"file": name}
 
 
-def key(scene: Scene) -> Names:
-    key = f"jobs/{scene.number()}"
-    scene.here.store(key, "text")
+def key(prepared: Prepared) -> Names:
+    key = f"jobs/{prepared.number()}"
+    prepared.here.store(key, "text")
     return {"key": key}
 
 
-def workspace(scene: Scene) -> Names:
-    return {"name": scene.workspace()}
+def workspace(prepared: Prepared) -> Names:
+    return {"name": prepared.workspace()}
 
 
-def environment(scene: Scene) -> Names:
-    scene.environment()
+def environment(prepared: Prepared) -> Names:
+    prepared.environment()
     return {}
 
 
-def context(scene: Scene) -> Names:
-    return {"name": scene.context()}
+def context(prepared: Prepared) -> Names:
+    return {"name": prepared.context()}
 
 
-def stored(scene: Scene, names: Names, said: str) -> None:
-    scene.here.store("watched", "x")
+def stored(prepared: Prepared, names: Names, said: str) -> None:
+    prepared.here.store("watched", "x")
 
 
-def emitter(scene: Scene) -> Names:
+def emitter(prepared: Prepared) -> Names:
     """An agent that says something all the time."""
-    name = f"clock-{scene.number()}"
-    scene.there.spawn(name, command=["sh", "-c", "while :; do echo tick; sleep 0.05; done"])
+    name = f"clock-{prepared.number()}"
+    prepared.there.spawn(name, command=["sh", "-c", "while :; do echo tick; sleep 0.05; done"])
     return {"agent": name}
 
 
-def joining(scene: Scene) -> Names:
+def joining(prepared: Prepared) -> Names:
     """A machine that is about to join, from the kernel beside."""
-    with CloveClient(scene.spare.socket) as spare:
+    with CloveClient(prepared.spare.socket) as spare:
         spare.tunnel_disconnect()
-    machine = f"spare-{scene.number()}"
-    token = scene.relay.issue_token("join", machine_id=machine)["token"]
-    return {"url": scene.fleet.url, "machine": machine, "token": str(token)}
+    machine = f"spare-{prepared.number()}"
+    token = prepared.relay.issue_token("join", machine_id=machine)["token"]
+    return {"url": prepared.fleet.url, "machine": machine, "token": str(token)}
 
 
-def joined(scene: Scene) -> Names:
-    names = joining(scene)
-    with CloveClient(scene.spare.socket) as spare:
+def joined(prepared: Prepared) -> Names:
+    names = joining(prepared)
+    with CloveClient(prepared.spare.socket) as spare:
         spare.tunnel_connect(names["url"], names["machine"], names["token"])
     return names
 
 
-def spare(scene: Scene) -> Names:
-    return {"CLOVE_SOCKET": scene.spare.socket}
+def spare(prepared: Prepared) -> Names:
+    return {"CLOVE_SOCKET": prepared.spare.socket}
 
 
-def no_kernel(scene: Scene) -> Names:
+def no_kernel(prepared: Prepared) -> Names:
     """A place for a kernel of its own."""
-    directory = f"{scene.home}/k"
+    directory = f"{prepared.home}/k"
     return {"socket": f"{directory}/s", "directory": directory}
 
 
-def own_kernel(scene: Scene) -> Names:
-    names = no_kernel(scene)
+def own_kernel(prepared: Prepared) -> Names:
+    names = no_kernel(prepared)
     words = ["up", "--no-systemd", "--socket", names["socket"], "--state-dir", names["directory"]]
-    scene.clove(*words)
+    prepared.clove(*words)
     return names
 
 
-def relay_place(scene: Scene) -> Names:
-    directory = f"{scene.home}/r"
-    config = scene.file("[rest]\nport = 0\n[hub]\nport = 0\n", "relay.toml")
-    return {"where": f"--config {config} --state-dir {directory}", "file": f"{scene.home}/b"}
+def relay_place(prepared: Prepared) -> Names:
+    directory = f"{prepared.home}/r"
+    config = prepared.file("[rest]\nport = 0\n[hub]\nport = 0\n", "relay.toml")
+    return {"where": f"--config {config} --state-dir {directory}", "file": f"{prepared.home}/b"}
 
 
-def relay_up(scene: Scene) -> Names:
-    names = relay_place(scene)
-    scene.clove("relay", "up", "--no-systemd", *names["where"].split())
+def relay_up(prepared: Prepared) -> Names:
+    names = relay_place(prepared)
+    prepared.clove("relay", "up", "--no-systemd", *names["where"].split())
     Path(names["file"]).unlink(missing_ok=True)
     return names
 
 
-def backup(scene: Scene) -> Names:
-    names = relay_up(scene)
-    scene.clove("relay", "backup", names["file"], *names["where"].split())
-    scene.clove("relay", "down", *names["where"].split())
+def backup(prepared: Prepared) -> Names:
+    names = relay_up(prepared)
+    prepared.clove("relay", "backup", names["file"], *names["where"].split())
+    prepared.clove("relay", "down", *names["where"].split())
     return names
 
 
-def login(scene: Scene) -> Names:
-    return {"url": scene.context_url, "name": f"in{scene.number()}"}
+def login(prepared: Prepared) -> Names:
+    return {"url": prepared.context_url, "name": f"in{prepared.number()}"}
 
 
-def deployment(scene: Scene) -> Names:
+def deployment(prepared: Prepared) -> Names:
     """A container, deployed to a Docker and a relay that are files."""
-    scene.deploy()
+    prepared.deploy()
     return {}
 
 
-def fakes(scene: Scene) -> Names:
-    return scene.fakes
+def fakes(prepared: Prepared) -> Names:
+    return prepared.fakes
 
 
 def small_bundle(directory: Path, target: Target) -> Bundle:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import click
 import pytest
 
 from clove.cli.main import main
 from tests.integration.cli.forms import COLUMNS, CONTROL, Ran, on_terminal, with_pipes
+from tests.integration.cli.prepared import Prepared, running_fixture
 from tests.integration.cli.rows import ROWS, Row
-from tests.integration.cli.scene import Scene, running_scene
 from tests.sandboxes import NEEDS_SANDBOX
 
 pytestmark = NEEDS_SANDBOX
 each = pytest.mark.parametrize("row", ROWS, ids=[row.command for row in ROWS])
+DOCUMENT = Path(__file__).parents[3] / "docs/cli.md"
 Form = Callable[..., Ran]
 
 
@@ -37,33 +40,42 @@ def test_every_command_has_a_row() -> None:
     assert {row.command for row in ROWS} == there
 
 
+def documented_fields(command: str) -> tuple[set[str], set[str]]:
+    """Of the table in docs/cli.md: those that all objects of a command have, and those that any has."""
+    text = DOCUMENT.read_text().partition("\n## JSON\n")[2].partition("\n## ")[0]
+    rows = [line.split("|")[1:3] for line in text.splitlines() if line.startswith("| `")]
+    [fields] = [fields for commands, fields in rows if f"`{command}`" in commands]
+    names = re.findall(r"(\w+)(\??)", re.sub(r"with `.*?`", "", fields))
+    return {name for name, mark in names if not mark}, {name for name, _ in names}
+
+
 @pytest.fixture(scope="module")
-def scene() -> Iterator[Scene]:
-    with running_scene() as scene:
-        yield scene
+def prepared() -> Iterator[Prepared]:
+    with running_fixture() as prepared:
+        yield prepared
 
 
 @pytest.fixture(autouse=True)
-def kept_contexts(scene: Scene) -> Iterator[None]:
-    path = scene.home / ".clove/config.yaml"
+def kept_contexts(prepared: Prepared) -> Iterator[None]:
+    path = prepared.home / ".clove/config.yaml"
     text = path.read_text()
     yield
     path.write_text(text)
 
 
-def call(form: Form, scene: Scene, row: Row, *more: str) -> Ran:
+def call(form: Form, prepared: Prepared, row: Row, *more: str) -> Ran:
     """Make what a call is about, and call."""
-    names = row.before(scene)
-    named = {"admin": scene.fleet.admin, **names}
+    names = row.before(prepared)
+    named = {"admin": prepared.fleet.admin, **names}
     words = [*row.command.split(), *more, *shlex.split(row.rest.format(**named))]
 
     def look(said: str) -> None:
         if row.meanwhile is not None:
-            row.meanwhile(scene, names, said)
+            row.meanwhile(prepared, names, said)
 
     return form(
         words,
-        {**scene.environ, **row.environ(scene)},
+        {**prepared.environ, **row.environ(prepared)},
         typed=row.typed.format(**named),
         until=row.until,
         meanwhile=look,
@@ -72,8 +84,8 @@ def call(form: Form, scene: Scene, row: Row, *more: str) -> Ran:
 
 
 @each
-def test_lines_fit_a_terminal(scene: Scene, row: Row) -> None:
-    ran = call(on_terminal, scene, row)
+def test_lines_fit_a_terminal(prepared: Prepared, row: Row) -> None:
+    ran = call(on_terminal, prepared, row)
     assert ran.code == row.code, ran
     assert row.silent or ran.out or ran.err
     for line in ran.out.splitlines():
@@ -83,8 +95,8 @@ def test_lines_fit_a_terminal(scene: Scene, row: Row) -> None:
 
 
 @each
-def test_a_pipe_gets_plain_lines(scene: Scene, row: Row) -> None:
-    ran = call(with_pipes, scene, row)
+def test_a_pipe_gets_plain_lines(prepared: Prepared, row: Row) -> None:
+    ran = call(with_pipes, prepared, row)
     assert ran.code == row.code, ran
     assert "\x1b" not in ran.err
     assert "\r" not in ran.err
@@ -93,8 +105,10 @@ def test_a_pipe_gets_plain_lines(scene: Scene, row: Row) -> None:
 
 
 @each
-def test_programs_get_json_alone(scene: Scene, row: Row) -> None:
-    ran = call(with_pipes, scene, row, "--json")
+def test_programs_get_json_alone(prepared: Prepared, row: Row) -> None:
+    ran = call(with_pipes, prepared, row, "--json")
     assert (ran.code, ran.err) == (row.code, ""), ran
+    needed, known = documented_fields(row.command)
     for line in ran.out.splitlines():
-        assert isinstance(json.loads(line), dict), line
+        found = set(json.loads(line))
+        assert needed <= found <= known, (found - known, needed - found)

@@ -23,7 +23,7 @@ from tests.integration.conftest import KernelProcess
 from tests.integration.fleet.fleet_processes import Fleet, running_fleet
 from tests.waiting import until
 
-__all__ = ["HOSTILE", "Scene", "running_scene"]
+__all__ = ["HOSTILE", "Prepared", "running_fixture"]
 
 TURNED = "\u202e"
 """What the relay lets a name have, and a terminal would obey."""
@@ -37,7 +37,7 @@ REQUIRED = {
 }
 
 
-class Scene:
+class Prepared:
     """@ivar environ: what commands have; C{clove ps} is about the machine `build-7` itself.
     @ivar here: an operator's client of that machine.
     """
@@ -176,13 +176,13 @@ class Scene:
 
 
 @contextlib.contextmanager
-def running_scene() -> Iterator[Scene]:
+def running_fixture() -> Iterator[Prepared]:
     """All of it, gone afterwards."""
     with running_fleet() as fleet:
         home = Path(tempfile.mkdtemp(dir="/tmp", prefix="h"))
-        scene = Scene(fleet, home)
+        prepared = Prepared(fleet, home)
         try:
-            yield scene
+            yield prepared
         finally:
-            scene.close()
+            prepared.close()
             shutil.rmtree(home)
