@@ -18,7 +18,7 @@ FUZZ_SEED ?= 8
 .NOTPARALLEL:
 # The tests start some hundred kernels and their agents, each of which would compile all its modules.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help venv dev demo relay-demo relay-schemathesis test test-vm test-cloud test-install test-deploy test-work test-fresh soak relay-faults lint pytest relay-fuzz trial bench bench-smoke docs site reference lock check-locks dist test-dist dist-compare clean test-image test-manifests
+.PHONY: help venv dev demo relay-demo relay-schemathesis test test-vm test-cloud test-install test-deploy test-work test-fresh soak relay-faults lint pytest relay-fuzz trial bench bench-smoke bench-peers docs site reference lock check-locks dist test-dist dist-compare clean test-image test-manifests
 
 # One line for each check, its output only when it fails.
 define quietly
@@ -93,21 +93,14 @@ relay-faults: dev ## kill relays and stop their database under load; what was ac
 trial: dev ## the part of the suite that plain trial runs
 	$(call quietly,trial,tools/run-trial)
 
-bench: dev ## requests a second, isolation, starts of agents, with what they compare to
-	@$(PY) -m bench.run
-	@$(PY) -m bench.isolation
-	@$(PY) -m bench.spawn
-	@$(PY) -m bench.start
-	@$(PY) -m bench.cli
-	@$(PY) -m bench.output
+bench: dev ## speed, growth, agents, each row with what it compares to and its bar (BENCH_ARGS="--json FILE --only GROUP")
+	@$(PY) -m bench $(BENCH_ARGS)
 
-bench-smoke: dev ## the bench in a few seconds, to see that it runs
-	@$(PY) -m bench.run --smoke
-	@$(PY) -m bench.isolation --smoke
-	@$(PY) -m bench.spawn --smoke
-	@$(PY) -m bench.start --smoke
-	@$(PY) -m bench.cli --smoke
-	@$(PY) -m bench.output --smoke
+bench-smoke: dev ## the bench in less than a minute, to see that it runs
+	@$(PY) -m bench --smoke
+
+bench-peers: dev ## fetch what the bench compares with where it is missing: Redis, uvloop, LiteLLM
+	@$(PY) -m bench.peers
 
 docs: dev ## API documentation in apidocs/
 	@.venv/bin/pydoctor -q -W --project-name Clove --docformat epytext --html-output apidocs \

@@ -25,6 +25,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from bench.figures import Figure
 from clove.channels.session import FrameKind, Session, frame, parse
 from clove.client.blocking import CloveClient
 from clove.client.relay_connection import RelayAddress, RelayConnection
@@ -212,6 +213,34 @@ def _post(port: int, token: str, path: str, body: object) -> Any:
         return json.load(reply)
 
 
+def figures(rounds: int, seconds: float, agents: int) -> Iterator[Figure]:
+    """Round trips of one agent, then of many at once, in turn on the bare hops and on ours."""
+    with bare() as (port, bare_pid), fleet() as (address, pid):
+        ours: list[Agent] = [CloveAgent(address) for _ in range(agents)]
+        theirs: list[Agent] = [BareAgent(port) for _ in range(agents)]
+        ratios, medians = [], []
+        for _ in range(rounds):
+            least = statistics.median(round_trips(theirs[0], seconds))
+            found = statistics.median(round_trips(ours[0], seconds))
+            ratios.append(found / least)
+            medians.append((least, found))
+        least, found = (statistics.median(each) for each in zip(*medians, strict=True))
+        details = {"bare us": least, "Clove us": found}
+        yield Figure.of("round trip through a relay / two bare hops", ratios, details=details)
+        for name, crowded, process in (("bare", theirs, bare_pid), ("Clove", ours, pid)):
+            rate, each = crowd(crowded, seconds * 2, process)
+            what = f"{name}: the relay's processor time a round trip, {agents} agents at once"
+            yield Figure(what, each, "us", details={"per second": rate})
+        server = f"ws://{address.host}:{address.port}"
+        with RemoteClient(server, "one", token=address.token) as client:
+            times = []
+            for _ in range(int(1000 * seconds)):
+                begun = time.perf_counter()
+                client.noop(bytes(32))
+                times.append((time.perf_counter() - begun) * 1e6)
+            yield Figure("RemoteClient.noop, median", statistics.median(times), "us")
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
@@ -219,34 +248,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2.0)
     parser.add_argument("--agents", type=int, default=32)
     options = parser.parse_args()
-    with bare() as (port, bare_pid), fleet() as (address, pid):
-        ours: list[Agent] = [CloveAgent(address) for _ in range(options.agents)]
-        theirs: list[Agent] = [BareAgent(port) for _ in range(options.agents)]
-        ratios, medians = [], []
-        for _ in range(options.rounds):
-            least = statistics.median(round_trips(theirs[0], options.seconds))
-            found = statistics.median(round_trips(ours[0], options.seconds))
-            ratios.append(found / least)
-            medians.append((least, found))
-        least, found = (statistics.median(each) for each in zip(*medians, strict=True))
-        print(
-            f"round trip: bare {least:.0f} us, Clove {found:.0f} us, ratio of each round: ", end=""
-        )
-        print(", ".join(f"{one:.2f}" for one in ratios))
-        for name, agents, process in (("bare", theirs, bare_pid), ("Clove", ours, pid)):
-            rate, each = crowd(agents, options.seconds * 2, process)
-            print(
-                f"{name}: {options.agents} agents {rate:.0f}/s, {each:.0f} us of the relay's CPU each"
-            )
-        with RemoteClient(
-            f"ws://{address.host}:{address.port}", "one", token=address.token
-        ) as client:
-            times = []
-            for _ in range(2000):
-                begun = time.perf_counter()
-                client.noop(bytes(32))
-                times.append((time.perf_counter() - begun) * 1e6)
-            print(f"RemoteClient.noop: {statistics.median(times):.0f} us")
+    for figure in figures(options.rounds, options.seconds, options.agents):
+        details = ", ".join(f"{key} {number:.0f}" for key, number in figure.details.items())
+        print(f"{figure.name}: {figure.value:.2f} {figure.unit}  {details}")
 
 
 if __name__ == "__main__":

@@ -14,10 +14,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["build", "echo_server", "kernel", "workplace"]
+__all__ = [
+    "Unavailable",
+    "build",
+    "cpu_nanoseconds",
+    "echo_server",
+    "kernel",
+    "running",
+    "started",
+    "workplace",
+]
 
 TOOLS = Path(__file__).parent / "tools"
 READY_SECONDS = 30.0
+OFFLINE = '[llm]\nprovider = "offline"\n'
 
 
 class Unavailable(Exception):
@@ -57,13 +67,20 @@ def workplace() -> Iterator[Path]:
 
 
 @contextmanager
-def _running(command: list[str], path: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def started(
+    command: list[str], log: Path, variables: dict[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Have a program run in the block.
+
+    @param log: takes its output; it runs in the directory of that.
+    @param variables: of its environment, beside ours.
+    """
+    env = {**os.environ, **(variables or {})}
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=log.parent
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=log.parent, env=env
         )
     try:
-        _await(process, path, log)
         yield process
     finally:
         process.send_signal(signal.SIGTERM)
@@ -72,6 +89,20 @@ def _running(command: list[str], path: str, log: Path) -> Iterator[subprocess.Po
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+@contextmanager
+def running(
+    command: list[str], path: str, log: Path, variables: dict[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Have a server run in the block, as L{started} does.
+
+    @param path: of the Unix socket on which it listens when it is ready.
+    @raise Unavailable: it does not come up.
+    """
+    with started(command, log, variables) as process:
+        _await(process, path, log)
+        yield process
 
 
 def _await(process: subprocess.Popen[bytes], path: str, log: Path) -> None:
@@ -88,23 +119,24 @@ def _await(process: subprocess.Popen[bytes], path: str, log: Path) -> None:
 def echo_server(program: Path, directory: Path) -> Iterator[str]:
     """The reference server; gives its socket's path."""
     path = str(directory / "echo.sock")
-    with _running([str(program), path], path, directory / "echo.log"):
+    with running([str(program), path], path, directory / "echo.log"):
         yield path
 
 
 @contextmanager
-def kernel(directory: Path, settings: str = "") -> Iterator[tuple[str, int]]:
-    """A kernel as users run it, on the offline model; its socket's path and its pid.
+def kernel(directory: Path, settings: str = "", model: str = OFFLINE) -> Iterator[tuple[str, int]]:
+    """A kernel as users run it; its socket's path and its pid.
 
     @param settings: more of its configuration, TOML.
+    @param model: the configuration's first part, that of the language model.
     """
     path = str(directory / "clove.sock")
     config = directory / "clove.toml"
-    config.write_text('[llm]\nprovider = "offline"\n' + settings)
+    config.write_text(model + settings)
     twistd = Path(sys.executable).parent / "twistd"
     command = [str(twistd), "-n", "--pidfile=", "clove-kernel", "--socket", path]
     command += ["--state-dir", str(directory / "state"), "--config", str(config)]
-    with _running(command, path, directory / "kernel.log") as process:
+    with running(command, path, directory / "kernel.log") as process:
         yield path, process.pid
 
 
@@ -112,3 +144,9 @@ def cpu_seconds(pid: int) -> float:
     """CPU time that a process has used, user and system."""
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def cpu_nanoseconds(pid: int) -> int:
+    """CPU time that the threads of a process have used, to the nanosecond where Linux counts so."""
+    threads = Path(f"/proc/{pid}/task")
+    return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads.iterdir())

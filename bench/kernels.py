@@ -1,0 +1,77 @@
+"""What is measured side by side: kernels as installed and with one thing switched off, and other servers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from bench.peers import found
+from bench.plan import Plan
+from bench.servers import Unavailable, kernel
+from bench.workload import Server
+
+__all__ = ["CLOVE", "ECHO", "UNSPUN", "Servers", "kernels", "one_kernel", "servers", "variants"]
+
+CLOVE = "Clove"
+ECHO = "C echo"
+UNSPUN = "Clove, no spin"
+
+
+class Servers(NamedTuple):
+    """All at once, each in a process of its own on the same processor.
+
+    @ivar echo: the least that a server can do, in C.
+    @ivar kernels: those of L{variants}.
+    @ivar peers: other servers that answer frames, of those that are there.
+    """
+
+    echo: Server
+    kernels: list[Server]
+    peers: list[Server]
+
+
+def variants() -> dict[str, str]:
+    """Settings (TOML) by the name under which a kernel that has them is shown."""
+    return {CLOVE: "", UNSPUN: "[limits.connection]\nspin = 0\n"}
+
+
+@contextmanager
+def one_kernel(directory: Path, name: str = CLOVE, settings: str = "") -> Iterator[Server]:
+    """A kernel of one of them."""
+    place = directory / name.replace(" ", "-").replace(",", "")
+    place.mkdir()
+    with kernel(place, settings) as (path, pid):
+        yield Server(name, path, pid)
+
+
+@contextmanager
+def kernels(directory: Path) -> Iterator[list[Server]]:
+    """One kernel of each, all running, of which one at a time is measured."""
+    with ExitStack() as stack:
+        yield [
+            stack.enter_context(one_kernel(directory, name, settings))
+            for name, settings in variants().items()
+        ]
+
+
+@contextmanager
+def servers(plan: Plan, directory: Path) -> Iterator[Servers]:
+    """Have all of them run; what is started in the block runs on the other processor.
+
+    @raise Unavailable: one that every machine can have does not come up.
+    """
+    with ExitStack() as stack:
+        pin = stack.enter_context(plan.pinned())
+        echoes = [found.Peer(ECHO, [str(plan.tools["echo_ref"])])]
+        for find in found.ECHOES:
+            with suppress(Unavailable):
+                echoes.append(find())
+        ours = stack.enter_context(kernels(directory))
+        echo, *peers = [
+            Server(each.name, *stack.enter_context(found.serving(each, directory)))
+            for each in echoes
+        ]
+        pin(echo, *ours, *peers)
+        yield Servers(echo, ours, peers)
