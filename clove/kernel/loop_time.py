@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from twisted.internet.defer import Deferred
 
@@ -22,11 +22,17 @@ from clove.sharing.shares import OPERATORS
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+    from clove.kernel.answers import Answer
+    from clove.kernel.pieces import Pieces
+
 __all__ = ["FamilyTime", "LoopTime", "Waiter"]
+
+T = TypeVar("T")
 
 _RECOUNT = 0.1  # seconds between two counts of the families that are served
 _FORGOTTEN = 1.0  # seconds after which a family that was not served has all its time again
 _TOGETHER = 0.5  # of the time that goes by, what is given to all families that are served
+_OPERATORS_PIECE: Final = 0.002  # seconds of an operator's work before others are served
 
 
 class Waiter:
@@ -108,6 +114,34 @@ class LoopTime:
         else:
             cancel = own.call_later(lambda: turn.callback(None))
         return turn
+
+    def in_turns(self, work: Pieces[T], family: int) -> Answer[T]:
+        """What work in pieces gives: at once, where it is done within one turn of the family, which the caller
+        has; else the rest is done in the family's turns. To cancel the Deferred is to abandon it.
+        """
+        worked = self._work(work, family)
+        return worked[0] if worked else Deferred.fromCoroutine(self._work_on(work, family))
+
+    async def _work_on(self, work: Pieces[T], family: int) -> T:
+        try:
+            while True:
+                await self.next_turn(family)
+                if worked := self._work(work, family):
+                    return worked[0]
+        finally:
+            work.close()
+
+    def _work(self, work: Pieces[T], family: int) -> tuple[T] | None:
+        """Work for a turn; what it gives, or None: it is not done."""
+        now = self._clock.seconds
+        until = now() + (_OPERATORS_PIECE if family == OPERATORS else self._most)
+        try:
+            while True:
+                next(work)
+                if now() > until:
+                    return None
+        except StopIteration as end:
+            return (end.value,)
 
     def call_all(self, family: int, calls: Iterable[Callable[[], object]]) -> None:
         """Call each: at once as far as the family has time left, the others in its turns."""

@@ -74,7 +74,8 @@ def _deleted(deleted: bool, _: None) -> DeleteReply:
 
 def keys(ctx: Context, request: KeysRequest) -> KeysReply | Coroutine[Any, Any, KeysReply]:
     """List keys that begin with a prefix."""
-    listing = ctx.kernel.state.keys(ctx.principal.agent_id, request.prefix, request.scope)
+    caller = ctx.principal
+    listing = ctx.kernel.state.keys(caller.agent_id, request.prefix, request.scope, caller.family)
     return then(listing, _listed, None)
 
 

@@ -4,9 +4,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-from msgspec import Raw
+from msgspec import Raw, Struct
 from zope.interface import Attribute, Interface
 
 from clove.kernel.answers import Answer
@@ -15,7 +13,7 @@ from clove.messages.state import Scope
 __all__ = ["Found", "IStateStore"]
 
 
-class Found(NamedTuple):
+class Found(Struct, frozen=True, gc=False):
     """A key that exists."""
 
     value: Raw
@@ -32,7 +30,8 @@ class IStateStore(Interface):
     stored again never has a version that it had before.
 
     What is asked is done in the order in which it was asked, whenever the answers come; so
-    what comes after L{close} finds the agent's own space empty. To cancel a Deferred is not to
+    what comes after L{close} finds the agent's own space empty. Only L{keys} may see changes that
+    were asked for later. To cancel a Deferred is not to
     wait for it: the change may be made all the same.
     """
 
@@ -68,9 +67,15 @@ class IStateStore(Interface):
         """Delete what fetch would find; tells whether there was anything."""
 
     def keys(
-        agent_id: int, prefix: str = "", scope: Scope | None = None
+        agent_id: int, prefix: str = "", scope: Scope | None = None, family: int | None = None
     ) -> Answer[tuple[list[str], bool]]:
-        """Keys that fetch would find, sorted, and whether there are more than that."""
+        """Keys that fetch would find, sorted, and whether there are more than that.
+
+        A key that is there all the time until the answer comes is among them; one that is stored or
+        deleted meanwhile may be.
+
+        @param family: the family the time of which it takes; None: a family of its own.
+        """
 
     def close(agent_id: int) -> Answer[None]:
         """Forget an agent's own space. What it wrote elsewhere stays."""

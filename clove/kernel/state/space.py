@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
-from collections.abc import Iterator
+from collections import OrderedDict
 
-from msgspec import Raw, Struct
+from clove.kernel.state.interface import Found
+from clove.kernel.state.sorted_blocks import SortedBlocks
 
 __all__ = ["Entry", "Space", "Tombstones"]
 
 
-class Entry(Struct, gc=False):
+class Entry(Found, frozen=True, gc=False):
     """A key's value and what the store knows of it.
 
     @ivar writer: agent that stored it last, and is charged for it.
@@ -19,8 +19,6 @@ class Entry(Struct, gc=False):
     @ivar size: bytes charged.
     """
 
-    value: Raw
-    version: int
     writer: int
     family: int
     expires: float
@@ -30,37 +28,41 @@ class Entry(Struct, gc=False):
 class Space:
     """Keys in order.
 
-    Adding or removing one key of many moves part of a list of pointers (some
-    10 us in 100,000 keys); finding all that begin with a prefix costs only
-    what is found.
+    Adding or removing one costs the same however many there are; finding all that begin with a prefix
+    costs only what is found.
+
+    @ivar entries: to look one up, or to replace it.
+    @ivar expiring: how many of them expire.
     """
 
-    __slots__ = ("_sorted", "entries")
+    __slots__ = ("_sorted", "entries", "expiring")
 
     def __init__(self) -> None:
         self.entries: dict[str, Entry] = {}
-        self._sorted: list[str] = []
+        self._sorted: SortedBlocks[str] = SortedBlocks()
+        self.expiring = 0
 
-    def put(self, key: str, entry: Entry) -> None:
-        """Add or replace a key."""
-        if key not in self.entries:
-            insort(self._sorted, key)
+    def add(self, key: str, entry: Entry) -> None:
+        """Add a key that is not there."""
+        self._sorted.add(key)
         self.entries[key] = entry
 
     def remove(self, key: str) -> Entry:
         """Take out a key that is there."""
-        entry = self.entries.pop(key)
-        del self._sorted[bisect_left(self._sorted, key)]
-        return entry
+        self._sorted.remove(key)
+        return self.entries.pop(key)
 
-    def beginning_with(self, prefix: str, now: float) -> Iterator[str]:
-        """Keys with this prefix that have not expired, in order."""
-        for index in range(bisect_left(self._sorted, prefix), len(self._sorted)):
-            key = self._sorted[index]
-            if not key.startswith(prefix):
-                return
-            if self.entries[key].expires > now:
-                yield key
+    def pop_some(self) -> list[tuple[str, Entry]]:
+        """Take out some keys, a block of them; [] where none is left."""
+        entries = self.entries
+        return [(key, entries.pop(key)) for key in self._sorted.pop_block()]
+
+    def after(self, key: str, prefix: str, most: int) -> list[str]:
+        """The next keys above this one that begin with a prefix, at most so many; [] where there are none."""
+        found = self._sorted.since(prefix, most) if key < prefix else self._sorted.after(key, most)
+        if found and prefix and not found[-1].startswith(prefix):
+            return [each for each in found if each.startswith(prefix)]
+        return found
 
 
 class Tombstones:
@@ -75,7 +77,8 @@ class Tombstones:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._tombstones: dict[tuple[int, str, str], int] = {}
+        # A plain dictionary would look for its first item behind all that were taken out before.
+        self._tombstones: OrderedDict[tuple[int, str, str], int] = OrderedDict()
         self.floor = 0
 
     def __len__(self) -> int:
@@ -85,9 +88,10 @@ class Tombstones:
         """Remember the last version of a key that is gone."""
         self._tombstones[owner, scope, key] = version
         if len(self._tombstones) > self._limit:
-            oldest = next(iter(self._tombstones))
-            self.floor = max(self.floor, self._tombstones.pop(oldest))
+            self.floor = max(self.floor, self._tombstones.popitem(last=False)[1])
 
     def next_version(self, owner: int, scope: str, key: str) -> int:
         """The first version of a key that comes up afresh."""
+        if not self._tombstones:
+            return self.floor + 1
         return self._tombstones.pop((owner, scope, key), self.floor) + 1

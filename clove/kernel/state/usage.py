@@ -48,9 +48,13 @@ class Usage:
         """
         limits = self._limits
         keys, used = self.of(agent_id)
-        own = replaced is not None and replaced.writer == agent_id
-        keys += 0 if own else 1
-        used += size - (replaced.size if replaced is not None and own else 0)
+        if replaced is None or replaced.writer != agent_id:
+            keys += 1
+            used += size
+        elif size <= replaced.size and family == replaced.family:
+            return  # no more is charged than was
+        else:
+            used += size - replaced.size
         hint = "delete keys that are not needed, or store them with a ttl"
         if keys > limits.max_agent_keys:
             raise LimitExceeded(f"an agent has at most {limits.max_agent_keys} keys", hint=hint)
@@ -71,12 +75,13 @@ class Usage:
 
     def replace(self, old: Entry | None, entry: Entry) -> None:
         """Charge the writer of an entry, and give what it replaces back to its own."""
-        keys, size = self.of(entry.writer)
         if old is not None and old.writer == entry.writer:
-            more = entry.size - old.size
-            self._by_agent[entry.writer] = (keys, size + more)
-            self._size.add(entry.family, more)
+            if more := entry.size - old.size:
+                keys, size = self.of(entry.writer)
+                self._by_agent[entry.writer] = (keys, size + more)
+                self._size.add(entry.family, more)
             return
+        keys, size = self.of(entry.writer)
         if old is not None:
             self.remove(old)
         self._by_agent[entry.writer] = (keys + 1, size + entry.size)

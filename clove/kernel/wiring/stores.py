@@ -45,8 +45,9 @@ class Stores:
             limits.shares,
             ids.messages.take,
         )
+        in_turns = foundation.loop_time.in_turns
         self.state: IStateStore = StateStore(
-            reactor, limits.state, self.observers.state, limits.shares
+            reactor, limits.state, self.observers.state, limits.shares, in_turns
         )
         self.results = AsyncResults(limits.results, limits.shares)
 

@@ -10,6 +10,7 @@ from twisted.internet.task import Clock
 
 from clove.kernel.loop_time import LoopTime
 from clove.sharing.shares import OPERATORS
+from tests.reactor_turns import turn
 
 TURN = 0.002
 
@@ -31,10 +32,7 @@ class Loop:
         return self.time.wait(family, lambda: self.serve(family, seconds)).cancel
 
     def turn(self) -> None:
-        """What a reactor does in one turn: calls made meanwhile wait for the next."""
-        due, self.clock.calls = self.clock.calls, []
-        for call in due:
-            call.func()
+        turn(self.clock)
 
     def may(self, family: int) -> bool:
         return self.time.may(family, self.clock.seconds())

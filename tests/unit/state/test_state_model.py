@@ -127,7 +127,7 @@ class StateModel(RuleBasedStateMachine):
         usage = self.store.usage
         assert len(self.model) <= usage.keys <= LIMITS.max_keys
         assert (usage.keys == 0) == (usage.size == 0)
-        assert len(self.store._tombstones) <= LIMITS.max_tombstones
+        assert len(self.store._spaces._tombstones) <= LIMITS.max_tombstones
 
     def teardown(self) -> None:
         self.clock.pump([1.0] * 60)
