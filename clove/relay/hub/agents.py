@@ -40,7 +40,11 @@ class AgentEntrance:
         if not here:  # others may have changed it meanwhile
             await self._check_reach(identity, said.target_machine)
         conversation.check_open()
-        if said.protocol_version == 2 and not isinstance(machine, MachineV1):
+        if (
+            said.protocol_version == 2
+            and not isinstance(machine, MachineV1)
+            and machine.version == 2
+        ):
             self._serve(conversation, said, identity, machine)
         else:
             self._serve_v1(conversation, said, identity)

@@ -102,7 +102,10 @@ class FarMachine(Protocol):
     version: int
 
     def open(self, caller: Caller) -> MultiplexedChannel:
-        """A channel to the kernel; raises Unavailable."""
+        """A channel to the kernel; raises Unavailable, or NotImplementedYet if its tunnel has version 1."""
+
+    def open_for_v1(self, caller: Caller) -> MultiplexedChannel:
+        """One for frames of version 1, whichever version the tunnel has; raises Unavailable."""
 
     def observe(self, observer: TunnelObserver) -> Callable[[], None]:
         """Have an observer told what becomes of the tunnel; gives the way out."""

@@ -231,4 +231,6 @@ class Hub:
         machine = self.machine(agent.target_machine, agent.bearer)
         if isinstance(machine, MachineV1):
             return machine.way(agent)
-        return ChannelWay(machine.open(agent.caller), agent)
+        if isinstance(machine, MachineLink):
+            return ChannelWay(machine.open(agent.caller), agent)
+        return ChannelWay(machine.open_for_v1(agent.caller), agent)

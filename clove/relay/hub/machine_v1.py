@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from clove.errors import CloveError, InvalidRequest, NotImplementedYet, Unavailable
 from clove.relay.hub.messages_v1 import MessageV1, parse_message, said
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from clove.channels.channel import Channel
     from clove.channels.websocket_messages import MessageSocket
     from clove.messages.relay import Caller
-    from clove.relay.hub.agent_v1 import AgentV1
     from clove.relay.hub.limits import HubLimits
 
 __all__ = ["MachineV1"]
@@ -22,6 +21,21 @@ MESSAGE: Final = 24 << 20
 """Bytes of a message: a reply of 16 MiB in base64."""
 MOST_UNREAD: Final = 16 << 20
 """Bytes that wait for a kernel that does not read; then no request is taken for it."""
+
+
+class Asking(Protocol):
+    """A remote agent, of this relay (L{clove.relay.hub.agent_v1.AgentV1}) or of another."""
+
+    caller: Caller
+
+    def answered(self, opcode: int, payload: bytes) -> None:
+        """The kernel's answer to the request that has waited longest."""
+
+    def way_drained(self) -> None:
+        """The kernel has read what was asked."""
+
+    def way_lost(self, reason: str) -> None:
+        """The kernel is gone, with what was asked and not answered."""
 
 
 class MachineV1:
@@ -109,7 +123,7 @@ class MachineV1:
             hint="run a kernel of this version there",
         )
 
-    def way(self, agent: AgentV1) -> _TunnelWay:
+    def way(self, agent: Asking) -> _TunnelWay:
         """A way for a remote agent."""
         way = self._ways[agent.caller.id] = _TunnelWay(self, agent)
         self.say(said("agent_connected", agent_id=agent.caller.id, name=agent.caller.name))
@@ -198,7 +212,7 @@ class MachineV1:
 class _TunnelWay:
     """L{clove.relay.hub.agent_v1.Way} through such a tunnel."""
 
-    def __init__(self, tunnel: MachineV1, agent: AgentV1) -> None:
+    def __init__(self, tunnel: MachineV1, agent: Asking) -> None:
         self._tunnel = tunnel
         self.agent = agent
 

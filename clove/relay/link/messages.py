@@ -66,12 +66,14 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True):
     @ivar token_id: of the token that the caller has shown; who bears it, the other relay looks up.
     @ivar name: the caller's.
     @ivar as_administrators: an administrator's call over REST: to the kernel all of these are one.
+    @ivar version: of what is spoken on the channel; 1: frames of version 1, for a remote agent of that.
     """
 
     machine_id: Name
     token_id: Name
     name: Name
     as_administrators: bool = False
+    version: int = 2
 
 
 _DECODERS: Final = {

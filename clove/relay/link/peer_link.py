@@ -10,7 +10,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.defer import TimeoutError as NotInTime
 
 from clove.channels.session import BrokenLink
-from clove.errors import Unavailable
+from clove.errors import NotImplementedYet, Unavailable
 from clove.relay.link.messages import Opening
 from clove.relay.link.relay_link import RelayLink
 from clove.relay.machines.caller_query import MOST_TOLD, CallerQuery, CallersFound
@@ -132,10 +132,9 @@ class FarMachine:
     It is to the hub what L{MachineLink<clove.relay.hub.machine_link.MachineLink>} is.
     """
 
-    version = 2
-
-    def __init__(self, link: PeerLink, machine_id: str, token_id: str) -> None:
+    def __init__(self, link: PeerLink, machine_id: str, token_id: str, version: int) -> None:
         self.machine_id = machine_id
+        self.version = version
         self._link = link
         self._token_id = token_id
 
@@ -143,13 +142,30 @@ class FarMachine:
         """A channel to the kernel; the other relay looks up itself what the token's bearer may.
 
         @raise Unavailable: there is none to be had.
+        @raise NotImplementedYet: the tunnel has version 1.
         """
+        if self.version == 1:
+            raise NotImplementedYet(
+                f"the tunnel of {self.machine_id!r} has version 1, which has no channels, and is at another relay",
+                hint="run a kernel of this version there",
+            )
+        return self._open(caller, 2)
+
+    def open_for_v1(self, caller: Caller) -> MultiplexedChannel:
+        """A channel for frames of version 1.
+
+        @raise Unavailable: there is none to be had.
+        """
+        return self._open(caller, 1)
+
+    def _open(self, caller: Caller, version: int) -> MultiplexedChannel:
         return self._link.open(
             Opening(
                 machine_id=self.machine_id,
                 token_id=self._token_id,
                 name=caller.name,
                 as_administrators=caller.token_id != self._token_id,
+                version=version,
             )
         )
 

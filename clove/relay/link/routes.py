@@ -31,7 +31,7 @@ RENEWALS: Final = 3
 """In the time that a lease lasts."""
 TRIES: Final = 3
 MOST_KNOWN: Final = 4096
-"""Machines elsewhere of which it is kept to which relay they were connected last."""
+"""Machines elsewhere of which it is kept to which relay they were connected last, and by which version."""
 MOST_FINDING: Final = 64
 """Machines that are looked for at once because a caller of version 1 has lost the way to one."""
 _ORDER: Final = {"connected": 0, "stale": 1}
@@ -68,7 +68,7 @@ class Routing:
         self._written: dict[str, TunnelState] = {}
         self._claimed: set[str] = set()
         self._outdated: set[str] = set()
-        self._known: OrderedDict[str, str] = OrderedDict()
+        self._known: OrderedDict[str, tuple[str, int]] = OrderedDict()
         self._finding: set[str] = set()
         self._problem = ""
 
@@ -208,31 +208,26 @@ class Routing:
         problem: Unavailable | None = None
         routes = await self._store.routes(self._identity.name, (machine_id,))
         for route in _best(routes):
-            if route.tunnel.version != 2:
-                problem = Unavailable(
-                    f"the tunnel of {machine_id!r} has version 1 and is at another relay",
-                    hint="connect to that one, or run a kernel of this version there",
-                )
-                continue
             try:
                 link = await self._peers.link(route.relay)
             except Unavailable as error:
                 problem = error
                 continue
-            self._known[machine_id] = route.relay.relay
+            self._known[machine_id] = route.relay.relay, route.tunnel.version
             self._known.move_to_end(machine_id)
             while len(self._known) > MOST_KNOWN:
                 self._known.popitem(last=False)
-            return FarMachine(link, machine_id, token_id)
+            return FarMachine(link, machine_id, token_id, route.tunnel.version)
         if problem is not None:
             raise problem
         return None
 
     def known(self, machine_id: str, token_id: str) -> FarMachine | None:
         """See L{OtherRelays<clove.relay.hub.doors.OtherRelays>}."""
-        link = self._peers.known(self._known.get(machine_id, ""))
+        relay, version = self._known.get(machine_id, ("", 2))
+        link = self._peers.known(relay)
         if link is not None:
-            return FarMachine(link, machine_id, token_id)
+            return FarMachine(link, machine_id, token_id, version)
         if machine_id not in self._finding and len(self._finding) < MOST_FINDING:
             self._finding.add(machine_id)
             finding = Deferred.fromCoroutine(self.find(machine_id, token_id))

@@ -19,6 +19,8 @@ from clove.errors import CloveError, LimitExceeded, NotFound, PermissionDenied, 
 from clove.messages.relay import Caller
 from clove.relay.hub.kernels import ALIVE_SECONDS
 from clove.relay.hub.machine_link import MachineLink
+from clove.relay.hub.machine_v1 import MachineV1
+from clove.relay.link.far_agent_v1 import FarAgentV1
 from clove.relay.link.messages import Opening
 from clove.relay.link.relay_link import RelayLink
 from clove.relay.machines.caller_query import MOST_TOLD, CallerQuery, matching
@@ -84,7 +86,9 @@ class ServedLink(RelayLink):
             raise Unavailable(f"machine {opening.machine_id!r} is not connected any more")
         if home.callers[identity.token_id] >= home.hub.limits.links_per_token:
             raise LimitExceeded("this token has all the callers that it may have")
-        there = machine.open(self._caller(opening, identity))
+        caller = self._caller(opening, identity)
+        by_frames = isinstance(machine, MachineV1) and opening.version == 1
+        there = None if by_frames else machine.open(caller)
         home.callers[identity.token_id] += 1
         stops = [home.machines.watch(identity, opening.machine_id, channel.refuse)]
         if isinstance(machine, MachineLink):
@@ -97,7 +101,10 @@ class ServedLink(RelayLink):
             for stop in stops:
                 stop()
 
-        Splice(channel, there, ended)
+        if there is not None:
+            Splice(channel, there, ended)
+        elif isinstance(machine, MachineV1):
+            FarAgentV1(home.hub.limits, caller, machine, channel, ended)
 
     def _caller(self, opening: Opening, identity: Identity) -> Caller:
         return Caller(
