@@ -57,7 +57,7 @@ class RecvRequest(Request, frozen=True, kw_only=True):
     ack: Literal["auto", "manual"] = "auto"
 
 
-class Mail(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Mail(msgspec.Struct, frozen=True, gc=False):
     """One message as its receiver sees it."""
 
     id: int

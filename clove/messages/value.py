@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 
 from clove.errors import CloveError, InvalidRequest, LimitExceeded
-from clove.messages.json_text import check_numbers, outside_strings
+from clove.messages.json_text import check_numbers, has_no_large_exponent, outside_strings
 
 __all__ = ["MAX_CONTAINERS", "MAX_DEPTH", "checked"]
 
@@ -39,10 +39,11 @@ def checked(value: msgspec.Raw, what: str) -> msgspec.Raw:
     @raise LimitExceeded: deeper than L{MAX_DEPTH}, or more of something than can be looked at.
     """
     data = bytes(value)
+    if len(data) <= MAX_DEPTH and data.isascii() and has_no_large_exponent(data):
+        return msgspec.Raw(data)  # most are short: fewer bytes than levels need no counting
     try:
         if not data.isascii():
             data.decode()
-        # Fewer bytes than levels need no counting.
         if len(data) > MAX_DEPTH and data.count(b"[") + data.count(b"{") > MAX_DEPTH:
             _check_shape(outside_strings(data))
         check_numbers(data)

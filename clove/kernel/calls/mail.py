@@ -42,7 +42,9 @@ def send(ctx: Context, request: SendRequest) -> SendReply | Coroutine[Any, Any, 
     @raise NotFound: no live principal with that id or name.
     @raise LimitExceeded: it does not fit.
     """
-    receiver = _receiver(ctx, request)
+    receiver = ctx.kernel.registry.get(request.to) if request.to else None
+    if receiver is None:
+        receiver = _receiver(ctx, request)
     sender = ctx.principal
     if not _SENDS_TO_ALL:
         authority.require(sender, "SEND", receiver)

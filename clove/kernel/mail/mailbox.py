@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from math import inf
 
 from msgspec import Struct
@@ -31,9 +31,10 @@ class Letter(Struct, gc=False):
 class Mailbox:
     """Letters in the order of their ids, and the leased ones apart.
 
-    @ivar size: bytes of all letters in it, leased ones included.
-    @ivar foreign_count, foreign_size: letters, and their bytes, of families that are neither the
-        owner's nor operators.
+    @ivar count: letters in it, leased ones included.
+    @ivar size: their bytes.
+    @ivar at_home: families that may have all the room: operators, and the owner's.
+    @ivar foreign_count, foreign_size: letters, and their bytes, of other families.
     @ivar lease_ends: when the earliest lease ends, or infinity.
     """
 
@@ -43,19 +44,22 @@ class Mailbox:
         "_on_gone",
         "_queue",
         "_soonest",
-        "family",
+        "at_home",
+        "count",
         "foreign_count",
         "foreign_size",
         "lease_ends",
         "size",
     )
 
-    def __init__(self, on_gone: Callable[[Letter], None], family: int = OPERATORS) -> None:
+    def __init__(
+        self, on_gone: Callable[[Sequence[Letter]], None], family: int = OPERATORS
+    ) -> None:
         """
-        @param on_gone: told of each letter that leaves for good.
+        @param on_gone: told of the letters that leave for good, at least one.
         @param family: the owner's.
         """
-        self.family = family
+        self.at_home = (OPERATORS, family)
         self._foreign: dict[int, tuple[int, int]] = {}
         self.foreign_count = self.foreign_size = 0
         self._queue: deque[Letter] = deque()
@@ -63,16 +67,15 @@ class Mailbox:
         self._on_gone = on_gone
         self._soonest = inf  # no queued letter expires before this
         self.lease_ends = inf
-        self.size = 0
-
-    def __len__(self) -> int:
-        return len(self._queue) + len(self._leased)
+        self.count = self.size = 0
 
     def put(self, letter: Letter) -> None:
         """Add a letter with an id above all others."""
         self._queue.append(letter)
+        self.count += 1
         self.size += letter.size
-        if self.is_foreign(letter.message.family):
+        family = letter.message.family
+        if family not in self.at_home:
             self._count(letter, 1)
         if letter.expires < self._soonest:
             self._soonest = letter.expires
@@ -84,30 +87,35 @@ class Mailbox:
         """
         queue = self._queue
         taken: list[Letter] = []
-        while queue and len(taken) < most:
-            letter = queue.popleft()
-            if letter.expires <= now:
-                self._drop(letter)
-                continue
-            taken.append(letter)
-            if lease_until is None:
-                self._drop(letter)
-            else:
-                self._leased[letter.id] = (lease_until, letter)
-                self.lease_ends = min(self.lease_ends, lease_until)
+        if now < self._soonest and len(queue) <= most:
+            taken.extend(queue)
+            queue.clear()
+        elif now < self._soonest:
+            while len(taken) < most:
+                taken.append(queue.popleft())
+        else:
+            self._take_unexpired(taken, most, now)
+        if lease_until is None:
+            self._drop(taken)
+        elif taken:
+            self._leased.update((letter.id, (lease_until, letter)) for letter in taken)
+            self.lease_ends = min(self.lease_ends, lease_until)
         return taken
+
+    def _take_unexpired(self, taken: list[Letter], most: int, now: float) -> None:
+        expired: list[Letter] = []
+        while self._queue and len(taken) < most:
+            letter = self._queue.popleft()
+            (taken if letter.expires > now else expired).append(letter)
+        self._drop(expired)
 
     def ack(self, ids: Iterable[int]) -> int:
         """Drop leased letters; gives how many of the ids were leased."""
-        done = 0
-        for id in ids:
-            lease = self._leased.pop(id, None)
-            if lease is not None:
-                self._drop(lease[1])
-                done += 1
+        leases = [lease for id in ids if (lease := self._leased.pop(id, None)) is not None]
+        self._drop([letter for _, letter in leases])
         if not self._leased:
             self.lease_ends = inf
-        return done
+        return len(leases)
 
     def end_leases(self, now: float) -> int:
         """Put letters with an expired lease back into their order; gives how many."""
@@ -124,27 +132,17 @@ class Mailbox:
         """Drop queued letters that have expired. Costs nothing if none has."""
         if now < self._soonest:
             return
-        keep: deque[Letter] = deque()
-        self._soonest = inf
-        for letter in self._queue:
-            if letter.expires <= now:
-                self._drop(letter)
-            else:
-                keep.append(letter)
-                self._soonest = min(self._soonest, letter.expires)
-        self._queue = keep
+        expired = [letter for letter in self._queue if letter.expires <= now]
+        self._queue = deque(letter for letter in self._queue if letter.expires > now)
+        self._soonest = min((letter.expires for letter in self._queue), default=inf)
+        self._drop(expired)
 
     def clear(self) -> None:
         """Drop everything."""
-        for letter in [*self._queue, *(letter for _, letter in self._leased.values())]:
-            self._drop(letter)
+        self._drop([*self._queue, *(letter for _, letter in self._leased.values())])
         self._queue.clear()
         self._leased.clear()
         self.lease_ends = self._soonest = inf
-
-    def is_foreign(self, family: int) -> bool:
-        """Whether a family has only a part of the room here."""
-        return family != OPERATORS and family != self.family
 
     def of(self, family: int) -> tuple[int, int]:
         """Letters, and their bytes, of a foreign family."""
@@ -158,11 +156,17 @@ class Mailbox:
         if count + one:
             self._foreign[family] = count + one, size + one * letter.size
 
-    def _drop(self, letter: Letter) -> None:
-        self.size -= letter.size
-        if self.is_foreign(letter.message.family):
-            self._count(letter, -1)
-        self._on_gone(letter)
+    def _drop(self, letters: Sequence[Letter]) -> None:
+        if not letters:
+            return
+        size = 0
+        for letter in letters:
+            size += letter.size
+            if letter.message.family not in self.at_home:
+                self._count(letter, -1)
+        self.count -= len(letters)
+        self.size -= size
+        self._on_gone(letters)
 
 
 def _by_id(letter: Letter) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import count
 from math import inf
 
@@ -57,6 +57,7 @@ class Mailboxes:
     ) -> None:
         """@param new_id: gives ids that ascend; None: from 1 on."""
         self._clock = clock
+        self._seconds = clock.seconds
         self._owners = owners
         self._limits = limits or MailLimits()
         self.on_delivered = on_delivered
@@ -93,9 +94,9 @@ class Mailboxes:
 
     def deliver(self, to: int, message: Message) -> int:
         """See L{IMailboxes.deliver}."""
-        box = self._box(to)
+        box = self._boxes.get(to) or self._box(to)
         size = len(message.body)
-        now = self._clock.seconds()
+        now = self._seconds()
         if size > self._limits.max_message_bytes:
             raise self._too_large(size)
         refusal = self._refusal(box.mailbox, to, message, size, now)
@@ -106,7 +107,7 @@ class Mailboxes:
     def broadcast(self, message: Message, include_self: bool = False) -> int:
         """See L{IMailboxes.broadcast}."""
         size = len(message.body)
-        now = self._clock.seconds()
+        now = self._seconds()
         if size > self._limits.max_message_bytes:
             raise self._too_large(size)
         delivered = 0
@@ -125,7 +126,7 @@ class Mailboxes:
         self, agent_id: int, most: int, wait: float = 0, manual_ack: bool = False
     ) -> Answer[list[Mail]]:
         """See L{IMailboxes.receive}."""
-        box = self._box(agent_id)
+        box = self._boxes.get(agent_id) or self._box(agent_id)
         mails = self._take(box, most, manual_ack)
         if mails or wait <= 0:
             return mails
@@ -159,15 +160,15 @@ class Mailboxes:
     ) -> CloveError | None:
         """Why a message does not fit, or None."""
         limits, family = self._limits, message.family
-        if len(mailbox) >= limits.max_messages or mailbox.size + size > limits.max_bytes:
+        if mailbox.count >= limits.max_messages or mailbox.size + size > limits.max_bytes:
             mailbox.purge(now)
-            if len(mailbox) >= limits.max_messages or mailbox.size + size > limits.max_bytes:
+            if mailbox.count >= limits.max_messages or mailbox.size + size > limits.max_bytes:
                 return LimitExceeded(
                     f"the mailbox of agent {to} is full"
-                    f" ({len(mailbox)} messages, {mailbox.size} bytes)",
+                    f" ({mailbox.count} messages, {mailbox.size} bytes)",
                     hint="send again when the receiver has called RECV (and ACK)",
                 )
-        if mailbox.is_foreign(family):
+        if family not in mailbox.at_home:
             refusal = self._foreign_refusal(mailbox, to, family, size, now)
             if refusal is not None:
                 return refusal
@@ -208,26 +209,46 @@ class Mailboxes:
         self._unread[sender] = self._unread.get(sender, 0) + size
         if self.on_delivered is not None:
             self.on_delivered(to, sender, message.sender_name, id)
-        if box.line:
+        if box.line.waiters:
             self._serve(box)
         return id
 
-    def _gone(self, letter: Letter) -> None:
-        message = letter.message
-        self._shares.give(message.family, letter.size + OVERHEAD)
-        left = self._unread[message.sender] - letter.size
+    def _gone(self, letters: Sequence[Letter]) -> None:
+        """Count letters no longer: at once those of one sender that follow each other."""
+        message = letters[0].message
+        size = count = 0
+        for letter in letters:
+            if letter.message.sender != message.sender:
+                self._give(message, size, count)
+                message = letter.message
+                size = count = 0
+            size += letter.size
+            count += 1
+        self._give(message, size, count)
+
+    def _give(self, message: Message, size: int, count: int) -> None:
+        """So many bytes, of so many messages of a sender, are not unread any more."""
+        self._shares.give(message.family, size + count * OVERHEAD)
+        unread, sender = self._unread, message.sender
+        left = unread[sender] - size
         if left:
-            self._unread[message.sender] = left
+            unread[sender] = left
         else:
-            del self._unread[message.sender]
+            del unread[sender]
 
     def _take(self, box: _Box, most: int, manual_ack: bool) -> list[Mail]:
-        now = self._clock.seconds()
+        now = self._seconds()
         until = now + self._limits.lease if manual_ack else None
         letters = box.mailbox.take(min(most, self._limits.max_batch), now, until)
         if manual_ack and letters:
             self._set_lease_call(box)
-        return [_mail(letter, now) for letter in letters]
+        mails = []
+        for letter in letters:
+            message = letter.message
+            sender = message.sender
+            age = max(0, int((now - letter.sent) * 1000))
+            mails.append(Mail(letter.id, sender, sender, message.sender_name, message.body, age))
+        return mails
 
     def _serve(self, box: _Box) -> None:
         """Give messages to the waiters, in order."""
@@ -244,7 +265,7 @@ class Mailboxes:
 
     def _lease_over(self, box: _Box) -> None:
         box.lease_call = None
-        self._end_leases(box, self._clock.seconds())
+        self._end_leases(box, self._seconds())
 
     def _set_lease_call(self, box: _Box) -> None:
         """Have one delayed call for the earliest end of a lease, or none."""
@@ -256,17 +277,5 @@ class Mailboxes:
             call.cancel()
             box.lease_call = None
         if ends < inf:
-            delay = max(0.0, ends - self._clock.seconds())
+            delay = max(0.0, ends - self._seconds())
             box.lease_call = self._clock.callLater(delay, self._lease_over, box)
-
-
-def _mail(letter: Letter, now: float) -> Mail:
-    message = letter.message
-    return Mail(
-        id=letter.id,
-        from_=message.sender,
-        from_id=message.sender,
-        from_name=message.sender_name,
-        message=message.body,
-        age_ms=max(0, int((now - letter.sent) * 1000)),
-    )

@@ -28,22 +28,22 @@ class Waiter:
 
 
 class WaitingLine:
-    """A bounded line of L{Waiter}s."""
+    """A bounded line of L{Waiter}s.
+
+    @ivar waiters: in their order.
+    """
 
     def __init__(self, clock: IReactorTime, limit: int) -> None:
         self._clock = clock
         self._limit = limit
-        self._line: dict[Waiter, None] = {}
-
-    def __len__(self) -> int:
-        return len(self._line)
+        self.waiters: dict[Waiter, None] = {}
 
     def join(self, most: int, manual_ack: bool, wait: float) -> Deferred[list[Mail]]:
         """Wait at the end of the line, for so many seconds.
 
         @raise LimitExceeded: the line is full.
         """
-        if len(self._line) >= self._limit:
+        if len(self.waiters) >= self._limit:
             raise LimitExceeded(
                 f"{self._limit} RECVs wait on this mailbox already",
                 hint="wait for one of them, or receive without `wait`",
@@ -51,12 +51,12 @@ class WaitingLine:
         deferred: Deferred[list[Mail]] = Deferred(lambda _: self._leave(waiter))
         waiter = Waiter(most, manual_ack, deferred)
         waiter.over = self._clock.callLater(wait, self.fire, waiter, [])
-        self._line[waiter] = None
+        self.waiters[waiter] = None
         return deferred
 
     def first(self) -> Waiter | None:
         """The waiter that is served next."""
-        return next(iter(self._line), None)
+        return next(iter(self.waiters), None)
 
     def fire(self, waiter: Waiter, mails: list[Mail]) -> None:
         """Serve a waiter; it leaves the line first, so it may join again at once."""
@@ -70,6 +70,6 @@ class WaitingLine:
             waiter.deferred.errback(Cancelled("the mailbox was closed"))
 
     def _leave(self, waiter: Waiter) -> None:
-        self._line.pop(waiter, None)
+        self.waiters.pop(waiter, None)
         if waiter.over is not None and waiter.over.active():
             waiter.over.cancel()

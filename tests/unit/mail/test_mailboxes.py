@@ -11,6 +11,7 @@ from twisted.internet.task import Clock
 from clove.errors import LimitExceeded
 from clove.kernel.mail import Mailboxes, MailLimits
 from clove.kernel.mail.mailboxes import OVERHEAD
+from clove.messages.mail import Mail
 from clove.sharing.shares import OPERATORS, ShareLimits
 from tests.contracts.answers import Slow
 from tests.contracts.mail import MailContract
@@ -71,6 +72,26 @@ def test_all_mailboxes_together_are_bounded(clock: Clock) -> None:
     boxes.close(2)
     boxes.deliver(3, message(1, b"1" * 6))
     assert boxes.total_bytes == 6 + OVERHEAD
+
+
+def received(boxes: Mailboxes, most: int) -> list[Mail]:
+    mails = boxes.receive(1, most)
+    assert isinstance(mails, list)
+    return mails
+
+
+def test_what_leaves_at_once_is_given_back_to_each_of_its_senders(clock: Clock) -> None:
+    boxes = some(clock, Owners.alone(1), max_sender_bytes=20)
+    senders = (2, 3, 3, 2, 4, 4)
+    for most in (6, 3, 1):
+        for sender in senders:
+            boxes.deliver(1, message(sender, b"1" * 10))
+        for sender in (2, 3, 4):
+            with pytest.raises(LimitExceeded):
+                boxes.deliver(1, message(sender, b"1"))
+        got = [mail.from_ for _ in range(6 // most) for mail in received(boxes, most)]
+        assert got == list(senders)
+        assert boxes.total_bytes == 0
 
 
 def test_a_family_has_its_share_of_all_mailboxes_however_many_agents_send(clock: Clock) -> None:
