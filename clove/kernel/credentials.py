@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import signal
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
+
+import msgspec
 
 if TYPE_CHECKING:
     from clove.kernel.principal import Principal
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["AgentSocket", "Credentials", "LocalPeer", "RemoteCaller"]
 
 
-@dataclass(frozen=True, slots=True)
-class AgentSocket:
+class AgentSocket(msgspec.Struct, frozen=True):
     """It came over the socket that an agent alone can reach.
 
     @ivar principal: the agent's.
@@ -28,8 +28,7 @@ class AgentSocket:
     principal: Principal
 
 
-@dataclass(frozen=True, slots=True)
-class LocalPeer:
+class LocalPeer(msgspec.Struct, frozen=True):
     """The process that called connect() on the main socket, as Linux tells it (unix(7)).
 
     @ivar pid: as the kernel's own pid namespace has it; 0: the process is in none below it.
@@ -60,8 +59,7 @@ class LocalPeer:
             os.close(self.pidfd)
 
 
-@dataclass(frozen=True, slots=True)
-class RemoteCaller:
+class RemoteCaller(msgspec.Struct, frozen=True):
     """A relay has verified a caller elsewhere (L{clove.kernel.remote}).
 
     @ivar number: the caller's, from 0 to 2**31 - 1: the same caller has the same, and no other ever.

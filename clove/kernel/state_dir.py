@@ -24,7 +24,8 @@ import os
 import queue
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from clove.errors import InvalidRequest, IsolationUnavailable, Unavailable
 from clove.removal import remove_tree
@@ -194,8 +195,7 @@ def _make_mount_point(home: str, name: str, *, is_directory: bool) -> None:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o444))
 
 
-@dataclass(frozen=True, slots=True)
-class Workspace:
+class Workspace(msgspec.Struct, frozen=True):
     """One agent's directories.
 
     @ivar home: its working directory.

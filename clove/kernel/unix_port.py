@@ -21,9 +21,9 @@ import os
 import socket
 import sys
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
 from typing import Any, Final
 
+import msgspec
 from twisted.internet import unix
 from twisted.internet.defer import Deferred
 
@@ -96,8 +96,7 @@ class Server(unix.Server):
             self._port.dispose(self._owner, self.socket, lambda: closed.callback(None))
 
 
-@dataclass(frozen=True, slots=True)
-class Admission:
+class Admission(msgspec.Struct, frozen=True):
     """Whose connections a socket accepts, and how many.
 
     @ivar owner: closes of one owner wait for each other; empty: the peer's user is the owner.

@@ -14,9 +14,9 @@ import socket
 import struct
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, cast
 
+import msgspec
 from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor, IWriteDescriptor
 from zope.interface import implementer
 
@@ -40,8 +40,7 @@ Receive = Callable[[dict[str, Any], list[int], int], None]
 NotSent = Callable[[OSError], None]
 
 
-@dataclass(slots=True)
-class _Outgoing:
+class _Outgoing(msgspec.Struct):
     """A message that is not sent yet.
 
     @ivar pieces: its packets that are left; the descriptors ride on the last.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import errno
-from dataclasses import replace
 from typing import Any, Final
+
+from msgspec.structs import replace
 
 from clove.errors import CloveError, Internal, IsolationUnavailable
 from clove.sandbox.init_errors import not_sent, program_refused

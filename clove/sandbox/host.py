@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import ParamSpec, Protocol, TypeVar
 
+from msgspec.structs import replace
 from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
 

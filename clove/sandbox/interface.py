@@ -7,9 +7,9 @@ Two real implementations: `clove.sandbox.host` (the kernel's own view) and
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import msgspec
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
@@ -39,8 +39,7 @@ REMARK = 0
 """Instead of a stream's number: it is what the kernel itself has to say in an agent's output."""
 
 
-@dataclass(frozen=True, slots=True)
-class ExitStatus:
+class ExitStatus(msgspec.Struct, frozen=True):
     """How a process ended: exactly one of the two is set (wait(2)).
 
     @ivar reason: why, if the launcher knows more than the status says
@@ -52,8 +51,7 @@ class ExitStatus:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(msgspec.Struct, frozen=True):
     """A program to run in a view.
 
     @ivar cwd: None for the view's own working directory.
@@ -65,7 +63,7 @@ class Command:
 
     argv: tuple[str, ...]
     cwd: str | None = None
-    env: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = msgspec.field(default_factory=dict)
     stdin: bytes = b""
     stdin_from: int | None = None
     terminal: tuple[int, int] | None = None

@@ -9,7 +9,9 @@ import glob
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from clove.sandbox.inside.egress_sockets import RESOLVER
 from clove.sandbox.inside.namespaces import INSIDE_ID
@@ -90,8 +92,7 @@ services: files
 """
 
 
-@dataclass(frozen=True, slots=True)
-class System:
+class System(msgspec.Struct, frozen=True):
     """What of the host's system a private root has, as it was when it was looked at.
 
     @ivar binds: files and directories that all roots have.

@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import os.path
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
+
+import msgspec
 
 __all__ = ["NAMESPACES", "Bind", "Isolation", "OnHost", "Owner", "SandboxSpec", "on_host"]
 
@@ -37,8 +38,7 @@ class Owner(NamedTuple):
         return self.uid, self.gid
 
 
-@dataclass(frozen=True, slots=True)
-class Bind:
+class Bind(msgspec.Struct, frozen=True):
     """A file or directory of the host that is to be seen inside.
 
     @ivar source: absolute host path, without any symbolic link in it.
@@ -107,8 +107,7 @@ def on_host(binds: Iterable[Bind], path: str) -> OnHost | None:
     return found
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SandboxSpec:
+class SandboxSpec(msgspec.Struct, frozen=True, kw_only=True):
     """One program and where it shall run.
 
     @ivar namespaces: kinds from L{NAMESPACES}; empty: on the host, uncontained.
@@ -140,20 +139,20 @@ class SandboxSpec:
     """
 
     argv: tuple[str, ...]
-    env: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = msgspec.field(default_factory=dict)
     cwd: str = "/"
     namespaces: frozenset[str] = frozenset()
     hostname: str = "clove"
     uid: int | None = None
     binds: tuple[Bind, ...] = ()
-    links: Mapping[str, str] = field(default_factory=dict)
-    files: Mapping[str, str] = field(default_factory=dict)
-    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
-    tmpfs: Mapping[str, int] = field(default_factory=dict)
+    links: Mapping[str, str] = msgspec.field(default_factory=dict)
+    files: Mapping[str, str] = msgspec.field(default_factory=dict)
+    secrets: Mapping[str, str] = msgspec.field(default_factory=dict)
+    tmpfs: Mapping[str, int] = msgspec.field(default_factory=dict)
     executables: tuple[str, ...] | None = None
-    rlimits: Mapping[str, int] = field(default_factory=dict)
+    rlimits: Mapping[str, int] = msgspec.field(default_factory=dict)
     raisable: tuple[str, ...] = ()
-    user_limits: Mapping[str, int] = field(default_factory=dict)
+    user_limits: Mapping[str, int] = msgspec.field(default_factory=dict)
     cgroup_procs: tuple[str, ...] = ()
     nice: int = 0
     processors: int = 0
@@ -195,13 +194,18 @@ class SandboxSpec:
         if any("=" in name or not name for name in self.env):
             raise ValueError("an environment variable's name is empty or has an = in it")
 
+    def __repr__(self) -> str:
+        """All fields but the secrets, which no log shall have."""
+        names = (name for name in self.__struct_fields__ if name != "secrets")
+        return f"SandboxSpec({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
+
     def _inside_paths(self) -> tuple[str, ...]:
         targets = [path for bind in self.binds for path in (bind.source, bind.target)]
         return (self.cwd, *targets, *self.links, *self.files, *self.tmpfs, *self.cgroup_procs)
 
     def to_json(self) -> dict[str, Any]:
         """The mapping that the helper reads and L{from_json} takes."""
-        fields = {name: getattr(self, name) for name in self.__slots__}
+        fields = {name: getattr(self, name) for name in self.__struct_fields__}
         fields["namespaces"] = sorted(self.namespaces)
         fields["binds"] = [bind.to_json() for bind in self.binds]
         return fields
@@ -231,8 +235,7 @@ class SandboxSpec:
         return json.dumps(self.to_json())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Isolation:
+class Isolation(msgspec.Struct, frozen=True, kw_only=True):
     """What was really set up, as SPAWN's reply reports it.
 
     @ivar namespaces: kind to whether the program is in a namespace of its own.
@@ -245,7 +248,7 @@ class Isolation:
     @ivar degraded_reason: why something that was asked for is missing.
     """
 
-    namespaces: Mapping[str, bool] = field(default_factory=dict)
+    namespaces: Mapping[str, bool] = msgspec.field(default_factory=dict)
     cgroup: bool = False
     memory_limit: bool = False
     cpu_quota: bool = False

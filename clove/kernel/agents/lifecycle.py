@@ -9,8 +9,9 @@ starting -> exited (it could not be started)
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import Enum
+
+import msgspec
 
 from clove.errors import InvalidRequest
 from clove.sandbox.interface import ExitStatus
@@ -37,8 +38,7 @@ NOT_STARTED = 127
 _OVER = frozenset({State.EXITED, State.ESCALATED})
 
 
-@dataclass(slots=True)
-class Lifecycle:
+class Lifecycle(msgspec.Struct):
     """One agent's life.
 
     @ivar policy: when it is started again.
@@ -50,7 +50,7 @@ class Lifecycle:
     policy: RestartPolicy
     state: State = State.STARTING
     reason: str = ""
-    status: ExitStatus = field(default_factory=ExitStatus)
+    status: ExitStatus = msgspec.field(default_factory=ExitStatus)
     _supervisor: Supervisor | None = None  # since its first end
     _again: bool = False  # it stops for RESTART
     _ordered: int = 0  # restarts by RESTART

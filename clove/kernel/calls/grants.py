@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from clove.errors import InvalidRequest, LimitExceeded, PermissionDenied
 from clove.kernel.mounts.mount_request import NOTHING, grants_of

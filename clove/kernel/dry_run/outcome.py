@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from typing import Any, Final
+
+import msgspec
+from msgspec.structs import replace
 
 __all__ = ["FAILED", "NOT_TRIED", "SUCCEEDED", "Outcome", "read_outcome", "shown"]
 
@@ -19,8 +21,7 @@ NOT_TRIED: Final = "not tried"
 MOST_CHARACTERS: Final = 400
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What happened.
 
     @ivar tried: what was tried, in words; empty if nothing was.
@@ -37,7 +38,7 @@ class Outcome:
     error: str = ""
     errno_name: str = ""
     detail: str = ""
-    sandbox: Mapping[str, Any] = field(default_factory=dict)
+    sandbox: Mapping[str, Any] = msgspec.field(default_factory=dict)
     reliable: bool = True
 
     @property

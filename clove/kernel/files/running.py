@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
+import msgspec
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
@@ -21,8 +21,7 @@ OnText = Callable[[int, str], None]
 _SIGKILL = 9
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(msgspec.Struct, frozen=True):
     """A command that is over.
 
     @ivar exit_code: its own, or 128 + n for signal n, as POSIX shells say.

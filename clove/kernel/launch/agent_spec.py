@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import os.path
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from clove.kernel.launch.limits import AgentLimits
 from clove.kernel.launch.request_checks import accepts_less
@@ -39,8 +40,7 @@ HOSTNAME = "clove"
 ALL = frozenset(NAMESPACES)
 
 
-@dataclass(frozen=True, slots=True)
-class Host:
+class Host(msgspec.Struct, frozen=True):
     """What this kernel's host gives every plan.
 
     @ivar library: directory of the `clove` package.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
 
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
@@ -58,8 +59,7 @@ class PublishedPorts(Protocol):
         """The agent has ended."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facilities:
+class Facilities(msgspec.Struct, frozen=True, kw_only=True):
     """What provisions are made from.
 
     @ivar threads: do blocking work.

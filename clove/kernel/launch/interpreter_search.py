@@ -12,8 +12,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from clove.errors import InvalidRequest, NotFound, PermissionDenied
 from clove.kernel.held import run_on_descriptor
@@ -52,8 +53,7 @@ def _anything(path: str) -> None:
     """Every path may be read."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sender:
+class Sender(msgspec.Struct, frozen=True):
     """The one that names an interpreter; by default the operator.
 
     @ivar sandboxed: its view is that of a sandbox.

@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 
 from clove.errors import CloveError, Unavailable
@@ -42,8 +43,7 @@ UNMAPPED = "memory that no process has mapped (files in /tmp and /dev/shm, memfd
 TakeChild = Callable[[], Awaitable["NewChild | None"]]
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(msgspec.Struct, frozen=True):
     """What every start of one agent begins with.
 
     @ivar spec: its sandbox, without what of the host each start finds anew.
@@ -60,8 +60,7 @@ class Layout:
     command: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Launched:
+class Launched(msgspec.Struct, frozen=True):
     """What has started.
 
     @ivar spec: as it was launched.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import signal
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
+
+from msgspec.structs import replace
 
 from clove.errors import CloveError, LimitExceeded
 from clove.sandbox.cgroup.tree import CgroupEvents, CgroupLimits

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from msgspec.structs import replace
 
 from clove.kernel.launch.agent_spec import LIBRARY_INSIDE, SOCKET_INSIDE
 from clove.kernel.launch.trusted_interpreter import trusted_interpreter
@@ -26,8 +28,7 @@ KEPT: Final = ("PATH", "HOME", "LANG", "TMPDIR", "TZ", "USER")
 names of libraries to load into the program."""
 
 
-@dataclass(frozen=True, slots=True)
-class Clone:
+class Clone(msgspec.Struct, frozen=True):
     """A sandbox for one program.
 
     @ivar spec: where it shall run.
@@ -72,8 +73,7 @@ def clone_of_host(host: Host, cwd: str | None) -> Clone:
     return Clone(spec)
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
+class Profile(msgspec.Struct, frozen=True):
     """How an agent's sandbox was made at its last start.
 
     @ivar spec: as it was launched.

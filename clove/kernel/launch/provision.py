@@ -6,13 +6,13 @@ again and again. What was made is taken away when a later step fails, and when t
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec.structs import replace
 from twisted.internet.defer import Deferred, DeferredList, DeferredLock
 
 from clove.errors import Unavailable
@@ -113,7 +113,7 @@ class Provision:
             if self._layout is not None and self._workspace is None:
                 raise Unavailable(f"agent {self._principal.agent_id} has ended meanwhile")
             named = self._limits.named | limits.named
-            self._limits = dataclasses.replace(limits, named=named)
+            self._limits = replace(limits, named=named)
             self._principal.limits = self._limits
             if self._layout is not None:  # of the next start
                 self._lay_out(self._layout.program)

@@ -6,8 +6,10 @@ together, and how many it has is bounded (`docs/limits.md`). No member has more 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, TypeAlias
+
+import msgspec
+from msgspec.structs import replace
 
 from clove.errors import InvalidRequest, PermissionDenied
 from clove.sandbox.cgroup.tree import CgroupLimits
@@ -49,8 +51,7 @@ Children: TypeAlias = "Callable[[], Iterable[tuple[str, ResourceLimits]]]"
 """Gives the names and limits of what an agent has started, as they are now."""
 
 
-@dataclass(frozen=True, slots=True)
-class ResourceLimits:
+class ResourceLimits(msgspec.Struct, frozen=True):
     """Limits with the defaults filled in, in the units of L{AgentLimits}.
 
     @ivar tmp, shm: bytes of /tmp and /dev/shm in a sandbox; 0: by C{memory}, see L{tmpfs}.

@@ -12,7 +12,8 @@ stays as long as any descendant's does, with the quota that it had at its end.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from clove.errors import QuotaExceeded
 
@@ -21,16 +22,14 @@ __all__ = ["Ledger", "Quota", "Reservation"]
 _HINT = "ask for a larger quota (max_llm_calls, max_llm_tokens)"
 
 
-@dataclass(frozen=True, slots=True)
-class Quota:
+class Quota(msgspec.Struct, frozen=True):
     """How much an agent, with all that it spawned, may use in all; 0: no limit."""
 
     max_calls: int = 0
     max_tokens: int = 0
 
 
-@dataclass(slots=True)
-class _Account:
+class _Account(msgspec.Struct):
     """One agent's.
 
     @ivar own_calls, own_tokens: used by the agent itself.
@@ -64,8 +63,7 @@ class _Account:
         return found
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Reservation:
+class Reservation(msgspec.Struct, frozen=True, eq=False):
     """One call's share.
 
     @ivar account: its agent's, of the life in which that asked; a restored agent has another one.

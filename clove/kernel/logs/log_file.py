@@ -8,9 +8,9 @@ import stat
 from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from twisted.logger import Logger
 
 from clove.kernel.logs.limits import LogLimits
@@ -33,8 +33,7 @@ _SMALL = 64 << 10
 """Bytes that an agent may have waiting for the disk however much its family has."""
 
 
-@dataclass(frozen=True, slots=True)
-class LogFile:
+class LogFile(msgspec.Struct, frozen=True):
     """A log file with rotation. Its methods block; they run in threads.
 
     @ivar opening: held while it is opened, and while files are removed.
@@ -42,7 +41,7 @@ class LogFile:
 
     path: str
     limits: LogLimits
-    opening: AbstractContextManager[Any] = field(default_factory=contextlib.nullcontext)
+    opening: AbstractContextManager[Any] = msgspec.field(default_factory=contextlib.nullcontext)
 
     def append(self, data: bytes) -> None:
         """Write at the end; rotate when it grows over its limit.

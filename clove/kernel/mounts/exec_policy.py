@@ -9,8 +9,10 @@ not this Linux has it. `docs/agreement.md` says what is left open.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from typing import Any, Final
+
+import msgspec
+from msgspec.structs import replace
 
 from clove.sandbox.spec import Bind, SandboxSpec
 
@@ -19,8 +21,7 @@ __all__ = ["LANDLOCK_LACKS", "ExecPolicy", "printable"]
 LANDLOCK_LACKS: Final = "this Linux has no Landlock; writable places are noexec all the same"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExecPolicy:
+class ExecPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """Programs that cannot be executed.
 
     @ivar masks: mounts over blocked ones.
@@ -33,7 +34,7 @@ class ExecPolicy:
     masks: tuple[Bind, ...] = ()
     executables: tuple[str, ...] | None = None
     limit: str = ""
-    unguarded: Mapping[str, str] = field(default_factory=dict)
+    unguarded: Mapping[str, str] = msgspec.field(default_factory=dict)
 
     def apply(self, spec: SandboxSpec) -> SandboxSpec:
         """The spec with it; masks come last, since they lie in what is mounted before."""

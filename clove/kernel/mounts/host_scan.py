@@ -7,7 +7,8 @@ they are mounted, so what is exchanged meanwhile makes the launch fail.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from clove.errors import IsolationUnavailable
 from clove.kernel.mounts.granted_roots import GrantedRoots

@@ -10,8 +10,9 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from clove.sandbox.layout import TOP
 from clove.sandbox.spec import Bind
@@ -38,8 +39,7 @@ OF_ENVIRONMENT: Final = (CONFIG, "bin", "lib", "lib64", "include")
 _SYSTEM: Final = ("/usr", *TOP)
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(msgspec.Struct, frozen=True):
     """A directory or file of an interpreter that was named.
 
     @ivar source: its path on the host, without links.
@@ -53,8 +53,7 @@ class Part:
     identity: tuple[int, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Interpreter:
+class Interpreter(msgspec.Struct, frozen=True):
     """A Python for one agent.
 
     @ivar program: its path, in the new sandbox or on the host.

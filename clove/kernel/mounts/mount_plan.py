@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from typing import Any, Final
+
+import msgspec
+from msgspec.structs import replace
 
 from clove.errors import InvalidRequest
 from clove.kernel.mounts.exec_policy import ExecPolicy, printable
@@ -73,8 +75,7 @@ def check_links(spec: SandboxSpec, whole: SandboxSpec) -> None:
                 )
 
 
-@dataclass(frozen=True, slots=True)
-class Root:
+class Root(msgspec.Struct, frozen=True):
     """A file, or a directory with all in it, that is mounted at its own path.
 
     @ivar as_owner: it was granted with the rights of its owner, whoever that is.
@@ -92,8 +93,7 @@ class Root:
         return Bind(self.path, self.path, writable=self.writable, owner=self.owner)
 
 
-@dataclass(frozen=True, slots=True)
-class MaskedPath:
+class MaskedPath(msgspec.Struct, frozen=True):
     """A path beneath a mounted one that is to vanish."""
 
     path: str
@@ -117,8 +117,7 @@ def outermost(roots: Iterable[Root]) -> list[Root]:
     return kept
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MountPlan:
+class MountPlan(msgspec.Struct, frozen=True, kw_only=True):
     """What is mounted for an agent.
 
     @ivar binds: mounts at the same path as on the host, outer ones first.
@@ -135,8 +134,8 @@ class MountPlan:
     read: tuple[str, ...] = ()
     write: tuple[str, ...] = ()
     unguarded: tuple[str, ...] = ()
-    mapped: Mapping[str, int] = field(default_factory=dict)
-    kept: Mapping[str, str] = field(default_factory=dict)
+    mapped: Mapping[str, int] = msgspec.field(default_factory=dict)
+    kept: Mapping[str, str] = msgspec.field(default_factory=dict)
     exec_policy: ExecPolicy | None = None
 
     def apply(self, spec: SandboxSpec) -> SandboxSpec:

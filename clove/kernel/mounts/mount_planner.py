@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from clove.errors import InvalidRequest, PermissionDenied
 from clove.kernel.mounts.host_scan import scan_host

@@ -9,8 +9,10 @@ granted by name are mounted, and what is blocked beneath them is masked.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
+
+import msgspec
+from msgspec.structs import replace
 
 from clove.errors import LimitExceeded
 from clove.kernel.mounts.paths import is_own
@@ -21,8 +23,7 @@ from clove.policy.paths import within
 __all__ = ["NOTHING", "Grants", "MountRequest", "grants_of", "mount_request"]
 
 
-@dataclass(frozen=True, slots=True)
-class Grants:
+class Grants(msgspec.Struct, frozen=True):
     """Patterns of paths on the host that were granted by name, by one that sees the host's files.
 
     @ivar mounts, writable_mounts: paths that are to be there whether or not permissions name them.

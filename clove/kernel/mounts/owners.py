@@ -12,8 +12,10 @@ import os
 import pwd
 import stat
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
+
+import msgspec
+from msgspec.structs import replace
 
 from clove.kernel.mounts.mount_plan import Root, outermost
 from clove.kernel.mounts.paths import directories_above
@@ -33,8 +35,7 @@ INSTEAD: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class OwnedRoots:
+class OwnedRoots(msgspec.Struct, frozen=True):
     """What is mounted, with the owners.
 
     @ivar read_only: paths in it that must not be written.
@@ -43,7 +44,7 @@ class OwnedRoots:
 
     roots: tuple[Root, ...]
     read_only: tuple[str, ...] = ()
-    kept: dict[str, str] = field(default_factory=dict)
+    kept: dict[str, str] = msgspec.field(default_factory=dict)
 
     @property
     def mapped(self) -> dict[str, int]:

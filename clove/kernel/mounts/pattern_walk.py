@@ -8,7 +8,8 @@ automaton: how far into which pattern one has come.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from clove.policy.automaton import LOOP, Loop
 from clove.policy.globs import HOMES, Token, expand_home, is_plain, kernel_home, segments, tokens
@@ -27,8 +28,7 @@ States = frozenset[tuple[int, int]]
 """Pattern number and how many of its tokens are behind."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pattern:
+class Pattern(msgspec.Struct, frozen=True):
     """A pattern to follow.
 
     @ivar text: as the permissions have it.

@@ -11,8 +11,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from clove.kernel.mounts.host_files import look_up
 from clove.kernel.mounts.mount_plan import Root
@@ -32,8 +33,7 @@ MOST_SEARCHED: Final = 128
 """Directories in which submodules are looked for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Repository:
+class Repository(msgspec.Struct, frozen=True):
     """What belongs to a granted directory that is one.
 
     @ivar roots: what else is shown, if that may be.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
-from dataclasses import dataclass, field
+
+import msgspec
 
 from clove.errors import IsolationUnavailable
 from clove.kernel.mounts.host_files import entry_kind
@@ -14,8 +15,7 @@ from clove.sandbox.inside.mounts import NO_LINKS
 __all__ = ["ProtectedPaths", "ScanBudget", "list_entries"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProtectedPaths:
+class ProtectedPaths(msgspec.Struct, frozen=True, kw_only=True):
     """The host's paths that no sandbox shows, or none for writing, whatever is granted.
 
     @ivar masked: not shown at all: the kernel's state directory.
@@ -29,13 +29,12 @@ class ProtectedPaths:
     blank_file: str
 
 
-@dataclass(slots=True)
-class ScanBudget:
+class ScanBudget(msgspec.Struct):
     """What may still be mounted and looked at."""
 
     mounts: int
     entries: int
-    found: int = field(default=0)
+    found: int = msgspec.field(default=0)
 
     def count_mount(self, what: str) -> None:
         """Count a mount.

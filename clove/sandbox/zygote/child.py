@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
+
+import msgspec
 
 from clove.sandbox.cgroup.agent_cgroup import AgentCgroup
 from clove.sandbox.forked import ForkedProcess
@@ -30,8 +31,7 @@ TOLD_AT_START: Final = ("PYTHON", "LD_", "LC_", "GLIBC_", "MALLOC_", "LANG")
 """Variables that the interpreter, its C library or the linker read once, at their start."""
 
 
-@dataclass(frozen=True, slots=True)
-class Beyond:
+class Beyond(msgspec.Struct, frozen=True):
     """What a root adds to the zygote's.
 
     @ivar whole: it is built without the zygote's root, and C{binds} and C{files} are all of it.
@@ -42,8 +42,7 @@ class Beyond:
     files: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class NewChild:
+class NewChild(msgspec.Struct, frozen=True):
     """One child; it is settled once, or abandoned.
 
     @ivar zygote: the process that it is a copy of.
@@ -56,7 +55,7 @@ class NewChild:
     zygote: ZygoteProcess
     ids: IdRange | None
     cgroup: AgentCgroup | None = None
-    held: MountDescriptors = field(default_factory=MountDescriptors)
+    held: MountDescriptors = msgspec.field(default_factory=MountDescriptors)
 
     def open_ahead(self, binds: Iterable[Bind]) -> None:
         """Open what it will have for sure, so that L{settle} need not. Blocking."""

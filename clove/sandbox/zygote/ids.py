@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from clove.sandbox.inside.namespaces import INSIDE_ID
 
@@ -11,8 +11,7 @@ __all__ = ["IdRange"]
 USERS = 65536
 
 
-@dataclass(frozen=True, slots=True)
-class IdRange:
+class IdRange(msgspec.Struct, frozen=True):
     """Agents' users, and the zygote's own after them.
 
     @ivar base: the first agent's.

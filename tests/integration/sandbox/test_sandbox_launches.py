@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 from twisted.internet.defer import CancelledError
 
 from clove.errors import (

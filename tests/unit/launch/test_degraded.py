@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from clove.kernel.launch.launch import what_is_missing
 from clove.sandbox.spec import REPORTED, Isolation

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import pwd
-from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 import pytest
+from msgspec.structs import replace
 
 from clove.kernel.mounts.mount_plan import MountPlan, Root, arrange_mounts
 from clove.kernel.mounts.mount_request import (

@@ -34,6 +34,12 @@ def test_a_spec_survives_json(spec: SandboxSpec) -> None:
     assert SandboxSpec.from_json(json.loads(spec.dumps())) == spec
 
 
+def test_what_is_printed_of_a_spec_has_no_secret() -> None:
+    spec = SandboxSpec(argv=("true",), namespaces=frozenset(NAMESPACES), secrets={"key": "hush"})
+    assert "hush" not in repr(spec)
+    assert "argv=('true',)" in repr(spec)
+
+
 def test_bytes_that_are_no_text_survive_json() -> None:
     spec = SandboxSpec(argv=("echo", "\udcff"))
     assert SandboxSpec.from_json(json.loads(spec.dumps())) == spec

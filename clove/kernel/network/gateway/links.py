@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from clove.errors import CloveError, PermissionDenied
 from clove.kernel.network.gateway.synthetic_addresses import RANGE
@@ -42,8 +43,7 @@ def is_own(address: str) -> bool:
     return number in RANGE or number.is_loopback
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(msgspec.Struct, frozen=True):
     """What a connection that is carried was judged by.
 
     @ivar addresses: those of the host when it was made.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from clove.sandbox.spec import NAMESPACES, Bind, SandboxSpec
 from clove.sandbox.zygote.child import beyond, interprets, suits
