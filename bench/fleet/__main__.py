@@ -1,7 +1,7 @@
 """What tunnels cost a relay, and how many come back at once.
 
 `python -m bench.fleet [--tunnels N] [--tls]` connects simulated kernels and prints the relay's memory, with the
-presence of all and the processor time of a minute in which nothing but pings goes on; bare Autobahn holds as
+presence of all, the processor time of a minute in which nothing but pings goes on, and how long it takes to stop; bare Autobahn holds as
 many connections in the same run. `--storm` restarts the relay and has all come back in the same moment, while a
 client asks the REST API every 20 ms. `--postgresql ADDRESS` has the relay keep its registry in an empty database.
 """
@@ -143,7 +143,15 @@ def measure(relay: Relay, tunnels: Fleet, options: argparse.Namespace) -> None:
     used = (cpu_seconds(relay.pid) - used) / (time.monotonic() - begun)
     print(f"pings alone: {used * 100:.1f}% of one processor", flush=True)
     shown("relay", relay.pid, before, options.tunnels)
+    measure_stop(relay)
     say_long_turns(relay)
+
+
+def measure_stop(relay: Relay) -> None:
+    """The relay asks all to leave, and each does at once."""
+    begun = time.monotonic()
+    relay.stop()
+    print(f"stopped in {time.monotonic() - begun:.2f} s, with all that were connected", flush=True)
 
 
 def say_long_turns(relay: Relay) -> None:

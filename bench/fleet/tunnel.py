@@ -142,6 +142,8 @@ class Tunnel(asyncio.Protocol):
             self._transport.write(encode(BINARY, frame(channel, FrameKind.CLOSE)))
         elif kind == FrameKind.CONTROL and b'"ping"' in body:
             self._loop.call_soon(self._answer, msgspec.json.decode(body)["id"])
+        elif kind == FrameKind.CONTROL and b'"drain"' in body:  # it has no callers to wait for
+            self._transport.close()
 
     def _answer(self, number: int) -> None:
         if self._transport is not None:

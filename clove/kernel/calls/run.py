@@ -90,7 +90,12 @@ async def _start(
     )
     principal = ctx.principal
     running = await ctx.kernel.commands.start(
-        principal.agent_id, sandbox, command, attached.take, family=principal.family
+        principal.agent_id,
+        sandbox,
+        command,
+        attached.take,
+        family=principal.family,
+        bearer=principal.bearer_id if principal.is_remote else None,
     )
     attached.started(running)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from math import ceil
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IReactorTime
@@ -35,7 +36,10 @@ class Commands:
     ) -> None:
         self._time_of = time_of
         self.limits = limits
+        shares = shares or ShareLimits()
         self._shares = Shares("commands running", "limits.exec.total", limits.total, shares)
+        self._per_bearer = max(1, ceil(self._shares.per_family * shares.family))
+        self._of_bearer: Counter[int] = Counter()
         self._clock = clock
         self._running: Counter[int] = Counter()
 
@@ -77,18 +81,20 @@ class Commands:
         output: Output,
         *,
         family: int | None = None,
+        bearer: int | None = None,
     ) -> IRunning:
         """Start a command, which counts until it has ended; see L{run}.
 
         @param output: takes what it writes.
+        @param bearer: stands for the token of a remote caller, which has a share of what its family has.
         """
         family = agent_id if family is None else family
-        release = self._claim(agent_id, family)
+        release = self._claim(agent_id, family, bearer)
         starting: Deferred[IRunning] = maybeDeferred(view.run, command, output)
         starting.addBoth(_watch, release, self._time_of(family))
         return await kept(starting, lambda running: running.kill())
 
-    def _claim(self, agent_id: int, family: int) -> Callable[[], None]:
+    def _claim(self, agent_id: int, family: int, bearer: int | None) -> Callable[[], None]:
         """Count one more command; gives what counts it off again."""
         limits = self.limits
         if self._running[agent_id] >= limits.per_agent:
@@ -96,14 +102,26 @@ class Commands:
                 f"this agent runs {limits.per_agent} commands already",
                 hint="wait until one of them has ended",
             )
+        if bearer is not None and self._of_bearer[bearer] >= self._per_bearer:
+            raise LimitExceeded(
+                f"{self._per_bearer} commands run with this token, its share of the"
+                f" {self._shares.per_family} that all remote callers may have",
+                hint="wait until one of them has ended; the operator can raise limits.exec.total"
+                " or limits.shares",
+            )
         self._shares.take(family)
-        self._running[agent_id] += 1
+        counted = [(self._running, agent_id)]
+        if bearer is not None:
+            counted.append((self._of_bearer, bearer))
+        for counter, key in counted:
+            counter[key] += 1
 
         def release() -> None:
             self._shares.give(family)
-            self._running[agent_id] -= 1
-            if not self._running[agent_id]:
-                del self._running[agent_id]
+            for counter, key in counted:
+                counter[key] -= 1
+                if not counter[key]:
+                    del counter[key]
 
         return release
 

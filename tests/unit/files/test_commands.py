@@ -1,7 +1,7 @@
 """Commands that run: time, floods, counts and cancellation, on a clock of our own."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from twisted.internet.defer import CancelledError, Deferred, fail
@@ -15,6 +15,7 @@ from clove.sandbox.interface import Command, ExitStatus, IFile, IRunning, IView,
 from clove.sandbox.spec import OnHost
 from clove.sharing.shares import OPERATORS, ShareLimits
 
+T = TypeVar("T")
 COMMAND = Command(("true",))
 
 
@@ -86,14 +87,14 @@ class Bench:
         )
 
 
-def now(deferred: Deferred[Ended]) -> Ended:
+def now(deferred: Deferred[T]) -> T:
     """The result, which must be there."""
     found: list[Any] = []
     deferred.addBoth(found.append)
     assert found, "no result yet"
     if isinstance(found[0], Failure):
         found[0].raiseException()
-    result: Ended = found[0]
+    result: T = found[0]
     return result
 
 
@@ -262,3 +263,27 @@ def test_a_family_has_its_share_of_all_commands_and_leaves_some_to_others() -> N
         running.kill()
     bench.run(14, family=10)
     bench.view.last.kill()
+
+
+def test_a_token_has_its_share_of_its_familys_and_leaves_some_to_other_tokens() -> None:
+    bench = Bench(total=16)  # 2 for operators, 7 for a family, 4 for a token
+
+    def start(agent_id: int, bearer: int) -> Deferred[IRunning]:
+        given = (agent_id, bench.view, COMMAND, lambda stream, data: None)
+        return Deferred.fromCoroutine(bench.commands.start(*given, family=-1, bearer=bearer))
+
+    for caller in range(4):  # each of them has more callers than one
+        now(start(caller, 100))
+    with pytest.raises(LimitExceeded, match=r"4 commands run with this token.* 7 that all remote"):
+        now(start(4, 100))
+    for caller in range(5, 8):
+        now(start(caller, 200))
+    with pytest.raises(LimitExceeded, match="your family of agents has 7"):
+        now(start(8, 300))
+    bench.view.last.kill()
+    now(start(8, 300))
+    assert bench.commands.count() == 7
+    for _, running in bench.view.starting:
+        running.kill()
+    assert bench.commands.count() == 0
+    now(start(9, 100))
