@@ -1,4 +1,4 @@
-"""Reading small files that another user may have exchanged for something that never ends.
+"""Reading small files that another user may have exchanged for something that never ends, and writing them whole.
 
 Opening a FIFO without a writer blocks, a device may do anything, and a link to /dev/zero never
 ends. So the file is opened without waiting, what was opened
@@ -7,6 +7,7 @@ must be a regular file, and no more is read than a bound. Standard library alone
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -18,6 +19,7 @@ __all__ = [
     "read_credentials",
     "read_regular",
     "read_secret",
+    "write_whole",
 ]
 
 
@@ -119,6 +121,37 @@ def read_credentials(path: str) -> tuple[str, str]:
     if not user or not colon or not text.isprintable():
         raise ValueError(f"{path} has no line USER:PASSWORD")
     return user, password
+
+
+def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
+    """Put a file, for its user alone, in the place of what is there: whole, and on the disk, or not at all. Blocking.
+
+    One writer at a time: it is written beside, as C{PATH.new}, and renamed. What a killed one has left there is
+    replaced, and no link is followed.
+
+    @raise OSError: it cannot be written; what was there is unchanged.
+    """
+    path = os.fspath(path)
+    beside = f"{path}.new"
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(beside)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(beside, flags, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(beside, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(beside)
+        raise
+    directory = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
 
 
 def _named(mode: int) -> str:

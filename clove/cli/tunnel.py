@@ -49,7 +49,8 @@ Examples:
 def join(console: Console, relay: str, machine: str, again: bool) -> None:
     """Dial out to a relay with a one-time token, as the machine of this name.
 
-    The kernel keeps a key of its own, by which it is known from then on.
+    The kernel keeps a key of its own, by which it is known from then on, and dials this relay at its next
+    starts, too (clove tunnel leave ends that; a relay of its configuration goes before).
     """
     token = None if again else _token()
     with console.local_client() as client:
@@ -58,11 +59,13 @@ def join(console: Console, relay: str, machine: str, again: bool) -> None:
         console.data(reply)
         return
     console.line(f"connected to {reply['relay_url']} as {reply['machine_id']}")
-    console.remark(
-        "the kernel's next start dials by itself if `clove up --config FILE` names a file with: "
-        f'[tunnel] relay_url = "{relay}", machine_id = "{machine}"; '
-        f"without: clove tunnel join {relay} {machine} --again"
-    )
+    if reply.get("kept"):
+        console.remark("the kernel's next start dials by itself, until: clove tunnel leave")
+    else:
+        console.remark(
+            "the kernel's next start does not dial this relay: its configuration names another one "
+            "([tunnel] relay_url), or it could not be kept (see its log)"
+        )
 
 
 def _token() -> str:
@@ -118,7 +121,7 @@ def callers(console: Console) -> None:
 @tunnel.command("leave", epilog="\b\nExamples:\n  clove tunnel leave")
 @command_options
 def leave(console: Console) -> None:
-    """End the tunnel, until it is asked for again or the kernel starts anew."""
+    """End the tunnel for good. A relay of the kernel's configuration is dialled again at its next start."""
     with console.local_client() as client:
         reply = client.tunnel_disconnect()
     if console.as_json:

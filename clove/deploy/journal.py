@@ -20,6 +20,7 @@ import msgspec
 from clove._version import __version__
 from clove.deploy.private import check_own, lock_directory
 from clove.errors import CloveError, Internal, InvalidRequest, NotFound, Unavailable
+from clove.regular import write_whole
 
 __all__ = ["FORMAT", "Entry", "Journal", "Record", "check_name", "deployments", "home", "read"]
 
@@ -182,7 +183,7 @@ class Journal:
         if _SECRET.search(data.decode()):
             raise Internal("a token was about to be written into a journal", hint="report this")
         try:
-            _write(self.directory / _FILE, data)
+            write_whole(self.directory / _FILE, data)
         except OSError as error:
             raise Unavailable(
                 f"cannot write {self.directory / _FILE}: {error.strerror}",
@@ -245,18 +246,3 @@ def _newer(path: Path, found: int) -> InvalidRequest:
         f"{path} is of a newer Clove (format {found}; this one, {__version__}, knows {FORMAT})",
         hint="use the version that wrote it, or a newer one",
     )
-
-
-def _write(path: Path, data: bytes) -> None:
-    beside = path.with_name(_NEW)
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.rename(beside, path)
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)

@@ -32,11 +32,12 @@ class TunnelConnectRequest(Request, frozen=True, kw_only=True):
 
 
 class TunnelConnectReply(Reply, frozen=True, kw_only=True):
-    """The relay has let this machine in."""
+    """The relay has let this machine in. `kept`: the kernel's next start dials it, too."""
 
     connected: bool = False
     relay_url: str = ""
     machine_id: str = ""
+    kept: bool = False
 
 
 class TunnelDisconnectReply(Reply, frozen=True, kw_only=True):

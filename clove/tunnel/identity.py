@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from clove.errors import Unavailable
 from clove.messages.relay import Challenge, challenge_text
-from clove.regular import read_secret
+from clove.regular import read_secret, write_whole
 
 __all__ = ["Identity", "OtherRelay"]
 
@@ -55,7 +55,7 @@ class Identity:
             with contextlib.suppress(FileExistsError):
                 os.mkdir(directory, 0o700)
             if not os.path.lexists(path):
-                _write(path, secrets.token_bytes(32))
+                write_whole(path, secrets.token_bytes(32))
             key = Ed25519PrivateKey.from_private_bytes(read_secret(path, _MOST))
             pinned = os.path.join(directory, "relay")
             relay = read_secret(pinned, _MOST).decode() if os.path.lexists(pinned) else ""
@@ -95,7 +95,7 @@ class Identity:
         @raise OSError: it cannot be written.
         """
         if relay_id != self.relay_id:
-            _write(os.path.join(self._directory, "relay"), relay_id.encode())
+            write_whole(os.path.join(self._directory, "relay"), relay_id.encode())
             self.relay_id = relay_id
 
     def renew(self) -> None:
@@ -104,20 +104,7 @@ class Identity:
         @raise OSError: it cannot be written.
         """
         secret = secrets.token_bytes(32)
-        _write(os.path.join(self._directory, "key"), secret)  # first: an old key has its relay
+        write_whole(os.path.join(self._directory, "key"), secret)  # first: an old key has its relay
         with contextlib.suppress(FileNotFoundError):
             os.unlink(os.path.join(self._directory, "relay"))
         self._use(Ed25519PrivateKey.from_private_bytes(secret), "")
-
-
-def _write(path: str, data: bytes) -> None:
-    """A new file that only its owner reads, whole or not at all."""
-    new = f"{path}.new"
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(new)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    with os.fdopen(os.open(new, flags, 0o600), "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.rename(new, path)

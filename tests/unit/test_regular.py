@@ -5,6 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +16,7 @@ from clove.errors import InvalidRequest
 from clove.kernel.config import load
 from clove.kernel.mounts.binaries import needed_by
 from clove.llm.options import Options, read_key
-from clove.regular import NotSmall, existing, open_regular, read_regular
+from clove.regular import NotSmall, existing, open_regular, read_regular, write_whole
 
 
 @pytest.fixture(params=["fifo", "zero", "socket", "directory", "tty"])
@@ -95,3 +98,31 @@ def test_a_file_that_need_not_be_there_is_left_out_only_if_nothing_is(tmp_path: 
     assert existing(str(path)) is None
     path.symlink_to("nowhere")
     assert existing(str(path)) == str(path)
+
+
+def test_a_file_is_replaced_by_one_for_its_user_alone(tmp_path: Path) -> None:
+    path = tmp_path / "kept"
+    path.write_text("old")
+    path.chmod(0o644)
+    (tmp_path / "other").write_text("another's")
+    (tmp_path / "kept.new").symlink_to(tmp_path / "other")  # as left, or laid, by another
+    write_whole(path, b"new")
+    assert (path.read_bytes(), stat.S_IMODE(path.stat().st_mode)) == (b"new", 0o600)
+    assert (tmp_path / "other").read_text() == "another's"
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["kept", "other"]
+
+
+def test_a_file_that_cannot_be_written_whole_stays_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "kept"
+    path.write_bytes(b"old")
+    code = (
+        "import resource, signal, sys\nfrom clove.regular import write_whole\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
+        "try: write_whole(sys.argv[1], b'x' * 8192)\n"
+        "except OSError as error: print(error.errno)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True)
+    assert ran.stdout.strip() == str(errno.EFBIG), ran.stderr
+    assert path.read_bytes() == b"old"
+    assert [each.name for each in tmp_path.iterdir()] == ["kept"]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
-import secrets
 from collections.abc import Callable
 
 from clove.cli.fleet.config_file import MOST, config_path, parse_config, read_text
 from clove.errors import LimitExceeded, Unavailable
+from clove.regular import write_whole
 
 __all__ = ["update_config"]
 
@@ -30,31 +29,10 @@ def update_config(change: Callable[[str], str]) -> None:
             parse_config(text)
             if len(text.encode()) > MOST:
                 raise LimitExceeded(f"{path} would have more than {MOST} bytes")
-            _write(os.path.realpath(path), text)
+            write_whole(os.path.realpath(path), text.encode())
         finally:
             os.close(held)
     except OSError as error:
         raise Unavailable(
             f"cannot write {path}: {error.strerror}", hint="what was there is unchanged"
         ) from None
-
-
-def _write(path: str, text: str) -> None:
-    """By a new file that takes the old one's name when it is on the disk."""
-    made = f"{path}.{secrets.token_hex(4)}"
-    descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    try:
-        with os.fdopen(descriptor, "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.rename(made, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(made)
-        raise
-    directory = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)

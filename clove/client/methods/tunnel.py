@@ -35,7 +35,7 @@ def tunnel_connect(
     @param relay_url: such as wss://relay.example:8765; default: as configured.
     @param machine_id: this machine's name there; default: as configured, or its host name.
     @param token: a one-time join token, for a machine that has not joined that relay yet.
-    @return: success, connected, relay_url, machine_id.
+    @return: success, connected, relay_url, machine_id, kept (the kernel's next start dials it, too).
     @raise Unavailable: the relay cannot be reached or refuses. @raise PermissionDenied:
     """
     fields = optional(relay_url=relay_url, machine_id=machine_id, token=token)
@@ -43,7 +43,7 @@ def tunnel_connect(
 
 
 def tunnel_disconnect() -> Call[TunnelDisconnectReply]:
-    """End the tunnel, until `tunnel_connect` or the kernel's next start.
+    """End the tunnel, until `tunnel_connect`; or the kernel's next start, if its configuration names a relay.
 
     @return: success, disconnected (there was one).
     """

@@ -16,11 +16,12 @@ __all__ = [
 
 
 class TunnelConnectReply(Reply):
-    """The relay has let this machine in."""
+    """The relay has let this machine in. `kept`: the kernel's next start dials it, too."""
 
     connected: bool
     relay_url: str
     machine_id: str
+    kept: bool
 
 
 class TunnelDisconnectReply(Reply):

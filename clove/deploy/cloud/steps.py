@@ -14,11 +14,12 @@ from clove.deploy.bundle import Target as BundleTarget
 from clove.deploy.bundle import make_bundle
 from clove.deploy.cloud.terraform import Terraform
 from clove.deploy.cloud.user_data import FirstBoot, Store, user_data
-from clove.deploy.cloud.variables import read_variables, write_private, write_variables
+from clove.deploy.cloud.variables import read_variables, write_variables
 from clove.deploy.enrol import Register
 from clove.deploy.relay import Enrolment
 from clove.deploy.step import Facts, Planned, Progress
 from clove.errors import Unavailable
+from clove.regular import write_whole
 
 __all__ = ["Apply", "Bundle", "Cloud", "Module", "Tokens"]
 
@@ -111,7 +112,7 @@ class Module:
         bucket = str(facts.get("bucket") or self._known_bucket() or self._new_bucket())
         for path, data in self._contents(facts, bucket).items():
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write_private(path, data)
+            write_whole(path, data)
         write_variables(self._terraform.directory, self._variables(facts, bucket), {})
         self._terraform.init()
         return {"bucket": bucket}
@@ -231,7 +232,7 @@ class Apply:
         for machine in self._enrolment.machines:
             if not self._enrolment.has_joined(machine):
                 path = self._tokens / f"{machine}-{secrets.token_hex(4)}"
-                write_private(path, self._enrolment.fresh_token(machine).encode())
+                write_whole(path, self._enrolment.fresh_token(machine).encode())
                 found[machine] = str(path)
         return found
 

@@ -23,17 +23,19 @@ __all__ = ["config", "connect", "disconnect", "list_remotes", "status"]
 async def connect(ctx: Context, request: TunnelConnectRequest) -> TunnelConnectReply:
     """Dial a relay; answers when it has let this machine in."""
     authority.require(ctx.principal, "TUNNEL_CONNECT", None)
-    tunnel = await ctx.kernel.tunnels.connect(
+    tunnel, kept = await ctx.kernel.tunnels.join(
         request.relay_url or "", request.machine_id or "", request.token or ""
     )
     target = tunnel.target
-    return TunnelConnectReply(connected=True, relay_url=target.url, machine_id=target.machine_id)
+    return TunnelConnectReply(
+        connected=True, relay_url=target.url, machine_id=target.machine_id, kept=kept
+    )
 
 
-def disconnect(ctx: Context, request: EmptyRequest) -> TunnelDisconnectReply:
-    """End the tunnel, until TUNNEL_CONNECT or the kernel's next start."""
+async def disconnect(ctx: Context, request: EmptyRequest) -> TunnelDisconnectReply:
+    """End the tunnel, until TUNNEL_CONNECT; or the kernel's next start, if a relay is configured."""
     authority.require(ctx.principal, "TUNNEL_DISCONNECT", None)
-    return TunnelDisconnectReply(disconnected=ctx.kernel.tunnels.disconnect())
+    return TunnelDisconnectReply(disconnected=await ctx.kernel.tunnels.leave())
 
 
 def status(ctx: Context, request: EmptyRequest) -> TunnelStatusReply:

@@ -16,7 +16,7 @@ class TunnelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """The relay that this kernel dials out to (docs/fleet.md)."""
 
     relay_url: str = ""
-    """`wss://HOST:8765`; empty: no tunnel, unless the operator asks for one by TUNNEL_CONNECT."""
+    """`wss://HOST:8765`; empty: the relay that the operator has had this kernel join by TUNNEL_CONNECT, if there is one."""
     other_relays: Annotated[list[str], msgspec.Meta(max_length=3)] = []
     """URLs of relays that share that one's database: a tunnel to each, so that this machine is reached while
     one of them stands; three at most. They get no token, and no proof before the machine has joined."""

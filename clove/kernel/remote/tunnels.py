@@ -10,13 +10,14 @@ import platform
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
 from clove.errors import InvalidRequest, NotFound, Unavailable
 from clove.kernel.credentials import RemoteCaller
 from clove.kernel.ids import REMOTE_IDS
 from clove.kernel.remote.callers import Callers
+from clove.kernel.remote.joined import Joined, forget_joined, keep_joined, read_joined
 from clove.kernel.remote.maker import TunnelMaker
 from clove.kernel.remote.settings import RemoteLimits, RemoteSettings, TunnelSettings
 from clove.messages.tunnel import RemoteEntry, TunnelEntry, TunnelStatusReply
@@ -24,6 +25,8 @@ from clove.regular import read_secret
 from clove.systemd.credentials import JOIN, credential_path
 
 if TYPE_CHECKING:
+    from twisted.python.failure import Failure
+
     from clove.channels.channel import Channel
     from clove.kernel.credentials import Credentials
     from clove.kernel.network.way_out import WayOut
@@ -78,9 +81,10 @@ class Tunnels:
         self._accept = accept
         self._noop = noop
         self._in_thread = in_thread
+        self._directory = os.path.join(directory, "tunnel")
         self._maker = TunnelMaker(
             reactor,
-            os.path.join(directory, "tunnel"),
+            self._directory,
             tunnel,
             limits,
             in_thread=in_thread,
@@ -96,26 +100,59 @@ class Tunnels:
     # the tunnel
 
     def start(self) -> None:
-        """Dial the configured relay, if there is one."""
-        if self._settings.relay_url:
-            self._starting = Deferred.fromCoroutine(self._start())
-            self._starting.addErrback(
-                lambda failure: self.log.error(
-                    "there is no tunnel: {reason}", reason=failure.getErrorMessage()
-                )
-            )
+        """Dial the configured relay, or else the one that the operator has had this kernel join, if there is one."""
+        self._starting = Deferred.fromCoroutine(self._start())
+        self._starting.addErrback(self._log_no_tunnel)
+
+    def _log_no_tunnel(self, failure: Failure) -> None:
+        if failure.check(CancelledError):
+            return
+        text, hint = failure.getErrorMessage(), getattr(failure.value, "hint", "")
+        self.log.error("there is no tunnel: {reason}", reason=f"{text} ({hint})" if hint else text)
 
     async def _start(self) -> None:
         settings = self._settings
+        if not settings.relay_url:
+            joined = await self._in_thread(read_joined, self._directory)
+            if joined is not None:
+                self._begin(await self._make(joined.relay_url, joined.machine_id, "", ()))
+            return
         token = ""
         if token_file := settings.join_token_file or credential_path(JOIN):
             token = await self._in_thread(_read_token, token_file)
-        tunnel = await self._make(
-            settings.relay_url, settings.machine_id, token, tuple(settings.other_relays)
-        )
+        others = tuple(settings.other_relays)
+        self._begin(await self._make(settings.relay_url, settings.machine_id, token, others))
+
+    def _begin(self, tunnel: TunnelSet) -> None:
         if self._tunnel is None:  # the operator was not quicker
             self._tunnel = tunnel
             tunnel.start()
+
+    async def join(self, relay_url: str, machine_id: str, token: str) -> tuple[TunnelSet, bool]:
+        """The same as L{connect}, for the kernel's next starts as well, unless its configuration names a relay.
+
+        @return: whether its next start dials this relay, too.
+        """
+        tunnel = await self.connect(relay_url, machine_id, token)
+        target, settings = tunnel.target, self._settings
+        if settings.relay_url:
+            return tunnel, not relay_url or relay_url == settings.relay_url
+        joined = Joined(relay_url=relay_url, machine_id=target.machine_id)
+        try:
+            await self._in_thread(keep_joined, self._directory, joined)
+        except OSError as error:
+            self.log.error("the relay that was joined is not kept: {reason}", reason=str(error))
+            return tunnel, False
+        return tunnel, True
+
+    async def leave(self) -> bool:
+        """End the tunnel, and dial no relay that was joined at the next start; was there one?
+
+        @raise Unavailable: what is kept cannot be removed; then the tunnel stays.
+        """
+        await self._in_thread(forget_joined, self._directory)
+        self._stop_starting()
+        return self.disconnect()
 
     async def connect(self, relay_url: str, machine_id: str, token: str) -> TunnelSet:
         """Have a tunnel to a relay, instead of the one that there is.
@@ -157,10 +194,13 @@ class Tunnels:
 
     def stop(self) -> None:
         """The kernel ends."""
+        self._stop_starting()
+        self.disconnect()
+
+    def _stop_starting(self) -> None:
         starting, self._starting = self._starting, None
         if starting is not None:
             starting.cancel()
-        self.disconnect()
 
     async def _make(
         self,

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import secrets
 
 from clove.errors import Unavailable
-from clove.regular import read_regular
+from clove.regular import read_regular, write_whole
 
 __all__ = ["is_relay_id", "own_relay_id"]
 
@@ -28,17 +27,9 @@ def own_relay_id(directory: str) -> str:
     @raise Unavailable: it cannot be read or made.
     """
     path = os.path.join(directory, "relay.id")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         if not os.path.lexists(path):
-            new = f"{path}.new"
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(new)
-            with os.fdopen(os.open(new, flags, 0o600), "w") as file:
-                file.write(secrets.token_hex(16))
-                file.flush()
-                os.fsync(file.fileno())
-            os.rename(new, path)
+            write_whole(path, secrets.token_hex(16).encode())
         found = read_regular(path, 64).strip()
     except OSError as error:
         raise Unavailable(f"cannot use {path}: {error}", hint="see --state-dir") from None

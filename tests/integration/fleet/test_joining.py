@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -82,3 +83,61 @@ def test_a_token_joins_once(fleet: Fleet, kernel: KernelProcess) -> None:
     assert (wrong.exit_code, wrong.stdout) == (1, "")
     nothing = clove(fleet, kernel, "tunnel", "join", fleet.url, "build-8", typed="")
     assert "no token on standard input" in nothing.stderr
+
+
+def test_a_machine_that_was_told_to_join_dials_again_after_a_restart_until_it_leaves(
+    fleet: Fleet, kernel: KernelProcess
+) -> None:
+    token = clove(fleet, kernel, "machines", "join", "kept").stdout
+    joined = clove(fleet, kernel, "tunnel", "join", fleet.url, "kept", typed=token)
+    assert (joined.exit_code, "dials by itself" in joined.stderr) == (0, True)
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        kernel.stop(number)
+        kernel.start()
+        fleet.await_tunnel(kernel)
+    shown = clove(fleet, kernel, "tunnel", "status").stdout
+    assert shown.startswith(f"connected to {fleet.url}/ as kept\n")
+    assert clove(fleet, kernel, "tunnel", "leave").exit_code == 0
+    assert not Path(kernel.state_dir, "tunnel/joined").exists()
+    kernel.stop()
+    kernel.start()
+    assert clove(fleet, kernel, "tunnel", "status").stdout == "there is no tunnel\n"
+
+
+def test_a_relay_that_was_refused_is_not_dialled_after_a_restart(
+    fleet: Fleet, kernel: KernelProcess
+) -> None:
+    refused = clove(fleet, kernel, "tunnel", "join", fleet.url, "unknown", "--again")
+    assert refused.exit_code == 1
+    assert not Path(kernel.state_dir, "tunnel/joined").exists()
+
+
+def test_a_configured_relay_is_dialled_whatever_was_joined_since(
+    fleet: Fleet, kernel: KernelProcess
+) -> None:
+    token = clove(fleet, kernel, "machines", "join", "earlier").stdout
+    clove(fleet, kernel, "tunnel", "join", fleet.url, "earlier", typed=token)
+    kernel.stop()
+    kernel.config = f'[tunnel]\nrelay_url = "{fleet.url}"\nmachine_id = "second"\n'
+    kernel.start()
+    until(
+        lambda: "not connected to" in clove(fleet, kernel, "tunnel", "status").stdout,
+        "the relay refuses the machine that is configured",
+    )
+    assert "earlier" not in clove(fleet, kernel, "tunnel", "status").stdout
+
+
+@pytest.mark.parametrize("text", ["{", '{"relay_url": 1}', '{"relay_url": "ws://x", "more": 1}'])
+def test_a_kept_relay_that_cannot_be_read_is_an_error_in_the_log(
+    fleet: Fleet, kernel: KernelProcess, text: str
+) -> None:
+    kernel.stop()
+    directory = Path(kernel.state_dir, "tunnel")
+    directory.mkdir(mode=0o700, exist_ok=True)
+    (directory / "joined").touch(0o600)
+    (directory / "joined").write_text(text)
+    kernel.start()
+    assert clove(fleet, kernel, "tunnel", "status").stdout == "there is no tunnel\n"
+    until(lambda: "clove tunnel leave" in kernel.log, "it is said what helps")
+    assert clove(fleet, kernel, "tunnel", "leave").exit_code == 0
+    assert not (directory / "joined").exists()
