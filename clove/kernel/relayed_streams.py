@@ -9,21 +9,22 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as NotInTime
-from twisted.internet.interfaces import IReadDescriptor, IWriteDescriptor
+from twisted.internet.interfaces import IReadDescriptor
 from zope.interface import implementer
 
 from clove.errors import InvalidRequest, Unavailable
+from clove.kernel.queued_writer import QueuedWriter
 
 __all__ = ["Piece", "RelayedStreams"]
 
 CHUNK: Final = 64 << 10
-"""Bytes read or written at once."""
+"""Bytes read at once."""
+_UNREAD: Final = "nothing reads this input any more"
 
 
 class Piece(NamedTuple):
@@ -88,93 +89,12 @@ class _Source:
             self._descriptor = -1
 
 
-class _Write:
-    """Bytes of one request, and what waits for them to be taken."""
-
-    def __init__(self, data: bytes, taken: Deferred[None]) -> None:
-        self.left = memoryview(data)
-        self.taken = taken
-
-
-@implementer(IWriteDescriptor)
-class _Target:
-    """The end that is written.
-
-    @param finish: says the end to the other side, before the descriptor is closed.
-    """
-
-    def __init__(self, reactor: Any, descriptor: int, finish: Callable[[int], None] | None) -> None:
-        self._reactor = reactor
-        self._descriptor = descriptor
-        self._finish = finish
-        self._waiting: deque[_Write] = deque()
-        os.set_blocking(descriptor, False)
-
-    def fileno(self) -> int:
-        """The descriptor for the reactor; -1 when closed."""
-        return self._descriptor
-
-    def logPrefix(self) -> str:
-        """For the reactor's log."""
-        return "relayed input"
-
-    def write(self, data: bytes) -> Deferred[None]:
-        """Fires when all is taken, in the order of the calls; cancelled, what is not taken is dropped.
-
-        @raise Unavailable: nothing reads it.
-        """
-        if self._descriptor < 0:
-            raise Unavailable("nothing reads this input any more")
-        one: _Write
-
-        def forget(_: object) -> None:
-            self._waiting.remove(one)
-
-        one = _Write(data, Deferred(forget))
-        self._waiting.append(one)
-        if len(self._waiting) == 1:
-            self._reactor.addWriter(self)
-        return one.taken
-
-    def doWrite(self) -> None:
-        """There is room."""
-        try:
-            while self._waiting:
-                first = self._waiting[0]
-                while first.left:
-                    first.left = first.left[os.write(self._descriptor, first.left[:CHUNK]) :]
-                self._waiting.popleft()
-                first.taken.callback(None)
-        except BlockingIOError:
-            return
-        except OSError:
-            self.close()
-            return
-        self._reactor.removeWriter(self)
-
-    def connectionLost(self, reason: object) -> None:
-        """The reactor says that nothing reads it any more."""
-        self.close()
-
-    def close(self) -> None:
-        """Write no more; what waits is not taken. Idempotent."""
-        if self._descriptor < 0:
-            return
-        self._reactor.removeWriter(self)
-        if self._finish is not None:
-            self._finish(self._descriptor)
-        os.close(self._descriptor)
-        self._descriptor = -1
-        while self._waiting:
-            self._waiting.popleft().taken.errback(Unavailable("nothing reads this input any more"))
-
-
 class RelayedStreams:
     """Of one command or connection, for one caller.
 
     @param sources: descriptors to be read, by stream; taken over.
     @param target: a descriptor to be written; taken over. None: there is no input.
-    @param finish: see L{_Target}.
+    @param finish: see L{QueuedWriter<clove.kernel.queued_writer.QueuedWriter>}.
     @ivar owner: id of the caller.
     @ivar last: when bytes were last read or written, by the reactor's clock.
     """
@@ -185,7 +105,7 @@ class RelayedStreams:
         owner: int,
         sources: Mapping[int, int],
         target: int | None,
-        finish: Callable[[int], None] | None = None,
+        finish: Callable[[int], object] | None = None,
     ) -> None:
         self.owner = owner
         self.last: float = reactor.seconds()
@@ -194,7 +114,11 @@ class RelayedStreams:
             stream: _Source(reactor, descriptor, self._ready)
             for stream, descriptor in sources.items()
         }
-        self._target = None if target is None else _Target(reactor, target, finish)
+        self._target = (
+            None
+            if target is None
+            else QueuedWriter(reactor, target, "relayed input", _UNREAD, finish)
+        )
         self._reader: Deferred[None] | None = None
         self._told: Deferred[None] | None = None
 
@@ -281,7 +205,7 @@ class RelayedStreams:
     def close_stream(self, stream: int) -> None:
         """Close one of them; 0 is the input. Idempotent."""
         if stream == 0 and self._target is not None:
-            self._target.close()
+            self._target.end(_UNREAD)
         elif stream in self._sources:
             self._sources[stream].close()
             self._ready()

@@ -3,37 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
 import pytest
-from twisted.internet.defer import CancelledError, Deferred
 
 from clove.errors import Unavailable
 from clove.kernel.launch.agent_stdin import AgentStdin
-
-
-class Reactor:
-    """Writers are asked when the test says so."""
-
-    def __init__(self) -> None:
-        self.writers: set[Any] = set()
-
-    def addWriter(self, writer: Any) -> None:
-        self.writers.add(writer)
-
-    def removeWriter(self, writer: Any) -> None:
-        self.writers.discard(writer)
-
-    def turn(self) -> None:
-        for writer in list(self.writers):
-            writer.doWrite()
-
-
-def failure(deferred: Deferred[None]) -> str:
-    found: list[str] = []
-    deferred.addErrback(lambda failed: found.append(str(failed.value)))
-    [text] = found
-    return text
+from tests.unit.kernel.writer_turns import Reactor, failure
 
 
 def test_a_write_is_answered_when_the_pipe_has_all_of_it() -> None:
@@ -47,29 +22,6 @@ def test_a_write_is_answered_when_the_pipe_has_all_of_it() -> None:
     assert taken.called
     assert found + os.read(stdin.reader, 1 << 20) == b"x" * 100_000
     assert not reactor.writers
-    stdin.close()
-
-
-def test_writes_stay_in_their_order() -> None:
-    reactor = Reactor()
-    stdin = AgentStdin(reactor)
-    writes = [stdin.write(data) for data in (b"one ", b"two ", b"three")]
-    reactor.turn()
-    assert all(write.called for write in writes)
-    assert os.read(stdin.reader, 100) == b"one two three"
-    stdin.close()
-
-
-def test_what_is_given_up_is_not_written() -> None:
-    reactor = Reactor()
-    stdin = AgentStdin(reactor)
-    first, second, third = (stdin.write(data) for data in (b"one", b"two", b"three"))
-    second.cancel()
-    second.addErrback(lambda failed: failed.trap(CancelledError))
-    reactor.turn()
-    assert first.called
-    assert third.called
-    assert os.read(stdin.reader, 100) == b"onethree"
     stdin.close()
 
 
