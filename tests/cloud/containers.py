@@ -4,29 +4,23 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
-from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from clove.cli.main import main as clove_main
-from clove.client import fleet
 from clove.deploy.docker import image
-from tests.cloud.fake_fleet import FakeFleet
+from tests.cloud.command import relay_environ, relay_world, run_command, run_deploy, use_relay
 
 __all__ = ["CODE", "calls", "clove", "install", "main", "use_fakes", "world"]
 
 CODE = "from tests.cloud.containers import main; main()"
-ROOT = Path(__file__).parents[2]
+clove = partial(run_deploy, CODE)
+"""Run C{clove deploy} with an environment and words."""
 
 
 def install(directory: Path, program: str) -> dict[str, str]:
     """Put a fake of docker or kubectl into a directory, and a token; what the environment has for that."""
-    token = directory / ".config" / "clove" / "secrets" / "relay-token"
-    token.parent.mkdir(parents=True, mode=0o700)
-    token.write_text("clove_admin_0123456789abcdef\n")
-    token.chmod(0o600)
     (directory / "bin").mkdir()
     fake = Path(__file__).with_name(f"fake_{program}.py")
     for name in (program, "podman") if program == "docker" else (program,):
@@ -34,27 +28,10 @@ def install(directory: Path, program: str) -> dict[str, str]:
         path.write_text(f'#!/bin/sh\nexec {sys.executable} -I {fake} "$@"\n')
         path.chmod(0o755)
     return {
+        **relay_environ(directory),
         "PATH": f"{directory / 'bin'}:{os.environ['PATH']}",
         "CLOVE_FAKE_CLOUD": str(directory / "cloud"),
-        "CLOVE_FAKE_FLEET": str(directory),
-        "CLOVE_RELAY": "https://relay.example.org:8766",
-        "HOME": str(directory),
-        "XDG_STATE_HOME": str(directory / "state"),
-        "COLUMNS": "80",
     }
-
-
-def clove(environ: Mapping[str, str], *words: str) -> subprocess.CompletedProcess[str]:
-    """Run C{clove deploy WORDS}."""
-    return subprocess.run(
-        [sys.executable, "-c", CODE, "deploy", *words],
-        env={**os.environ, **environ, "PYTHONPATH": str(ROOT)},
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 def calls(directory: Path) -> list[dict[str, Any]]:
@@ -77,12 +54,7 @@ def world(directory: Path) -> dict[str, Any]:
         kept = json.loads(cluster.read_text())
         found["objects"] = sorted(kept["objects"])
         found["volumes"] = sorted(kept["volumes"])
-    if (directory / "fleet.json").exists():
-        kept = json.loads((directory / "fleet.json").read_text())
-        machines = kept["machines"].items()
-        found["machines"] = {name: each["key"] is not None for name, each in machines}
-        found["tokens"] = sum(each["valid"] for each in kept["tokens"].values())
-    found["deployments"] = sorted(path.name for path in directory.glob("state/clove/deployments/*"))
+    found.update(relay_world(directory))
     found["contexts"] = [str(path) for path in directory.glob("state/**/context")]
     return found if any(found.values()) else {}
 
@@ -92,17 +64,12 @@ def _small_bundle(directory: Path) -> None:
 
 
 def use_fakes() -> None:
-    """Have the command's relay be files in C{$CLOVE_FAKE_FLEET}."""
-
-    def connect(*args: Any, **kwargs: Any) -> FakeFleet:
-        return FakeFleet(Path(os.environ["CLOVE_FAKE_FLEET"]))
-
-    fleet.FleetClient = connect  # type: ignore[assignment, misc]
+    """Have the command's relay and bundle be files."""
+    use_relay()
     image._make_bundle = _small_bundle
 
 
 def main() -> None:
     """The command, with these."""
     use_fakes()
-    sys.argv[0] = "clove"
-    clove_main()
+    run_command()

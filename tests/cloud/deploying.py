@@ -7,13 +7,10 @@ import os
 import stat
 import sys
 from pathlib import Path
-from typing import Any
 
-from clove.cli.main import main as clove_main
-from clove.client import fleet
 from clove.deploy.bundle import Bundle, Target
 from clove.deploy.cloud import steps
-from tests.cloud.fake_fleet import FakeFleet
+from tests.cloud.command import run_command, use_relay
 
 __all__ = ["install_terraform", "main"]
 
@@ -37,15 +34,10 @@ def small_bundle(directory: Path, target: Target) -> Bundle:
 
 
 def main() -> None:
-    """The command, with files in C{$CLOVE_FAKE_FLEET}."""
-
-    def connect(*args: Any, **kwargs: Any) -> FakeFleet:
-        return FakeFleet(Path(os.environ["CLOVE_FAKE_FLEET"]))
-
-    fleet.FleetClient = connect  # type: ignore[assignment, misc]
+    """The command."""
     steps.make_bundle = small_bundle  # type: ignore[assignment, attr-defined]
-    sys.argv[0] = "clove"
-    clove_main()
+    use_relay()
+    run_command()
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from typing import Final
 from tests.cloud.deploying import install_terraform
 from tests.cloud.fake_aws import FakeAWS
 from tests.cloud.guest import RELAY_HOST, Guest, storage_host
-from tests.integration.fleet.fleet_processes import Fleet
+from tests.integration.fleet.fleet_processes import tls_fleet
 from tests.tls_identity import make_identity
 
 REGION: Final = "eu-central-1"
@@ -36,9 +36,6 @@ CONFIG: Final = """
 port = 0
 [hub]
 port = 0
-[tls]
-certificate = "{}"
-key = "{}"
 """
 AGENT: Final = """
 import platform, socket
@@ -83,11 +80,8 @@ class _Run:
         self._stack = stack
         self._begun = time.monotonic()
         (work / "relay").mkdir()
-        key, self._certificate = make_identity(work / "relay", RELAY_HOST, "127.0.0.1")
-        Path(key).chmod(0o600)
-        self._fleet = Fleet(CONFIG.format(self._certificate, key), self._certificate)
-        stack.callback(self._fleet.stop)
-        self._fleet.start()
+        names = (RELAY_HOST, "127.0.0.1")
+        self._fleet = stack.enter_context(tls_fleet(work / "relay", *names, config=CONFIG))
         token = work / "admin-token"
         token.touch(0o600)
         token.write_text(self._fleet.admin)
@@ -98,7 +92,14 @@ class _Run:
             "XDG_STATE_HOME": str(work / "state"),
         }
         relay = f"https://127.0.0.1:{self._fleet.rest_port}"
-        self._relay = ["--relay", relay, "--token-file", str(token), "--ca-file", self._certificate]
+        self._relay = [
+            "--relay",
+            relay,
+            "--token-file",
+            str(token),
+            "--ca-file",
+            self._fleet.ca_file,
+        ]
 
     def checks(self) -> int:
         """How many things held.

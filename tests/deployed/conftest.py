@@ -10,8 +10,7 @@ import pytest
 
 from tests.deployed.far_machine import FarMachine, far_machine
 from tests.deployed.variants import make_variant
-from tests.integration.fleet.fleet_processes import Fleet
-from tests.tls_identity import make_identity
+from tests.integration.fleet.fleet_processes import Fleet, tls_fleet
 
 collect_ignore_glob = [] if "CLOVE_FAR_ROOT" in os.environ else ["test_*.py"]
 
@@ -47,15 +46,8 @@ def own_fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
 
 def _relay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     directory = tmp_path_factory.mktemp("authority")
-    key, certificate = make_identity(directory, "127.0.0.1", "10.203.0.1")
-    Path(key).chmod(0o600)
-    tls = f'\n[tls]\ncertificate = "{certificate}"\nkey = "{key}"\n'
-    fleet = Fleet(CONFIG + tls, certificate)
-    try:
-        fleet.start()
+    with tls_fleet(directory, "127.0.0.1", "10.203.0.1", config=CONFIG) as fleet:
         yield fleet
-    finally:
-        fleet.stop()
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ import contextlib
 import os
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
 import tarfile
@@ -14,6 +13,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from bench.servers import started
 from tests.integration.fleet.fleet_processes import Fleet, Ran
 from tests.waiting import until
 
@@ -91,7 +91,7 @@ class FarMachine:
         there = f"/opt/clove/{self.release}"
         self.run(f"mkdir -p /opt/clove; [ -e {there} ] || cp -al /srv/seed/{self.release} {there}")
 
-    def run(self, script: str, user: str = "root", timeout: float = 60) -> str:
+    def run(self, script: str, user: str = "root", timeout: float = 180) -> str:
         """The output of a script there."""
         words = [f"{self.directory}/bin/ssh", f"{user}@far", script]
         done = subprocess.run(words, capture_output=True, text=True, timeout=timeout, check=False)
@@ -152,27 +152,17 @@ def far_machine(kind: str) -> Iterator[FarMachine]:
     words = ["systemd-nspawn", "--quiet", f"--directory={root}", "--register=no", "--keep-unit"]
     words += ["--network-namespace-path=/run/netns/far", f"--machine=far-{kind}"]
     words += BOOTED if kind == "booted" else SSHD
-    log = (work / "console").open("wb")
-    process = subprocess.Popen(
-        words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-    )
     try:
-        until(lambda: _answers(machine), "sshd answers")
-        if kind == "booted":
-            until(
-                lambda: "running" in machine.run("systemctl is-system-running; true"),
-                "it has booted",
-            )
-        machine.note_before()
-        yield machine
+        with started(words, work / "console"):
+            until(lambda: _answers(machine), "sshd answers")
+            if kind == "booted":
+                until(
+                    lambda: "running" in machine.run("systemctl is-system-running; true"),
+                    "it has booted",
+                )
+            machine.note_before()
+            yield machine
     finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        log.close()
         shutil.rmtree(work, ignore_errors=True)
 
 

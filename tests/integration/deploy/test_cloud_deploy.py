@@ -4,60 +4,39 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
-from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.cloud.command import relay_environ, relay_world, run_deploy
 from tests.cloud.deploying import install_terraform
 from tests.contracts.deployment import Deployment, check_killed_everywhere
 
-ROOT = Path(__file__).parents[3]
 CODE = "from tests.cloud.deploying import main; main()"
+clove = partial(run_deploy, CODE)
 STRIDE = int(os.environ.get("CLOVE_KILL_STRIDE", "24"))
 """From one point at which the command is killed to the next; 1: all of them, in some minutes."""
+KILLED = [("aws", 1), ("gcp", 9), ("aws", 17)] if STRIDE > 1 else [("aws", 1), ("gcp", 1)]
+"""A cloud, and the first point there."""
 HUB = ["--hub", "wss://relay.example.org:8765"]
 
 
 @pytest.fixture
 def environ(tmp_path: Path) -> dict[str, str]:
-    token = tmp_path / ".config" / "clove" / "secrets" / "relay-token"
-    token.parent.mkdir(parents=True, mode=0o700)
-    token.write_text("clove_admin_0123456789abcdef\n")
-    token.chmod(0o600)
     return {
+        **relay_environ(tmp_path),
         **install_terraform(tmp_path),
-        "CLOVE_FAKE_FLEET": str(tmp_path),
-        "CLOVE_RELAY": "https://relay.example.org:8766",
-        "HOME": str(tmp_path),
-        "XDG_STATE_HOME": str(tmp_path / "state"),
         "GOOGLE_CLOUD_PROJECT": "",
-        "COLUMNS": "80",
     }
-
-
-def clove(environ: Mapping[str, str], *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", CODE, "deploy", *words],
-        env={**os.environ, **environ, "PYTHONPATH": str(ROOT)},
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 def world(tmp_path: Path) -> dict[str, Any]:
     """What cloud, relay and home have, without what differs from one deployment to the next."""
     cloud = tmp_path / "cloud"
-    kept: dict[str, Any] = {}
-    if (tmp_path / "fleet.json").exists():
-        kept = json.loads((tmp_path / "fleet.json").read_text())
     found = {
+        **relay_world(tmp_path),
         "objects": sorted(
             str(path.relative_to(cloud / "buckets").relative_to(bucket.name))
             for bucket in cloud.glob("buckets/*")
@@ -66,11 +45,6 @@ def world(tmp_path: Path) -> dict[str, Any]:
         ),
         "buckets": len(list(cloud.glob("buckets/*"))),
         "instances": sorted(path.name for path in cloud.glob("instances/*.json")),
-        "machines": {
-            name: each["key"] is not None for name, each in kept.get("machines", {}).items()
-        },
-        "tokens": sum(each["valid"] for each in kept.get("tokens", {}).values()),
-        "deployments": sorted(path.name for path in tmp_path.glob("state/clove/deployments/*")),
         "leftovers": sorted(str(path) for path in tmp_path.glob("state/**/tokens")),
     }
     return found if any(found.values()) else {}
@@ -173,11 +147,12 @@ def test_what_cannot_work_is_refused(words: list[str], said: str, environ: dict[
     assert "Traceback" not in refused.stderr
 
 
-@pytest.mark.parametrize("first", [1, 9, 17])
+@pytest.mark.parametrize(("cloud", "first"), KILLED)
 def test_killed_anywhere_it_comes_to_the_same_end(
-    first: int, environ: dict[str, str], tmp_path: Path
+    cloud: str, first: int, environ: dict[str, str], tmp_path: Path
 ) -> None:
-    words = ["deploy", "aws", "--name", "lab", "--count", "2", *HUB]
+    words = ["deploy", cloud, "--name", "lab", "--count", "2", *HUB]
+    words += ["--project", "p"] if cloud == "gcp" else []
     deployment = Deployment(
         words=words,
         undo=[*words, "--destroy", "--yes"],

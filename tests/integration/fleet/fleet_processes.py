@@ -24,8 +24,9 @@ from clove import CloveClient
 from clove.client.remote import RemoteClient
 from tests import daemons
 from tests.integration.conftest import READY_SECONDS, TWISTD, KernelProcess
+from tests.tls_identity import make_identity
 
-__all__ = ["WHO", "Fleet", "Ran", "clove_process", "running_fleet"]
+__all__ = ["WHO", "Fleet", "Ran", "clove_process", "running_fleet", "tls_fleet"]
 
 WHO = ("root", "rootless")
 """Users that run kernels."""
@@ -261,6 +262,24 @@ def running_fleet(who: str = "") -> Iterator[Fleet]:
     fleet = Fleet()
     if who == "rootless" and not os.getuid():
         fleet.kernel_kind = _ordinary_kernels()
+    try:
+        fleet.start()
+        yield fleet
+    finally:
+        fleet.stop()
+
+
+@contextlib.contextmanager
+def tls_fleet(directory: Path, *names: str, config: str = CONFIG) -> Iterator[Fleet]:
+    """A relay with a certificate, of an authority of its own; all is gone afterwards.
+
+    @param directory: for the certificate and its key.
+    @param names: host names and addresses that it is for.
+    """
+    key, certificate = make_identity(directory, *names)
+    Path(key).chmod(0o600)
+    tls = f'\n[tls]\ncertificate = "{certificate}"\nkey = "{key}"\n'
+    fleet = Fleet(config + tls, certificate)
     try:
         fleet.start()
         yield fleet

@@ -11,9 +11,8 @@ import pytest
 from clove import CloveClient
 from clove.client.remote import RemoteClient
 from tests.connect_proxy import ConnectProxy, connect_proxy
-from tests.integration.fleet.fleet_processes import CONFIG, Fleet, running_fleet
+from tests.integration.fleet.fleet_processes import Fleet, running_fleet, tls_fleet
 from tests.integration.fleet.tunnel_beside import running_beside
-from tests.tls_identity import make_identity
 from tests.waiting import until
 
 THREADS = 50
@@ -85,16 +84,10 @@ NAME = "relay.test"
 @pytest.fixture
 def secure_fleet(tmp_path: Path, proxy: ConnectProxy) -> Iterator[Fleet]:
     """A relay with a certificate for its name, which is reached through the proxy."""
-    key, certificate = make_identity(tmp_path, "127.0.0.1", NAME)
-    Path(key).chmod(0o600)
-    fleet = Fleet(f'{CONFIG}\n[tls]\ncertificate = "{certificate}"\nkey = "{key}"\n', certificate)
-    try:
-        fleet.start()
+    with tls_fleet(tmp_path, "127.0.0.1", NAME) as fleet:
         proxy.hosts[f"{NAME}:{fleet.hub_port}"] = ("127.0.0.1", fleet.hub_port)
         fleet.tunnel_url = f"wss://{NAME}:{fleet.hub_port}"
         yield fleet
-    finally:
-        fleet.stop()
 
 
 def through(proxy: ConnectProxy) -> str:

@@ -11,22 +11,14 @@ from clove import CloveClient
 from clove.client.fleet import FleetClient
 from clove.client.remote import RemoteClient
 from clove.errors import ConnectionLost, Unavailable
-from tests.integration.fleet.fleet_processes import CONFIG, Fleet
-from tests.tls_identity import make_identity
+from tests.integration.fleet.fleet_processes import Fleet, tls_fleet
 
 
 @pytest.fixture
 def fleet(tmp_path: Path) -> Iterator[Fleet]:
     """A relay with a certificate for 127.0.0.1."""
-    key, certificate = make_identity(tmp_path, "127.0.0.1")
-    Path(key).chmod(0o600)
-    tls = f'\n[tls]\ncertificate = "{certificate}"\nkey = "{key}"\n'
-    fleet = Fleet(CONFIG + tls, certificate)
-    try:
-        fleet.start()
+    with tls_fleet(tmp_path, "127.0.0.1") as fleet:
         yield fleet
-    finally:
-        fleet.stop()
 
 
 def test_a_kernel_and_a_caller_over_tls(fleet: Fleet) -> None:
