@@ -153,6 +153,24 @@ def test_a_full_disk(seeded: FarMachine, fleet: Fleet, bundle: str, place: str, 
     assert again.exit_code == 0, again.stderr
 
 
+def test_an_uninstallation_that_stops_half_way_goes_on(
+    seeded: FarMachine, fleet: Fleet, bundle: str
+) -> None:
+    seeded.seed()
+    made = seeded.deploy(fleet, "root", "--name", "e", "--bundle", bundle)
+    assert made.exit_code == 0, made.stderr
+    held = f"/opt/clove/{seeded.release}/held"
+    seeded.run(f"mkdir {held} && mount -t tmpfs tmpfs {held}")
+    words = ("root", "--name", "e", "--destroy", "--yes")
+    try:
+        said(seeded.deploy(fleet, *words), "install: it cannot be uninstalled", "go on with")
+    finally:
+        seeded.run(f"umount {held}")
+    gone = seeded.deploy(fleet, *words)
+    assert gone.exit_code == 0, gone.stderr
+    assert seeded.run("ls -A /opt") == ""
+
+
 def at_step(
     far: FarMachine,
     fleet: Fleet,

@@ -156,11 +156,17 @@ def activate(layout: Layout, release: str) -> None:
 
 
 def remove_release(layout: Layout, release: str) -> None:
-    """Remove a release, its mark first, so that a half of it is never taken for whole.
+    """Remove a release: first the mark that it is whole, last the one that it is ours, so that a half of it can be removed.
 
     @raise OSError: something of it cannot be removed.
     """
     place = layout.prefix / release
     (place / WHOLE).unlink(missing_ok=True)
-    if place.exists():
-        shutil.rmtree(place)
+    if not place.exists():
+        return
+    for path in place.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name != BEGUN:
+            path.unlink()
+    shutil.rmtree(place)

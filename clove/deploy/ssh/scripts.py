@@ -101,11 +101,18 @@ claim=$(cat "$1/deployment")
 FORGET: Final = """
 [ "$(cat "$1/deployment" 2> /dev/null)" = "$2" ] || exit 0
 [ ! -e "$1/.lingers" ] || loginctl disable-linger
-rm -f "$1/deployment" "$1/.deployment."* "$1/.lingers"
+rm -f "$1/.deployment."* "$1/.lingers"
 rmdir "$3" 2> /dev/null
+if [ ! -e "$1/current" ]; then
+    for begun in "$1"/*/.clove-begun; do
+        [ ! -e "$begun" ] || rm -rf "$(dirname "$begun")" || exit
+    done
+    rm -f "$1/current" "$1/placed.json" "$1/.lock"
+fi
+rm -f "$1/deployment"
 rmdir "$1" 2> /dev/null || [ ! -e "$1/current" ]
 """
-"""$1: prefix; $2: the deployment's name; $3: where the configuration was."""
+"""Take a claim back, and remove what an uninstallation that was cut short has left. $1: prefix; $2: the deployment's name; $3: where the configuration was."""
 
 STAGED: Final = """
 umask 077
@@ -175,9 +182,9 @@ done
 UNINSTALL: Final = """
 prefix=$1 staged=$2
 shift 2
-if [ -x "$prefix/current/bin/python" ]; then
-    cd / && exec "$prefix/current/bin/python" -I -m clove.deploy.installer.main --uninstall "$@"
-fi
+for release in "$prefix/current" "$prefix"/[0-9]*; do
+    [ ! -e "$release/.clove-release" ] || { cd / && exec "$release/bin/python" -I -m clove.deploy.installer.main --uninstall "$@"; }
+done
 [ ! -x "$staged/install" ] || exec "$staged/install" --uninstall "$@"
 """
 """$1: prefix; $2: the unpacked bundle, where a killed installation has left nothing that runs."""

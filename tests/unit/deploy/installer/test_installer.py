@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -125,6 +126,29 @@ def test_what_a_killed_installation_left_is_uninstalled(
     (machine.prefix / "0.9-not-ours").mkdir()
     assert main(["--user", "--uninstall"]) == 0
     assert [path.name for path in machine.prefix.iterdir()] == ["0.9-not-ours"]
+
+
+def test_a_release_that_was_half_removed_is_uninstalled(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine.install("0.1.0-aa")
+    (machine.prefix / "0.1.0-aa/busy").mkdir()
+    real = shutil.rmtree
+
+    def busy(path: Path) -> None:
+        for each in path.iterdir():
+            if each.is_file():
+                each.unlink()
+        if "busy" in (path.name, *(each.name for each in path.iterdir())):
+            raise OSError("it is busy")
+        real(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("shutil.rmtree", busy)
+        assert main(["--user", "--uninstall"]) == 1
+    assert (machine.prefix / "0.1.0-aa").exists()
+    assert main(["--user", "--uninstall"]) == 0
+    assert not machine.prefix.exists()
 
 
 def test_a_file_that_was_changed_or_was_there_before_is_left(
