@@ -6,22 +6,25 @@ import argparse
 import statistics
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from bench import cli as cli_bench
+from bench import full_tables
 from bench import isolation as isolation_bench
 from bench import output as output_bench
 from bench import relay as relay_bench
 from bench import spawn as spawn_bench
 from bench import stages as stages_bench
 from bench import start as start_bench
+from bench import turns as turns_bench
 from bench.figures import Figure
 from bench.fleet import __main__ as fleet_bench
 from bench.fleet.processes import BareRelay, cpu_seconds, resident_kb
 from bench.plan import Plan
 from bench.servers import kernel, workplace
 
-__all__ = ["cli", "fleet", "isolation", "output", "relay", "spawn", "stages", "start"]
+__all__ = ["cli", "fleet", "isolation", "output", "relay", "spawn", "stages", "start", "turns"]
 
 OUTPUT_BAR = 0.5
 OUTPUT_BYTES = 256 << 20
@@ -53,6 +56,13 @@ def stages(plan: Plan) -> Iterator[Figure]:
         parts = {stage: record[stage] for stage in stages_bench.STAGES if stage != "whole"}
         name = f"{record['case']}: processor time after its frame is whole"
         yield Figure(name, record["whole"], "us", disturbed=int(noisy), details=parts)
+
+
+def turns(plan: Plan) -> Iterator[Figure]:
+    """How long one request holds up all others, where the tables are full."""
+    amounts = full_tables.SMOKE if plan.smoke else full_tables.Amounts(rounds=plan.rounds)
+    found, noisy = plan.sample("full tables", lambda: list(turns_bench.figures(amounts)))
+    yield from (replace(figure, disturbed=int(noisy)) for figure in found)
 
 
 def cli(plan: Plan) -> Iterator[Figure]:

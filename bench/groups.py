@@ -39,6 +39,7 @@ GROUPS = {
         Group("versions", "Version 2 of the protocol", "versions:versions"),
         Group("idle", "Little to do", "idle:idle"),
         Group("stages", "Stages of a request", "existing:stages"),
+        Group("turns", "One request with full tables", "existing:turns"),
         Group("load", "Latency against load, throughput", "load_curves:load_curves"),
         Group("fairness", "A flood beside another client", "fairness:fairness"),
         Group("keys", "Growth with keys", "keys:keys"),

@@ -62,6 +62,10 @@ class Client:
             times.append(self.round_trip())
         return times
 
+    def fileno(self) -> int:
+        """For select: a reply has begun to come."""
+        return self._socket.fileno()
+
     def close(self) -> None:
         """Hang up."""
         self._socket.close()
