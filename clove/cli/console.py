@@ -10,8 +10,6 @@ from __future__ import annotations
 import functools
 import json
 import os
-import re
-import shlex
 import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -29,10 +27,6 @@ if TYPE_CHECKING:
 __all__ = ["Console", "command_options"]
 
 CONTEXTS: Final = "~/.clove/config.yaml"
-_ASKS: Final = re.compile(
-    r"\bclove (?=(ps|logs|kill|wait|inspect|restart|attach|exec|prune|update)\b)"
-)
-"""Commands that ask a kernel, in what is advised."""
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -151,19 +145,22 @@ class Console:
 
     def error(self, error: CloveError) -> None:
         """Say what went wrong, in one line."""
+        hint = self._advice(error.hint)
         if self.as_json:
-            self.data(error.fields())
+            self.data({**error.fields(), **({"hint": hint} if error.hint else {})})
             return
         rule = f" (rule: {error.rule})" if error.rule else ""
-        hint = f" - {self._placed(error.hint)}" if error.hint else ""
-        click.echo(_one_line(f"clove: {error.message}{rule}{hint}"), err=True)
+        advice = f" - {hint}" if hint else ""
+        click.echo(_one_line(f"clove: {error.message}{rule}{advice}"), err=True)
 
-    def _placed(self, hint: str) -> str:
-        """What a kernel advises, with commands for the machine that it is on."""
+    def _advice(self, hint: str) -> str:
+        """What a kernel or a relay advises, in commands; of a kernel on a machine, for that machine."""
+        from clove.cli.hints import for_commands, on_a_machine
+
+        found = for_commands(hint)
         if self.remote is None:
-            return hint
-        named = shlex.quote(f"{self.remote.name}/{self.remote.machine}")
-        return _ASKS.sub(lambda _: f"clove --context {named} ", hint)
+            return found
+        return on_a_machine(found, f"{self.remote.name}/{self.remote.machine}")
 
 
 def _one_line(text: str) -> str:

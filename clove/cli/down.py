@@ -7,6 +7,7 @@ import sys
 
 import click
 
+from clove.cli.background_options import timeout_option
 from clove.cli.console import Console, command_options
 from clove.cli.kernel_process import find_running, stop
 from clove.errors import CloveError
@@ -26,7 +27,7 @@ Examples:
 Exit code 0 if no kernel of this user runs afterwards."""
 )
 @click.option("-f", "--force", is_flag=True, help="Don't ask, though agents run.")
-@click.option("--timeout", type=click.FloatRange(min=0.1), default=60.0, help="Seconds to wait.")
+@timeout_option(60.0)
 @command_options
 def down(console: Console, force: bool, timeout: float) -> None:
     """End the kernel of this user, and all of its agents with it.

@@ -7,6 +7,7 @@ import os
 import click
 
 from clove.cli.background import has_user_systemd
+from clove.cli.background_options import daemon_words, start_options
 from clove.cli.console import Console, command_options
 from clove.cli.kernel_process import KERNEL, find_running
 from clove.errors import InvalidRequest
@@ -26,14 +27,7 @@ Examples:
 \b
 Exit code 0 if a kernel of this user runs afterwards, also if it did before."""
 )
-@click.option("--config", type=click.Path(exists=True, dir_okay=False), help="Its TOML file.")
-@click.option("--state-dir", type=click.Path(file_okay=False), help="Its state directory.")
-@click.option(
-    "--systemd/--no-systemd",
-    default=None,
-    help="As a service of systemd --user (default: where that is there, for one kernel at the usual socket).",
-)
-@click.option("--timeout", type=click.FloatRange(min=0.1), default=30.0, help="Seconds to wait.")
+@start_options("where that is there, for one kernel at the usual socket")
 @command_options
 def up(
     console: Console,
@@ -58,7 +52,8 @@ def up(
     if running is None:
         where = os.path.abspath(state_dir or default_state_dir(os.geteuid(), os.environ))
         service = has_user_systemd() and not named if systemd is None else systemd
-        process = KERNEL.start(_options(named, state_dir, config), where, systemd=service)
+        words = daemon_words({"--socket": named, "--state-dir": state_dir, "--config": config})
+        process = KERNEL.start(words, where, systemd=service)
         running = KERNEL.wait_until_up(lambda: find_running(paths), process, where, timeout)
     if console.as_json:
         facts = {"pid": running.pid, "socket": running.socket, "started": fresh, "systemd": service}
@@ -68,13 +63,3 @@ def up(
         console.line(f"the kernel runs: pid {running.pid}, {running.socket}{by}")
     else:
         console.line(f"a kernel runs already: pid {running.pid}, {running.socket}")
-
-
-def _options(named: str | None, state_dir: str | None, config: str | None) -> list[str]:
-    """Of the kernel: paths are made absolute, as it starts elsewhere."""
-    options = []
-    given = (("--socket", named), ("--state-dir", state_dir), ("--config", config))
-    for option, value in given:
-        if value:
-            options += [option, os.path.abspath(value)]
-    return options

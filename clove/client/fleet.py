@@ -62,6 +62,15 @@ class FleetClient(FleetMethods):
     def on_version(self, observer: Callable[[str], object]) -> None:
         self._http.on_version = observer
 
+    @property
+    def check_reply(self) -> Callable[[Asked, dict[str, Any]], object]:
+        """Called with each reply before it is given; raises an error if it is none for that request."""
+        return self._http.check_reply
+
+    @check_reply.setter
+    def check_reply(self, check: Callable[[Asked, dict[str, Any]], object]) -> None:
+        self._http.check_reply = check
+
     def ask(self, asked: Asked) -> dict[str, Any]:
         """Make one request and wait for its result."""
         return self._http.call(asked)

@@ -31,6 +31,7 @@ class FleetHTTP:
         self._token = token
         self._timeout = timeout
         self.on_version: Callable[[str], object] = _ignore
+        self.check_reply: Callable[[Asked, dict[str, Any]], object] = _accept
         self._tls: ssl.SSLContext | None = None
         if secure:
             try:
@@ -50,7 +51,9 @@ class FleetHTTP:
                     f"the relay at {self._host} has cut its reply off",
                     hint="a request that changes something may have been executed",
                 )
-            return understood(reply.status, reply.getheader("Retry-After"), raw)
+            found = understood(reply.status, reply.getheader("Retry-After"), raw)
+        self.check_reply(asked, found)
+        return found
 
     @contextlib.contextmanager
     def _asked(
@@ -112,6 +115,10 @@ class FleetHTTP:
 
 def _ignore(version: str) -> None:
     """What is done with it until another is set."""
+
+
+def _accept(asked: Asked, reply: dict[str, Any]) -> None:
+    """What is checked until something else is set."""
 
 
 def _connection(

@@ -25,9 +25,9 @@ def confirmed_token(console: Console, relay: str, ca_file: str | None) -> str:
 
     @raise CloveError: it was refused, or it was not confirmed in time.
     """
-    from clove.client.fleet import FleetClient
+    from clove.cli.fleet.context import fleet_client
 
-    fleet = FleetClient(relay, "", ca_file=ca_file)
+    fleet = fleet_client(relay, "", ca_file)
     try:
         begun = fleet.begin_login(_own_name())
     except NotFound:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from clove.errors import InvalidRequest, NotFound
@@ -18,8 +18,16 @@ from clove.spelling import near, shown
 if TYPE_CHECKING:
     from clove.cli.fleet.config_file import Config
     from clove.client.fleet import FleetClient
+    from clove.client.fleet_plan import Asked
 
-__all__ = ["SECRET", "Context", "chosen_context", "machine_context", "read_contexts"]
+__all__ = [
+    "SECRET",
+    "Context",
+    "chosen_context",
+    "fleet_client",
+    "machine_context",
+    "read_contexts",
+]
 
 SECRET: Final = "relay-token"  # noqa: S105 its name
 """The user's own secret that is the token where no context has one."""
@@ -97,9 +105,27 @@ class Context:
         @param timeout: seconds for an answer.
         @raise CloveError: there is no token, or it cannot be read.
         """
-        from clove.client.fleet import FleetClient
+        return fleet_client(self.relay, self.token(), self.ca_file, timeout)
 
-        return FleetClient(self.relay, self.token(), ca_file=self.ca_file, timeout=timeout)
+
+def fleet_client(
+    relay: str, token: str, ca_file: str | None = None, timeout: float = 30.0
+) -> FleetClient:
+    """A client of a relay's REST API whose replies are checked for what commands read.
+
+    @raise InvalidRequest: the address is none.
+    """
+    from clove.client.fleet import FleetClient
+
+    fleet = FleetClient(relay, token, ca_file=ca_file, timeout=timeout)
+    fleet.check_reply = _check_reply
+    return fleet
+
+
+def _check_reply(asked: Asked, reply: dict[str, Any]) -> None:
+    from clove.cli.fleet.relay_answers import check_reply  # not before something has answered
+
+    check_reply(asked, reply)
 
 
 def chosen_context(

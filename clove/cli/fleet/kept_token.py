@@ -21,9 +21,9 @@ def checked_token(relay: str, token: str, ca_file: str | None) -> dict[str, Any]
 
     @raise CloveError: it is not valid, or the relay was not reached.
     """
-    from clove.client.fleet import FleetClient
+    from clove.cli.fleet.context import fleet_client
 
-    fleet = FleetClient(relay, token, ca_file=ca_file)
+    fleet = fleet_client(relay, token, ca_file)
     try:
         return fleet.token()
     except NotFound:  # a relay of an earlier version does not say

@@ -9,6 +9,13 @@ from typing import TYPE_CHECKING
 import click
 
 from clove.cli.background import has_user_systemd
+from clove.cli.background_options import (
+    CONFIG,
+    STATE_DIR,
+    daemon_words,
+    start_options,
+    timeout_option,
+)
 from clove.cli.console import Console
 from clove.cli.groups import NearGroup
 
@@ -17,13 +24,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 __all__ = ["relay"]
-
-STATE_DIR = click.option(
-    "--state-dir", type=click.Path(file_okay=False), help="Its state directory."
-)
-CONFIG = click.option(
-    "--config", type=click.Path(exists=True, dir_okay=False), help="Its TOML file."
-)
 
 
 @click.group(
@@ -69,14 +69,7 @@ Examples:
 \b
 Exit code 0 if a relay serves from this state directory afterwards, also if it did before."""
 )
-@CONFIG
-@STATE_DIR
-@click.option(
-    "--systemd/--no-systemd",
-    default=None,
-    help="As a service of systemd --user (default: where that is there).",
-)
-@click.option("--timeout", type=click.FloatRange(min=0.1), default=30.0, help="Seconds to wait.")
+@start_options("where that is there")
 @_json
 @click.pass_obj
 def up(
@@ -100,11 +93,8 @@ def up(
     fresh, service = running is None, False
     if running is None:
         service = has_user_systemd() if systemd is None else systemd
-        given = (("--state-dir", state_dir), ("--config", config))
-        options = [
-            word for name, value in given if value for word in (name, os.path.abspath(value))
-        ]
-        process = RELAY.start(options, where, systemd=service)
+        words = daemon_words({"--state-dir": state_dir, "--config": config})
+        process = RELAY.start(words, where, systemd=service)
         running = RELAY.wait_until_up(lambda: find_running_relay(where), process, where, timeout)
     kept = keep_first_token(where, running.rest, running.hub)
     if console.as_json:
@@ -161,7 +151,7 @@ Exit code 0 if no relay serves from this state directory afterwards."""
 )
 @CONFIG
 @STATE_DIR
-@click.option("--timeout", type=click.FloatRange(min=0.1), default=30.0, help="Seconds to wait.")
+@timeout_option(30.0)
 @_json
 @click.pass_obj
 def down(console: Console, config: str | None, state_dir: str | None, timeout: float) -> None:

@@ -232,7 +232,8 @@ class OlderRelay(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         known = self.path == "/api/v1/status"
-        body = json.dumps({"status": "ok"} if known else {"error": "nothing", "code": "not_found"})
+        status = {"version": "0.0.1", "uptime_seconds": 1.5, "machines": 0, "agents": 0}
+        body = json.dumps(status if known else {"error": "nothing", "code": "not_found"})
         self.send_response(200 if known else 404)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))

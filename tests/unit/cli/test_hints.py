@@ -1,0 +1,41 @@
+"""Hints in the words of somebody at a command line."""
+
+from __future__ import annotations
+
+import pytest
+
+from clove.cli.hints import for_commands, on_a_machine
+from clove.relay.absent import no_machine, no_token
+
+
+@pytest.mark.parametrize(
+    ("hint", "shown"),
+    [
+        ("", ""),
+        (no_machine().hint, "list them: clove machines list"),
+        (no_token().hint, "list them: clove tokens list"),
+        (
+            "GET /api/v1/machines (clove machines list) says since when; start its kernel, or try again",
+            "clove machines list says since when; start its kernel, or try again",
+        ),
+        (
+            "choose another machine_id, or make a token for it (/api/v1/tokens)",
+            "choose another machine_id, or make a token for it",
+        ),
+        ("GET /api/v1/openapi.json has the fields of each route", ""),
+        ("see /api/v1/openapi.json", ""),
+        ("LIST (clove ps) shows the agents", "clove ps shows the agents"),
+        ("check the token; then TUNNEL_CONNECT (clove tunnel join) again", None),
+        ("a path such as /srv/api (GET it) stays", "a path such as /srv/api (GET it) stays"),
+    ],
+)
+def test_a_hint_names_commands_and_no_routes(hint: str, shown: str | None) -> None:
+    expected = "check the token; then clove tunnel join again" if shown is None else shown
+    assert for_commands(hint) == expected
+
+
+def test_a_hint_about_a_machines_kernel_names_that_machine() -> None:
+    hint = "clove ps -a shows the agents; clove machines list the machines"
+    assert on_a_machine(hint, "a b/m") == (
+        "clove --context 'a b/m' ps -a shows the agents; clove machines list the machines"
+    )
