@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterable
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 from rich.console import Console
 from rich.table import Table
 from twisted.internet.task import Clock
@@ -113,7 +114,7 @@ class _Kernel:
         )
         self.parts = parts
         self.dispatcher = Dispatcher(parts, TABLE)
-        free = {opcode: dataclasses.replace(line, needs=()) for opcode, line in TABLE.items()}
+        free = {opcode: msgspec.structs.replace(line, needs=()) for opcode, line in TABLE.items()}
         self.without_flags = Dispatcher(parts, free)
 
     def switch_audit(self, on: bool) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator
 from typing import Annotated, Any
 
@@ -138,6 +137,8 @@ def load(path: str | None) -> Config:
     """
     if path is None:
         return Config()
+    import tomllib
+
     try:
         text = read_regular(path, MOST_BYTES).decode()
         tree = tomllib.loads(text)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -38,8 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["Context", "Kernel"]
 
 
-@dataclass(slots=True)
-class Kernel:
+class Kernel(Struct):
     """The kernel's parts. `wiring/` builds it; calls only read it."""
 
     clock: IReactorTime

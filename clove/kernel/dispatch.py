@@ -53,10 +53,8 @@ class Dispatcher:
     def __init__(self, kernel: Kernel, table: Mapping[int, Syscall], *, warnings: int = 16) -> None:
         self._kernel = kernel
         self._warnings = warnings
-        self._served = {
-            int(opcode): Served(opcode, syscall, kernel.audit.recorder)
-            for opcode, syscall in table.items()
-        }
+        self._table = table
+        self._served: dict[int, Served] = {}
         self.failed = FailedRequests(kernel)
 
     def answer(
@@ -74,7 +72,7 @@ class Dispatcher:
         principal.syscalls += 1
         if opcode == 0:
             return payload
-        if (served := self._served.get(opcode)) is None:
+        if (served := self._served.get(opcode) or self._serve(opcode)) is None:
             return encode_error(unknown_opcode(opcode), reply_of(opcode))
         misfits: list[Misfit] | None = None
         try:
@@ -96,6 +94,17 @@ class Dispatcher:
         except Exception:
             reply = self.failed.of_bug(served.syscall, served.name)
         return self._warned(principal, served, misfits, reply) if misfits else reply
+
+    def _serve(self, opcode: int) -> Served | None:
+        """Look up what is asked for the first time: for all at the kernel's start it would take 10 ms.
+
+        @return: None: there is no such opcode.
+        """
+        syscall = self._table.get(opcode)
+        if syscall is None:
+            return None
+        served = self._served[opcode] = Served(opcode, syscall, self._kernel.audit.recorder)
+        return served
 
     def _with_options(
         self,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
 
 from clove.messages import decoder
 from clove.policy import Decision, check_any_flag
@@ -22,8 +23,7 @@ UNGOVERNED: Final = Decision(
 """What WHY says of a syscall that needs no permission."""
 
 
-@dataclass(frozen=True, slots=True)
-class Syscall:
+class Syscall(Struct, frozen=True):
     """One line of the table.
 
     @ivar request: type that the payload is decoded to.
@@ -35,7 +35,6 @@ class Syscall:
     @ivar by_arguments: what decides where arguments matter besides: what WHY says of them.
     @ivar streams: it has partial replies, whatever its request says.
     @ivar read_binary: makes the request of a binary payload, where it may have that form.
-    @ivar decode: makes the request of its payload (L{clove.messages.decoder}).
     """
 
     request: type[Request]
@@ -47,10 +46,11 @@ class Syscall:
     by_arguments: Explain | None = None
     streams: bool = False
     read_binary: Callable[[bytes], Any] | None = None
-    decode: Callable[[bytes], Any] = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "decode", decoder(self.request))
+    @property
+    def decode(self) -> Callable[[bytes], Any]:
+        """What makes the request of its payload (L{clove.messages.decoder}); made when it is first asked for."""
+        return decoder(self.request)
 
     def is_permitted(self, permissions: Permissions) -> bool:
         """Whether a holder of these permissions has a flag that it needs."""

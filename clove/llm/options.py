@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -99,6 +98,8 @@ def parse(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
 
     @raise SystemExit: an argument is unknown or of the wrong type.
     """
+    import argparse  # the service alone needs it, not the kernel
+
     default = Options()
     parser = argparse.ArgumentParser(prog="python -m clove.llm.service", allow_abbrev=False)
     parser.add_argument("--provider", choices=["offline", "gemini"], default=default.provider)

@@ -13,8 +13,6 @@ import re
 from typing import Final, NamedTuple
 from urllib.parse import quote
 
-import idna
-
 from clove.errors import InvalidRequest
 
 __all__ = [
@@ -124,6 +122,8 @@ def normalise_host(host: str) -> str:
 def _ascii(host: str, shown: str) -> str:
     if host.isascii():
         return host.lower()
+    import idna  # seldom needed
+
     try:
         return idna.encode(host, uts46=True, std3_rules=True).decode("ascii").lower()
     except (idna.IDNAError, UnicodeError, ValueError, IndexError):
