@@ -77,6 +77,15 @@ class Channel(Protocol):
             where bytes come without being asked for, a function that does nothing.
         """
 
+    def on_half_close(self, ended: Callable[[], object]) -> None:
+        """Call this, once, when the peer has shut down its sending half (shutdown(2), SHUT_WR) and may read yet; nothing
+        is read then. Without it, and where that is not to be seen (TLS, WebSockets, links), such a peer is lost.
+        """
+
+    @property
+    def hung_up(self) -> bool:
+        """The peer is gone altogether since then: nothing else tells of it before the next write."""
+
     def pause(self) -> None:
         """Read no more, but for what is here already. Idempotent."""
 

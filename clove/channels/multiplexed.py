@@ -77,6 +77,11 @@ class MultiplexedChannel:
         """Bytes come by themselves."""
         return lambda: None
 
+    hung_up = False
+
+    def on_half_close(self, ended: Callable[[], object]) -> None:
+        """It is not to be seen."""
+
     def pause(self) -> None:
         """Keep what comes; the window bounds it."""
         self._paused = True

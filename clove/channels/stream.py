@@ -46,6 +46,11 @@ class StreamChannel:
         """The transport reads by itself."""
         return lambda: None
 
+    hung_up = False
+
+    def on_half_close(self, ended: Callable[[], object]) -> None:
+        """It is not to be seen."""
+
     def pause(self) -> None:
         """Have the transport read no more."""
         if self._reading:

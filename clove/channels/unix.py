@@ -11,6 +11,7 @@ not trusted so far brings its own way to read (C{receive_bytes}).
 
 from __future__ import annotations
 
+import select
 import socket
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -51,6 +52,8 @@ class UnixChannel:
         self._receive: Callable[[int], bytes] = getattr(transport, "receive_bytes", end.recv)
         self._reading = True
         self._registered = False
+        self._half_closed = False
+        self._ended: Callable[[], object] | None = None
         self.receiver: Receiver | None = None
         self.released: Deferred[None] | None = getattr(transport, "closed", None)
         self.send_now: Callable[[bytes], int] = end.send
@@ -87,11 +90,31 @@ class UnixChannel:
                 receiver.descriptors_received()
                 return None
             if not data:
-                return CONNECTION_DONE
+                return self._end_of_file()
             take(data)
             return None
 
         return read
+
+    def on_half_close(self, ended: Callable[[], object]) -> None:
+        """As EPOLLRDHUP without EPOLLHUP says (epoll_ctl(2))."""
+        self._ended = ended
+
+    def _end_of_file(self) -> object:
+        ended, self._ended = self._ended, None
+        if ended is None or self.hung_up:
+            return CONNECTION_DONE
+        self.pause()
+        self._half_closed = True
+        ended()
+        return None
+
+    @property
+    def hung_up(self) -> bool:
+        """Asks the operating system."""
+        poll = select.poll()
+        poll.register(self._transport.socket, 0)  # POLLHUP and POLLERR come unasked
+        return bool(poll.poll(0))
 
     def pause(self) -> None:
         """Leave what comes in the socket."""
@@ -101,7 +124,7 @@ class UnixChannel:
 
     def resume(self) -> None:
         """Go on reading."""
-        if not self._reading:
+        if not (self._reading or self._half_closed):
             self._reading = True
             self._transport.resumeProducing()
 
@@ -155,6 +178,7 @@ class UnixChannel:
         the garbage collector, which blocks the reactor while it frees them.
         """
         vars(self._transport).pop("doRead", None)
+        self._ended = None
         receiver, self.receiver = self.receiver, None
         if receiver is not None:
             receiver.lost()

@@ -17,12 +17,13 @@ __all__ = ["MemoryChannel"]
 class MemoryChannel:
     """Both ends of a channel (L{clove.channels.channel.Channel}).
 
-    What the peer does: L{feed}, L{take}, L{stop_reading}, L{go_on_reading} and L{lose}.
+    What the peer does: L{feed}, L{end_sending}, L{take}, L{stop_reading}, L{go_on_reading} and L{lose}.
 
     @ivar paused: nothing is read from the peer.
     @ivar closing: it was closed by this side; what the peer has not read yet it can still have.
     @ivar aborted: it was cut off.
     @ivar is_lost: this side was told the end.
+    @ivar hung_up: the peer has closed both halves, and this side is told when it looks.
     @param clock: loses a channel that is closed, in a later turn; without one the test does it.
     """
 
@@ -36,7 +37,8 @@ class MemoryChannel:
         self._kept = bytearray()  # until the peer reads it
         self._fed: list[bytes] = []  # until this side reads it
         self._room: int | None = None  # bytes that the peer reads; None: all
-        self.is_lost = self._ending = False
+        self.is_lost = self._ending = self.hung_up = False
+        self._ended: Callable[[], object] | None = None
         self.paused = self.closing = self.aborted = False
 
     # this side's
@@ -48,6 +50,10 @@ class MemoryChannel:
     def read_through(self, reader: Callable[[], object]) -> Callable[[], object]:
         """Bytes come without being asked for."""
         return lambda: None
+
+    def on_half_close(self, ended: Callable[[], object]) -> None:
+        """Have it called by L{end_sending}."""
+        self._ended = ended
 
     def send_now(self, data: bytes) -> int:
         """As much as the peer reads.
@@ -130,6 +136,14 @@ class MemoryChannel:
         self._fed.append(data)
         self._deliver()
 
+    def end_sending(self) -> None:
+        """Send no more, and go on reading."""
+        ended, self._ended = self._ended, None
+        if ended is None:
+            self.lose()
+        else:
+            ended()
+
     def take(self) -> bytes:
         """Everything read since this was called last."""
         read = bytes(self._read)
@@ -149,5 +163,6 @@ class MemoryChannel:
         """Go away. Idempotent."""
         if not self.is_lost and self._receiver is not None:
             self.is_lost = True
+            self._ended = None
             receiver, self._receiver = self._receiver, None
             receiver.lost()

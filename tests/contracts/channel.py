@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any, Protocol
 
+import pytest
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
@@ -28,6 +29,9 @@ class Far(Protocol):
     """The peer."""
 
     def say(self, data: bytes) -> None: ...
+    def end_sending(self) -> bool:
+        """Send no more, and go on reading; False: this kind cannot."""
+
     def heard(self) -> bytes:
         """Everything so far."""
 
@@ -212,6 +216,47 @@ class ChannelContract:
         await turns(5)
         assert end.lost_times == 1
         assert not end.sender.congested
+
+    async def test_a_peer_that_sends_no_more_reads_yet(self, pairs: Pairs) -> None:
+        end, far = await self.connected(pairs)
+        ended: list[bytes] = []
+        end.channel.on_half_close(lambda: ended.append(bytes(end.text)))
+        far.say(b"last")
+        if not far.end_sending():
+            pytest.skip("a half of it cannot be closed, or that is not seen")
+        await until(lambda: ended)
+        assert ended == [b"last"]
+        end.channel.resume()
+        for _ in range(20):
+            end.sender.send(PIECE)
+        await until(lambda: far.heard() == 20 * PIECE)
+        await turns(5)
+        assert (ended, end.lost_times, end.channel.hung_up) == ([b"last"], 0, False)
+        end.channel.close()
+        await until(lambda: far.is_gone() and end.lost_times)
+
+    async def test_one_that_is_gone_since_is_seen(self, pairs: Pairs) -> None:
+        end, far = await self.connected(pairs)
+        ended: list[bool] = []
+        end.channel.on_half_close(lambda: ended.append(True))
+        if not far.end_sending():
+            pytest.skip("a half of it cannot be closed, or that is not seen")
+        await until(lambda: ended)
+        far.go()
+        await until(lambda: end.channel.hung_up or end.lost_times)
+        end.channel.abort()
+        await until(lambda: end.lost_times)
+        assert ended == [True]
+
+    async def test_one_that_sends_no_more_is_lost_where_nothing_waits_for_that(
+        self, pairs: Pairs
+    ) -> None:
+        end, far = await self.connected(pairs)
+        far.say(b"last")
+        if not far.end_sending():
+            pytest.skip("a half of it cannot be closed, or that is not seen")
+        await until(lambda: end.lost_times)
+        assert end.text == b"last"
 
     async def test_a_stream_waits_for_its_reader(self, pairs: Pairs) -> None:
         end, far = await self.connected(pairs)

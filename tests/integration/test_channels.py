@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -28,8 +29,8 @@ from clove.channels.stream import StreamChannel
 from clove.channels.unix import UnixChannel
 from clove.channels.websocket import WebSocketChannel, connecting, serving
 from clove.protocol import ChannelProtocol
-from clove.testing.memory_channel import MemoryChannel
 from tests.contracts.channel import ChannelContract, End, Far, Pairs, until
+from tests.integration.memory_pairs import MemoryPairs
 from tests.tls_identity import make_identity
 
 reactor: Any = global_reactor
@@ -52,6 +53,9 @@ class FarEnd:
     def say(self, data: bytes) -> None:
         self._end.sender.send(data)
 
+    def end_sending(self) -> bool:
+        return False
+
     def heard(self) -> bytes:
         return bytes(self._end.text)
 
@@ -72,6 +76,15 @@ def factory_of(accept: Callable[[Channel, object], object]) -> Factory:
     return Factory.forProtocol(lambda: ChannelProtocol(accept))
 
 
+class UnixFarEnd(FarEnd):
+    """One that can shut down its sending half."""
+
+    def end_sending(self) -> bool:
+        transport: Any = vars(self._end.channel)["_transport"]
+        transport.socket.shutdown(socket.SHUT_WR)
+        return True
+
+
 class RealPairs:
     """Over real sockets.
 
@@ -80,7 +93,8 @@ class RealPairs:
 
     early = 0
 
-    def __init__(self, kind: type, listen: Any, connect: Any) -> None:
+    def __init__(self, kind: type, listen: Any, connect: Any, far: type[FarEnd] = FarEnd) -> None:
+        self._far = far
         self._kind = kind
         self._listen, self._connect = listen, connect
         self._ports: list[Any] = []
@@ -95,7 +109,7 @@ class RealPairs:
 
         port = self._listen(accepted)
         self._ports.append(port)
-        far = FarEnd()
+        far = self._far()
         self._fars.append(far)
         await self._connect(port, far.accept)
         await until(lambda: far.end is not None and self.channels)
@@ -111,50 +125,6 @@ class RealPairs:
             await maybeDeferred(port.stopListening)
 
 
-class MemoryPairs:
-    """In memory: the test's own end needs no channel."""
-
-    early = 0
-
-    def __init__(self) -> None:
-        self._channels: list[MemoryChannel] = []
-
-    async def connect(self, accept: Callable[[Channel], object]) -> Far:
-        channel = MemoryChannel(reactor)
-        self._channels.append(channel)
-        accept(channel)
-        return MemoryFar(channel)
-
-    async def stop(self) -> None:
-        for channel in self._channels:
-            channel.lose()
-
-
-class MemoryFar:
-    def __init__(self, channel: MemoryChannel) -> None:
-        self._channel = channel
-        self._heard = b""
-
-    def say(self, data: bytes) -> None:
-        self._channel.feed(data)
-
-    def heard(self) -> bytes:
-        self._heard += self._channel.take()
-        return self._heard
-
-    def stop_reading(self) -> None:
-        self._channel.stop_reading()
-
-    def go_on_reading(self) -> None:
-        self._channel.go_on_reading()
-
-    def go(self) -> None:
-        self._channel.lose()
-
-    def is_gone(self) -> bool:
-        return self._channel.is_lost
-
-
 def unix(directory: str) -> RealPairs:
     paths = (f"{directory}/s{number}" for number in range(9))
 
@@ -164,7 +134,7 @@ def unix(directory: str) -> RealPairs:
     async def connect(port: Any, accept: Any) -> None:
         await UNIXClientEndpoint(reactor, port.getHost().name.decode()).connect(factory_of(accept))
 
-    return RealPairs(UnixChannel, listen, connect)
+    return RealPairs(UnixChannel, listen, connect, UnixFarEnd)
 
 
 def tcp(

@@ -52,6 +52,7 @@ class KernelConnection:
 
     @ivar principal: the caller; there is none where the peer was refused.
     @ivar closing: nothing more is served.
+    @ivar half_closed: the peer sends no more, and is answered yet.
     @ivar seconds: the time, monotonic.
     """
 
@@ -70,7 +71,7 @@ class KernelConnection:
         self._limits = limits
         self.decoder = FrameDecoder(limits.max_payload)
         self.seconds = principals.clock.seconds
-        self.closing = False
+        self.closing = self.half_closed = False
         self.flow = FlowControl(self, channel, principals, limits)
         self.sender = self.flow.sender
         self.framing: FramingV1 | FramingV2 = FramingV1(self, dispatcher)
@@ -97,6 +98,7 @@ class KernelConnection:
             )
             self.channel.close()
         else:
+            self.channel.on_half_close(self.ended)
             self.flow.begin(self.principal)
 
     # what the channel tells
@@ -125,6 +127,31 @@ class KernelConnection:
     def descriptors_received(self) -> None:
         """The peer attached descriptors."""
         self._break(BadFrame("descriptors are not accepted here"))
+
+    def ended(self) -> None:
+        """The peer sends no more: what it has asked for is answered, then the connection is closed."""
+        self.half_closed = True
+        self.close_if_answered()
+
+    def read_on(self) -> None:
+        """All that was read is served: go on reading, if more can come."""
+        if self.half_closed:
+            self.close_if_answered()
+        else:
+            self.channel.resume()
+
+    def close_if_answered(self) -> None:
+        """Close, if nothing is left to be answered to a peer that asks for no more."""
+        framing = self.framing
+        serving = self.flow.has_waiting or framing.current is not None or framing.outstanding
+        if self.closing or serving:
+            return
+        if self.decoder.pending:
+            hint = "send the whole frame before the sending half is shut down"
+            self.refuse(0, InvalidRequest("the last frame is cut off", hint=hint))
+            return
+        self.closing = True
+        self.channel.close()
 
     def drained(self) -> None:
         """The peer has read everything: go on."""
@@ -229,6 +256,9 @@ class KernelConnection:
         @param now: seconds, monotonic.
         """
         self.flow.buffered.recount()
+        if self.half_closed and self.channel.hung_up:
+            self.channel.abort()
+            return
         mark = (self.flow.received, self.sender.unsent, bool(self.decoder.pending))
         if mark != self._seen:
             self._seen = mark

@@ -244,7 +244,7 @@ class FlowControl:
             self._serve(chain.from_iterable(waiting))
         self.buffered.recount()
         if not self._inbox and not self.sender.congested and self._turn is None:
-            self._channel.resume()
+            self._connection.read_on()
 
     def abandon(self) -> None:
         """Serve nothing more of what was asked for. Idempotent."""

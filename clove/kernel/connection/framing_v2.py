@@ -146,6 +146,8 @@ class FramingV2:
                 buffered.recount()
             if not connection.closing:
                 self.reply(opcode, number, payload)
+                if connection.half_closed:
+                    connection.close_if_answered()
 
         reply.addCallback(done)
 
