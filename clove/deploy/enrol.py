@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from clove.deploy.relay import LABEL, Enrolment
 from clove.deploy.step import Facts, Planned, Progress
+from clove.deploy.waiting import look_until
 from clove.errors import (
     AlreadyExists,
-    ConnectionLost,
-    RateLimited,
     TimedOut,
     Unavailable,
 )
@@ -25,14 +24,12 @@ from clove.errors import (
 if TYPE_CHECKING:
     from clove.client.fleet import FleetClient
 
-__all__ = ["PASSING", "Register", "Smoke", "Tunnel", "try_agent"]
+__all__ = ["Register", "Smoke", "Tunnel", "try_agent"]
 
 TUNNEL_SECONDS: Final = 300.0
 SMOKE_SECONDS: Final = 120.0
 EVERY: Final = 1.0
 """Seconds between two looks at the relay."""
-PASSING: Final = (ConnectionLost, TimedOut, RateLimited)
-"""What may be otherwise at the next look. An error of these is that of the relay, not of a machine."""
 
 
 class Register:
@@ -150,22 +147,20 @@ class Tunnel:
 
         @raise TimedOut: one is not connected after a while.
         """
-        until = self._clock() + self._seconds
-        while True:
-            try:
-                found = self.look(facts)
-            except PASSING:
-                if self._clock() >= until:
-                    raise
-                found = None
-            if found is not None:
-                return found
-            if self._clock() >= until:
-                raise TimedOut(
-                    f"{', '.join(self._missing())} did not connect within {self._seconds:.0f} s",
-                    hint=self._where(facts),
-                )
-            self._sleep(EVERY)
+        return look_until(
+            lambda: self.look(facts),
+            lambda: self._late(facts),
+            seconds=self._seconds,
+            every=EVERY,
+            clock=self._clock,
+            sleep=self._sleep,
+        )
+
+    def _late(self, facts: Facts) -> TimedOut:
+        return TimedOut(
+            f"{', '.join(self._missing())} did not connect within {self._seconds:.0f} s",
+            hint=self._where(facts),
+        )
 
     def _missing(self) -> list[str]:
         own = self._enrolment

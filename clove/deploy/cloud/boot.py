@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from clove.deploy.enrol import PASSING
 from clove.deploy.programs import run_program
 from clove.deploy.relay import Enrolment
 from clove.deploy.step import Facts, Planned, Progress
+from clove.deploy.waiting import look_until
 from clove.errors import CloveError, TimedOut, Unavailable
 
 __all__ = ["Boot", "Console"]
@@ -50,6 +50,8 @@ class Boot:
         self._sleep = sleep
         self._has_program = True
         self._shown: dict[str, int] = {}
+        self._missing = list(enrolment.machines)
+        self._console_at = 0.0
 
     def plan(self, facts: Facts) -> Planned:
         """What is waited for."""
@@ -66,20 +68,15 @@ class Boot:
         @raise Unavailable: one says that it has failed.
         @raise TimedOut: one has not joined after a while.
         """
-        until = self._clock() + BOOT_SECONDS
-        console_at = self._clock() + CONSOLE_EVERY
-        while missing := self._missing(until):
-            if self._clock() >= console_at:
-                for machine in missing:
-                    self._tell(machine, facts, progress)
-                console_at = self._clock() + CONSOLE_EVERY
-            if self._clock() >= until:
-                raise TimedOut(
-                    f"{', '.join(missing)} did not join within {BOOT_SECONDS:.0f} s",
-                    hint=self.where(missing[0], facts),
-                )
-            self._sleep(EVERY)
-        return {}
+        self._console_at = self._clock() + CONSOLE_EVERY
+        return look_until(
+            lambda: self._joined(facts, progress),
+            lambda: self._late(facts),
+            seconds=BOOT_SECONDS,
+            every=EVERY,
+            clock=self._clock,
+            sleep=self._sleep,
+        )
 
     def undo(self, facts: Facts, progress: Progress) -> None:
         """Nothing: they go with what was applied."""
@@ -92,14 +89,23 @@ class Boot:
         own = self._enrolment
         return [machine for machine in own.machines if not own.has_joined(machine)]
 
-    def _missing(self, until: float) -> list[str]:
-        """Those that have yet to join; all of them while the relay is away for a moment."""
-        try:
-            return self._waited_for()
-        except PASSING:
-            if self._clock() >= until:
-                raise
-            return list(self._enrolment.machines)
+    def _joined(self, facts: Facts, progress: Progress) -> Facts | None:
+        """Whether all have; consoles are read meanwhile, also while the relay is away.
+
+        @raise Unavailable: one says that it has failed.
+        """
+        if self._clock() >= self._console_at:
+            for machine in self._missing:
+                self._tell(machine, facts, progress)
+            self._console_at = self._clock() + CONSOLE_EVERY
+        self._missing = self._waited_for()
+        return None if self._missing else {}
+
+    def _late(self, facts: Facts) -> TimedOut:
+        return TimedOut(
+            f"{', '.join(self._missing)} did not join within {BOOT_SECONDS:.0f} s",
+            hint=self.where(self._missing[0], facts),
+        )
 
     def _tell(self, machine: str, facts: Facts, progress: Progress) -> None:
         """Tell what is new on its console.
