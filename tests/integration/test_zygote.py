@@ -154,6 +154,18 @@ def test_agents_outlive_the_zygote_and_the_next_ones_start_cold_until_there_is_a
         assert "no zygote" in own_kernel.log
 
 
+def test_the_first_spawn_after_a_start_waits_for_the_zygote(own_kernel: KernelProcess) -> None:
+    path = Path(own_kernel.directory, "agent.py")
+    path.write_text(SLEEP)
+    for _ in range(5):  # a zygote that is not ready within a second is waited for no longer
+        own_kernel.stop()
+        own_kernel.start()
+        with CloveClient(own_kernel.socket) as client:
+            if client.spawn("first", str(path))["warm"]:
+                return
+    raise AssertionError("the first agents start cold")
+
+
 def test_no_process_outlives_a_kernel_that_is_killed(own_kernel: KernelProcess) -> None:
     path = Path(own_kernel.directory, "agent.py")
     path.write_text(SLEEP)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred
+from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -30,6 +32,9 @@ from clove.threads.threads import Threads, to_the_end
 __all__ = ["Zygote"]
 
 RESTARTS: Final = RestartPolicy(first_delay=0.1, longest_delay=60.0, healthy_after=60.0)
+WAIT_SECONDS: Final = 1.0
+"""From the start of a zygote, if none serves: until then a SPAWN waits for it. It is ready after a fifth of
+that; to start cold beside it takes longer than to wait."""
 CLIENT = "clove.client.blocking"
 """What every agent needs; always loaded."""
 WARM_UP = "clove.client.warmup"
@@ -70,6 +75,8 @@ class Zygote:
         self._all: set[ZygoteProcess] = set()
         self._beginning: Deferred[None] | None = None
         self._next: ZygoteProcess | None = None
+        self._began_at = 0.0
+        self._waiting: set[Deferred[None]] = set()
         self._supervisor = Supervisor(RESTARTS)
         self._ready_at = 0.0
         self._later: IDelayedCall | None = None
@@ -79,13 +86,14 @@ class Zygote:
         self.prefork_pool = PreforkPool(reactor, threads, settings.prefork, cgroups, self.fork)
 
     def start(self) -> None:
-        """Begin, if the configuration says so; agents start cold until it is ready."""
+        """Begin, if the configuration says so."""
         if self._settings.enabled:
             self._begin()
 
     def _begin(self) -> None:
         self._later = None
         if self._next is None and self._beginning is None and not self._stopping:
+            self._began_at = self._reactor.seconds()
             self._beginning = Deferred.fromCoroutine(self._start_next())
             self._beginning.addErrback(self._cannot)
 
@@ -133,6 +141,7 @@ class Zygote:
         self._supervisor.ready()
         if retired is not None:
             retired.retire()
+        self._end_waiting()
         self.prefork_pool.renew()
 
     def _gone(self, process: ZygoteProcess, reason: str) -> None:
@@ -153,6 +162,7 @@ class Zygote:
 
         @param served: seconds for which the one that ended was there; None: it never was.
         """
+        self._end_waiting()
         if self._stopping:
             return
         now = self._reactor.seconds()
@@ -176,6 +186,7 @@ class Zygote:
             self._later.cancel()
             self._later = None
         self._no_timeout()
+        self._end_waiting()
         self.prefork_pool.stop()
         for process in list(self._all):
             process.kill()
@@ -189,6 +200,7 @@ class Zygote:
         @param cgroup: to fork it into.
         @return: None: there can be none now.
         """
+        await self._until_serving()
         if cgroup is None:
             return self._fork((), None)
         opened: list[int] = []
@@ -203,6 +215,26 @@ class Zygote:
         finally:
             for descriptor in opened:
                 os.close(descriptor)
+
+    async def _until_serving(self) -> None:
+        """Wait for one that is starting, if none serves and it is not late."""
+        left = self._began_at + WAIT_SECONDS - self._reactor.seconds()
+        starting = self._beginning is not None or self._next is not None
+        if self._current is not None or not starting or self._stopping or left <= 0:
+            return
+        waiting: Deferred[None] = Deferred()
+        self._waiting.add(waiting)
+        try:
+            with contextlib.suppress(DeferredTimeout):
+                await waiting.addTimeout(left, self._reactor)
+        finally:
+            self._waiting.discard(waiting)
+
+    def _end_waiting(self) -> None:
+        """What waits for a zygote goes on: there is one, or will be none soon."""
+        for waiting in tuple(self._waiting):
+            if not waiting.called:
+                waiting.callback(None)
 
     def _fork(self, directory: tuple[int, ...], cgroup: AgentCgroup | None) -> NewChild | None:
         if self._current is None or not self._current.serving:
