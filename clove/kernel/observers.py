@@ -23,19 +23,14 @@ class Observers:
         """A message has arrived; only its receiver sees the event."""
         if "MESSAGE_RECEIVED" in self._events.by_type:
             data = {"message_id": message_id, "from": sender, "from_name": sender_name}
-            self._events.publish("MESSAGE_RECEIVED", data, sender, lambda seen: seen == to)
+            self._events.publish("MESSAGE_RECEIVED", data, sender, only=to)
 
     def state(self, agent_id: int, key: str, scope: str, action: str) -> None:
         """A value has changed; only its owner sees the event of a private one."""
         if "STATE_CHANGED" in self._events.by_type:
             data = {"key": key, "scope": scope, "action": action}
-            private = scope == "agent"
-            self._events.publish(
-                "STATE_CHANGED",
-                data,
-                agent_id,
-                (lambda seen: seen == agent_id) if private else None,
-            )
+            only = agent_id if scope == "agent" else None
+            self._events.publish("STATE_CHANGED", data, agent_id, only=only)
 
     def connection_refused(
         self, principal: Principal, host: str, port: int, rule: str, reason: str

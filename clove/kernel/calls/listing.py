@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from clove.kernel import authority
+from clove.kernel.answers import then
 from clove.kernel.calls.publishing import published_ports
 from clove.messages.agents import AgentEnd, AgentEntry, LimitHit
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from clove.kernel.agents import Agent
     from clove.kernel.context import Context
+    from clove.kernel.pieces import Pieces
     from clove.kernel.principal import Principal
     from clove.messages.agents import ListRequest
 
@@ -21,15 +25,37 @@ __all__ = ["entry_of", "limit_hit", "list_agents"]
 _LIMITS: Final = {"oom": "memory", "pids": "max_pids", "disk": "disk"}
 """Which limit of SPAWN each reason of an end is about."""
 
+PIECE: Final = 16
+"""Agents that are looked at in one piece of the work."""
 
-def list_agents(ctx: Context, request: ListRequest) -> list[AgentEntry]:
-    """The live agents, oldest first; with `all` after those that have ended."""
+
+def list_agents(
+    ctx: Context, request: ListRequest
+) -> list[AgentEntry] | Coroutine[Any, Any, list[AgentEntry]]:
+    """The live agents, oldest first; with `all` after those that have ended.
+
+    Of many each is shown as it is when its turn comes.
+    """
     known = ctx.kernel.agents.known
     agents = [*known.ended(), *known.live()] if request.all else list(known.live())
-    caller = ctx.principal
-    if not authority.is_free("LIST"):
-        agents = [one for one in agents if authority.may(caller, "LIST", one.principal)]
-    return [entry_of(agent, caller) for agent in agents]
+    listing = ctx.kernel.loop_time.in_turns(_entries(agents, ctx.principal), ctx.principal.family)
+    return then(listing, _listed, None)
+
+
+def _entries(agents: list[Agent], caller: Principal) -> Pieces[list[AgentEntry]]:
+    """Those of the agents that the caller may see."""
+    all_may_be_seen = authority.is_free("LIST")
+    found = []
+    for number, agent in enumerate(agents, 1):
+        if all_may_be_seen or authority.may(caller, "LIST", agent.principal):
+            found.append(entry_of(agent, caller))
+        if number % PIECE == 0:
+            yield
+    return found
+
+
+def _listed(entries: list[AgentEntry], _: None) -> list[AgentEntry]:
+    return entries
 
 
 def entry_of(agent: Agent, caller: Principal) -> AgentEntry:

@@ -58,17 +58,23 @@ class EventBus:
         data: Mapping[str, object] | msgspec.Raw,
         source_id: int = 0,
         audience: Audience | None = None,
+        only: int | None = None,
     ) -> int:
         """Give an event to all subscribers that may see it; gives how many they are.
 
         @param data: something that JSON can hold.
         @param source_id: the principal that caused it; 0 for the kernel.
         @param audience: tells of a subscriber's id whether it may see the event; None: all may.
+        @param only: the one subscriber that it is for; None: it is for all.
         @raise LimitExceeded: the data is too large.
         """
         subscribers = self.by_type.get(type)
         if subscribers is None:
             return 0
+        if only is not None:
+            if only not in subscribers:
+                return 0
+            subscribers = {only: subscribers[only]}
         raw = data if isinstance(data, msgspec.Raw) else msgspec.Raw(msgspec.json.encode(data))
         self.check_size(raw)
         event = Happening(type, raw, source_id, self._clock.seconds(), self._wall())

@@ -55,6 +55,9 @@ class IMailboxes(Interface):
     def broadcast(message: Message, include_self: bool = False) -> Answer[int]:
         """Put a message into every mailbox that has room; gives how many took it.
 
+        It goes to those that own one now, one after the other. What is asked later may be done before it
+        has reached all; to cancel it is to leave it at those that it has reached.
+
         @raise LimitExceeded: it is too large for any mailbox.
         """
 

@@ -16,6 +16,7 @@ from clove.kernel.mail.limits import MailLimits
 from clove.kernel.mail.mailbox import Letter, Mailbox
 from clove.kernel.mail.message import Message
 from clove.kernel.mail.waiting import WaitingLine
+from clove.kernel.pieces import InTurns, Pieces, at_once
 from clove.messages.mail import Mail
 from clove.sharing.shares import ShareLimits, Shares
 
@@ -54,11 +55,16 @@ class Mailboxes:
         on_delivered: Delivered | None = None,
         shares: ShareLimits | None = None,
         new_id: Callable[[], int] | None = None,
+        in_turns: InTurns = at_once,
     ) -> None:
-        """@param new_id: gives ids that ascend; None: from 1 on."""
+        """
+        @param new_id: gives ids that ascend; None: from 1 on.
+        @param in_turns: delivers to many.
+        """
         self._clock = clock
         self._seconds = clock.seconds
         self._owners = owners
+        self._in_turns = in_turns
         self._limits = limits or MailLimits()
         self.on_delivered = on_delivered
         self._boxes: dict[int, _Box] = {}
@@ -98,28 +104,32 @@ class Mailboxes:
         size = len(message.body)
         now = self._seconds()
         if size > self._limits.max_message_bytes:
-            raise self._too_large(size)
+            raise _too_large(size, self._limits)
         refusal = self._refusal(box.mailbox, to, message, size, now)
         if refusal is not None:
             raise refusal
         return self._put(to, box, message, size, now)
 
-    def broadcast(self, message: Message, include_self: bool = False) -> int:
+    def broadcast(self, message: Message, include_self: bool = False) -> Answer[int]:
         """See L{IMailboxes.broadcast}."""
+        if len(message.body) > self._limits.max_message_bytes:
+            raise _too_large(len(message.body), self._limits)
+        receivers = [to for to in self._owners.ids() if include_self or to != message.sender]
+        return self._in_turns(self._deliver_to(receivers, message), message.family)
+
+    def _deliver_to(self, receivers: list[int], message: Message) -> Pieces[int]:
+        """Put a message into many mailboxes; gives how many took it."""
         size = len(message.body)
-        now = self._seconds()
-        if size > self._limits.max_message_bytes:
-            raise self._too_large(size)
         delivered = 0
-        for to in self._owners.ids():
-            if to == message.sender and not include_self:
-                continue
+        for to in receivers:
             if self._owners.family_of(to) is None:
                 continue  # an earlier receiver ended it: its next request may be served already
-            box = self._box(to)
+            box = self._boxes.get(to) or self._box(to)
+            now = self._seconds()
             if self._refusal(box.mailbox, to, message, size, now) is None:
                 self._put(to, box, message, size, now)
                 delivered += 1
+            yield  # a receiver that waits is answered at once
         return delivered
 
     def receive(
@@ -148,12 +158,6 @@ class Mailboxes:
             line = WaitingLine(self._clock, self._limits.max_waiters)
             box = self._boxes[agent_id] = _Box(Mailbox(self._gone, family), line)
         return box
-
-    def _too_large(self, size: int) -> CloveError:
-        return LimitExceeded(
-            f"the message has {size} bytes, the limit is {self._limits.max_message_bytes}",
-            hint="send a path or a state key instead of the content",
-        )
 
     def _refusal(
         self, mailbox: Mailbox, to: int, message: Message, size: int, now: float
@@ -279,3 +283,10 @@ class Mailboxes:
         if ends < inf:
             delay = max(0.0, ends - self._seconds())
             box.lease_call = self._clock.callLater(delay, self._lease_over, box)
+
+
+def _too_large(size: int, limits: MailLimits) -> CloveError:
+    return LimitExceeded(
+        f"the message has {size} bytes, the limit is {limits.max_message_bytes}",
+        hint="send a path or a state key instead of the content",
+    )

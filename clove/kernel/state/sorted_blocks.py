@@ -68,12 +68,18 @@ class SortedBlocks(Generic[T]):
         else:
             self._lasts[at] = block[-1]
 
-    def pop_block(self) -> list[T]:
-        """Take out a block of the greatest; [] where nothing is left."""
+    def pop_some(self, most: int) -> list[T]:
+        """Take out some of the greatest, at most so many, of one block; [] where nothing is left."""
         if not self._blocks:
             return []
-        self._lasts.pop()
-        return self._blocks.pop()
+        block = self._blocks[-1]
+        popped = block[-most:]
+        del block[-most:]
+        if block:
+            self._lasts[-1] = block[-1]
+        else:
+            del self._blocks[-1], self._lasts[-1]
+        return popped
 
     def since(self, item: T, most: int) -> list[T]:
         """The next ones from this on, at most so many, of one block; [] where there are none."""

@@ -52,10 +52,10 @@ class Space:
         self._sorted.remove(key)
         return self.entries.pop(key)
 
-    def pop_some(self) -> list[tuple[str, Entry]]:
-        """Take out some keys, a block of them; [] where none is left."""
+    def pop_some(self, most: int) -> list[tuple[str, Entry]]:
+        """Take out some keys, at most so many; [] where none is left."""
         entries = self.entries
-        return [(key, entries.pop(key)) for key in self._sorted.pop_block()]
+        return [(key, entries.pop(key)) for key in self._sorted.pop_some(most)]
 
     def after(self, key: str, prefix: str, most: int) -> list[str]:
         """The next keys above this one that begin with a prefix, at most so many; [] where there are none."""

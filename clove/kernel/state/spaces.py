@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from math import inf
+from typing import Final
 
 from clove.kernel.state.expiry import Expiry
 from clove.kernel.state.limits import StateLimits
@@ -12,7 +13,10 @@ from clove.kernel.state.usage import Usage
 from clove.messages.state import Scope
 from clove.sharing.shares import ShareLimits
 
-__all__ = ["Spaces"]
+__all__ = ["FORGOTTEN", "Spaces"]
+
+FORGOTTEN: Final = 64
+"""Keys of an agent that is gone, which are forgotten in one piece of the work."""
 
 
 class Spaces:
@@ -86,7 +90,7 @@ class Spaces:
         if not self._closed:
             return False
         agent_id, space = self._closed[0]
-        for key, entry in space.pop_some():
+        for key, entry in space.pop_some(FORGOTTEN):
             self.usage.remove(entry)
             if entry.expires < inf:
                 self.expiry.remove((entry.expires, agent_id, "agent", key))

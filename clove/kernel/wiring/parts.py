@@ -122,6 +122,7 @@ class Parts:
                 traffic=network.gateways.traffic.figures,
                 limits=limits.metrics,
                 turns=turns,
+                next_turn=foundation.loop_time.next_turn,
             ),
             llm=self._llm,
             egress=network.egress,

@@ -37,6 +37,7 @@ class Stores:
         self.audit = AuditLog(foundation.wall, limits.audit, security_file, ids.audit.take_always)
         self.events = EventBus(reactor, limits.events, limits.shares, foundation.wall)
         self.observers = Observers(self.events, self.audit)
+        in_turns = foundation.loop_time.in_turns
         self.mail: IMailboxes = Mailboxes(
             reactor,
             foundation.registry,
@@ -44,8 +45,8 @@ class Stores:
             self.observers.mail,
             limits.shares,
             ids.messages.take,
+            in_turns,
         )
-        in_turns = foundation.loop_time.in_turns
         self.state: IStateStore = StateStore(
             reactor, limits.state, self.observers.state, limits.shares, in_turns
         )

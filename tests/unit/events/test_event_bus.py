@@ -88,6 +88,15 @@ def test_only_the_audience_sees_an_event(clock: Clock) -> None:
     assert [len(bus.poll(agent_id, 10)[0]) for agent_id in (1, 2, 3)] == [0, 1, 0]
 
 
+def test_an_event_for_one_subscriber_asks_no_other(clock: Clock) -> None:
+    bus = some(clock)
+    for agent_id in (1, 2, 3):
+        bus.subscribe(agent_id, ["MESSAGE_RECEIVED"])
+    assert bus.publish("MESSAGE_RECEIVED", {}, 1, only=2) == 1
+    assert bus.publish("MESSAGE_RECEIVED", {}, 1, only=4) == 0
+    assert [len(bus.poll(agent_id, 10)[0]) for agent_id in (1, 2, 3)] == [0, 1, 0]
+
+
 def test_a_full_queue_drops_the_oldest_and_counts(clock: Clock) -> None:
     bus = some(clock, max_queue=2)
     bus.subscribe(1, ["CUSTOM"])

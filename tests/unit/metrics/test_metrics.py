@@ -8,10 +8,12 @@ from typing import Any
 
 import msgspec
 import pytest
+from twisted.internet.defer import Deferred, succeed
 
 from clove.errors import InvalidRequest, NotFound, PermissionDenied
 from clove.kernel.calls import metrics as calls
 from clove.kernel.metrics import MetricsLimits
+from clove.kernel.metrics.metrics import BATCH
 from clove.kernel.principal import Kind, Principal
 from clove.messages import encode
 from clove.messages.metrics import AgentMetrics, MetricsAgentRequest, MetricsCgroupRequest
@@ -100,6 +102,25 @@ async def test_all_agents_by_id_up_to_the_bound(world: World) -> None:
     assert not truncated
     agents, truncated = await world.metrics(limits=MetricsLimits(max_agents=2)).all_agents()
     assert ([agent.agent_id for agent in agents], truncated) == ([1, 2], True)
+
+
+async def test_many_agents_are_read_in_several_turns_of_the_callers_family(world: World) -> None:
+    ids = [world.principal().agent_id for _ in range(2 * BATCH + 5)]
+    turns: list[int] = []
+
+    def next_turn(family: int) -> Deferred[None]:
+        """The one that would be read last ends."""
+        turns.append(family)
+        if len(turns) == 2:
+            world.registry.remove(world.registry.find(agent_id=ids[-1]))
+        return succeed(None)
+
+    metrics = world.metrics(next_turn=next_turn)
+    asker = world.principal(Kind.OPERATOR)
+    found, truncated = await metrics.all_agents(lambda agent_id: agent_id in ids, asker)
+    assert [one.agent_id for one in found] == ids[:-1]
+    assert not truncated
+    assert turns == [asker.family] * 2
 
 
 async def test_an_agent_sees_itself_and_its_descendants(world: World) -> None:

@@ -52,8 +52,8 @@ def test_they_are_what_a_sorted_set_would_be(changes: list[tuple[bool, str]], st
         assert blocks.since(start, 1) == sorted(each for each in model if each >= start)[:1]
         assert blocks.after(start, 1) == sorted(each for each in model if each > start)[:1]
         popped: list[str] = []
-        while block := blocks.pop_block():
-            popped[:0] = block
+        while some := blocks.pop_some(3):
+            popped[:0] = some
         assert popped == sorted(model)
 
 

@@ -13,8 +13,8 @@ from clove.kernel.loop_time import LoopTime
 from clove.kernel.pieces import Pieces
 from clove.kernel.state import StateLimits, StateStore
 from clove.kernel.state.listing import PAGE, list_keys
-from clove.kernel.state.sorted_blocks import BLOCK
 from clove.kernel.state.space import Entry, Space
+from clove.kernel.state.spaces import FORGOTTEN
 from clove.kernel.state.store import SWEEP_TURN
 from clove.sharing.shares import ShareLimits
 from tests.reactor_turns import turn
@@ -136,7 +136,7 @@ def test_a_long_listing_takes_several_turns() -> None:
 def test_the_end_of_an_agent_with_many_keys_takes_several_turns() -> None:
     clock = SlowClock()
     store = store_of(clock)
-    for key in number(BLOCK * 8):
+    for key in number(FORGOTTEN * 8):
         store.store(1, key, V, "agent", ttl=1e6)
     store.store(1, "shared", V)
     store.close(1)
@@ -145,7 +145,7 @@ def test_the_end_of_an_agent_with_many_keys_takes_several_turns() -> None:
     while clock.getDelayedCalls():
         turn(clock)
         left.append(store.usage.keys)
-    assert left[0] > BLOCK * 5
+    assert left[0] > FORGOTTEN * 5
     assert len(left) >= 4
     assert left[-1] == 1
     assert store.usage.size == 256 + len("shared") + 1
@@ -153,11 +153,11 @@ def test_the_end_of_an_agent_with_many_keys_takes_several_turns() -> None:
 
 
 def test_what_a_gone_agent_had_makes_room_before_a_key_is_refused(clock: Clock) -> None:
-    store = StateStore(clock, StateLimits(max_keys=BLOCK), shares=WHOLE)
+    store = StateStore(clock, StateLimits(max_keys=FORGOTTEN), shares=WHOLE)
     with mock.patch.object(store, "_tidy_soon"):
-        for key in number(BLOCK):
+        for key in number(FORGOTTEN):
             store.store(1, key, V, "agent")
         store.close(1)
-        assert store.usage.keys == BLOCK
+        assert store.usage.keys == FORGOTTEN
     assert store.store(2, "a", V) == 1
     assert store.usage.keys == 1

@@ -1,0 +1,58 @@
+"""LIST of many agents, in several turns of the caller's family."""
+
+from __future__ import annotations
+
+import itertools
+from types import SimpleNamespace
+from typing import Any, cast
+from unittest import mock
+
+from twisted.internet.defer import Deferred
+
+from clove.kernel.calls import listing
+from clove.kernel.context import Context, Kernel
+from clove.kernel.loop_time import LoopTime
+from clove.kernel.principal import Kind, Principal
+from clove.messages.agents import AgentEntry, ListRequest
+from clove.policy import Level, for_level
+from tests.reactor_turns import turn
+from tests.unit.agents.agent_fixture import AgentFixture
+
+TURN = 0.0005
+
+
+def test_a_few_are_shown_in_each_turn_and_all_in_the_end() -> None:
+    agent = AgentFixture()
+    clock = agent.clock
+    known = SimpleNamespace(
+        live=lambda: iter([agent.agent] * 300), ended=lambda: iter([agent.agent] * 3)
+    )
+    time = LoopTime(clock, TURN)
+    kernel = cast(Kernel, SimpleNamespace(agents=SimpleNamespace(known=known), loop_time=time))
+    caller = Principal(9, Kind.AGENT, for_level(Level.STANDARD))
+
+    def shown(*about: Any) -> AgentEntry:
+        clock.rightNow += TURN / 20
+        return entry_of(*about)
+
+    entry_of = listing.entry_of
+    with mock.patch.object(listing, "entry_of", side_effect=shown) as seen:
+        answer = listing.list_agents(Context(kernel, caller), ListRequest(all=True))
+        assert not isinstance(answer, list)
+        entries: list[list[AgentEntry]] = []
+        Deferred.fromCoroutine(answer).addCallback(entries.append)
+        counts = [seen.call_count]
+        while not entries:
+            turn(clock)
+            counts.append(seen.call_count)
+    assert [entry.id for entry in entries[0]] == [agent.agent.agent_id] * 303
+    assert max(after - before for before, after in itertools.pairwise(counts)) <= 40
+
+
+def test_few_are_shown_at_once() -> None:
+    agent = AgentFixture()
+    known = SimpleNamespace(live=lambda: iter([agent.agent] * 3))
+    time = LoopTime(agent.clock, TURN)
+    kernel = cast(Kernel, SimpleNamespace(agents=SimpleNamespace(known=known), loop_time=time))
+    caller = Principal(9, Kind.AGENT, for_level(Level.STANDARD))
+    assert len(cast(Any, listing.list_agents(Context(kernel, caller), ListRequest()))) == 3
