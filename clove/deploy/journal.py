@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shlex
 import shutil
 import time
 from collections.abc import Iterator
@@ -18,11 +19,22 @@ from typing import Any, Final, Literal
 import msgspec
 
 from clove._version import __version__
+from clove.deploy.facts import KnownFacts, check_facts
 from clove.deploy.private import check_own, lock_directory
 from clove.errors import CloveError, Internal, InvalidRequest, NotFound, Unavailable
 from clove.regular import write_whole
 
-__all__ = ["FORMAT", "Entry", "Journal", "Record", "check_name", "deployments", "home", "read"]
+__all__ = [
+    "FORMAT",
+    "Entry",
+    "Journal",
+    "Record",
+    "check_name",
+    "deployments",
+    "home",
+    "read",
+    "with_hub",
+]
 
 FORMAT: Final = 1
 """Of the journals that this version reads and writes."""
@@ -80,11 +92,30 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     @property
     def facts(self) -> dict[str, Any]:
         """Those of all steps; of two the later one's."""
-        return {key: value for entry in self.steps for key, value in entry.facts.items()}
+        found = KnownFacts()
+        found.name = self.name
+        for entry in self.steps:
+            found.update(entry.facts)
+        return found
 
     def entry(self, step: str) -> Entry | None:
         """That of a step; None: it was never begun."""
         return next((entry for entry in self.steps if entry.step == step), None)
+
+
+def with_hub(record: Record, hub: str) -> Record:
+    """The same deployment, whose machines dial another address of their relay.
+
+    @param hub: C{wss://...}.
+    """
+    words = shlex.split(record.command)
+    at = next(
+        (at for at, word in enumerate(words) if word.partition("=")[0] == "--hub"), len(words)
+    )
+    after = at + (1 if "--hub=" in "".join(words[at : at + 1]) else 2)
+    command = shlex.join([*words[:at], *words[after:], "--hub", hub])
+    options = {**record.options, "hub": hub}
+    return msgspec.structs.replace(record, options=options, command=command)
 
 
 def home() -> Path:
@@ -231,6 +262,8 @@ def _read(path: Path) -> Record | None:
         record = msgspec.json.decode(data, type=Record)
         if record.name != path.parent.name:  # a copy: what it lists belongs to the other one
             raise ValueError(f"it is that of {record.name}")
+        for entry in record.steps:
+            check_facts(entry.step, entry.facts)
         return record
     except CloveError:
         raise

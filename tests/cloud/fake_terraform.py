@@ -118,9 +118,12 @@ class Module:
 
     def state(self) -> list[Resource]:
         try:
-            found = json.loads((self.directory / STATE).read_text())
+            text = (self.directory / STATE).read_text()
         except FileNotFoundError:
+            text = ""
+        if not text:  # as terraform takes an empty one
             return []
+        found = json.loads(text)
         return [
             Resource(each["type"], each["name"], one.get("index_key"), one["attributes"])
             for each in found["resources"]

@@ -7,7 +7,7 @@ import os
 import click
 
 from clove.cli.deploy.cloud_options import cloud_options
-from clove.cli.deploy.options import Asked, deployment_options
+from clove.cli.deploy.options import Asked, TargetCommand, deployment_options
 
 __all__ = ["command"]
 
@@ -23,7 +23,7 @@ terraform 1.5 or newer does it, with the access to AWS that you have (AWS_PROFIL
 the like). Machines open nothing inward. docs/cloud.md has the whole."""
 
 
-@click.command("aws", epilog=EPILOG)
+@click.command("aws", cls=TargetCommand, epilog=EPILOG)
 @cloud_options("aws", "t3.medium")
 @click.option(
     "--region",

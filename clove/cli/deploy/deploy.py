@@ -24,6 +24,9 @@ COMMANDS: Final = {
 }
 """Subcommands; `ssh` is C{command} in the module C{ssh_command} of this package."""
 
+UNDO: Final = ("destroy", "remove", "rm", "delete", "undo", "down")
+"""What takes things away elsewhere."""
+
 EPILOG = """\b
 Examples:
   clove deploy ssh ann@build-7              a kernel there, which answers at the relay
@@ -46,6 +49,34 @@ def _find(name: str) -> click.Command:
     return command
 
 
-@click.group(cls=LateGroup, table=COMMANDS, find=_find, epilog=EPILOG)
+class Deployments(LateGroup):
+    """Targets, and what is done with deployments by their names."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command; for C{destroy NAME} and the like what does that is said."""
+        if args and args[0] in UNDO:
+            ctx.fail(f"no such command {args[0]!r}: {_undone_by(args[1:])}")
+        return super().resolve_command(ctx, args)
+
+
+def _undone_by(names: list[str]) -> str:
+    from clove.deploy.journal import deployments, read
+    from clove.errors import CloveError
+
+    name = next((each for each in names if not each.startswith("-")), "")
+    usual = "a deployment is undone by the command that made it, with --destroy"
+    try:
+        known = deployments()
+        if name in known:
+            return f"{name} is undone by: {read(name).command} --destroy"
+    except CloveError:
+        return usual
+    shown = f"there is no deployment {name!r}; " if name else ""
+    return f"{shown}{usual} (clove deploy list, and show NAME says which that was)"
+
+
+@click.group(cls=Deployments, table=COMMANDS, find=_find, epilog=EPILOG)
 def deploy() -> None:
     """Take machines from nothing to a kernel that answers at a relay, and back."""

@@ -6,7 +6,7 @@ import platform
 
 import click
 
-from clove.cli.deploy.options import Asked, deployment_options
+from clove.cli.deploy.options import Asked, TargetCommand, deployment_options
 from clove.cli.fleet.relay_options import RELAY_HELP
 from clove.cli.option_types import Choice
 from clove.deploy.docker.containers import ENGINES
@@ -16,6 +16,7 @@ __all__ = ["command"]
 
 @click.command(
     "docker",
+    cls=TargetCommand,
     epilog=f"""\b
 Examples:
   clove deploy docker                              a container here, built from this Clove

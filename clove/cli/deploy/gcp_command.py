@@ -7,7 +7,7 @@ import os
 import click
 
 from clove.cli.deploy.cloud_options import cloud_options
-from clove.cli.deploy.options import Asked, deployment_options
+from clove.cli.deploy.options import Asked, TargetCommand, deployment_options
 
 __all__ = ["command"]
 
@@ -24,7 +24,7 @@ auth application-default login). Machines open nothing inward. docs/cloud.md has
 whole, and what of it could not be tried."""
 
 
-@click.command("gcp", epilog=EPILOG)
+@click.command("gcp", cls=TargetCommand, epilog=EPILOG)
 @cloud_options("gcp", "e2-medium")
 @click.option(
     "--project",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from clove.cli.deploy.options import Asked, deployment_options
+from clove.cli.deploy.options import Asked, TargetCommand, deployment_options
 from clove.cli.fleet.relay_options import RELAY_HELP
 
 __all__ = ["command"]
@@ -12,6 +12,7 @@ __all__ = ["command"]
 
 @click.command(
     "kubernetes",
+    cls=TargetCommand,
     epilog=f"""\b
 Examples:
   clove deploy kubernetes --image registry.example.org/clove:0.1.0 --count 3

@@ -24,7 +24,14 @@ from clove.deploy.kinds import Place, find_kind, make_target
 from clove.deploy.relay import Relay
 from clove.errors import InvalidRequest, NotFound, Unavailable
 
-__all__ = ["Asked", "deployment_options", "far_relay", "interrupts_told", "place_of"]
+__all__ = [
+    "Asked",
+    "TargetCommand",
+    "deployment_options",
+    "far_relay",
+    "interrupts_told",
+    "place_of",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -178,6 +185,20 @@ def far_relay(
         chosen.fleet,
         authority,
     )
+
+
+class TargetCommand(click.Command):
+    """A target's command that takes no arguments: what looks like a deployment's name is for an option."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the command line."""
+        allowed, ctx.allow_extra_args = ctx.allow_extra_args, True
+        rest = super().parse_args(ctx, args)
+        ctx.allow_extra_args = allowed
+        if ctx.args and not ctx.resilient_parsing:
+            name = shlex.quote(ctx.args[0])
+            ctx.fail(f"it takes no arguments: did you mean --name {name}?")
+        return rest
 
 
 _OPTIONS = (

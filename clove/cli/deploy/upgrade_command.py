@@ -11,9 +11,10 @@ from clove.cli.deploy.options import far_relay, interrupts_told, place_of
 from clove.cli.deploy.show_command import complete_name
 from clove.cli.deploy.shown import Shown
 from clove.cli.fleet.relay_options import RELAY_HELP, choice_options
-from clove.deploy.journal import Journal, read
+from clove.deploy.journal import Journal, Record, read, with_hub
 from clove.deploy.kinds import make_target
-from clove.deploy.relay import Enrolment
+from clove.deploy.relay import Enrolment, Relay
+from clove.deploy.step import Upgradable
 from clove.deploy.upgrade import change_back, upgradable, upgrade
 from clove.errors import InvalidRequest
 
@@ -69,8 +70,7 @@ def command(
     relay = far_relay(console, record.relay, token_file, ca_file, hub)
     words = f"clove deploy upgrade {name}{' --back' if back else ''}"
     with Journal.locked(name) as journal, interrupts_told(console, words):
-        made = make_target(record.target, place_of(record, relay), record.options)
-        target = upgradable(made, record)
+        target = _target(journal, journal.record or record, relay)
         enrolment = Enrolment(relay, name, record.machines)
         shown = Shown(console)
         if back:
@@ -84,3 +84,17 @@ def command(
     console.line(f"{name} has {now}")
     if before and before != now:
         console.remark(f"before it had {before}; back to that: clove deploy upgrade {name} --back")
+
+
+def _target(journal: Journal, record: Record, relay: Relay) -> Upgradable:
+    """What is upgraded; another address that its machines are to dial is kept in the journal.
+
+    @raise CloveError: it cannot be upgraded.
+    """
+    if relay.hub != record.options.get("hub", relay.hub):
+        record = with_hub(record, relay.hub)
+    made = make_target(record.target, place_of(record, relay), record.options)
+    target = upgradable(made, record)
+    if record != journal.record:
+        journal.write(record)
+    return target

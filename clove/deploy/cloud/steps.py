@@ -105,7 +105,8 @@ class Module:
             return None
         wanted = self._contents(facts, bucket)
         have = all(path.is_file() and path.read_bytes() == data for path, data in wanted.items())
-        return {"bucket": bucket} if have else None
+        kept = {"state": facts["state"]} if "state" in facts else {}
+        return {"bucket": bucket, **kept} if have else None
 
     def do(self, facts: Facts, progress: Progress) -> Facts:
         """Write it, and have terraform fetch its provider."""
@@ -115,7 +116,9 @@ class Module:
             write_whole(path, data)
         write_variables(self._terraform.directory, self._variables(facts, bucket), {})
         self._terraform.init()
-        return {"bucket": bucket}
+        if "state" not in facts:
+            self._terraform.begin_state()
+        return {"bucket": bucket, "state": self._terraform.state.name}
 
     def undo(self, facts: Facts, progress: Progress) -> None:
         """Nothing: it goes with the directory."""
@@ -181,7 +184,11 @@ class Apply:
         )
 
     def look(self, facts: Facts) -> Facts | None:
-        """What there is, if the cloud has all of it, and no token was made and not handed on."""
+        """What there is, if the cloud has all of it, and no token was made and not handed on.
+
+        @raise Unavailable: terraform's state is gone, which says what there is.
+        """
+        self._check_state(facts)
         if self._tokens.exists() or not self._terraform.resources():
             return None
         if not all(map(self._enrolment.may_join, self._enrolment.machines)):
@@ -213,16 +220,21 @@ class Apply:
         @raise Unavailable: terraform's state is gone, which says what there is.
         """
         shutil.rmtree(self._tokens, ignore_errors=True)
-        state = self._terraform.directory / "terraform.tfstate"
-        if not state.exists() and not facts.get("instances"):
-            return  # terraform was never here
-        if not state.exists():
+        self._check_state(facts)
+        if self._terraform.state.exists():
+            self._terraform.destroy(progress.note)
+
+    def _check_state(self, facts: Facts) -> None:
+        """@raise Unavailable: terraform's state is gone: without it nothing that it has made is known."""
+        state, begun = self._terraform.state, "state" in facts or bool(facts.get("instances"))
+        size = state.stat().st_size if state.exists() else -1
+        if (size < 0 and begun) or (size == 0 and facts.get("instances")):
             raise Unavailable(
-                f"{state} is gone, which says what there is in the cloud",
-                hint="put it back, or remove by hand what has the tag or label clove:deployment="
-                f"{self._enrolment.name}, and then {self._terraform.directory.parent}",
+                f"{state} is {'gone' if size < 0 else 'empty'}, which says what there is in the cloud",
+                hint=f"put it back ({state.name}.backup beside it may be one), or look in the cloud for what has the "
+                f"tag or label clove:deployment={self._enrolment.name}, remove that by hand, and then "
+                f"{self._terraform.directory.parent}",
             )
-        self._terraform.destroy(progress.note)
 
     def _token_files(self) -> dict[str, str]:
         """Fresh tokens for those that have yet to join, as files; the names differ from those before."""

@@ -22,6 +22,7 @@ __all__ = ["LOG", "Plan", "Terraform"]
 LOG: Final = "terraform.log"
 """What terraform said last, in its directory."""
 PLAN: Final = "plan"
+STATE: Final = "terraform.tfstate"
 MOST: Final = 1 << 24
 """Bytes of an answer."""
 REASON: Final = 400
@@ -73,6 +74,18 @@ class Terraform:
     def is_prepared(self) -> bool:
         """Whether C{init} has been here."""
         return (self.directory / ".terraform.lock.hcl").exists()
+
+    @property
+    def state(self) -> Path:
+        """What it knows of what it has made."""
+        return self.directory / STATE
+
+    def begin_state(self) -> None:
+        """Have an empty state, if there is none: from now on one that is gone was removed by somebody.
+
+        @raise OSError: it cannot be made.
+        """
+        os.close(os.open(self.state, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
     def init(self) -> None:
         """Fetch the provider.

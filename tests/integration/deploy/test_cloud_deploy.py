@@ -130,6 +130,38 @@ def test_a_failed_apply_says_why_and_how_to_go_on(environ: dict[str, str], tmp_p
     assert clove(environ, "aws", *HUB).returncode == 0
 
 
+@pytest.mark.parametrize("state", ["gone", "empty"])
+@pytest.mark.parametrize("more", [[], ["--destroy", "--yes"]], ids=["again", "destroy"])
+def test_without_its_state_nothing_is_made_twice_or_taken_for_gone(
+    environ: dict[str, str], tmp_path: Path, more: list[str], state: str
+) -> None:
+    assert clove(environ, "aws", "--name", "lab", *HUB).returncode == 0
+    before = world(tmp_path)
+    [path] = tmp_path.glob("state/**/terraform.tfstate")
+    kept = path.read_text()
+    path.write_text("") if state == "empty" else path.unlink()
+    refused = clove(environ, "aws", "--name", "lab", *HUB, *more)
+    assert refused.returncode == 1
+    assert f"terraform.tfstate is {state}, which says what there is" in refused.stderr
+    assert "clove:deployment=lab" in refused.stderr
+    assert world(tmp_path) == before
+    path.write_text(kept)
+    assert clove(environ, "aws", "--name", "lab", *HUB, "--destroy", "--yes").returncode == 0
+    assert world(tmp_path) == {}
+
+
+def test_what_a_failed_apply_has_made_is_not_forgotten_with_its_state(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "cloud").mkdir()
+    (tmp_path / "cloud" / "fails-apply").touch()
+    assert clove(environ, "aws", "--name", "lab", *HUB).returncode == 1
+    [path] = tmp_path.glob("state/**/terraform.tfstate")
+    path.unlink()
+    refused = clove(environ, "aws", "--name", "lab", *HUB, "--destroy", "--yes")
+    assert (refused.returncode, "look in the cloud" in refused.stderr) == (1, True)
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

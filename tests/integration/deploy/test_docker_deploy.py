@@ -216,3 +216,19 @@ def test_killed_anywhere_it_comes_to_the_same_end(environ: dict[str, str], tmp_p
         code=CODE,
     )
     assert check_killed_everywhere(deployment, lambda most: range(1, most + 1, STRIDE)) > 2
+
+
+def test_an_upgrade_by_another_hub_is_kept_for_the_next_run(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    first, second = (["--hub", f"wss://{name}.example.org:8765"] for name in ("a", "b"))
+    words = ["docker", "--name", "box"]
+    assert clove(environ, *words, *first).returncode == 0
+    moved = clove(environ, "upgrade", "box", "--to", __version__, *second)
+    assert moved.returncode == 0, moved.stderr
+    shown = json.loads(clove(environ, "show", "box", "--json").stdout)
+    assert shown["options"]["hub"] == second[1]
+    assert shown["command"] == f"clove deploy docker --name box {' '.join(second)}"
+    refused = clove(environ, *words, *first)
+    assert (refused.returncode, f"go on with: {shown['command']}" in refused.stderr) == (1, True)
+    assert clove(environ, *words, *second).returncode == 0

@@ -129,6 +129,17 @@ def test_deployments_are_listed_and_shown(state: Path) -> None:
     assert (missing.exit_code, "did you mean build-7?" in missing.stderr) == (1, True)
 
 
+@pytest.mark.parametrize("word", ["destroy", "rm", "delete"])
+def test_how_a_deployment_is_undone_is_said_where_another_command_is_tried(
+    state: Path, word: str
+) -> None:
+    with Journal.locked("build-7") as journal:
+        journal.write(RECORD)
+    refused = clove(word, "build-7", "--yes")
+    assert refused.exit_code == 2
+    assert "build-7 is undone by: clove deploy ssh ann@build-7 --destroy" in refused.stderr
+
+
 def test_a_plan_needs_neither_relay_nor_token_nor_machine(state: Path) -> None:
     planned = clove("ssh", "ann@no.such.invalid", "--name", "m", "--dry-run", "--label", "a=b")
     assert planned.exit_code == 0, planned.output
@@ -147,6 +158,11 @@ def test_a_plan_needs_neither_relay_nor_token_nor_machine(state: Path) -> None:
         (("ssh", "ann@x", "--name", "../up", "--dry-run"), "--name"),
         (("ssh", "ann@x", "--port", "0"), "--port"),
         (("shh", "ann@x"), "did you mean ssh?"),
+        (("docker", "box"), "did you mean --name box?"),
+        (("aws", "lab", "--dry-run"), "did you mean --name lab?"),
+        (("kubernetes", "--image", "x", "pool"), "did you mean --name pool?"),
+        (("destroy", "m"), "there is no deployment 'm'; a deployment is undone by"),
+        (("destroy",), "with --destroy (clove deploy list"),
         (("upgrade", "m", "--back", "--to", "1"), "--back goes without"),
         (("upgrade", "m"), "there is no deployment m"),
     ],

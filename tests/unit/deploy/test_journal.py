@@ -8,10 +8,11 @@ import shutil
 import stat
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from clove.client.fleet import FleetClient
-from clove.deploy.journal import Journal, check_name, deployments, read
+from clove.deploy.journal import Journal, check_name, deployments, read, with_hub
 from clove.deploy.kinds import Place, make_target
 from clove.deploy.relay import Relay
 from clove.errors import (
@@ -105,6 +106,56 @@ def test_one_that_cannot_be_read_is_refused_and_stays(tmp_path: Path, text: str,
     with pytest.raises(InvalidRequest, match=said):
         read("d", tmp_path)
     assert path.read_bytes() == text.encode("latin-1")
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        ({"machines": "d"}, "machines"),
+        ({"machines": [7]}, "machines"),
+        ({"instances": ["i-1"]}, "instances"),
+        ({"versions": {"d": 1}}, "versions"),
+        ({"sha256": 7}, "sha256"),
+        ({"staging": None}, "staging"),
+        ({"image": []}, "image"),
+    ],
+)
+def test_facts_that_a_person_has_changed_to_another_type_are_refused(
+    tmp_path: Path, facts: dict[str, object], said: str
+) -> None:
+    with Journal.locked("d", tmp_path) as journal:
+        journal.write(record())
+        journal.note("apply", "done", facts)
+    with pytest.raises(InvalidRequest, match=f"facts of apply.*{said}"):
+        read("d", tmp_path)
+
+
+def test_a_fact_that_was_taken_away_is_said_to_be_missing(tmp_path: Path) -> None:
+    with Journal.locked("d", tmp_path) as journal:
+        journal.write(record())
+        journal.note("host", "done", {"prefix": "/opt/clove"})
+    facts = read("d", tmp_path).facts
+    assert facts["prefix"] == "/opt/clove"
+    assert facts.get("staging") is None
+    with pytest.raises(InvalidRequest, match="journal of d does not say 'staging'"):
+        facts["staging"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("clove deploy ssh ann@d", "clove deploy ssh ann@d --hub wss://b"),
+        ("clove deploy ssh --hub wss://a ann@d", "clove deploy ssh ann@d --hub wss://b"),
+        ("clove deploy ssh --hub=wss://a ann@d", "clove deploy ssh ann@d --hub wss://b"),
+        ("clove deploy ssh 'a b' --hub wss://a", "clove deploy ssh 'a b' --hub wss://b"),
+    ],
+)
+def test_another_hub_is_in_the_options_and_the_command_that_goes_on(
+    before: str, after: str
+) -> None:
+    old = msgspec.structs.replace(record(hub="wss://a", port=22), command=before)
+    new = with_hub(old, "wss://b")
+    assert (new.options, new.command) == ({"hub": "wss://b", "port": 22}, after)
 
 
 def test_an_unknown_field_is_refused(tmp_path: Path) -> None:
