@@ -37,14 +37,17 @@ def judge(status: ExitStatus, before: CgroupEvents, after: CgroupEvents) -> Exit
         outlives restarts.
     @param after: what had when it was over.
     """
-    if status.reason:
+    if not may_be_limit(status):
         return status
-    if status.signal == signal.SIGKILL and after.oom_kills > before.oom_kills:
-        return replace(status, reason="oom")
-    failed_itself = bool(status.code) or status.signal == signal.SIGABRT
-    if failed_itself and after.pids_max > before.pids_max:
-        return replace(status, reason="pids")
-    return status
+    if status.signal == signal.SIGKILL:
+        return replace(status, reason="oom") if after.oom_kills > before.oom_kills else status
+    return replace(status, reason="pids") if after.pids_max > before.pids_max else status
+
+
+def may_be_limit(status: ExitStatus) -> bool:
+    """Whether a limit may be the reason of an end: not of a success, nor of most signals."""
+    by_limit = (signal.SIGKILL, signal.SIGABRT)
+    return not status.reason and (bool(status.code) or status.signal in by_limit)
 
 
 def sentence(reason: str, limits: CgroupLimits) -> str:
@@ -91,6 +94,8 @@ class LimitWatch:
 
         @param output: takes a line about the limit that ended it.
         """
+        if not may_be_limit(status):  # it need not wait for a thread
+            return status
         try:
             after = await self._threads.run(_events, self._cgroup)
         except CloveError:  # the reason is a help, not worth the agent's end

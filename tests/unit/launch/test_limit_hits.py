@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from twisted.internet import reactor
@@ -82,6 +83,13 @@ async def test_what_happened_during_a_run_reaches_its_status_and_its_log(
     ended = await watch.end(KILLED, lambda *line: lines.append(line))
     assert ended.reason == "oom"
     assert lines == [(REMARK, sentence("oom", CgroupLimits(memory=1024)).encode())]
+
+
+async def test_an_end_that_no_limit_can_have_made_is_told_at_once(tmp_path: Path) -> None:
+    never: Any = None
+    watch = LimitWatch(never, put(tmp_path, 1, 1), CgroupLimits())
+    for status in (ExitStatus(code=0), ExitStatus(signal=signal.SIGTERM)):
+        assert await watch.end(status, lambda *_: None) is status
 
 
 async def test_without_its_cgroup_an_end_is_told_as_it_is(threads: Threads, tmp_path: Path) -> None:
