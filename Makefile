@@ -12,13 +12,18 @@ SOAK_SEED ?= 8
 SOAK_WHO ?=
 SOAK_SLACK ?=
 SOURCES := clove twisted tests examples bench tools
+# What goes through sockets, for `make test-fast`.
+FAST_TESTS := tests/compiled tests/conformance $(patsubst %,tests/adversary/test_%.py,authority_attacks \
+	configuration_attacks connection_churn descriptors_sent dry_run_attacks ending identity limits_inside long_turns \
+	narrowed_connections one_user processors rules_and_records share_floods)
+FAST_ARGS ?= -n $(shell expr $$(nproc) '*' 3) $(FAST_TESTS)
 COUNT ?= 100000
 FUZZ_SEED ?= 8
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 # The tests start some hundred kernels and their agents, each of which would compile all its modules.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help venv dev demo relay-demo relay-schemathesis test test-vm test-cloud test-install test-deploy test-work test-fresh soak relay-faults lint pytest relay-fuzz trial bench bench-smoke bench-peers docs site reference lock check-locks dist test-dist dist-compare clean test-image test-manifests
+.PHONY: help venv dev demo relay-demo relay-schemathesis test test-vm test-cloud test-install test-deploy test-work test-fresh soak relay-faults lint pytest relay-fuzz trial test-fast bench bench-smoke bench-peers docs site reference lock check-locks dist test-dist dist-compare clean test-image test-manifests
 
 # One line for each check, its output only when it fails.
 define quietly
@@ -55,6 +60,10 @@ lint: dev ## format, lint, types, imports, sizes
 pytest: dev ## the tests (PYTEST_ARGS="tests/unit -k mail")
 	@$(PY) -W error -m pytest -n $(PYTEST_WORKERS) --dist loadfile --no-loadscope-reorder \
 		--max-worker-restart 0 $(PYTEST_ARGS)
+
+test-fast: dev ## the compiled part (clove-fast): its wheel, and the tests that go through sockets, with it (FAST_ARGS=)
+	@$(PY) -m tools.fast_venv && CLOVE_COMPILED=required .venv-fast/bin/python -W error -m pytest \
+		--dist loadfile --no-loadscope-reorder --max-worker-restart 0 $(FAST_ARGS) || [ $$? = 75 ]
 
 test-vm: venv ## the tests that need cgroup v2 and systemd, in a guest (VM_ARGS="-k memory")
 	@tools/vm/run $(VM_ARGS)
@@ -134,7 +143,7 @@ dist-compare: dev ## the same, made twice, and the bytes compared
 	@$(PY) -m tools.release --compare $(DIST_ARGS)
 
 clean: ## remove what the targets above made
-	@rm -rf .venv .venv-release build dist site apidocs .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+	@rm -rf .venv .venv-fast .venv-release build dist site apidocs .mypy_cache .ruff_cache .pytest_cache .hypothesis \
 		_trial_temp* bench/tools/bin *.egg-info
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	@rm -f twisted/plugins/dropin.cache

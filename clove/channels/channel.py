@@ -45,6 +45,13 @@ class Channel(Protocol):
     released: Deferred[None] | None
 
     @property
+    def descriptor(self) -> tuple[int, bool] | None:
+        """Of a Unix socket that may be read and written directly while L{write} keeps nothing, and
+        whether descriptors may be attached to what comes, which a read would drop; None: there is no
+        such socket.
+        """
+
+    @property
     def send_descriptors(self) -> Callable[[bytes, Sequence[int]], int] | None:
         """As L{send_now}, with descriptors on the first byte; None where none can be sent."""
 

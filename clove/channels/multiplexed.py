@@ -49,6 +49,7 @@ class MultiplexedChannel:
 
     released: Deferred[None] | None = None
     send_descriptors = None
+    descriptor = None
 
     def __init__(self, link: Multiplex, number: int) -> None:
         self.number = number

@@ -26,6 +26,7 @@ class StreamChannel:
 
     released: Deferred[None] | None = None
     send_descriptors = None
+    descriptor = None
 
     def __init__(self, transport: Any) -> None:
         self._transport = transport

@@ -50,6 +50,7 @@ class UnixChannel:
     def __init__(self, transport: Any, end: socket.socket) -> None:
         self._transport = transport
         self._receive: Callable[[int], bytes] = getattr(transport, "receive_bytes", end.recv)
+        self.descriptor: tuple[int, bool] | None = end.fileno(), hasattr(transport, "receive_bytes")
         self._reading = True
         self._registered = False
         self._half_closed = False

@@ -10,6 +10,7 @@ import msgspec
 from clove.errors import InvalidRequest
 from clove.kernel.async_results import AsyncLimits
 from clove.kernel.audit import AuditLimits
+from clove.kernel.compiled import Choice
 from clove.kernel.connection.limits import ConnectionLimits
 from clove.kernel.dry_run import DryRunLimits
 from clove.kernel.events import EventLimits
@@ -118,6 +119,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     /var/lib/clove for root, else ~/.local/state/clove."""
     threads: Annotated[int, msgspec.Meta(ge=1, le=256)] = 8
     """Threads for file operations and samples that are asked for."""
+    compiled: Choice = "auto"
+    """Whether requests are received, parsed and answered by the compiled part, the distribution
+    clove-fast ([compiled.md](compiled.md)): `auto`: if the one of this version is installed; `required`:
+    without it the kernel does not start; `off`."""
     access: Access = Access()
     metrics: MetricsPort = MetricsPort()
     egress: EgressSettings = EgressSettings()

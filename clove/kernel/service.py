@@ -17,6 +17,7 @@ from twisted.python.failure import Failure
 from clove.errors import CloveError, InvalidRequest, Unavailable
 from clove.kernel.beyond_epoll import watch_beyond_epoll
 from clove.kernel.clocks import make_monotonic
+from clove.kernel.compiled import Compiled, find_compiled
 from clove.kernel.config import Config
 from clove.kernel.id_file import IdFile
 from clove.kernel.interpreter import package_directories
@@ -77,6 +78,7 @@ class KernelService(Service):
         self._lock = Lock(os.path.join(self._state_dir.path, "kernel.lock"))
         self._ports: list[Any] = []
         self._sweep: LoopingCall | None = None
+        self._compiled: Compiled | None = None
 
     def privilegedStartService(self) -> None:
         """Claim the state directory and the sockets: a second kernel stops here."""
@@ -92,6 +94,7 @@ class KernelService(Service):
             prepare_egress(self._config.egress, self._state_dir)
             route_to = functools.partial(model_route, self._config.egress)
             service_options(self._config.llm, os.environ, route_to)  # whether they make sense
+            self._compiled = find_compiled(self._config.compiled)
             self._ids.open()
         except (CloveError, OSError) as error:
             self._lock.release()
@@ -119,6 +122,7 @@ class KernelService(Service):
             self._kept,
             self._ids,
             turns=self._watchdog.turns,
+            compiled=self._compiled,
         )
         failures: list[Failure] = []
         Deferred.fromCoroutine(self._listen()).addErrback(failures.append)

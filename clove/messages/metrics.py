@@ -84,13 +84,17 @@ class ReactorTurns(msgspec.Struct, kw_only=True):
 
 
 class SystemMetrics(msgspec.Struct, frozen=True, kw_only=True):
-    """The machine."""
+    """The machine, and the kernel's reactor.
+
+    @ivar compiled: connections are served by the compiled part.
+    """
 
     cpu: Cpu = Cpu()
     memory: Memory = Memory()
     disk: Disk = Disk()
     network: Network = Network()
     reactor: ReactorTurns = msgspec.field(default_factory=ReactorTurns)
+    compiled: bool = False
 
 
 class MetricsSystemReply(Reply, frozen=True, kw_only=True):

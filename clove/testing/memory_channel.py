@@ -29,6 +29,7 @@ class MemoryChannel:
 
     released: Deferred[None] | None = None
     send_descriptors = None
+    descriptor = None
 
     def __init__(self, clock: IReactorTime | None = None) -> None:
         self._clock = clock

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from clove.errors import InvalidRequest
-from tests.integration.conftest import PATIENT
+from tests.integration.conftest import FORM, PATIENT
 from tests.integration.exposed import ROOT, ROOTLESS, Host, host
 
 CONFIG = "threads = 3\n"
-TEXT = CONFIG + PATIENT
+TEXT = FORM + CONFIG + PATIENT
 REFUSED = ("EBUSY", "EROFS", "EACCES", "EPERM", "EXDEV")
 
 

@@ -17,7 +17,7 @@ import pytest
 
 from tests import daemons
 from tests.conformance.peer import Peer
-from tests.integration.conftest import PATIENT, READY_SECONDS, TWISTD
+from tests.integration.conftest import FORM, PATIENT, READY_SECONDS, TWISTD
 
 READY = max(30.0, READY_SECONDS)
 """Seconds that a kernel gets to answer; a loaded machine may need some."""
@@ -34,7 +34,7 @@ class Kernel:
         self.place = Path(tempfile.mkdtemp(dir="/tmp", prefix="cf"))
         self.socket = str(self.place / "k.sock")
         self.log = self.place / "log"
-        (self.place / "clove.toml").write_text(config + PATIENT)
+        (self.place / "clove.toml").write_text(FORM + config + PATIENT)
         command = [str(TWISTD), "-n", "--pidfile=", "clove-kernel", "--socket", self.socket]
         command += ["--state-dir", str(self.place / "state"), "--config"]
         command.append(str(self.place / "clove.toml"))

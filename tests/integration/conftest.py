@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
 TWISTD = Path(sys.executable).with_name("twistd")
 READY_SECONDS = 60  # of a machine on which much else runs
+FORM = ""
+"""Begins each configuration: C{make test-fast} has kernels refuse to start without the compiled part."""
+if "CLOVE_COMPILED" in os.environ:
+    FORM = f'compiled = "{os.environ["CLOVE_COMPILED"]}"\n'
 PATIENT = ""
 if "CLOVE_GUEST" in os.environ:  # where software emulates the processor (docs/vm.md)
     READY_SECONDS = 90
@@ -84,7 +88,7 @@ class KernelProcess:
     def command(self) -> list[str]:
         words = [str(TWISTD), "-n", "--pidfile=", "clove-kernel"]
         words += ["--socket", self.socket, "--state-dir", self.state_dir]
-        if config := self.config + PATIENT:
+        if config := FORM + self.config + PATIENT:
             path = Path(self.directory, "config.toml")
             path.write_text(config)
             words += ["--config", str(path)]

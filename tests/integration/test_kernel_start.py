@@ -6,11 +6,12 @@ import contextlib
 import socket
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-from clove import CloveClient
+from clove import CloveClient, __version__
 from tests.conformance.peer import Peer
 from tests.integration.conftest import KernelProcess
 from tests.integration.zygotes import until_warm
@@ -31,6 +32,12 @@ def refused(kernel: KernelProcess, *options: str) -> str:
 def test_a_wrong_configuration_is_one_line(short_dir: str) -> None:
     kernel = KernelProcess(short_dir, "[limits.agents]\nspawns_at_once = 0\n")
     assert "limits.agents.spawns_at_once" in refused(kernel)
+
+
+@pytest.mark.skipif(find_spec("clove_fast") is not None, reason="clove-fast is installed")
+def test_a_compiled_part_that_is_required_and_not_there_is_one_line(short_dir: str) -> None:
+    said = refused(KernelProcess(short_dir, 'compiled = "required"\n'))
+    assert f"clove-fast is not installed (install clove-fast {__version__}" in said
 
 
 @pytest.mark.parametrize("name", ["", "x" * 120, "missing/s", "."])

@@ -1,7 +1,7 @@
 """Make a release: `python -m tools.release DIRECTORY` (`make dist`).
 
-Wheel, source distribution, a bundle for each target, the Debian package, a CycloneDX SBOM and SHA256SUMS. All of
-it depends on the tree and SOURCE_DATE_EPOCH alone (the time of the last commit when that is not set):
+Wheel, source distribution, a bundle for each target, the Debian package, the wheel of clove-fast, a CycloneDX SBOM and
+SHA256SUMS. All of it depends on the tree and SOURCE_DATE_EPOCH alone (the time of the last commit when that is not set):
 `--compare` makes it twice, from two copies of the tree, and compares the bytes.
 """
 
@@ -24,6 +24,7 @@ from clove.deploy.bundle.maker import source_time
 from clove.errors import CloveError
 from tools.release.debian import make_package
 from tools.release.environment import release_python
+from tools.release.fast_wheel import make_fast_wheel
 from tools.release.sbom import make_sbom
 from tools.release.sdist import make_sdist
 from tools.release.tree import TREE, copy_tree
@@ -37,7 +38,8 @@ def make(directory: Path, targets: list[Target]) -> None:
 
     @raise CloveError: something is missing; says what to do.
     """
-    made = [make_sdist(directory, source_time())]
+    fast = make_fast_wheel(directory)
+    made = [make_sdist(directory, source_time()), fast]
     bundles: list[Bundle] = []
     for target in targets:
         print(f"  bundle and Debian package for {target.name} ...", flush=True)
@@ -48,7 +50,7 @@ def make(directory: Path, targets: list[Target]) -> None:
     here = Target.here()
     for bundle in bundles:
         if bundle.target == here:  # what it lists is what that bundle installs
-            made.append(make_sbom(bundle, directory, source_time()))
+            made.append(make_sbom(bundle, fast, directory, source_time()))
     sums = [f"{_sha256(path)}  {path.name}\n" for path in sorted(made)]
     (directory / "SHA256SUMS").write_text("".join(sums))
     for path in sorted(made):

@@ -24,6 +24,7 @@ CHAPTERS: Final[dict[str, tuple[str, ...]]] = {
     "Architecture": (
         "docs/architecture",
         "docs/zygote",
+        "docs/compiled",
         "docs/libraries",
         "docs/vm",
         "CONTRIBUTING",

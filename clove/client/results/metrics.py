@@ -74,13 +74,17 @@ class ReactorTurns(TypedDict):
 
 
 class SystemMetrics(TypedDict):
-    """The machine."""
+    """The machine, and the kernel's reactor.
+
+    @ivar compiled: connections are served by the compiled part.
+    """
 
     cpu: Cpu
     memory: Memory
     disk: Disk
     network: Network
     reactor: ReactorTurns
+    compiled: bool
 
 
 class MetricsSystemReply(Reply):

@@ -12,7 +12,14 @@ if TYPE_CHECKING:
     from clove.kernel.connection.limits import ConnectionLimits
     from clove.sharing.shares import ShareLimits
 
-__all__ = ["Buffered", "shared_buffers"]
+__all__ = ["FEW", "REQUEST", "SMALL", "Buffered", "shared_buffers"]
+
+SMALL = 4096
+"""Bytes of a request that `held` leaves out: `max_outstanding` bounds these."""
+FEW = 8
+"""Requests in work on a connection that are not counted, if they are small."""
+REQUEST = 4096
+"""Bytes counted for a request in work, beside its own: what the kernel makes of it."""
 
 
 def shared_buffers(limits: ConnectionLimits, shares: ShareLimits | None) -> Shares:

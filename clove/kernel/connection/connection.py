@@ -24,6 +24,7 @@ from clove.framing import (
     TooLarge,
     encode,
 )
+from clove.kernel.connection.compiled import CompiledReader
 from clove.kernel.connection.flow_control import FlowControl
 from clove.kernel.connection.framing_v1 import CONTROL, FramingV1
 from clove.kernel.connection.framing_v2 import FramingV2
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall
 
     from clove.channels.channel import Channel
+    from clove.kernel.compiled import Compiled
     from clove.kernel.connection.limits import ConnectionLimits
     from clove.kernel.credentials import Credentials
     from clove.kernel.dispatch import Dispatcher
@@ -54,6 +56,7 @@ class KernelConnection:
     @ivar closing: nothing more is served.
     @ivar half_closed: the peer sends no more, and is answered yet.
     @ivar seconds: the time, monotonic.
+    @param compiled: reads and serves what it can (docs/compiled.md).
     """
 
     principal: Principal
@@ -64,8 +67,10 @@ class KernelConnection:
         principals: Principals,
         limits: ConnectionLimits,
         channel: Channel,
+        compiled: Compiled | None = None,
     ) -> None:
         self.channel = channel
+        self._compiled = compiled
         self._dispatcher = dispatcher
         self._principals = principals
         self._limits = limits
@@ -99,6 +104,8 @@ class KernelConnection:
             self.channel.close()
         else:
             self.channel.on_half_close(self.ended)
+            if self._compiled is not None and self.channel.descriptor is not None:
+                CompiledReader(self._compiled, self, self.channel.descriptor, self._principals.time)
             self.flow.begin(self.principal)
 
     # what the channel tells
@@ -112,8 +119,9 @@ class KernelConnection:
                 and size <= self.decoder.max_payload
                 and magic == MAGIC
                 and opcode < CONTROL
-                and self.flow.serve_whole(opcode, data[HEADER_SIZE:])
+                and self.flow.is_free()
             ):
+                self.flow.serve_one(opcode, data[HEADER_SIZE:])
                 return
         try:
             frames = self.decoder.feed(data)
@@ -143,7 +151,7 @@ class KernelConnection:
     def close_if_answered(self) -> None:
         """Close, if nothing is left to be answered to a peer that asks for no more."""
         framing = self.framing
-        serving = self.flow.has_waiting or framing.current is not None or framing.outstanding
+        serving = self.flow.buffered.queued or framing.current is not None or framing.outstanding
         if self.closing or serving:
             return
         if self.decoder.pending:
@@ -272,7 +280,9 @@ class KernelConnection:
         elif self.sender.congested:
             if waited > limits.write_timeout:
                 self.channel.abort()
-        elif self.decoder.pending and not self.flow.has_waiting and self.framing.current is None:
+        elif (
+            self.decoder.pending and not self.flow.buffered.queued and self.framing.current is None
+        ):
             if waited > limits.frame_timeout:
                 self.refuse(0, InvalidRequest("the frame did not arrive in time"))
         elif limits.idle_timeout and waited > limits.idle_timeout and not self.framing.outstanding:

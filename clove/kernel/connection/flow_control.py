@@ -12,7 +12,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from clove.channels.sender import Sender
-from clove.kernel.connection.buffers import Buffered
+from clove.kernel.connection.buffers import FEW, REQUEST, SMALL, Buffered
 from clove.sharing.shares import OPERATORS
 
 if TYPE_CHECKING:
@@ -25,14 +25,8 @@ if TYPE_CHECKING:
     from clove.kernel.principal import Principal
     from clove.kernel.principals import Principals
 
-__all__ = ["FEW", "LOST", "REQUEST", "SMALL", "FlowControl", "Request"]
+__all__ = ["LOST", "FlowControl", "Request"]
 
-SMALL = 4096
-"""Bytes of a request that `held` leaves out: `max_outstanding` bounds these."""
-FEW = 8
-"""Requests in work on a connection that are not counted, if they are small."""
-REQUEST = 4096
-"""Bytes counted for a request in work, beside its own: what the kernel makes of it."""
 _FRAME = 128  # bytes counted for a request that waits, likewise
 _OPERATORS_TURN = 0.005  # seconds that an operator's connection is served before the others are
 LOST: Any = None
@@ -53,6 +47,7 @@ class FlowControl:
     @ivar sender: everything is sent by it.
     @ivar buffered: what waits, counted for the family.
     @ivar received: frames so far.
+    @ivar turn_length: seconds for which requests are served before those of others are.
     """
 
     def __init__(
@@ -80,7 +75,7 @@ class FlowControl:
         self._time = principals.time
         self._family = OPERATORS
         self._shares_time = True
-        self._turn_length = limits.family_turn
+        self.turn_length = limits.family_turn
         self._begun: float | None = None  # the second at which what is read now was begun
         self._read: Callable[[], object] = lambda: None
         self._reads_once = False  # whatever time the family has left
@@ -94,7 +89,7 @@ class FlowControl:
         if self._shares_time:
             self._read = self._channel.read_through(self._read_in_share)
         else:
-            self._turn_length = _OPERATORS_TURN
+            self.turn_length = _OPERATORS_TURN
 
     # reading and serving
 
@@ -105,7 +100,7 @@ class FlowControl:
             if not (self._reads_once or self._connection.closing):
                 self._begun = None
                 if self._turn is None:
-                    self._wait_for_turn()
+                    self.wait_for_turn()
                 return None
             self._reads_once = False
         end = self._read()
@@ -115,9 +110,9 @@ class FlowControl:
             self._time.spend(self._family, ended - begun, ended)
         return end
 
-    def serve_whole(self, opcode: int, payload: bytes) -> bool:
-        """Serve one request as it comes, if nothing else waits; what reads charges its family."""
-        if (
+    def is_free(self) -> bool:
+        """Whether nothing waits, so that requests can be served as they come; what reads charges the family."""
+        return not (
             self._inbox
             or self.sender.congested
             or self._turn is not None
@@ -126,15 +121,16 @@ class FlowControl:
             or self.buffered.counted
             or self._decoder.pending
             or (self._shares_time and self._begun is None)
-        ):
-            return False
+        )
+
+    def serve_one(self, opcode: int, payload: bytes) -> None:
+        """Serve a request of a connection that L{is_free}."""
         self.received += 1
         self._time.serving = True
         try:
             self._connection.framing.serve_one(opcode, payload)
         finally:
             self._time.serving = False
-        return True
 
     def receive(self, frames: list[Request]) -> None:
         """Serve whole frames, or keep them until their turn.
@@ -160,7 +156,7 @@ class FlowControl:
             and not self._time.may(self._family, self._clock.seconds())
         ):
             self.wait(frames)
-            self._wait_for_turn()
+            self.wait_for_turn()
             return
         self._serve(iter(frames))
 
@@ -169,7 +165,7 @@ class FlowControl:
         begun = now()
         self._time.serving = True
         try:
-            self._connection.framing.serve(frames, begun + self._turn_length)
+            self._connection.framing.serve(frames, begun + self.turn_length)
         finally:
             self._time.serving = False
         if self._shares_time:
@@ -179,11 +175,6 @@ class FlowControl:
             self._time.spend(self._family, ended - begun, ended)
 
     # waiting
-
-    @property
-    def has_waiting(self) -> bool:
-        """Requests wait that are read but not begun."""
-        return bool(self._inbox)
 
     def wait(self, frames: Iterable[Request]) -> None:
         """Keep frames until their turn; read no more while there are many."""
@@ -203,9 +194,9 @@ class FlowControl:
         """Keep frames until others have had their turn."""
         self.wait(frames)
         if self._inbox:
-            self._wait_for_turn()
+            self.wait_for_turn()
 
-    def _wait_for_turn(self) -> None:
+    def wait_for_turn(self) -> None:
         """Go on when the others have had their turn; what waits is read no further until then."""
         if self._shares_time:
             self._channel.pause()
@@ -238,7 +229,7 @@ class FlowControl:
         as deep as there are connections, and cost the time of the first one's family.
         """
         if self._time.serving and self._may_go_on():
-            self._wait_for_turn()
+            self.wait_for_turn()
         while self._may_go_on():
             waiting, self._inbox, self.buffered.queued = self._inbox, deque(), 0
             self._serve(chain.from_iterable(waiting))

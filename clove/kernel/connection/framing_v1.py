@@ -12,16 +12,19 @@ from twisted.internet.defer import Deferred
 
 from clove.errors import InvalidRequest
 from clove.framing import HEADER, MAGIC, Opcode
-from clove.kernel.connection.flow_control import LOST, SMALL, Request
+from clove.kernel.connection.buffers import SMALL
+from clove.kernel.connection.flow_control import LOST, Request
 
 if TYPE_CHECKING:
     from clove.kernel.connection.connection import KernelConnection
     from clove.kernel.dispatch import Dispatcher
 
-__all__ = ["CONTROL", "FLUSH", "FramingV1"]
+__all__ = ["CONTROL", "FLUSH", "FramingV1", "Held"]
 
 CONTROL = int(Opcode.CANCEL)
 """From this opcode on requests concern the connection itself."""
+Held = tuple[int, "Deferred[bytes]", int]
+"""A request in work: its opcode, its reply to come, and the bytes that it has."""
 FLUSH = 256 << 10
 """Bytes of replies that are gathered before they are sent."""
 
@@ -31,10 +34,13 @@ class FramingV1:
 
     @ivar current: the request that later ones wait for; None if nothing holds them back.
     @ivar outstanding: requests in work that hold nothing back.
+    @ivar running, few: None, and without a meaning: requests have no tags.
     """
 
     version = 1
     outstanding = 0
+    running: None = None
+    few = 0
 
     def __init__(self, connection: KernelConnection, dispatcher: Dispatcher) -> None:
         self._connection = connection
@@ -69,7 +75,7 @@ class FramingV1:
                     self._flush(out)
                 else:
                     self._flush(out)
-                    self._hold(opcode, cast("Deferred[bytes]", reply), len(payload))
+                    self.hold(opcode, cast("Deferred[bytes]", reply), len(payload))
             else:
                 self._flush(out)
                 connection.control(opcode, 0, payload)
@@ -88,7 +94,14 @@ class FramingV1:
             header = HEADER.pack(MAGIC, principal.agent_id, opcode, len(reply))
             connection.sender.send(header + reply)
         else:
-            self._hold(opcode, cast("Deferred[bytes]", reply), len(payload))
+            self.hold(opcode, cast("Deferred[bytes]", reply), len(payload))
+
+    def answer(self, opcode: int, payload: bytes) -> bytes | Held:
+        """The reply to such a request, or what is to be held (L{hold}) when those before it are sent."""
+        reply = self._dispatcher.answer(self._connection.principal, opcode, payload)
+        if reply.__class__ is bytes:
+            return reply
+        return opcode, cast("Deferred[bytes]", reply), len(payload)
 
     def _goes_on(self, frames: Iterator[Request], late: bool, until: float) -> bool:
         """Whether the next frame can be served here and now; else the rest is kept, or handed on."""
@@ -109,8 +122,11 @@ class FramingV1:
             out.clear()
             self._connection.sender.send(data)
 
-    def _hold(self, opcode: int, reply: Deferred[bytes], size: int) -> None:
+    def hold(self, opcode: int, reply: Deferred[bytes], size: int) -> None:
         """Later requests wait for this one."""
+        if self._connection is LOST:
+            reply.cancel()
+            return
         connection, flow = self._connection, self._connection.flow
         self.current = reply
         flow.buffered.in_work += size

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
 
 from clove.errors import CloveError, InvalidRequest, LimitExceeded
 from clove.framing import MAGIC, TAG, TAGGED
-from clove.kernel.connection.flow_control import FEW, LOST, REQUEST, SMALL, Request
+from clove.kernel.connection.buffers import FEW, REQUEST, SMALL
+from clove.kernel.connection.flow_control import LOST, Request
 from clove.kernel.connection.framing_v1 import CONTROL, FLUSH
 from clove.kernel.connection.stream import Stream
 from clove.messages import encode_error
@@ -30,6 +31,8 @@ class FramingV2:
     """Serves the requests of a connection that speaks version 2.
 
     @ivar current: None: no request holds others back.
+    @ivar running: the replies to requests in work, by tag.
+    @ivar few: so many that are small are not counted for the family, and none is refused.
     """
 
     version = 2
@@ -41,8 +44,8 @@ class FramingV2:
         self._connection = connection
         self._dispatcher = dispatcher
         self._limits = limits
-        self._few = min(FEW, limits.max_outstanding)
-        self._running: dict[int, Deferred[bytes]] = {}
+        self.few = min(FEW, limits.max_outstanding)
+        self.running: dict[int, Deferred[bytes]] = {}
         self._request = 0, 0  # opcode and tag of what is being begun
         self._gathers = False
         self._gathered: list[bytes] = []
@@ -51,7 +54,7 @@ class FramingV2:
     @property
     def outstanding(self) -> int:
         """Requests in work."""
-        return len(self._running)
+        return len(self.running)
 
     def serve(self, frames: Iterator[Request], until: float) -> None:
         """Answer requests, as far as it goes; the rest is kept. Replies that are there go out together.
@@ -77,33 +80,48 @@ class FramingV2:
 
     def serve_one(self, opcode: int, payload: bytes) -> None:
         """Answer one request, or begin to."""
-        if len(payload) < TAG.size:
-            self.reply(opcode, 0, encode_error(InvalidRequest("the tag is missing")))
+        principal = self._connection.principal
+        reply = self._begin(opcode, payload)
+        if reply is None:
             return
-        number, body, running = _number(payload)[0], payload[TAG.size :], self._running
-        usual = number not in running and len(running) < self._few and len(body) <= SMALL
-        if not usual or not 0 < number <= _NUMBER:
-            problem = self._problem(number, opcode, len(body))
-            if problem is not None:
-                self.reply(opcode, number & _NUMBER, encode_error(problem))
-                return
-        connection = self._connection
-        if opcode >= CONTROL:
-            connection.control(opcode, number, body)
-            return
-        self._request = opcode, number
-        principal = connection.principal
-        reply = self._dispatcher.answer(principal, opcode, body, self._make_stream, connection.push)
-        if reply.__class__ is not bytes:
-            self._track(opcode, number, cast("Deferred[bytes]", reply), len(body))
-        elif self._gathers:
-            size = TAG.size + len(reply)
-            self._gathered += _header(MAGIC, principal.agent_id, opcode, size, number), reply
+        number = self._request[1]
+        if self._gathers:
+            size, agent_id = TAG.size + len(reply), principal.agent_id
+            self._gathered += _header(MAGIC, agent_id, opcode, size, number), reply
             self._size += size
             if self._size >= FLUSH:
                 self._flush()
         else:
             self.reply(opcode, number, reply)
+
+    def answer(self, opcode: int, payload: bytes) -> bytes | None:
+        """The reply to a request, with its tag; None: it is in work, or replied to."""
+        reply = self._begin(opcode, payload)
+        return None if reply is None else payload[: TAG.size] + reply
+
+    def _begin(self, opcode: int, payload: bytes) -> bytes | None:
+        """The reply to a request, if it is there at once and to be sent."""
+        if len(payload) < TAG.size:
+            self.reply(opcode, 0, encode_error(InvalidRequest("the tag is missing")))
+            return None
+        number, body, running = _number(payload)[0], payload[TAG.size :], self.running
+        usual = number not in running and len(running) < self.few and len(body) <= SMALL
+        if not usual or not 0 < number <= _NUMBER:
+            problem = self._problem(number, opcode, len(body))
+            if problem is not None:
+                self.reply(opcode, number & _NUMBER, encode_error(problem))
+                return None
+        connection = self._connection
+        if opcode >= CONTROL:
+            connection.control(opcode, number, body)
+            return None
+        self._request = opcode, number
+        answer = self._dispatcher.answer
+        reply = answer(connection.principal, opcode, body, self._make_stream, connection.push)
+        if isinstance(reply, bytes):
+            return reply
+        self._track(opcode, number, reply, len(body))
+        return None
 
     def _make_stream(self) -> Stream:
         """For partial replies to the request that is being begun."""
@@ -112,16 +130,16 @@ class FramingV2:
     def _problem(self, number: int, opcode: int, size: int) -> CloveError | None:
         if not 0 < number <= _NUMBER:
             return InvalidRequest("a request's tag is a number from 1 to 2**62 - 1")
-        if number in self._running:
+        if number in self.running:
             return InvalidRequest(f"request number {number} is outstanding already")
         if opcode >= CONTROL:
             return None
-        if len(self._running) >= self._limits.max_outstanding:
+        if len(self.running) >= self._limits.max_outstanding:
             return LimitExceeded(
                 f"{self._limits.max_outstanding} requests are outstanding on this connection",
                 hint="wait for replies, or open another connection",
             )
-        if size <= SMALL and len(self._running) < FEW:
+        if size <= SMALL and len(self.running) < FEW:
             return None
         flow = self._connection.flow
         if size > SMALL and flow.held_by_all() + size > self._limits.held:
@@ -134,13 +152,13 @@ class FramingV2:
     def _track(self, opcode: int, number: int, reply: Deferred[bytes], size: int) -> None:
         """The reply goes out whenever it is there."""
         connection, buffered = self._connection, self._connection.flow.buffered
-        self._running[number] = reply
+        self.running[number] = reply
         buffered.in_work += size
-        if size > SMALL or len(self._running) > FEW:
+        if size > SMALL or len(self.running) > FEW:
             buffered.count()
 
         def done(payload: bytes) -> None:
-            self._running.pop(number, None)
+            self.running.pop(number, None)
             buffered.in_work -= size
             if buffered.counted:
                 buffered.recount()
@@ -190,7 +208,7 @@ class FramingV2:
         """
         if len(body) != TAG.size:
             raise InvalidRequest("CANCEL takes the tag of a request, 8 bytes, on version 2")
-        target = self._running.get(TAG.unpack(body)[0])
+        target = self.running.get(TAG.unpack(body)[0])
         if target is None:
             return False
         target.cancel()
@@ -202,5 +220,5 @@ class FramingV2:
 
     def take_running(self) -> list[Deferred[bytes]]:
         """What is in work, to be given up."""
-        taken, self._running = list(self._running.values()), {}
+        taken, self.running = list(self.running.values()), {}
         return taken

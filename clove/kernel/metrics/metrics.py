@@ -71,6 +71,7 @@ class Metrics:
         limits: MetricsLimits | None = None,
         turns: ReactorTurns | None = None,
         next_turn: Callable[[int], Awaitable[None]] = lambda family: succeed(None),
+        compiled: bool = False,
         cgroup_root: str = CGROUP_ROOT,
         proc: str = "/proc",
     ) -> None:
@@ -81,19 +82,18 @@ class Metrics:
         @param llm_usage: what an agent has used, with the fields or attributes of L{LLMFigures}.
         @param turns: of the reactor, as the watchdog counts them.
         @param next_turn: waits until a family has its next turn of the reactor's time.
+        @param compiled: connections are served by the compiled part.
         @param traffic: connections of sandboxed agents now, bytes sent, bytes received.
         """
-        self._clock = clock
-        self._threads = threads
+        self._clock, self._threads = clock, threads
         self._agents = agents
         self._callers = callers
         self._llm_usage = llm_usage
         self._traffic = traffic
-        self._turns = turns or ReactorTurns()
+        self._turns, self._compiled = turns or ReactorTurns(), compiled
         self._next_turn = next_turn
         self._limits = limits = limits or MetricsLimits()
-        self._cgroup_root = cgroup_root
-        self._proc = proc
+        self._cgroup_root, self._proc = cgroup_root, proc
         self._system_cpu = SystemCpu()
         self._system: tuple[float, SystemMetrics] | None = None
         ticks = int(limits.min_interval * os.sysconf("SC_CLK_TCK"))
@@ -125,6 +125,7 @@ class Metrics:
             disk=reading.disk,
             network=reading.network,
             reactor=self._turns,
+            compiled=self._compiled,
         )
         self._system = (now, metrics)
         return metrics

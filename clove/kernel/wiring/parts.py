@@ -32,8 +32,11 @@ from clove.sandbox.host import HostView
 from clove.sharing.shares import OPERATORS
 
 if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
+
     from clove.channels.channel import Channel
     from clove.kernel.clocks import Wall
+    from clove.kernel.compiled import Compiled
     from clove.kernel.config import Config
     from clove.kernel.credentials import Credentials
     from clove.kernel.id_file import IdFile
@@ -57,6 +60,7 @@ class Parts:
     @param ids: of all that is given an id for ever.
     @param wall: dates what people read.
     @param turns: what the watchdog has seen.
+    @param compiled: serves connections, as far as it can.
     """
 
     def __init__(
@@ -68,8 +72,10 @@ class Parts:
         ids: IdFile,
         wall: Wall = time.time,
         turns: ReactorTurns | None = None,
+        compiled: Compiled | None = None,
     ) -> None:
         self._foundation = foundation = Foundation(reactor, config, state_dir, ids, wall)
+        self._compiled = compiled
         self.disposal, self.threads = foundation.disposal, foundation.threads
         self._stores = stores = Stores(foundation)
         self._network = network = Network(
@@ -84,21 +90,16 @@ class Parts:
             route_to=functools.partial(model_route, config.egress),
         )
         lifetimes = Lifetimes(foundation, stores, self._llm)
-        prober = Principal(0, Kind.REMOTE, for_level(Level.MINIMAL))
         self._tunnels = make_tunnels(
-            foundation,
-            network,
-            stores,
-            accept=self.accept,
-            noop=lambda: self._dispatcher.answer(prober, Opcode.NOOP, b""),
+            foundation, network, stores, accept=self.accept, noop=self._noop
         )
-        most = foundation.per_connection.max_connections_per_agent
+        limits = foundation.per_connection
+        most = limits.max_connections_per_agent
         sockets = AgentSockets(reactor, self.accept, most, self.disposal)
         self._agents = AgentParts(foundation, network, lifetimes, sockets.open, kept)
         self.kernel = self._make_kernel(turns)
         self.principals = sockets.principals = self._make_principals(lifetimes)
-        warnings = foundation.limits.connection.warnings
-        self._dispatcher = Dispatcher(self.kernel, TABLE, warnings=warnings)
+        self._dispatcher = Dispatcher(self.kernel, TABLE, warnings=limits.warnings)
 
     def _make_kernel(self, turns: ReactorTurns | None) -> Kernel:
         foundation, stores, network = self._foundation, self._stores, self._network
@@ -123,6 +124,7 @@ class Parts:
                 limits=limits.metrics,
                 turns=turns,
                 next_turn=foundation.loop_time.next_turn,
+                compiled=self._compiled is not None,
             ),
             llm=self._llm,
             egress=network.egress,
@@ -205,7 +207,15 @@ class Parts:
     def accept(self, identify: Callable[[], Credentials], channel: Channel) -> None:
         """Serve the peer at the other end of a channel."""
         limits = self._foundation.per_connection
-        KernelConnection(self._dispatcher, self.principals, limits, channel).open(identify)
+        connection = KernelConnection(
+            self._dispatcher, self.principals, limits, channel, self._compiled
+        )
+        connection.open(identify)
+
+    def _noop(self) -> bytes | Deferred[bytes]:
+        """As from a remote caller."""
+        prober = Principal(0, Kind.REMOTE, for_level(Level.MINIMAL))
+        return self._dispatcher.answer(prober, Opcode.NOOP, b"")
 
     def caller_socket(self, tunnel_uid: int | None = None) -> CallerSocket:
         """What accepts connections of a tunnel beside this kernel."""
