@@ -139,6 +139,8 @@ class KernelConnection:
     def ended(self) -> None:
         """The peer sends no more: what it has asked for is answered, then the connection is closed."""
         self.half_closed = True
+        if self.closing:  # after an EXIT, which leaves the end to the peer
+            self.channel.close()
         self.close_if_answered()
 
     def read_on(self) -> None:
