@@ -26,7 +26,7 @@ from tests import daemons
 from tests.integration.conftest import READY_SECONDS, TWISTD, KernelProcess
 from tests.tls_identity import make_identity
 
-__all__ = ["WHO", "Fleet", "Ran", "clove_process", "running_fleet", "tls_fleet"]
+__all__ = ["CONFIG", "WHO", "Fleet", "Ran", "clove_process", "running_fleet", "tls_fleet"]
 
 WHO = ("root", "rootless")
 """Users that run kernels."""
@@ -252,14 +252,14 @@ def _ordinary_kernels() -> Callable[..., KernelProcess]:
 
 
 @contextlib.contextmanager
-def running_fleet(who: str = "") -> Iterator[Fleet]:
+def running_fleet(who: str = "", *, config: str = CONFIG) -> Iterator[Fleet]:
     """A relay without kernels; all is gone afterwards.
 
     @param who: one of L{WHO}: runs the kernels; "": who runs the tests.
     """
     if who == "root" and os.getuid():
         pytest.skip("only root can run root's kernels")
-    fleet = Fleet()
+    fleet = Fleet(config)
     if who == "rootless" and not os.getuid():
         fleet.kernel_kind = _ordinary_kernels()
     try:
