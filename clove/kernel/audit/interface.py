@@ -56,9 +56,14 @@ class IAuditLog(Interface):
         agent_id: int | None = None,
         since_id: int | None = None,
         limit: int = 100,
+        family: int = 0,
     ) -> Answer[list[AuditEntry]]:
         """Entries of a category and an agent, oldest first: the first after
         `since_id`, or without it the newest.
+
+        Where that takes long, entries that are recorded until the answer comes may be among them.
+
+        @param family: the family the time of which it takes.
         """
 
     def configure(

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from heapq import merge
-from itertools import count, islice
-from operator import attrgetter
+from itertools import chain, count
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -15,12 +13,14 @@ from clove.errors import LimitExceeded
 from clove.kernel.answers import Answer
 from clove.kernel.audit.details import clean, details_json
 from clove.kernel.audit.done import Recorder, shown_fields
-from clove.kernel.audit.entries import MAX_FIELDS, DoneKind, Stored
+from clove.kernel.audit.entries import MAX_FIELDS, DoneKind, Entry, Stored
 from clove.kernel.audit.interface import IAuditLog, RecordDone
 from clove.kernel.audit.limits import AuditLimits
-from clove.kernel.audit.ring import Ring, Wanted
+from clove.kernel.audit.ring import Ring
+from clove.kernel.audit.search import Wanted, search
 from clove.kernel.audit.shown import shown
 from clove.kernel.clocks import Wall
+from clove.kernel.pieces import InTurns, Pieces, at_once
 from clove.messages.audit import AuditConfig, AuditEntry, SetAuditConfigRequest
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ SWITCHES: Final = {
     "WORLD": "log_world",
 }
 """Category to the field of the configuration that switches it."""
+SHOWN: Final = 16
+"""Entries that are made JSON in one piece of the work."""
 
 
 @implementer(IAuditLog)
@@ -55,9 +57,14 @@ class AuditLog:
         limits: AuditLimits | None = None,
         file: SecurityFile | None = None,
         new_id: Callable[[], int] | None = None,
+        in_turns: InTurns = at_once,
     ) -> None:
-        """@param new_id: gives ids that ascend; None: from 1 on."""
+        """
+        @param new_id: gives ids that ascend; None: from 1 on.
+        @param in_turns: looks for entries.
+        """
         self._seconds = wall
+        self._in_turns = in_turns
         self._limits = limits = limits or AuditLimits()
         self._file = file
         self._new_id = count(1).__next__ if new_id is None else new_id
@@ -103,19 +110,13 @@ class AuditLog:
         agent_id: int | None = None,
         since_id: int | None = None,
         limit: int = 100,
-    ) -> list[AuditEntry]:
+        family: int = 0,
+    ) -> Answer[list[AuditEntry]]:
         """See L{IAuditLog.query}."""
-        newest = since_id is None
-        wanted = _wanted(category, agent_id)
-        rings = self._rings(category)
-        ordered = (
-            [ring.newest(wanted) for ring in rings]
-            if since_id is None
-            else [ring.after(since_id, wanted) for ring in rings]
-        )
-        chosen = merge(*ordered, key=attrgetter("id"), reverse=newest)
-        found = [shown(entry) for entry in islice(chosen, min(limit, self._limits.max_batch))]
-        return found[::-1] if since_id is None else found
+        families = chain.from_iterable(ring.families for ring in self._rings(category))
+        most = min(limit, self._limits.max_batch)
+        work = _found(search(families, since_id, _wanted(category, agent_id), most))
+        return self._in_turns(work, family)
 
     def configure(
         self, changes: SetAuditConfigRequest, agent_id: int = 0, agent_name: str = ""
@@ -185,6 +186,17 @@ class AuditLog:
         ring.add(entry, family)
         if kind and self._file is not None:
             self._file.add(entry, family, kind)
+
+
+def _found(search: Pieces[list[Entry]]) -> Pieces[list[AuditEntry]]:
+    """What a search finds, as it is shown."""
+    entries = yield from search
+    found = []
+    for number, entry in enumerate(entries, 1):
+        found.append(shown(entry))
+        if number % SHOWN == 0:
+            yield
+    return found
 
 
 def _wanted(category: str | None, agent_id: int | None) -> Wanted:

@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from heapq import merge
-from itertools import islice
-from operator import attrgetter
 
 from clove.kernel.audit.entries import Entry
 
-__all__ = ["Ring", "Wanted"]
-
-Wanted = Callable[[Entry], bool] | None
-_id = attrgetter("id")
+__all__ = ["Ring"]
 
 
 class Ring:
@@ -37,6 +29,11 @@ class Ring:
 
     def __len__(self) -> int:
         return self._count
+
+    @property
+    def families(self) -> list[deque[Entry]]:
+        """The entries of each, by ascending ids."""
+        return list(self._families.values())
 
     def add(self, entry: Entry, family: int = 0) -> None:
         """Add the newest; forget what is too much."""
@@ -75,22 +72,3 @@ class Ring:
             self._levels.setdefault(now, {})[family] = None
         if now > self._most or (before == self._most and before not in self._levels):
             self._most = now
-
-    def after(self, id: int, wanted: Wanted = None) -> Iterator[Entry]:
-        """Entries above this id, oldest first.
-
-        @param wanted: says which; asked before they are put in order, which takes longer.
-        """
-        rest = [
-            islice(own, bisect_right(own, id, key=_id), None) for own in self._families.values()
-        ]
-        return merge(*_chosen(rest, wanted), key=_id)
-
-    def newest(self, wanted: Wanted = None) -> Iterator[Entry]:
-        """As L{after}: all, newest first."""
-        rest = map(reversed, self._families.values())
-        return merge(*_chosen(rest, wanted), key=_id, reverse=True)
-
-
-def _chosen(rest: Iterable[Iterator[Entry]], wanted: Wanted) -> Iterable[Iterator[Entry]]:
-    return rest if wanted is None else (filter(wanted, own) for own in rest)

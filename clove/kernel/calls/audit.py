@@ -36,7 +36,9 @@ def get_audit_log(
     if agent_id is not None:
         target = caller if agent_id == caller.agent_id else ctx.kernel.registry.get(agent_id)
         require(caller, "GET_AUDIT_LOG", target, agent_id)
-    entries = ctx.kernel.audit.query(request.category, agent_id, request.since_id, request.limit)
+    entries = ctx.kernel.audit.query(
+        request.category, agent_id, request.since_id, request.limit, caller.family
+    )
     return then(entries, _shown, None)
 
 

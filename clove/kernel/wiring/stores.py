@@ -34,10 +34,12 @@ class Stores:
     def __init__(self, foundation: Foundation) -> None:
         reactor, limits, ids = foundation.reactor, foundation.limits, foundation.ids
         security_file = _security_file(foundation)
-        self.audit = AuditLog(foundation.wall, limits.audit, security_file, ids.audit.take_always)
+        in_turns = foundation.loop_time.in_turns
+        self.audit = AuditLog(
+            foundation.wall, limits.audit, security_file, ids.audit.take_always, in_turns
+        )
         self.events = EventBus(reactor, limits.events, limits.shares, foundation.wall)
         self.observers = Observers(self.events, self.audit)
-        in_turns = foundation.loop_time.in_turns
         self.mail: IMailboxes = Mailboxes(
             reactor,
             foundation.registry,

@@ -19,6 +19,7 @@ from clove.kernel.registry import Registry
 from clove.kernel.syscall import Syscall
 from clove.messages import Reply, Request
 from clove.policy import Level, for_level
+from tests.audit_entries import queried
 
 __all__ = ["CALLED", "NO_STORE", "Answer", "Bench", "Question"]
 
@@ -94,7 +95,7 @@ class Bench:
     @property
     def entries(self) -> list[tuple[str, str, bool, dict[str, Any]]]:
         """See the class."""
-        found = self.audit.query()
+        found = queried(self.audit)
         for entry in found:
             who = self.registry.get(entry.agent_id)
             assert who is not None

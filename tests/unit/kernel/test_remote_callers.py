@@ -23,6 +23,7 @@ from clove.kernel.remote.granted import REMOTE_CALLS
 from clove.kernel.table import TABLE as SYSCALLS
 from clove.policy import FLAGS, Level, for_level
 from clove.sharing.shares import OPERATORS
+from tests.audit_entries import queried
 from tests.unit.kernel.connection_peer import Peer
 
 
@@ -198,7 +199,7 @@ def test_what_is_not_granted_is_refused_even_with_every_permission(opcode: int) 
         assert isinstance(reply, bytes)
         said = json.loads(reply)
         assert (said["code"], said["rule"]) == ("permission_denied", "remote")
-    assert [entry.event_type for entry in audit.query()] == ["PERMISSION_DENIED"] * 3
+    assert [entry.event_type for entry in queried(audit)] == ["PERMISSION_DENIED"] * 3
 
 
 def test_what_concerns_the_connection_itself_is_served() -> None:

@@ -21,6 +21,7 @@ from clove.kernel.registry import Registry
 from clove.kernel.state import StateStore
 from clove.kernel.table import TABLE
 from clove.policy import Level, for_level
+from tests.audit_entries import queried
 from tests.contracts.answers import TICK, Slow
 
 
@@ -81,9 +82,9 @@ def test_the_reply_comes_when_the_answer_is_there(
 def test_what_was_done_is_recorded_when_it_is_done() -> None:
     kernel = SlowKernel()
     kernel.ask(Opcode.STORE, key="k", value=1)
-    assert kernel.audit.query() == []
+    assert queried(kernel.audit) == []
     kernel.clock.advance(TICK)
-    assert [entry.event_type for entry in kernel.audit.query()] == ["STORE"]
+    assert [entry.event_type for entry in queried(kernel.audit)] == ["STORE"]
 
 
 def test_giving_up_a_recv_loses_no_message() -> None:
