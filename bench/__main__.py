@@ -59,7 +59,7 @@ def run(names: list[str], options: argparse.Namespace, console: Console) -> dict
         def say(text: str) -> None:
             progress.update(task, what=text)
 
-        plan = Plan(options.rounds, options.seconds, options.smoke, say)
+        plan = Plan(options.rounds, options.seconds, options.smoke, say, options.against)
         for name in names:
             taken[name] = measure(GROUPS[name], plan)
             progress.advance(task)
@@ -93,11 +93,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="bench", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there, too")
     parser.add_argument("--rounds", type=int, default=5, help="samples of each row (5)")
-    parser.add_argument("--seconds", type=float, default=0.7, help="of one sample (0.7)")
+    parser.add_argument("--seconds", type=float, default=0.45, help="of one sample (0.45)")
     parser.add_argument(
         "--only", action="append", choices=GROUPS, metavar="GROUP",
         help=f"measure this one alone; may be repeated: {', '.join(GROUPS)}",
     )  # fmt: skip
+    parser.add_argument("--against", type=Path, metavar="TREE", help="requests to its kernel, too")
     parser.add_argument("--smoke", action="store_true", help="see that everything runs")
     options = parser.parse_args(arguments)
     adopt_orphans()

@@ -22,6 +22,7 @@ __all__ = ["agents", "connections"]
 COUNTS = (0, 100, 300, 1000)
 BAR = 5.0
 """Percent that agents without anything to do may cost."""
+ROUNDS = 3
 AGENT = Path(__file__).parent / "inside" / "idle.py"
 
 
@@ -102,7 +103,7 @@ def _beside(
         bar,
         low=(1 - many.high / few.low) * 100,
         high=(1 - many.low / few.high) * 100,
-        samples=plan.rounds,
+        samples=min(plan.rounds, ROUNDS),
         disturbed=disturbed,
     )
     details = {"% with none": costs[0]}
@@ -114,7 +115,7 @@ def _ratios(plan: Plan, echo: Server, server: Server) -> tuple[list[float], int]
     """The kernel's rates to the echo's, and how many of them others disturbed."""
     ratios = []
     disturbed = 0
-    for _ in range(plan.rounds):
+    for _ in range(min(plan.rounds, ROUNDS)):
         reference, noisy = plan.load(NOOP_64, echo)
         sample, also = plan.load(NOOP_64, server)
         ratios.append(sample.rate / reference.rate)

@@ -12,18 +12,20 @@ from bench.plan import Plan
 from bench.servers import Unavailable, kernel
 from bench.workload import Server
 
-__all__ = ["CLOVE", "ECHO", "UNSPUN", "Servers", "kernels", "one_kernel", "servers", "variants"]
+__all__ = ["BEFORE", "CLOVE", "ECHO", "UNSPUN", "Servers", "kernels", "one_kernel", "servers"]
 
 CLOVE = "Clove"
 ECHO = "C echo"
 UNSPUN = "Clove, no spin"
+BEFORE = "Clove before"
+NO_SPIN = "[limits.connection]\nspin = 0\n"
 
 
 class Servers(NamedTuple):
     """All at once, each in a process of its own on the same processor.
 
     @ivar echo: the least that a server can do, in C.
-    @ivar kernels: those of L{variants}.
+    @ivar kernels: those of L{kernels}, and that of another tree, if there is one.
     @ivar peers: other servers that answer frames, of those that are there.
     """
 
@@ -32,27 +34,29 @@ class Servers(NamedTuple):
     peers: list[Server]
 
 
-def variants() -> dict[str, str]:
-    """Settings (TOML) by the name under which a kernel that has them is shown."""
-    return {CLOVE: "", UNSPUN: "[limits.connection]\nspin = 0\n"}
-
-
 @contextmanager
-def one_kernel(directory: Path, name: str = CLOVE, settings: str = "") -> Iterator[Server]:
-    """A kernel of one of them."""
+def one_kernel(
+    directory: Path, name: str = CLOVE, settings: str = "", tree: Path | None = None
+) -> Iterator[Server]:
+    """A kernel.
+
+    @param name: under which it is shown.
+    @param settings: more of its configuration, TOML.
+    @param tree: where its modules are; None: where Python finds them.
+    """
     place = directory / name.replace(" ", "-").replace(",", "")
     place.mkdir()
-    with kernel(place, settings) as (path, pid):
+    with kernel(place, settings, tree=tree) as (path, pid):
         yield Server(name, path, pid)
 
 
 @contextmanager
 def kernels(directory: Path) -> Iterator[list[Server]]:
-    """One kernel of each, all running, of which one at a time is measured."""
+    """As it is installed, and with polling switched off; both run, and one at a time is measured."""
     with ExitStack() as stack:
         yield [
-            stack.enter_context(one_kernel(directory, name, settings))
-            for name, settings in variants().items()
+            stack.enter_context(one_kernel(directory)),
+            stack.enter_context(one_kernel(directory, UNSPUN, NO_SPIN)),
         ]
 
 
@@ -69,6 +73,9 @@ def servers(plan: Plan, directory: Path) -> Iterator[Servers]:
             with suppress(Unavailable):
                 echoes.append(find())
         ours = stack.enter_context(kernels(directory))
+        if plan.against:
+            before = one_kernel(directory, BEFORE, tree=plan.against)
+            ours.append(stack.enter_context(before))
         echo, *peers = [
             Server(each.name, *stack.enter_context(found.serving(each, directory)))
             for each in echoes

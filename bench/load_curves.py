@@ -13,16 +13,18 @@ from bench.workload import NOOP_1, NOOP_64, STORE_FETCH, Sample, Server, Workloa
 
 __all__ = ["load_curves"]
 
-SHARES = (0.05, 0.2, 0.4, 0.6, 0.75, 0.9)
+SHARES = (0.05, 0.25, 0.5, 0.7, 0.9)
 """Loads at which latency is measured, as fractions of what 64 connections get at most."""
-CONNECTIONS = (1, 4, 16, 64, 256, 1024)
+LEAST = 50
+"""Requests of one sample of latency, at least."""
+CONNECTIONS = (1, 8, 64, 256, 1024)
 
 
 def load_curves(plan: Plan) -> Iterator[Curve]:
     """Both."""
     with workplace() as directory, servers(plan, directory) as (echo, ours, peers):
-        yield from _latencies(plan, [*ours, echo])
-        yield _throughput(plan, [*ours, echo, *peers])
+        yield from _latencies(plan, [*ours[:2], echo])
+        yield _throughput(plan, [*ours[:2], echo, *peers])
 
 
 def _latencies(plan: Plan, servers: list[Server]) -> Iterator[Curve]:
@@ -52,10 +54,11 @@ def _latency(
     """Median and 99th percentile at some loads."""
     points: tuple[list[Point], list[Point]] = ([], [])
     for share in SHARES if not plan.smoke else SHARES[:1]:
-        paced = replace(load, rate=most * share, name=f"{load.name}, {share:.0%} of the most")
+        rate = max(most * share, LEAST / plan.seconds)
+        paced = replace(load, rate=rate, name=f"{load.name}, {share:.0%} of the most")
         samples: list[Sample] = [plan.load(paced, server)[0] for _ in range(min(plan.rounds, 2))]
-        points[0].append(Point.of(most * share, [one.p50 for one in samples]))
-        points[1].append(Point.of(most * share, [one.p99 for one in samples]))
+        points[0].append(Point.of(rate, [one.p50 for one in samples]))
+        points[1].append(Point.of(rate, [one.p99 for one in samples]))
     return points
 
 

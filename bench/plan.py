@@ -25,20 +25,23 @@ class Plan:
     @ivar seconds: how long one sample of requests lasts.
     @ivar warm: load before a sample, in seconds.
     @ivar smoke: see only that everything runs.
+    @ivar against: another tree of Clove, of which a kernel is measured beside this one's.
     @param say: told what is being done.
     """
 
     def __init__(
         self,
         rounds: int = 5,
-        seconds: float = 0.7,
+        seconds: float = 0.45,
         smoke: bool = False,
         say: Callable[[str], object] = lambda text: None,
+        against: Path | None = None,
     ) -> None:
         self.rounds = 1 if smoke else rounds
         self.seconds = 0.1 if smoke else seconds
         self.smoke = smoke
         self.say = say
+        self.against = against.resolve() if against else None
         self.warm = 0.02 if smoke else WARM_SECONDS
         self._what = ""
         self._quiet = Quiet(

@@ -124,11 +124,14 @@ def echo_server(program: Path, directory: Path) -> Iterator[str]:
 
 
 @contextmanager
-def kernel(directory: Path, settings: str = "", model: str = OFFLINE) -> Iterator[tuple[str, int]]:
+def kernel(
+    directory: Path, settings: str = "", model: str = OFFLINE, tree: Path | None = None
+) -> Iterator[tuple[str, int]]:
     """A kernel as users run it; its socket's path and its pid.
 
     @param settings: more of its configuration, TOML.
     @param model: the configuration's first part, that of the language model.
+    @param tree: where its modules are; None: where Python finds them.
     """
     path = str(directory / "clove.sock")
     config = directory / "clove.toml"
@@ -136,7 +139,8 @@ def kernel(directory: Path, settings: str = "", model: str = OFFLINE) -> Iterato
     twistd = Path(sys.executable).parent / "twistd"
     command = [str(twistd), "-n", "--pidfile=", "clove-kernel", "--socket", path]
     command += ["--state-dir", str(directory / "state"), "--config", str(config)]
-    with running(command, path, directory / "kernel.log") as process:
+    variables = {"PYTHONPATH": str(tree)} if tree else None
+    with running(command, path, directory / "kernel.log", variables) as process:
         yield path, process.pid
 
 
