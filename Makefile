@@ -23,7 +23,7 @@ FUZZ_SEED ?= 8
 .NOTPARALLEL:
 # The tests start some hundred kernels and their agents, each of which would compile all its modules.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help venv dev demo relay-demo relay-schemathesis test test-vm test-cloud test-install test-deploy test-work test-fresh soak relay-faults lint pytest relay-fuzz trial test-fast bench bench-smoke bench-peers docs site reference lock check-locks dist test-dist dist-compare clean test-image test-manifests
+.PHONY: help venv dev demo relay-demo relay-schemathesis test test-vm test-cloud test-install test-deploy test-work test-fresh soak relay-faults lint pytest relay-fuzz trial test-fast bench bench-smoke bench-peers bench-page docs site reference lock check-locks dist test-dist dist-compare clean test-image test-manifests
 
 # One line for each check, its output only when it fails.
 define quietly
@@ -107,6 +107,10 @@ bench: dev ## speed, growth, agents, each row with what it compares to and its b
 
 bench-smoke: dev ## the bench in less than a minute, to see that it runs
 	@$(PY) -m bench --smoke
+
+bench-page: dev ## pictures and tables of docs/performance.md, from bench/results/latest.json
+	@$(PY) -m bench.pictures
+	@$(PY) -m bench.page
 
 bench-peers: dev ## fetch what the bench compares with where it is missing: Redis, uvloop, LiteLLM
 	@$(PY) -m bench.peers

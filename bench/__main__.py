@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import signal
 import subprocess
 import sys
 import time
@@ -59,12 +60,24 @@ def run(names: list[str], options: argparse.Namespace, console: Console) -> dict
         def say(text: str) -> None:
             progress.update(task, what=text)
 
-        plan = Plan(options.rounds, options.seconds, options.smoke, say, options.against)
+        plan = Plan(
+            options.rounds, options.seconds, options.smoke, say, options.against, options.patience
+        )
         for name in names:
             taken[name] = measure(GROUPS[name], plan)
             progress.advance(task)
-            show(taken[name], console)
+            if options.smoke:
+                console.print(f"{name}: {_told(taken[name])}")
+            else:
+                show(taken[name], console)
     return taken
+
+
+def _told(taken: Taken) -> str:
+    """A line for a run of which the numbers say nothing."""
+    count = f"{len(taken.figures)} rows, {len(taken.curves)} pictures, {taken.seconds:.1f} s"
+    notes = [taken.missing, *(figure.note for figure in taken.figures if figure.value is None)]
+    return "; ".join([count, *filter(None, notes)])
 
 
 def about(options: argparse.Namespace) -> dict[str, Any]:
@@ -99,9 +112,13 @@ def main(arguments: list[str] | None = None) -> int:
         help=f"measure this one alone; may be repeated: {', '.join(GROUPS)}",
     )  # fmt: skip
     parser.add_argument("--against", type=Path, metavar="TREE", help="requests to its kernel, too")
+    parser.add_argument(
+        "--patience", type=float, default=120.0, help="seconds of waiting for others (120)"
+    )
     parser.add_argument("--smoke", action="store_true", help="see that everything runs")
     options = parser.parse_args(arguments)
     adopt_orphans()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # servers are ended on the way out
     console = Console(width=None if sys.stdout.isatty() else 150)
     begun = time.monotonic()
     taken = run(options.only or list(GROUPS), options, console)
@@ -109,10 +126,12 @@ def main(arguments: list[str] | None = None) -> int:
         save(options.json, about(options), taken)
     failed = [name for name, group in taken.items() if group.failed]
     rows = [figure for group in taken.values() for figure in group.figures]
-    missed = [figure.name for figure in rows if figure.holds is False]
-    held = sum(figure.holds is True for figure in rows)
-    print(f"{len(rows)} rows in {time.monotonic() - begun:.0f} s; bars: {held} held", end="")
-    print(f", {len(missed)} missed: {'; '.join(missed)}" if missed and not options.smoke else "")
+    told = f"{len(rows)} rows in {time.monotonic() - begun:.0f} s"
+    if not options.smoke:
+        missed = [figure.name for figure in rows if figure.holds is False]
+        held = sum(figure.holds is True for figure in rows)
+        told = "; ".join([told, f"bars: {held} held, {len(missed)} missed", *missed])
+    print(told)
     if failed:
         print(f"failed: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0

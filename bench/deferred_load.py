@@ -23,7 +23,7 @@ answered = 0
 
 def ask(link: Link) -> None:
     """One request, and the next when it is answered."""
-    link.request(Opcode.NOOP, BODY).addCallback(lambda _: count(link))
+    link.request(Opcode.NOOP, BODY).addCallbacks(lambda _: count(link), lambda _: None)
 
 
 def count(link: Link) -> None:

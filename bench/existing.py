@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import statistics
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from bench import cli as cli_bench
 from bench import full_tables
@@ -26,16 +27,22 @@ from bench.servers import kernel, workplace
 
 __all__ = ["cli", "fleet", "isolation", "output", "relay", "spawn", "stages", "start", "turns"]
 
+T = TypeVar("T")
 OUTPUT_BAR = 0.5
 OUTPUT_BYTES = 256 << 20
 TUNNELS = 300
+
+
+def _once(plan: Plan, what: str, measurement: Callable[[], T]) -> tuple[T, bool]:
+    """These take long, and repeat what they measure themselves."""
+    return plan.sample(what, measurement, again=False)
 
 
 def spawn(plan: Plan) -> Iterator[Figure]:
     """Starts and ends of agents, their memory, connections out."""
     rounds = spawn_bench.Amounts(rounds=10 * plan.rounds, carried=256 << 20, carries=3)
     amounts = spawn_bench.SMOKE if plan.smoke else rounds
-    (figures, leaks), _ = plan.sample("agents", lambda: spawn_bench.run(amounts))
+    (figures, leaks), _ = _once(plan, "agents", lambda: spawn_bench.run(amounts))
     yield from figures
     if leaks:
         yield Figure("left behind", float(len(leaks)), "", 0.0, "; ".join(leaks))
@@ -45,13 +52,13 @@ def start(plan: Plan) -> Iterator[Figure]:
     """A kernel's start, its memory, its first agents."""
     some = start_bench.Amounts(starts=2 * plan.rounds, firsts=min(plan.rounds, 3), row=50)
     amounts = start_bench.SMOKE if plan.smoke else some
-    yield from plan.sample("kernels start", lambda: start_bench.run(amounts))[0]
+    yield from _once(plan, "kernels start", lambda: start_bench.run(amounts))[0]
 
 
 def stages(plan: Plan) -> Iterator[Figure]:
     """Microseconds of each stage of a request after its frame is whole."""
     rounds, before = (3, 1) if plan.smoke else (100 * plan.rounds, 100)
-    records, noisy = plan.sample("stages", lambda: stages_bench.measure(rounds, before))
+    records, noisy = _once(plan, "stages", lambda: stages_bench.measure(rounds, before))
     for record in records:
         parts = {stage: record[stage] for stage in stages_bench.STAGES if stage != "whole"}
         name = f"{record['case']}: processor time after its frame is whole"
@@ -61,7 +68,7 @@ def stages(plan: Plan) -> Iterator[Figure]:
 def turns(plan: Plan) -> Iterator[Figure]:
     """How long one request holds up all others, where the tables are full."""
     amounts = full_tables.SMOKE if plan.smoke else full_tables.Amounts(rounds=plan.rounds)
-    found, noisy = plan.sample("full tables", lambda: list(turns_bench.figures(amounts)))
+    found, noisy = _once(plan, "full tables", lambda: list(turns_bench.figures(amounts)))
     yield from (replace(figure, disturbed=int(noisy)) for figure in found)
 
 
@@ -69,7 +76,7 @@ def cli(plan: Plan) -> Iterator[Figure]:
     """The command line's start, and a run."""
     rounds = 1 if plan.smoke else 3 * plan.rounds
     with workplace() as directory, kernel(directory) as (path, _):
-        yield from plan.sample("commands", lambda: cli_bench.measure(path, rounds))[0]
+        yield from _once(plan, "commands", lambda: cli_bench.measure(path, rounds))[0]
 
 
 def output(plan: Plan) -> Iterator[Figure]:
@@ -78,7 +85,7 @@ def output(plan: Plan) -> Iterator[Figure]:
     @raise Unavailable: bubblewrap is not installed.
     """
     size = (8 << 20) if plan.smoke else OUTPUT_BYTES
-    rates, noisy = plan.sample("output", lambda: output_bench.measure(plan.rounds, size))
+    rates, noisy = _once(plan, "output", lambda: output_bench.measure(plan.rounds, size))
     pairs = zip(rates["clove"], rates["bubblewrap"], strict=True)
     details = {f"{name}, MiB/s": statistics.median(one) / (1 << 20) for name, one in rates.items()}
     yield Figure.of(
@@ -94,7 +101,7 @@ def output(plan: Plan) -> Iterator[Figure]:
 def isolation(plan: Plan) -> Iterator[Figure]:
     """What a healthy client feels beside four agents that misbehave."""
     seconds = 0.3 if plan.smoke else 3.0
-    found, noisy = plan.sample("agents that misbehave", lambda: isolation_bench.run(seconds))
+    found, noisy = _once(plan, "agents that misbehave", lambda: isolation_bench.run(seconds))
     for key, name in (("alone", "in peace"), ("beside", "beside all four")):
         numbers = found[key]
         yield Figure(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bench.figures import Curve, Figure, Line, Point
 from bench.fixture import Failed
+from bench.fleet.processes import resident_kb
 from bench.idle import idle_percent
 from bench.kernels import ECHO, one_kernel
 from bench.peers import found
@@ -84,16 +85,17 @@ def _beside(
     costs: list[float] = []
     disturbed = 0
     with _servers(plan) as (echo, server):
+        empty = resident_kb(server.pid)
         for count in counts:
             plan.say(f"{count} idle {what}")
             more(server, count)
             ratios, noisy = _ratios(plan, echo, server)
             disturbed += noisy
             points.append(Point.of(count, ratios))
-            costs.append(idle_percent(plan, server, f"{count} idle {what}, no request"))
-    title = f"Growth with idle {what}: NOOP on 64 connections"
-    lines = [Line("Clove", points)]
-    yield Curve(f"growth-{what}", title, f"idle {what}", "ratio to the C echo", lines)
+            if count in (counts[0], counts[-1]):
+                costs.append(idle_percent(plan, server, f"{count} idle {what}"))
+        each = (resident_kb(server.pid) - empty) / counts[-1]
+    yield _curve(what, points)
     few, many = points[0], points[-1]
     name = f"{counts[-1]:,} idle {what}"
     yield Figure(
@@ -109,6 +111,13 @@ def _beside(
     details = {"% with none": costs[0]}
     told = f"{name}: processor time of the kernel without a request"
     yield Figure(told, costs[-1], "%", bar, details=details)
+    yield Figure(f"{name}: the kernel's memory for each", each, "kB")
+
+
+def _curve(what: str, points: list[Point]) -> Curve:
+    title = f"Growth with idle {what}: NOOP on 64 connections"
+    lines = [Line("Clove", points)]
+    return Curve(f"growth-{what}", title, f"idle {what}", "ratio to the C echo", lines)
 
 
 def _ratios(plan: Plan, echo: Server, server: Server) -> tuple[list[float], int]:

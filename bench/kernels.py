@@ -12,7 +12,17 @@ from bench.plan import Plan
 from bench.servers import Unavailable, kernel
 from bench.workload import Server
 
-__all__ = ["BEFORE", "CLOVE", "ECHO", "UNSPUN", "Servers", "kernels", "one_kernel", "servers"]
+__all__ = [
+    "BEFORE",
+    "CLOVE",
+    "ECHO",
+    "NO_SPIN",
+    "UNSPUN",
+    "Servers",
+    "kernels",
+    "one_kernel",
+    "servers",
+]
 
 CLOVE = "Clove"
 ECHO = "C echo"

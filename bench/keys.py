@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from bench.figures import Curve, Figure, Line, Point
 from bench.fixture import Failed
+from bench.fleet.processes import resident_kb
 from bench.kernels import one_kernel
 from bench.plan import Plan
 from bench.servers import workplace
@@ -92,6 +93,7 @@ def keys(plan: Plan) -> Iterator[Figure | Curve]:
     ):
         pin(server)
         writer = Writer(server.path)
+        empty = resident_kb(server.pid)
         for before, count in zip((0, *counts), counts, strict=False):
             plan.say(f"STORE of {count - before:,} keys")
             writer.ask(_stores(_names(count - before)))
@@ -99,10 +101,12 @@ def keys(plan: Plan) -> Iterator[Figure | Curve]:
             points.append(Point.of(count, samples))
             disturbed += noisy
         writer.close()
+        each = (resident_kb(server.pid) - empty) * 1024 / counts[-1]
     lines = [Line("Clove", points)]
     title = "Growth with keys: STORE of a new key at a random place"
     yield Curve("growth-keys", title, "keys", "microseconds a STORE", lines, log_x=True)
     yield _figure(points[0], points[-1], plan.rounds, disturbed)
+    yield Figure(f"each of {counts[-1]:,} keys with a small value: memory", each, "bytes")
 
 
 def _samples(plan: Plan, writer: Writer, what: str) -> tuple[list[float], int]:

@@ -13,7 +13,7 @@ from bench.workload import NOOP_1, NOOP_64, STORE_FETCH, Sample, Server, Workloa
 
 __all__ = ["load_curves"]
 
-SHARES = (0.05, 0.25, 0.5, 0.7, 0.9)
+SHARES = (0.05, 0.3, 0.6, 0.9)
 """Loads at which latency is measured, as fractions of what 64 connections get at most."""
 LEAST = 50
 """Requests of one sample of latency, at least."""

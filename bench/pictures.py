@@ -114,13 +114,13 @@ def _grid(curve: Curve, across: Axis, up: Axis) -> list[str]:
 
 
 def _line(line: Line, at: int, across: Axis, up: Axis) -> list[str]:
-    places = [(across.place(point.x), up.place(point.y)) for point in line.points]
+    spots = [(across.place(point.x), up.place(point.y)) for point in line.points]
     top = [(across.place(point.x), up.place(point.high)) for point in line.points]
     low = [(across.place(point.x), up.place(point.low)) for point in line.points]
     tail = " tail" if line.name.endswith(TAIL) else ""
     parts = [f'  <path class="band f{at}" d="{_path([*top, *reversed(low)])}Z"/>']
-    parts.append(f'  <path class="line c{at}{tail}" d="{_path(places)}"/>')
-    parts += [f'  <circle class="f{at}" cx="{x:.1f}" cy="{y:.1f}" r="3"/>' for x, y in places]
+    parts.append(f'  <path class="line c{at}{tail}" d="{_path(spots)}"/>')
+    parts += [f'  <circle class="f{at}" cx="{x:.1f}" cy="{y:.1f}" r="3"/>' for x, y in spots]
     return parts
 
 
@@ -144,8 +144,8 @@ def _names(lines: list[Line], across: Axis, up: Axis) -> list[str]:
     return parts
 
 
-def _path(places: list[tuple[float, float]]) -> str:
-    return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in places)
+def _path(spots: list[tuple[float, float]]) -> str:
+    return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in spots)
 
 
 def _text(x: float, y: float, text: str, kind: str, anchor: str, more: str = "") -> str:

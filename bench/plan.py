@@ -27,6 +27,7 @@ class Plan:
     @ivar smoke: see only that everything runs.
     @ivar against: another tree of Clove, of which a kernel is measured beside this one's.
     @param say: told what is being done.
+    @param patience: seconds for which others are waited for, in all.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class Plan:
         smoke: bool = False,
         say: Callable[[str], object] = lambda text: None,
         against: Path | None = None,
+        patience: float = 120.0,
     ) -> None:
         self.rounds = 1 if smoke else rounds
         self.seconds = 0.1 if smoke else seconds
@@ -45,6 +47,7 @@ class Plan:
         self.warm = 0.02 if smoke else WARM_SECONDS
         self._what = ""
         self._quiet = Quiet(
+            patience=patience,
             say=lambda text: say(f"{self._what}  {text}".rstrip()),
         )
         processors = sorted(os.sched_getaffinity(0))
@@ -58,13 +61,18 @@ class Plan:
         """
         return build()
 
-    def sample(self, what: str, measurement: Callable[[], T]) -> tuple[T, bool]:
-        """Measure once while the machine is quiet; also whether it was not."""
+    def sample(
+        self, what: str, measurement: Callable[[], T], *, again: bool = True
+    ) -> tuple[T, bool]:
+        """Measure once while the machine is quiet; also whether it was not.
+
+        @param again: do so again where others came in meanwhile; not worth the time for what takes long.
+        """
         self._what = what
         self.say(what)
         if self.smoke:
             return measurement(), False
-        return self._quiet.sample(measurement)
+        return self._quiet.sample(measurement, again=again)
 
     def load(self, load: Workload, server: Server) -> tuple[Sample, bool]:
         """Put a load on a server once, while the machine is quiet; also whether it was not."""

@@ -49,13 +49,14 @@ class Quiet:
         self._say = say
         self._noisy = True
 
-    def sample(self, take: Callable[[], T]) -> tuple[T, bool]:
+    def sample(self, take: Callable[[], T], *, again: bool = True) -> tuple[T, bool]:
         """Take one.
 
         @param take: takes it, and gives it back.
+        @param again: take it again where it was disturbed; not worth the time for a long one.
         @return: the sample, and whether others used the machine meanwhile.
         """
-        for left in range(self._tries, -1, -1):
+        for left in range(self._tries if again else 0, -1, -1):
             if self._noisy:
                 self._wait()
             before = used()

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from bench.figures import Figure
-from bench.kernels import one_kernel
+from bench.kernels import NO_SPIN, one_kernel
 from bench.plan import Plan
 from bench.servers import cpu_nanoseconds, workplace
 from bench.workload import PIPELINED, STORE_FETCH, Sample, Server
@@ -44,12 +44,16 @@ def versions(plan: Plan) -> Iterator[Figure]:
     """The same load on both versions, and through the Deferred client's connection.
 
     That client, being Python too, is slower than the kernel: what counts there is the kernel's processor time
-    for a request.
+    for a request, and for that one that does not poll while it waits for the client.
     """
     loads = (PIPELINED, STORE_FETCH)
     table = {load.name: Pairs() for load in loads}
     through = Pairs()
-    with workplace() as directory, plan.pinned() as pin, one_kernel(directory) as server:
+    with (
+        workplace() as directory,
+        plan.pinned() as pin,
+        one_kernel(directory, settings=NO_SPIN) as server,
+    ):
         pin(server)
         for _ in range(plan.rounds):
             for load in loads:

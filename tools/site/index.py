@@ -12,7 +12,10 @@ CHAPTERS: Final[dict[str, tuple[str, ...]]] = {
         *("README", "docs/tutorial/README", "docs/run", "docs/requirements", "docs/files"),
         *("docs/terminal", "docs/output", "docs/thinking", "docs/egress", "docs/clients"),
     ),
-    "Operations": ("docs/fleet", "docs/deploy", "docs/cloud", "docs/systemd", "docs/versions"),
+    "Operations": (
+        *("docs/fleet", "docs/deploy", "docs/cloud", "docs/systemd", "docs/versions"),
+        "docs/performance",
+    ),
     "Reference": (
         *("reference/commands/index", "docs/cli", "reference/relay-api", "docs/configuration"),
         *("docs/limits", "docs/wire"),

@@ -67,3 +67,8 @@ def test_where_patience_is_used_up_nothing_is_waited_for(monkeypatch: pytest.Mon
     machine, judge = Machine(monkeypatch, 0.9), Quiet(share=0.1, patience=0.0)
     assert judge.sample(machine.sample) == (1, True)
     assert judge.waited == 0.0
+
+
+def test_a_long_sample_is_not_taken_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = Machine(monkeypatch, 0.0, 0.9)
+    assert Quiet(share=0.1).sample(machine.sample, again=False) == (1, True)
