@@ -78,6 +78,7 @@ class Newcomer:
         for part in before:
             for known in filter(None, part.replace("...", "\n").splitlines()):
                 shown += self._until(known.strip())
+            shown += self._until("\n")  # a line's end may come later than the rest of it
             self._terminal.type(b"\x03")
         shown += self._until(PROMPT).removesuffix(PROMPT)
         expected = "".join([*before, last])
