@@ -54,6 +54,9 @@ class Gateway(Protocol):
 class Gateways(Protocol):
     """What opens gateways."""
 
+    async def load(self) -> None:
+        """Get ready to open one."""
+
     def open(
         self,
         principal: Principal,
@@ -171,7 +174,7 @@ class DryRuns:
         run = Run(plan.tried, self._limits.output_bytes)
         try:
             clone = await self._clone(principal, number)
-            gateway = self._gateway(principal, run) if plan.host else None
+            gateway = await self._gateway(principal, run) if plan.host else None
             try:
                 return await self._launch(clone, plan, run, gateway)
             finally:
@@ -180,7 +183,8 @@ class DryRuns:
         finally:
             await to_the_end(Deferred.fromCoroutine(self._release(number)))  # type: ignore[arg-type]
 
-    def _gateway(self, principal: Principal, run: Run) -> Gateway:
+    async def _gateway(self, principal: Principal, run: Run) -> Gateway:
+        await self._gateways.load()
         return self._gateways.open(
             principal,
             run.append_remark,

@@ -88,7 +88,7 @@ class Facilities(msgspec.Struct, frozen=True, kw_only=True):
     bounds: AgentLimits
     mounts: MountPlanner
     listen: Callable[[Principal, str], Awaitable[Callable[[], Deferred[Any]]]]
-    open_gateway: Callable[[Principal, Callable[[bytes], None]], Gateway]
+    open_gateway: Callable[[Principal, Callable[[bytes], None]], Awaitable[Gateway]]
     open_ports: Callable[[int], PublishedPorts]
     disks: DiskWatches
     check_reader: Callable[[AgentRecord, str], None]

@@ -170,7 +170,7 @@ class Launch:
         facilities, sandbox = self._facilities, None
         gateway = None
         if spec.egress is not None:
-            gateway = facilities.open_gateway(
+            gateway = await facilities.open_gateway(
                 self._principal, lambda line: self._output(REMARK, line)
             )
         try:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import functools
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
 from clove.errors import InvalidRequest, PermissionDenied
-from clove.kernel.mounts.host_scan import scan_host
 from clove.kernel.mounts.interpreter import own_parts
 from clove.kernel.mounts.mount_plan import MountPlan, check_links
 from clove.kernel.mounts.mount_request import MountRequest
@@ -81,7 +80,7 @@ class MountPlanner:
             blank_directory=state_dir.blank_directory,
             blank_file=state_dir.blank_file,
         )
-        self._scan = functools.partial(scan_host, mounts=mounts, entries=entries)
+        self._scan = functools.partial(_scan_host, mounts=mounts, entries=entries)
 
     async def plan_mounts(
         self,
@@ -128,6 +127,13 @@ class MountPlanner:
         if self._id_maps is None or spec.uid is None or not spec.seccomp:
             return None
         return Owners(self._id_maps, spec.uid, self._owned_entries)
+
+
+def _scan_host(*args: Any, **bounds: Any) -> MountPlan:
+    """L{clove.kernel.mounts.host_scan.scan_host}, imported by the first thread that needs it."""
+    from clove.kernel.mounts.host_scan import scan_host
+
+    return scan_host(*args, **bounds)
 
 
 async def _pin(

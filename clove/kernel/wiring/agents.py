@@ -145,7 +145,7 @@ class AgentParts:
             bounds=bounds,
             mounts=mounts,
             listen=listen,
-            open_gateway=network.gateways.open,
+            open_gateway=network.open_gateway,
             open_ports=network.publisher.open,
             disks=DiskWatches(foundation.reactor, bounds, foundation.limits.shares),
             check_reader=functools.partial(check_recorded_readers, foundation.registry),

@@ -21,6 +21,7 @@ from clove.kernel.network.way_out import WayOut, is_direct
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IHostnameResolver
 
+    from clove.kernel.network.gateway.gateway import Gateway
     from clove.kernel.network.settings import EgressSettings
     from clove.kernel.principal import Principal
     from clove.kernel.state_dir import StateDir
@@ -56,7 +57,6 @@ class Network:
         if settings.nat64:
             known = TranslatedNames(Nat64(settings.nat64), known)
         self.known, self.way_out = known, WayOut(reactor, settings, known)
-        way_out = self.way_out
         certificates = read_certificates(settings.ca_file) if settings.ca_file else ()
         self.gateways = Gateways(
             reactor,
@@ -65,8 +65,9 @@ class Network:
             refused=refused,
             carried=carried,
             shares=limits.shares,
-            way_out=way_out,
+            way_out=self.way_out,
             records=RecordLookups(reactor, self.names, settings.hosts),
+            load=foundation.import_later,
         )
         close = functools.partial(foundation.disposal.close_descriptor, "ports")
         self.publisher = Publisher(reactor, limits.publish, limits.shares, close)
@@ -79,8 +80,13 @@ class Network:
             shares=limits.shares,
             load=foundation.import_later,
             certificates=certificates,
-            way_out=way_out,
+            way_out=self.way_out,
         )
+
+    async def open_gateway(self, principal: Principal, log: Callable[[bytes], None]) -> Gateway:
+        """The gateway of an agent (L{Gateways.open})."""
+        await self.gateways.load()
+        return self.gateways.open(principal, log)
 
 
 def model_route(settings: EgressSettings, host: str) -> Route:

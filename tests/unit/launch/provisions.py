@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
@@ -197,7 +198,7 @@ class Fixture:
                 bounds=AgentLimits(),
                 mounts=MountPlanner(self.state_dir, "/lib/clove", (), mounts=9, entries=99),
                 listen=self.listen,
-                open_gateway=lambda principal, log: Gateway(self.gateways),
+                open_gateway=self.open_gateway,
                 open_ports=Publisher(None, PublishLimits(), None, os.close).open,
                 disks=DiskWatches(None, AgentLimits(), None),
                 check_reader=self.check_reader,
@@ -213,6 +214,9 @@ class Fixture:
             return succeed(None)
 
         return close
+
+    async def open_gateway(self, principal: Principal, log: Callable[[bytes], None]) -> Any:
+        return Gateway(self.gateways)
 
     def check_reader(self, record: AgentRecord, path: str) -> None:
         if self.refused_reader and path.startswith(self.refused_reader):
