@@ -9,16 +9,18 @@ from typing import NamedTuple
 
 from bench.peers import found
 from bench.plan import Plan
-from bench.servers import Unavailable, kernel
+from bench.servers import OFFLINE, Unavailable, kernel
 from bench.workload import Server
 
 __all__ = [
     "BEFORE",
     "CLOVE",
+    "COMPILED",
     "ECHO",
     "NO_SPIN",
     "UNSPUN",
     "Servers",
+    "compiled_kernel",
     "kernels",
     "one_kernel",
     "servers",
@@ -27,7 +29,10 @@ __all__ = [
 CLOVE = "Clove"
 ECHO = "C echo"
 UNSPUN = "Clove, no spin"
+COMPILED = "Clove, compiled"
 BEFORE = "Clove before"
+PURE = 'compiled = "off"\n'
+REQUIRED = 'compiled = "required"\n'
 NO_SPIN = "[limits.connection]\nspin = 0\n"
 
 
@@ -35,7 +40,7 @@ class Servers(NamedTuple):
     """All at once, each in a process of its own on the same processor.
 
     @ivar echo: the least that a server can do, in C.
-    @ivar kernels: those of L{kernels}, and that of another tree, if there is one.
+    @ivar kernels: those of L{kernels}, then the compiled one and that of another tree, if they are there.
     @ivar peers: other servers that answer frames, of those that are there.
     """
 
@@ -45,19 +50,39 @@ class Servers(NamedTuple):
 
 
 @contextmanager
-def one_kernel(
-    directory: Path, name: str = CLOVE, settings: str = "", tree: Path | None = None
-) -> Iterator[Server]:
-    """A kernel.
+def one_kernel(directory: Path, name: str = CLOVE, settings: str = "") -> Iterator[Server]:
+    """A kernel of this tree in pure Python.
 
     @param name: under which it is shown.
     @param settings: more of its configuration, TOML.
-    @param tree: where its modules are; None: where Python finds them.
     """
+    with kernel(_place(directory, name), settings, PURE + OFFLINE) as (path, pid):
+        yield Server(name, path, pid)
+
+
+@contextmanager
+def compiled_kernel(directory: Path) -> Iterator[Server]:
+    """The same with the compiled part.
+
+    @raise Unavailable: that was not built here.
+    """
+    with kernel(
+        _place(directory, COMPILED), "", REQUIRED + OFFLINE, twistd=found.compiled_twistd()
+    ) as (path, pid):
+        yield Server(COMPILED, path, pid)
+
+
+@contextmanager
+def earlier_kernel(directory: Path, tree: Path) -> Iterator[Server]:
+    """A kernel of another tree, as it is installed."""
+    with kernel(_place(directory, BEFORE), tree=tree) as (path, pid):
+        yield Server(BEFORE, path, pid)
+
+
+def _place(directory: Path, name: str) -> Path:
     place = directory / name.replace(" ", "-").replace(",", "")
     place.mkdir()
-    with kernel(place, settings, tree=tree) as (path, pid):
-        yield Server(name, path, pid)
+    return place
 
 
 @contextmanager
@@ -83,9 +108,10 @@ def servers(plan: Plan, directory: Path) -> Iterator[Servers]:
             with suppress(Unavailable):
                 echoes.append(find())
         ours = stack.enter_context(kernels(directory))
+        with suppress(Unavailable):
+            ours.append(stack.enter_context(compiled_kernel(directory)))
         if plan.against:
-            before = one_kernel(directory, BEFORE, tree=plan.against)
-            ours.append(stack.enter_context(before))
+            ours.append(stack.enter_context(earlier_kernel(directory, plan.against)))
         echo, *peers = [
             Server(each.name, *stack.enter_context(found.serving(each, directory)))
             for each in echoes

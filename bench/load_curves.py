@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from bench.figures import Curve, Line, Point
-from bench.kernels import servers
+from bench.kernels import BEFORE, servers
 from bench.plan import Plan
 from bench.servers import workplace
 from bench.workload import NOOP_1, NOOP_64, STORE_FETCH, Sample, Server, Workload
@@ -24,7 +24,7 @@ def load_curves(plan: Plan) -> Iterator[Curve]:
     """Both."""
     with workplace() as directory, servers(plan, directory) as (echo, ours, peers):
         yield from _latencies(plan, [*ours[:2], echo])
-        yield _throughput(plan, [*ours[:2], echo, *peers])
+        yield _throughput(plan, [*(one for one in ours if one.name != BEFORE), echo, *peers])
 
 
 def _latencies(plan: Plan, servers: list[Server]) -> Iterator[Curve]:

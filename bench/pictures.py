@@ -27,6 +27,7 @@ APART = 17.0
 COLOURS = {
     "Clove": ("#1f7a4d", "#6fd3a0"),
     "Clove, no spin": ("#8a9a1b", "#cfd86a"),
+    "Clove, compiled": ("#0b7f8c", "#5fd0dc"),
     "C echo": ("#6b7280", "#a3abb8"),
     "bare Twisted": ("#2563b0", "#7db3f2"),
     "uvloop": ("#b4530f", "#f2a366"),

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 
 from bench import workload
 from bench.figures import Figure
-from bench.kernels import CLOVE, ECHO, one_kernel, servers
+from bench.kernels import CLOVE, COMPILED, ECHO, compiled_kernel, one_kernel, servers
 from bench.peers import found
 from bench.plan import Plan
 from bench.servers import Unavailable, workplace
@@ -35,6 +35,8 @@ BARS = {
 Mail is compared with its NOOP on one connection, which was 57.8 thousand a second when 20 and 90
 thousand messages were asked for.
 """
+COMPILED_BARS = {**BARS, workload.PIPELINED.name: 1.0}
+"""The same for a kernel with the compiled part."""
 NOOPS = [workload.NOOP_1, workload.NOOP_64, workload.NOOP_256, workload.PIPELINED]
 PEER_ROUNDS = 3
 REDIS_SET = Workload(
@@ -46,6 +48,12 @@ REDIS_SET = Workload(
 REDIS_GET = replace(
     REDIS_SET, name="GET, 64 connections", payload="*2\r\n$3\r\nGET\r\n$2\r\nk1\r\n"
 )
+REDIS = {
+    workload.STORE: REDIS_SET,
+    workload.FETCH: REDIS_GET,
+    workload.STORE_FETCH: REDIS_SET,
+}
+"""What Redis is asked beside each of the kernel's loads."""
 
 
 @dataclass
@@ -93,16 +101,16 @@ def requests(plan: Plan) -> Iterator[Figure]:
                     series = table.setdefault((load.name, server.name), Series())
                     series.add(sample, reference, noisy or also)
     for (name, server_name), series in table.items():
-        bar = BARS[name] if server_name == CLOVE else None
-        yield _figure(name, server_name, series, bar)
+        bars = {CLOVE: BARS, COMPILED: COMPILED_BARS}.get(server_name, {})
+        yield _figure(name, server_name, series, bars.get(name))
     for load in workload.WORKLOADS:
         yield _figure(load.name, ECHO, tails[load.name], None)
     yield from _tails(table, tails)
-    for find in found.ECHOES:
+    for find in (*found.ECHOES, found.compiled_twistd):
         try:
             find()
         except Unavailable as error:
-            yield Figure("NOOP: other servers", None, "", note=str(error))
+            yield Figure("not measured", None, "", note=str(error))
 
 
 def _figure(name: str, server: str, series: Series, bar: float | None) -> Figure:
@@ -137,32 +145,32 @@ def against_redis(plan: Plan) -> Iterator[Figure]:
     @raise Unavailable: Redis is not there.
     """
     peer = found.redis()
+    table: dict[tuple[str, Workload], Series] = {}
+    theirs: dict[Workload, Series] = {load: Series() for load in REDIS}
     with ExitStack() as stack:
         directory = stack.enter_context(workplace())
         pin = stack.enter_context(plan.pinned())
         redis = Server(peer.name, *stack.enter_context(found.serving(peer, directory)))
-        clove = stack.enter_context(one_kernel(directory))
-        pin(redis, clove)
-        pairs = {
-            workload.STORE: REDIS_SET,
-            workload.FETCH: REDIS_GET,
-            workload.STORE_FETCH: REDIS_SET,
-        }
-        table = {load: Series() for load in pairs}
-        others = {load: Series() for load in pairs}
+        ours = [stack.enter_context(one_kernel(directory))]
+        with suppress(Unavailable):
+            ours.append(stack.enter_context(compiled_kernel(directory)))
+        pin(redis, *ours)
         for _ in range(plan.rounds):
-            for load, theirs in pairs.items():
-                reference, noisy = plan.load(theirs, redis)
-                sample, also = plan.load(load, clove)
-                table[load].add(sample, reference, noisy or also)
-                others[load].add(reference, reference, noisy)
-    for load, theirs in pairs.items():
-        details = {f"Clove, {key}": one for key, one in table[load].details().items()}
-        details |= {f"Redis, {key}": one for key, one in others[load].details().items()}
+            for load, asked in REDIS.items():
+                reference, noisy = plan.load(asked, redis)
+                theirs[load].add(reference, reference, noisy)
+                for server in ours:
+                    sample, also = plan.load(load, server)
+                    series = table.setdefault((server.name, load), Series())
+                    series.add(sample, reference, noisy or also)
+    for (name, load), series in table.items():
+        details = {f"{name}, {key}": one for key, one in series.details().items()}
+        details |= {f"Redis, {key}": one for key, one in theirs[load].details().items()}
         yield Figure.of(
-            f"{load.name} / Redis's {theirs.name.partition(',')[0]}",
-            table[load].ratios,
+            f"{load.name}: {name} / Redis's {REDIS[load].name.partition(',')[0]}",
+            series.ratios,
+            bar=1.0 if name == COMPILED and load is workload.STORE_FETCH else None,
             at_least=True,
-            disturbed=table[load].disturbed,
+            disturbed=series.disturbed,
             details=details,
         )

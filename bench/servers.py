@@ -26,6 +26,7 @@ __all__ = [
 ]
 
 TOOLS = Path(__file__).parent / "tools"
+TWISTD = Path(sys.executable).parent / "twistd"
 READY_SECONDS = 30.0
 OFFLINE = '[llm]\nprovider = "offline"\n'
 
@@ -125,18 +126,22 @@ def echo_server(program: Path, directory: Path) -> Iterator[str]:
 
 @contextmanager
 def kernel(
-    directory: Path, settings: str = "", model: str = OFFLINE, tree: Path | None = None
+    directory: Path,
+    settings: str = "",
+    model: str = OFFLINE,
+    tree: Path | None = None,
+    twistd: Path = TWISTD,
 ) -> Iterator[tuple[str, int]]:
     """A kernel as users run it; its socket's path and its pid.
 
     @param settings: more of its configuration, TOML.
     @param model: the configuration's first part, that of the language model.
     @param tree: where its modules are; None: where Python finds them.
+    @param twistd: what starts it.
     """
     path = str(directory / "clove.sock")
     config = directory / "clove.toml"
     config.write_text(model + settings)
-    twistd = Path(sys.executable).parent / "twistd"
     command = [str(twistd), "-n", "--pidfile=", "clove-kernel", "--socket", path]
     command += ["--state-dir", str(directory / "state"), "--config", str(config)]
     variables = {"PYTHONPATH": str(tree)} if tree else None

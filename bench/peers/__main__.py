@@ -1,7 +1,8 @@
 """Fetch the peers that are not there: `python -m bench.peers [NAME...]` (`make bench-peers`).
 
 Each goes into a directory of its own below the user's cache; nothing is installed into the machine or
-into Clove's environment. Python's come from the package index, Redis from Debian's archive.
+into Clove's environment. Python's come from the package index, Redis from Debian's archive. Clove's own compiled part
+is built beside the tree, as C{make test-fast} does.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ from pathlib import Path
 
 from bench.peers.found import directory, redis
 from bench.servers import Unavailable
+from tools import fast_venv
 
+COMPILED = "compiled"
 PACKAGES = {"uvloop": "uvloop", "litellm": "litellm[proxy]"}
-SIZES = {"uvloop": "40 MB", "litellm": "760 MB", "redis": "10 MB"}
+SIZES = {"uvloop": "40 MB", "litellm": "760 MB", "redis": "10 MB", COMPILED: "250 MB"}
 """What each takes on the disk, roughly."""
 DEBIAN = ("redis-server", "redis-tools", "libjemalloc2", "liblzf1")
 
@@ -49,8 +52,19 @@ def fetch_redis() -> None:
             subprocess.run(["dpkg", "-x", str(package), str(directory() / "redis")], check=True)
 
 
+def build_compiled() -> None:
+    """Build the compiled part of this tree, into an environment beside the tree's own.
+
+    @raise Unavailable: there is no C compiler, or no header files of Python's.
+    """
+    if fast_venv.main():
+        raise Unavailable("it cannot be built here")
+
+
 def is_there(name: str) -> bool:
     """Whether a peer needs no fetching."""
+    if name == COMPILED:
+        return False
     if name != "redis":
         return (directory() / name / "bin" / "python").exists()
     try:
@@ -72,10 +86,13 @@ def main() -> int:
         if is_there(name):
             print(f"{name}: there")
             continue
-        print(f"{name}: fetching, about {SIZES[name]} on the disk", flush=True)
+        print(f"{name}: about {SIZES[name]} on the disk", flush=True)
         directory().mkdir(parents=True, exist_ok=True)
         try:
-            fetch_redis() if name == "redis" else fetch_python(name)
+            if name == COMPILED:
+                build_compiled()
+            else:
+                fetch_redis() if name == "redis" else fetch_python(name)
         except (Unavailable, subprocess.CalledProcessError) as error:
             print(f"{name}: cannot be had: {error}", file=sys.stderr)
             shutil.rmtree(directory() / name, ignore_errors=True)

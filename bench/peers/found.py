@@ -13,8 +13,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.servers import Unavailable, running
+from tools import fast_venv
 
-__all__ = ["ECHOES", "Peer", "directory", "environment_python", "redis", "serving", "versions"]
+__all__ = [
+    "ECHOES",
+    "Peer",
+    "compiled_twistd",
+    "directory",
+    "environment_python",
+    "redis",
+    "serving",
+    "versions",
+]
 
 HERE = Path(__file__).parent
 MISSING = "{} is not there (make bench-peers fetches it)"
@@ -99,6 +109,17 @@ def serving(peer: Peer, place: Path) -> Iterator[tuple[str, int]]:
     command = [*peer.command, path]
     with running(command, path, place / f"{word}.log", peer.variables) as process:
         yield path, process.pid
+
+
+def compiled_twistd() -> Path:
+    """What starts a kernel with the compiled part of this very tree (docs/compiled.md).
+
+    @raise Unavailable: it was not built, or for another tree.
+    """
+    mark = fast_venv.DIRECTORY / ".clove-fast"
+    if not mark.exists() or mark.read_text() != fast_venv.key():
+        raise Unavailable(MISSING.format("the compiled part of this tree"))
+    return fast_venv.DIRECTORY / "bin" / "twistd"
 
 
 def versions() -> dict[str, str]:
