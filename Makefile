@@ -23,7 +23,7 @@ FUZZ_SEED ?= 8
 .NOTPARALLEL:
 # The tests start some hundred kernels and their agents, each of which would compile all its modules.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help venv dev demo relay-demo relay-schemathesis test test-vm test-cloud test-install test-deploy test-work test-fresh soak relay-faults lint pytest relay-fuzz trial test-fast bench bench-smoke bench-peers bench-page docs site reference lock check-locks dist test-dist dist-compare clean test-image test-manifests
+.PHONY: help venv dev demo relay-demo relay-schemathesis test test-vm test-cloud test-install test-deploy test-work test-fresh soak relay-faults lint pytest relay-fuzz trial test-fast bench bench-smoke bench-peers bench-page docs site reference lock check-locks dist test-dist dist-compare clean test-image test-image-limits test-manifests
 
 # One line for each check, its output only when it fails.
 define quietly
@@ -76,6 +76,9 @@ test-manifests: dev ## deploy/kubernetes and the Compose file against schemas of
 
 test-image: dev ## the image of deploy/docker, built and run (podman, buildah; root) (IMAGE_ARGS="-k relay")
 	@tools/image/run $(IMAGE_ARGS)
+
+test-image-limits: dev ## the image with limits by cgroup v2, in a guest (podman, buildah, QEMU; root)
+	@CLOVE_VM_IMAGE=1 tools/vm/run tests/vm/test_guest_image.py $(VM_ARGS)
 
 test-install: dev ## the installation: newer releases on the index, old pip, other Pythons
 	@CLOVE_TEST_INSTALL=1 $(PY) -W error -m pytest tests/install $(PYTEST_ARGS)

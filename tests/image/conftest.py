@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import shutil
-import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,33 +13,11 @@ from typing import Any
 import pytest
 
 from clove.client.fleet import FleetClient
+from tests.image.engine import FILES, IMAGE, Podman, build_image
 from tests.waiting import until
 
 collect_ignore_glob = [] if "CLOVE_TEST_IMAGE" in os.environ else ["test_*.py"]
 
-ROOT = Path(__file__).resolve().parents[2]
-FILES = ROOT / "deploy" / "docker"
-BASE = "docker.io/library/python:3.11-slim-bookworm"
-IMAGE = "localhost/clove:test"
-CONTAINERS = """\
-[containers]
-default_ulimits = ["nofile=4096:4096", "nproc=4096:4096"]
-cgroups = "disabled"
-netns = "host"
-log_driver = "k8s-file"
-[engine]
-runtime = "crun"
-cgroup_manager = "cgroupfs"
-events_logger = "file"
-tmp_dir = "{0}/tmp"
-"""
-"""The network is the tests' own; cgroups of containers cannot be had beside version 1."""
-STORAGE = """\
-[storage]
-driver = "overlay"
-graphroot = "{0}/store"
-runroot = "{0}/run"
-"""
 HARDENED = (
     *("--read-only", "--tmpfs", "/tmp", "--tmpfs", "/run", "--cap-drop", "ALL"),
     *("--security-opt", "no-new-privileges", "--no-healthcheck"),
@@ -49,56 +26,12 @@ SANDBOX = ("--security-opt", "unmask=ALL", "--security-opt", f"seccomp={FILES}/s
 """What a kernel in a container needs beyond the defaults."""
 
 
-class Podman:
-    """podman, with a store of its own."""
-
-    def __init__(self, place: Path) -> None:
-        (place / "containers.conf").write_text(CONTAINERS.format(place))
-        (place / "storage.conf").write_text(STORAGE.format(place))
-        self.variables = {
-            "CONTAINERS_CONF": str(place / "containers.conf"),
-            "CONTAINERS_STORAGE_CONF": str(place / "storage.conf"),
-            "BUILDAH_ISOLATION": "chroot",  # for `podman build`: its containers have cgroups otherwise
-        }
-        os.environ.update(self.variables)
-
-    def __call__(self, *words: str, stdin: str = "", check: bool = True) -> str:
-        """What it prints; its errors too, where C{check} is not set."""
-        done = subprocess.run(
-            ["podman", *words], input=stdin, capture_output=True, text=True, check=False
-        )
-        if check and done.returncode:
-            pytest.fail(f"podman {' '.join(words)}: {done.stderr}\n{done.stdout}")
-        return done.stdout if check else done.stdout + done.stderr
-
-
 @pytest.fixture(scope="session")
 def podman() -> Iterator[Podman]:
     """One with the base and the image."""
     work = Path(os.environ["CLOVE_IMAGE_WORK"])
     engine = Podman(work)
-    with open(os.environ["CLOVE_IMAGE_BASE"], "rb") as base:
-        subprocess.run(["podman", "import", "--quiet", "-", BASE], stdin=base, check=True)
-    context = work / "context"
-    context.mkdir()
-    for name in ("Dockerfile", "entrypoint", "health", "drain"):
-        shutil.copy(FILES / name, context)
-    (bundle,) = work.glob("clove-*.tar.gz")
-    shutil.copy(bundle, context)
-    words = [
-        "buildah",
-        "bud",
-        "--isolation",
-        "chroot",
-        "--pull-never",
-        "--layers",
-        "--format",
-        "docker",
-    ]
-    done = subprocess.run(
-        [*words, "--tag", IMAGE, str(context)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    build_image(work, "--layers")
     yield engine
     engine("rm", "--all", "--force", "--time", "1")
     for path in (work / "store", work / "run"):

@@ -10,7 +10,8 @@ import pytest
 
 from clove.client.fleet import FleetClient
 from clove.deploy.enrol import try_agent
-from tests.image.conftest import FILES, HARDENED, IMAGE, SANDBOX, Podman, doctor, running
+from tests.image.conftest import HARDENED, SANDBOX, doctor, running
+from tests.image.engine import FILES, IMAGE, Podman
 from tests.waiting import until
 
 AGENT = "import os; print('uid', os.getuid(), 'of', os.getpid(), sorted(os.listdir('/')))\n"

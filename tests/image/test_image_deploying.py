@@ -16,7 +16,8 @@ from clove.deploy.kinds import Place
 from clove.deploy.relay import Relay
 from clove.deploy.step import Progress
 from clove.deploy.targets.docker import make
-from tests.image.conftest import IMAGE, ROOT, Podman, Running
+from tests.image.conftest import Running
+from tests.image.engine import IMAGE, ROOT, Podman
 
 RELAY = "http://127.0.0.1:8766"
 
