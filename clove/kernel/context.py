@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from clove.kernel.attached_commands import AttachedCommands
     from clove.kernel.audit import IAuditLog
     from clove.kernel.connection.stream import Stream
-    from clove.kernel.dry_run import DryRuns
+    from clove.kernel.dry_run import DryRunsOnDemand
     from clove.kernel.events import EventBus
     from clove.kernel.files import Commands, FileLimits
     from clove.kernel.files.watches import Watches
@@ -57,7 +57,7 @@ class Kernel(Struct):
     attached: AttachedCommands
     file_limits: FileLimits
     watches: Watches
-    dry_runs: DryRuns
+    dry_runs: DryRunsOnDemand
     gateways: Gateways
     dialler: Dialler
     tunnels: Tunnels

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable, Collection, Iterable
-from typing import Final, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, ParamSpec, Protocol, TypeVar
 
 import msgspec
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 
 from clove.errors import NotFound
-from clove.kernel.metrics.cgroupfs import cgroup_path, own_cgroup, read_cgroup, v2_mount
+from clove.kernel.metrics.in_threads import (
+    make_text,
+    read_all,
+    read_asked,
+    read_own,
+    read_system,
+)
 from clove.kernel.metrics.limits import MetricsLimits
-from clove.kernel.metrics.prometheus import exposition
-from clove.kernel.metrics.readings import AgentReading, read_agent, read_system
 from clove.kernel.metrics.recent import Recent
 from clove.kernel.metrics.sampling import AgentCpu, SystemCpu
 from clove.kernel.metrics.sources import Asker, Caller, Records
@@ -31,6 +35,11 @@ from clove.messages.metrics import (
     SystemMetrics,
 )
 from clove.sharing.shares import OPERATORS
+
+if TYPE_CHECKING:
+    from clove.kernel.metrics.readings import AgentReading
+
+    _Recent = Recent[tuple[int, str | None], AgentReading]
 
 __all__ = ["Metrics", "Pool"]
 
@@ -86,8 +95,7 @@ class Metrics:
         @param traffic: connections of sandboxed agents now, bytes sent, bytes received.
         """
         self._clock, self._threads = clock, threads
-        self._agents = agents
-        self._callers = callers
+        self._agents, self._callers = agents, callers
         self._llm_usage = llm_usage
         self._traffic = traffic
         self._turns, self._compiled = turns or ReactorTurns(), compiled
@@ -98,7 +106,7 @@ class Metrics:
         self._system: tuple[float, SystemMetrics] | None = None
         ticks = int(limits.min_interval * os.sysconf("SC_CLK_TCK"))
         self._agent_cpu = AgentCpu(max(1, ticks))
-        self._recent = Recent[_Wanted, AgentReading](clock, limits.min_interval, limits.max_waiting)
+        self._recent: _Recent = Recent(clock, limits.min_interval, limits.max_waiting)
 
     def _pool(self, asker: Asker | None) -> Pool:
         """The pool of threads that reads for a caller; None: for the kernel itself."""
@@ -185,11 +193,11 @@ class Metrics:
             mine = cgroups.get(own)
             if mine is None and visible is not None:
                 return CgroupMetrics()
-            return await self._pool(asker).run(_read_own, mine, self._proc, self._cgroup_root)
+            return await self._pool(asker).run(read_own, mine, self._proc, self._cgroup_root)
         allowed = None
         if visible is not None:
             allowed = [cgroup for id, cgroup in cgroups.items() if cgroup and id in visible]
-        return await self._pool(asker).run(_read_asked, path, self._cgroup_root, allowed)
+        return await self._pool(asker).run(read_asked, path, self._cgroup_root, allowed)
 
     def prometheus(self) -> Deferred[bytes]:
         """Everything in Prometheus' text format (version 0.0.4)."""
@@ -202,7 +210,7 @@ class Metrics:
         clients = sum(caller.agent_id not in spawned for caller in self._callers)
         traffic = self._traffic()
         # Of a thousand agents the text takes 11 ms to make.
-        return await self._threads.run(exposition, system, agents, clients, truncated, traffic)
+        return await self._threads.run(make_text, system, agents, clients, truncated, traffic)
 
     def _subjects(self, agent_ids: Collection[int]) -> list[Subject]:
         """Those of some agents that are alive or have a record, in their order."""
@@ -234,7 +242,7 @@ class Metrics:
     async def _read(self, subjects: list[Subject], asker: Asker | None) -> list[AgentMetrics]:
         def read(wanted: list[_Wanted]) -> Deferred[list[AgentReading]]:
             most = self._limits.max_processes
-            return self._pool(asker).run(_read_all, self._proc, wanted, most)
+            return self._pool(asker).run(read_all, self._proc, wanted, most)
 
         family = OPERATORS if asker is None else asker.family
         wanted = [(subject.pid, subject.cgroup) for subject in subjects]
@@ -268,22 +276,3 @@ class Metrics:
             limits=subject.limits,
             outstanding=subject.outstanding,
         )
-
-
-def _read_all(proc: str, wanted: list[_Wanted], most: int) -> list[AgentReading]:
-    """For a thread."""
-    return [
-        read_agent(proc, pid, cgroup, most) if pid or cgroup else AgentReading()
-        for pid, cgroup in wanted
-    ]
-
-
-def _read_own(cgroup: str | None, proc: str, root: str) -> CgroupMetrics:
-    """For a thread: a cgroup that is known, or the kernel's own."""
-    path = cgroup or own_cgroup(proc, v2_mount(root))
-    return CgroupMetrics() if path is None else read_cgroup(path)
-
-
-def _read_asked(path: str, root: str, allowed: list[str] | None) -> CgroupMetrics:
-    """For a thread."""
-    return read_cgroup(cgroup_path(path, root, v2_mount(root), allowed))

@@ -13,7 +13,7 @@ from twisted.logger import Logger
 from clove.kernel.agents import Agents
 from clove.kernel.agents.ancestry import AgentFinder
 from clove.kernel.calls.scripts import check_recorded_readers
-from clove.kernel.dry_run import DryRuns
+from clove.kernel.dry_run import DryRunsOnDemand
 from clove.kernel.launch.agent_spec import Host
 from clove.kernel.launch.allocation import UserLeases
 from clove.kernel.launch.disk_limit import DiskWatches
@@ -30,6 +30,7 @@ from clove.sandbox.zygote.zygote import Zygote
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
 
+    from clove.kernel.dry_run.dry_runs import DryRuns
     from clove.kernel.network.gateway import Gateways
     from clove.kernel.principal import Principal
     from clove.kernel.wiring.foundation import Foundation
@@ -83,7 +84,9 @@ class AgentParts:
             other_namespaces=foundation.config.access.other_namespaces,
             most=limits.connection.max_ancestors,
         )
-        self.dry_runs = self._make_dry_runs(network.gateways)
+        self.dry_runs = DryRunsOnDemand(
+            foundation.import_later, functools.partial(self._make_dry_runs, network.gateways)
+        )
 
     def _make_log_files(self) -> LogFiles:
         foundation, limits = self._foundation, self._foundation.limits
@@ -172,6 +175,8 @@ class AgentParts:
         )
 
     def _make_dry_runs(self, gateways: Gateways) -> DryRuns:
+        from clove.kernel.dry_run.dry_runs import DryRuns
+
         foundation = self._foundation
         return DryRuns(
             foundation.reactor,

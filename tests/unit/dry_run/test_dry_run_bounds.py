@@ -10,8 +10,8 @@ from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.task import Clock
 
 from clove.errors import IsolationUnavailable, LimitExceeded, TimedOut, Unavailable
-from clove.kernel.dry_run import DryRunLimits, DryRuns
-from clove.kernel.dry_run.dry_runs import FIRST_NUMBER
+from clove.kernel.dry_run import DryRunLimits
+from clove.kernel.dry_run.dry_runs import FIRST_NUMBER, DryRuns
 from clove.kernel.launch.profile import Clone
 from clove.kernel.mounts.mount_request import MountRequest
 from clove.kernel.principal import Kind, Principal
