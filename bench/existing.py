@@ -28,6 +28,7 @@ from bench.servers import kernel, workplace
 __all__ = ["cli", "fleet", "isolation", "output", "relay", "spawn", "stages", "start", "turns"]
 
 T = TypeVar("T")
+AGENTS_A_ROUND = 300
 OUTPUT_BAR = 0.5
 OUTPUT_BYTES = 256 << 20
 TUNNELS = 300
@@ -67,7 +68,11 @@ def stages(plan: Plan) -> Iterator[Figure]:
 
 def turns(plan: Plan) -> Iterator[Figure]:
     """How long one request holds up all others, where the tables are full."""
-    amounts = full_tables.SMOKE if plan.smoke else full_tables.Amounts(rounds=plan.rounds)
+    amounts = full_tables.SMOKE
+    if not plan.smoke:
+        most = full_tables.Amounts(rounds=plan.rounds)
+        some = min(most.connections, AGENTS_A_ROUND * plan.rounds)  # they take long to start
+        amounts = replace(most, connections=some)
     found, noisy = _once(plan, "full tables", lambda: list(turns_bench.figures(amounts)))
     yield from (replace(figure, disturbed=int(noisy)) for figure in found)
 

@@ -53,9 +53,13 @@ def _block(what: str, about: dict[str, Any], taken: Groups) -> str:
     raise ValueError(f"there is no table for {what!r}: see bench/page.py and bench/groups.py")
 
 
-def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+def _table(
+    heads: Iterable[str], rows: Iterable[Iterable[str]], texts: tuple[int, ...] = (0,)
+) -> str:
+    """A table with numbers in all columns but these."""
     heads = list(heads)
-    lines = [heads, ["---"] + ["---:"] * (len(heads) - 1), *map(list, rows)]
+    aligned = ["---" if at in texts else "---:" for at in range(len(heads))]
+    lines = [heads, aligned, *map(list, rows)]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
@@ -90,12 +94,12 @@ def _bars(taken: Groups) -> str:
         for figure in group.figures
         if figure.bar is not None
     ]
-    return _table(("what", "median", "from - to", "bar", ""), rows)
+    return _table(("what", "median", "from - to", "bar", ""), rows, (0, 4))
 
 
 def _rows(figures: list[Figure]) -> str:
     rows = [(figure.name, number(figure), _extremes(figure), _behind(figure)) for figure in figures]
-    return _table(("what", "median", "from - to", "behind it"), rows)
+    return _table(("what", "median", "from - to", "behind it"), rows, (0, 3))
 
 
 def _servers(taken: Groups, cell: Any) -> str:
