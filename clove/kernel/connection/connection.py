@@ -152,9 +152,9 @@ class KernelConnection:
 
     def close_if_answered(self) -> None:
         """Close, if nothing is left to be answered to a peer that asks for no more."""
-        framing = self.framing
-        serving = self.flow.buffered.queued or framing.current is not None or framing.outstanding
-        if self.closing or serving:
+        framing, flow = self.framing, self.flow
+        waits = flow.serving or flow.buffered.queued
+        if self.closing or waits or framing.current is not None or framing.outstanding:
             return
         if self.decoder.pending:
             hint = "send the whole frame before the sending half is shut down"

@@ -47,6 +47,7 @@ class FlowControl:
     @ivar sender: everything is sent by it.
     @ivar buffered: what waits, counted for the family.
     @ivar received: frames so far.
+    @ivar serving: some of what waited is being served.
     @ivar turn_length: seconds for which requests are served before those of others are.
     """
 
@@ -81,6 +82,7 @@ class FlowControl:
         self._reads_once = False  # whatever time the family has left
         self.buffered = Buffered(principals.buffers, self._elsewhere)
         self.received = 0
+        self.serving = False
 
     def begin(self, principal: Principal) -> None:
         """The peer is known: what it does counts for its family, reading included."""
@@ -163,11 +165,11 @@ class FlowControl:
     def _serve(self, frames: Iterator[Request]) -> None:
         now = self._clock.seconds
         begun = now()
-        self._time.serving = True
+        self._time.serving = self.serving = True
         try:
             self._connection.framing.serve(frames, begun + self.turn_length)
         finally:
-            self._time.serving = False
+            self._time.serving = self.serving = False
         if self._shares_time:
             ended = now()
             if self._begun is not None:

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from clove.framing import TAG, encode
+from clove.framing import TAG, Opcode, encode
 from clove.kernel.connection.limits import ConnectionLimits
 from clove.messages import Reply
 from tests.unit.kernel.connection_peer import Peer
@@ -67,6 +67,20 @@ def test_a_frame_that_was_cut_off_is_said_after_the_answers(before: tuple[int, .
     *answers, (_, error) = peer.hears()
     assert [opcode for opcode, _ in answers] == list(before)
     assert "cut off" in json.loads(error)["error"]
+
+
+def test_nothing_that_came_with_the_end_of_another_request_is_left_out() -> None:
+    peer = Peer()
+    peer.hello()
+    peer.channel.stop_reading()
+    peer.say(QUICK, b"not read yet", tag=1)
+    cancel = encode(0, Opcode.CANCEL, TAG.pack(3) + TAG.pack(2))
+    last = encode(0, QUICK, TAG.pack(4) + b"last")
+    peer.connection.data_received(encode(0, SLOW, TAG.pack(2)) + cancel + last)
+    peer.channel.end_sending()
+    peer.channel.go_on_reading()
+    assert peer.channel.closing
+    assert [payload[: TAG.size] for _, payload in peer.hears()] == [TAG.pack(each) for each in (1, 2, 3, 4)]
 
 
 def test_one_that_reads_nothing_is_cut_off_when_the_time_to_write_is_over() -> None:
