@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from clove.relay.denial_record import SHARE, Denial, DenialKind, Refusal
+from clove.relay.denial_record import SHARE, STRANGERS, Denial, DenialKind, Refusal
 from clove.relay.tokens.lockout import source_of
 
 __all__ = ["Denials"]
@@ -21,7 +21,8 @@ _TEXT: Final = 200
 class Denials:
     """Those of the last minute, and those that are not in the store yet.
 
-    @ivar most: entries; the oldest goes first, of a caller that has more than its share its own.
+    @ivar most: entries; the oldest goes first, of a caller that has more than its share its own, and of those
+        without a token one of theirs where they have more than half.
     @param wall: seconds since the epoch.
     """
 
@@ -29,6 +30,7 @@ class Denials:
         self.most = most
         self._wall = wall
         self._entries: dict[int, Denial] = {}
+        self._strangers: dict[int, Denial] = {}
         self._of_caller: dict[str, deque[Denial]] = {}
         self._latest: dict[Refusal, Denial] = {}
         self._unwritten: dict[int, Denial] = {}
@@ -53,16 +55,21 @@ class Denials:
         caller = _caller_of(refusal)
         made = Denial(id=self._last_id, at=now, last=now, refusal=refusal, caller=caller)
         self._entries[made.id] = self._unwritten[made.id] = self._latest[refusal] = made
+        if not refusal.token_id:
+            self._strangers[made.id] = made
         own = self._of_caller.setdefault(caller, deque())
         own.append(made)
         if len(own) > max(1, self.most // SHARE):
             self._drop(own[0])
+        elif len(self._strangers) > max(1, self.most // STRANGERS):
+            self._drop(next(iter(self._strangers.values())))
         elif len(self._entries) > self.most:
             self._drop(next(iter(self._entries.values())))
 
     def _drop(self, old: Denial) -> None:
         """Forget one that is the oldest of its caller."""
         del self._entries[old.id]
+        self._strangers.pop(old.id, None)
         self._unwritten.pop(old.id, None)
         caller = old.caller
         self._of_caller[caller].popleft()

@@ -51,6 +51,9 @@ class DenialStoreContract(StoreMaking):
         again = denial(1, count=7)
         again.last += 30
         await store.keep_denials("a", [again])
+        await store.keep_denials(
+            "a", [denial(1)]
+        )  # written before, by a connection that took longer
         newer, older = await store.denials(0, 9)
         assert (older.count, older.at, older.last) == (7, NOW + 1, NOW + 31)
         assert (newer.count, newer.id > older.id) == (1, True)

@@ -44,7 +44,8 @@ class RestLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     without."""
     denials: int = 2000
     """Refusals that wait to be kept (limits.store.denials), a quarter of them of one token, or of one address without
-    a token (IPv4, or the first 64 bits of IPv6); the oldest is forgotten then."""
+    a token (IPv4, or the first 64 bits of IPv6), and half of them without a token; the oldest of these is forgotten
+    then."""
     logins: int = 64
     """Computers that wait for somebody to confirm their login; one more gets 503."""
     logins_per_address: int = 4

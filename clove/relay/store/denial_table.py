@@ -19,6 +19,7 @@ _COLUMNS: Final = ("relay", "number", "at", "last", "count", "caller", *_FACTS)
 _WRITE: Final = (
     f"INSERT INTO denials ({', '.join(_COLUMNS)}) VALUES ({placeholders(_COLUMNS)})"  # noqa: S608 names of our columns
     " ON CONFLICT (relay, number) DO UPDATE SET count = excluded.count, last = excluded.last"
+    " WHERE excluded.count > denials.count"  # an earlier write may come later
 )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -13,6 +13,9 @@ from clove.relay.records import Targets, TokenKind, TokenRecord
 
 __all__ = ["Narrowing", "narrowed"]
 
+_HOMES: Final = ("/a kernel's home", "/of a kernel/the home")
+"""In the place of `~`, which each kernel takes for a home of its own. They differ in their depth: what one pattern
+without `~` covers of both is no accident of where a home is."""
 _HINT = "make another token with what it needs, and revoke this one"
 
 
@@ -89,7 +92,10 @@ def _permissions(before: dict[str, Any], asked: dict[str, Any] | None) -> dict[s
     if asked is None:
         return before
     merged = {**before, **asked}  # a field that is left out would be as the kernel has it
-    more = excesses(parse(None, before, home="/"), parse(None, merged, home="/"))
+    more: dict[str, None] = {}
+    for home in _HOMES:
+        found = excesses(parse(None, before, home=home), parse(None, merged, home=home))
+        more.update(dict.fromkeys(found))
     if more:
         raise InvalidRequest(
             f"the token would be allowed more than now: {', '.join(more)}", hint=_HINT

@@ -80,7 +80,9 @@ def test_nothing_that_came_with_the_end_of_another_request_is_left_out() -> None
     peer.channel.end_sending()
     peer.channel.go_on_reading()
     assert peer.channel.closing
-    assert [payload[: TAG.size] for _, payload in peer.hears()] == [TAG.pack(each) for each in (1, 2, 3, 4)]
+    assert [payload[: TAG.size] for _, payload in peer.hears()] == [
+        TAG.pack(each) for each in (1, 2, 3, 4)
+    ]
 
 
 def test_one_that_reads_nothing_is_cut_off_when_the_time_to_write_is_over() -> None:

@@ -19,7 +19,7 @@ async def test_a_write_is_bounded_and_a_reader_gets_all_that_waits(tmp_path: Pat
     denials = Denials(MOST, lambda: 1000.0)
     writer = DenialWriter(denials, store, "a")
     for number in range(MOST):
-        denials.add("token", f"address {number}")
+        denials.add("token", f"address {number}", token_id=f"{number}")
     assert await writer.write_some() == TOGETHER
     assert len(await store.denials(0, 9999)) == TOGETHER
     found = await writer.read(0, 9999, kind="", machine_id="")

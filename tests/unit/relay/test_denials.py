@@ -84,8 +84,21 @@ def test_one_caller_has_its_share_and_texts_are_cut() -> None:
     assert found[0].refusal.source == "quiet"
     assert max(len(each.refusal.error) for each in found) == 200
     for number in range(1000):
-        denials.add("token", f"address {number}")
+        denials.add("token", f"address {number}", token_id=f"{number}")
     assert len(waiting(denials)) == len(denials._entries) == MOST
+
+
+def test_no_crowd_of_addresses_pushes_out_what_was_refused_to_a_token() -> None:
+    denials = Denials(MOST, Wall())
+    denials.add("route", "192.0.2.1", token_id="a")
+    denials.add("token", "192.0.2.1")
+    for number in range(1000):
+        denials.add("token", f"address {number}")
+    first, *crowd = waiting(denials)
+    assert first.refusal.token_id == "a"
+    assert [each.refusal.source for each in crowd] == [
+        f"address {number}" for number in range(992, 1000)
+    ]
 
 
 def test_all_addresses_of_one_customer_have_one_share() -> None:

@@ -58,6 +58,33 @@ def test_it_is_allowed_less() -> None:
     assert found.permissions == {**record().permissions, "can_http": False}
 
 
+def paths(*rules: str) -> dict[str, Any]:
+    return {"allowed_read_paths": list(rules)}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("~/srv/**", "~/srv/a"), ("~/srv/**", "~/srv/**"), ("/**", "~/srv"), ("/*/**", "~/srv/**")],
+)
+def test_a_home_of_a_kernel_stays_within_its_own_rules(before: str, after: str) -> None:
+    found = narrowed(record(permissions=paths(before)), Narrowing(permissions=paths(after)), NOW)
+    assert found.permissions == paths(after)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("/data/**", "~/data/**"),
+        ("~/data/**", "/data/**"),
+        ("/*/data", "~/data"),
+        ("/*/*/data", "~/data"),
+    ],
+)
+def test_no_kernels_home_is_taken_for_another_directory(before: str, after: str) -> None:
+    with pytest.raises(InvalidRequest, match="allowed_read_paths"):
+        narrowed(record(permissions=paths(before)), Narrowing(permissions=paths(after)), NOW)
+
+
 @pytest.mark.parametrize(
     ("before", "asked", "words"),
     [
