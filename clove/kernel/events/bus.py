@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
@@ -12,6 +13,7 @@ from twisted.logger import Logger
 from clove.errors import CloveError, InvalidRequest, LimitExceeded
 from clove.kernel.clocks import Wall
 from clove.kernel.events.limits import EventLimits
+from clove.kernel.events.spread import Spread
 from clove.kernel.events.subscriber import Happening, Push, Subscriber
 from clove.messages.events import EVENT_TYPES, Event, EventPush
 from clove.sharing.shares import ShareLimits, Shares
@@ -51,6 +53,7 @@ class EventBus:
         )
         self._subscribers: dict[int, Subscriber] = {}
         self.by_type: dict[str, dict[int, Subscriber]] = {}
+        self._spread = Spread(clock, self._hand, self.limits.handing_over)
 
     def publish(
         self,
@@ -78,11 +81,10 @@ class EventBus:
         raw = data if isinstance(data, msgspec.Raw) else msgspec.Raw(msgspec.json.encode(data))
         self.check_size(raw)
         event = Happening(type, raw, source_id, self._clock.seconds(), self._wall())
-        reached = 0
-        for agent_id, subscriber in list(subscribers.items()):
-            if audience is None or audience(agent_id):
-                self._hand(subscriber, event)
-                reached += 1
+        found = subscribers.items()
+        receivers = deque(one for one in found if audience is None or audience(one[0]))
+        reached = len(receivers)
+        self._spread.add(event, receivers)
         return reached
 
     def check_size(self, data: msgspec.Raw) -> None:
@@ -175,8 +177,10 @@ class EventBus:
             if not subscribers:
                 del self.by_type[type]
 
-    def _hand(self, subscriber: Subscriber, event: Happening) -> None:
-        """Push an event or keep it."""
+    def _hand(self, agent_id: int, subscriber: Subscriber, event: Happening) -> None:
+        """Push an event or keep it; not for one that is gone, or wants it no more."""
+        if self.by_type.get(event.type, {}).get(agent_id) is not subscriber:
+            return
         if subscriber.push is None or not self._pushed(subscriber.push, event):
             subscriber.push = None
             subscriber.put(event)
