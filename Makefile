@@ -63,7 +63,7 @@ pytest: dev ## the tests (PYTEST_ARGS="tests/unit -k mail")
 
 test-fast: dev ## the compiled part (clove-fast): its wheel, and the tests that go through sockets, with it (FAST_ARGS=)
 	@$(PY) -m tools.fast_venv && CLOVE_COMPILED=required .venv-fast/bin/python -W error -m pytest \
-		--dist loadfile --no-loadscope-reorder --max-worker-restart 0 $(FAST_ARGS) || [ $$? = 75 ]
+		--dist loadfile --no-loadscope-reorder --max-worker-restart 0 $(FAST_ARGS) && $(PY) -m tools.fast_sanitized || [ $$? = 75 ]
 
 test-vm: venv ## the tests that need cgroup v2 and systemd, in a guest (VM_ARGS="-k memory")
 	@tools/vm/run $(VM_ARGS)
