@@ -1,8 +1,8 @@
 """The reactor's loop: each turn polls, and serves the descriptors that are ready.
 
-It differs from Twisted's own in five things. A turn serves few events, and epoll puts descriptors
+It differs from Twisted's own in six things. A turn serves few events, and epoll puts descriptors
 that it has reported behind the others, since agents can make hundreds of their connections ready
-at once. The L{Watchdog} times each turn, at the cost of reading the clock twice. An event for a
+at once. Those that were not ready in the turn before come first (L{clove.loop.order}). The L{Watchdog} times each turn, at the cost of reading the clock twice. An event for a
 descriptor that was closed in the same turn is dropped; Twisted's loop hands it to the object that
 has the number by then, so that a new agent's socket was shut because another connection had
 ended. And descriptors are not named to Twisted's old log before they are served, which takes
@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from twisted.logger import Logger
 
+from clove.loop.order import NewcomersFirst
 from clove.loop.spin import make_spin
 from clove.loop.watchdog import NEVER
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EVENTS", "serve_in_turns"]
 
-EVENTS: Final = 64
+EVENTS: Final = 128
 """Descriptors that are served in one turn at most."""
 _log = Logger()
 
@@ -72,8 +73,10 @@ def _server(reactor: Any) -> Callable[[list[tuple[int, int]]], None]:
     of_number = reactor._selectables.get
     serve, end = reactor._doReadOrWrite, reactor._disconnectSelectable
 
+    arrange = NewcomersFirst().arrange
+
     def serve_all(ready: list[tuple[int, int]]) -> None:
-        events = [(of_number(fd), fd, event) for fd, event in ready]
+        events = [(of_number(fd), fd, event) for fd, event in arrange(ready)]
         for selectable, fd, event in events:
             # Serving an earlier event may have closed this descriptor, and another object may have
             # got its number: the event is not for that one.

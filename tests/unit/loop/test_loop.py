@@ -90,6 +90,18 @@ def test_a_turn_polls_for_few_and_serves_those_that_are_still_there(reactor: Rea
     assert reactor.served == [(three, 3, 4)]
 
 
+def test_a_client_that_asks_now_and_then_is_read_before_a_flood(reactor: Reactor) -> None:
+    reactor._selectables.update({fd: Readable(reactor) for fd in range(100, 171)})
+    flood = [(fd, EPOLLIN) for fd in range(100, 170)]
+    asks = reactor._selectables[170]
+    reactor.ready = flood
+    reactor.doIteration(0)
+    reactor.ready = [*flood, (170, EPOLLIN)]
+    reactor.doIteration(0)
+    assert reactor.read.index(asks) == len(flood)  # the first of the second turn
+    assert len(reactor.read) == 2 * len(flood) + 1
+
+
 def test_what_has_only_something_to_read_is_read_directly(reactor: Reactor) -> None:
     three = reactor._selectables[3]
     reactor.ready = [(3, EPOLLIN)]
