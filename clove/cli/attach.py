@@ -29,7 +29,8 @@ ctrl-p ctrl-q leaves it running. Of another one the output is shown, from now on
 none of it is lost; Ctrl-C leaves it running.
 
 \b
-Exit code: the agent's own when it has ended; 0 after the keys; 1 if it cannot be attached to."""
+Exit code: the agent's own when it has ended; 0 after the keys; 130 after Ctrl-C; 1 if it
+cannot be attached to."""
 
 
 @click.command(epilog=EPILOG)

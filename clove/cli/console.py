@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -145,13 +146,28 @@ class Console:
 
     def error(self, error: CloveError) -> None:
         """Say what went wrong, in one line."""
-        hint = self._advice(error.hint)
+        hint = self._advice(error.hint) or self._lost(error)
         if self.as_json:
-            self.data({**error.fields(), **({"hint": hint} if error.hint else {})})
+            self.data({**error.fields(), **({"hint": hint} if hint or error.hint else {})})
             return
         rule = f" (rule: {error.rule})" if error.rule else ""
         advice = f" - {hint}" if hint else ""
         click.echo(_one_line(f"clove: {error.message}{rule}{advice}"), err=True)
+
+    def _lost(self, error: CloveError) -> str:
+        """What to look at when a connection has ended that stood; "" for other errors."""
+        if error.code != "connection_lost":
+            return ""
+        if self.remote is None:
+            return (
+                ""
+                if self.relay
+                else "did the kernel end? clove up says whether it runs, or starts it"
+            )
+        name, machine = (
+            shlex.quote(each or "") for each in (self.remote.name, self.remote.machine)
+        )
+        return f"is the machine connected? clove machines show {machine} --context {name}"
 
     def _advice(self, hint: str) -> str:
         """What a kernel or a relay advises, in commands; of a kernel on a machine, for that machine."""

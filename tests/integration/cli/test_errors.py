@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -79,7 +80,7 @@ def environ(tmp_path: Path) -> dict[str, str]:
 
 
 def clove(environ: dict[str, str], call: str, *options: str) -> Ran:
-    return with_pipes([*options, *call.split()], {**os.environ, **environ})
+    return with_pipes([*options, *shlex.split(call)], {**os.environ, **environ})
 
 
 def check(environ: dict[str, str], call: str, said: str, code: str = "") -> None:
@@ -173,11 +174,12 @@ def test_a_kernel_that_ends_half_way(tmp_path: Path, short_dir: str) -> None:
         assert process.returncode == 1, (call, out, err)
         assert "Traceback" not in err
         assert err.splitlines()[-1].startswith("clove: "), (call, err)
+        assert "clove up" in err.splitlines()[-1], (call, err)
 
 
 def started(call: str, environ: dict[str, str]) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", MAIN, *call.split()],
+        [sys.executable, "-c", MAIN, *shlex.split(call)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from clove.cli.console import Console
+from clove.cli.fleet.context import Context
 from clove.cli.hints import for_commands, on_a_machine
+from clove.errors import ConnectionLost
 from clove.relay.absent import no_machine, no_token
 
 
@@ -39,3 +42,19 @@ def test_a_hint_about_a_machines_kernel_names_that_machine() -> None:
     assert on_a_machine(hint, "a b/m") == (
         "clove --context 'a b/m' ps -a shows the agents; clove machines list the machines"
     )
+
+
+def test_where_a_connection_has_ended_it_is_said_what_to_look_at(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    console = Console(None, False)
+    console.error(ConnectionLost("the kernel closed the connection"))
+    console.error(ConnectionLost("no kernel listens at x", hint="start one"))
+    console.remote = Context("prod", {"relay": "https://r:1"}, machine="build-7")
+    console.error(ConnectionLost("the kernel closed the connection"))
+    here, hinted, there = capsys.readouterr().err.splitlines()
+    assert here.endswith(
+        "connection - did the kernel end? clove up says whether it runs, or starts it"
+    )
+    assert hinted == "clove: no kernel listens at x - start one"
+    assert there.endswith("- is the machine connected? clove machines show build-7 --context prod")
