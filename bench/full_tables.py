@@ -34,7 +34,8 @@ class Amounts:
 
     @ivar keys: that stay; and half as many that expire.
     @ivar own_keys: in the space of one connection.
-    @ivar connections: that are open; as many agents live, and as many have ended.
+    @ivar connections: that are open.
+    @ivar agents: that live, and later have ended.
     @ivar entries: of each kind in the audit log.
     @ivar lines: of an agent's output.
     @ivar rounds: how often each request is made.
@@ -43,12 +44,13 @@ class Amounts:
     keys: int = 60_000
     own_keys: int = 10_000
     connections: int = 1000
+    agents: int = 1000
     entries: int = 10_000
     lines: int = 20_000
     rounds: int = 7
 
 
-SMOKE = Amounts(keys=300, own_keys=50, connections=20, entries=50, lines=50, rounds=1)
+SMOKE = Amounts(keys=300, own_keys=50, connections=20, agents=10, entries=50, lines=50, rounds=1)
 
 
 @dataclass

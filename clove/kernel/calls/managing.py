@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from clove.errors import InvalidRequest, Unavailable
 from clove.kernel import authority
+from clove.kernel.answers import then
 from clove.kernel.calls.agents import find_target
 from clove.kernel.calls.listing import entry_of
 from clove.kernel.calls.publishing import published_ports, require_publisher, update_ports
@@ -21,8 +22,12 @@ from clove.messages.managing import (
 from clove.spelling import guess, shown
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from clove.kernel.agents.known_agents import KnownAgents
     from clove.kernel.context import Context
     from clove.kernel.launch.resource_limits import ResourceLimits
+    from clove.kernel.pieces import Pieces
     from clove.messages.agents import TargetRequest
     from clove.messages.managing import (
         PruneRequest,
@@ -33,6 +38,9 @@ if TYPE_CHECKING:
     )
 
 __all__ = ["inspect", "prune", "rename", "restart", "send_signal", "signal_number", "update"]
+
+FORGOTTEN: Final = 8
+"""Agents that are forgotten in one piece of the work."""
 
 
 def inspect(ctx: Context, request: TargetRequest) -> InspectReply:
@@ -117,30 +125,41 @@ def rename(ctx: Context, request: RenameRequest) -> RenameReply:
     return RenameReply(agent_id=agent.agent_id, name=agent.name, old_name=old)
 
 
-def prune(ctx: Context, request: PruneRequest) -> PruneReply:
+def prune(ctx: Context, request: PruneRequest) -> PruneReply | Coroutine[Any, Any, PruneReply]:
     """Forget ended agents, with the output of theirs that is held in memory.
 
     @raise InvalidRequest: the one that is named lives; or it is not said which.
     """
-    known = ctx.kernel.agents.known
+    known, caller = ctx.kernel.agents.known, ctx.principal
     if request.name or request.id or request.agent_id:
         agent = find_target(ctx, request, "PRUNE", ended=True)
         if not agent.lifecycle.over:
             raise InvalidRequest(f"agent {agent.agent_id} lives", hint="KILL it first")
-        agents = [agent]
-    else:
-        if request.older_than is None:
-            raise InvalidRequest("PRUNE needs a name, an id or `older_than`", hint="0 for all")
-        oldest = request.older_than * 1000
-        agents = [
-            agent
-            for agent in known.ended()
-            if agent.ended_ms_ago >= oldest
-            and authority.may(ctx.principal, "PRUNE", agent.principal)
-        ]
-    for agent in agents:
         known.forget(agent.agent_id)
-    return PruneReply(count=len(agents), agent_ids=[agent.agent_id for agent in agents])
+        return _pruned([agent.agent_id])
+    if request.older_than is None:
+        raise InvalidRequest("PRUNE needs a name, an id or `older_than`", hint="0 for all")
+    oldest = request.older_than * 1000
+    agent_ids = [
+        agent.agent_id
+        for agent in known.ended()
+        if agent.ended_ms_ago >= oldest and authority.may(caller, "PRUNE", agent.principal)
+    ]
+    forgotten = ctx.kernel.loop_time.in_turns(_forget(known, agent_ids), caller.family)
+    return then(forgotten, _pruned, None)
+
+
+def _forget(known: KnownAgents, agent_ids: list[int]) -> Pieces[list[int]]:
+    """Forget some at a time: to free what was kept of one takes a while."""
+    for number, agent_id in enumerate(agent_ids, 1):
+        known.forget(agent_id)
+        if number % FORGOTTEN == 0:
+            yield
+    return agent_ids
+
+
+def _pruned(agent_ids: list[int], _: None = None) -> PruneReply:
+    return PruneReply(count=len(agent_ids), agent_ids=agent_ids)
 
 
 async def update(ctx: Context, request: UpdateRequest) -> UpdateReply:

@@ -1,4 +1,4 @@
-"""LIST of many agents, in several turns of the caller's family."""
+"""LIST and PRUNE of many agents, in several turns of the caller's family."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from unittest import mock
 
 from twisted.internet.defer import Deferred
 
-from clove.kernel.calls import listing
+from clove.kernel.calls import listing, managing
 from clove.kernel.context import Context, Kernel
 from clove.kernel.loop_time import LoopTime
 from clove.kernel.principal import Kind, Principal
@@ -56,3 +56,14 @@ def test_few_are_shown_at_once() -> None:
     kernel = cast(Kernel, SimpleNamespace(agents=SimpleNamespace(known=known), loop_time=time))
     caller = Principal(9, Kind.AGENT, for_level(Level.STANDARD))
     assert len(cast(Any, listing.list_agents(Context(kernel, caller), ListRequest()))) == 3
+
+
+def test_ended_agents_are_forgotten_some_at_a_time() -> None:
+    seen: list[int] = []
+    known: Any = SimpleNamespace(forget=seen.append)
+    counts = []
+    work = managing._forget(known, list(range(3 * managing.FORGOTTEN + 1)))
+    for _ in work:
+        counts.append(len(seen))
+    assert counts == [managing.FORGOTTEN, 2 * managing.FORGOTTEN, 3 * managing.FORGOTTEN]
+    assert seen == list(range(3 * managing.FORGOTTEN + 1))
