@@ -227,6 +227,7 @@ class Hub:
         """A way to its machine for a remote agent of version 1.
 
         @raise Unavailable: the machine is not connected.
+        @raise PermissionDenied: see L{MachineV1.way}.
         """
         machine = self.machine(agent.target_machine, agent.bearer)
         if isinstance(machine, MachineV1):

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from clove.errors import CloveError, InvalidRequest, NotImplementedYet, Unavailable
+from clove.errors import (
+    CloveError,
+    InvalidRequest,
+    NotImplementedYet,
+    PermissionDenied,
+    Unavailable,
+)
 from clove.relay.hub.messages_v1 import MessageV1, parse_message, said
 from clove.relay.hub.presence import Presence, PresenceState
 
@@ -15,12 +21,22 @@ if TYPE_CHECKING:
     from clove.messages.relay import Caller
     from clove.relay.hub.limits import HubLimits
 
-__all__ = ["MachineV1"]
+__all__ = ["MachineV1", "check_permissions"]
 
 MESSAGE: Final = 24 << 20
 """Bytes of a message: a reply of 16 MiB in base64."""
 MOST_UNREAD: Final = 16 << 20
 """Bytes that wait for a kernel that does not read; then no request is taken for it."""
+
+
+def check_permissions(machine_id: str, caller: Caller) -> None:
+    """@raise PermissionDenied: a caller's token has permissions, of which a tunnel of version 1 cannot tell its kernel."""
+    if caller.permissions:
+        raise PermissionDenied(
+            f"the tunnel of {machine_id!r} has version 1, which has no words for this token's permissions",
+            rule="version 1",
+            hint="use a token without permissions, or run a kernel of this version there",
+        )
 
 
 class Asking(Protocol):
@@ -124,7 +140,11 @@ class MachineV1:
         )
 
     def way(self, agent: Asking) -> _TunnelWay:
-        """A way for a remote agent."""
+        """A way for a remote agent.
+
+        @raise PermissionDenied: see L{check_permissions}.
+        """
+        check_permissions(self.machine_id, agent.caller)
         way = self._ways[agent.caller.id] = _TunnelWay(self, agent)
         self.say(said("agent_connected", agent_id=agent.caller.id, name=agent.caller.name))
         return way

@@ -19,7 +19,7 @@ from clove.errors import CloveError, LimitExceeded, NotFound, PermissionDenied, 
 from clove.messages.relay import Caller
 from clove.relay.hub.kernels import ALIVE_SECONDS
 from clove.relay.hub.machine_link import MachineLink
-from clove.relay.hub.machine_v1 import MachineV1
+from clove.relay.hub.machine_v1 import MachineV1, check_permissions
 from clove.relay.link.far_agent_v1 import FarAgentV1
 from clove.relay.link.messages import Opening
 from clove.relay.link.relay_link import RelayLink
@@ -88,6 +88,8 @@ class ServedLink(RelayLink):
             raise LimitExceeded("this token has all the callers that it may have")
         caller = self._caller(opening, identity)
         by_frames = isinstance(machine, MachineV1) and opening.version == 1
+        if isinstance(machine, MachineV1):
+            check_permissions(machine.machine_id, caller)
         there = None if by_frames else machine.open(caller)
         home.callers[identity.token_id] += 1
         stops = [home.machines.watch(identity, opening.machine_id, channel.refuse)]

@@ -165,6 +165,17 @@ def test_a_remote_agent_on_a_tunnel_of_version_1(fleet: Fleet, old: KernelV1) ->
     until(lambda: old.types().count("agent_disconnected") == 2, "the kernel knows that they left")
 
 
+def test_no_token_with_permissions_reaches_a_kernel_that_cannot_be_told_of_them(
+    fleet: Fleet, old: KernelV1
+) -> None:
+    token = fleet.agent_token("old", permissions={"can_exec": False})
+    with PeerV1(fleet.hub_port) as peer:
+        peer.say("agent_auth", name="narrow", token=token, target_machine="old")
+        answer = peer.hear()
+    assert (answer["type"], answer["code"]) == ("auth_error", "permission_denied")
+    assert "agent_connected" not in old.types()
+
+
 def test_a_client_of_version_2_on_a_tunnel_of_version_1_is_told(
     fleet: Fleet, old: KernelV1
 ) -> None:

@@ -95,6 +95,18 @@ def test_a_revoked_token_is_cut_there_as_well(relays: Relays, old: KernelV1) -> 
     until(lambda: "agent_disconnected" in old.types(), "the kernel knows that it left")
 
 
+def test_no_token_with_permissions_reaches_a_kernel_that_cannot_be_told_of_them(
+    relays: Relays, old: KernelV1
+) -> None:
+    here, _ = relays
+    token = here.agent_token(MACHINE, permissions={"can_exec": False})
+    with PeerV1(here.hub_port) as peer:
+        peer.say("agent_auth", name="narrow", token=token, target_machine=MACHINE)
+        assert peer.hear()["type"] == "auth_ok"  # the other relay has the tunnel, and looks itself
+        assert ended(peer)
+    assert "agent_connected" not in old.types()
+
+
 def test_what_version_1_cannot_do_is_refused_with_the_reason(relays: Relays, old: KernelV1) -> None:
     here, _ = relays
     with pytest.raises(CloveError, match="version 1"):

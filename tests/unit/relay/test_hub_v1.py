@@ -6,8 +6,10 @@ import json
 from collections import deque
 from typing import Any
 
+import pytest
 from twisted.internet.task import Clock
 
+from clove.errors import PermissionDenied
 from clove.messages.relay import Caller
 from clove.relay.hub.agent_v1 import AgentV1
 from clove.relay.hub.limits import HubLimits
@@ -113,3 +115,12 @@ def test_an_answer_to_something_that_is_no_number_is_for_no_agent() -> None:
             json.dumps({"type": "response", "agent_id": number, "opcode": 0}).encode()
         )
     assert not socket.aborted
+
+
+def test_no_token_with_permissions_reaches_a_kernel_that_cannot_be_told() -> None:
+    tunnel, socket = machine()
+    caller = Caller(id=1000, name="a", token_id="t", permissions={"can_exec": False})
+    narrow = AgentV1(HubLimits(), caller, "old", 0.0, tunnel.way, lambda agent, reason: None)
+    with pytest.raises(PermissionDenied, match="version 1"):
+        narrow.connect()
+    assert (tunnel.callers, socket.said) == (0, [])
