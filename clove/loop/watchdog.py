@@ -24,13 +24,15 @@ from twisted.logger import Logger
 
 from clove.messages.metrics import ReactorTurns
 
-__all__ = ["LONG", "NEVER", "Watchdog", "WatchdogSettings"]
+__all__ = ["LONG", "NEVER", "Watchdog", "WatchdogSettings", "pause_after"]
 
 LONG: Final = "one turn of the reactor"
 """Begins the log's lines, which tests look for."""
 NEVER: Final = float("inf")
 """When the turn that does not last began: the reactor polls."""
 _LINES_A_SECOND: Final = 1.0
+_IDLE_LOOKS: Final = 10
+_IDLE: Final = 10  # times as long between two looks of which so many found the reactor polling
 _DEEP: Final = 12
 """Innermost frames of a sample."""
 
@@ -129,8 +131,10 @@ class Watchdog:
     def _look(self) -> None:
         """The sampling thread: a turn that was there a while ago is worth a look."""
         seen = NEVER
-        while not self._over.wait(self._settings.cpu / 2):
+        idle = 0
+        while not self._over.wait(pause_after(idle, self._settings.cpu / 2)):
             begun = self.begun
+            idle = idle + 1 if begun == NEVER else 0
             if begun == seen < NEVER:
                 frame = sys._current_frames().get(self._thread)
                 if frame is not None:
@@ -140,6 +144,14 @@ class Watchdog:
                     where = "".join(f"  {one.filename}:{one.lineno} {one.name}\n" for one in stack)
                     self._sample = (begun, where)
             seen = begun
+
+
+def pause_after(idle: int, usual: float) -> float:
+    """Seconds until the next look: an idle daemon is to wake a laptop's processor seldom.
+
+    @param idle: how many looks in a row have found the reactor polling.
+    """
+    return usual * _IDLE if idle >= _IDLE_LOOKS else usual
 
 
 class _Schedule:

@@ -11,7 +11,7 @@ import pytest
 from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from zope.interface import provider
 
-from clove.loop.watchdog import LONG, Watchdog, WatchdogSettings
+from clove.loop.watchdog import LONG, Watchdog, WatchdogSettings, pause_after
 
 
 class Watched:
@@ -138,6 +138,10 @@ def test_a_long_turn_is_logged_with_its_location() -> None:
     for thread in threading.enumerate():
         if thread.name == "watchdog":
             thread.join()
+
+
+def test_an_idle_reactor_is_looked_at_seldom_and_a_busy_one_as_ever() -> None:
+    assert [pause_after(looks, 0.01) for looks in (0, 9, 10, 1000)] == [0.01, 0.01, 0.1, 0.1]
 
 
 def test_nothing_is_watched_where_it_is_off() -> None:
