@@ -21,6 +21,8 @@ __all__ = ["PAGE", "renewed"]
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
 BLOCK = re.compile(r"(<!-- bench: ([a-z ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+NOISY = 0.25
+"""Fraction of the rows that may have disturbed samples without a warning."""
 Groups = dict[str, Taken]
 
 
@@ -70,6 +72,8 @@ def _machine(about: dict[str, Any], taken: Groups) -> str:
     disturbed = sum(figure.disturbed > 0 for figure in rows)
     virtual = ", virtual" if facts["virtual"] else ""
     quiet = f"{disturbed} of {len(rows)} rows have samples that others disturbed."
+    if disturbed > len(rows) * NOISY:
+        quiet += "\n**Others used the machine during this run: its figures are worth little.**"
     missing = [f"{group.title}: {group.missing}." for group in taken.values() if group.missing]
     lines = [
         f"Taken {about['taken']} with {facts['processors']} processors ({facts['processor']}{virtual}),",
@@ -134,7 +138,7 @@ def _stages(taken: Groups) -> str:
 
 def _extremes(figure: Figure) -> str:
     if figure.low is None or figure.high is None or figure.samples < 2:
-        return ""
+        return "disturbed" if figure.disturbed else ""
     told = f"{short(figure.low)} - {short(figure.high)}"
     return f"{told} (disturbed)" if figure.disturbed else told
 
