@@ -135,8 +135,9 @@ def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
         kinds = ", ".join(sorted(kind.value for kind in route.kinds))
         made["description"] = f"With a token of a kind in: {kinds}."
     if route.body is not None:
+        name = route.body.__name__
         made["requestBody"] = {
-            "required": bool(schemas[route.body.__name__].get("required")),
+            "required": name in _REQUESTS or bool(schemas[name].get("required")),
             "content": {"application/json": {"schema": _named(route.body)}},
         }
     return made
