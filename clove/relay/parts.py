@@ -52,6 +52,8 @@ SEEN_SECONDS = 1.0
 """How often it is written which machines have connected."""
 DENIED_SECONDS = 1.0
 """How often what was refused is written."""
+LATE_SECONDS = 1.0
+"""How often the store is told what it could not be told of repeated requests."""
 TELL_SECONDS = 1.0
 """How often other relays are told which tunnels have changed."""
 LOOK_SECONDS = 30.0
@@ -107,21 +109,14 @@ class Parts:
         self.fleet: FleetParts | None = None
         if config.store.postgresql:
             store: Any = self.store
-            self.fleet = FleetParts(
-                reactor,
-                config,
-                store,
-                relay_id,
-                self.hub,
-                self.tokens,
-                self.machines,
-                self._threads,
-            )
+            given = self.hub, self.tokens, self.machines, self._threads
+            self.fleet = FleetParts(reactor, config, store, relay_id, *given)
         self._claimant = secrets.token_hex(8) if self.fleet is None else self.fleet.name
         routing = None if self.fleet is None else self.fleet.routing
         self._changes = Changes(self.store, self.tokens, self.machines, routing, time.time)
         self._denials = Denials(config.limits.rest.denials, time.time)
         self._audit = DenialWriter(self._denials, self.store, self._claimant)
+        self._repeats = Repeats(self.store, self._claimant, reactor, time.time)
         self._entrance = Entrance(self.hub, relay_id, self.tokens, self.machines, self._denials.add)
         self._loops: list[LoopingCall] = []
 
@@ -183,7 +178,7 @@ class Parts:
             wall=time.time,
             started=self._reactor.seconds(),
             requests=requests,
-            repeats=Repeats(self.store, self._claimant, self._reactor, time.time),
+            repeats=self._repeats,
             turns=self._turns,
             streams=self._streams,
             denials=self._denials,
@@ -277,6 +272,7 @@ class Parts:
             (USED_SECONDS, "when tokens were used", self.tokens.write_used),
             (SEEN_SECONDS, "which machines connected", self.machines.write_seen),
             (DENIED_SECONDS, "what was refused", self._audit.write_some),
+            (LATE_SECONDS, "what became of repeated requests", self._repeats.tell_late),
         )
 
     async def _write(self, what: str, write: Callable[[], Awaitable[object]]) -> None:

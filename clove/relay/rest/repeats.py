@@ -6,8 +6,10 @@ that a repeated one is answered as soon as the first is.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -27,6 +29,8 @@ LOOK_SECONDS: Final = 0.25
 """How often it is looked whether another relay has answered."""
 WAIT_SECONDS: Final = 20.0
 """How long it is waited for that."""
+MOST_LATE: Final = 1000
+"""Keys of which the store could not be told what has become of their requests, and is told later."""
 _UNSURE: Final = (ConnectionLost, TimedOut, Internal)
 """After these a request may have been done."""
 
@@ -46,6 +50,7 @@ class Repeats:
         self._clock = clock
         self._wall = wall
         self._working: dict[RepeatKey, list[Deferred[None]]] = {}
+        self._late: dict[RepeatKey, Callable[[], Deferred[None]]] = {}
 
     async def once(
         self,
@@ -66,12 +71,18 @@ class Repeats:
             turn: Deferred[None] = Deferred()
             waiting.append(turn)
             await turn
-        waiting = self._working[named] = []
-        try:
+        with self._alone(named):
             found = await self._claim(named, digest)
             if found.answer is not None:
                 return msgspec.json.decode(found.answer, type=kind)
             return await self._do(named, found, work)
+
+    @contextlib.contextmanager
+    def _alone(self, named: RepeatKey) -> Iterator[None]:
+        """Within: nothing else is done with this key here."""
+        waiting = self._working[named] = []
+        try:
+            yield
         finally:
             del self._working[named]
             for each in waiting:
@@ -81,7 +92,12 @@ class Repeats:
     async def _claim(self, named: RepeatKey, digest: bytes) -> Repeat:
         end = self._clock.seconds() + WAIT_SECONDS
         while True:
-            found = await self._store.claim_repeat(named, digest, self._claimant, self._wall())
+            try:
+                found = await self._store.claim_repeat(named, digest, self._claimant, self._wall())
+            except Unavailable:  # it may be claimed nevertheless
+                if len(self._late) < MOST_LATE // 2 and named not in self._late:
+                    self._late[named] = partial(self._store.doubt_repeat, named, self._claimant)
+                raise
             if found.ours or found.answer is not None:
                 return found
             if self._clock.seconds() > end:
@@ -92,21 +108,43 @@ class Repeats:
             await deferLater(self._clock, LOOK_SECONDS)
 
     async def _do(self, named: RepeatKey, found: Repeat, work: Callable[[bool], Awaitable[T]]) -> T:
+        self._late.pop(named, None)
+        store, mine = self._store, self._claimant
         try:
             answer = await work(found.doubtful)
         except BaseException as error:
             sure = isinstance(error, CloveError) and not isinstance(error, _UNSURE)
-            await self._give_up(named, sure=sure and not found.doubtful)
+            give_up = store.drop_repeat if sure and not found.doubtful else store.doubt_repeat
+            try:
+                await self._tell(named, partial(give_up, named, mine))
+            except CloveError as problem:
+                self.log.warn("an idempotency key is given up later: {error}", error=str(problem))
             raise
-        await self._store.finish_repeat(named, self._claimant, msgspec.json.encode(answer))
+        await self._tell(
+            named, partial(store.finish_repeat, named, mine, msgspec.json.encode(answer))
+        )
         return answer
 
-    async def _give_up(self, named: RepeatKey, *, sure: bool) -> None:
-        store = self._store
+    async def _tell(self, named: RepeatKey, tell: Callable[[], Deferred[None]]) -> None:
+        """Tell the store; while it does not answer, later (L{tell_late}): other relays wait for it.
+
+        @raise Unavailable: it is told later.
+        """
         try:
-            if sure:
-                await store.drop_repeat(named, self._claimant)
-            else:
-                await store.doubt_repeat(named, self._claimant)
-        except CloveError as error:  # the next one finds a claim of ours
-            self.log.warn("an idempotency key is not given up: {error}", error=str(error))
+            await tell()
+        except CloveError:
+            if len(self._late) < MOST_LATE:
+                self._late[named] = tell
+            raise
+
+    async def tell_late(self) -> None:
+        """Tell the store what it could not be told; every second.
+
+        @raise Unavailable: not now.
+        """
+        for named, tell in list(self._late.items()):
+            if named in self._working or self._late.get(named) is not tell:
+                continue
+            with self._alone(named):
+                await tell()
+                del self._late[named]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 import pytest_twisted
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.task import Clock
 
 from clove.errors import ConnectionLost, InvalidRequest, PermissionDenied, Unavailable
@@ -151,3 +152,103 @@ async def test_what_another_relay_is_at_is_waited_for_and_not_for_ever(clock: Cl
     clock.pump([1.0] * round(WAIT_SECONDS + 2))
     with pytest.raises(Unavailable, match="still in work"):
         await late
+
+
+class Away:
+    """A store that does not answer what became of requests, until it is back."""
+
+    def __init__(self, store: SQLiteStore) -> None:
+        self._store = store
+        self.back = False
+
+    def __getattr__(self, name: str) -> Any:
+        def call(*given: Any) -> Any:
+            if self.back or name == "claim_repeat":
+                return getattr(self._store, name)(*given)
+            return fail(Unavailable("the database does not answer"))
+
+        return call
+
+
+@pytest.fixture
+def away(store: SQLiteStore) -> Any:
+    return Away(store)
+
+
+async def test_what_became_of_one_is_told_when_the_store_is_back(away: Any, clock: Clock) -> None:
+    mine = Repeats(away, "mine", clock, clock.seconds)
+    other = Repeats(away, "other", clock, clock.seconds)
+
+    async def answer(doubtful: bool) -> Answer:
+        return Answer(1)
+
+    with pytest.raises(Unavailable):
+        await ask(mine, answer)
+    with pytest.raises(Unavailable):
+        await mine.tell_late()
+    away.back = True
+    await mine.tell_late()
+    assert await ask(other, never) == Answer(1)
+
+
+@pytest.mark.parametrize(
+    ("error", "doubts"), [(ConnectionLost("cut"), True), (PermissionDenied("no"), False)]
+)
+async def test_one_that_failed_meanwhile_is_given_up_then(
+    away: Any, store: SQLiteStore, clock: Clock, error: Exception, doubts: bool
+) -> None:
+    mine = Repeats(away, "mine", clock, clock.seconds)
+
+    async def failing(doubtful: bool) -> Answer:
+        raise error
+
+    with pytest.raises(type(error)):
+        await ask(mine, failing)
+    away.back = True
+    await mine.tell_late()
+    found = await store.claim_repeat(KEY, hashlib.sha256(b"x").digest(), "other", 0.0)
+    assert (found.ours, found.doubtful) == (True, doubts)
+
+
+async def test_a_claim_that_was_not_answered_holds_up_no_other_relay(
+    store: SQLiteStore, clock: Clock
+) -> None:
+    doubts: list[Any] = []
+
+    class Unsure:
+        """It has the claim, and does not say so."""
+
+        def claim_repeat(self, *given: Any) -> Any:
+            return store.claim_repeat(*given).addCallback(lambda _: fail(Unavailable("gone")))
+
+        def doubt_repeat(self, *given: Any) -> Any:
+            doubts.append(given)
+            return store.doubt_repeat(*given)
+
+    unsure: Any = Unsure()
+    mine = Repeats(unsure, "mine", clock, clock.seconds)
+    with pytest.raises(Unavailable):
+        await ask(mine, never)
+    await mine.tell_late()
+    await mine.tell_late()
+    assert doubts == [(KEY, "mine")]
+
+
+async def test_what_is_told_late_is_not_told_of_a_newer_request(away: Any, clock: Clock) -> None:
+    mine = Repeats(away, "mine", clock, clock.seconds)
+    second: Deferred[Answer] = Deferred()
+
+    async def refused(doubtful: bool) -> Answer:
+        raise PermissionDenied("no")
+
+    async def again(doubtful: bool) -> Answer:
+        return await second
+
+    with pytest.raises(PermissionDenied):
+        await ask(mine, refused)
+    away.back = True
+    working = ask(mine, again)
+    await mine.tell_late()
+    second.callback(Answer(2))
+    assert await working == Answer(2)
+    assert await ask(mine, never) == Answer(2)
