@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 import clove
+from tests.waiting import PATIENCE
 
 ROOT, ROOTLESS = "root", "rootless"
 RunIsolated = Callable[..., Any]
@@ -52,7 +53,7 @@ def _start(
         [*prefix, python, *words],
         input=text,
         capture_output=True,
-        timeout=50,
+        timeout=2 * PATIENCE,
         **_surroundings(who),
         **options,
     )
