@@ -59,6 +59,7 @@ cdef uint8_t received[ROOM]
 cdef uint8_t replies[REPLIES]
 cdef size_t filled = 0  # bytes of replies that are gathered
 cdef bint busy = False
+cdef object gathered_for = None  # the sender of the call that is under way
 
 
 cdef double seconds() noexcept:
@@ -134,7 +135,7 @@ cdef bint put(const Header *header, const uint8_t *payload, sender) except -1:
 
 
 cdef serve_received(int fd, connection, answer, uint64_t limit, double turn, running, size_t end):
-    global filled
+    global filled, gathered_for
     cdef Header header
     cdef size_t at = 0
     cdef long served = 0, noops = 0
@@ -143,7 +144,7 @@ cdef serve_received(int fd, connection, answer, uint64_t limit, double turn, run
     cdef const uint8_t *payload
     principal, sender, held = connection.principal, connection.sender, None
     cdef uint32_t agent_id = principal.agent_id
-    filled = 0
+    filled, gathered_for = 0, sender
     while is_whole(&header, at, end, limit):
         payload = received + at + HEADER
         if header.opcode == NOOP:
@@ -188,7 +189,7 @@ def serve(int fd, connection, answer, uint64_t limit, double turn, running, bint
         nothing was read, since the peer sends no more, descriptors are attached, or this is a call
         within another one.
     """
-    global busy
+    global busy, gathered_for
     if busy:
         return LEFT
     busy = True
@@ -196,4 +197,10 @@ def serve(int fd, connection, answer, uint64_t limit, double turn, running, bint
         end = receive(fd, peeks)
         return end if end <= 0 else serve_received(fd, connection, answer, limit, turn, running, end)
     finally:
-        busy = False
+        busy, gathered_for = False, None
+
+
+def send_gathered(sender):
+    """Send the replies that a call under way has gathered for a sender: what it is to send next comes after them."""
+    if sender is gathered_for and filled:
+        flush(sender)

@@ -41,6 +41,9 @@ class Compiled(Protocol):
     ) -> Any:
         """Read once, and serve what came; what is left."""
 
+    def send_gathered(self, sender: Any) -> None:
+        """Send the replies that L{serve} has gathered for a sender so far, if it is under way."""
+
 
 def find_compiled(choice: Choice) -> Compiled | None:
     """The compiled part, if it is to be used and is there.

@@ -56,7 +56,7 @@ class KernelConnection:
     @ivar closing: nothing more is served.
     @ivar half_closed: the peer sends no more, and is answered yet.
     @ivar seconds: the time, monotonic.
-    @param compiled: reads and serves what it can (docs/compiled.md).
+    @ivar compiled: reads and serves what it can (docs/compiled.md); None: there is none.
     """
 
     principal: Principal
@@ -70,7 +70,7 @@ class KernelConnection:
         compiled: Compiled | None = None,
     ) -> None:
         self.channel = channel
-        self._compiled = compiled
+        self.compiled = compiled
         self._dispatcher = dispatcher
         self._principals = principals
         self._limits = limits
@@ -104,8 +104,8 @@ class KernelConnection:
             self.channel.close()
         else:
             self.channel.on_half_close(self.ended)
-            if self._compiled is not None and self.channel.descriptor is not None:
-                CompiledReader(self._compiled, self, self.channel.descriptor, self._principals.time)
+            if self.compiled is not None and self.channel.descriptor is not None:
+                CompiledReader(self.compiled, self, self.channel.descriptor, self._principals.time)
             self.flow.begin(self.principal)
 
     # what the channel tells

@@ -190,11 +190,16 @@ class FramingV2:
         return self._connection.sender.send_descriptors(frame, descriptors)
 
     def _flush(self) -> None:
-        if self._gathered and self._connection is not LOST:
+        connection = self._connection
+        if connection is LOST:
+            return
+        if self._gathered:
             data = b"".join(self._gathered)
             self._gathered.clear()
             self._size = 0
-            self._connection.sender.send(data)
+            connection.sender.send(data)
+        elif connection.compiled is not None:  # it may have gathered some
+            connection.compiled.send_gathered(connection.sender)
 
     def _frame(self, opcode: int, number: int, payload: bytes) -> bytes:
         agent_id = self._connection.principal.agent_id
