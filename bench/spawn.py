@@ -12,9 +12,7 @@ affects all of them alike.
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -22,13 +20,13 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
 
 from bench.figures import Figure
 from bench.fixture import Bubblewrap, Clove, Failed, Fixture, Way, running_fixture
 from bench.leaks import adopt_orphans
 from bench.lifecycle import ends, first_replies, many, memory, starts_at_once
 from bench.outward import HOSTS, egress
+from bench.results import print_alone
 from bench.servers import Unavailable, workplace
 from bench.upstream import upstream
 
@@ -137,34 +135,6 @@ def _many(
         return [Figure(f"{count} in a row, {way.name}: leaks", None, "", note=str(error))], []
 
 
-def show(
-    figures: list[Figure],
-    load: float,
-    title: str = "Sandboxes: starts, ends, memory, connections out",
-) -> None:
-    """The table.
-
-    @param load: of the machine beforehand; the figures mean little if it was busy.
-    """
-    caption = f"{os.cpu_count()} processors, load {load:.2f} before it began"
-    table = Table(title=title, caption=caption)
-    for heading in ("what", "measured", "bar", "", "note"):
-        justify = "right" if heading in ("measured", "bar") else "left"
-        table.add_column(heading, justify=justify)  # type: ignore[arg-type]
-    for figure in figures:
-        verdict = {True: "kept", False: "missed", None: ""}[figure.holds]
-        bar = "" if figure.bar is None else f"{figure.bar:g} {figure.unit}"
-        table.add_row(figure.name, _number(figure), bar, verdict, figure.note)
-    Console(width=None if sys.stdout.isatty() else 130).print(table)
-
-
-def _number(figure: Figure) -> str:
-    if figure.value is None:
-        return "-"
-    whole = isinstance(figure.value, int)
-    return f"{figure.value:,d}" if whole else f"{figure.value:.2f} {figure.unit}"
-
-
 def main(arguments: list[str] | None = None) -> int:
     """The command line; 0, or 1 when something needed is missing or was left behind."""
     parser = argparse.ArgumentParser(prog="bench.spawn", description=(__doc__ or "").split("\n")[0])
@@ -180,12 +150,8 @@ def main(arguments: list[str] | None = None) -> int:
     except (Unavailable, Failed) as error:
         print(f"cannot measure: {error}", file=sys.stderr)
         return 1
-    if options.json:
-        machine = {"cpus": os.cpu_count(), "python": platform.python_version(), "load": load}
-        records = [figure.record() for figure in figures]
-        print(json.dumps({"machine": machine, "records": records}, indent=2))
-    else:
-        show(figures, load)
+    title = "Sandboxes: starts, ends, memory, connections out"
+    print_alone(title, figures, load, as_json=options.json)
     for leak in leaks:
         print(f"left behind: {leak}", file=sys.stderr)
     return 1 if leaks else 0

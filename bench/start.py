@@ -10,9 +10,7 @@ The first agents are asked for as soon as that reply is there, one after the oth
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -26,8 +24,8 @@ from pathlib import Path
 from bench.figures import Figure, Spread
 from bench.fixture import Clove, Failed, Fixture
 from bench.leaks import adopt_orphans, descendants
+from bench.results import print_alone
 from bench.servers import Unavailable
-from bench.spawn import show
 from bench.wire import Client
 from clove.framing import Opcode
 
@@ -257,12 +255,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (Unavailable, Failed) as error:
         print(f"cannot measure: {error}", file=sys.stderr)
         return 1
-    if options.json:
-        machine = {"cpus": os.cpu_count(), "python": platform.python_version(), "load": load}
-        records = [figure.record() for figure in figures]
-        print(json.dumps({"machine": machine, "records": records}, indent=2))
-    else:
-        show(figures, load, "A kernel: start, memory, first agents")
+    print_alone("A kernel: start, memory, first agents", figures, load, as_json=options.json)
     return 0
 
 

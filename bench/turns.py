@@ -12,20 +12,17 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import select
 import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from rich.console import Console
-
 from bench.figures import Figure
 from bench.fixture import Failed
 from bench.full_tables import SMOKE, Amounts, FullKernel, full_kernel
 from bench.leaks import adopt_orphans
-from bench.results import Taken, show
+from bench.results import print_alone
 from bench.servers import Unavailable, workplace
 from clove.framing import Opcode
 
@@ -226,13 +223,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (Unavailable, Failed) as error:
         print(f"cannot measure: {error}", file=sys.stderr)
         return 1
-    if options.json:
-        machine = {"cpus": os.cpu_count(), "python": platform.python_version(), "load": load}
-        records = [figure.record() for figure in found]
-        print(json.dumps({"machine": machine, "records": records}, indent=2))
-    else:
-        taken = Taken(f"One request with full tables (load {load:.2f} before it began)", found)
-        show(taken, Console(width=None if sys.stdout.isatty() else 150))
+    print_alone("One request with full tables", found, load, as_json=options.json)
     return 0
 
 

@@ -50,6 +50,7 @@ class MultiplexedChannel:
     released: Deferred[None] | None = None
     send_descriptors = None
     descriptor = None
+    hung_up = False
 
     def __init__(self, link: Multiplex, number: int) -> None:
         self.number = number
@@ -77,8 +78,6 @@ class MultiplexedChannel:
     def read_through(self, reader: Callable[[], object]) -> Callable[[], object]:
         """Bytes come by themselves."""
         return lambda: None
-
-    hung_up = False
 
     def on_half_close(self, ended: Callable[[], object]) -> None:
         """It is not to be seen."""

@@ -27,6 +27,7 @@ class StreamChannel:
     released: Deferred[None] | None = None
     send_descriptors = None
     descriptor = None
+    hung_up = False
 
     def __init__(self, transport: Any) -> None:
         self._transport = transport
@@ -46,8 +47,6 @@ class StreamChannel:
     def read_through(self, reader: Callable[[], object]) -> Callable[[], object]:
         """The transport reads by itself."""
         return lambda: None
-
-    hung_up = False
 
     def on_half_close(self, ended: Callable[[], object]) -> None:
         """It is not to be seen."""

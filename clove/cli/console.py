@@ -158,16 +158,12 @@ class Console:
         """What to look at when a connection has ended that stood; "" for other errors."""
         if error.code != "connection_lost":
             return ""
-        if self.remote is None:
-            return (
-                ""
-                if self.relay
-                else "did the kernel end? clove up says whether it runs, or starts it"
-            )
-        name, machine = (
-            shlex.quote(each or "") for each in (self.remote.name, self.remote.machine)
-        )
-        return f"is the machine connected? clove machines show {machine} --context {name}"
+        if self.remote is not None:
+            name, machine = shlex.quote(self.remote.name), shlex.quote(self.remote.machine or "")
+            return f"is the machine connected? clove machines show {machine} --context {name}"
+        if self.relay:
+            return ""
+        return "did the kernel end? clove up says whether it runs, or starts it"
 
     def _advice(self, hint: str) -> str:
         """What a kernel or a relay advises, in commands; of a kernel on a machine, for that machine."""

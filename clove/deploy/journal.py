@@ -109,11 +109,11 @@ def with_hub(record: Record, hub: str) -> Record:
     @param hub: C{wss://...}.
     """
     words = shlex.split(record.command)
-    at = next(
-        (at for at, word in enumerate(words) if word.partition("=")[0] == "--hub"), len(words)
-    )
-    after = at + (1 if "--hub=" in "".join(words[at : at + 1]) else 2)
-    command = shlex.join([*words[:at], *words[after:], "--hub", hub])
+    for at, word in enumerate(words):
+        if word.partition("=")[0] == "--hub":
+            del words[at : at + (1 if "=" in word else 2)]
+            break
+    command = shlex.join([*words, "--hub", hub])
     options = {**record.options, "hub": hub}
     return msgspec.structs.replace(record, options=options, command=command)
 

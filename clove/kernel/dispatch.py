@@ -72,7 +72,7 @@ class Dispatcher:
         principal.syscalls += 1
         if opcode == 0:
             return payload
-        if (served := self._served.get(opcode) or self._serve(opcode)) is None:
+        if (served := self._served.get(opcode) or self._look_up(opcode)) is None:
             return encode_error(unknown_opcode(opcode), reply_of(opcode))
         misfits: list[Misfit] | None = None
         try:
@@ -95,7 +95,7 @@ class Dispatcher:
             reply = self.failed.of_bug(served.syscall, served.name)
         return self._warned(principal, served, misfits, reply) if misfits else reply
 
-    def _serve(self, opcode: int) -> Served | None:
+    def _look_up(self, opcode: int) -> Served | None:
         """Look up what is asked for the first time: for all at the kernel's start it would take 10 ms.
 
         @return: None: there is no such opcode.

@@ -2,7 +2,8 @@
 
 It differs from Twisted's own in six things. A turn serves few events, and epoll puts descriptors
 that it has reported behind the others, since agents can make hundreds of their connections ready
-at once. Those that were not ready in the turn before come first (L{clove.loop.order}). The L{Watchdog} times each turn, at the cost of reading the clock twice. An event for a
+at once. Those that were not ready in the turn before come first (L{clove.loop.order}). The
+L{Watchdog} times each turn, at the cost of reading the clock twice. An event for a
 descriptor that was closed in the same turn is dropped; Twisted's loop hands it to the object that
 has the number by then, so that a new agent's socket was shut because another connection had
 ended. And descriptors are not named to Twisted's old log before they are served, which takes

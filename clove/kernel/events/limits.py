@@ -21,8 +21,8 @@ class EventLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Bytes of event data that wait for all subscribers: past it, or past a family's share of
     them, the oldest of the subscriber are dropped and counted, and then the new one."""
     handing_over: int = 16_384
-    """Events, times the subscribers that each is still to be handed to, where that is done in pieces: for
-    more than 64 subscribers. Past it who publishes hands some over before its request is answered."""
+    """Events that wait to be handed to subscribers, each counted once for each of these: one for more than 64
+    is handed over in pieces. Past it some are handed over before the request that causes another is answered."""
     max_data_bytes: int = 64 << 10
     """Bytes of the data of one event; an EMIT with more is refused."""
     max_type: int = 128

@@ -24,7 +24,7 @@ class Spread:
     """What is still to be handed to subscribers, each of which gets its events in their order.
 
     @param hand: hands an event to a subscriber, if it still wants it.
-    @param most: events times subscribers that may wait. Who publishes more hands some over first, in its own time.
+    @param most: events times subscribers that may wait; more are handed over at once, in the time of the request that publishes.
     """
 
     def __init__(
