@@ -8,7 +8,7 @@ import pytest
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 
-from clove.kernel.loop_time import LoopTime
+from clove.kernel.loop_time import BEGUN, LoopTime
 from clove.kernel.pieces import Pieces, at_once
 from clove.sharing.shares import OPERATORS
 from tests.reactor_turns import turn
@@ -124,6 +124,44 @@ def test_what_is_refused_in_a_later_piece_is_the_failure(time: LoopTime, clock: 
     answer.addErrback(lambda failure: said.append(failure.getErrorMessage()))
     turn(clock)
     assert said == ["too much"]
+
+
+def test_of_a_familys_work_little_is_under_way_at_once(time: LoopTime, clock: Clock) -> None:
+    """All that is begun holds what it has found so far, and none of that is counted."""
+    works = [Work(clock, 10) for _ in range(3 * BEGUN)]
+    results = [begin(time, work) for work in works]
+    most = 0
+    while not all(results):
+        turn(clock)
+        most = max(most, sum(bool(work.done) and not work.closed for work in works))
+    assert most == BEGUN
+    assert results == [["done"]] * len(works)
+    assert [work.done for work in works] == [10] * len(works)
+
+
+def test_work_that_waits_to_be_begun_holds_up_no_other_family(time: LoopTime, clock: Clock) -> None:
+    works = [Work(clock, 10) for _ in range(BEGUN + 1)]
+    for work in works:
+        begin(time, work)
+    assert not works[BEGUN].done
+    assert time.in_turns(Work(clock, 2)(), 8) == "done"
+
+
+def test_work_that_is_abandoned_makes_room_for_what_waits(time: LoopTime, clock: Clock) -> None:
+    answers = [time.in_turns(Work(clock, 10)(), 7) for _ in range(BEGUN)]
+    waiting, last = Work(clock, 10), Work(clock, 10)
+    given_up = time.in_turns(waiting(), 7)
+    results = begin(time, last)
+    for answer in [given_up, *answers]:
+        assert isinstance(answer, Deferred)
+        answer.addErrback(lambda failure: failure.trap(CancelledError) and None)
+        answer.cancel()
+    while not results:
+        turn(clock)
+    assert waiting.done == 0
+    assert results == ["done"]
+    assert time.in_turns(Work(clock, 2)(), 7) == "done"
+    assert clock.getDelayedCalls() == []
 
 
 def test_where_nothing_else_waits_it_is_all_done_at_once(clock: Clock) -> None:
