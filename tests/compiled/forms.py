@@ -5,8 +5,6 @@ from __future__ import annotations
 import socket
 from typing import Any
 
-from twisted.internet import unix
-
 from clove.channels.unix import UnixChannel
 from clove.framing import Frame, FrameDecoder, Opcode
 from clove.kernel.connection.connection import KernelConnection
@@ -16,38 +14,13 @@ from clove.kernel.principal import Principal
 from clove.policy import Level
 from tests.compiled.serving import fast
 from tests.unit.kernel.connection_peer import Answers, Peer
-from tests.unit.kernel.test_shared_reading import Reactor
+from tests.unit.kernel.paired_transport import Reactor, Transport
 
 __all__ = ["COMPILED", "PURE", "Form"]
 
 PURE, COMPILED = None, fast
 GUEST = 4242
 LIMITS = ConnectionLimits(max_payload=3000, max_outstanding=12, family_turn=1000.0)
-
-
-class Transport(unix.Server):
-    """The kernel's end of a pair of sockets."""
-
-    lost = False
-    connected = True
-
-    def __init__(self, end: socket.socket, reactor: Any) -> None:
-        self.socket, self.reactor = end, reactor
-        self.disconnecting = False
-        end.setblocking(False)
-        self.startReading()
-
-    def startReading(self) -> None:
-        self.reactor.addReader(self)
-
-    def stopReading(self) -> None:
-        self.reactor.removeReader(self)
-
-    def startWriting(self) -> None:
-        pass
-
-    pauseProducing = stopReading
-    resumeProducing = startReading
 
 
 class Checked(Transport):

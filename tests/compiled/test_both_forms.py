@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clove.framing import HEADER, MAGIC, TAG, Opcode, encode
-from tests.compiled.forms import COMPILED, PURE, Checked, Form, Transport
+from tests.compiled.forms import COMPILED, PURE, Checked, Form
+from tests.unit.kernel.paired_transport import Transport
 
 HELLO = encode(0, Opcode.HELLO, json.dumps({"protocol_version": 2}).encode())
 

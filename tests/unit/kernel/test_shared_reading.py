@@ -7,9 +7,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from twisted.internet import unix
-from twisted.internet.main import CONNECTION_DONE
-from twisted.internet.task import Clock
 
 from clove.channels.unix import UnixChannel
 from clove.framing import encode
@@ -17,65 +14,20 @@ from clove.kernel.connection.connection import KernelConnection
 from clove.kernel.connection.limits import ConnectionLimits
 from clove.policy import Level
 from tests.unit.kernel.connection_peer import Answers, Peer
+from tests.unit.kernel.paired_transport import Reactor, Transport
 
 LIMITS = ConnectionLimits()
 READ = LIMITS.family_turn  # seconds that one read costs here
 NOOP = encode(0, 0, b"")
 
 
-class Reactor(Clock):
-    """Knows who is read from; a turn reads from all of them."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.readers: list[Any] = []
-
-    def addReader(self, reader: Any) -> None:
-        self.readers.append(reader)
-
-    def removeReader(self, reader: Any) -> None:
-        if reader in self.readers:
-            self.readers.remove(reader)
-
-    def removeWriter(self, writer: Any) -> None:
-        pass
-
-    def turn(self) -> None:
-        due, self.calls = self.calls, []
-        for call in due:
-            call.func()
-        for reader in list(self.readers):
-            if reader.doRead() is CONNECTION_DONE:
-                self.removeReader(reader)
-                reader.lost = True
-
-
-class Transport(unix.Server):
-    """The kernel's end of a pair of sockets, on which every read takes a while."""
-
-    lost = False
-    connected = True
-
-    def __init__(self, end: socket.socket, reactor: Any) -> None:
-        self.socket, self.reactor = end, reactor
-        self._clock = reactor
-        self.disconnecting = False
-        end.setblocking(False)
-        self.startReading()
-
-    def startReading(self) -> None:
-        self.reactor.addReader(self)
-
-    def stopReading(self) -> None:
-        self.reactor.removeReader(self)
-
-    pauseProducing = stopReading
-    resumeProducing = startReading
+class SlowTransport(Transport):
+    """One on which every read takes a while."""
 
     def receive_bytes(self, size: int) -> bytes:
         data = self.socket.recv(size)
         if data:
-            self._clock.rightNow += READ
+            self.reactor.rightNow += READ  # type: ignore[attr-defined]
         return data
 
 
@@ -97,7 +49,7 @@ class Guests:
         ours, theirs = socket.socketpair()
         theirs.settimeout(0)
         self.ends += [ours, theirs]
-        transport = Transport(ours, self.reactor)
+        transport = SlowTransport(ours, self.reactor)
         self.transports.append(transport)
         connection = KernelConnection(
             Answers(),  # type: ignore[arg-type]
