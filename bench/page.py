@@ -74,11 +74,12 @@ def _machine(about: dict[str, Any], taken: Groups) -> str:
     quiet = f"{disturbed} of {len(rows)} rows have samples that others disturbed."
     if disturbed > len(rows) * NOISY:
         quiet += "\n**Others used the machine during this run: its figures are worth little.**"
+    rounds = "1 round" if settings["rounds"] == 1 else f"{settings['rounds']} rounds"
     missing = [f"{group.title}: {group.missing}." for group in taken.values() if group.missing]
     lines = [
         f"Taken {about['taken']} with {facts['processors']} processors ({facts['processor']}{virtual}),",
         f"Linux {facts['kernel']}, Python {facts['python']}; {peers}.",
-        f"{settings['rounds']} rounds, {settings['seconds']} s a sample. {quiet}",
+        f"{rounds}, {settings['seconds']} s a sample. {quiet}",
         *missing,
     ]
     return "\n".join(lines)

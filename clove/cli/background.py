@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final, TypeVar
 
@@ -22,6 +22,8 @@ LOOK_EACH: Final = 0.05
 """Seconds between two looks whether it serves."""
 ASK_EACH: Final = 1.0
 """Seconds between questions how its service is."""
+REMARK: Final = "#info]"
+"""In each line that twistd logs of what is no error."""
 T = TypeVar("T")
 _SERVICE: Final = ("Type=notify", "WatchdogSec=60", "Restart=on-failure")
 
@@ -58,6 +60,7 @@ class Daemon:
     command: str
     properties: tuple[str, ...] = ()
     shows_secrets: bool = False
+    _begun: dict[str, int] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def unit(self) -> str:
@@ -96,6 +99,7 @@ class Daemon:
             command[3:3] = ["--logfile", path]
         try:
             with _open_log(path) as log:
+                self._begun[path] = os.fstat(log.fileno()).st_size
                 return subprocess.Popen(
                     command,
                     stdin=subprocess.DEVNULL,
@@ -194,12 +198,15 @@ class Daemon:
         return dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
 
     def _last_words(self, state_dir: str) -> str:
-        """The end of the log."""
+        """The end of what this start has added to the log, without the remarks that every start begins with."""
+        path = self.log_path(state_dir)
         try:
-            data = Path(self.log_path(state_dir)).read_bytes()
+            data = Path(path).read_bytes()
         except OSError:
             return ""
-        return data[-LAST:].decode(errors="replace").strip()
+        added = data[self._begun.get(path, 0) :][-LAST:].decode(errors="replace")
+        lines = [line for line in added.splitlines() if REMARK not in line]
+        return "\n".join(lines or added.splitlines()).strip()
 
 
 def _output(*command: str) -> str:

@@ -82,6 +82,13 @@ class Console:
 
         return MachineClient(machine, timeout=timeout, limits=limits)
 
+    def check_local(self) -> None:
+        """@raise click.UsageError: the command line names a machine; the command is about this host."""
+        if self.context:
+            raise click.UsageError(
+                "this command is about the kernel of this host: leave --context out"
+            )
+
     def local_client(
         self, *, timeout: float | None = 30.0, limits: ClientLimits | None = None
     ) -> CloveClient:
@@ -89,10 +96,7 @@ class Console:
 
         @raise click.UsageError: the command line names a machine.
         """
-        if self.context:
-            raise click.UsageError(
-                "this command is about the kernel of this host: leave --context out"
-            )
+        self.check_local()
         from clove.cli.local_client import LocalClient
 
         return LocalClient(self, timeout=timeout, limits=limits)

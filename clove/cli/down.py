@@ -34,6 +34,7 @@ def down(console: Console, force: bool, timeout: float) -> None:
 
     It may have been started by `clove up` or by hand; another user's is left alone.
     """
+    console.check_local()
     named = console.socket or os.environ.get("CLOVE_SOCKET")
     paths = (named,) if named else tuple(own_sockets(os.geteuid(), os.environ))
     running = find_running(paths)

@@ -71,13 +71,13 @@ EPILOG = """\b
 Examples:
   clove up                       start a kernel in the background
   clove run agent.py -v          run a script in a sandbox; -v is for it
-  clove run --dir . -- make test any program, in this directory
+  clove run --dir . -- make      any program, in this directory
   clove ps                       which agents are there?
   clove logs -f agent            follow one's output
   clove kill agent               end it
   clove ps -a                    what ended, how, and at which limit?
   clove top                      what do agents use?
-  clove why agent READ /etc/passwdmay it, and what happens when it tries?
+  clove why agent READ /data/x   may it, and what happens when it tries?
 
 The kernel's socket is --socket, else $CLOVE_SOCKET, else that of your own kernel, of root's
 (/run/clove/clove.sock), or /tmp/clove.sock. Another user's is not spoken to (CLOVE_TRUST_UID).

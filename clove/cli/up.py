@@ -42,6 +42,7 @@ def up(
     has cgroups of its own; else it is a process of its own session, with its log in
     kernel.log of the state directory.
     """
+    console.check_local()
     named = console.socket or os.environ.get("CLOVE_SOCKET")
     paths = (named,) if named else tuple(own_sockets(os.geteuid(), os.environ))
     if not paths:

@@ -34,10 +34,14 @@ Examples:
   clove why agent HTTP https://api.example.com/
   clove why agent CONNECT api.example.com:5432
 
-Options stand anywhere; behind EXEC or -- they belong to the question. The answer has
+Options stand anywhere; behind EXEC or -- they belong to the question.
+
+\b
+The answer has
   policy   what the permissions say, and the rule that decides
   attempt  what happened when it was tried
   agree    whether the two do, and if not, why and what to do
+
 Exit codes: 0 for an answer, whatever it is (`allowed` and `agrees` of --json); 1 for
 an error; 2 for a wrong command line.
 """,

@@ -105,6 +105,34 @@ def test_what_goes_wrong_is_told_from_its_log(machine: Machine, tmp_path: Path) 
     assert log.stat().st_mode & 0o777 == 0o600
 
 
+def test_an_earlier_start_that_failed_is_not_told_of_again(
+    machine: Machine, tmp_path: Path
+) -> None:
+    first, second = tmp_path / "first.toml", tmp_path / "second.toml"
+    first.write_text("nonsense = 1\n")
+    second.write_text("rubbish = 1\n")
+    assert "nonsense" in machine.up("--no-systemd", "--config", str(first)).stderr
+    told = machine.up("--no-systemd", "--config", str(second)).stderr
+    assert "rubbish" in told
+    assert "nonsense" not in told
+    assert "#info]" not in told
+
+
+@pytest.mark.parametrize("command", ["up", "down"])
+def test_a_machine_elsewhere_is_refused(machine: Machine, command: str) -> None:
+    done = subprocess.run(
+        [CLOVE, command, "--context", "prod/build-7"],
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        timeout=60,
+        check=False,
+        env={**machine.environ, "CLOVE_SOCKET": machine.socket},
+    )
+    assert done.returncode == 2
+    assert "leave --context out" in done.stderr
+
+
 def test_a_link_in_the_place_of_the_log_is_not_followed(machine: Machine, tmp_path: Path) -> None:
     os.mkdir(machine.state_dir, 0o700)
     os.symlink(tmp_path / "elsewhere", Path(machine.state_dir, "kernel.log"))

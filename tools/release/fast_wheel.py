@@ -49,6 +49,7 @@ def make_fast_wheel(directory: Path) -> Path:
                 for name in archive.namelist()
                 if not name.endswith(".dist-info/RECORD")
             }
+    directory.mkdir(parents=True, exist_ok=True)
     write_wheel(directory / made.name, members)
     return directory / made.name
 

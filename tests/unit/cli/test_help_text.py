@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from clove.cli.help_text import HelpFormatter
-from clove.cli.main import COMMANDS, main
+from clove.cli.main import COMMANDS, EPILOG, main
 
 
 def commands(command: click.Command, words: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
@@ -36,6 +36,11 @@ def test_help_is_no_wider_than_the_terminal(name: str, width: int) -> None:
 def test_the_list_of_all_commands_is_no_wider_than_the_terminal(width: int) -> None:
     shown = CliRunner().invoke(main, ["--help"], terminal_width=width).output
     assert max(map(len, shown.splitlines())) <= width
+
+
+def test_each_example_of_the_list_of_all_commands_has_room_before_what_it_does() -> None:
+    examples = EPILOG.split("Examples:\n")[1].split("\n\n")[0].splitlines()
+    assert [line for line in examples if "  " not in line.strip()] == []
 
 
 @pytest.mark.parametrize("name", ["machines", "tokens", "relay", "tunnel", "config"])
