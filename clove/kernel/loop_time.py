@@ -12,7 +12,8 @@ still gets all the time there is.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from twisted.internet.defer import Deferred, DeferredSemaphore
@@ -130,20 +131,26 @@ class LoopTime:
         return worked[0] if worked else Deferred.fromCoroutine(self._work_on(work, family))
 
     async def _work_on(self, work: Pieces[T], family: int) -> T:
-        begun = self._begun.setdefault(family, DeferredSemaphore(BEGUN))
         try:
-            await begun.acquire()
-            try:
+            async with self.begun(family):
                 while True:
                     await self.next_turn(family)
                     if worked := self._work(work, family):
                         return worked[0]
-            finally:
-                begun.release()
-                if begun.tokens == BEGUN:
-                    self._begun.pop(family, None)
         finally:
             work.close()
+
+    @asynccontextmanager
+    async def begun(self, family: int) -> AsyncIterator[None]:
+        """Wait until less than L{BEGUN} of a family's work is under way; what is done within it is, too."""
+        begun = self._begun.setdefault(family, DeferredSemaphore(BEGUN))
+        await begun.acquire()
+        try:
+            yield
+        finally:
+            begun.release()
+            if begun.tokens == BEGUN:
+                self._begun.pop(family, None)
 
     def _work(self, work: Pieces[T], family: int) -> tuple[T] | None:
         """Work for a turn; what it gives, or None: it is not done."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable, Collection, Iterable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import TYPE_CHECKING, Final, ParamSpec, Protocol, TypeVar
 
 import msgspec
@@ -80,6 +81,7 @@ class Metrics:
         limits: MetricsLimits | None = None,
         turns: ReactorTurns | None = None,
         next_turn: Callable[[int], Awaitable[None]] = lambda family: succeed(None),
+        begun: Callable[[int], AbstractAsyncContextManager[None]] = lambda family: nullcontext(),
         compiled: bool = False,
         cgroup_root: str = CGROUP_ROOT,
         proc: str = "/proc",
@@ -90,7 +92,7 @@ class Metrics:
         @param callers: live principals, spawned or not (the registry).
         @param llm_usage: what an agent has used, with the fields or attributes of L{LLMFigures}.
         @param turns: of the reactor, as the watchdog counts them.
-        @param next_turn: waits until a family has its next turn of the reactor's time.
+        @param next_turn, begun: those of L{clove.kernel.loop_time.LoopTime}.
         @param compiled: connections are served by the compiled part.
         @param traffic: connections of sandboxed agents now, bytes sent, bytes received.
         """
@@ -99,7 +101,7 @@ class Metrics:
         self._llm_usage = llm_usage
         self._traffic = traffic
         self._turns, self._compiled = turns or ReactorTurns(), compiled
-        self._next_turn = next_turn
+        self._next_turn, self._begun = next_turn, begun
         self._limits = limits = limits or MetricsLimits()
         self._cgroup_root, self._proc = cgroup_root, proc
         self._system_cpu = SystemCpu()
@@ -163,12 +165,15 @@ class Metrics:
         known.update(record.agent_id for record in self._agents.records())
         chosen = sorted(known if visible is None else filter(visible, known))
         most = self._limits.max_agents
+        family = OPERATORS if asker is None else asker.family
         found: list[AgentMetrics] = []
-        for first in range(0, min(len(chosen), most), BATCH):
-            if first:
-                await self._next_turn(OPERATORS if asker is None else asker.family)
-            some = chosen[first : min(first + BATCH, most)]
-            found += await self._read(self._subjects(some), asker)
+        # What was found is held between two batches.
+        async with self._begun(family) if len(chosen) > BATCH else nullcontext():
+            for first in range(0, min(len(chosen), most), BATCH):
+                if first:
+                    await self._next_turn(family)
+                some = chosen[first : min(first + BATCH, most)]
+                found += await self._read(self._subjects(some), asker)
         self._forget_gone()
         return found, len(chosen) > most
 

@@ -124,6 +124,7 @@ class Parts:
                 limits=limits.metrics,
                 turns=turns,
                 next_turn=foundation.loop_time.next_turn,
+                begun=foundation.loop_time.begun,
                 compiled=self._compiled is not None,
             ),
             llm=self._llm,

@@ -9,16 +9,18 @@ from typing import Any
 import msgspec
 import pytest
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import deferLater
 
 from clove.errors import InvalidRequest, NotFound, PermissionDenied
 from clove.kernel.calls import metrics as calls
+from clove.kernel.loop_time import BEGUN, LoopTime
 from clove.kernel.metrics import MetricsLimits
 from clove.kernel.metrics.metrics import BATCH
 from clove.kernel.principal import Kind, Principal
 from clove.messages import encode
 from clove.messages.metrics import AgentMetrics, MetricsAgentRequest, MetricsCgroupRequest
 from clove.messages.session import EmptyRequest
-from tests.unit.metrics.metrics_world import Record, World
+from tests.unit.metrics.metrics_world import Record, World, reactor
 
 
 async def test_the_machine(world: World) -> None:
@@ -121,6 +123,34 @@ async def test_many_agents_are_read_in_several_turns_of_the_callers_family(world
     assert [one.agent_id for one in found] == ids[:-1]
     assert not truncated
     assert turns == [asker.family] * 2
+
+
+async def test_of_a_familys_questions_for_many_agents_few_are_answered_at_once(
+    world: World,
+) -> None:
+    """What was found of the first agents is held until the others are read, and counted nowhere."""
+    ids = [world.principal().agent_id for _ in range(BATCH + 1)]
+    turns: list[Deferred[None]] = []
+    most = 0
+
+    def next_turn(family: int) -> Deferred[None]:
+        nonlocal most
+        turns.append(Deferred())
+        most = max(most, len(turns))
+        return turns[-1]
+
+    begun = LoopTime(world.clock, 1.0).begun
+    metrics = world.metrics(next_turn=next_turn, begun=begun)
+    answers = [Deferred.fromCoroutine(metrics.all_agents()) for _ in range(3 * BEGUN)]
+    while not all(answer.called for answer in answers):
+        if turns:
+            turns.pop(0).callback(None)
+        else:
+            await deferLater(reactor, 0)
+    assert most == BEGUN
+    for answer in answers:
+        found, _ = await answer
+        assert [one.agent_id for one in found] == ids
 
 
 async def test_an_agent_sees_itself_and_its_descendants(world: World) -> None:
