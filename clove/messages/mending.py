@@ -54,17 +54,26 @@ def is_small(payload: bytes) -> bool:
 
 
 class _Field(NamedTuple):
+    """One field.
+
+    @ivar struct: the type of the object, or of those in the array.
+    @ivar named: the type of the objects that are by name in the object.
+    """
+
     type: Any
     required: bool
     kinds: frozenset[str]
     struct: type[msgspec.Struct] | None
+    named: type[msgspec.Struct] | None
 
 
 @functools.cache
 def _fields(kind: type[msgspec.Struct]) -> dict[str, _Field]:
     """The fields of a type by their names on the wire."""
     return {
-        field.encode_name: _Field(field.type, field.required, *_shape(field.type))
+        field.encode_name: _Field(
+            field.type, field.required, *_shape(field.type), _named(field.type)
+        )
         for field in msgspec.structs.fields(kind)
     }
 
@@ -89,6 +98,15 @@ def _shape(hint: Any) -> tuple[frozenset[str], type[msgspec.Struct] | None]:
     return frozenset({"number"} if hint in (int, float) else ()), None
 
 
+def _named(hint: Any) -> type[msgspec.Struct] | None:
+    """The type of the objects that a field has by name."""
+    args = typing.get_args(hint)
+    if typing.get_origin(hint) is dict:
+        return _shape(args[1])[1]
+    found = [_named(each) for each in args]
+    return next((each for each in found if each is not None), None)
+
+
 class _Mending:
     """One request's second look.
 
@@ -110,6 +128,16 @@ class _Mending:
             return
         self.note(f"there is no field `{path}{shown(name)}`", near(name, tuple(fields)))
 
+    def of_field(self, field: _Field, value: Any, path: str) -> Any:
+        """The value of a field, likewise (L{inside})."""
+        if field.named is not None and isinstance(value, dict):
+            place, kind = path.removesuffix("."), field.named
+            return {
+                name: self.inside(kind, each, f"{place}[{shown(name)}].")
+                for name, each in value.items()
+            }
+        return value if field.struct is None else self.inside(field.struct, value, path)
+
     def inside(self, kind: type[msgspec.Struct], value: Any, path: str) -> Any:
         """A value in a request, without what is null or not known in it."""
         if isinstance(value, list):
@@ -128,8 +156,7 @@ class _Mending:
             if field is None:
                 self.unknown(name, fields, path)
                 continue
-            struct = field.struct
-            kept[name] = each if struct is None else self.inside(struct, each, f"{path}{name}.")
+            kept[name] = self.of_field(field, each, f"{path}{name}.")
         if self._lenient:
             for name, instead in getattr(kind, "TOLERATED", {}).items():
                 if name not in kept and instead not in kept:
@@ -158,10 +185,10 @@ def mend(
             continue
         if field is None:
             mending.unknown(name, fields, "")
-        elif field.struct is None:
+        elif field.struct is None and field.named is None:
             kept[name] = raw
         else:
-            kept[name] = mending.inside(field.struct, msgspec.json.decode(raw), f"{name}.")
+            kept[name] = mending.of_field(field, msgspec.json.decode(raw), f"{name}.")
     return msgspec.json.encode(kept), mending.misfits
 
 

@@ -15,6 +15,7 @@ from clove.errors import InvalidRequest, PermissionDenied
 from clove.messages import MALFORMED, Reply, Request, decode, decoder, encode_error, read
 from clove.messages.agents import (
     LimitsRequest,
+    SecretValue,
     SpawnReply,
     SpawnRequest,
     TargetRequest,
@@ -166,6 +167,19 @@ def test_null_in_an_optional_field_means_its_absence() -> None:
         SpawnRequest, b'{"name":"a","script":"b","sandboxed":null,"restart_policy":null}'
     )
     assert (request.sandboxed, request.restart_policy) == (True, "never")
+
+
+def test_null_in_what_a_request_has_by_name_means_its_absence() -> None:
+    secrets = b'{"token":{"value":"x","file":null,"later":null}}'
+    request = decode(SpawnRequest, b'{"name":"a","script":"b","secrets":%b}' % secrets)
+    assert request.secrets == {"token": SecretValue(value="x")}
+
+
+def test_an_unknown_field_of_what_a_request_has_by_name_is_named() -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        decode(SpawnRequest, b'{"name":"a","script":"b","secrets":{"token":{"valu":"x"}}}')
+    assert "secrets[token].valu" in refused.value.message
+    assert "value" in refused.value.hint
 
 
 def test_null_in_a_field_that_is_needed_is_refused() -> None:
