@@ -39,7 +39,7 @@ class DenialWriter:
     async def read(self, before: int, most: int, *, kind: str, machine_id: str) -> list[Denial]:
         """What the store has, this relay's latest among them.
 
-        @param before, most, kind, machine_id: as L{IStore.denials} has them.
+        @param before: see L{IStore.denials}, as for the others.
         @raise Unavailable: the store does not answer.
         """
         for _ in range(self._denials.most // TOGETHER + 1):

@@ -84,7 +84,7 @@ class Network:
         )
 
     async def open_gateway(self, principal: Principal, log: Callable[[bytes], None]) -> Gateway:
-        """The gateway of an agent (L{Gateways.open})."""
+        """The gateway of an agent (L{clove.kernel.network.gateway.gateways.Gateways.open})."""
         await self.gateways.load()
         return self.gateways.open(principal, log)
 

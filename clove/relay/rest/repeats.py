@@ -31,6 +31,8 @@ WAIT_SECONDS: Final = 20.0
 """How long it is waited for that."""
 MOST_LATE: Final = 1000
 """Keys of which the store could not be told what has become of their requests, and is told later."""
+LATE_SHARE: Final = 4
+"""One token has a quarter of these at most."""
 _UNSURE: Final = (ConnectionLost, TimedOut, Internal)
 """After these a request may have been done."""
 
@@ -95,7 +97,7 @@ class Repeats:
             try:
                 found = await self._store.claim_repeat(named, digest, self._claimant, self._wall())
             except Unavailable:  # it may be claimed nevertheless
-                if len(self._late) < MOST_LATE // 2 and named not in self._late:
+                if named not in self._late and self._has_room(named, MOST_LATE // 2):
                     self._late[named] = partial(self._store.doubt_repeat, named, self._claimant)
                 raise
             if found.ours or found.answer is not None:
@@ -133,9 +135,14 @@ class Repeats:
         try:
             await tell()
         except CloveError:
-            if len(self._late) < MOST_LATE:
+            if named in self._late or self._has_room(named, MOST_LATE):
                 self._late[named] = tell
             raise
+
+    def _has_room(self, named: RepeatKey, most: int) -> bool:
+        """Whether one more of a token's keys may wait for the store, of so many of all."""
+        own = sum(each.token_id == named.token_id for each in self._late)
+        return len(self._late) < most and own < MOST_LATE // LATE_SHARE
 
     async def tell_late(self) -> None:
         """Tell the store what it could not be told; every second.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from twisted.internet.task import Clock
 
 from clove.errors import ConnectionLost, InvalidRequest, PermissionDenied, Unavailable
 from clove.relay.records import Repeat, RepeatKey
+from clove.relay.rest import repeats as repeats_module
 from clove.relay.rest.repeats import WAIT_SECONDS, Repeats
 from clove.relay.store.sqlite import SQLiteStore
 from tests.unit.relay.instant_store import instant_store
@@ -252,3 +254,20 @@ async def test_what_is_told_late_is_not_told_of_a_newer_request(away: Any, clock
     second.callback(Answer(2))
     assert await working == Answer(2)
     assert await ask(mine, never) == Answer(2)
+
+
+async def test_what_waits_for_the_store_is_bounded_and_a_token_has_its_share(
+    away: Any, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(repeats_module, "MOST_LATE", 8)
+    mine = Repeats(away, "mine", clock, clock.seconds)
+
+    async def answer(doubtful: bool) -> Answer:
+        return Answer(1)
+
+    for token_id, keys in (("a", 3), ("b", 2), ("c", 2), ("d", 2), ("e", 1)):
+        for number in range(keys):
+            named = RepeatKey(token_id, str(number))
+            with pytest.raises(Unavailable):
+                await mine.once(named, b"x", Answer, answer)
+    assert Counter(each.token_id for each in mine._late) == {"a": 2, "b": 2, "c": 2, "d": 2}
