@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from clove.kernel.agents import Agent
+    from clove.kernel.agents.known_agents import KnownAgents
     from clove.kernel.context import Context
     from clove.kernel.pieces import Pieces
     from clove.kernel.principal import Principal
@@ -36,14 +37,14 @@ def list_agents(
 
     Of many each is shown as it is when its turn comes.
     """
-    known = ctx.kernel.agents.known
-    agents = [*known.ended(), *known.live()] if request.all else list(known.live())
-    listing = ctx.kernel.loop_time.in_turns(_entries(agents, ctx.principal), ctx.principal.family)
-    return then(listing, _listed, None)
+    caller = ctx.principal
+    work = _entries(ctx.kernel.agents.known, request.all, caller)
+    return then(ctx.kernel.loop_time.in_turns(work, caller.family), _listed, None)
 
 
-def _entries(agents: list[Agent], caller: Principal) -> Pieces[list[AgentEntry]]:
-    """Those of the agents that the caller may see."""
+def _entries(known: KnownAgents, all: bool, caller: Principal) -> Pieces[list[AgentEntry]]:
+    """Those that the caller may see of the agents that there are when this begins."""
+    agents = [*known.ended(), *known.live()] if all else list(known.live())
     all_may_be_seen = authority.is_free("LIST")
     found = []
     for number, agent in enumerate(agents, 1):

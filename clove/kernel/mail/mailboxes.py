@@ -114,11 +114,11 @@ class Mailboxes:
         """See L{IMailboxes.broadcast}."""
         if len(message.body) > self._limits.max_message_bytes:
             raise _too_large(len(message.body), self._limits)
-        receivers = [to for to in self._owners.ids() if include_self or to != message.sender]
-        return self._in_turns(self._deliver_to(receivers, message), message.family)
+        return self._in_turns(self._deliver_to_all(message, include_self), message.family)
 
-    def _deliver_to(self, receivers: list[int], message: Message) -> Pieces[int]:
-        """Put a message into many mailboxes; gives how many took it."""
+    def _deliver_to_all(self, message: Message, include_self: bool) -> Pieces[int]:
+        """Put a message into the mailboxes that there are when this begins; gives how many took it."""
+        receivers = [to for to in self._owners.ids() if include_self or to != message.sender]
         size = len(message.body)
         delivered = 0
         for to in receivers:

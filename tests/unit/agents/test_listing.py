@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 
 from clove.kernel.calls import listing, managing
 from clove.kernel.context import Context, Kernel
-from clove.kernel.loop_time import LoopTime
+from clove.kernel.loop_time import BEGUN, LoopTime
 from clove.kernel.principal import Kind, Principal
 from clove.messages.agents import AgentEntry, ListRequest
 from clove.policy import Level, for_level
@@ -47,6 +47,31 @@ def test_a_few_are_shown_in_each_turn_and_all_in_the_end() -> None:
             counts.append(seen.call_count)
     assert [entry.id for entry in entries[0]] == [agent.agent.agent_id] * 303
     assert max(after - before for before, after in itertools.pairwise(counts)) <= 40
+
+
+def test_a_listing_that_waits_to_be_begun_holds_no_agents() -> None:
+    agent = AgentFixture()
+    clock = agent.clock
+    live = mock.Mock(side_effect=lambda: iter([agent.agent] * 300))
+    time = LoopTime(clock, TURN)
+    known = SimpleNamespace(live=live)
+    kernel = cast(Kernel, SimpleNamespace(agents=SimpleNamespace(known=known), loop_time=time))
+    caller = Principal(9, Kind.AGENT, for_level(Level.STANDARD))
+
+    def shown(*about: Any) -> AgentEntry:
+        clock.rightNow += TURN / 20
+        return entry_of(*about)
+
+    entry_of = listing.entry_of
+    entries: list[list[AgentEntry]] = []
+    with mock.patch.object(listing, "entry_of", side_effect=shown):
+        for _ in range(BEGUN + 3):
+            answer: Any = listing.list_agents(Context(kernel, caller), ListRequest())
+            Deferred.fromCoroutine(answer).addCallback(entries.append)
+        assert live.call_count == BEGUN
+        while len(entries) < BEGUN + 3:
+            turn(clock)
+    assert [len(each) for each in entries] == [300] * (BEGUN + 3)
 
 
 def test_few_are_shown_at_once() -> None:

@@ -8,7 +8,7 @@ import pytest
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 
-from clove.kernel.loop_time import LoopTime
+from clove.kernel.loop_time import BEGUN, LoopTime
 from clove.kernel.mail import Mailboxes
 from clove.sharing.shares import ShareLimits
 from tests.contracts.mail_making import Owners, message
@@ -65,6 +65,19 @@ def test_one_that_ends_meanwhile_is_left_out(boxes: Boxes) -> None:
     while not counts:
         turn(boxes.clock)
     assert counts == [RECEIVERS - 1]
+
+
+def test_one_that_waits_to_be_begun_is_for_those_that_are_there_then(boxes: Boxes) -> None:
+    """Until then it holds no list of them."""
+    counts: list[int] = []
+    for _ in range(BEGUN + 1):
+        boxes.broadcast().addCallback(counts.append)
+    del boxes.owners[RECEIVERS + 1]
+    added = RECEIVERS + 2
+    boxes.owners.update({added: added, added + 1: added + 1})
+    while len(counts) <= BEGUN:
+        turn(boxes.clock)
+    assert counts == [RECEIVERS - 1] * BEGUN + [RECEIVERS + 1]
 
 
 def test_what_is_cancelled_reaches_no_more(boxes: Boxes) -> None:
