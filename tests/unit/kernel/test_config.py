@@ -45,6 +45,21 @@ def test_what_is_wrong_is_named_with_its_key(short_dir: str, text: str, place: s
 
 
 @pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("[limits.connection]\nspinn = 1", "did you mean spin?"),
+        ("compield = 'off'", "did you mean compiled?"),
+        ("compiled = 'on'", "known are auto, off, required;"),
+        ("[limits.connection]\nxyzzy = 1", "docs/configuration.md"),
+    ],
+)
+def test_what_may_have_been_meant_is_named(short_dir: str, text: str, hint: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        loaded(short_dir, text)
+    assert str(caught.value.hint).startswith(hint)
+
+
+@pytest.mark.parametrize(
     ("text", "said"),
     [
         ("[limits.attempts]\nat_once = 1", "limits.attempts is called limits.dry_run now"),
