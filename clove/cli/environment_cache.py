@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from clove.errors import PermissionDenied, Unavailable
-from clove.regular import read_regular
+from clove.regular import read_regular, write_whole
 from clove.removal import remove_tree
 
 __all__ = ["Entry", "EnvironmentCache", "Lock", "identity_of"]
@@ -184,9 +184,7 @@ class EnvironmentCache:
     def complete(self, key: str, path: str, record: Mapping[str, Any]) -> Entry:
         """Say that one is whole. Its lock is held."""
         text = json.dumps({**record, "directory": os.path.basename(path)})
-        beside = self.directory / f"{key}.json.new"
-        beside.write_text(text)
-        os.replace(beside, self.directory / f"{key}.json")
+        write_whole(self.directory / f"{key}.json", text.encode())
         found = self.find(key)
         assert found is not None
         return found

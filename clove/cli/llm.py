@@ -11,7 +11,7 @@ from clove.cli.console import Console, command_options
 from clove.cli.groups import NearGroup
 from clove.cli.option_types import Choice
 from clove.cli.tables import STYLES, make_table, print_table
-from clove.cli.usage import agents_of
+from clove.cli.usage import CUT, agents_of
 
 __all__ = ["llm"]
 
@@ -40,10 +40,13 @@ def llm() -> None:
 def usage(console: Console, connections: bool) -> None:
     """Show calls, tokens and budget of each agent that runs; a budget of - has no bound."""
     with console.client() as client:
-        agents = agents_of(client, connections=connections)
+        agents, truncated = agents_of(client, connections=connections)
     if console.as_json:
         fields = ("agent_id", "name", "status", "llm")
         console.each({field: one[field] for field in fields} for one in agents)
+    if truncated:
+        console.remark_truncated(CUT)
+    if console.as_json:
         return
     if not agents:
         console.remark("no agents run")

@@ -9,7 +9,7 @@ from clove.cli.console import Console, command_options
 from clove.cli.option_types import Choice
 from clove.cli.tables import print_table
 from clove.cli.target import AGENT
-from clove.cli.usage import ORDERS, SPARE, agents_of, usage_table
+from clove.cli.usage import CUT, ORDERS, SPARE, agents_of, usage_table
 
 __all__ = ["stats"]
 
@@ -34,10 +34,13 @@ def stats(console: Console, agents: tuple[str, ...], sort: str) -> None:
     """Show what agents use: processor, memory, syscalls, the model's tokens; and what they wait for."""
     with console.client() as client:
         wanted = {agent_id(client, agent) for agent in agents}
-        found = [one for one in agents_of(client) if not wanted or one["agent_id"] in wanted]
+        seen = agents_of(client)
+    found = [one for one in seen.agents if not wanted or one["agent_id"] in wanted]
     if console.as_json:
         console.each(sorted(found, key=ORDERS[sort]))
     elif found:
         print_table(usage_table(found, sort), spare=SPARE)
     else:
         console.remark("no agents run")
+    if seen.truncated:
+        console.remark_truncated(CUT)

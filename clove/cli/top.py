@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,7 +13,7 @@ from clove.cli.console import Console, command_options
 from clove.cli.option_types import Choice
 from clove.cli.tables import fit_table, print_table
 from clove.cli.text import size
-from clove.cli.usage import ORDERS, SPARE, agents_of, usage_table
+from clove.cli.usage import CUT, ORDERS, SPARE, Seen, agents_of, usage_table
 
 if TYPE_CHECKING:
     from clove.client.blocking import CloveClient
@@ -52,16 +52,17 @@ def top(console: Console, interval: float, count: int | None, sort: str) -> None
             return
 
 
-def _look(client: CloveClient) -> tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]:
+def _look(client: CloveClient) -> tuple[Mapping[str, Any], Seen]:
     return client.get_system_metrics()["metrics"], agents_of(client)
 
 
-def _headline(system: Mapping[str, Any], agents: Sequence[Mapping[str, Any]]) -> str:
+def _headline(system: Mapping[str, Any], seen: Seen) -> str:
     """The machine, in a line."""
     cpu, memory = system["cpu"], system["memory"]
-    running = sum(one["status"] == "running" for one in agents)
+    running = sum(one["status"] == "running" for one in seen.agents)
+    more = " or more" if seen.truncated else ""
     return (
-        f"{running} of {len(agents)} agents run   CPU {cpu['percent']:.0f}% of {cpu['count']}"
+        f"{running} of {len(seen.agents)}{more} agents run   CPU {cpu['percent']:.0f}% of {cpu['count']}"
         f"   load {cpu['load_avg'][0]:.2f}"
         f"   memory {size(memory['used'])} of {size(memory['total'])}"
     )
@@ -77,9 +78,9 @@ def _watch(client: CloveClient, interval: float, count: int | None, sort: str) -
     looks = 0
     with Live(console=Terminal(highlight=False), screen=True, auto_refresh=False) as screen:
         while True:
-            system, agents = _look(client)
-            headline = Text(_headline(system, agents), style="bold")
-            table = usage_table(agents, sort)
+            system, seen = _look(client)
+            headline = Text(_headline(system, seen), style="bold")
+            table = usage_table(seen.agents, sort)
             fit_table(table, screen.console.width, spare=SPARE)
             screen.update(Group(headline, Text(""), table), refresh=True)
             looks += 1
@@ -94,12 +95,15 @@ def _print(
     """Into a pipe or a file: one look after the other."""
     looks = 0
     while True:
-        system, agents = _look(client)
+        system, seen = _look(client)
         if console.as_json:
-            console.data({"system": system, "agents": sorted(agents, key=ORDERS[sort])})
+            cut = {"truncated": True} if seen.truncated else {}
+            console.data({"system": system, "agents": sorted(seen.agents, key=ORDERS[sort]), **cut})
         else:
-            console.line(_headline(system, agents))
-            print_table(usage_table(agents, sort), spare=SPARE)
+            console.line(_headline(system, seen))
+            print_table(usage_table(seen.agents, sort), spare=SPARE)
+            if seen.truncated:
+                console.remark(CUT)
         looks += 1
         if looks == count:
             return

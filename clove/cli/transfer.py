@@ -207,9 +207,14 @@ class Transfer:
                 if not piece and mode == "append":
                     break
                 content = base64.b64encode(piece).decode()
-                self._client.write_file(
-                    path, content, mode=mode, encoding="base64", agent=self._agent
-                )
+                try:
+                    self._client.write_file(
+                        path, content, mode=mode, encoding="base64", agent=self._agent
+                    )
+                except CloveError as error:
+                    if mode == "append":
+                        error.message += _half(file.tell() - len(piece))
+                    raise
                 self.size += len(piece)
                 mode = "append"
                 self._progress.tell(path, file.tell(), os.fstat(file.fileno()).st_size)
@@ -223,6 +228,11 @@ class Transfer:
         self.left_out += 1
         self._progress.clear()
         self._console.remark(f"left out {path}: {why}")
+
+
+def _half(written: int) -> str:
+    """What is left of a file whose copy ended in the middle; it may have been there before, so it stays."""
+    return f"; its first {size(written)} are there, and perhaps some more"
 
 
 @contextlib.contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from clove.cli.tables import STYLES, make_table
 from clove.cli.text import age, size
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from clove.client.blocking import CloveClient
 
-__all__ = ["SPARE", "TITLES", "agents_of", "memory_of", "usage_table"]
+__all__ = ["CUT", "SPARE", "TITLES", "Seen", "agents_of", "memory_of", "usage_table"]
 
 TITLES: Final = (
     "ID", "NAME", "STATE", "CPU%", "MEMORY", "LIMIT", "THREADS", "UPTIME", "SYSCALLS", "CALLS",
@@ -32,13 +32,29 @@ ORDERS: Final = {
 }
 
 
-def agents_of(client: CloveClient, *, connections: bool = False) -> list[Mapping[str, Any]]:
-    """The metrics of all agents that we may see.
+CUT: Final = (
+    "there are more agents than the kernel looks at: name those that are meant to `clove inspect`"
+)
+
+
+class Seen(NamedTuple):
+    """The metrics of the agents that we may see.
+
+    @ivar truncated: there are more of them.
+    """
+
+    agents: Sequence[Mapping[str, Any]]
+    truncated: bool
+
+
+def agents_of(client: CloveClient, *, connections: bool = False) -> Seen:
+    """Ask for the metrics of all agents.
 
     @param connections: also those of connections that no agent has, ours among them.
     """
-    agents = client.get_all_agent_metrics()["agents"]
-    return [one for one in agents if connections or one["status"] != "connected"]
+    reply = client.get_all_agent_metrics()
+    shown = [one for one in reply["agents"] if connections or one["status"] != "connected"]
+    return Seen(shown, reply["truncated"])
 
 
 def memory_of(agent: Mapping[str, Any]) -> int:

@@ -22,6 +22,7 @@ from twisted.python.failure import Failure
 from clove.errors import Unavailable
 from clove.kernel.counter import Counter
 from clove.kernel.ids import LOCAL_IDS
+from clove.regular import write_whole
 from clove.threads.threads import Threads
 
 __all__ = ["IdFile"]
@@ -103,20 +104,7 @@ class IdFile:
 
     def _make(self) -> None:
         """Both copies are there from the start, or there is no file."""
-        new = f"{self._path}.new"
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-        handle = os.open(new, flags, 0o600)
-        try:
-            os.write(handle, 2 * _line(Reserved()))
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-        os.rename(new, self._path)
-        directory = os.open(os.path.dirname(self._path), os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        write_whole(self._path, 2 * _line(Reserved()))
 
     def _read(self, copy: int) -> Reserved | None:
         text, _, checksum = os.pread(self._file, BLOCK, copy * BLOCK).rstrip().rpartition(b" ")

@@ -123,6 +123,31 @@ def test_a_disk_that_is_full_there_is_said(fleet: Fleet, tmp_path: Path) -> None
     assert "No space left on device" in ran.stderr
 
 
+def test_a_copy_that_a_disk_there_has_no_room_for_is_said_with_what_stays(
+    fleet: Fleet, tmp_path: Path
+) -> None:
+    clove(
+        fleet,
+        "agent",
+        "create",
+        "--machine",
+        "build-7",
+        "--tmp",
+        "1M",
+        "--name",
+        "small",
+        "--",
+        "sleep",
+        "100",
+    )
+    (tmp_path / "large").write_bytes(os.urandom(3 << 20))
+    copied = on(fleet, "cp", str(tmp_path / "large"), "small:/tmp/large")
+    assert copied.exit_code == 1
+    assert "'/tmp/large': the disk is full; its first " in copied.stderr
+    assert " are there, and perhaps some more" in copied.stderr
+    assert copied.stderr.count("\n") == 1
+
+
 # a way that is cut
 
 
