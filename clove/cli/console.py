@@ -80,7 +80,7 @@ class Console:
             return self.local_client(timeout=timeout, limits=limits)
         from clove.cli.fleet.machine_client import MachineClient
 
-        return MachineClient(machine, timeout=timeout, limits=limits)
+        return MachineClient(machine, timeout=timeout, limits=limits, told=self._remark_anywhere)
 
     def check_local(self) -> None:
         """@raise click.UsageError: the command line names a machine; the command is about this host."""
@@ -137,6 +137,13 @@ class Console:
         """A word about what happens, on stderr; machines don't get it."""
         if not self.as_json:
             click.echo(_one_line(f"clove: {text}"), err=True)
+
+    def _remark_anywhere(self, text: str) -> None:
+        """A remark that begins and ends at the left of a terminal that a program may have as it is."""
+        margin = "\r" if sys.stderr.isatty() and not self.as_json else ""
+        click.echo(margin, nl=False, err=True)
+        self.remark(text)
+        click.echo(margin, nl=False, err=True)
 
     def remark_version(self, what: str, version: str) -> None:
         """Say so where a kernel or a relay is too far from this command; once for each."""

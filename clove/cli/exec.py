@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clove.cli.console import Console, command_options
+from clove.cli.detach_keys import DetachKeys
 from clove.cli.option_types import Parsed, variable
 from clove.cli.sinks import Sink, copy, copy_input, sinks
 from clove.cli.target import AGENT, name_or_id
-from clove.errors import NotFound
+from clove.errors import ConnectionLost, NotFound, TimedOut
 
 if TYPE_CHECKING:
     from clove.client.attached import Attached
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = ["exec"]
 
+_CTRL_C = b"\x03"
+_LAST_OUTPUT = 1.0
+"""Seconds in which output that has come is shown after the connection was lost."""
 EPILOG = """\b
 Examples:
   clove exec researcher ls -l            what is in its workspace?
@@ -85,7 +89,6 @@ def _on_terminal(
     console: Console, client: CloveClient, agent: str | int, asked: dict[str, Any]
 ) -> RunReply:
     """On a terminal of the sandbox, which is shown on ours."""
-    from clove.cli.detach_keys import DetachKeys
     from clove.cli.raw_terminal import RawTerminal
     from clove.cli.shown_agent import terminal_environment, terminal_size
 
@@ -95,11 +98,15 @@ def _on_terminal(
         number = attached.first["command"]
 
         def resize(rows: int, columns: int) -> None:
-            with contextlib.suppress(NotFound):  # it may have ended already
+            with contextlib.suppress(
+                NotFound, TimedOut, ConnectionLost
+            ):  # it may have ended already
                 client.resize_terminal(rows, columns, agent, command=number)
 
-        ends = attached.descriptors
-        RawTerminal().relay(ends["stdout"], ends["stdin"], DetachKeys(b""), resize)
+        ends, leaving = attached.descriptors, InterruptKey(client)
+        RawTerminal().relay(ends["stdout"], ends["stdin"], leaving, resize)
+        if leaving.pressed:
+            raise KeyboardInterrupt
         for name in ("stdin", "stdout", "stderr"):
             attached.close_stream(name)
         return attached.finish()
@@ -119,9 +126,33 @@ def _on_pipes(
         ]
         for thread in copying:
             thread.start()
-        for thread in copying:
-            thread.join()
-        return attached.finish()
+        try:
+            ended = attached.finish()
+        except ConnectionLost:
+            _join(copying, _LAST_OUTPUT)
+            raise
+        _join(copying, None)
+        return ended
+
+
+def _join(threads: list[threading.Thread], patience: float | None) -> None:
+    for thread in threads:
+        thread.join(patience)
+
+
+class InterruptKey(DetachKeys):
+    """Ctrl-C on a terminal is the program's, but while the relay that leads there is not reached: then it ends us."""
+
+    def __init__(self, client: CloveClient) -> None:
+        super().__init__(b"")
+        self._client = client
+
+    def feed(self, typed: bytes) -> bytes:
+        """What to pass on of what was typed."""
+        if _CTRL_C in typed and getattr(self._client, "is_down", False):
+            self.pressed = True
+            return b""
+        return super().feed(typed)
 
 
 def _copy(attached: Attached[RunReply], name: str, sink: Sink) -> None:

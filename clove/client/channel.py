@@ -13,6 +13,7 @@ import select
 import socket
 import threading
 from collections import deque
+from collections.abc import Callable
 from time import monotonic
 
 from clove.client.descriptors import SocketReader
@@ -28,22 +29,22 @@ _CHUNK = 1 << 16
 _SLICE = 0.05
 """Seconds after which a blocked writer checks again whether a thread reads."""
 _SEND = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
-
-
 _Waiter = Waiter[threading.Condition]
+Why = Callable[[], CloveError | None]
 
 
 class Channel:
     """A connection to the kernel.
 
+    @param why: says, when its end has come, what that is from; None: the kernel has closed it.
     @ivar lost: why the connection is gone, or None while it lives.
     @ivar reader: takes what comes.
     """
 
-    def __init__(self, sock: socket.socket, limits: ClientLimits) -> None:
+    def __init__(self, sock: socket.socket, limits: ClientLimits, why: Why = lambda: None) -> None:
         self.exchange = Exchange(limits.max_reply)
         self.lost: CloveError | None = None
-        self._socket = sock
+        self._socket, self._why = sock, why
         self.reader = SocketReader(sock)
         self._lock = threading.Lock()
         self._writing = threading.Lock()
@@ -201,7 +202,7 @@ class Channel:
     def _arrived(self, data: bytes) -> None:
         try:
             if not data:
-                self._fail(ConnectionLost("the kernel closed the connection"))
+                self._fail(self._why() or ConnectionLost("the kernel closed the connection"))
                 return
             for number, more, payload in self.exchange.feed(data):
                 self._waiters.deliver(number, more, payload)

@@ -13,7 +13,7 @@ import select
 import socket
 import struct
 import threading
-from time import monotonic, sleep
+from time import monotonic
 
 from clove.channels.session import (
     MOST_PIECE,
@@ -26,11 +26,12 @@ from clove.channels.session import (
     parse,
 )
 from clove.client.relay_connection import RelayAddress, RelayConnection
+from clove.client.relay_redial import Redial, Told
 from clove.client.unanswered import Unanswered
 from clove.client.welcome import is_drain
-from clove.errors import CloveError, PermissionDenied
+from clove.errors import CloveError
 
-__all__ = ["RelayLink", "dial_relay"]
+__all__ = ["RelayLink", "dial_relay", "open_link"]
 
 CHANNEL = 1
 """The only one of a remote agent's link."""
@@ -38,32 +39,43 @@ ACK_SECONDS = 0.1
 PING_SECONDS = 20.0
 """Without a message; then the relay is asked for one."""
 _NUMBER = struct.Struct(">I")
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
-_ATTEMPT_SECONDS = 10.0
-_SOON = 5.0
-"""Seconds for which a connection has to last; after a shorter one the next is made after a pause."""
 
 
 def dial_relay(address: RelayAddress, deadline: float | None) -> socket.socket:
-    """A connected socket that leads to a kernel through a relay.
+    """As L{open_link}; the socket alone."""
+    return open_link(address, deadline)[0]
+
+
+def open_link(
+    address: RelayAddress, deadline: float | None, told: Told | None = None
+) -> tuple[socket.socket, RelayLink]:
+    """A connected socket that leads to a kernel through a relay, and what moves its bytes.
 
     @param deadline: of the monotonic clock.
     @raise CloveError: as L{RelayConnection.open}.
     """
     connection = RelayConnection.open(address, "", 0, deadline)
     ours, theirs = socket.socketpair()
-    RelayLink(address, connection, theirs).start()
-    return ours
+    link = RelayLink(address, connection, theirs, told)
+    link.start()
+    return ours, link
 
 
 class RelayLink(threading.Thread):
-    """Moves bytes until one side closes."""
+    """Moves bytes until one side closes.
+
+    @ivar ended: why the connection to the relay is gone for good, before the client's end closes.
+    """
 
     def __init__(
-        self, address: RelayAddress, connection: RelayConnection, local: socket.socket
+        self,
+        address: RelayAddress,
+        connection: RelayConnection,
+        local: socket.socket,
+        told: Told | None = None,
     ) -> None:
         super().__init__(name="clove-relay-link", daemon=True)
-        self._address = address
+        self.ended: CloveError | None = None
         self._relay = connection
         self._welcome = connection.welcome
         self._local = local
@@ -77,8 +89,13 @@ class RelayLink(threading.Thread):
         self._ack_at: float | None = None
         self._heard = monotonic()
         self._asked = False
-        self._begun, self._pause = self._heard, 0.0
+        self._redial = Redial(address, told, self._is_abandoned)
         local.setblocking(False)
+
+    @property
+    def is_down(self) -> bool:
+        """Whether the relay has not been reached for longer than a moment."""
+        return self._redial.down
 
     def run(self) -> None:
         """The thread."""
@@ -88,7 +105,9 @@ class RelayLink(threading.Thread):
                     self._turn()
                 except CloveError:
                     self._resume()
-        except (CloveError, BrokenLink, OSError):
+        except CloveError as error:
+            self.ended = error
+        except (BrokenLink, OSError):
             pass
         finally:
             self._local.close()
@@ -254,39 +273,11 @@ class RelayLink(threading.Thread):
         @raise CloveError: that cannot be, or not in time.
         """
         self._relay.close()
-        deadline = monotonic() + self._welcome.resume_seconds
-        self._pause_between()
-        pause = _FIRST_PAUSE
-        while True:
-            try:
-                attempt = min(deadline, monotonic() + _ATTEMPT_SECONDS)
-                session = self._welcome.session
-                connection = RelayConnection.open(
-                    self._address, session, self._session.received, attempt
-                )
-                break
-            except PermissionDenied:
-                raise
-            except CloveError:
-                if monotonic() + pause > deadline or self._is_abandoned():
-                    raise
-                sleep(pause)
-                pause = min(2 * pause, _LONGEST_PAUSE)
-        if not connection.welcome.resumed:
-            connection.close()
-            raise CloveError("the relay does not know this session any more")
+        connection = self._redial.dial(self._welcome, self._session.received)
         self._relay, self._welcome = connection, connection.welcome
         self._heard, self._asked, self._ack_at = monotonic(), False, None
-        self._begun = self._heard
         for message in self._session.resume(connection.welcome.received):
             connection.send(message)
-
-    def _pause_between(self) -> None:
-        """A relay that cuts every connection at once is not dialled without a pause."""
-        if monotonic() - self._begun > _SOON:
-            self._pause = 0.0
-        sleep(self._pause)
-        self._pause = min(2 * self._pause + _FIRST_PAUSE, _LONGEST_PAUSE)
 
     def _is_abandoned(self) -> bool:
         """Has the client closed its end?"""

@@ -19,24 +19,41 @@ from clove.client.call import StreamCall
 from clove.client.channel import Channel
 from clove.client.limits import ClientLimits
 from clove.client.relay_connection import RelayAddress
-from clove.client.relay_link import dial_relay
+from clove.client.relay_link import RelayLink, open_link
+from clove.client.relay_redial import Told
 from clove.client.relayed import RelayedClient
 from clove.client.relayed_streams import RelayedStreams
 
 T = TypeVar("T")
 
-__all__ = ["RemoteClient"]
+__all__ = ["RelayedConnection", "RemoteClient"]
 
 
 class RelayedConnection(BlockingConnection):
-    """A connection through a relay."""
+    """A connection through a relay.
+
+    @ivar told: is told when the relay is not reached for longer than a moment, and when it is there again.
+    """
 
     def __init__(self, address: RelayAddress, limits: ClientLimits) -> None:
         super().__init__((f"{address.machine} at {address.host}",), limits)
+        self.told: Told | None = None
         self._address = address
+        self._link: RelayLink | None = None
+
+    @property
+    def is_down(self) -> bool:
+        """Whether the relay has not been reached for longer than a moment."""
+        return self._link is not None and self._link.is_down
 
     def _dial(self, deadline: float | None) -> Channel:
-        return Channel(dial_relay(self._address, deadline), self._limits)
+        end, link = open_link(self._address, deadline, self._tell)
+        self._link = link
+        return Channel(end, self._limits, lambda: link.ended)
+
+    def _tell(self, text: str) -> None:
+        if self.told is not None:
+            self.told(text)
 
 
 class RemoteClient(RelayedClient, CloveClient):

@@ -9,13 +9,14 @@ import secrets
 import socket
 from typing import TYPE_CHECKING
 
-from clove.client.remote import RemoteClient
+from clove.client.remote import RelayedConnection, RemoteClient
 from clove.errors import CloveError, NotFound, PermissionDenied, Unavailable
 from clove.spelling import guess, shown
 
 if TYPE_CHECKING:
     from clove.cli.fleet.context import Context
     from clove.client.limits import ClientLimits
+    from clove.client.relay_redial import Told
 
 __all__ = ["MachineClient"]
 
@@ -24,10 +25,18 @@ class MachineClient(RemoteClient):
     """Says of a machine that cannot be reached why that is, and which one may have been meant.
 
     @param context: names the machine.
+    @param told: is told when the relay is not reached for longer than a moment, and when it is there again.
     """
 
+    _connection: RelayedConnection
+
     def __init__(
-        self, context: Context, *, timeout: float | None = 30.0, limits: ClientLimits | None = None
+        self,
+        context: Context,
+        *,
+        timeout: float | None = 30.0,
+        limits: ClientLimits | None = None,
+        told: Told | None = None,
     ) -> None:
         assert context.machine is not None
         super().__init__(
@@ -40,6 +49,12 @@ class MachineClient(RemoteClient):
             limits=limits,
         )
         self._context = context
+        self._connection.told = told
+
+    @property
+    def is_down(self) -> bool:
+        """Whether the relay has not been reached for longer than a moment."""
+        return self._connection.is_down
 
     def connect(self) -> bool:
         """Connect now.
