@@ -92,7 +92,7 @@ class Metrics:
         @param callers: live principals, spawned or not (the registry).
         @param llm_usage: what an agent has used, with the fields or attributes of L{LLMFigures}.
         @param turns: of the reactor, as the watchdog counts them.
-        @param next_turn, begun: those of L{clove.kernel.loop_time.LoopTime}.
+        @param next_turn: as L{clove.kernel.loop_time.LoopTime} has it, and so is C{begun}.
         @param compiled: connections are served by the compiled part.
         @param traffic: connections of sandboxed agents now, bytes sent, bytes received.
         """

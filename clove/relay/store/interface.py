@@ -241,7 +241,8 @@ class IStore(Interface):
     ) -> Deferred[list[Denial]]:
         """What was refused at all relays, the newest first, from the one before this id on; 0: from the newest.
 
-        @param kind, machine_id: of these alone; "": of all.
+        @param kind: of this kind alone; "": of all.
+        @param machine_id: concerning this machine alone; "": all.
         """
 
     def observe(observer: StoreObserver) -> None:
