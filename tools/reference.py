@@ -15,6 +15,7 @@ import re
 import sys
 import textwrap
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -141,6 +142,8 @@ def _shown(field: Field) -> str:
         return f'"{value}"'
     if isinstance(value, tuple):
         return str(list(value))
+    if isinstance(value, float):
+        return format(Decimal(str(value)), "f")
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -43,9 +43,9 @@ class RestLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Seconds for which an attached stream waits for a reader that was cut off; then the agent goes on
     without."""
     denials: int = 2000
-    """Refusals that wait to be kept (limits.store.denials), a quarter of them of one token, or of one address without
-    a token (IPv4, or the first 64 bits of IPv6), and half of them without a token; the oldest of these is forgotten
-    then."""
+    """Refusals that wait to be kept (limits.store.denials). At most a quarter may be of one token or, without a token,
+    of one address (IPv4, or the first 64 bits of IPv6); at most half may be without a token. Past that the oldest of
+    the same token, address or kind is forgotten."""
     logins: int = 64
     """Computers that wait for somebody to confirm their login; one more gets 503."""
     logins_per_address: int = 4

@@ -48,8 +48,9 @@ class StoreLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     kept_repeats: float = 7 * 86400.0
     """Seconds for which one is."""
     denials: int = 10_000
-    """Refusals that the audit keeps, a quarter of them of one token, or of one address without a token (IPv4, or
-    the first 64 bits of IPv6), and half of them without a token; the oldest of these is forgotten then."""
+    """Refusals that the audit keeps. At most a quarter may be of one token or, without a token, of one address (IPv4,
+    or the first 64 bits of IPv6); at most half may be without a token. Past that the oldest of the same token,
+    address or kind is forgotten."""
     connections: int = 4
     """Connections to PostgreSQL, beside one that is told of changes."""
     answer_seconds: float = 5.0
