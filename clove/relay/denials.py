@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from clove.relay.denial_record import SHARE, STRANGERS, Denial, DenialKind, Refusal
+from clove.relay.tokens.form import redact
 from clove.relay.tokens.lockout import source_of
 
 __all__ = ["Denials"]
@@ -16,6 +17,7 @@ __all__ = ["Denials"]
 _TOGETHER: Final = 60.0
 """Seconds within which the same refusal counts as one more of the first."""
 _TEXT: Final = 200
+_SCANNED: Final = 1000  # more than a token longer than what is kept
 
 
 class Denials:
@@ -37,7 +39,8 @@ class Denials:
         self._last_id = 0
 
     def add(self, kind: DenialKind, source: str, **facts: str) -> None:
-        """One more. Texts are cut to size, and to what a store can have; what is in them was chosen by others.
+        """One more. Texts are cut to size, and to what a store can have, and show no token; what is in them was
+        chosen by others.
 
         @param facts: the other fields of L{Refusal}.
         """
@@ -107,4 +110,5 @@ def _caller_of(refusal: Refusal) -> str:
 
 
 def _kept(text: str) -> str:
-    return text[:_TEXT].replace("\0", " ").encode(errors="replace").decode()
+    """What may be kept of a text: somebody may give a token where another thing belongs."""
+    return redact(text[:_SCANNED])[:_TEXT].replace("\0", " ").encode(errors="replace").decode()

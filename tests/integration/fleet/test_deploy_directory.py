@@ -132,8 +132,12 @@ def test_a_repeated_deploy_of_a_directory_starts_nothing_twice(
     first = run(fleet, *words)
     assert first.exit_code == 0, first.stderr
     assert run(fleet, *words).stdout == first.stdout
-    number = int(first.stdout.split()[0])
-    until(lambda: number in [each["id"] for each in admin.machine_agents("one")], "it runs")
+    name = first.stdout.split()[0]
+
+    def started() -> list[int]:
+        return [each["id"] for each in admin.machine_agents("one") if each["name"] == name]
+
+    [number] = until(started, "it runs")
     admin.stop_agent("one", number)
 
 

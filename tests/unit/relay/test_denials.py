@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from clove.relay.denial_record import Denial
 from clove.relay.denials import Denials
+from clove.relay.tokens.form import ENTROPY, TokenKind, make
 
 MOST = 16
 
@@ -116,3 +117,13 @@ def test_no_text_that_was_chosen_by_others_stops_the_store() -> None:
     denials.add("token", "a", machine_id="m\0\ud800", error="\udfff" * 300)
     [only] = waiting(denials)
     assert (only.refusal.machine_id, only.refusal.error) == ("m ?", "?" * 200)
+
+
+def test_a_token_where_another_thing_belongs_is_not_kept() -> None:
+    token = make(TokenKind.ADMIN, bytes(range(ENTROPY)))
+    denials = Denials(MOST, Wall())
+    for text in (token, f"no machine {token}", "x" * 190 + token):
+        denials.add("token", text, machine_id=text, what=text, error=text)
+    for each in waiting(denials):
+        assert token[-20:] not in str(each)
+        assert token[12:24] not in str(each)
