@@ -40,7 +40,8 @@ async def test_dry_runs_of_one_caller_are_made_in_turn_and_are_so_many(here: Hos
     client = await DeferredClient(reactor, here.kernel.socket).connect()
     most = DryRunLimits().per_caller
     try:
-        await client.why("READ", {"path": "/etc/passwd"})  # the first waits for what dry runs are made of
+        # The first one waits for what dry runs are made of.
+        await client.why("READ", {"path": "/etc/passwd"})
         asked = [client.why("READ", {"path": "/etc/passwd"}) for _ in range(most)]
         with pytest.raises(LimitExceeded):
             await client.why("READ", {"path": "/etc/passwd"})
