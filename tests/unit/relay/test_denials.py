@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from clove.relay.denial_record import Denial
 from clove.relay.denials import Denials
-from clove.relay.tokens.form import ENTROPY, TokenKind, make
+from clove.relay.records import TokenKind
+from clove.relay.tokens.form import ENTROPY, make
 
 MOST = 16
 
