@@ -49,7 +49,7 @@ def idle(plan: Plan) -> Iterator[Figure]:
 
 
 def idle_percent(plan: Plan, server: Server, what: str) -> float:
-    """Percent of a processor that a kernel uses while nobody asks it anything."""
+    """Percent of a processor that a kernel uses that gets no request."""
     seconds = SECONDS if not plan.smoke else 0.2
     time.sleep(seconds / 4)  # what has just ended is put away first
 

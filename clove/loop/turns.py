@@ -73,7 +73,6 @@ def _server(reactor: Any) -> Callable[[list[tuple[int, int]]], None]:
     """What serves the descriptors that are ready."""
     of_number = reactor._selectables.get
     serve, end = reactor._doReadOrWrite, reactor._disconnectSelectable
-
     arrange = NewcomersFirst().arrange
 
     def serve_all(ready: list[tuple[int, int]]) -> None:
