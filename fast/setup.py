@@ -7,7 +7,9 @@ from Cython.Build import cythonize
 from setuptools import Extension, setup
 
 HERE = Path(__file__).parent
-(VERSION,) = re.findall(r'^__version__ = "(.*)"$', (HERE / "../clove/_version.py").read_text(), re.M)
+(VERSION,) = re.findall(
+    r'^__version__ = "(.*)"$', (HERE / "../clove/_version.py").read_text(), re.M
+)
 
 setup(
     version=VERSION,

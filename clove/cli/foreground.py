@@ -29,8 +29,8 @@ _LONG = 3600.0
 """Seconds to wait for output before asking again."""
 
 
-_SENT = 0.5
-"""Seconds for a request to be sent."""
+_SENT = 1.0
+"""Seconds for a request to be sent, on a busy machine too."""
 
 
 class Foreground:
@@ -189,25 +189,27 @@ class Foreground:
 
         @return: False: interrupted again, before it had ended; the kernel goes on ending it.
         """
-        killing = threading.Thread(
-            target=self._kill, daemon=True
-        )  # no interrupt keeps it from that
-        killing.start()
+        # A thread, as no interrupt keeps it from asking; an event, as a join that was interrupted takes the
+        # thread for ended (bpo-45274).
+        killed = threading.Event()
+        threading.Thread(target=self._kill, args=[killed], daemon=True).start()
         try:
             self._console.remark("interrupted: ending the agent")
-            killing.join()
+            killed.wait()
         except KeyboardInterrupt:
-            killing.join(_SENT)
+            killed.wait(_SENT)
             shows = f"; {self._again} shows the rest" if self._again else ""
             self._console.remark(f"detached: the kernel goes on ending the agent{shows}")
             return False
         return True
 
-    def _kill(self) -> None:
+    def _kill(self, killed: threading.Event) -> None:
         try:
             self._client.kill(self._agent_id)
         except CloveError as error:
             self._console.error(error)
+        finally:
+            killed.set()
 
 
 def _interrupt(_number: int, _frame: object) -> None:

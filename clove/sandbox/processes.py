@@ -127,7 +127,8 @@ class Processes:
         self._paused = paused
         if self._cgroup is not None:
             if not await self._in_thread(self._cgroup.freeze if paused else self._cgroup.thaw):
-                raise Unavailable("not every process could be stopped; try again, or RESUME")
+                self._paused = False
+                raise Unavailable("not every process could be stopped; they go on; try again")
             self._watch_frozen(paused)
             return
         number = signal.SIGSTOP if paused else signal.SIGCONT

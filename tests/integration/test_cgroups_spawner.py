@@ -20,6 +20,7 @@ from clove.sandbox.cgroup.tree import (
     CgroupTree,
     sweep,
 )
+from tests.waiting import until
 
 SPAWNER = 1_065_536
 AGENT = 1_000_001
@@ -152,7 +153,7 @@ def test_its_children_start_in_the_cgroups_of_agents(fixture: Fixture) -> None:
         child = spawner("fork", descriptor)
         assert agent.pids() == [child]
         agent.remove()
-        assert not Path(f"/proc/{child}").exists()
+        until(lambda child=child: not Path(f"/proc/{child}").exists(), "its parent has reaped it")
     assert fixture.tree.zygote.pids() == [spawner.process.pid]
 
 

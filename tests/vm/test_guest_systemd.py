@@ -128,7 +128,7 @@ def test_the_first_that_connects_starts_the_kernel_and_a_stop_leaves_no_agent() 
     assert len(processes) > 1
     output("systemctl", "stop", "clove-kernel.service")
     assert not base.exists()
-    assert not [pid for pid in processes if Path(f"/proc/{pid}").exists()]
+    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in processes), "all are reaped")
     assert answers(SOCKET), "systemd listens still, and starts it again"
 
 

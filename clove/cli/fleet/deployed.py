@@ -20,6 +20,8 @@ __all__ = ["Deployed", "announce"]
 
 _TOLD = ("paused", "restarting", "escalated")
 """States of which a word is said."""
+_SENT = 1.0
+"""Seconds for a request to be sent, on a busy machine too."""
 
 
 class Deployed:
@@ -34,6 +36,7 @@ class Deployed:
         self._machine: str = made["machine_id"]
         self._agent: int = made["agent_id"]
         self._interrupted = False
+        self._stopped = threading.Event()
         announce(console, made)
 
     def attend(self) -> int:
@@ -49,6 +52,7 @@ class Deployed:
             self._stop()
             raise
         except KeyboardInterrupt:
+            self._stopped.wait(_SENT)
             again = f"clove agent logs -f {self._agent} --machine {self._machine}"
             self._console.remark(f"detached: the agent is being ended; {again} shows the rest")
             return 128 + signal.SIGINT
@@ -88,6 +92,7 @@ class Deployed:
     def _end(self) -> None:
         self._console.remark("interrupted: ending the agent")
         self._stop()
+        self._stopped.set()
 
     def _stop(self) -> None:
         try:

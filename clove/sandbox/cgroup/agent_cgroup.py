@@ -218,14 +218,18 @@ class AgentCgroup:
         """Its processes, as this process sees their ids; 0 for those it cannot see."""
         return [int(line) for line in get(self.procs_path).split()]
 
-    def freeze(self, seconds: float = 2.0) -> bool:
-        """Stop all of its processes.
+    def freeze(self, seconds: float = 5.0) -> bool:
+        """Stop all of its processes, or none.
 
         @param seconds: how long to wait until all have stopped.
-        @return: True if all have.
+        @return: True if all have; else they go on.
         """
         put(f"{self.path}/cgroup.freeze", "1")
-        return self._wait("frozen", 1, seconds)
+        frozen = self._wait("frozen", 1, seconds)
+        if not frozen:
+            with contextlib.suppress(OSError):  # it is gone
+                self.thaw()
+        return frozen
 
     def thaw(self) -> None:
         """Let them go on."""
@@ -243,7 +247,7 @@ class AgentCgroup:
 
     def _kill_each(self) -> None:
         """One by one, frozen meanwhile, so that none can fork ahead of us."""
-        self.freeze()
+        self.freeze(2.0)
         for directory, _, _ in os.walk(self.path):
             for pid in AgentCgroup(directory).pids():
                 if pid:

@@ -121,3 +121,10 @@ def test_events_are_counted(tmp_path: Path) -> None:
     (tmp_path / "memory.events").write_text("low 0\nhigh 0\nmax 7\noom 3\noom_kill 2\n")
     (tmp_path / "pids.events").write_text("max 5\n")
     assert cgroup.events == CgroupEvents(oom_kills=2, pids_max=5)
+
+
+def test_what_cannot_be_frozen_in_time_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "cgroup.freeze").touch()
+    (tmp_path / "cgroup.events").write_text("populated 1\nfrozen 0\n")
+    assert AgentCgroup(str(tmp_path)).freeze(seconds=0.0) is False
+    assert (tmp_path / "cgroup.freeze").read_text() == "0"
