@@ -3,6 +3,7 @@
 It is the place of the zygote (docs/zygote.md); here a program of the test's own takes it.
 """
 
+import functools
 import json
 import os
 import subprocess
@@ -145,6 +146,10 @@ def fixture() -> Iterator[Fixture]:
     made.close()
 
 
+def _is_gone(pid: int) -> bool:
+    return not Path(f"/proc/{pid}").exists()
+
+
 def test_its_children_start_in_the_cgroups_of_agents(fixture: Fixture) -> None:
     assert fixture.tree.spawner_uid == SPAWNER
     spawner = fixture.stranger(SPAWNER)
@@ -153,7 +158,7 @@ def test_its_children_start_in_the_cgroups_of_agents(fixture: Fixture) -> None:
         child = spawner("fork", descriptor)
         assert agent.pids() == [child]
         agent.remove()
-        until(lambda child=child: not Path(f"/proc/{child}").exists(), "its parent has reaped it")
+        until(functools.partial(_is_gone, child), "its parent has reaped it")
     assert fixture.tree.zygote.pids() == [spawner.process.pid]
 
 
