@@ -18,7 +18,7 @@ from clove.sandbox.inside.held_path import BadPath, ProcessEntry
 from clove.sandbox.inside.openat2 import MagicLink
 from clove.sandbox.os_errors import translate
 
-__all__ = ["not_sent", "path_refused", "program_refused"]
+__all__ = ["ended", "not_sent", "path_refused", "program_refused"]
 
 _HINTS: Final = {
     errno.EACCES: "the file's owner and mode decide this, not Clove's permissions; under a root "
@@ -27,6 +27,12 @@ _HINTS: Final = {
     "it started can be written",
 }
 _KINDS: Final[dict[str, type[OSError]]] = {"magic": MagicLink, "process": ProcessEntry}
+
+
+def ended() -> CloveError:
+    """The error for what asks something of an agent whose main program has just ended."""
+    hint = "LIST with `all` (clove ps -a) tells how; ask again if it is restarted"
+    return Unavailable("the agent has ended", hint=hint)
 
 
 def not_sent(error: OSError) -> CloveError:

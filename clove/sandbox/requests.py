@@ -10,9 +10,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.internet.interfaces import IReactorTime
 
-from clove.errors import LimitExceeded, TimedOut, Unavailable
+from clove.errors import LimitExceeded, TimedOut
 from clove.sandbox.channel import ControlSocket
-from clove.sandbox.init_errors import not_sent
+from clove.sandbox.init_errors import ended, not_sent
 
 __all__ = ["Answer", "Requests"]
 
@@ -64,7 +64,7 @@ class Requests:
         @raise Unavailable: the sandbox has ended, or could not be asked.
         """
         if not self._control.open:
-            raise Unavailable("the agent has ended")
+            raise ended()
         if len(self._waiting) >= self._most:
             raise LimitExceeded("too many requests wait for this sandbox; try again later")
         number = self.number() if number is None else number
@@ -105,4 +105,4 @@ class Requests:
         """The sandbox is gone: fail whatever waits."""
         while self._waiting:
             _, waiter = self._waiting.popitem()
-            waiter.errback(Unavailable("the agent has ended"))
+            waiter.errback(ended())

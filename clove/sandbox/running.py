@@ -18,7 +18,7 @@ from clove.sandbox import diagnostics
 from clove.sandbox.channel import ControlSocket
 from clove.sandbox.disposal import Disposal
 from clove.sandbox.forked import ForkedProcess
-from clove.sandbox.init_errors import not_sent
+from clove.sandbox.init_errors import ended, not_sent
 from clove.sandbox.inner_view import InnerView
 from clove.sandbox.interface import Command, ExitStatus, IEntry, IFile, IRunning, ISandbox, Output
 from clove.sandbox.launch_limits import LaunchLimits
@@ -200,7 +200,7 @@ class Sandbox:
 
     def _check_alive(self) -> None:
         if self._processes.over or self._status is not None:
-            raise Unavailable("the agent has ended")
+            raise ended()
 
     def _receive(self, message: dict[str, Any], fds: list[int], sender: int) -> None:
         operation, job = message.get("op"), message.get("id", MAIN)

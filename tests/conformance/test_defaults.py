@@ -31,8 +31,9 @@ def old(kernel: Kernel) -> Iterator[Peer]:
 
     Those that an earlier test has left are used again: nearly every test needs both.
     """
-    (kernel.place / "agent.py").write_text(SLEEP)
-    (kernel.place / "short.py").write_text("raise SystemExit(3)\n")
+    if not (kernel.place / "agent.py").exists():  # an agent that starts now would find it empty
+        (kernel.place / "agent.py").write_text(SLEEP)
+        (kernel.place / "short.py").write_text("raise SystemExit(3)\n")
     with kernel.peer() as peer:
         if not any(agent["name"] == "helper" for agent in peer.call(LIST).json()):
             spawn(peer, "helper", "agent.py", stdin="stream")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from clove.errors import Unavailable
 from clove.sandbox.interface import Command, ExitStatus
 from clove.sandbox.launcher import Launcher
 from tests.integration.sandbox.launching import (
@@ -127,6 +128,14 @@ async def test_a_paused_agent_can_be_killed(launcher: Launcher, place: Spec) -> 
     await sandbox.pause()
     sandbox.kill()
     assert await sandbox.done == KILLED
+
+
+async def test_what_has_ended_cannot_be_paused_and_says_so(launcher: Launcher, place: Spec) -> None:
+    sandbox = await launcher.launch(place("exit 3"), Heard())
+    assert await sandbox.done == ExitStatus(code=3)
+    with pytest.raises(Unavailable, match="the agent has ended") as refused:
+        await sandbox.pause()
+    assert "clove ps -a" in refused.value.hint
 
 
 async def test_kill_works_when_init_is_stopped(launcher: Launcher, place: Spec) -> None:
