@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import Annotated, Any
 
 import msgspec
 
+from clove.configuration import read_configuration
 from clove.errors import InvalidRequest
 from clove.kernel.async_results import AsyncLimits
 from clove.kernel.audit import AuditLimits
@@ -29,11 +29,9 @@ from clove.kernel.remote.settings import RemoteLimits, RemoteSettings, TunnelSet
 from clove.kernel.state import StateLimits
 from clove.loop.watchdog import WatchdogSettings
 from clove.policy import Level
-from clove.regular import read_regular
 from clove.sandbox.launch_limits import LaunchLimits
 from clove.sandbox.zygote.settings import ZygoteSettings
 from clove.sharing.shares import ShareLimits
-from clove.spelling import guess
 from clove.threads.threads import ThreadLimits
 
 __all__ = ["Access", "Config", "Limits", "load"]
@@ -144,46 +142,16 @@ def load(path: str | None) -> Config:
     """
     if path is None:
         return Config()
-    import tomllib
-
-    try:
-        text = read_regular(path, MOST_BYTES).decode()
-        tree = tomllib.loads(text)
-        _check_renamed(path, tree)
-        config = msgspec.convert(tree, Config, str_keys=True)
-    except OSError as error:
-        raise InvalidRequest(f"cannot read {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InvalidRequest(f"{path} is not TOML: {error}") from None
-    except msgspec.ValidationError as error:
-        raise InvalidRequest(
-            f"{path}: {error}", hint=_meant(str(error)) + "docs/configuration.md lists the keys"
-        ) from None
+    config = read_configuration(
+        path,
+        Config,
+        most=MOST_BYTES,
+        keys="docs/configuration.md",
+        check=lambda tree: _check_renamed(path, tree),
+    )
     for problem in _problems(config):
         raise InvalidRequest(f"{path}: {problem}", hint="docs/limits.md explains each limit")
     return config
-
-
-def _meant(problem: str) -> str:
-    """What an unknown key or word may have been meant for, from what msgspec says of it; else ""."""
-    found = re.match(r"Object contains unknown field `(.*?)`(?: - at `\$\.(.*)`)?$", problem)
-    if found:
-        close = guess(found[1], getattr(_default(found[2] or ""), "__struct_fields__", ()))
-        return f"did you mean {close}? " if close else ""
-    found = re.match(r"Invalid enum value '.*' - at `\$\.(.*)`$", problem)
-    if found:
-        place, _, key = found[1].rpartition(".")
-        known = get_args(get_type_hints(type(_default(place))).get(key))
-        return f"known are {', '.join(map(str, known))}; " if known else ""
-    return ""
-
-
-def _default(place: str) -> Any:
-    """The default of a key, whose path has dots; of none the whole configuration."""
-    found: Any = Config()
-    for part in filter(None, place.split(".")):
-        found = getattr(found, part, None)
-    return found
 
 
 def _check_renamed(path: str, tree: dict[str, Any]) -> None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import ipaddress
-import tomllib
 from collections.abc import Iterator
 from typing import Annotated, Final
 
 import msgspec
 
+from clove.configuration import read_configuration
 from clove.errors import InvalidRequest
 from clove.loop.watchdog import WatchdogSettings
-from clove.regular import read_regular, read_secret
+from clove.regular import read_secret
 from clove.relay.forwarded import Proxies
 from clove.relay.hub.limits import HubLimits
 from clove.relay.link.limits import RelayLinkLimits
@@ -137,7 +137,12 @@ def load(path: str | None) -> RelayConfig:
     @raise InvalidRequest: the file cannot be read, is not TOML, has an unknown key or a wrong value;
         the text names the key.
     """
-    config = _with_credential(RelayConfig() if path is None else _read(path))
+    given = (
+        RelayConfig()
+        if path is None
+        else read_configuration(path, RelayConfig, most=MOST_BYTES, keys="docs/fleet.md")
+    )
+    config = _with_credential(given)
     for problem in problems(config):
         raise InvalidRequest(
             f"{path or 'the configuration'}: {problem}", hint="docs/fleet.md lists the keys"
@@ -155,18 +160,6 @@ def _with_credential(config: RelayConfig) -> RelayConfig:
     except ValueError as error:
         raise InvalidRequest(f"no database: {error}", hint="see store.postgresql") from None
     return msgspec.structs.replace(config, store=StoreSettings(postgresql=address))
-
-
-def _read(path: str) -> RelayConfig:
-    try:
-        tree = tomllib.loads(read_regular(path, MOST_BYTES).decode())
-        return msgspec.convert(tree, RelayConfig)
-    except OSError as error:
-        raise InvalidRequest(f"cannot read {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InvalidRequest(f"{path} is not TOML: {error}") from None
-    except msgspec.ValidationError as error:
-        raise InvalidRequest(f"{path}: {error}", hint="docs/fleet.md lists the keys") from None
 
 
 def problems(config: RelayConfig) -> Iterator[str]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from typing import Annotated, Final
 
 import msgspec
 
+from clove.configuration import read_configuration
 from clove.errors import InvalidRequest
-from clove.regular import read_regular
 
 __all__ = ["TunnelConfig", "load"]
 
@@ -62,14 +61,6 @@ def load(path: str) -> TunnelConfig:
 
     @raise InvalidRequest: it cannot be read, is not TOML, or has an unknown or missing key.
     """
-    hint = "docs/fleet.md lists the keys"
-    try:
-        return msgspec.convert(tomllib.loads(read_regular(path, MOST_BYTES).decode()), TunnelConfig)
-    except FileNotFoundError:
-        raise InvalidRequest(f"there is no {path}", hint=_WRITE) from None
-    except OSError as error:
-        raise InvalidRequest(f"cannot read {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InvalidRequest(f"{path} is not TOML: {error}", hint=hint) from None
-    except msgspec.ValidationError as error:
-        raise InvalidRequest(f"{path}: {error}", hint=hint) from None
+    if not os.path.exists(path):
+        raise InvalidRequest(f"there is no {path}", hint=_WRITE)
+    return read_configuration(path, TunnelConfig, most=MOST_BYTES, keys="docs/fleet.md")
