@@ -50,19 +50,22 @@ def act_on_each(
         click.get_current_context().exit(1)
 
 
-def agent_id(client: CloveClient, text: str) -> int:
-    """The id of an agent, live or ended, from its name or its digits; the latest of a name.
+def agent_id(client: CloveClient, text: str, *, ended: bool = True) -> int:
+    """The id of an agent from its name or its digits; the latest of a name.
 
+    @param ended: of those that have ended as well.
     @raise NotFound: no agent has the name.
     """
-    entries = client.list_agents(all=True)
+    entries = client.list_agents(all=ended or None)
     found = [entry for entry in entries if entry.get("name") == text]
     if found:
         return int(found[-1]["id"])
     if text.isascii() and text.isdigit():
         return int(text)
     close = guess(text, tuple(str(entry.get("name", "")) for entry in entries))
-    hint = f"did you mean {close}?" if close else "clove ps -a shows the agents"
+    hint = (
+        f"did you mean {close}?" if close else f"clove ps{' -a' if ended else ''} shows the agents"
+    )
     raise NotFound(f"no agent with name {text!r}", hint=hint)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import click
 
 from clove.cli.agents import seconds_option
-from clove.cli.console import Console, command_options
+from clove.cli.console import Console, offline_options
 from clove.cli.environment_cache import EnvironmentCache
 from clove.cli.groups import NearGroup
 from clove.cli.tables import make_table, print_table
@@ -36,7 +36,7 @@ def cache() -> None:
 
 
 @cache.command("list")
-@command_options
+@offline_options
 def list_environments(console: Console) -> None:
     """List the environments: size, how long ago each was used, and what for."""
     rows = []
@@ -67,7 +67,7 @@ def list_environments(console: Console) -> None:
 @cache.command()
 @click.option("--all", "everything", is_flag=True, help="All that no running agent is in.")
 @seconds_option("--older-than", "Also what was not used for so long (12h, 30d).")
-@command_options
+@offline_options
 @click.pass_context
 def prune(ctx: click.Context, console: Console, everything: bool, older_than: float | None) -> None:
     """Remove what broken builds have left, and environments whose Python has changed; or more."""

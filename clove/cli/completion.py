@@ -7,7 +7,7 @@ from typing import Final
 
 import click
 
-from clove.cli.console import Console, command_options
+from clove.cli.console import Console, offline_options
 from clove.cli.option_types import Choice
 
 __all__ = ["completion"]
@@ -27,7 +27,7 @@ Commands, options, choices and names are completed: of agents as the kernel has 
 tokens as the relay has them, of contexts; none, if that does not answer within a second."""
 )
 @click.argument("shell", type=Choice(SHELLS), required=False)
-@command_options
+@offline_options
 def completion(console: Console, shell: str | None) -> None:
     """Print what makes SHELL (default: that of $SHELL) complete the words of `clove`."""
     from click.shell_completion import get_completion_class

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from clove.client.limits import ClientLimits
     from clove.errors import CloveError
 
-__all__ = ["Console", "command_options"]
+__all__ = ["Console", "command_options", "local_options", "offline_options"]
 
 CONTEXTS: Final = "~/.clove/config.yaml"
 F = TypeVar("F", bound=Callable[..., Any])
@@ -82,12 +82,10 @@ class Console:
 
         return MachineClient(machine, timeout=timeout, limits=limits, told=self._remark_anywhere)
 
-    def check_local(self) -> None:
+    def check_local(self, why: str = "this command is about the kernel of this host") -> None:
         """@raise click.UsageError: the command line names a machine; the command is about this host."""
         if self.context:
-            raise click.UsageError(
-                "this command is about the kernel of this host: leave --context out"
-            )
+            raise click.UsageError(f"{why}: leave --context out")
 
     def local_client(
         self, *, timeout: float | None = 30.0, limits: ClientLimits | None = None
@@ -192,10 +190,32 @@ def _one_line(text: str) -> str:
 
 def command_options(function: F) -> F:
     """Give a subcommand --json, --socket and --context too, and the console as first argument."""
+    return _with_options(function)
+
+
+def local_options(function: F) -> F:
+    """The same for a subcommand about this host's kernel: it refuses --context, wherever that stands."""
+    return _with_options(function, "this command is about the kernel of this host")
+
+
+def offline_options(function: F) -> F:
+    """The same for a subcommand that asks no kernel: it refuses --context, and needs no --socket."""
+    return _with_options(function, "this command is about this host", offline=True)
+
+
+def _with_options(function: F, local: str = "", *, offline: bool = False) -> F:
+    """@param local: why there is no --context; "": there is."""
 
     @click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
-    @click.option("--socket", metavar="PATH", default=None, help="The kernel's socket.")
-    @click.option("--context", metavar="[NAME]/MACHINE", help="A machine of a relay is meant.")
+    @click.option(
+        "--socket", metavar="PATH", default=None, hidden=offline, help="The kernel's socket."
+    )
+    @click.option(
+        "--context",
+        metavar="[NAME]/MACHINE",
+        hidden=bool(local),
+        help="A machine of a relay is meant.",
+    )
     @click.pass_obj
     def command(
         console: Console,
@@ -209,6 +229,8 @@ def command_options(function: F) -> F:
         console.as_json = console.as_json or as_json
         console.socket = socket or console.socket
         console.context = context or console.context
+        if local:
+            console.check_local(local)
         return function(console, *args, **kw)
 
     return functools.update_wrapper(command, function)  # type: ignore[return-value]

@@ -11,7 +11,7 @@ from clove.cli.console import Console, command_options
 from clove.cli.option_types import Size
 from clove.cli.remote_path import Remote, parse_remote
 from clove.cli.target import name_or_id
-from clove.cli.text import size
+from clove.cli.text import counted, size
 from clove.cli.transfer import Bounds, Transfer
 from clove.errors import InvalidRequest, NotFound
 
@@ -73,12 +73,11 @@ def cp(console: Console, source: str, target: str, recursive: bool, max_size: in
         facts = {"files": transfer.copied, "bytes": transfer.size, "left_out": transfer.left_out}
         console.data(facts)
     else:
-        plural = "" if transfer.copied == 1 else "s"
-        console.remark(f"copied {transfer.copied} file{plural}, {_bytes(transfer.size)}")
+        console.remark(f"copied {counted(transfer.copied, 'file')}, {_bytes(transfer.size)}")
 
 
 def _bytes(number: int) -> str:
-    return f"{number} byte{'' if number == 1 else 's'}" if number < 1024 else size(number)
+    return counted(number, "byte") if number < 1024 else size(number)
 
 
 def _require(kind: str, path: str, recursive: bool) -> None:

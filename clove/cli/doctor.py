@@ -8,6 +8,7 @@ import sys
 
 import click
 
+from clove.cli.console import Console
 from clove.sandbox.probe import Feature, Report, probe
 
 __all__ = ["checkup", "doctor", "ways_out"]
@@ -88,6 +89,10 @@ def doctor(context: click.Context, as_json: bool, python: str, config: str | Non
     what it is like. Last comes which way out there is to other hosts: routes, names,
     NAT64, a proxy. Exit code 1: the default sandbox cannot be had.
     """
+    if (
+        console := context.find_object(Console)
+    ) is not None:  # none where it is a program by itself
+        console.check_local("this command is about this host; clove machines doctor asks a machine")
     report = probe(python)
     report = Report((*report.features, *checkup(python), *ways_out(config)))
     if as_json:

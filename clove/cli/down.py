@@ -8,8 +8,9 @@ import sys
 import click
 
 from clove.cli.background_options import timeout_option
-from clove.cli.console import Console, command_options
+from clove.cli.console import Console, local_options
 from clove.cli.kernel_process import find_running, stop
+from clove.cli.text import counted
 from clove.errors import CloveError
 from clove.socket_paths import own_sockets
 
@@ -28,13 +29,12 @@ Exit code 0 if no kernel of this user runs afterwards."""
 )
 @click.option("-f", "--force", is_flag=True, help="Don't ask, though agents run.")
 @timeout_option(60.0)
-@command_options
+@local_options
 def down(console: Console, force: bool, timeout: float) -> None:
     """End the kernel of this user, and all of its agents with it.
 
     It may have been started by `clove up` or by hand; another user's is left alone.
     """
-    console.check_local()
     named = console.socket or os.environ.get("CLOVE_SOCKET")
     paths = (named,) if named else tuple(own_sockets(os.geteuid(), os.environ))
     running = find_running(paths)
@@ -43,7 +43,7 @@ def down(console: Console, force: bool, timeout: float) -> None:
         return
     agents = _agents(console, running.socket)
     if agents and not force and sys.stdin.isatty() and not console.as_json:
-        some = "1 agent runs" if agents == 1 else f"{agents} agents run"
+        some = f"{counted(agents, 'agent')} {'runs' if agents == 1 else 'run'}"
         click.confirm(f"{some} and will end. Go on?", abort=True, err=True)
     stop(running, paths, timeout)
     _say(console, True, f"the kernel (pid {running.pid}) has ended")

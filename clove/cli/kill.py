@@ -9,8 +9,20 @@ import click
 from clove.cli.agents import act_on_each, seconds_option
 from clove.cli.console import Console, command_options
 from clove.cli.target import AGENT
+from clove.errors import InvalidRequest
+from clove.signals import signal_number
 
 __all__ = ["kill"]
+
+
+def _known_signal(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """Refuse one that is none before any agent is looked for."""
+    if value is not None:
+        try:
+            signal_number(value)
+        except InvalidRequest as error:
+            raise click.BadParameter(f"{error.message}: {error.hint}", ctx, param) from None
+    return value
 
 
 @click.command(
@@ -24,7 +36,13 @@ Examples:
 """
 )
 @click.argument("agents", metavar="AGENT...", nargs=-1, required=True, type=AGENT)
-@click.option("-s", "--signal", metavar="SIGNAL", help="Send this signal; don't end the agent.")
+@click.option(
+    "-s",
+    "--signal",
+    metavar="SIGNAL",
+    callback=_known_signal,
+    help="Send this signal; don't end the agent.",
+)
 @seconds_option("--stop-timeout", "Time from SIGTERM to SIGKILL (default: the kernel's, 5 s).")
 @command_options
 def kill(

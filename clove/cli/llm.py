@@ -11,6 +11,7 @@ from clove.cli.console import Console, command_options
 from clove.cli.groups import NearGroup
 from clove.cli.option_types import Choice
 from clove.cli.tables import STYLES, make_table, print_table
+from clove.cli.text import counted
 from clove.cli.usage import CUT, agents_of
 
 __all__ = ["llm"]
@@ -116,4 +117,6 @@ def ask(
         if rest:
             console.line(rest)
         reply = stream.finish()
-    console.remark(f"{reply.get('tokens', 0)} tokens of {reply.get('model') or 'the model'}")
+    console.remark(
+        f"{counted(reply.get('tokens', 0), 'token')} of {reply.get('model') or 'the model'}"
+    )

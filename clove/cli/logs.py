@@ -12,7 +12,7 @@ import click
 from clove.cli.console import Console, command_options
 from clove.cli.sinks import sinks
 from clove.cli.target import AGENT, name_or_id
-from clove.cli.text import duration, parse_duration
+from clove.cli.text import counted, duration, parse_duration
 from clove.client.blocking import CloveClient
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def _lines(
     while True:
         page = client.logs(agent, since=start)
         if page.get("lost") and tail is None:
-            console.remark(f"{page['lost']} earlier lines are no longer held")
+            console.remark(f"no longer held: {counted(page['lost'], 'earlier line')}")
         held.extend(page["lines"])
         start = page["next"]
         if not page["lines"]:
@@ -134,7 +134,7 @@ def _followed(
     """The lines as they come; says how many came faster than they could be shown."""
     for line in client.follow_logs(agent, since=start):
         if line["offset"] > start:
-            console.remark(f"{line['offset'] - start} lines came too fast and are no longer held")
+            console.remark(f"{counted(line['offset'] - start, 'line')} came too fast to be held")
         start = line["offset"] + 1
         yield line
 

@@ -13,7 +13,7 @@ from clove.cli.console import Console, command_options
 from clove.cli.remote_path import REMOTE, Remote
 from clove.cli.tables import make_table, print_table
 from clove.cli.target import name_or_id
-from clove.cli.text import size
+from clove.cli.text import counted, size
 
 if TYPE_CHECKING:
     from clove.client.blocking import CloveClient
@@ -68,7 +68,7 @@ def entries_of(
         page = client.list_directory(path, agent=agent, after=after)
         yield from page["entries"]
         if page["hidden"]:
-            console.remark(f"{page['hidden']} names in {path} may not be read")
+            console.remark(f"{counted(page['hidden'], 'name')} in {path} may not be read")
         if not page["more"]:
             break
         after = page["next"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from clove.cli.console import Console, command_options
+from clove.cli.console import Console, offline_options
 from clove.cli.groups import NearGroup
 from clove.cli.profile_files import Profile, known_profiles, load_profile
 from clove.errors import CloveError
@@ -36,7 +36,7 @@ def _load(name: str) -> Profile:
 
 
 @profile.command("list")
-@command_options
+@offline_options
 def list_profiles(console: Console) -> None:
     """List the profiles, and what is wrong with one that cannot be used."""
     for name, path in known_profiles().items():
@@ -52,7 +52,7 @@ def list_profiles(console: Console) -> None:
 
 @profile.command()
 @click.argument("name")
-@command_options
+@offline_options
 def show(console: Console, name: str) -> None:
     """Print a profile as it is in its file."""
     found = _load(name)
@@ -65,7 +65,7 @@ def show(console: Console, name: str) -> None:
 
 @profile.command()
 @click.argument("names", metavar="NAME...", nargs=-1, required=True)
-@command_options
+@offline_options
 @click.pass_context
 def check(ctx: click.Context, console: Console, names: tuple[str, ...]) -> None:
     """Say whether profiles can be used: exit code 1 if one has an error, or a rule without effect."""

@@ -9,6 +9,7 @@ import click
 from clove.cli.agents import act_on_each, seconds_option
 from clove.cli.console import Console, command_options
 from clove.cli.target import AGENT
+from clove.cli.text import counted
 
 __all__ = ["prune"]
 
@@ -53,4 +54,4 @@ def prune(
         console.data(reply)
     else:
         count = reply["count"]
-        console.line(f"forgot {count} ended agent{'' if count == 1 else 's'}")
+        console.line(f"forgot {counted(count, 'ended agent')}")

@@ -11,6 +11,7 @@ from typing import Any, Final
 __all__ = [
     "age",
     "clean",
+    "counted",
     "default_name",
     "duration",
     "escaped",
@@ -60,6 +61,11 @@ def age(milliseconds: float) -> str:
         return f"{hours}h {minutes}m"
     days, hours = divmod(hours, 24)
     return f"{days}d {hours}h"
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things: `1 machine`, `2 machines`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def parse_size(text: str) -> int:

@@ -12,7 +12,7 @@ import click
 from clove.cli.console import Console, command_options
 from clove.cli.option_types import Choice
 from clove.cli.tables import fit_table, print_table
-from clove.cli.text import size
+from clove.cli.text import counted, size
 from clove.cli.usage import CUT, ORDERS, SPARE, Seen, agents_of, usage_table
 
 if TYPE_CHECKING:
@@ -60,9 +60,10 @@ def _headline(system: Mapping[str, Any], seen: Seen) -> str:
     """The machine, in a line."""
     cpu, memory = system["cpu"], system["memory"]
     running = sum(one["status"] == "running" for one in seen.agents)
-    more = " or more" if seen.truncated else ""
+    known = len(seen.agents)
+    total = f"{known} or more agents" if seen.truncated else counted(known, "agent")
     return (
-        f"{running} of {len(seen.agents)}{more} agents run   CPU {cpu['percent']:.0f}% of {cpu['count']}"
+        f"{running} of {total} {'runs' if running == 1 else 'run'}   CPU {cpu['percent']:.0f}% of {cpu['count']}"
         f"   load {cpu['load_avg'][0]:.2f}"
         f"   memory {size(memory['used'])} of {size(memory['total'])}"
     )

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import sys
 from typing import Final
+from urllib.parse import urlsplit
 
 import click
 
-from clove.cli.console import Console, command_options
+from clove.cli.console import Console, local_options
 from clove.cli.groups import NearGroup
 from clove.cli.tables import make_table, print_table
 from clove.errors import InvalidRequest
+from clove.spelling import shown
 
 __all__ = ["tunnel"]
 
 MOST: Final = 1024
 """Characters of a token."""
+OF_THE_PAGE: Final = {"http": "ws", "https": "wss"}
+"""Schemes of a relay's page and REST API, and what its WebSockets have instead."""
+REST_PORT: Final = 8766
+HUB_PORT: Final = 8765
 
 
 @click.group(
@@ -45,16 +51,16 @@ Examples:
 @click.argument("relay", metavar="URL")
 @click.argument("machine")
 @click.option("--again", is_flag=True, help="By its key: it has joined this relay before.")
-@command_options
+@local_options
 def join(console: Console, relay: str, machine: str, again: bool) -> None:
     """Dial out to a relay with a one-time token, as the machine of this name.
 
     The kernel keeps a key of its own, by which it is known from then on, and dials this relay at its next
     starts, too (clove tunnel leave ends that; a relay of its configuration goes before).
     """
-    token = None if again else _token()
+    _check_address(relay)
     with console.local_client() as client:
-        reply = client.tunnel_connect(relay, machine, token)
+        reply = client.tunnel_connect(relay, machine, None if again else _token())
     if console.as_json:
         console.data(reply)
         return
@@ -65,6 +71,26 @@ def join(console: Console, relay: str, machine: str, again: bool) -> None:
         console.remark(
             "the kernel's next start does not dial this relay: its configuration names another one "
             "([tunnel] relay_url), or it could not be kept (see its log)"
+        )
+
+
+def _check_address(url: str) -> None:
+    """@raise InvalidRequest: it is none of a relay's WebSockets, as far as can be said here."""
+    try:
+        parts = urlsplit(url if "://" in url else f"wss://{url}")
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        host, port, parts = "", None, urlsplit("")
+    if not host or parts.scheme not in (*OF_THE_PAGE, *OF_THE_PAGE.values()):
+        raise InvalidRequest(
+            f"{shown(url)!r} is no relay's address", hint="it is like wss://relay.example.org:8765"
+        )
+    if parts.scheme in OF_THE_PAGE:
+        name = f"[{host}]" if ":" in host else host
+        hub = HUB_PORT if port in (None, REST_PORT) else port
+        raise InvalidRequest(
+            f"{shown(url)} is where people and the REST API are served; machines dial the relay's WebSockets",
+            hint=f"did you mean {OF_THE_PAGE[parts.scheme]}://{shown(name)}:{hub}? clove relay status says it there",
         )
 
 
@@ -83,7 +109,7 @@ def _token() -> str:
 
 
 @tunnel.command("status", epilog="\b\nExamples:\n  clove tunnel status")
-@command_options
+@local_options
 def status(console: Console) -> None:
     """Say whether there is a tunnel, and what is wrong with it."""
     with console.local_client() as client:
@@ -103,7 +129,7 @@ def status(console: Console) -> None:
 
 
 @tunnel.command("callers", epilog="\b\nExamples:\n  clove tunnel callers")
-@command_options
+@local_options
 def callers(console: Console) -> None:
     """List the remote callers that are connected."""
     with console.local_client() as client:
@@ -119,7 +145,7 @@ def callers(console: Console) -> None:
 
 
 @tunnel.command("leave", epilog="\b\nExamples:\n  clove tunnel leave")
-@command_options
+@local_options
 def leave(console: Console) -> None:
     """End the tunnel for good. A relay of the kernel's configuration is dialled again at its next start."""
     with console.local_client() as client:

@@ -8,7 +8,7 @@ import click
 
 from clove.cli.background import has_user_systemd
 from clove.cli.background_options import daemon_words, start_options
-from clove.cli.console import Console, command_options
+from clove.cli.console import Console, local_options
 from clove.cli.kernel_process import KERNEL, find_running
 from clove.errors import InvalidRequest
 from clove.socket_paths import default_state_dir, own_sockets
@@ -28,7 +28,7 @@ Examples:
 Exit code 0 if a kernel of this user runs afterwards, also if it did before."""
 )
 @start_options("where that is there, for one kernel at the usual socket")
-@command_options
+@local_options
 def up(
     console: Console,
     config: str | None,
@@ -42,7 +42,6 @@ def up(
     has cgroups of its own; else it is a process of its own session, with its log in
     kernel.log of the state directory.
     """
-    console.check_local()
     named = console.socket or os.environ.get("CLOVE_SOCKET")
     paths = (named,) if named else tuple(own_sockets(os.geteuid(), os.environ))
     if not paths:

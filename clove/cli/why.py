@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import click
 
+from clove.cli.agents import agent_id
 from clove.cli.console import Console, command_options
 from clove.cli.text import clean
-from clove.errors import NotFound
 from clove.framing import Opcode
-
-if TYPE_CHECKING:
-    from clove.client.blocking import CloveClient
+from clove.spelling import guess
 
 __all__ = ["arguments", "why"]
 
@@ -64,8 +62,8 @@ def why(console: Console, words: bool, asked: tuple[str, ...]) -> None:
     agent, syscall, rest = _parted(asked)
     fields = arguments(syscall, rest)
     with console.client() as client:
-        agent_id = None if agent is None else _id(client, agent)
-        reply = client.why(syscall, fields, agent_id, attempt=False if words else None)
+        target = None if agent is None else agent_id(client, agent, ended=False)
+        reply = client.why(syscall, fields, target, attempt=False if words else None)
     if console.as_json:
         console.data(reply)
     else:
@@ -94,9 +92,18 @@ def _parted(asked: tuple[str, ...]) -> tuple[str | None, str, tuple[str, ...]]:
     named = both or not _is_syscall(first)
     agent, words = (asked[0], asked[1:]) if named else (None, asked)
     if not words or not _is_syscall(words[0]):
-        raise click.UsageError("which syscall? READ, WRITE, EXEC, HTTP, CONNECT, THINK, SPAWN ...")
+        raise click.UsageError(_which(asked))
     rest = words[2:] if words[1:2] == ("--",) else words[1:]
     return agent, words[0].upper(), rest
+
+
+def _which(asked: Sequence[str]) -> str:
+    """What to say where there is no syscall: the one that a word is near, the second if that is a name at all."""
+    second = "".join(asked[1:2])
+    word = second if second.replace("_", "").isalpha() else asked[0]
+    if close := guess(word, (*Opcode.__members__, "CONNECT")):
+        return f"no syscall {word!r}: did you mean {close}?"
+    return "which syscall? READ, WRITE, EXEC, HTTP, CONNECT, THINK, SPAWN ..."
 
 
 def arguments(syscall: str, words: Sequence[str]) -> dict[str, Any]:
@@ -141,16 +148,6 @@ def _connection(words: Sequence[str]) -> dict[str, Any]:
     if not host or not (port.isascii() and port.isdigit() and 0 < int(port[:9]) < 1 << 16):
         raise click.UsageError(WHERE)
     return {"host": host.removeprefix("[").removesuffix("]"), "port": int(port)}
-
-
-def _id(client: CloveClient, agent: str) -> int:
-    """An agent's id, from its name or its digits."""
-    for entry in client.list_agents():
-        if entry.get("name") == agent:
-            return int(entry["id"])
-    if agent.isascii() and agent.isdigit():
-        return int(agent)
-    raise NotFound(f"no agent with name {agent!r}", hint="LIST (clove ps) shows the agents")
 
 
 def _show(console: Console, reply: Mapping[str, Any]) -> None:

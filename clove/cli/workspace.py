@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from clove.cli.console import Console, command_options
+from clove.cli.console import Console, offline_options
 from clove.cli.groups import NearGroup
 from clove.cli.text import age
 from clove.cli.workspaces import find_workspace, known_workspaces
@@ -32,7 +32,7 @@ def workspace() -> None:
 
 
 @workspace.command("list")
-@command_options
+@offline_options
 def list_workspaces(console: Console) -> None:
     """List the workspaces, and how long ago something was made or removed in each."""
     import time
@@ -47,7 +47,7 @@ def list_workspaces(console: Console) -> None:
 
 @workspace.command()
 @click.argument("name")
-@command_options
+@offline_options
 def path(console: Console, name: str) -> None:
     """Print where a workspace is."""
     found = find_workspace(name)
@@ -60,7 +60,7 @@ def path(console: Console, name: str) -> None:
 @workspace.command("rm")
 @click.argument("names", metavar="NAME...", nargs=-1, required=True)
 @click.option("-f", "--force", is_flag=True, help="Don't ask.")
-@command_options
+@offline_options
 @click.pass_context
 def remove(ctx: click.Context, console: Console, names: tuple[str, ...], force: bool) -> None:
     """Remove workspaces with all that is in them."""

@@ -11,6 +11,7 @@ import subprocess
 import time
 from typing import TYPE_CHECKING, Any
 
+from clove.cli.text import counted
 from clove.errors import ConnectionLost, InvalidRequest, NotFound, TimedOut
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def confirmed_token(console: Console, relay: str, ca_file: str | None) -> str:
     else:
         minutes = begun["seconds"] / 60
         console.line(f"open {page} where you are logged in, and type {begun['user_code']}")
-        console.remark(f"waiting for that, up to {minutes:.0f} minutes")
+        console.remark(f"waiting for that, up to {counted(round(minutes), 'minute')}")
     _show_page(page)
     return _collected(fleet, begun)
 

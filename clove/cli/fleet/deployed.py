@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from clove.cli.ends import report_end
 from clove.cli.sinks import sinks
+from clove.cli.text import counted
 from clove.errors import CloveError
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class Deployed:
                     target.finish()
                 return report_end(self._console, fields)  # type: ignore[arg-type] # of it what is read
             elif kind == "lost":
-                self._console.remark(f"{fields['bytes']} bytes of its output are lost")
+                self._console.remark(f"lost: {counted(fields['bytes'], 'byte')} of its output")
             elif fields.get("state") in _TOLD:
                 self._console.remark(f"the agent is {fields['state']}")
         return 1

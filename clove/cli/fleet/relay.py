@@ -18,10 +18,13 @@ from clove.cli.background_options import (
 )
 from clove.cli.console import Console
 from clove.cli.groups import NearGroup
+from clove.cli.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
+
+    from clove.relay.backup import Manifest
 
 __all__ = ["relay"]
 
@@ -39,8 +42,10 @@ Examples:
 
 --json goes with each. A relay elsewhere is reached by clove login URL.""",
 )
-def relay() -> None:
+@click.pass_obj
+def relay(console: Console) -> None:
     """Run a relay on this machine, and back up what it keeps."""
+    console.check_local("this command is about the relay of this host")
 
 
 def _json(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -197,7 +202,7 @@ def backup(console: Console, file: str, config: str | None, state_dir: str | Non
         facts = {"machines": made.machines, "tokens": made.tokens, "store": made.store}
         console.data({"file": os.path.abspath(file), "sha256": digest, **facts})
     else:
-        console.line(f"{file}: {made.machines} machines, {made.tokens} tokens ({made.store})")
+        console.line(f"{file}: {_contents(made)} ({made.store})")
         console.line(f"  sha256 {digest}")
 
 
@@ -233,10 +238,14 @@ def restore(
         console.data({"state_dir": where, "aside": done.aside or None, **facts})
         return
     when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(made.made))
-    console.line(f"restored {made.machines} machines and {made.tokens} tokens of {when}")
+    console.line(f"restored {_contents(made)} of {when}")
     if done.aside:
         console.remark(f"what was there before is in {done.aside}")
     console.remark("what was revoked after the backup is valid again: clove tokens list")
+
+
+def _contents(made: Manifest) -> str:
+    return f"{counted(made.machines, 'machine')} and {counted(made.tokens, 'token')}"
 
 
 def _state_dir(config: str | None, given: str | None) -> str:

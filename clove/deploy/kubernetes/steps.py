@@ -37,9 +37,11 @@ class PodsStep:
         pool = self._pool
         how = "privileged" if pool.privileged else "with a user namespace"
         kernels = f"{pool.size} kernel{'s' * (pool.size != 1)} of {pool.image}"
+        one = pool.size == 1
+        cost = "a pod and its volume cost" if one else f"{pool.size} pods with a volume each cost"
         return Planned(
             f"apply {kernels}, each {how}, in the namespace {self.namespace}",
-            f"what {pool.size} pods with a volume each cost there",
+            f"what {cost} there",
         )
 
     def look(self, facts: Facts) -> Facts | None:

@@ -19,7 +19,7 @@ from clove.messages.managing import (
     SignalReply,
     UpdateReply,
 )
-from clove.spelling import guess, shown
+from clove.signals import signal_number
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
         UpdateRequest,
     )
 
-__all__ = ["inspect", "prune", "rename", "restart", "send_signal", "signal_number", "update"]
+__all__ = ["inspect", "prune", "rename", "restart", "send_signal", "update"]
 
 FORGOTTEN: Final = 8
 """Agents that are forgotten in one piece of the work."""
@@ -83,38 +83,14 @@ async def restart(ctx: Context, request: RestartRequest) -> RestartReply:
 
 async def send_signal(ctx: Context, request: SignalRequest) -> SignalReply:
     """Send a signal to an agent's main program."""
-    agent = find_target(ctx, request, "SIGNAL")
     number = signal_number(request.signal)
+    agent = find_target(ctx, request, "SIGNAL")
     agent.lifecycle.require_running("signalled")
     sandbox = agent.sandbox
     if sandbox is None:
         raise InvalidRequest("the agent has no process now")
     await sandbox.signal(number)
     return SignalReply(signalled=True, agent_id=agent.agent_id, signal=signal.Signals(number).name)
-
-
-def signal_number(asked: str | int) -> int:
-    """A signal's number, from that or its name, with or without SIG.
-
-    @raise InvalidRequest: there is no such signal, or it is PAUSE's to send.
-    """
-    try:
-        if isinstance(asked, int) or (asked.isascii() and asked.isdigit()):
-            found = signal.Signals(int(asked))
-        else:
-            found = signal.Signals["SIG" + asked.upper().removeprefix("SIG")]
-    except (ValueError, KeyError):
-        names = tuple(each.name for each in signal.Signals)
-        close = guess(f"SIG{str(asked).upper().removeprefix('SIG')}", names)
-        raise InvalidRequest(
-            f"there is no signal {shown(str(asked))}",
-            hint=f"did you mean {close}?" if close else "name it as in HUP, SIGUSR1 or 15",
-        ) from None
-    if found in (signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU):
-        raise InvalidRequest(
-            f"{found.name} would stop it behind the kernel's back", hint="use PAUSE (clove pause)"
-        )
-    return int(found)
 
 
 def rename(ctx: Context, request: RenameRequest) -> RenameReply:

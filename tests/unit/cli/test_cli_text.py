@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from clove.cli.text import (
     age,
     clean,
+    counted,
     default_name,
     duration,
     escaped,
@@ -96,3 +97,10 @@ def test_durations_are_read_and_measured() -> None:
 @given(st.text())
 def test_a_name_made_from_a_file_is_one_that_the_kernel_takes(stem: str) -> None:
     assert check_name(default_name(stem)) == default_name(stem)
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(0, "0 machines"), (1, "1 machine"), (2, "2 machines")]
+)
+def test_one_thing_is_counted_in_the_singular(number: int, text: str) -> None:
+    assert counted(number, "machine") == text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from clove.errors import InvalidRequest
-from clove.kernel.calls.managing import signal_number
+from clove.signals import signal_number
 
 
 @pytest.mark.parametrize("name", ["STOP", "SIGTSTP", "ttin", "SIGTTOU", "22"])
