@@ -202,7 +202,10 @@ class KernelService(Service):
         reap_orphans()
         now = self._reactor.seconds()
         for connection in list(self._parts.principals.connections):
-            connection.check(now)
+            try:
+                connection.check(now)
+            except Exception:  # else no connection would have time-outs any more
+                self.log.failure("a connection could not be checked")
 
     async def _stop(self) -> None:
         """Drain: no new connections, agents end, replies go out, then the rest."""

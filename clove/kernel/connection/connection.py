@@ -174,6 +174,7 @@ class KernelConnection:
         """Abandon what this connection asked for."""
         self.sender.lost()
         self.closing = True
+        self.half_closed = False  # its channel's close may take long, and can be asked for nothing
         if self._cut_off is not None and self._cut_off.active():
             self._cut_off.cancel()
         self._cut_off = None

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import json
+import socket
+from typing import Any
 
 import pytest
+from twisted.internet.defer import Deferred
 
+from clove.channels.unix import UnixChannel
 from clove.framing import TAG, Opcode, encode
+from clove.kernel.connection.connection import KernelConnection
 from clove.kernel.connection.limits import ConnectionLimits
+from clove.kernel.credentials import AgentSocket
+from clove.kernel.principal import Kind, Principal
 from clove.messages import Reply
+from clove.policy import Level, for_level
 from tests.unit.kernel.connection_peer import Peer
+from tests.unit.kernel.paired_transport import Reactor, Transport
 
 QUICK, SLOW = 2, 3
 """Opcodes that are answered at once, and when the test says so."""
@@ -124,3 +133,26 @@ def test_when_it_is_gone_altogether_what_it_asked_for_is_given_up() -> None:
     peer.lose()
     assert peer.answers.cancelled == 1
     assert peer.closed
+
+
+def test_a_connection_that_is_lost_and_not_closed_yet_is_not_asked_for_its_socket() -> None:
+    ours, theirs = socket.socketpair()
+    reactor: Any = Reactor()
+    transport: Any = Transport(ours, reactor)
+    transport.closed = Deferred()  # where Linux cannot refuse descriptors, another thread closes it
+    channel, peer = UnixChannel(transport, ours), Peer()
+    answers: Any = peer.answers
+    connection = KernelConnection(answers, peer.principals, ConnectionLimits(), channel)
+    connection.open(lambda: AgentSocket(Principal(9, Kind.AGENT, for_level(Level.STANDARD))))
+    with ours, theirs:
+        theirs.sendall(encode(0, SLOW, b"x"))
+        theirs.shutdown(socket.SHUT_WR)
+        reactor.turn()
+        reactor.turn()
+        assert connection.half_closed
+        del transport.socket  # as Twisted does
+        channel.transport_lost()
+        assert connection in peer.principals.connections
+        connection.check(1)
+        transport.closed.callback(None)
+    assert connection not in peer.principals.connections
