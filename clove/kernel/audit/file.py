@@ -20,9 +20,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from clove.kernel.audit.digest import Digest
-from clove.kernel.audit.entries import Stored
+from clove.kernel.audit.entries import Stored, shown
 from clove.kernel.audit.limits import AuditLimits
-from clove.kernel.audit.shown import shown
 from clove.kernel.clocks import Wall
 
 __all__ = ["SecurityFile"]

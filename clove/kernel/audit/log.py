@@ -11,14 +11,19 @@ from zope.interface import implementer
 
 from clove.errors import LimitExceeded
 from clove.kernel.answers import Answer
-from clove.kernel.audit.details import clean, details_json
-from clove.kernel.audit.done import Recorder, shown_fields
-from clove.kernel.audit.entries import MAX_FIELDS, DoneKind, Entry, Stored
+from clove.kernel.audit.entries import (
+    MAX_FIELDS,
+    DoneKind,
+    Entry,
+    Stored,
+    clean,
+    details_json,
+    shown,
+)
 from clove.kernel.audit.interface import IAuditLog, RecordDone
 from clove.kernel.audit.limits import AuditLimits
-from clove.kernel.audit.ring import Ring
+from clove.kernel.audit.ring import Recorder, Ring, shown_fields
 from clove.kernel.audit.search import Wanted, search
-from clove.kernel.audit.shown import shown
 from clove.kernel.clocks import Wall
 from clove.kernel.pieces import InTurns, Pieces, at_once
 from clove.messages.audit import AuditConfig, AuditEntry, SetAuditConfigRequest

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
 from clove.kernel.audit import AuditLimits, AuditLog
-from clove.kernel.audit.done import shown_fields
 from clove.kernel.audit.entries import OVERHEAD, Done
+from clove.kernel.audit.ring import shown_fields
 from tests.audit_entries import queried
 
 _values = (

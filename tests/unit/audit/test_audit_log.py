@@ -15,7 +15,7 @@ from zope.interface.verify import verifyObject
 
 from clove.errors import InvalidRequest, PermissionDenied
 from clove.kernel.audit import AuditLimits, AuditLog, IAuditLog
-from clove.kernel.audit.details import clean, details_json
+from clove.kernel.audit.entries import clean, details_json
 from clove.kernel.calls import audit as calls
 from clove.kernel.context import Context, Kernel
 from clove.kernel.principal import Kind, Principal

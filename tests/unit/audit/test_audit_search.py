@@ -15,7 +15,6 @@ from twisted.internet.task import Clock
 from clove.kernel.audit import AuditLimits, AuditLog
 from clove.kernel.audit import log as log_module
 from clove.kernel.audit import search as search_module
-from clove.kernel.audit import shown as shown_module
 from clove.kernel.audit.entries import Entry, Stored
 from clove.kernel.audit.log import SHOWN
 from clove.kernel.audit.search import FIRST, PAGE, search
@@ -108,7 +107,7 @@ def test_what_is_found_is_shown_some_at_a_time() -> None:
         clock.rightNow += 0.0001
         return show(*about)
 
-    show = shown_module.shown
+    show = log_module.shown
     with mock.patch.object(log_module, "shown", side_effect=shown) as seen:
         answer = log.query(limit=200, family=7)
         assert isinstance(answer, Deferred)
