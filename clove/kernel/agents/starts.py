@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from clove.kernel.agents.agent import Agent
     from clove.kernel.launch.agent_stdin import AgentStdin
-    from clove.kernel.launch.disk_limit import DiskLimit
     from clove.kernel.launch.facilities import PublishedPorts
     from clove.kernel.launch.launch import Launched
     from clove.kernel.launch.program import Find
@@ -34,12 +33,12 @@ class Launches(Protocol):
 
     @ivar stdin: what it reads, where that is a stream.
     @ivar ports: its published ones; None: it has had none.
-    @ivar disk: the limit of its workspace.
+    @ivar end: ends it when its workspace is over its limit.
     """
 
     stdin: AgentStdin | None
     ports: PublishedPorts | None
-    disk: DiskLimit
+    end: Callable[[], None] | None
 
     async def launch(self, output: Output, *, first: bool) -> Launched:
         """Start its process, or raise L{CloveError}."""
@@ -99,10 +98,7 @@ def end_at_bounds(clock: IReactorTime, agent: Agent, seconds: float | None) -> N
     @param seconds: None: its time has no end.
     """
     if agent.provision is not None:
-        disk = agent.provision.disk
-        disk.end = functools.partial(agent.stop, 0.0, "disk")
-        if disk.how:  # else there is a limit later, or never
-            disk.watch()
+        agent.provision.end = functools.partial(agent.stop, 0.0, "disk")
     if seconds is not None:
         call = clock.callLater(seconds, agent.stop, None, "timeout")
         agent.wait().addCallback(lambda _: call.cancel() if call.active() else None)

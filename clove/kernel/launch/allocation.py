@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Protocol
 
 from twisted.logger import Logger
@@ -12,6 +12,7 @@ from clove.errors import CloveError, LimitExceeded, Unavailable
 from clove.threads.threads import to_the_end
 
 if TYPE_CHECKING:
+    from clove.kernel.launch.disk_limit import DiskLimit
     from clove.kernel.launch.facilities import Facilities
     from clove.kernel.launch.memory_limit import MemoryLimit
     from clove.kernel.launch.resource_limits import ResourceLimits
@@ -113,6 +114,7 @@ class Allocation:
     @ivar cgroup: its own, if there are any.
     @ivar child: the process that is to become it, until it does.
     @ivar memory: what looks after its memory where no cgroup does.
+    @ivar disk: the limit of its workspace, if it has one.
     """
 
     log = Logger()
@@ -122,6 +124,9 @@ class Allocation:
         self.cgroup: AgentCgroup | None = None
         self.child: NewChild | None = None
         self.memory: MemoryLimit | None = None
+        self.disk: DiskLimit | None = None
+        self._disks = facilities.disks
+        self._limit_disk: Callable[[int], DiskLimit] | None = None
         self._launcher = facilities.launcher
         self._cgroups = facilities.cgroups
         self._users = facilities.users
@@ -182,13 +187,40 @@ class Allocation:
     def _keep_cgroup(self, cgroup: AgentCgroup) -> None:
         self.cgroup = cgroup
 
+    def limit_disk(
+        self, path: tuple[int, ...], home: str, most: int, over: Callable[[bytes], None]
+    ) -> None:
+        """Make the limit of its workspace, if it has one; L{DiskLimit.begin} begins it.
+
+        @param path: the agent's.
+        @param most: bytes; 0: no limit before L{change_disk}.
+        @see: L{DiskWatches.limit}.
+        """
+        self._limit_disk = lambda most: self._disks().limit(path, self.threads, home, most, over)
+        if most:
+            self.disk = self._limit_disk(most)
+
+    async def change_disk(self, most: int) -> None:
+        """Hold its workspace to another limit from now on."""
+        if self.disk is None and most and self._limit_disk is not None:
+            self.disk = self._limit_disk(0)
+            self.disk.watch()
+        if self.disk is not None:
+            await self.disk.change(most)
+
+    def stop(self) -> None:
+        """Nothing is to become it any more, and nothing is to end it. Idempotent."""
+        self.abandon_child()
+        if self.disk is not None:
+            self.disk.stop()
+
     async def release(self, *others: _Removable | None) -> None:
         """Remove the cgroup and what else there is, then give the user id back. Logs what stays.
 
         The user id of a holder of which something stays is not used again.
         """
         cgroup, self.cgroup = self.cgroup, None
-        there = [each for each in (cgroup, *others) if each is not None]
+        there = [each for each in (cgroup, *others, self.disk) if each is not None]
         failed = await self.threads.run(_remove_all, there) if there else ()
         for error in failed:
             self.log.warn(

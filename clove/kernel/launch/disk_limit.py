@@ -13,7 +13,7 @@ from twisted.logger import Logger
 from clove.errors import CloveError
 from clove.kernel.launch.disk_quota import NoQuota, clear_quota, project_of, set_quota
 from clove.kernel.launch.disk_usage import Walk
-from clove.sharing.fair_queue import FairQueue
+from clove.sharing.fair_queue import FairQueue, Path
 from clove.sharing.fair_semaphore import FairSemaphore, Permit
 from clove.sharing.shares import ShareLimits
 from clove.threads.threads import to_the_end
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
     from clove.kernel.launch.limits import AgentLimits
-    from clove.kernel.principal import Principal
     from clove.threads.threads import Threads
 
 __all__ = ["DiskLimit", "DiskWatches"]
@@ -48,50 +47,54 @@ class DiskWatches:
         queue: FairQueue[Permit] = FairQueue.shared(bounds.disk_walks, shares or ShareLimits())
         self.walks = FairSemaphore(reactor, queue)
 
-    def limit(self, principal: Principal, threads: Threads, most: int) -> DiskLimit:
+    def limit(
+        self, path: Path, threads: Threads, home: str, most: int, over: Callable[[bytes], None]
+    ) -> DiskLimit:
         """That of one agent, which holds nothing yet.
 
-        @param most: bytes; 0: there is no limit.
+        @param path: the agent's.
+        @param home: its workspace.
+        @param most: bytes; 0: none until L{DiskLimit.change}.
+        @param over: ends the agent, with a line for its log.
         """
-        return DiskLimit(self, principal, threads, most)
+        return DiskLimit(self, path, threads, home, most, over)
 
 
 class DiskLimit:
-    """One agent's, from the making of its workspace until that is removed.
+    """One agent's that has one, until its workspace is removed.
 
     @ivar how: "quota" or "watched" once it holds; "" while it does not.
-    @ivar end: ends the agent; None before it runs.
-    @ivar say: takes a line for the agent's log.
     """
 
     log = Logger()
 
     def __init__(
-        self, shared: DiskWatches, principal: Principal, threads: Threads, most: int
+        self,
+        shared: DiskWatches,
+        path: Path,
+        threads: Threads,
+        home: str,
+        most: int,
+        over: Callable[[bytes], None],
     ) -> None:
+        """See L{DiskWatches.limit}."""
         self.how = ""
-        self.say: Callable[[bytes], None] = lambda line: None
         self._shared = shared
-        self._path = principal.path
-        self._agent_id = principal.agent_id
+        self._path = path
         self._threads = threads
+        self._home = home
         self._most = most
-        self._home = ""
-        self.end: Callable[[], None] | None = None
+        self._end = over
+        self._running = False
         self._call: Any = None
         self._missed = 0
         self._stopped = False
 
-    def begin(self, home: str) -> None:
-        """Hold a workspace in which nobody has written. Blocking."""
-        self._home = home
-        if self._most:
-            self._hold()
-
-    def _hold(self) -> None:
+    def begin(self) -> None:
+        """Hold a workspace in which nobody has written to its limit. Blocking."""
         if os.geteuid() == 0 and self.how != "watched":
             with contextlib.suppress(NoQuota):
-                set_quota(self._home, project_of(self._agent_id), self._most)
+                set_quota(self._home, project_of(self._path[-1]), self._most)
                 self.how = "quota"
                 return
         self.how = "watched"
@@ -102,14 +105,18 @@ class DiskLimit:
             return
         begun, self._most = bool(self.how), most
         if begun and self.how == "quota":
-            await self._threads.run(self._hold)
+            await self._threads.run(self.begin)
         elif not begun:  # there may be files that no quota would count
             self.how = "watched"
-        self.watch()
+        self._watch()
 
     def watch(self) -> None:
         """The agent runs: have it ended where that is what holds it."""
-        if self.how == "watched" and self._call is None and self.end and not self._stopped:
+        self._running = True
+        self._watch()
+
+    def _watch(self) -> None:
+        if self.how == "watched" and self._call is None and self._running and not self._stopped:
             self._call = self._shared.reactor.callLater(self._shared.interval, self._look)
 
     def _look(self) -> None:
@@ -119,7 +126,7 @@ class DiskLimit:
         if failure.check(CloveError, OSError) is None:
             self.log.failure("a workspace cannot be counted", failure=failure)
         self._call = None
-        self.watch()  # as well as before
+        self._watch()  # as well as before
 
     async def _count(self) -> None:
         """Count once, and see to the next time."""
@@ -157,9 +164,7 @@ class DiskLimit:
 
     def _over(self, reason: str) -> None:
         text = f"clove: over its disk limit of {self._most} bytes for its workspace: {reason}\n"
-        self.say(text.encode())
-        if self.end is not None:
-            self.end()
+        self._end(text.encode())
 
     def stop(self) -> None:
         """The agent has ended. Idempotent."""
@@ -174,7 +179,7 @@ class DiskLimit:
         """
         if self.how == "quota":
             self.how = ""
-            clear_quota(os.path.dirname(os.path.dirname(self._home)), project_of(self._agent_id))
+            clear_quota(os.path.dirname(os.path.dirname(self._home)), project_of(self._path[-1]))
 
 
 def _begin(home: str, most: int) -> Walk | str | None:

@@ -73,7 +73,7 @@ class Facilities(msgspec.Struct, frozen=True, kw_only=True):
     @ivar open_gateway: opens the gateway of an agent that has a network, with what takes the
         lines of its log.
     @ivar open_ports: gives the published ports of an agent, of which there is none yet, by its family.
-    @ivar disks: watches what workspaces take of the disk.
+    @ivar disks: gives what watches how much of the disk workspaces take.
     @ivar check_reader: raises PermissionDenied for a path of an interpreter that those above
         a recorded agent may not read.
     @ivar users: leases user ids; None for a kernel without root.
@@ -90,7 +90,7 @@ class Facilities(msgspec.Struct, frozen=True, kw_only=True):
     listen: Callable[[Principal, str], Awaitable[Callable[[], Deferred[Any]]]]
     open_gateway: Callable[[Principal, Callable[[bytes], None]], Awaitable[Gateway]]
     open_ports: Callable[[int], PublishedPorts]
-    disks: DiskWatches
+    disks: Callable[[], DiskWatches]
     check_reader: Callable[[AgentRecord, str], None]
     users: UserLeases | None = None
     reactor: Any = None

@@ -10,16 +10,13 @@ from clove.sandbox.cgroup.agent_cgroup import get
 
 if TYPE_CHECKING:
     from clove.kernel.launch.allocation import Allocation
-    from clove.kernel.launch.disk_limit import DiskLimit
     from clove.kernel.launch.memory_limit import MemoryLimit
     from clove.kernel.launch.resource_limits import ResourceLimits
 
 __all__ = ["apply_now"]
 
 
-async def apply_now(
-    allocation: Allocation, disk: DiskLimit, limits: ResourceLimits
-) -> frozenset[str]:
+async def apply_now(allocation: Allocation, limits: ResourceLimits) -> frozenset[str]:
     """Give an agent's cgroup, if it has one, and what the kernel looks after their new limits.
 
     @return: the fields of C{limits.named} that bind its processes from now on. The others are
@@ -32,7 +29,7 @@ async def apply_now(
         memory = None
     if "memory" in limits.named:  # the first: what is refused changes nothing
         _check_used(await _memory_used(allocation, memory, limits.memory), limits.memory)
-    await disk.change(limits.disk)
+    await allocation.change_disk(limits.disk)
     seen = {DISK}
     if memory is not None:
         memory.most = limits.memory

@@ -57,7 +57,7 @@ class Provision:
     @ivar profile: of its last start; None before the first.
     @ivar stdin: what it reads, where that is a stream.
     @ivar ports: its published ones; None: it has had none.
-    @ivar disk: the limit of its workspace.
+    @ivar end: ends the agent whose workspace is over its limit; None before it runs.
     """
 
     def __init__(
@@ -81,7 +81,8 @@ class Provision:
         self._sandbox: Sandbox | None = None
         self.stdin: AgentStdin | None = None
         self.ports: PublishedPorts | None = None
-        self.disk = facilities.disks.limit(principal, self._allocation.threads, limits.disk)
+        self.end: Callable[[], None] | None = None
+        self._say: Callable[[bytes], None] = lambda line: None
         # A warm one has its processes before it has its limits: no fork would be refused.
         fits = limits.max_pids <= 0 or limits.max_pids >= OWN_PROCESSES
         asked = record.request
@@ -109,7 +110,7 @@ class Provision:
             limits = changed(self._limits, asked, bounds)
             check_children(self._limits, limits, children())
             check_request(given, facilities.host.controllers, limits, facilities.bounds)
-            now = await apply_now(self._allocation, self.disk, limits)
+            now = await apply_now(self._allocation, limits)
             if self._layout is not None and self._workspace is None:
                 raise Unavailable(f"agent {self._principal.agent_id} has ended meanwhile")
             named = self._limits.named | limits.named
@@ -124,12 +125,17 @@ class Provision:
         """One change at a time."""
         return DeferredLock()
 
+    def _over_disk(self, line: bytes) -> None:
+        self._say(line)
+        if self.end is not None:
+            self.end()
+
     def open_ports(self) -> PublishedPorts:
         """Its ports on the host's loopback; made for the first, as most agents have none."""
         if self.ports is None:
             self.ports = self._facilities.open_ports(self._principal.family)
             if self._sandbox is not None:
-                self.ports.serve(self._sandbox, self.disk.say)
+                self.ports.serve(self._sandbox, self._say)
         return self.ports
 
     def rename(self, name: str) -> None:
@@ -165,21 +171,22 @@ class Provision:
 
         @raise CloveError: there is no such program, or something cannot be made.
         """
-        state_dir = self._facilities.state_dir
-        agent_id = self._principal.agent_id
+        state_dir, principal = self._facilities.state_dir, self._principal
         finding = Deferred.fromCoroutine(find())
         try:
-            path = state_dir.socket(agent_id)
-            self._close_socket = await self._facilities.listen(self._principal, path)
+            socket = state_dir.socket(principal.agent_id)
+            self._close_socket = await self._facilities.listen(principal, socket)
         except BaseException:
             finding.addCallbacks(lambda found: found.close(), lambda _: None).cancel()
             raise
         program = await finding
         try:
-            script_name = os.path.basename(program.path)
-            self._workspace = Workspace.of_agent(state_dir, agent_id, script_name)
-            child = self._allocation.child
-            filling = self._allocation.threads.run(self._fill, self._workspace, program, child)
+            name, allocation = os.path.basename(program.path), self._allocation
+            self._workspace = workspace = Workspace.of_agent(state_dir, principal.agent_id, name)
+            if self._given.request.sandboxed:
+                most, over = self._limits.disk, self._over_disk
+                allocation.limit_disk(principal.path, workspace.home, most, over)
+            filling = allocation.threads.run(self._fill, workspace, program, allocation.child)
             recorded, forkable = await to_the_end(filling)
         except OSError as error:
             raise Unavailable(f"the agent's directories cannot be made: {error.strerror}") from None
@@ -201,8 +208,8 @@ class Provision:
         mount_points = in_workspace(program.interpreter) if sandboxed else {}
         ready = self._facilities.state_dir.take_made_ahead()
         workspace.create(script, self._uid, ready, mount_points)
-        if sandboxed:
-            self.disk.begin(workspace.home)
+        if self._allocation.disk is not None:
+            self._allocation.disk.begin()
         if child is not None:
             child.open_ahead(own_binds(workspace.script, workspace.home, workspace.socket))
         forkable = script is None or b"\0" not in script
@@ -248,6 +255,8 @@ class Provision:
         principal, layout, facilities = self._principal, self._layout, self._facilities
         assert layout is not None
         principal.view = None  # of the run before: what the next one asks waits for its own
+        given = self._given.request.stdin
+        stdin = b"" if isinstance(given, str) else given.text.encode()
         launch = Launch(
             facilities,
             principal,
@@ -255,7 +264,7 @@ class Provision:
             self._allocation,
             output,
             first=first,
-            stdin=self._read_at_start(),
+            stdin=stdin if self.stdin is None else self.stdin.reader,
         )
         forks = self._warm and not first
         launched = await launch.start(functools.partial(self._allocation.take_child, forks=forks))
@@ -266,27 +275,20 @@ class Provision:
         python = layout.program.interpreter.program
         self.profile = Profile(launched.spec, own, fallback, layout.limits, python)
         principal.mounted = launched.mounted
-        self.disk.say = functools.partial(output, REMARK)
+        self._say = functools.partial(output, REMARK)
         self._sandbox = launched.sandbox
         if self.ports is not None:
-            self.ports.serve(launched.sandbox, self.disk.say)
-        if self.disk.how:
-            launched.isolation["disk"] = self.disk.how
+            self.ports.serve(launched.sandbox, self._say)
+        if (disk := self._allocation.disk) is not None:
+            launched.isolation["disk"] = disk.how
+            disk.watch()
         principal.view = launched.sandbox  # the last: what waits for it goes on here
         return launched
 
-    def _read_at_start(self) -> bytes | int:
-        """What it reads at its next start, or the descriptor of that."""
-        if self.stdin is not None:
-            return self.stdin.reader
-        given = self._given.request.stdin
-        return b"" if isinstance(given, str) else given.text.encode()
-
     async def release(self) -> None:
         """Take all of it away. Idempotent; logs what could not be removed."""
-        self._allocation.abandon_child()
+        self._allocation.stop()
         self.open_ports().close()  # whatever is published from now on is refused
-        self.disk.stop()
         close, self._close_socket = self._close_socket, None
         workspace, self._workspace = self._workspace, None
         self.profile = None
@@ -294,4 +296,4 @@ class Provision:
             self.stdin.close()
         if close is not None:
             await close()
-        await self._allocation.release(workspace, self.disk)
+        await self._allocation.release(workspace)

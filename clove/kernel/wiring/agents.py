@@ -16,7 +16,6 @@ from clove.kernel.calls.scripts import check_recorded_readers
 from clove.kernel.dry_run import DryRunsOnDemand
 from clove.kernel.launch.agent_spec import Host
 from clove.kernel.launch.allocation import UserLeases
-from clove.kernel.launch.disk_limit import DiskWatches
 from clove.kernel.launch.facilities import Facilities
 from clove.kernel.launch.launch import isolation_report
 from clove.kernel.launch.provisioner import Provisioner
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
 
     from clove.kernel.dry_run.dry_runs import DryRuns
+    from clove.kernel.launch.disk_limit import DiskWatches
     from clove.kernel.network.gateway import Gateways
     from clove.kernel.principal import Principal
     from clove.kernel.wiring.foundation import Foundation
@@ -150,12 +150,18 @@ class AgentParts:
             listen=listen,
             open_gateway=network.open_gateway,
             open_ports=network.publisher.open,
-            disks=DiskWatches(foundation.reactor, bounds, foundation.limits.shares),
+            disks=functools.cache(self._make_disk_watches),
             check_reader=functools.partial(check_recorded_readers, foundation.registry),
             users=UserLeases(users) if users is not None else None,
             reactor=foundation.reactor,
         )
         return Provisioner(facilities)
+
+    def _make_disk_watches(self) -> DiskWatches:
+        from clove.kernel.launch.disk_limit import DiskWatches
+
+        foundation = self._foundation
+        return DiskWatches(foundation.reactor, foundation.agent_bounds, foundation.limits.shares)
 
     def _make_agents(self, lifetimes: Lifetimes) -> Agents:
         foundation = self._foundation

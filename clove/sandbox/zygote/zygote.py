@@ -20,9 +20,8 @@ from clove.sandbox.forked import ForkedProcess
 from clove.sandbox.id_maps import IdMaps
 from clove.sandbox.layout import System
 from clove.sandbox.spec import SandboxSpec
-from clove.sandbox.zygote.child import NewChild
+from clove.sandbox.zygote.child import MountDescriptors, NewChild
 from clove.sandbox.zygote.ids import IdRange
-from clove.sandbox.zygote.mount_descriptors import MountDescriptors
 from clove.sandbox.zygote.prefork_pool import PreforkPool
 from clove.sandbox.zygote.process import ZygoteProcess
 from clove.sandbox.zygote.settings import ZygoteSettings

@@ -43,13 +43,6 @@ class Box:
     kill = terminate
 
 
-class NoLimit:
-    """The workspace may grow."""
-
-    how = ""
-    end: Any = None
-
-
 class Fixture:
     """All agents, with provisions and processes that are made when the test says so."""
 
@@ -94,7 +87,7 @@ class Fixture:
 
     stdin = None
     ports = None
-    disk: Any = NoLimit()
+    end: Any = None
 
     def open_ports(self) -> PublishedPorts:
         raise AssertionError("no port is published here")

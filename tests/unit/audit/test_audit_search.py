@@ -16,6 +16,7 @@ from clove.kernel.audit import AuditLimits, AuditLog
 from clove.kernel.audit import log as log_module
 from clove.kernel.audit import search as search_module
 from clove.kernel.audit.entries import Entry, Stored
+from clove.kernel.audit.entries import shown as entry_shown
 from clove.kernel.audit.log import SHOWN
 from clove.kernel.audit.search import FIRST, PAGE, search
 from clove.kernel.loop_time import LoopTime
@@ -105,9 +106,8 @@ def test_what_is_found_is_shown_some_at_a_time() -> None:
 
     def shown(*about: Any) -> Any:
         clock.rightNow += 0.0001
-        return show(*about)
+        return entry_shown(*about)
 
-    show = log_module.shown
     with mock.patch.object(log_module, "shown", side_effect=shown) as seen:
         answer = log.query(limit=200, family=7)
         assert isinstance(answer, Deferred)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import Clock
 
 from clove.errors import PermissionDenied, Unavailable
 from clove.kernel.launch.agent_spec import Host
@@ -186,6 +187,8 @@ class Fixture:
         self.sockets: set[str] = set()
         self.gateways: list[Gateway] = []
         self.refused_reader = ""
+        self.clock = Clock()
+        self.asked_for_disks = 0
         launcher: Any = self.launcher
         cgroups: Any = self.cgroups
         self.provisioner = Provisioner(
@@ -200,11 +203,15 @@ class Fixture:
                 listen=self.listen,
                 open_gateway=self.open_gateway,
                 open_ports=Publisher(None, PublishLimits(), None, os.close).open,
-                disks=DiskWatches(None, AgentLimits(), None),
+                disks=self.disks,
                 check_reader=self.check_reader,
                 users=self.leases,
             )
         )
+
+    def disks(self) -> DiskWatches:
+        self.asked_for_disks += 1
+        return DiskWatches(self.clock, AgentLimits(), None)
 
     async def listen(self, principal: Principal, path: str) -> Any:
         self.sockets.add(path)

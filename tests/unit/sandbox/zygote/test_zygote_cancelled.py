@@ -11,9 +11,8 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 
 from clove.sandbox.spec import Bind, SandboxSpec
-from clove.sandbox.zygote.child import Beyond, NewChild
+from clove.sandbox.zygote.child import Beyond, MountDescriptors, NewChild
 from clove.sandbox.zygote.ids import IdRange
-from clove.sandbox.zygote.mount_descriptors import MountDescriptors
 from clove.sandbox.zygote.settings import ZygoteSettings
 from clove.sandbox.zygote.zygote import Zygote
 
