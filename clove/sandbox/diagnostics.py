@@ -39,8 +39,8 @@ _NAMESPACE_STEPS: Final = frozenset({"user", "pid", "mnt", "net", "ipc", "uts", 
 _FORBIDDEN: Final = (
     "allow user namespaces: sysctl kernel.unprivileged_userns_clone=1 (Debian), "
     "kernel.apparmor_restrict_unprivileged_userns=0 or an AppArmor profile with `userns,` for this "
-    "Python (Ubuntu); in Docker run with --security-opt seccomp=unconfined or a profile that "
-    "allows unshare and mount; or start the kernel as root"
+    "Python (Ubuntu); in Docker run with --security-opt seccomp=FILE, which is Clove's "
+    "deploy/docker/seccomp.json (or seccomp=unconfined); or start the kernel as root"
 )
 _OLD: Final = "Linux 5.12 or newer is needed, with the feature built in"
 _MASKED: Final = (
@@ -52,7 +52,9 @@ _FILTER: Final = (
     "boot a kernel with CONFIG_SECCOMP_FILTER=y, on x86_64 or aarch64 with a Python of 64 bits; "
     "in a container its own profile must allow prctl(PR_SET_SECCOMP)"
 )
-_CGROUP: Final = "give the kernel a cgroup: systemd's Delegate=yes, or start the kernel as root"
+_CGROUP: Final = (
+    "give the kernel a cgroup: systemd's Delegate=yes, a container engine's writable mount, or root"
+)
 _DEGRADE: Final = "`clove doctor` shows what this host allows; allow_degraded starts it with less"
 
 _FULL_NAMES: Final = {"cgroupns": "cgroup"}

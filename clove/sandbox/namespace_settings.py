@@ -6,7 +6,9 @@ import os
 from collections.abc import Callable
 from typing import Final
 
-__all__ = ["read_text", "remedy_for_namespaces"]
+from clove.sandbox.container import in_container, in_pod, read_text
+
+__all__ = ["remedy_for_namespaces"]
 
 _Check = tuple[str, Callable[[str], bool], str]
 
@@ -29,6 +31,16 @@ _SYSCTLS: Final[tuple[_Check, ...]] = (
     ),
 )
 
+_ENGINE: Final = (
+    "the container's seccomp profile forbids unshare: start it with --security-opt seccomp=FILE, which is "
+    "Clove's deploy/docker/seccomp.json (or seccomp=unconfined), and with --security-opt "
+    "systempaths=unconfined (Podman: unmask=ALL); where there is AppArmor, with apparmor=unconfined, too"
+)
+_POD: Final = (
+    "the pod's seccomp profile forbids unshare: a kernel's pod needs hostUsers: false, procMount: Unmasked "
+    "and Clove's seccomp profile, as the shipped manifests have them (docs/kubernetes.md)"
+)
+
 
 def remedy_for_namespaces(root: str = "/") -> str:
     """What on this host may forbid namespaces, as a sentence of things to do.
@@ -41,26 +53,6 @@ def remedy_for_namespaces(root: str = "/") -> str:
         unprivileged = name.startswith("user/") or os.geteuid() != 0
         if value and forbids(value) and unprivileged:
             found.append(remedy)
-    if _in_container(root) and "Seccomp:\t2" in read_text(f"{root}proc/self/status"):
-        found.append(
-            "the container's seccomp profile forbids unshare: start it with "
-            "--security-opt seccomp=unconfined (or a profile that allows unshare, mount and "
-            "pivot_root) and --security-opt systempaths=unconfined"
-        )
+    if in_container(root) and "Seccomp:\t2" in read_text(f"{root}proc/self/status"):
+        found.append(_POD if in_pod(root) else _ENGINE)
     return "; ".join(found) or "use Linux 4.18 or later with CONFIG_USER_NS=y, or run as root"
-
-
-def _in_container(root: str) -> bool:
-    marks = (".dockerenv", "run/.containerenv")
-    if any(os.path.exists(f"{root}{mark}") for mark in marks):
-        return True
-    return "container=" in read_text(f"{root}proc/1/environ")
-
-
-def read_text(path: str) -> str:
-    """The text of a file, such as one of /proc; empty if it cannot be read."""
-    try:
-        with open(path, errors="replace") as file:
-            return file.read()
-    except OSError:
-        return ""

@@ -14,8 +14,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from clove.sandbox.container import cgroup_remedy, in_container, read_text
 from clove.sandbox.inside.probing import NAMESPACES
-from clove.sandbox.namespace_settings import read_text, remedy_for_namespaces
+from clove.sandbox.namespace_settings import remedy_for_namespaces
 
 __all__ = ["Feature", "Report", "probe"]
 
@@ -186,8 +187,9 @@ def _controller(name: str) -> str:
     """What helps against a missing controller."""
     for line in read_text("/proc/self/cgroup").splitlines():
         if name in line.split(":")[1].split(","):
+            which = "the host" if in_container() else "this host"
             return (
                 "the controller is in use by cgroup version 1: "
-                "boot with systemd.unified_cgroup_hierarchy=1"
+                f"boot {which} with systemd.unified_cgroup_hierarchy=1"
             )
-    return "run the kernel as a systemd service with Delegate=yes"
+    return cgroup_remedy()

@@ -84,6 +84,9 @@ def test_agents_are_isolated_with_the_shipped_profile_and_no_capability(podman: 
 def test_doctor_finds_a_whole_sandbox_with_the_shipped_profile(podman: Podman) -> None:
     report = doctor(podman, *SANDBOX)
     assert report["sandbox"], report
+    remedies = " ".join(feature["remedy"] for feature in report["features"])
+    assert "Delegate=yes" not in remedies
+    assert "writable-cgroups=true" in remedies
 
 
 def test_the_default_profile_gives_no_sandbox_and_doctor_says_what_helps(

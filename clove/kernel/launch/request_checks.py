@@ -95,8 +95,8 @@ def _check_enforced(
         raise IsolationUnavailable(
             f"the limits asked for need the cgroup v2 controller {', '.join(missing)}, "
             "which this kernel does not have",
-            hint="run the kernel as a systemd service with Delegate=yes (clove doctor says "
-            'more), leave the limits out, or set degrade to ["limits"] (--degrade limits): then they '
+            hint="give the kernel cgroups: systemd's Delegate=yes, or a container engine's writable mount "
+            '(clove doctor says how here); leave the limits out, or set degrade to ["limits"] (--degrade limits): then they '
             "bind as far as rlimits and a look now and then do",
         )
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from clove.sandbox.cgroup.agent_cgroup import get
+from clove.sandbox.container import cgroup_remedy
 
 __all__ = [
     "LEAF",
@@ -34,10 +35,6 @@ WELCOME: Final = frozenset({"io"})
 """Used where it is given; no base is chosen or refused for it."""
 
 _TREE: Final = re.compile(r"clove-\d+(-\d+)?")
-_SCOPE: Final = "systemd-run --scope" if os.geteuid() == 0 else "systemd-run --user --scope"
-_DELEGATE: Final = (
-    f"run the kernel as a systemd service with Delegate=yes, or by `{_SCOPE} -p Delegate=yes`"
-)
 
 
 class CgroupsUnavailable(Exception):
@@ -46,10 +43,10 @@ class CgroupsUnavailable(Exception):
     @ivar remedy: what would change that.
     """
 
-    def __init__(self, reason: str, remedy: str = _DELEGATE) -> None:
+    def __init__(self, reason: str, remedy: str = "") -> None:
         super().__init__(reason)
         self.reason = reason
-        self.remedy = remedy
+        self.remedy = remedy or cgroup_remedy()
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,11 +143,7 @@ def _locate(mountinfo: str, own: str) -> tuple[str, str]:
     for root, mount, options in mounts:
         if below.startswith(f"{root.rstrip('/')}/") and "/.." not in below:
             if "ro" in options.split(","):
-                raise CgroupsUnavailable(
-                    f"{mount} is mounted read-only",
-                    "in a container, ask for a writable cgroup mount (--cgroupns=private "
-                    "--privileged, or podman)",
-                )
+                raise CgroupsUnavailable(f"{mount} is mounted read-only")
             inside = below[len(root.rstrip("/")) :].strip("/")
             return mount, os.path.join(mount, inside).rstrip("/")
     raise CgroupsUnavailable("this process's own cgroup is outside of the cgroup v2 mount")

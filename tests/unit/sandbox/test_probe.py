@@ -124,7 +124,17 @@ def test_settings_that_allow_them_are_not(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_a_containers_seccomp_profile_is_named(tmp_path: Path) -> None:
     files = {".dockerenv": "", "proc/self/status": "Name:\tx\nSeccomp:\t2\n"}
-    assert "seccomp=unconfined" in remedy_for_namespaces(host(tmp_path, files))
+    remedy = remedy_for_namespaces(host(tmp_path, files))
+    assert "deploy/docker/seccomp.json" in remedy
+    assert "systempaths=unconfined (Podman: unmask=ALL)" in remedy
+
+
+def test_a_pods_seccomp_profile_is_named_as_kubernetes_has_it(tmp_path: Path) -> None:
+    environ = "PATH=/bin\0KUBERNETES_SERVICE_HOST=10.0.0.1\0"
+    files = {"proc/self/environ": environ, "proc/self/status": "Seccomp:\t2\n"}
+    remedy = remedy_for_namespaces(host(tmp_path, files))
+    assert "procMount: Unmasked" in remedy
+    assert "--security-opt" not in remedy
 
 
 def test_doctor_prints_a_table_and_the_remedies(monkeypatch: pytest.MonkeyPatch) -> None:
