@@ -166,11 +166,11 @@ class Parts:
         """Begin to work, in a reactor that runs."""
         foundation = self._foundation
         foundation.threads.start()
+        self._agents.zygote.start()  # takes longest, beside all else
         foundation.ids.start(foundation.reactor, foundation.threads)
         self._network.names.start()
         foundation.disposal.start()
         self._agents.log_files.start()
-        self._agents.zygote.start()
         self._llm.start()
         self._tunnels.start()
 

@@ -33,7 +33,7 @@ class ZygoteProcess(ProcessProtocol):
 
     @param ready: called once, when it can fork.
     @param gone: called once, when it has ended, with the reason.
-    @ivar system, base: what its root was made of.
+    @ivar system, base: what its root is made of, once it has begun.
     @ivar serving: it can fork now.
     @ivar forks: how often it was asked to.
     @ivar pid: its process id.
@@ -41,20 +41,18 @@ class ZygoteProcess(ProcessProtocol):
     """
 
     log = Logger()
+    system: System
+    base: SandboxSpec
 
     def __init__(
         self,
         reactor: Any,
-        system: System,
-        base: SandboxSpec,
         ready: Callable[[ZygoteProcess], None],
         gone: Callable[[ZygoteProcess, str], None],
     ) -> None:
         self.serving = False
         self.forks = 0
         self.pid = 0
-        self.system = system
-        self.base = base
         self._reactor = reactor
         self._ready = ready
         self._gone = gone
@@ -90,11 +88,15 @@ class ZygoteProcess(ProcessProtocol):
         self.pid = self._process.pid
         self._control = ControlSocket(self._reactor, ours, self._receive, self.kill)
 
-    def begin(self, plan: Mapping[str, Any], trees: Sequence[int]) -> None:
+    def begin(
+        self, system: System, base: SandboxSpec, plan: Mapping[str, Any], trees: Sequence[int]
+    ) -> None:
         """Let it set itself up.
 
+        @param plan: what it is told of the base.
         @param trees: detached mounts for it; the caller keeps its own.
         """
+        self.system, self.base = system, base
         self._control.send(dict(plan), trees, lambda error: self.fail(f"plan: {error.strerror}"))
 
     def fork(self, process: ForkedProcess, descriptors: Sequence[int]) -> None:

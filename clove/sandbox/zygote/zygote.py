@@ -72,7 +72,6 @@ class Zygote:
         self._id_maps = id_maps
         self._current: ZygoteProcess | None = None
         self._all: set[ZygoteProcess] = set()
-        self._beginning: Deferred[None] | None = None
         self._next: ZygoteProcess | None = None
         self._began_at = 0.0
         self._waiting: set[Deferred[None]] = set()
@@ -91,35 +90,41 @@ class Zygote:
 
     def _begin(self) -> None:
         self._later = None
-        if self._next is None and self._beginning is None and not self._stopping:
+        if self._next is None and not self._stopping:
             self._began_at = self._reactor.seconds()
-            self._beginning = Deferred.fromCoroutine(self._start_next())
-            self._beginning.addErrback(self._cannot)
+            Deferred.fromCoroutine(self._start_next()).addErrback(self._cannot)
 
     async def _start_next(self) -> None:
-        """Start the next one; it says itself when it is ready."""
+        """Start the next one; it says itself when it is ready.
+
+        Its interpreter starts while its root is looked up.
+        """
+        process = ZygoteProcess(self._reactor, self._ready, self._gone)
+        process.start(self._python)
+        self._next = process
+        self._all.add(process)
+        self._timeout = self._reactor.callLater(self._settings.start_timeout, process.kill)
         held = MountDescriptors()
         try:
-            system = await self._threads.run(System.of_host)
-            base = system.apply(await self._threads.run(self._make_base))
-            if self._ids is not None:
-                await self._threads.run(held.open_mounts, base.binds)
-            if self._stopping:
-                return
-            process = ZygoteProcess(self._reactor, system, base, self._ready, self._gone)
-            process.start(self._python)
-            self._next = process
-            self._all.add(process)
-            self._timeout = self._reactor.callLater(self._settings.start_timeout, process.kill)
-            try:
-                if self._cgroups is not None:  # before it has used anything
-                    await self._threads.run(self._cgroups.zygote.add, process.pid)
-                process.begin(self._plan(base, held), held.trees)
-            except (CloveError, OSError) as error:
-                process.fail(str(error))
+            if self._cgroups is not None:  # before it has used much
+                await self._threads.run(self._cgroups.zygote.add, process.pid)
+            system, base = await self._threads.run(self._look_up, held)
+            process.begin(system, base, self._plan(base, held), held.trees)
+        except Exception as error:
+            process.fail(str(error))
         finally:
             held.close()
-            self._beginning = None
+
+    def _look_up(self, held: MountDescriptors) -> tuple[System, SandboxSpec]:
+        """What its root is made of. Blocking.
+
+        @param held: gets what it cannot open itself.
+        """
+        system = System.of_host()
+        base = system.apply(self._make_base())
+        if self._ids is not None:
+            held.open_mounts(base.binds)
+        return system, base
 
     def _plan(self, base: SandboxSpec, held: MountDescriptors) -> dict[str, Any]:
         return {
@@ -218,7 +223,7 @@ class Zygote:
     async def _until_serving(self) -> None:
         """Wait for one that is starting, if none serves and it is not late."""
         left = self._began_at + WAIT_SECONDS - self._reactor.seconds()
-        starting = self._beginning is not None or self._next is not None
+        starting = self._next is not None
         if self._current is not None or not starting or self._stopping or left <= 0:
             return
         waiting: Deferred[None] = Deferred()
