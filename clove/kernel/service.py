@@ -15,7 +15,6 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from clove.errors import CloveError, InvalidRequest, Unavailable
-from clove.kernel.beyond_epoll import watch_beyond_epoll
 from clove.kernel.clocks import make_monotonic
 from clove.kernel.compiled import Compiled, find_compiled
 from clove.kernel.config import Config
@@ -41,6 +40,7 @@ from clove.kernel.processor_time import prefer_kernel
 from clove.kernel.state_dir import StateDir
 from clove.kernel.wiring import Parts
 from clove.kernel.wiring.network import model_route, prepare_egress
+from clove.loop.polling import watch_beyond_epoll
 from clove.loop.turns import serve_in_turns
 from clove.loop.watchdog import Watchdog
 from clove.sandbox.inside.capabilities import hide_memory

@@ -2,15 +2,15 @@
 
 It differs from Twisted's own in six things. A turn serves few events, and epoll puts descriptors
 that it has reported behind the others, since agents can make hundreds of their connections ready
-at once. Those that were not ready in the turn before come first (L{clove.loop.order}). The
+at once. Those that were not ready in the turn before come first (L{NewcomersFirst}). The
 L{Watchdog} times each turn, at the cost of reading the clock twice. An event for a
 descriptor that was closed in the same turn is dropped; Twisted's loop hands it to the object that
 has the number by then, so that a new agent's socket was shut because another connection had
 ended. And descriptors are not named to Twisted's old log before they are served, which takes
 longer than the kernel's own checks of a small request; what the kernel logs says itself where it
-came from. Before it sleeps it may poll for a moment (L{clove.loop.spin}).
+came from. Before it sleeps it may poll for a moment (L{clove.loop.polling.Spin}).
 
-Private parts of Twisted's reactor are used here and in L{clove.kernel.beyond_epoll}, and nowhere else;
+Private parts of Twisted's reactor are used here and in L{clove.loop.polling}, and nowhere else;
 tests/unit/loop/test_loop.py tells when they change.
 """
 
@@ -23,8 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from twisted.logger import Logger
 
-from clove.loop.order import NewcomersFirst
-from clove.loop.spin import make_spin
+from clove.loop.polling import NewcomersFirst, make_spin
 from clove.loop.watchdog import NEVER
 
 if TYPE_CHECKING:

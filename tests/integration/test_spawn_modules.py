@@ -11,8 +11,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 
-MOST_MODULES = 84
-"""77 are enough; on a slow machine what the kernel does now and then falls into the SPAWN as well."""
+MOST_MODULES = 80
+"""73 are enough; on a slow machine what the kernel does now and then falls into the SPAWN as well."""
 
 
 @pytest.mark.parametrize("how", ["warm", "cold"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clove.loop.order import FEW, NewcomersFirst
+from clove.loop.polling import FEW, NewcomersFirst
 
 MANY = FEW + 1
 

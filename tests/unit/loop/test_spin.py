@@ -8,7 +8,7 @@ from itertools import islice
 
 import pytest
 
-from clove.loop.spin import MOST_SKIPPED, Spin, make_spin
+from clove.loop.polling import MOST_SKIPPED, Spin, make_spin
 
 READY = [(3, 1)]
 WAIT = 40e-6

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from clove.kernel.beyond_epoll import BeyondEpoll, watch_beyond_epoll
+from clove.loop.polling import BeyondEpoll, watch_beyond_epoll
 
 
 class Full:
