@@ -9,9 +9,11 @@ from typing import Final
 __all__ = ["for_commands", "on_a_machine"]
 
 _ASKS: Final = re.compile(
-    r"\bclove (?=(ps|logs|kill|wait|inspect|restart|attach|exec|prune|update)\b)"
+    r"\bclove (?=(ps|logs|kill|wait|inspect|restart|attach|exec|prune|update|events)\b)"
 )
 """Commands that ask a kernel."""
+_THERE: Final = re.compile(r"\bclove (\w+) there\b")
+"""What is for a command on the machine itself."""
 _BESIDE: Final = re.compile(
     r"(?:(?:GET|POST|PUT|PATCH|DELETE) )?(?:/api/v1/\S+|\b[A-Z_]{3,}) \((clove [^)]+)\)"
 )
@@ -31,4 +33,8 @@ def on_a_machine(hint: str, context: str) -> str:
 
     @param context: that names the machine, as C{--context} has it.
     """
-    return _ASKS.sub(lambda _: f"clove --context {shlex.quote(context)} ", hint)
+    name, _, machine = context.partition("/")
+    named = f"--context {shlex.quote(name)} " if name else ""
+    ssh = f"clove {named}machines ssh {shlex.quote(machine)} -- clove"
+    hint = _ASKS.sub(lambda _: f"clove --context {shlex.quote(context)} ", hint)
+    return _THERE.sub(lambda found: f"{ssh} {found[1]}", hint)

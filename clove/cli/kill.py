@@ -8,6 +8,7 @@ import click
 
 from clove.cli.agents import act_on_each, seconds_option
 from clove.cli.console import Console, command_options
+from clove.cli.hints import for_commands
 from clove.cli.target import AGENT
 from clove.errors import InvalidRequest
 from clove.signals import signal_number
@@ -21,7 +22,8 @@ def _known_signal(ctx: click.Context, param: click.Parameter, value: str | None)
         try:
             signal_number(value)
         except InvalidRequest as error:
-            raise click.BadParameter(f"{error.message}: {error.hint}", ctx, param) from None
+            hint = for_commands(error.hint)
+            raise click.BadParameter(f"{error.message}: {hint}", ctx, param) from None
     return value
 
 

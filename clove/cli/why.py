@@ -18,6 +18,7 @@ __all__ = ["arguments", "why"]
 WHERE: Final = "CONNECT takes HOST:PORT, the port from 1 to 65535"
 WITH_ARGUMENTS: Final = ("READ", "WRITE", "EXEC", "HTTP", "CONNECT")
 FLAGS: Final = ("--json", "--words")
+VALUED: Final = ("--context", "--socket")
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
@@ -58,6 +59,8 @@ def why(console: Console, words: bool, asked: tuple[str, ...]) -> None:
     """
     asked, behind = _own_options(asked)
     console.as_json = console.as_json or "--json" in behind
+    console.context = behind.get("--context", console.context)
+    console.socket = behind.get("--socket", console.socket)
     words = words or "--words" in behind
     agent, syscall, rest = _parted(asked)
     fields = arguments(syscall, rest)
@@ -70,12 +73,26 @@ def why(console: Console, words: bool, asked: tuple[str, ...]) -> None:
         _show(console, reply)
 
 
-def _own_options(asked: tuple[str, ...]) -> tuple[tuple[str, ...], set[str]]:
-    """The question, and those of our flags that stand behind its first word; a program's are the program's."""
+def _own_options(asked: tuple[str, ...]) -> tuple[tuple[str, ...], dict[str, str]]:
+    """The question, and our options that stand behind its first word; a program's are the program's.
+
+    @raise UsageError: one has no value.
+    """
     if "--" in asked or any(word.upper() == "EXEC" for word in asked[:2]):
-        return asked, set()
-    behind = {word for word in asked[1:] if word in FLAGS}
-    return (asked[0], *(word for word in asked[1:] if word not in behind)), behind
+        return asked, {}
+    question, options = [asked[0]], {}
+    rest = iter(asked[1:])
+    for word in rest:
+        name, equals, value = word.partition("=")
+        if word in FLAGS:
+            options[word] = "yes"
+        elif name in VALUED:
+            options[name] = value if equals else next(rest, "")
+            if not options[name]:
+                raise click.UsageError(f"Option '{name}' requires an argument.")
+        else:
+            question.append(word)
+    return tuple(question), options
 
 
 def _is_syscall(word: str) -> bool:

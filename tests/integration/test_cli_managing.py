@@ -89,7 +89,7 @@ def test_kill_signals_or_ends(clove: Any, client: CloveClient, script: Any) -> N
     until_up(client, "target")
     assert clove("kill", "--signal", "cont", "target").stdout == "sent SIGCONT to target\n"
     result = clove("kill", "-s", "SIGHUPP", "target")
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert "did you mean SIGHUP?" in result.stderr
     assert clove("kill", "--signal", "HUP", "--stop-timeout", "1", "target").returncode == 2
     assert clove("kill", "--stop-timeout", "0", "target").stdout == "killed target\n"
@@ -216,7 +216,7 @@ def test_stats_and_top_say_what_agents_use_and_wait_for(
     one = json.loads(clove("stats", "--json", "waiter").stdout)
     assert one["limits"]["memory"] == 256 << 20
     text = clove("top").stdout
-    assert text.startswith("1 of 1 agents run")
+    assert text.startswith("1 of 1 agent runs ")
     assert "waiter" in text
     looks = clove("top", "--json", "--count", "2", "--interval", "0.2").stdout.splitlines()
     assert [json.loads(look)["agents"][0]["name"] for look in looks] == ["waiter", "waiter"]

@@ -37,6 +37,10 @@ _HERE: Final = "ask on that machine itself, where the kernel's own user may"
 _ADVICE: Final = {
     "EXEC": "it has no commands here: SPAWN an agent, and have that do it, or RUN it in one of yours",
     "WATCH": "it has no files here: LISTDIR an agent's",
+    "GET_AUDIT_LOG": "the audit log is that machine's own: clove audit there, as the kernel's own user; what is "
+    "refused to your agents, as it happens: SUBSCRIBE (clove events SYSCALL_BLOCKED)",
+    "WHY": "it would be tried on that machine: clove why there, as the kernel's own user; what an agent "
+    "was given: INSPECT (clove inspect AGENT)",
 }
 """What to do instead of a call."""
 

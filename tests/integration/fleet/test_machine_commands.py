@@ -44,6 +44,8 @@ def test_a_machine_is_named_before_or_behind_the_command_or_by_a_variable(
         (("ps", "--context", "flet/x"), 1, "no context 'flet'.* did you mean fleet?"),
         (("ps", "--context", "/build-7", "--socket", "/x"), 2, "--socket names a kernel of this"),
         (("tunnel", "status", "--context", "/build-7"), 2, "leave --context out"),
+        (("audit", "--context", "/build-7"), 1, "ssh build-7 -- clove audit"),
+        (("why", "READ", "/x", "--context", "/build-7"), 1, "ssh build-7 -- clove why"),
         (("agent", "list"), 2, "which machine?"),
         (("agent", "run", "--machine", "buld-7", "--", "true"), 1, "did you mean build-7?"),
         (("agent", "run", "--machine", "absent", "--", "true"), 1, "'absent' is not connected"),
@@ -91,7 +93,7 @@ def test_what_only_the_machine_itself_may_is_refused_with_words(
     for words in (("audit",), ("why", "here", "READ", "/etc/passwd")):
         ran = on(fleet, *words)
         assert ran.exit_code == 1
-        assert "ask on that machine itself" in ran.stderr
+        assert f"machines ssh build-7 -- clove {words[0]}" in ran.stderr
 
 
 def test_agents_of_the_machine_itself_are_seen_and_not_touched(fleet: Fleet) -> None:

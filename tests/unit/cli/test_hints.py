@@ -44,6 +44,19 @@ def test_a_hint_about_a_machines_kernel_names_that_machine() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("context", "command"),
+    [
+        ("prod/m", "clove --context prod machines ssh m -- clove audit"),
+        ("/m", "clove machines ssh m -- clove audit"),
+    ],
+)
+def test_what_is_for_a_command_on_the_machine_itself_goes_there_by_ssh(
+    context: str, command: str
+) -> None:
+    assert on_a_machine("clove audit there", context) == command
+
+
 def test_where_a_connection_has_ended_it_is_said_what_to_look_at(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

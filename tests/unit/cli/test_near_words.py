@@ -49,6 +49,12 @@ def test_a_signal_that_is_none_is_refused_before_agents_are_looked_for(name: str
     assert "did you mean SIGTERM?" in refused.stderr
 
 
+def test_a_signal_that_stops_an_agent_is_refused_with_the_command_that_pauses_it() -> None:
+    refused = CliRunner().invoke(main, ["kill", "--signal", "STOP", "x"])
+    assert refused.exit_code == 2
+    assert "use clove pause" in refused.stderr
+
+
 @pytest.mark.parametrize(
     "words", [["worker", "RAED"], ["worker", "raed", "/x"], ["RAED", "/x"], ["RAED"]]
 )
@@ -62,3 +68,16 @@ def test_without_a_syscall_some_are_named() -> None:
     refused = CliRunner().invoke(main, ["why", "worker"])
     assert refused.exit_code == 2
     assert "which syscall? READ, WRITE," in refused.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [["READ", "/x", "--socket", "/none"], ["READ", "--socket=/none", "/x", "--json"]]
+)
+def test_options_of_why_may_stand_behind_its_question(words: list[str]) -> None:
+    refused = CliRunner().invoke(main, ["why", *words])
+    assert refused.exit_code == 1
+    assert "no kernel listens at /none" in refused.output
+
+
+def test_an_option_of_why_without_its_value_is_refused() -> None:
+    assert CliRunner().invoke(main, ["why", "READ", "/x", "--socket"]).exit_code == 2
