@@ -54,7 +54,7 @@ class KernelConnection:
 
     @ivar principal: the caller; there is none where the peer was refused.
     @ivar closing: nothing more is served.
-    @ivar half_closed: the peer sends no more, and is answered yet.
+    @ivar half_closed: nothing more can come, and the peer is answered yet.
     @ivar seconds: the time, monotonic.
     @ivar compiled: reads and serves what it can (docs/compiled.md); None: there is none.
     """
@@ -81,6 +81,7 @@ class KernelConnection:
         self.sender = self.flow.sender
         self.framing: FramingV1 | FramingV2 = FramingV1(self, dispatcher)
         self._resume = ""
+        self._broken: BadFrame | None = None  # what came last
         self._cut_off: IDelayedCall | None = None
         self._seen = (-1, 0, False)
         self._since = 0.0
@@ -127,8 +128,9 @@ class KernelConnection:
             frames = self.decoder.feed(data)
         except BadFrame as error:
             self.channel.pause()
+            self._broken, self.half_closed = error, True
             self.flow.receive(getattr(error, "frames", []))
-            self._break(error)
+            self.close_if_answered()
             return
         self.flow.receive(frames)  # type: ignore[arg-type]  # a Frame is such a tuple
 
@@ -153,8 +155,12 @@ class KernelConnection:
     def close_if_answered(self) -> None:
         """Close, if nothing is left to be answered to a peer that asks for no more."""
         framing, flow = self.framing, self.flow
-        waits = flow.serving or flow.buffered.queued
-        if self.closing or waits or framing.current is not None or framing.outstanding:
+        if self.closing or flow.serving or flow.buffered.queued or framing.current is not None:
+            return
+        if self._broken is not None:
+            self._break(self._broken)
+            return
+        if framing.outstanding:
             return
         if self.decoder.pending:
             hint = "send the whole frame before the sending half is shut down"
