@@ -29,8 +29,9 @@ def upgradable(target: Target, record: Record) -> Upgradable:
     @raise InvalidRequest: they cannot; or nothing is deployed.
     """
     if not hasattr(target, "upgrade"):
+        why = getattr(target, "not_upgradable", "")
         raise InvalidRequest(
-            f"a deployment to {record.target} cannot be upgraded in place",
+            f"a deployment to {record.target} cannot be upgraded in place{why and f': {why}'}",
             hint=f"deploy another one beside it, then: {record.command} --destroy",
         )
     smoke = record.entry("smoke")

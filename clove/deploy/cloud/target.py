@@ -25,8 +25,11 @@ _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,30}")
 class CloudTarget:
     """Machines in a cloud.
 
+    @cvar not_upgradable: why they stay at the version that they were made with.
     @param console: shows what a machine says at its first boot.
     """
+
+    not_upgradable: Final = "its machines let nobody in, not even by ssh (docs/cloud.md)"
 
     def __init__(
         self, place: Place, options: Mapping[str, Any], cloud: Cloud, console: Console

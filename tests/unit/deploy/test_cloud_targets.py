@@ -9,10 +9,12 @@ import pytest
 
 from clove.deploy.cloud.steps import Cloud
 from clove.deploy.cloud.target import egress_ports
+from clove.deploy.journal import Record
 from clove.deploy.kinds import KINDS, Place, find_kind
 from clove.deploy.relay import Relay
-from clove.deploy.step import Step
+from clove.deploy.step import Step, Target
 from clove.deploy.targets import aws, gcp
+from clove.deploy.upgrade import upgradable
 from clove.errors import CloveError, InvalidRequest
 
 HUB = "wss://relay.example.org:8765"
@@ -32,9 +34,14 @@ def no_client() -> Any:
     raise AssertionError("the relay was asked")
 
 
-def steps(kind: Any, tmp_path: Path, name: str = "lab", **options: Any) -> dict[str, Step]:
+def target(kind: Any, tmp_path: Path, name: str = "lab", **options: Any) -> Target:
     place = Place(name, tmp_path, Relay("https://relay.example.org:8766", HUB, no_client), {})
-    return {step.name: step for step in kind.make(place, {**OPTIONS, **options}).steps}
+    found: Target = kind.make(place, {**OPTIONS, **options})
+    return found
+
+
+def steps(kind: Any, tmp_path: Path, name: str = "lab", **options: Any) -> dict[str, Step]:
+    return {step.name: step for step in target(kind, tmp_path, name, **options).steps}
 
 
 def cloud(kind: Any, tmp_path: Path, **options: Any) -> Cloud:
@@ -112,3 +119,22 @@ def test_machines_are_numbered_where_there_are_several(kind: str) -> None:
     for name in ("Lab", "1lab", "lab_1", "a" * 32):
         with pytest.raises(InvalidRequest):
             found.machines(name, {"count": 1})
+
+
+@pytest.mark.parametrize("kind", [aws, gcp])
+def test_an_upgrade_is_refused_with_its_reason_and_the_way_around(
+    kind: Any, tmp_path: Path
+) -> None:
+    record = Record(
+        name="lab",
+        target="aws",
+        options={},
+        relay="https://relay.example.org:8766",
+        machines=["lab-1"],
+        command="clove deploy aws --name lab",
+        created=0.0,
+        clove="0.1.0",
+    )
+    with pytest.raises(InvalidRequest, match="let nobody in, not even by ssh") as refused:
+        upgradable(target(kind, tmp_path), record)
+    assert refused.value.hint.endswith("then: clove deploy aws --name lab --destroy")
