@@ -51,8 +51,9 @@ def test_pause_freezes_every_process_and_kill_reaches_frozen_ones(
     agent = client.spawn("family", unit.script(FAMILY))
     until_says(client, "family", "up")
     place = cgroup_of(agent["pid"])
-    pids = place.joinpath("cgroup.procs").read_text().split()
-    assert len(pids) >= 5  # init, main, and the three that it has made
+    procs = place / "cgroup.procs"
+    until(lambda: len(words(procs)) >= 5, "init, main, and the three that it makes")
+    pids = words(procs)
     client.pause("family")
     assert table(place / "cgroup.events")["frozen"] == 1
     client.resume("family")

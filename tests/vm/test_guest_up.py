@@ -88,7 +88,7 @@ def test_it_comes_back_when_it_is_killed_and_not_when_it_was_ended(user: User) -
     assert (second["started"], second["pid"] == first) == (False, False)
     assert user.clove("down").returncode == 0
     until(lambda: user.state() == "inactive", "the service is gone")
-    assert not list(ROOT.glob(f"user.slice/**/{UNIT}.service"))
+    until(lambda: not list(ROOT.glob(f"user.slice/**/{UNIT}.service")), "its cgroup is removed")
 
 
 def test_what_goes_wrong_is_told_from_the_journal(user: User) -> None:
