@@ -144,7 +144,7 @@ def test_the_kernels_secrets_do_not_reach_unsandboxed_agents() -> None:
         path = Path(kernel.directory, "a.py")
         path.write_text("import os; print(os.environ.get('MY_API_KEY'), os.environ['PLAIN'])")
         agent = client.spawn("env", str(path), sandboxed=False)
-        client.wait(agent["id"], timeout=10)
+        client.wait(agent["id"], timeout=30)
         assert client.logs(agent["id"])["lines"][0]["text"] == "None seen"
 
 

@@ -30,14 +30,14 @@ def test_an_agent_has_one_id_everywhere(client: CloveClient, script: Any, sandbo
     path = script(
         "import os, sys\nfrom clove import CloveClient\n"
         "with CloveClient() as c:\n"
-        "    mail = c.recv_messages(wait=10)['messages'][0]\n"
+        "    mail = c.recv_messages(wait=30)['messages'][0]\n"
         "    c.send_message({'id': c.hello()['agent_id'], 'env': os.environ['CLOVE_AGENT_ID'],\n"
         "                    'argv': sys.argv[2:]}, to=mail['from'])\n"
     )
     reply = client.spawn("one", path, args=["x", "y"], sandboxed=sandboxed)
     assert reply["id"] == reply["agent_id"]
     assert client.send_message({}, to=reply["id"])["delivered_to"] == reply["id"]
-    [mail] = client.recv_messages(wait=10)["messages"]
+    [mail] = client.recv_messages(wait=30)["messages"]
     assert mail["from"] == mail["from_id"] == reply["id"]
     assert mail["from_name"] == "one"
     assert mail["message"] == {
@@ -45,7 +45,7 @@ def test_an_agent_has_one_id_everywhere(client: CloveClient, script: Any, sandbo
         "env": str(reply["id"]),
         "argv": ["x", "y"],
     }
-    ended = client.wait("one", timeout=10)
+    ended = client.wait("one", timeout=30)
     assert (ended["exit_code"], ended["signal"], ended["reason"]) == (0, None, "exited")
 
 
@@ -112,7 +112,7 @@ def test_a_stubborn_agent_is_killed_after_the_grace_period(sandboxed: bool) -> N
         agent = client.spawn("stubborn", str(path), sandboxed=sandboxed)
         until_up(client, "stubborn")
         client.kill("stubborn")
-        ended = client.wait(agent["id"], timeout=5)
+        ended = client.wait(agent["id"], timeout=30)
         assert (ended["signal"], ended["reason"]) == (9, "killed")
 
 
@@ -127,7 +127,7 @@ def test_a_failing_agent_is_restarted_with_its_id_and_mailbox(
         "    runs = (seen['value'] or 0) + 1 if seen['exists'] else 1\n"
         "    c.store('runs', runs)\n"
         "    if runs == 1: raise SystemExit(3)\n"
-        "    mail = c.recv_messages(wait=10)['messages']\n"
+        "    mail = c.recv_messages(wait=30)['messages']\n"
         "    c.send_message({'runs': runs, 'mail': len(mail)}, to=mail[0]['from'])\n"
     )
     client.delete_key("runs")
@@ -136,7 +136,7 @@ def test_a_failing_agent_is_restarted_with_its_id_and_mailbox(
     [mail] = client.recv_messages(wait=20)["messages"]
     assert mail["from"] == agent["id"]
     assert mail["message"] == {"runs": 2, "mail": 1}
-    assert client.wait(agent["id"], timeout=10)["restarts"] == 1
+    assert client.wait(agent["id"], timeout=30)["restarts"] == 1
 
 
 def test_too_many_failures_escalate(client: CloveClient, script: Any) -> None:
@@ -165,8 +165,8 @@ def test_ended_agents_leave_no_directories_behind(
 ) -> None:
     for number in range(3):
         client.spawn(f"short{number}", script("pass"))
-        client.wait(f"short{number}", timeout=10)
-    deadline = time.monotonic() + 10
+        client.wait(f"short{number}", timeout=30)
+    deadline = time.monotonic() + 30
     while os.listdir(f"{kernel.state_dir}/agents") or os.listdir(f"{kernel.state_dir}/run"):
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -180,7 +180,7 @@ def test_one_that_is_killed_between_restarts_leaves_nothing(
         time.sleep(0.005)
     assert client.kill("flaky")["killed"] is True
     assert client.wait(agent["id"])["reason"] == "killed"
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while os.listdir(f"{kernel.state_dir}/agents") or os.listdir(f"{kernel.state_dir}/run"):
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -52,7 +52,7 @@ def test_a_cancelled_receive_loses_no_message(kernel: Any) -> None:
                 async with asyncio.timeout(0.05):
                     await client.recv_messages(wait=60)
             await client.send_message("kept", to=client.agent_id)
-            assert (await client.recv_messages(wait=10))["messages"][0]["message"] == "kept"
+            assert (await client.recv_messages(wait=30))["messages"][0]["message"] == "kept"
 
     run(test())
 

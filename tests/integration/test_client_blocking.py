@@ -81,14 +81,14 @@ def test_messages(client: CloveClient, kernel: Any) -> None:
         sent = client.send_message({"n": 1}, to_name="other")
         assert sent["delivered_to"] == other.agent_id
         client.send_message("two", to=other.agent_id, ttl=60)
-        mails = other.recv_messages(wait=10)["messages"]
+        mails = other.recv_messages(wait=30)["messages"]
         assert [mail["message"] for mail in mails] == [{"n": 1}, "two"]
         assert mails[0]["from"] == client.agent_id
         client.send_message("again", "other")
         kept = other.recv_messages(ack="manual")["messages"]
         assert other.ack_messages([mail["id"] for mail in kept])["success"] is True
         assert client.broadcast("all")["delivered_count"] >= 1
-        assert other.recv_messages(wait=10)["count"] == 1
+        assert other.recv_messages(wait=30)["count"] == 1
 
 
 def test_a_wait_for_messages_ends_when_one_comes(client: CloveClient, kernel: Any) -> None:
@@ -217,7 +217,7 @@ def test_a_lost_connection_keeps_name_and_mailbox(client: CloveClient, kernel: A
     client._connection.channel.close(ConnectionLost("cut by the test"))
     with CloveClient(kernel.socket) as other:
         other.send_message("while you were out", to_name="keeper")
-    assert client.recv_messages(wait=10)["messages"][0]["message"] == "while you were out"
+    assert client.recv_messages(wait=30)["messages"][0]["message"] == "while you were out"
     assert client.agent_id == identity
 
 

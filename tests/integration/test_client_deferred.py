@@ -35,7 +35,7 @@ async def test_a_cancelled_receive_loses_no_message(kernel: Any) -> None:
         with pytest.raises(CancelledError):
             await waiting
         await client.send_message("kept", to=client.agent_id)
-        assert (await client.recv_messages(wait=10))["messages"][0]["message"] == "kept"
+        assert (await client.recv_messages(wait=30))["messages"][0]["message"] == "kept"
 
 
 async def test_events_are_pushed(kernel: Any) -> None:

@@ -120,7 +120,7 @@ async def test_a_signal_is_told_as_shells_do(caller: Caller) -> None:
 
 
 async def test_a_command_over_its_time_is_killed_with_all_its_children(caller: Caller) -> None:
-    reply = await caller.run("echo $$; sleep 1000 & echo $!; wait", timeout=1)
+    reply = await caller.run("echo $$; sleep 1000 & echo $!; wait", timeout=3)
     assert (reply.success, reply.timed_out, reply.exit_code) == (False, True, 137)
     assert reply.reason == "timeout"
     pids = [int(line) for line in reply.stdout.split()]

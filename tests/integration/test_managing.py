@@ -125,7 +125,7 @@ def test_a_signal_reaches_the_main_program_alone(
     assert client.send_signal("handler", "usr1")["signal"] == "SIGUSR1"
     until(lambda: "told" in texts(client, "handler"), "the handler runs")
     client.send_signal("handler", int(signal.SIGKILL))
-    ended = client.wait("handler", timeout=10)
+    ended = client.wait("handler", timeout=30)
     assert (ended["signal"], ended["reason"]) == (9, "exited")
 
 

@@ -63,7 +63,7 @@ def test_a_paused_agent_that_somebody_kills_has_ended(
     until_up(client, "victim")
     client.pause("victim")
     os.kill(agent["pid"] if which == "main" else parent_of(agent["pid"]), signal.SIGKILL)
-    ended = client.wait(agent["id"], timeout=10)
+    ended = client.wait(agent["id"], timeout=30)
     assert (ended["signal"], ended["reason"]) == (9, "exited")
     assert client.list_agents() == []
 
@@ -99,4 +99,4 @@ def test_one_that_was_paused_and_runs_on_ends_as_any_other(
     client.pause("sleeper")
     client.resume("sleeper")
     os.kill(agent["pid"], signal.SIGUSR1)
-    assert client.wait(agent["id"], timeout=10)["signal"] == signal.SIGUSR1
+    assert client.wait(agent["id"], timeout=30)["signal"] == signal.SIGUSR1

@@ -93,7 +93,7 @@ def test_a_write_waits_until_the_agent_reads(here: Host) -> None:
         + COUNTS,
         stdin="stream",
     )
-    with CloveClient(here.kernel.socket, timeout=0.5) as other:
+    with CloveClient(here.kernel.socket, timeout=20) as other:
         other.write_input(b"x" * 1000, agent)
         assert other.list_agents()
     here.client.send_message("go on", to=agent)
