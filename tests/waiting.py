@@ -16,14 +16,15 @@ SHORTEST, LONGEST = 0.005, 0.05
 T = TypeVar("T")
 
 
-def until(look: Callable[[], T], what: str) -> T:
+def until(look: Callable[[], T], what: str, patience: float = PATIENCE) -> T:
     """What a function gives as soon as that is true.
 
     @param what: what never happened, if it does not.
+    @param patience: seconds, for what takes long on an idle machine too.
     """
     begin = time.monotonic()
     while not (found := look()):
         waited = time.monotonic() - begin
-        assert waited < PATIENCE, f"never happened: {what}"
+        assert waited < patience, f"never happened: {what}"
         time.sleep(min(max(SHORTEST, waited / 10), LONGEST))  # a look may cost a request
     return found

@@ -22,6 +22,8 @@ __all__ = ["ADDRESS", "FarMachine", "far_machine"]
 ADDRESS = "10.203.0.2"
 PORTS = {"booted": 22, "plain": 2222}
 """They share a network."""
+BOOT = 180.0
+"""Seconds for it, beside a guest and other lanes."""
 BOOTED = ("--boot",)
 SSHD = ("--as-pid2", "sh", "-c", "mkdir -p /run/sshd; exec /usr/sbin/sshd -D -p 2222")
 CLAIMS = """
@@ -154,11 +156,12 @@ def far_machine(kind: str) -> Iterator[FarMachine]:
     words += BOOTED if kind == "booted" else SSHD
     try:
         with started(words, work / "console"):
-            until(lambda: _answers(machine), "sshd answers")
+            until(lambda: _answers(machine), "sshd answers", BOOT)
             if kind == "booted":
                 until(
                     lambda: "running" in machine.run("systemctl is-system-running; true"),
                     "it has booted",
+                    BOOT,
                 )
             machine.note_before()
             yield machine

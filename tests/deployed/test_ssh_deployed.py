@@ -10,6 +10,7 @@ import pytest
 
 from tests.deployed.far_machine import FarMachine, far_machine
 from tests.integration.fleet.fleet_processes import Fleet
+from tests.waiting import until
 
 WAYS = {
     "root": ("root", ()),
@@ -95,7 +96,7 @@ def test_another_version_and_back(
     assert failed.exit_code == 1
     assert "0.1.0-aaaaaaaa is in use again" in failed.stderr
     assert far.run("readlink /opt/clove/current").strip() == "0.1.0-aaaaaaaa"
-    assert fleet.ask("GET", "/machines/up")["presence"] == "connected"
+    until(lambda: fleet.ask("GET", "/machines/up")["presence"] == "connected", "it is connected")
     back = far.clove(fleet, "deploy", "upgrade", "up", "--to", first, "--json")
     assert json.loads(back.stdout.splitlines()[-1])["version"] == first
     back = far.clove(fleet, "deploy", "upgrade", "up", "--back")

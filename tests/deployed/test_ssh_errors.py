@@ -231,7 +231,7 @@ def test_a_connection_that_is_cut_goes_on_where_it_was(
 
     def cut(_: object) -> None:
         seeded.run(
-            f"for i in $(seq 200); do [ $(cat {part} 2>/dev/null | wc -c) -lt 4000000 ] || break; sleep 0.02; done;"
+            f"for i in $(seq 1000); do [ $(cat {part} 2>/dev/null | wc -c) -lt 4000000 ] || break; sleep 0.02; done;"
             " pkill -u ann sshd"
         )
 
