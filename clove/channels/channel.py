@@ -91,7 +91,7 @@ class Channel(Protocol):
 
     @property
     def hung_up(self) -> bool:
-        """The peer is gone altogether since then: nothing else tells of it before the next write."""
+        """The peer is gone altogether: while nothing is read, nothing else tells of it before the next write."""
 
     def pause(self) -> None:
         """Read no more, but for what is here already. Idempotent."""

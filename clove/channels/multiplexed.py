@@ -50,7 +50,6 @@ class MultiplexedChannel:
     released: Deferred[None] | None = None
     send_descriptors = None
     descriptor = None
-    hung_up = False
 
     def __init__(self, link: Multiplex, number: int) -> None:
         self.number = number
@@ -196,6 +195,11 @@ class MultiplexedChannel:
         return len(self._kept)
 
     # ends
+
+    @property
+    def hung_up(self) -> bool:
+        """The other side has closed it; what it had sent before is kept while this is paused."""
+        return self._close_came
 
     @property
     def closing(self) -> bool:

@@ -22,7 +22,7 @@ from clove.kernel.credentials import AgentSocket, LocalPeer, RemoteCaller
 from clove.kernel.ids import REMOTE_CALLERS, remote_id
 from clove.kernel.loop_time import LoopTime
 from clove.kernel.principal import Kind, Principal
-from clove.policy import Level, Permissions, for_level
+from clove.policy import Level, Permissions, Work, for_level, held
 from clove.sharing.shares import OPERATORS, Shares
 
 if TYPE_CHECKING:
@@ -163,18 +163,24 @@ class Principals:
         )
 
     def _enter_remotely(self, caller: RemoteCaller) -> Principal:
-        """The same caller is the same principal, on however many connections."""
+        """The same caller is the same principal, on however many connections.
+
+        Its token may have been narrowed at another relay than the one through which it is here yet: it has what
+        both say.
+        """
         agent_id = remote_id(caller.number)
         known = self._registry.get(agent_id)
         self._admission.check_rate(REMOTE_CALLERS)
         self._admission.check_room(known.connections if known else 0, REMOTE_CALLERS)
+        permissions = caller.permissions or _NOTHING
         if known is not None:
+            known.permissions = held(permissions, known.permissions, Work("a caller's permissions"))
             return known
         return self._add(
             Principal(
                 agent_id,
                 Kind.REMOTE,
-                caller.permissions or _NOTHING,
+                permissions,
                 ancestors=() if caller.owner is None else (remote_id(caller.owner),),
                 network=caller.network,
             )

@@ -273,7 +273,8 @@ class KernelConnection:
         @param now: seconds, monotonic.
         """
         self.flow.buffered.recount()
-        if self.half_closed and self.channel.hung_up:
+        held_back = self.half_closed or self.framing.current is not None  # nothing need be read
+        if held_back and self.channel.hung_up:
             self.channel.abort()
             return
         mark = (self.flow.received, self.sender.unsent, bool(self.decoder.pending))

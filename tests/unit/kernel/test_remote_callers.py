@@ -76,6 +76,19 @@ def test_the_same_caller_is_the_same_principal_on_each_connection() -> None:
     assert first.principals.connections == {}
 
 
+@pytest.mark.parametrize(
+    "order", [(Level.STANDARD, Level.READONLY), (Level.READONLY, Level.STANDARD)]
+)
+def test_a_token_that_was_narrowed_is_so_wherever_its_caller_is_connected_yet(
+    order: tuple[Level, Level],
+) -> None:
+    first = Peer(None, None, RemoteCaller(7, permissions=for_level(order[0])))
+    second = Peer(None, first.principals, RemoteCaller(7, permissions=for_level(order[1])))
+    mine = second.connection.principal
+    assert mine is first.connection.principal
+    assert (mine.permissions.level, mine.permissions.can_exec) == (Level.READONLY, False)
+
+
 def test_a_relays_id_that_is_too_large_is_refused() -> None:
     peer = remote(1 << 31)
     assert json.loads(peer.hears()[0][1])["code"] == "invalid_request"
