@@ -59,7 +59,7 @@ class Prepared:
         }
         self.here = CloveClient(self.kernel.socket)
         self.there: RemoteClient = fleet.client("build-7", fleet.admin)
-        self.relay = FleetClient(f"http://127.0.0.1:{fleet.rest_port}", fleet.admin)
+        self.relay = fleet.api()
         self.context_url = f"http://127.0.0.1:{fleet.rest_port}"
         self.fakes: dict[str, str] = {}
         self._numbers = itertools.count(1)

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from clove import CloveClient
+from clove.client.fleet import FleetClient
 from clove.client.remote import RemoteClient
 from tests import daemons
 from tests.integration.conftest import READY_SECONDS, TWISTD, KernelProcess
@@ -185,6 +186,10 @@ class Fleet:
     def agent_token(self, machine: str, **fields: Any) -> str:
         body = {"target_machine": machine, "name": "test", **fields}
         return str(self.ask("POST", "/tokens/agent", body)["token"])
+
+    def api(self, token: str = "") -> FleetClient:
+        """A client of the REST API, which goes on loopback without TLS."""
+        return FleetClient(f"http://127.0.0.1:{self.rest_port}", token or self.admin)
 
     def client(self, machine: str, token: str = "", **options: Any) -> RemoteClient:
         return RemoteClient(self.url, machine, token=token or self.agent_token(machine), **options)

@@ -31,7 +31,7 @@ def fleet(request: pytest.FixtureRequest) -> Iterator[Fleet]:
 
 @pytest.fixture
 def admin(fleet: Fleet) -> FleetClient:
-    return FleetClient(f"http://127.0.0.1:{fleet.rest_port}", fleet.admin)
+    return fleet.api()
 
 
 def deploy(client: FleetClient, text: str, name: str = "work.py", **more: Any) -> dict[str, Any]:
@@ -108,10 +108,10 @@ def test_a_token_acts_on_its_targets_and_its_own_agents_alone(
 
 def test_permissions_of_the_token_hold_at_the_kernel(fleet: Fleet) -> None:
     token = fleet.agent_token("one", permissions={"can_spawn": False})
-    client = FleetClient(f"http://127.0.0.1:{fleet.rest_port}", token)
+    client = fleet.api(token)
     with pytest.raises(PermissionDenied):
         deploy(client, HELLO)
-    admin = FleetClient(f"http://127.0.0.1:{fleet.rest_port}", fleet.admin)
+    admin = fleet.api()
     [noted] = admin.denials(kind="kernel", machine_id="one", most=1)
     assert (noted["what"], noted["code"]) == ("POST /api/v1/agents/deploy", "permission_denied")
 
@@ -147,7 +147,7 @@ def test_a_selector_has_a_result_for_each_machine_that_the_token_reaches(
     body["selector"] = {"all": True}
     made = fleet.ask("POST", "/agents/deploy", body, token)
     assert [each["machine_id"] for each in made["results"]] == ["one"]
-    client = FleetClient(f"http://127.0.0.1:{fleet.rest_port}", fleet.admin)
+    client = fleet.api()
     selector = {"machines": ["one", "gone"], "labels": {"env": "prod"}}
     results = list(client.deploy_on_all("w.py", HELLO, selector=selector))
     assert {each["machine_id"] for each in results} == {"one", "gone"}
@@ -210,7 +210,7 @@ def test_output_comes_as_events_until_the_exit_and_goes_on_from_an_offset(
 
 def test_a_stream_ends_when_its_token_is_revoked(admin: FleetClient, fleet: Fleet) -> None:
     made = admin.issue_token("agent", target_machine="one")
-    client = FleetClient(f"http://127.0.0.1:{fleet.rest_port}", made["token"])
+    client = fleet.api(made["token"])
     agent = deploy(client, WAITS)
     connection = http.client.HTTPConnection("127.0.0.1", fleet.rest_port, timeout=30)
     with contextlib.closing(connection):

@@ -19,7 +19,6 @@ from pathlib import Path
 import pytest
 
 from clove import CloveClient
-from clove.client.fleet import FleetClient
 from clove.client.remote import RemoteClient
 from clove.errors import CloveError
 from tests.integration.conftest import KernelProcess
@@ -200,7 +199,7 @@ def test_no_token_is_anywhere_but_where_it_was_made(fleet: Fleet, tmp_path: Path
         search.look_at_tree(directory, ("join",))
     look_at_kernel(search, kernel, tokens["join"])
     with pytest.raises(CloveError) as failed:
-        list(FleetClient(f"http://127.0.0.1:{fleet.rest_port}", tokens["agent"]).tokens())
+        list(fleet.api(tokens["agent"]).tokens())
     search.look("an error of the client", repr(failed.value).encode())
     kernel.stop()
     fleet.end()

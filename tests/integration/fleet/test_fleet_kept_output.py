@@ -21,7 +21,7 @@ def relays(postgresql: PostgreSQL) -> Iterator[Relays]:
 
 
 def client_of(fleet: Fleet, token: str = "") -> FleetClient:
-    return FleetClient(f"http://127.0.0.1:{fleet.rest_port}", token or fleet.admin)
+    return fleet.api(token)
 
 
 def read_to_end(client: FleetClient, agent: int) -> bytes:

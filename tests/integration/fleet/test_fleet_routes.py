@@ -17,7 +17,6 @@ import psycopg
 import pytest
 
 from clove import CloveClient
-from clove.client.fleet import FleetClient
 from clove.client.remote import RemoteClient
 from clove.errors import CloveError, InvalidRequest, PermissionDenied, Unavailable
 from clove.framing import Opcode
@@ -240,7 +239,7 @@ def names_of(client: RemoteClient) -> list[str]:
 
 
 def deploy(fleet: Fleet, key: str, script: str = SCRIPT) -> int:
-    admin = FleetClient(f"http://127.0.0.1:{fleet.rest_port}", fleet.admin)
+    admin = fleet.api()
     found = admin.deploy("one", "a.py", script, idempotency_key=key)
     return int(found["agent_id"])
 

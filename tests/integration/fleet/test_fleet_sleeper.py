@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from clove import CloveClient
-from clove.client.fleet import FleetClient
 from tests.integration.fleet.fleet_processes import CONFIG, Fleet
 from tests.waiting import until
 
@@ -75,7 +74,7 @@ def asleep(fleet: Fleet, agent: int) -> None:
 
 
 def by_rest(fleet: Fleet) -> tuple[int, str]:
-    client = FleetClient(f"http://127.0.0.1:{fleet.rest_port}", fleet.admin)
+    client = fleet.api()
     agent = client.deploy("one", "work.py", WRITER, attach=True)["agent_id"]
     whole, length, slept = hashlib.sha256(), 0, 0
     for kind, fields in client.stream("one", agent, attach=True):

@@ -63,7 +63,7 @@ def fleet(proxied: tuple[Fleet, CuttingProxy]) -> Fleet:
 
 @pytest.fixture
 def admin(fleet: Fleet) -> FleetClient:
-    return FleetClient(f"http://127.0.0.1:{fleet.rest_port}", fleet.admin)
+    return fleet.api()
 
 
 @pytest.fixture
@@ -282,7 +282,7 @@ def test_what_cannot_be_streamed_is_a_reply_and_no_event(admin: FleetClient) -> 
 def test_a_relay_that_starts_anew_goes_on_with_what_the_kernel_holds() -> None:
     with running_fleet() as fleet:
         fleet.join("one")
-        admin = FleetClient(f"http://127.0.0.1:{fleet.rest_port}", fleet.admin)
+        admin = fleet.api()
         agent = deploy(admin, COUNTS)
         text = b""
         restarted = False

@@ -2,25 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from clove.client.fleet import FleetClient
-from tests.integration.fleet.fleet_processes import Fleet, running_fleet
 from tests.waiting import until
-
-
-@pytest.fixture(scope="module")
-def fleet() -> Iterator[Fleet]:
-    with running_fleet() as fleet:
-        fleet.join("one")
-        yield fleet
-
-
-@pytest.fixture
-def admin(fleet: Fleet) -> FleetClient:
-    return FleetClient(f"http://127.0.0.1:{fleet.rest_port}", fleet.admin)
 
 
 def await_end(client: FleetClient, agent: int) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
 from typing import Any, cast
 
 import pytest
@@ -18,7 +17,7 @@ from clove.client.remote_aio import RemoteAsyncClient
 from clove.client.remote_deferred import RemoteDeferredClient
 from clove.errors import NotFound, PermissionDenied
 from tests.contracts.clients import AsyncioKind, BlockingKind, DeferredKind, Kind, case
-from tests.integration.fleet.fleet_processes import Fleet, running_fleet
+from tests.integration.fleet.fleet_processes import Fleet
 
 REMOTE: dict[type[Any], type[Any]] = {
     each: each.__mro__[2] for each in (RemoteClient, RemoteDeferredClient, RemoteAsyncClient)
@@ -54,13 +53,6 @@ class _Asyncio(AsyncioKind):
 @pytest.fixture(params=[_Blocking, _Deferred, _Asyncio], ids=["blocking", "deferred", "asyncio"])
 def kind(request: pytest.FixtureRequest) -> Kind:
     return cast("Kind", request.param())
-
-
-@pytest.fixture(scope="module")
-def fleet() -> Iterator[Fleet]:
-    with running_fleet() as fleet:
-        fleet.join("one")
-        yield fleet
 
 
 class Peer:

@@ -8,24 +8,10 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-import pytest
-
 from clove.client.fleet import FleetClient
-from tests.integration.fleet.fleet_processes import Fleet, running_fleet
+from tests.integration.fleet.fleet_processes import Fleet
 
 WAITS = "import time\ntime.sleep(100)\n"
-
-
-@pytest.fixture(scope="module")
-def fleet() -> Iterator[Fleet]:
-    with running_fleet() as fleet:
-        fleet.join("one")
-        yield fleet
-
-
-@pytest.fixture
-def admin(fleet: Fleet) -> FleetClient:
-    return FleetClient(f"http://127.0.0.1:{fleet.rest_port}", fleet.admin)
 
 
 @contextlib.contextmanager

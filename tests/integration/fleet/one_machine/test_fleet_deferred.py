@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import inspect
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +21,10 @@ from clove.client.fleet_methods import FleetMethods
 from clove.client.remote_deferred import RemoteDeferredClient
 from clove.errors import ConnectionLost, InvalidRequest, NotAuthenticated, NotFound
 from tests.integration.fleet.cutting_proxy import CuttingProxy
-from tests.integration.fleet.fleet_processes import Fleet, running_fleet
+from tests.integration.fleet.fleet_processes import Fleet
 from tests.integration.fleet.test_streams import COUNTS, FLOOD, PIECE, flood_digest
 from tests.integration.relay.relay_process import relay_process
 from tests.tls_identity import make_identity
-
-
-@pytest.fixture(scope="module")
-def fleet() -> Iterator[Fleet]:
-    with running_fleet() as fleet:
-        fleet.join("one")
-        yield fleet
 
 
 @pytest.fixture

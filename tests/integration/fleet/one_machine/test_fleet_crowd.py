@@ -11,19 +11,12 @@ import pytest
 from clove import CloveClient
 from clove.client.remote import RemoteClient
 from tests.connect_proxy import ConnectProxy, connect_proxy
-from tests.integration.fleet.fleet_processes import Fleet, running_fleet, tls_fleet
+from tests.integration.fleet.fleet_processes import Fleet, tls_fleet
 from tests.integration.fleet.tunnel_beside import running_beside
 from tests.waiting import until
 
 THREADS = 50
 CALLS = 20
-
-
-@pytest.fixture(scope="module")
-def fleet() -> Iterator[Fleet]:
-    with running_fleet() as fleet:
-        fleet.join("one")
-        yield fleet
 
 
 def in_threads(work: Callable[[int], None]) -> None:

@@ -35,21 +35,9 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium (Debian's 
 
 
 @pytest.fixture(scope="module")
-def fleet() -> Iterator[Fleet]:
-    with running_fleet() as fleet:
-        fleet.join("one")
-        yield fleet
-
-
-@pytest.fixture(scope="module")
 def tab() -> Iterator[Page]:
     with tempfile.TemporaryDirectory(prefix="cb") as directory, browser(Path(directory)) as page:
         yield page
-
-
-@pytest.fixture
-def admin(fleet: Fleet) -> FleetClient:
-    return FleetClient(f"http://127.0.0.1:{fleet.rest_port}", fleet.admin)
 
 
 @pytest.fixture
@@ -172,9 +160,7 @@ def test_what_others_name_and_print_is_text(page: Page, fleet: Fleet, admin: Fle
 def test_output_goes_on_where_it_was_when_the_relay_comes_back(page: Page) -> None:
     with running_fleet() as fleet:
         fleet.join("one")
-        made = FleetClient(f"http://127.0.0.1:{fleet.rest_port}", fleet.admin).deploy(
-            "one", "work.py", TALKS
-        )
+        made = fleet.api().deploy("one", "work.py", TALKS)
         show(page, fleet, "")
         page.until("document.activeElement?.id === 'token'")
         log_in(page, fleet.admin)
@@ -277,7 +263,7 @@ def test_it_fits_400_pixels_and_follows_the_colours_that_the_user_prefers(
 
 
 def test_denials_are_shown_and_chosen_by_kind(page: Page, fleet: Fleet, admin: FleetClient) -> None:
-    agent = FleetClient(f"http://127.0.0.1:{fleet.rest_port}", fleet.agent_token("one"))
+    agent = fleet.api(fleet.agent_token("one"))
     with pytest.raises(PermissionDenied):
         next(agent.tokens())
     log_in(page, fleet.admin)

@@ -7,27 +7,14 @@ import fcntl
 import socket
 import struct
 import termios
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from clove.client.fleet import FleetClient
-from tests.integration.fleet.fleet_processes import Fleet, running_fleet
+from tests.integration.fleet.fleet_processes import Fleet
 from tests.integration.fleet.test_streams import FLOOD
 from tests.waiting import until
-
-
-@pytest.fixture(scope="module")
-def fleet() -> Iterator[Fleet]:
-    with running_fleet() as fleet:
-        fleet.join("one")
-        yield fleet
-
-
-@pytest.fixture
-def admin(fleet: Fleet) -> FleetClient:
-    return FleetClient(f"http://127.0.0.1:{fleet.rest_port}", fleet.admin)
 
 
 @pytest.fixture
@@ -37,7 +24,7 @@ def token(admin: FleetClient) -> dict[str, Any]:
 
 def flooding(fleet: Fleet, token: dict[str, Any]) -> str:
     """The path of the stream of an agent that writes much."""
-    client = FleetClient(f"http://127.0.0.1:{fleet.rest_port}", token["token"])
+    client = fleet.api(token["token"])
     made = client.deploy("one", "work.py", FLOOD, args=["1000"], attach=True)
     return f"/api/v1/agents/{made['agent_id']}/stream?machine_id=one&attach=true"
 
