@@ -25,10 +25,12 @@ from clove.channels.session import (
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-__all__ = ["MOST_REFUSED", "Carrier", "LinkLimits", "Multiplex"]
+__all__ = ["MOST_CONTROL", "MOST_REFUSED", "Carrier", "LinkLimits", "Multiplex"]
 
 MOST_REFUSED: Final = 8192
 """Channels of a link that were refused here and are not closed by the other side yet."""
+MOST_CONTROL: Final = 16 << 10
+"""Bytes of CONTROL that wait for a connection that is full; what comes past it is dropped."""
 
 
 class Carrier(Protocol):
@@ -60,6 +62,7 @@ class Multiplex:
         "_ack",
         "_carrier",
         "_control",
+        "_controls",
         "_ended",
         "_next",
         "_waiting",
@@ -91,6 +94,7 @@ class Multiplex:
         self._next = 1
         self._waiting: dict[int, MultiplexedChannel] = {}
         self._ack: IDelayedCall | None = None
+        self._controls: list[bytes] | None = None  # less than an empty list, on links without number
 
     # the connection
 
@@ -118,7 +122,7 @@ class Multiplex:
 
     def detach(self) -> None:
         """The connection is gone; what is sent now waits for the next."""
-        self._carrier = None
+        self._carrier = self._controls = None
         self._stop_ack()
 
     def end(self, reason: str) -> None:
@@ -169,10 +173,22 @@ class Multiplex:
         if self._carrier is not None:
             self._carrier.send(message)
 
-    def send_control(self, said: dict[str, Any]) -> None:
-        """Send a CONTROL; dropped where there is no connection, or the other side does not read."""
-        if self._carrier is not None and not self._carrier.full:
-            self._carrier.send(frame(0, FrameKind.CONTROL, json.dumps(said).encode()))
+    def send_control(self, said: dict[str, Any], *, is_last: bool = False) -> None:
+        """Send a CONTROL; dropped where there is no connection, or too much of it waits.
+
+        It waits while the connection is full, and is the first then: while a channel floods it, it is full
+        whenever a ping comes, and the other side would take one that floods for dead.
+
+        @param is_last: the connection is closed next, so it does not wait.
+        """
+        carrier = self._carrier
+        if carrier is None:
+            return
+        message = frame(0, FrameKind.CONTROL, json.dumps(said).encode())
+        if is_last or not carrier.full:
+            carrier.send(message)
+        elif sum(map(len, waiting := self._controls or [])) + len(message) <= MOST_CONTROL:
+            self._controls = [*waiting, message]
 
     @property
     def ready(self) -> bool:
@@ -185,7 +201,12 @@ class Multiplex:
         self._waiting[channel.number] = channel
 
     def writable(self) -> None:
-        """Send what channels keep, a piece of each in turn."""
+        """Send what waits: CONTROL, then what channels keep, a piece of each in turn."""
+        carrier, controls = self._carrier, self._controls
+        if controls and carrier is not None and not carrier.full:
+            self._controls = None
+            for message in controls:
+                carrier.send(message)
         while self._waiting and self.ready:
             for number, channel in list(self._waiting.items()):
                 if not self.ready:

@@ -123,7 +123,7 @@ class KeptLink:
     def leave(self) -> None:
         """Tell the relay that the session will not be resumed."""
         if self._link is not None:
-            self._link.send_control({"type": "leave"})
+            self._link.send_control({"type": "leave"}, is_last=True)
 
     def stop(self) -> None:
         """End it, and what is being answered."""
