@@ -94,7 +94,9 @@ class Multiplex:
         self._next = 1
         self._waiting: dict[int, MultiplexedChannel] = {}
         self._ack: IDelayedCall | None = None
-        self._controls: list[bytes] | None = None  # less than an empty list, on links without number
+        self._controls: list[bytes] | None = (
+            None  # less than an empty list, on links without number
+        )
 
     # the connection
 

@@ -118,15 +118,13 @@ class AsyncClient(Methods, ConnectionStatus):
         body = call.body(self.limits.max_payload, absolute)
         async with until(deadline_in(self._seconds(call.patience))):
             try:
-                return call.result(
-                    await self._round(await self._connection.live_link(), call, body)
-                )
+                return await self._round(await self._connection.live_link(), call, body)
             except Unsent:
                 pass
             except ConnectionLost as error:
                 if not call.idempotent or isinstance(error, Closed):
                     raise
-            return call.result(await self._round(await self._connection.live_link(), call, body))
+            return await self._round(await self._connection.live_link(), call, body)
 
     def stream(self, call: StreamCall[T, S]) -> AsyncStream[T, S]:
         """Make a call with a reply in pieces, when the first is asked for."""
@@ -143,7 +141,7 @@ class AsyncClient(Methods, ConnectionStatus):
             call = streams.read_output(agent, since=since, wait=_WAIT, attached=True)
             body = call.body(self.limits.max_payload)
             async with until(deadline_in(self._seconds(call.patience))):
-                return call.result(await self._round(link, call, body))
+                return await self._round(link, call, body)
 
         return AsyncOutput(self.hold_output(name, agent_id=agent_id), read)
 
@@ -154,7 +152,8 @@ class AsyncClient(Methods, ConnectionStatus):
         next, up to `ClientLimits.events`.
 
         @return: {type, data, source_agent_id, timestamp, age_ms} each.
-        @raise ConnectionLost: subscribe again after it.
+        @raise ConnectionLost: the connection that was subscribed on is lost, though others may have been
+            made since. It is said once: subscribe again after it.
         @raise InvalidRequest: the kernel has version 1 of the protocol.
         """
         link = await self._pushing_link()
@@ -169,7 +168,7 @@ class AsyncClient(Methods, ConnectionStatus):
         @raise ConnectionLost, InvalidRequest: as L{events}.
         """
         link = await self._pushing_link()
-        if timeout is not None and timeout <= 0 and not link.pushes.frames:
+        if timeout is not None and timeout <= 0 and not (link.pushes.frames or link.lost):
             return None
         try:
             async with until(deadline_in(timeout)):
@@ -180,7 +179,7 @@ class AsyncClient(Methods, ConnectionStatus):
     @property
     def dropped_events(self) -> int:
         """Pushed events that were dropped on this connection, because they were not read."""
-        link = self._connection.link
+        link = self._connection.pushing or self._connection.link
         return 0 if link is None else link.pushes.dropped
 
     async def exit(self) -> str:
@@ -201,8 +200,9 @@ class AsyncClient(Methods, ConnectionStatus):
             return await self._connection.live_link()
 
     async def _pushing_link(self) -> AioLink:
-        """The live link, if events can be pushed on it."""
-        link = await self._live_link()
+        """Where events come, if they can be pushed there."""
+        async with until(deadline_in(self.timeout)):
+            link = await self._connection.pushing_link()
         if link.exchange.version < 2:
             raise InvalidRequest(
                 "this kernel has version 1 of the protocol, which pushes no events",
@@ -211,16 +211,26 @@ class AsyncClient(Methods, ConnectionStatus):
         return link
 
     async def _next_event(self, link: AioLink) -> EventPush:
-        return cast("EventPush", Call(0).decoded((await link.next_frame(link.pushes))[0]))
+        try:
+            payload, _ = await link.next_frame(link.pushes)
+        except ConnectionLost:
+            if self._connection.pushing is link:
+                self._connection.pushing = None
+            raise
+        return cast("EventPush", Call(0).decoded(payload))
 
-    async def _round(self, link: AioLink, call: Call[Any], body: bytes) -> bytes:
+    async def _round(self, link: AioLink, call: Call[T], body: bytes) -> T:
         """Send once, wait once."""
         waiter = await link.start(call.opcode, body)
         try:
-            return (await link.next_frame(waiter))[0]
+            payload, _ = await link.next_frame(waiter)
         except BaseException:
             link.abandon(waiter)
             raise
+        result = call.result(payload)
+        if call.subscribes:
+            self._connection.pushing = link
+        return result
 
     async def _start(self, call: StreamCall[Any, Any]) -> Started:
         """Send the request of a stream."""

@@ -48,11 +48,13 @@ class AioConnection:
     @param paths: the sockets to try.
     @ivar socket_path: where the kernel was reached last; before that the first of `paths`.
     @ivar link: the last link, which may be lost; None before the first and after `close`.
+    @ivar pushing: where events were asked for last, until its loss was told; it may be lost. None: there is none.
     """
 
     def __init__(self, paths: tuple[str, ...], limits: ClientLimits) -> None:
         self.socket_path = paths[0]
         self.link: AioLink | None = None
+        self.pushing: AioLink | None = None
         self._paths = paths
         self._limits = limits
         self._reaching = Reaching(self._dial, AioLink.greet, asyncio.sleep, limits)
@@ -92,6 +94,11 @@ class AioConnection:
             if not opening.waiting and opening is self._opening:  # nothing needs it any more
                 self._opening = None
                 opening.cancel()
+
+    async def pushing_link(self) -> AioLink:
+        """Where events come; the live link, as L{live_link} has it, where none were asked for."""
+        self._leave_other_loops()
+        return self.pushing or await self.live_link()
 
     async def close(self) -> None:
         """Close the link and forget the identity; returns when it is closed."""
@@ -146,6 +153,6 @@ class AioConnection:
                 "this client is in use in another event loop",
                 hint="make a client in each event loop; each is a principal of its own",
             )
-        self._opening = self.link = None
+        self._opening = self.link = self.pushing = None
         if link is not None:
             link.disown()

@@ -12,7 +12,7 @@ was forked gets a connection, and an identity, of its own.
 from __future__ import annotations
 
 from time import monotonic
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from clove.client.attached import Attached
 from clove.client.blocking_connection import BlockingConnection
@@ -113,13 +113,13 @@ class CloveClient(Methods, ConnectionStatus):
         deadline = self._deadline(call.patience)
         body = call.body(self.limits.max_payload, absolute)
         try:
-            return call.result(self._round(call, body, deadline))
+            return self._round(call, body, deadline)
         except Unsent:
             pass
         except ConnectionLost as error:
             if not call.idempotent or isinstance(error, Closed):
                 raise
-        return call.result(self._round(call, body, deadline))
+        return self._round(call, body, deadline)
 
     def stream(self, call: StreamCall[T, S]) -> Stream[T, S]:
         """Make a call with a reply in pieces."""
@@ -166,10 +166,12 @@ class CloveClient(Methods, ConnectionStatus):
         @param timeout: seconds; None: as long as it takes.
         @return: {type, data, source_agent_id, timestamp, age_ms}, or None if
             none came in time.
-        @raise ConnectionLost: subscribe again after it.
+        @raise ConnectionLost: the connection that was subscribed on is lost, though others may have been
+            made since. It is said once: subscribe again after it.
         """
         deadline = None if timeout is None else monotonic() + timeout
-        channel = self._connection.live_channel(deadline)
+        connection = self._connection
+        channel = connection.pushing_channel(deadline)
         if channel.exchange.version < 2:
             raise InvalidRequest(
                 "this kernel has version 1 of the protocol, which pushes no events",
@@ -179,6 +181,10 @@ class CloveClient(Methods, ConnectionStatus):
             payload = channel.take(channel.pushes, deadline)[0]
         except TimedOut:
             return None
+        except ConnectionLost:
+            if connection.pushing is channel:
+                connection.pushing = None
+            raise
         event: EventPush = Call(0).decoded(payload)
         return event
 
@@ -196,12 +202,16 @@ class CloveClient(Methods, ConnectionStatus):
             return None
         return monotonic() + patience + self.timeout
 
-    def _round(self, call: Call[Any], body: bytes, deadline: float | None) -> bytes:
+    def _round(self, call: Call[T], body: bytes, deadline: float | None) -> T:
         """Send once, wait once."""
         channel = self._connection.live_channel(deadline)
         waiter = channel.start(call.opcode, body, deadline)
         try:
-            return channel.take(waiter, deadline)[0]
+            payload = channel.take(waiter, deadline)[0]
         except BaseException:
             channel.abandon(waiter)
             raise
+        result = call.result(payload)
+        if call.subscribes:
+            self._connection.pushing = channel
+        return result

@@ -22,11 +22,13 @@ class BlockingConnection:
     @param paths: the sockets to try.
     @ivar socket_path: the one where the kernel was reached last; before that the first.
     @ivar channel: the last channel, which may be lost; None before the first and after `close`.
+    @ivar pushing: where events were asked for last, until its loss was told; it may be lost. None: there is none.
     """
 
     def __init__(self, paths: tuple[str, ...], limits: ClientLimits) -> None:
         self.socket_path = paths[0]
         self.channel: Channel | None = None
+        self.pushing: Channel | None = None
         self._paths = paths
         self._limits = limits
         self._connecting = threading.Lock()
@@ -66,6 +68,12 @@ class BlockingConnection:
             return channel
         finally:
             self._connecting.release()
+
+    def pushing_channel(self, deadline: float | None) -> Channel:
+        """Where events come; the live channel, as L{live_channel} has it, where none were asked for."""
+        if self._pid != os.getpid():
+            self._forked()
+        return self.pushing or self.live_channel(deadline)
 
     def close(self) -> None:
         """Close the channel and forget the identity. Harmless when repeated."""
@@ -111,6 +119,7 @@ class BlockingConnection:
     def _forked(self) -> None:
         """We are a child process now: leave the parent's channel alone."""
         channel, self.channel = self.channel, None
+        self.pushing = None
         self._connecting = threading.Lock()
         self._token = ""
         self._pid = os.getpid()

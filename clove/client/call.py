@@ -44,9 +44,20 @@ class Call(Generic[T]):
     @ivar data: bytes that go as they are beside the JSON object (version 2); None: there are none.
     @ivar local: keys of the payload that name files of the caller; the client makes relative
         paths absolute.
+    @ivar subscribes: what it asks for is pushed on the connection on which it is answered.
     """
 
-    __slots__ = ("data", "idempotent", "local", "opcode", "patience", "payload", "pick", "raw")
+    __slots__ = (
+        "data",
+        "idempotent",
+        "local",
+        "opcode",
+        "patience",
+        "payload",
+        "pick",
+        "raw",
+        "subscribes",
+    )
 
     def __init__(
         self,
@@ -59,6 +70,7 @@ class Call(Generic[T]):
         raw: bool = False,
         local: tuple[str, ...] = (),
         data: bytes | None = None,
+        subscribes: bool = False,
     ) -> None:
         self.opcode = int(opcode)
         self.payload = payload
@@ -68,6 +80,7 @@ class Call(Generic[T]):
         self.raw = raw
         self.local = local
         self.data = data
+        self.subscribes = subscribes
 
     def body(self, max_payload: int, absolute: Callable[[str], str] = str) -> bytes:
         """The request's payload.

@@ -21,7 +21,7 @@ from clove.client.call import Call, StreamCall
 from clove.client.deferred_connection import DeferredConnection
 from clove.client.exchange import Closed
 from clove.client.limits import ClientLimits
-from clove.client.link import Partial
+from clove.client.link import Link, Partial
 from clove.client.methods import work
 from clove.client.methods.table import Methods
 from clove.client.socket_path import absolute, socket_paths
@@ -50,6 +50,8 @@ class DeferredClient(Methods, ConnectionStatus):
     @param timeout: seconds that the kernel has for an answer, besides what the
         call itself allows it; None: for ever.
     @param on_event: takes each event of `subscribe(..., push=True)`.
+    @param on_events_lost: takes a L{ConnectionLost} when the connection on which events were asked for is lost,
+        and not by `close`: none come before `subscribe` is called again.
     """
 
     _connection: DeferredConnection
@@ -63,10 +65,12 @@ class DeferredClient(Methods, ConnectionStatus):
         timeout: float | None = 30.0,
         limits: ClientLimits | None = None,
         on_event: Callable[[EventPush], object] | None = None,
+        on_events_lost: Callable[[ConnectionLost], object] | None = None,
     ) -> None:
         self.timeout = timeout
         self.limits = limits or ClientLimits()
         self.on_event = on_event
+        self.on_events_lost = on_events_lost
         self._reactor = reactor
         self._connection = DeferredConnection(
             reactor,
@@ -74,6 +78,7 @@ class DeferredClient(Methods, ConnectionStatus):
             endpoint,
             self.limits,
             pushed=self._event,
+            pushing_lost=self._events_lost,
             bounded=lambda greeting: self._within(greeting, 0.0),
         )
 
@@ -132,7 +137,7 @@ class DeferredClient(Methods, ConnectionStatus):
                 each(piece)
 
         async def run() -> T:
-            payload = await self._ask_bytes(call, partial)
+            _, payload = await self._ask_bytes(call, partial)
             reply = call.decoded(payload)
             if not parts:
                 for piece in call.rest(reply):
@@ -178,19 +183,27 @@ class DeferredClient(Methods, ConnectionStatus):
         return deferred.addTimeout(seconds, self._reactor, onTimeoutCancel=late)
 
     async def _ask(self, call: Call[T], partial: Partial | None) -> T:
-        return call.result(await self._ask_bytes(call, partial))
+        link, payload = await self._ask_bytes(call, partial)
+        result = call.result(payload)
+        if call.subscribes:
+            self._connection.pushes_on(link)
+        return result
 
-    async def _ask_bytes(self, call: Call[Any], partial: Partial | None) -> bytes:
+    async def _ask_bytes(self, call: Call[Any], partial: Partial | None) -> tuple[Link, bytes]:
         body = call.body(self.limits.max_payload, absolute)
         link = await self._connection.live_link()
         try:
-            return await link.request(call.opcode, body, partial)
+            return link, await link.request(call.opcode, body, partial)
         except ConnectionLost as error:
             if not call.idempotent or isinstance(error, Closed):
                 raise
         link = await self._connection.live_link()
-        return await link.request(call.opcode, body, partial)
+        return link, await link.request(call.opcode, body, partial)
 
     def _event(self, payload: bytes) -> None:
         if self.on_event is not None:
             self.on_event(cast("EventPush", Call(0).decoded(payload)))
+
+    def _events_lost(self, reason: ConnectionLost) -> None:
+        if self.on_events_lost is not None:
+            self.on_events_lost(reason)

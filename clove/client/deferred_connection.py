@@ -9,9 +9,10 @@ from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.error import ConnectError
 from twisted.internet.protocol import Factory
 from twisted.internet.task import deferLater
+from twisted.logger import Logger
 
 from clove.client.dialling import Attempts
-from clove.client.exchange import Closed, Exchange
+from clove.client.exchange import Closed, Exchange, lost_in_flight
 from clove.client.limits import ClientLimits
 from clove.client.link import Link, Partial
 from clove.client.methods import work
@@ -30,10 +31,13 @@ class DeferredConnection:
     @param paths: the sockets to try.
     @param endpoint: tried instead of them.
     @param pushed: takes the payload of frames that answer no request.
+    @param pushing_lost: told when the link of L{pushes_on} is lost, and was not closed here.
     @param bounded: puts the client's time-out on a Deferred.
     @ivar socket_path: where the kernel was reached last; before that the first of `paths`.
     @ivar link: the last link, which may be lost; None before the first and after `close`.
     """
+
+    log = Logger()
 
     def __init__(
         self,
@@ -43,6 +47,7 @@ class DeferredConnection:
         limits: ClientLimits,
         *,
         pushed: Partial,
+        pushing_lost: Callable[[ConnectionLost], object] = lambda reason: None,
         bounded: Callable[[Deferred[bytes]], Deferred[bytes]],
     ) -> None:
         self.socket_path = paths[0]
@@ -52,6 +57,8 @@ class DeferredConnection:
         self._endpoint = endpoint
         self._limits = limits
         self._pushed = pushed
+        self._pushing: Link | None = None
+        self._pushing_lost = pushing_lost
         self._reaching = Reaching(
             self._dial,
             lambda link, token: bounded(link.greet(token)),
@@ -87,6 +94,21 @@ class DeferredConnection:
             if self._waiting:  # it is not over yet
                 self._opening = opening
         return waiter
+
+    def pushes_on(self, link: Link) -> None:
+        """Events were asked for on a link; what is asked on a later one takes its place."""
+        if self._pushing is not link:
+            self._pushing = link
+            link.gone.addCallback(lambda _: self._link_gone(link))
+
+    def _link_gone(self, link: Link) -> None:
+        if self._pushing is link:
+            self._pushing = None
+            if not isinstance(link.reason, Closed):
+                try:
+                    self._pushing_lost(lost_in_flight(link.reason))
+                except Exception:
+                    self.log.failure("a callback of the client failed")
 
     def close(self) -> Deferred[None]:
         """Close the link and forget the identity; fires when it is closed."""

@@ -41,6 +41,7 @@ class Link(Protocol):
     @param pushed: takes the payload of frames that answer no request.
     @ivar gone: fires with None when the connection is over.
     @ivar alive: requests can be made.
+    @ivar reason: why it is over, once it is.
     """
 
     def __init__(self, limits: ClientLimits, pushed: Partial) -> None:
@@ -50,7 +51,7 @@ class Link(Protocol):
         self._limits = limits
         self._pushed = pushed
         self._requests: dict[int, _Request] = {}
-        self._reason: CloveError = ConnectionLost("the kernel closed the connection")
+        self.reason: CloveError = ConnectionLost("the kernel closed the connection")
 
     def connectionMade(self) -> None:
         """Twisted's: the socket is connected."""
@@ -116,13 +117,13 @@ class Link(Protocol):
 
     def close(self) -> None:
         """End the connection when all is sent."""
-        self._reason = Closed()
+        self.reason = Closed()
         self.alive = False
         cast("Any", self.transport).loseConnection()
 
     def drop(self, reason: CloveError) -> None:
         """End the connection at once."""
-        self._reason = reason
+        self.reason = reason
         self.alive = False
         cast("Any", self.transport).abortConnection()
 
@@ -131,5 +132,5 @@ class Link(Protocol):
         self.alive = False
         requests, self._requests = self._requests, {}
         for one in requests.values():
-            one.done.errback(lost_in_flight(self._reason))
+            one.done.errback(lost_in_flight(self.reason))
         self.gone.callback(None)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from clove.client.relayed import RelayOptions
     from clove.client.results import EventPush
+    from clove.errors import ConnectionLost
 
 __all__ = ["RemoteDeferredClient"]
 
@@ -49,7 +50,7 @@ class RelayedDeferredConnection(DeferredConnection):
 class RemoteDeferredClient(RelayedClient, DeferredClient):
     """A connection to a kernel, through its relay; parameters but the first as L{RelayedClient} has them.
 
-    @param on_event: takes each event of `subscribe(..., push=True)`.
+    @param on_event, on_events_lost: as L{DeferredClient} has them.
     """
 
     _connects = RelayedDeferredConnection
@@ -61,10 +62,12 @@ class RemoteDeferredClient(RelayedClient, DeferredClient):
         machine: str,
         *,
         on_event: Callable[[EventPush], object] | None = None,
+        on_events_lost: Callable[[ConnectionLost], object] | None = None,
         **options: Unpack[RelayOptions],
     ) -> None:
         self._reactor = reactor
         self.on_event = on_event
+        self.on_events_lost = on_events_lost
         super().__init__(relay_url, machine, **options)
 
     def _connected(self, address: RelayAddress, limits: ClientLimits) -> RelayedDeferredConnection:
@@ -75,5 +78,6 @@ class RemoteDeferredClient(RelayedClient, DeferredClient):
             None,
             limits,
             pushed=self._event,
+            pushing_lost=self._events_lost,
             bounded=lambda greeting: self._within(greeting, 0.0),
         )

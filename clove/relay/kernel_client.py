@@ -119,6 +119,7 @@ class KernelClient(DeferredClient):
             None,
             self.limits,
             pushed=self._event,
+            pushing_lost=self._events_lost,
             bounded=lambda greeting: self._within(greeting, 0.0),
         )
 

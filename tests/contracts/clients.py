@@ -122,7 +122,7 @@ class DeferredKind(Kind):
     def client(self, path: str | None = None, **options: Any) -> Any:
         client: Any = DeferredClient(cast(IReactorTime, reactor), path, **options)
         client.events = DeferredQueue()
-        client.on_event = client.events.put
+        client.on_event = client.on_events_lost = client.events.put
         return client
 
     async def ask(self, client: Any, name: str, *args: Any, **options: Any) -> Any:
@@ -144,7 +144,10 @@ class DeferredKind(Kind):
         return pieces, whole
 
     async def next_event(self, client: Any) -> Any:
-        return await client.events.get()
+        event = await client.events.get()
+        if isinstance(event, Exception):
+            raise event
+        return event
 
 
 class AsyncioKind(Kind):

@@ -152,6 +152,7 @@ def subscribe(
         Opcode.SUBSCRIBE,
         {"event_types": _types(event_types), **optional(all=all, push=push)},
         idempotent=True,
+        subscribes=bool(push),
     )
 
 

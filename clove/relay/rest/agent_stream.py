@@ -40,6 +40,7 @@ _EVENTS: Final = {
 _FACTS: Final = ("exit_code", "signal", "reason", "restart_count", "delay")
 _RESTARTED: Final = 0.25
 """Seconds between two looks whether an agent that restarts runs again."""
+_RESTARTING: Final = ("restarting", "starting")
 
 
 class Reader(Protocol):
@@ -121,6 +122,7 @@ class AgentStream:
         """
         agent = {"agent_id": self._agent_id}
         client.on_event = lambda event: self._happened(client, event)
+        client.on_events_lost = lambda reason: self._watch_again(client)
         entry = (await client.inspect(**agent))["agent"]
         await client.subscribe(list(_EVENTS), push=True)
         if self._attached:
@@ -187,10 +189,26 @@ class AgentStream:
             looking = Deferred.fromCoroutine(self._look(client, float(data.get("delay", 0.0))))
             looking.addErrback(lambda _: None)  # the stream says what is the matter
 
+    def _watch_again(self, client: KernelClient) -> None:
+        """The channel was lost, and reading goes on by another: have events there, and see what was missed."""
+
+        async def watch() -> None:
+            await client.subscribe(list(_EVENTS), push=True)
+            entry = (await client.inspect(agent_id=self._agent_id))["agent"]
+            state = entry.get("state", "")
+            if self._states and state != self._states[-1][1].get("state"):
+                self._note({"state": state})
+            if state in _RESTARTING:
+                await self._look(client, _RESTARTED)
+
+        Deferred.fromCoroutine(watch()).addErrback(
+            lambda _: None
+        )  # reading says what is the matter
+
     async def _look(self, client: KernelClient, delay: float) -> None:
         """The kernel tells of a restart before it, not when it is done."""
         state = "restarting"
-        while state in ("restarting", "starting"):
+        while state in _RESTARTING:
             await deferLater(self._clock, delay)
             delay = _RESTARTED
             state = (await client.inspect(agent_id=self._agent_id))["agent"].get("state", "")
