@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import subprocess
 import sys
@@ -92,3 +93,22 @@ def test_connections_do_not_use_up_the_descriptors(own_kernel: KernelProcess) ->
         assert codes == {None, "limit_exceeded"}
         assert peers[0].call(0x03, {"path": str(path)}).json()["content"] == "content"
         assert peers[0].call(0x02, {"command": "echo hi"}).json()["stdout"] == "hi\n"
+
+
+def test_a_kernel_whose_environment_is_reached_by_a_link_starts_agents(short_dir: str) -> None:
+    link = Path(short_dir, "current")
+    link.symlink_to(sys.prefix)
+    python = f"{link}/bin/{Path(sys.executable).name}"
+    kernel = KernelProcess(short_dir, prefix=(python,))
+    kernel.start()
+    try:
+        script = Path(short_dir, "agent.py")
+        script.write_text("import sys; print(sys.prefix)")
+        with CloveClient(kernel.socket) as client:
+            for warm in (True, False):
+                agent = client.spawn(f"agent-{warm}", str(script), warm=warm)["id"]
+                assert client.wait(agent, timeout=30)["exit_code"] == 0
+                assert [line["text"] for line in client.logs(agent)["lines"]] == [os.path.realpath(sys.prefix)]
+            client.spawn("named", str(script), python=python)
+    finally:
+        kernel.stop()

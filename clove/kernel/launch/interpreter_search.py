@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
@@ -78,7 +79,7 @@ async def find_interpreter(
     @raise PermissionDenied: the caller may not read it.
     """
     own = await threads.run(own_interpreter)
-    if asked == own.program:
+    if asked in (own.program, sys.executable):
         return own  # type: ignore[no-any-return]
     return await _Search(view, sender, threads, own, asked).find(mounted=mounted)
 

@@ -10,6 +10,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from clove.kernel.mounts.interpreter import own_interpreter
 from clove.kernel.mounts.paths import beneath
 
 if TYPE_CHECKING:
@@ -42,18 +43,20 @@ OWN: Final = Installation(
     os.path.realpath(sys.executable), os.path.dirname(os.path.realpath(os.__file__))
 )
 """The kernel's."""
+OWN_PATH: Final = own_interpreter().program
+"""The path by which agents have it."""
 SYSTEMS: Final = system_python()
 
 
 def trusted_interpreter(
     spec: SandboxSpec,
     installations: tuple[Installation, ...] = (OWN, *SYSTEMS),
-    kernels: str = sys.executable,
+    kernels: str = OWN_PATH,
 ) -> str | None:
     """The interpreter that can be relied on; None: there is only the agent's. Pure.
 
     @param spec: of the sandbox, or of a program on the host.
-    @param kernels: the path that the kernel's was started by, and most agents' are.
+    @param kernels: the path that most agents' have.
     """
     if not spec.namespaces or spec.argv[0] == kernels:
         return kernels

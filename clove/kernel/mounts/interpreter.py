@@ -80,8 +80,14 @@ def in_system(path: str) -> bool:
 
 @functools.cache
 def own_interpreter() -> Interpreter:
-    """The kernel's own, which does not change while it runs. Blocking."""
-    return Interpreter(sys.executable, os.path.realpath(sys.executable), with_own=True)
+    """The kernel's own, which does not change while it runs. Blocking.
+
+    It is named by the directory that a sandbox gets, which may not be the path that the kernel was
+    started by: a virtual environment's is often reached by a link (`current`).
+    """
+    where, name = os.path.split(sys.executable)
+    program = os.path.join(os.path.realpath(where), name)
+    return Interpreter(program, os.path.realpath(program), with_own=True)
 
 
 @functools.cache
