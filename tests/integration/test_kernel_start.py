@@ -95,7 +95,9 @@ def test_connections_do_not_use_up_the_descriptors(own_kernel: KernelProcess) ->
         assert peers[0].call(0x02, {"command": "echo hi"}).json()["stdout"] == "hi\n"
 
 
-def test_a_kernel_whose_environment_is_reached_by_a_link_starts_agents(short_dir: str) -> None:
+def test_agents_start_where_the_environment_of_the_kernel_is_reached_by_a_link(
+    short_dir: str,
+) -> None:
     link = Path(short_dir, "current")
     link.symlink_to(sys.prefix)
     python = f"{link}/bin/{Path(sys.executable).name}"
@@ -108,7 +110,9 @@ def test_a_kernel_whose_environment_is_reached_by_a_link_starts_agents(short_dir
             for warm in (True, False):
                 agent = client.spawn(f"agent-{warm}", str(script), warm=warm)["id"]
                 assert client.wait(agent, timeout=30)["exit_code"] == 0
-                assert [line["text"] for line in client.logs(agent)["lines"]] == [os.path.realpath(sys.prefix)]
+                assert [line["text"] for line in client.logs(agent)["lines"]] == [
+                    os.path.realpath(sys.prefix)
+                ]
             client.spawn("named", str(script), python=python)
     finally:
         kernel.stop()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from functools import partial
 from typing import TypeVar
 from unittest import mock
 
@@ -77,6 +78,18 @@ def test_a_request_that_would_take_long_to_look_at_twice_is_refused_as_it_is() -
     names = b"a,[{" * 100_000
     with pytest.raises(InvalidRequest, match="no field"):
         decode(TargetRequest, b'{"name":"' + names + b'","later":1}')
+
+
+@pytest.mark.parametrize("lenient", [True, False])
+def test_a_long_value_that_is_none_of_those_there_are_is_looked_at_once(lenient: bool) -> None:
+    text = "\\n" * 450_000
+    payload = f'{{"name":"x","script":"/x","restart_policy":"{text}"}}'.encode()
+    read_again = partial(read, SpawnRequest, payload, lenient=lenient)
+    with pytest.raises(MALFORMED) as found:
+        decoder(SpawnRequest)(payload)
+    with pytest.raises(InvalidRequest, match="Invalid enum value") as refused:
+        read_again(found.value)
+    assert len(refused.value.message) < 300
 
 
 @pytest.mark.parametrize("kind", [SetPermsRequest, SpawnRequest, ThinkRequest, WhyRequest])
