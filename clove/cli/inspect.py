@@ -11,7 +11,7 @@ from clove.cli.agents import ending
 from clove.cli.console import Console, command_options
 from clove.cli.published_ports import shown_ports
 from clove.cli.target import AGENT, name_or_id
-from clove.cli.text import age, clean, size
+from clove.cli.text import age, clean, counted, size
 from clove.errors import CloveError
 
 __all__ = ["inspect"]
@@ -49,7 +49,7 @@ def inspect(ctx: click.Context, console: Console, agents: tuple[str, ...]) -> No
             lines = list(_lines(reply))
             width = max(len(label) for label, _ in lines)
             for label, text in lines:
-                console.line(clean(f"{label:<{width}} {text}".rstrip()))
+                console.entry(clean(f"{label:<{width}} {text}".rstrip()), indent=width + 1)
     if failed:
         ctx.exit(1)
 
@@ -112,7 +112,7 @@ def _grant(mount: Mapping[str, Any]) -> str:
 
 def _restarts(reply: Mapping[str, Any]) -> str:
     policy = str(reply["restart_policy"])
-    most = "" if policy == "never" else f", {reply['max_restarts']} times at most"
+    most = "" if policy == "never" else f", {counted(reply['max_restarts'], 'time')} at most"
     return f"{policy}{most}; {reply['agent']['restarts']} so far"
 
 

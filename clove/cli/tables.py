@@ -77,6 +77,10 @@ def fit_table(table: Table, width: int, *, spare: Sequence[str] = ()) -> int:
     for title in spare:
         if _width(table.columns[:-1]) + LEAST_LAST > width:
             table.columns = [each for each in table.columns if each.header != title]
+            for number, column in enumerate(table.columns):
+                column._index = (
+                    number  # by which rich knows the last one, which has no room behind it
+                )
     *whole, last = table.columns
     for column in whole:
         column.min_width = _width([column]) - BETWEEN

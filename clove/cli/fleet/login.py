@@ -91,8 +91,9 @@ def _context(
     if url is None and name is None:
         url = os.environ.get("CLOVE_RELAY") or None
     if url is None:
-        name = name or found.current
-        url = found.context(name)["relay"] if name in found.contexts else DEFAULT_RELAY
+        named = name or found.current
+        url = found.context(named)["relay"] if named in found.contexts else DEFAULT_RELAY
+        name = named or None
     url = url.rstrip("/")
     same = [each for each, values in found.contexts.items() if values["relay"].rstrip("/") == url]
     if name is None:

@@ -17,6 +17,7 @@ from clove.kernel.events.spread import Spread
 from clove.kernel.events.subscriber import Happening, Push, Subscriber
 from clove.messages.events import EVENT_TYPES, Event, EventPush
 from clove.sharing.shares import ShareLimits, Shares
+from clove.spelling import near
 
 __all__ = ["Audience", "EventBus"]
 
@@ -209,11 +210,11 @@ def _chosen(types: Iterable[str], all: bool) -> set[str]:
         raise InvalidRequest(
             "name the event types, or ask for all", hint=f"types are {', '.join(EVENT_TYPES)}"
         )
-    unknown = chosen.difference(EVENT_TYPES)
+    unknown = sorted(chosen.difference(EVENT_TYPES))
     if unknown:
         raise InvalidRequest(
-            f"unknown event types: {', '.join(sorted(unknown))}",
-            hint=f"types are {', '.join(EVENT_TYPES)}; events of agents arrive as CUSTOM",
+            f"unknown event types: {', '.join(unknown)}",
+            hint=f"{near(unknown[0], EVENT_TYPES)}; events of agents arrive as CUSTOM",
         )
     return chosen
 

@@ -54,12 +54,17 @@ def test_a_column_goes_on_in_the_next_line_where_that_is_asked(
     assert " ".join(" ".join(lines).split()) == f"token {why}"
 
 
-def shown_on(width: int, monkeypatch: pytest.MonkeyPatch, row: tuple[str, ...]) -> list[str]:
+def shown_on(
+    width: int,
+    monkeypatch: pytest.MonkeyPatch,
+    row: tuple[str, ...],
+    spare: tuple[str, ...] = ("PARENT", "RESTARTS"),
+) -> list[str]:
     shown = Terminal()
     monkeypatch.setattr(sys, "stdout", shown)
     monkeypatch.setenv("COLUMNS", str(width))
     monkeypatch.setenv("TERM", "xterm")
-    print_table(make_table(TITLES, [row], numbers=("ID", "PID")), spare=("PARENT", "RESTARTS"))
+    print_table(make_table(TITLES, [row], numbers=("ID", "PID")), spare=spare)
     return re.sub(r"\x1b\[[0-9;]*m", "", shown.getvalue()).rstrip("\n").split("\n")
 
 
@@ -78,3 +83,12 @@ def test_columns_that_can_be_spared_go_one_after_the_other(monkeypatch: pytest.M
     assert found[0] == list(TITLES)
     assert found[1] == [each for each in TITLES if each != "PARENT"]
     assert found[2] == [each for each in TITLES if each not in ("PARENT", "RESTARTS")]
+
+
+@pytest.mark.parametrize("width", range(60, 132))
+def test_where_columns_are_left_out_those_that_stay_are_whole(
+    monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    heads, line = shown_on(width, monkeypatch, (*ROW[:8], "-"), ("PID", "UPTIME", "STATE"))
+    assert set(heads.split()) <= set(TITLES)
+    assert "…" not in line

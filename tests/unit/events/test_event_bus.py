@@ -70,13 +70,22 @@ def test_what_waits_can_be_polled_after_giving_up(clock: Clock) -> None:
     assert bus.poll(1, 1) == ([], 0)
 
 
-@pytest.mark.parametrize("types", [[], ["NO_SUCH"], ["CUSTOM", "custom"], [""]])
-def test_types_must_be_known(clock: Clock, types: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("types", "hint"),
+    [
+        ([], "types are AGENT_SPAWNED"),
+        (["NO_SUCH"], "known are AGENT_SPAWNED"),
+        (["CUSTOM", "custom"], "did you mean CUSTOM?"),
+        (["AGENT_SPWANED"], "did you mean AGENT_SPAWNED"),
+        ([""], "known are AGENT_SPAWNED"),
+    ],
+)
+def test_types_must_be_known(clock: Clock, types: list[str], hint: str) -> None:
     bus = some(clock)
     for use in (bus.subscribe, bus.unsubscribe):
         with pytest.raises(InvalidRequest) as caught:
             use(1, types)
-        assert "AGENT_SPAWNED" in caught.value.hint
+        assert hint in caught.value.hint
     assert not bus.by_type
 
 
