@@ -11,13 +11,15 @@ from __future__ import annotations
 import functools
 import typing
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
 from clove.errors import CloveError, InvalidRequest
 from clove.messages.json_text import check_small
-from clove.messages.mending import Misfit, is_small, mend, without_empty
+
+if TYPE_CHECKING:
+    from clove.messages.mending import Misfit
 
 __all__ = [
     "MALFORMED",
@@ -101,6 +103,8 @@ def read(
     @param lenient: it came by version 1, which ignores what it does not know.
     @raise InvalidRequest: it can't be understood; without `lenient`, not wholly.
     """
+    from clove.messages.mending import is_small, mend, without_empty  # for what is wrong alone
+
     misfits: list[Misfit] = []
     if len(text := str(error)) > _LONG and text.startswith(_NONE_OF_THEM):
         raise InvalidRequest(

@@ -55,7 +55,10 @@ class Launches(Protocol):
         """
 
     def open_ports(self) -> PublishedPorts:
-        """Its ports on the host's loopback, to publish more or fewer."""
+        """Its ports on the host's loopback, to publish more or fewer.
+
+        @raise Unavailable: it has ended.
+        """
 
     def rename(self, name: str) -> None:
         """What it is started from anew has this name from now on."""

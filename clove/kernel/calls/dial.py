@@ -12,12 +12,12 @@ from twisted.internet.defer import TimeoutError as NotInTime
 
 from clove.errors import InvalidRequest, Unavailable
 from clove.kernel.calls.agents import find_target
-from clove.kernel.relayed_streams import RelayedStreams
 from clove.messages.execute import DialReply
 
 if TYPE_CHECKING:
     from clove.kernel.agents import Agent
     from clove.kernel.context import Context
+    from clove.kernel.relayed_streams import RelayedStreams
     from clove.messages.execute import DialRequest
 
 __all__ = ["dial", "end_sending"]
@@ -73,6 +73,8 @@ async def _connected(ctx: Context, agent: Agent, port: int) -> socket.socket:
 
 
 def _streams(ctx: Context, connection: socket.socket) -> RelayedStreams:
+    from clove.kernel.relayed_streams import RelayedStreams
+
     try:
         writer = os.dup(connection.fileno())
     except OSError as error:

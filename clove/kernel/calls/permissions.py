@@ -15,7 +15,6 @@ import msgspec
 from clove.errors import InvalidRequest, PermissionDenied
 from clove.framing import Opcode
 from clove.kernel.authority import check_spawn, require
-from clove.kernel.dry_run.diagnosis import Conditions, diagnose
 from clove.kernel.mounts.mount_request import NOTHING, grants_of, mount_request
 from clove.kernel.syscall import UNGOVERNED
 from clove.messages.permissions import (
@@ -132,6 +131,8 @@ async def why(ctx: Context, request: WhyRequest) -> WhyReply:
     if not request.attempt:
         return reply
     outcome = await ctx.kernel.dry_runs.make(ctx.principal, principal, name, request.arguments)
+    from clove.kernel.dry_run.diagnosis import Conditions, diagnose
+
     found = outcome.succeeded
     conditions = Conditions(principal.sandboxed, principal.network, _is_shown_otherwise(principal))
     path = os.path.normpath(os.path.join(cwd or "/", str(request.arguments.get("path", ""))))

@@ -9,7 +9,6 @@ from clove.kernel.calls.agents import find_target
 from clove.kernel.calls.execute import check_env, check_words
 from clove.kernel.files.lookup import whole_path
 from clove.kernel.logs.attachment import STREAMS
-from clove.kernel.relayed_streams import RelayedStreams
 from clove.messages.execute import RunReply
 from clove.policy import check_command, check_flag
 from clove.sandbox.interface import Command
@@ -102,6 +101,8 @@ async def _start(
 
 async def _hold(ctx: Context, agent_id: int, number: int, attached: AttachedCommand) -> ExitStatus:
     """Keep its streams for OUTPUT, INPUT and CLOSE_STREAM, and wait until it has ended and all is read."""
+    from clove.kernel.relayed_streams import RelayedStreams
+
     assert ctx.stream is not None
     ends = dict(attached.descriptors)
     attached.descriptors.clear()

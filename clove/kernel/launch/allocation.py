@@ -115,6 +115,7 @@ class Allocation:
     @ivar child: the process that is to become it, until it does.
     @ivar memory: what looks after its memory where no cgroup does.
     @ivar disk: the limit of its workspace, if it has one.
+    @ivar stopped: L{stop} was called.
     """
 
     log = Logger()
@@ -125,6 +126,7 @@ class Allocation:
         self.child: NewChild | None = None
         self.memory: MemoryLimit | None = None
         self.disk: DiskLimit | None = None
+        self.stopped = False
         self._disks = facilities.disks
         self._limit_disk: Callable[[int], DiskLimit] | None = None
         self._launcher = facilities.launcher
@@ -210,6 +212,7 @@ class Allocation:
 
     def stop(self) -> None:
         """Nothing is to become it any more, and nothing is to end it. Idempotent."""
+        self.stopped = True
         self.abandon_child()
         if self.disk is not None:
             self.disk.stop()

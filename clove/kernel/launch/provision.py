@@ -11,7 +11,6 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred, DeferredList, DeferredLock
 
@@ -131,7 +130,9 @@ class Provision:
             self.end()
 
     def open_ports(self) -> PublishedPorts:
-        """Its ports on the host's loopback; made for the first, as most agents have none."""
+        """Made for the first, as most agents have none. @see: L{Launches.open_ports}."""
+        if self._allocation.stopped:
+            raise Unavailable(f"agent {self._principal.agent_id} has ended")
         if self.ports is None:
             self.ports = self._facilities.open_ports(self._principal.family)
             if self._sandbox is not None:
@@ -140,8 +141,7 @@ class Provision:
 
     def rename(self, name: str) -> None:
         """Its record has this name from now on."""
-        request = msgspec.structs.replace(self._given.request, name=name)
-        self._given = self._given.replace(request=request)
+        self._given = self._given.replace(request=replace(self._given.request, name=name))
 
     async def prepare(self, find: Find) -> None:
         """Make all that a start needs; what can be done at the same time, is.
@@ -222,7 +222,7 @@ class Provision:
             self._allocation.abandon_child()
         fallback = None
         if request.sandboxed and request.allow_degraded:
-            fallback = self._spec_of(msgspec.structs.replace(request, sandboxed=False), program)
+            fallback = self._spec_of(replace(request, sandboxed=False), program)
         spec = self._spec_of(request, program)
         command = tuple(request.command or ())
         self._layout = Layout(spec, fallback, program, self._limits, self._warm, command)
@@ -287,8 +287,9 @@ class Provision:
 
     async def release(self) -> None:
         """Take all of it away. Idempotent; logs what could not be removed."""
-        self._allocation.stop()
-        self.open_ports().close()  # whatever is published from now on is refused
+        self._allocation.stop()  # whatever is published from now on is refused
+        if self.ports is not None:
+            self.ports.close()
         close, self._close_socket = self._close_socket, None
         workspace, self._workspace = self._workspace, None
         self.profile = None

@@ -12,12 +12,16 @@ stays as long as any descendant's does, with the quota that it had at its end.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from clove.errors import QuotaExceeded
 
-__all__ = ["Ledger", "Quota", "Reservation"]
+if TYPE_CHECKING:
+    from clove.policy import Permissions
+
+__all__ = ["Ledger", "Quota", "Reservation", "quota_of"]
 
 _HINT = "ask for a larger quota (max_llm_calls, max_llm_tokens)"
 
@@ -27,6 +31,11 @@ class Quota(msgspec.Struct, frozen=True):
 
     max_calls: int = 0
     max_tokens: int = 0
+
+
+def quota_of(permissions: Permissions) -> Quota:
+    """What permissions allow."""
+    return Quota(permissions.max_llm_calls, permissions.max_llm_tokens)
 
 
 class _Account(msgspec.Struct):

@@ -15,11 +15,9 @@ from clove.errors import PermissionDenied, Unavailable
 from clove.kernel.network.dialling import dial
 from clove.kernel.network.lookups import Lookups
 from clove.kernel.network.nat64 import Nat64
-from clove.kernel.network.proxy import perform_exchange, proxy_credentials
 from clove.kernel.network.settings import EgressSettings, proxy_target
 from clove.policy.domains import domain_rule
 from clove.policy.hosts import as_address, normalise_host
-from clove.proxies import connect_by_http, connect_by_socks
 from clove.sharing.shares import Shares
 
 if TYPE_CHECKING:
@@ -36,7 +34,6 @@ INSPECTED: Final = (80, 443)
 """Ports on which clients speak as servers of the web do; docs/egress.md, SNI and Host."""
 FRESH: Final = 30.0
 """Seconds for which the proxy's addresses are not looked up again."""
-_CONNECTS: Final = {"http": connect_by_http, "https": connect_by_http, "socks5": connect_by_socks}
 
 
 def is_direct(settings: EgressSettings, host: str, addresses: Sequence[str] = ()) -> bool:
@@ -75,12 +72,15 @@ class WayOut:
             from clove.kernel.network.proxy_tls import proxy_context  # brings OpenSSL
 
             self._tls = proxy_context(settings.ca_file)
-        self._credentials = proxy_credentials(settings)
+        self._credentials: tuple[str, str] | None = None
         self._addresses: list[str] = []
         self._found_at = -math.inf
         self._waiting: list[Deferred[list[str]]] = []
         self._is_looking = False
         if self._proxy is not None:
+            from clove.kernel.network.proxy import proxy_credentials
+
+            self._credentials = proxy_credentials(settings)
             shares = Shares("look-ups of the proxy", "", 1)
             names = resolver or reactor.nameResolver
             self._lookups = Lookups(names, shares, MOST_ADDRESSES)
@@ -152,6 +152,9 @@ class WayOut:
         raise failure
 
     async def _tunnel(self, there: str, port: int, timeout: float) -> socket.socket:
+        from clove.kernel.network.proxy import perform_exchange
+        from clove.proxies import connect_by_http, connect_by_socks
+
         proxy = self._proxy
         assert proxy is not None
         try:
@@ -160,7 +163,8 @@ class WayOut:
             raise Unavailable(
                 f"the proxy {proxy.netloc} cannot be reached: {error.strerror or error}"
             ) from None
-        reactor, connect = self._reactor, _CONNECTS[proxy.scheme]
+        reactor = self._reactor
+        connect = connect_by_socks if proxy.scheme == "socks5" else connect_by_http
         try:
             if self._tls is not None:
                 from clove.kernel.network.proxy_tls import wrap_in_tls

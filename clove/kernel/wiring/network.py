@@ -13,7 +13,6 @@ from clove.kernel.network.gateway import Gateways
 from clove.kernel.network.host_resolver import host_resolver
 from clove.kernel.network.known_hosts import KnownHosts, TranslatedNames
 from clove.kernel.network.nat64 import Nat64
-from clove.kernel.network.proxy import proxy_credentials
 from clove.kernel.network.published import Publisher
 from clove.kernel.network.record_lookups import RecordLookups
 from clove.kernel.network.way_out import WayOut, is_direct
@@ -101,6 +100,9 @@ def prepare_egress(settings: EgressSettings, state_dir: StateDir) -> None:
 
     @raise InvalidRequest: one of them cannot be used.
     """
-    proxy_credentials(settings)
+    if settings.proxy_credentials_file:
+        from clove.kernel.network.proxy import proxy_credentials
+
+        proxy_credentials(settings)
     if settings.ca_file:
         state_dir.keep_authorities(bundle(read_certificates(settings.ca_file)))

@@ -88,6 +88,7 @@ class Parts:
             foundation.limits.shares,
             permissions_of=self._permissions_of,
             route_to=functools.partial(model_route, config.egress),
+            load=foundation.import_later,
         )
         lifetimes = Lifetimes(foundation, stores, self._llm)
         self._tunnels = make_tunnels(

@@ -114,7 +114,7 @@ def test_names_without_number_are_bounded_before_they_are_decoded(
 
 def test_slow_numbers_are_not_looked_at_twice() -> None:
     numbers = b",".join([b"1e-310"] * 1500)
-    mend = mock.patch("clove.messages.base.mend", side_effect=AssertionError)
+    mend = mock.patch("clove.messages.mending.mend", side_effect=AssertionError)
     with mend, pytest.raises(InvalidRequest):
         again(TargetRequest, b'{"later":[' + numbers + b"]}")
 

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from clove.errors import LimitExceeded, PermissionDenied, Unavailable
-from clove.kernel.network.published.inner_socket import connect_inside, require_cookies
 
 if TYPE_CHECKING:
     from clove.kernel.network.published.limits import PublishLimits
@@ -81,6 +80,8 @@ class Dialler:
         @raise Unavailable: nothing answers there.
         @raise IsolationUnavailable: this Linux is too old.
         """
+        from clove.kernel.network.published.inner_socket import connect_inside, require_cookies
+
         own = require_cookies()
         timeout, close = self.limits.connect_timeout, self._close_descriptor
         try:
