@@ -9,14 +9,17 @@ import sys
 import click
 
 from clove.cli.console import Console
+from clove.errors import CloveError
 from clove.sandbox.probe import Feature, Report, probe
 
-__all__ = ["checkup", "doctor", "ways_out"]
+__all__ = ["checkup", "doctor", "running_kernel", "ways_out"]
 
 CHECKUP = "clove.kernel.checkup"
 NETWORK_CHECK = "clove.kernel.network_check"
 """Run as programs, so that no part of the kernel is imported here."""
 SECONDS = 60
+KERNEL_SECONDS = 5.0
+"""For a kernel that runs to say what it is."""
 
 
 def checkup(python: str) -> tuple[Feature, ...]:
@@ -33,6 +36,18 @@ def ways_out(config: str | None) -> tuple[Feature, ...]:
     @param config: the kernel's configuration file, if it has one.
     """
     return _asked("way_out", NETWORK_CHECK, *([config] if config else []))
+
+
+def running_kernel(console: Console) -> tuple[Feature, ...]:
+    """The kernel that answers on this host, and in which form it runs; nothing where none does."""
+    try:
+        with console.local_client(timeout=KERNEL_SECONDS) as client:
+            version = client.hello()["kernel_version"]
+            compiled = client.get_system_metrics()["metrics"].get("compiled", False)
+    except (CloveError, OSError):
+        return ()
+    form = "with the compiled part" if compiled else "in pure Python (docs/compiled.md)"
+    return (Feature("kernel", True, f"{version} runs, {form}"),)
 
 
 def _asked(name: str, program: str, *arguments: str) -> tuple[Feature, ...]:
@@ -86,15 +101,16 @@ def doctor(context: click.Context, as_json: bool, python: str, config: str | Non
 
     Each mechanism is really tried, as the current user, in a process that is
     thrown away; then a whole sandbox is started as an agent gets it, and asked
-    what it is like. Last comes which way out there is to other hosts: routes, names,
-    NAT64, a proxy. Exit code 1: the default sandbox cannot be had.
+    what it is like. Last come which way out there is to other hosts (routes, names,
+    NAT64, a proxy), and the kernel that runs here, if one does. Exit code 1: the default sandbox cannot be had.
     """
-    if (
-        console := context.find_object(Console)
-    ) is not None:  # none where it is a program by itself
+    running: tuple[Feature, ...] = ()
+    console = context.find_object(Console)
+    if console is not None:  # none where it is a program by itself
         console.check_local("this command is about this host; clove machines doctor asks a machine")
+        running = running_kernel(console)
     report = probe(python)
-    report = Report((*report.features, *checkup(python), *ways_out(config)))
+    report = Report((*report.features, *checkup(python), *ways_out(config), *running))
     if as_json:
         click.echo(json.dumps(report.to_dict()))
     else:

@@ -13,8 +13,11 @@ from typing import Any
 
 import pytest
 
-from clove.cli.doctor import CHECKUP
+from clove import __version__
+from clove.cli.console import Console
+from clove.cli.doctor import CHECKUP, running_kernel
 from tests.adversary.isolated import PATHS, unprivileged_python
+from tests.integration.conftest import KernelProcess
 from tests.integration.exposed import ORDINARY, ROOT, ROOTLESS
 from tests.sandboxes import NEEDS_SANDBOX
 
@@ -113,3 +116,17 @@ def test_doctor_says_that_the_sandbox_works() -> None:
     assert ran.returncode == 0
     assert "a whole one was started" in ran.stdout
     assert "The default sandbox works here." in ran.stdout
+
+
+def test_the_kernel_that_runs_is_told_with_its_form(kernel: KernelProcess) -> None:
+    (found,) = running_kernel(Console(kernel.socket, as_json=False))
+    assert (found.name, found.available) == ("kernel", True)
+    assert found.detail.startswith(f"{__version__} runs, ")
+    assert found.detail.removeprefix(f"{__version__} runs, ") in (
+        "with the compiled part",
+        "in pure Python (docs/compiled.md)",
+    )
+
+
+def test_where_no_kernel_runs_none_is_told(tmp_path: Path) -> None:
+    assert running_kernel(Console(str(tmp_path / "none.sock"), as_json=False)) == ()
