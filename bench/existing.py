@@ -51,7 +51,7 @@ def spawn(plan: Plan) -> Iterator[Figure]:
 
 def start(plan: Plan) -> Iterator[Figure]:
     """A kernel's start, its memory, its first agents."""
-    some = start_bench.Amounts(starts=2 * plan.rounds, firsts=min(plan.rounds, 3), row=50)
+    some = start_bench.Amounts(starts=2 * plan.rounds, firsts=min(plan.rounds, 3))
     amounts = start_bench.SMOKE if plan.smoke else some
     yield from _once(plan, "kernels start", lambda: start_bench.run(amounts))[0]
 
