@@ -110,6 +110,14 @@ class LoopTime:
         """A family's part of it; None for operators, who share it with none."""
         return None if family == OPERATORS else FamilyTime(self, self._clock, family)
 
+    def charge(self, family: int, call: Callable[[], object]) -> None:
+        """Call something as a family's time, unless a connection is served, whose family is charged for that."""
+        own = None if self.serving else self.of(family)
+        if own is None:
+            call()
+        else:
+            own.charge(call)
+
     def next_turn(self, family: int) -> Deferred[None]:
         """Fires in the family's next turn; what is done then counts as its time."""
         turn: Deferred[None] = Deferred(lambda _: cancel())

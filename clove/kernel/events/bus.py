@@ -13,7 +13,7 @@ from twisted.logger import Logger
 from clove.errors import CloveError, InvalidRequest, LimitExceeded
 from clove.kernel.clocks import Wall
 from clove.kernel.events.limits import EventLimits
-from clove.kernel.events.spread import Spread
+from clove.kernel.events.spread import InTimeOf, Spread
 from clove.kernel.events.subscriber import Happening, Push, Subscriber
 from clove.messages.events import EVENT_TYPES, Event, EventPush
 from clove.sharing.shares import ShareLimits, Shares
@@ -31,6 +31,7 @@ class EventBus:
     @ivar limits: its bounds.
     @ivar by_type: the types that have subscribers, with these: who publishes often looks there first.
     @param wall: dates events.
+    @param in_time_of: charges what has caused an event for handing it over; not for what a request does at once.
     """
 
     log = Logger()
@@ -41,6 +42,7 @@ class EventBus:
         limits: EventLimits | None = None,
         shares: ShareLimits | None = None,
         wall: Wall = time.time,
+        in_time_of: InTimeOf = lambda _, call: call(),
     ) -> None:
         self._clock = clock
         self._wall = wall
@@ -54,7 +56,7 @@ class EventBus:
         )
         self._subscribers: dict[int, Subscriber] = {}
         self.by_type: dict[str, dict[int, Subscriber]] = {}
-        self._spread = Spread(clock, self._hand, self.limits.handing_over)
+        self._spread = Spread(clock, self._hand, self.limits.handing_over, in_time_of)
 
     def publish(
         self,

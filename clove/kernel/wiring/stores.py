@@ -12,6 +12,7 @@ from clove.kernel.logs.log_file import LogFile
 from clove.kernel.mail import Mailboxes
 from clove.kernel.observers import Observers
 from clove.kernel.state import StateStore
+from clove.sharing.shares import OPERATORS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,13 +33,16 @@ class Stores:
     """
 
     def __init__(self, foundation: Foundation) -> None:
+        self._foundation = foundation
         reactor, limits, ids = foundation.reactor, foundation.limits, foundation.ids
         security_file = _security_file(foundation)
         in_turns = foundation.loop_time.in_turns
         self.audit = AuditLog(
             foundation.wall, limits.audit, security_file, ids.audit.take_always, in_turns
         )
-        self.events = EventBus(reactor, limits.events, limits.shares, foundation.wall)
+        self.events = EventBus(
+            reactor, limits.events, limits.shares, foundation.wall, self._in_time_of
+        )
         self.observers = Observers(self.events, self.audit)
         self.mail: IMailboxes = Mailboxes(
             reactor,
@@ -53,6 +57,11 @@ class Stores:
             reactor, limits.state, self.observers.state, limits.shares, in_turns
         )
         self.results = AsyncResults(limits.results, limits.shares)
+
+    def _in_time_of(self, source_id: int, call: Callable[[], object]) -> None:
+        """As L{clove.kernel.events.spread.InTimeOf}."""
+        family = self._foundation.registry.family_of(source_id)
+        self._foundation.loop_time.charge(OPERATORS if family is None else family, call)
 
 
 def _security_file(foundation: Foundation) -> SecurityFile:

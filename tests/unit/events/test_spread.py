@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from twisted.internet.task import Clock
 
@@ -21,10 +23,17 @@ class Listeners:
     """Many that events are pushed to, and what reached them."""
 
     def __init__(self, clock: Clock, handing_over: int = 10_000) -> None:
-        self.bus = EventBus(clock, EventLimits(handing_over=handing_over))
+        limits = EventLimits(handing_over=handing_over)
+        self.bus = EventBus(clock, limits, in_time_of=self._in_time_of)
         self.reached: list[int] = []
+        self.charged: list[tuple[int, int]] = []
         for agent_id in range(1, MANY + 1):
             self.listen(agent_id)
+
+    def _in_time_of(self, source_id: int, call: Callable[[], object]) -> None:
+        before = len(self.reached)
+        call()
+        self.charged.append((source_id, len(self.reached) - before))
 
     def listen(self, agent_id: int) -> None:
         def push(frame: object) -> bool:
@@ -33,8 +42,8 @@ class Listeners:
 
         self.bus.subscribe(agent_id, ["CUSTOM"], push=push)
 
-    def publish(self, only: int | None = None) -> int:
-        return self.bus.publish("CUSTOM", {}, only=only)
+    def publish(self, only: int | None = None, source_id: int = 0) -> int:
+        return self.bus.publish("CUSTOM", {}, source_id, only=only)
 
 
 def test_it_reaches_some_at_once_and_the_others_in_the_next_turns(clock: Clock) -> None:
@@ -87,3 +96,18 @@ def test_who_publishes_too_much_hands_it_over(clock: Clock) -> None:
         listeners.publish()
         assert number * MANY - len(listeners.reached) <= most
     assert len(clock.getDelayedCalls()) == 1
+
+
+def test_what_is_handed_over_later_is_time_of_what_has_caused_it(clock: Clock) -> None:
+    listeners = Listeners(clock)
+    listeners.publish(source_id=7)
+    listeners.publish(source_id=8)
+    while clock.getDelayedCalls():
+        turn(clock)
+    of_7 = [count for source_id, count in listeners.charged if source_id == 7]
+    assert of_7 == [
+        AT_ONCE,
+        AT_ONCE,
+        1,
+    ]  # 64 of the second within the request that published the other
+    assert sum(count for _, count in listeners.charged) == 2 * MANY

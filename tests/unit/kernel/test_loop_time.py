@@ -193,3 +193,14 @@ def test_a_turn_that_is_not_wanted_any_more_is_none(loop: Loop, family: int) -> 
     turn.cancel()
     loop.turn()
     assert not loop.clock.getDelayedCalls()
+
+
+@pytest.mark.parametrize("serving", [False, True])
+def test_work_beside_requests_is_charged_and_within_one_its_connection_is(
+    loop: Loop, serving: bool
+) -> None:
+    loop.time.serving = serving
+    loop.time.charge(7, lambda: loop.clock.advance(2 * TURN))
+    assert loop.may(7) is serving
+    loop.time.charge(OPERATORS, lambda: loop.clock.advance(2 * TURN))
+    assert loop.may(OPERATORS)
