@@ -1,4 +1,4 @@
-"""All mailboxes in memory, with the RECVs that wait on them and the clock of the leases."""
+"""All mailboxes in memory: which messages there is room for, and what is counted for whom."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import count
 from math import inf
 
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from clove.errors import CloveError, LimitExceeded, NotFound
 from clove.kernel.answers import Answer
+from clove.kernel.mail.box import Box
 from clove.kernel.mail.interface import IMailboxes, Owners
 from clove.kernel.mail.limits import MailLimits
 from clove.kernel.mail.mailbox import Letter, Mailbox
 from clove.kernel.mail.message import Message
-from clove.kernel.mail.waiting import WaitingLine
 from clove.kernel.pieces import InTurns, Pieces, at_once
 from clove.messages.mail import Mail
 from clove.sharing.shares import ShareLimits, Shares
@@ -27,17 +27,6 @@ OVERHEAD = 256
 
 Delivered = Callable[[int, int, str, int], object]
 """Takes (to, sender, sender's name, message id)."""
-
-
-class _Box:
-    """A mailbox, the RECVs that wait on it, and the call that will end its next lease."""
-
-    __slots__ = ("lease_call", "line", "mailbox")
-
-    def __init__(self, mailbox: Mailbox, line: WaitingLine) -> None:
-        self.mailbox = mailbox
-        self.line = line
-        self.lease_call: IDelayedCall | None = None
 
 
 @implementer(IMailboxes)
@@ -67,7 +56,7 @@ class Mailboxes:
         self._in_turns = in_turns
         self._limits = limits or MailLimits()
         self.on_delivered = on_delivered
-        self._boxes: dict[int, _Box] = {}
+        self._boxes: dict[int, Box] = {}
         self._new_id = count(1).__next__ if new_id is None else new_id
         self._shares = Shares(
             "bytes of unread messages",
@@ -88,15 +77,13 @@ class Mailboxes:
         box = self._boxes.pop(agent_id, None)
         if box is None:
             return
-        box.mailbox.clear()
-        self._set_lease_call(box)
-        box.line.close()
+        box.close()
 
     def release(self, agent_id: int) -> None:
         """See L{IMailboxes.release}."""
         box = self._boxes.get(agent_id)
         if box is not None:
-            self._end_leases(box, inf)
+            box.end_leases(inf)
 
     def deliver(self, to: int, message: Message) -> int:
         """See L{IMailboxes.deliver}."""
@@ -137,26 +124,23 @@ class Mailboxes:
     ) -> Answer[list[Mail]]:
         """See L{IMailboxes.receive}."""
         box = self._boxes.get(agent_id) or self._box(agent_id)
-        mails = self._take(box, most, manual_ack)
+        mails = box.take(most, manual_ack)
         if mails or wait <= 0:
             return mails
         return box.line.join(most, manual_ack, min(wait, self._limits.max_wait))
 
     def ack(self, agent_id: int, message_ids: Iterable[int]) -> int:
         """See L{IMailboxes.ack}."""
-        box = self._box(agent_id)
-        done = box.mailbox.ack(message_ids)
-        self._set_lease_call(box)
-        return done
+        return self._box(agent_id).ack(message_ids)
 
-    def _box(self, agent_id: int) -> _Box:
+    def _box(self, agent_id: int) -> Box:
         box = self._boxes.get(agent_id)
         if box is None:
             family = self._owners.family_of(agent_id)
             if family is None:
                 raise NotFound(f"agent {agent_id} has no mailbox")
-            line = WaitingLine(self._clock, self._limits.max_waiters)
-            box = self._boxes[agent_id] = _Box(Mailbox(self._gone, family), line)
+            mailbox = Mailbox(self._gone, family)
+            box = self._boxes[agent_id] = Box(mailbox, self._clock, self._limits)
         return box
 
     def _refusal(
@@ -205,7 +189,7 @@ class Mailboxes:
             hint="send again when the receiver has called RECV (and ACK)",
         )
 
-    def _put(self, to: int, box: _Box, message: Message, size: int, now: float) -> int:
+    def _put(self, to: int, box: Box, message: Message, size: int, now: float) -> int:
         id = self._new_id()
         sender, ttl = message.sender, message.ttl
         box.mailbox.put(Letter(id, message, now, inf if ttl is None else now + ttl, size))
@@ -214,7 +198,7 @@ class Mailboxes:
         if self.on_delivered is not None:
             self.on_delivered(to, sender, message.sender_name, id)
         if box.line.waiters:
-            self._serve(box)
+            box.serve()
         return id
 
     def _gone(self, letters: Sequence[Letter]) -> None:
@@ -239,50 +223,6 @@ class Mailboxes:
             unread[sender] = left
         else:
             del unread[sender]
-
-    def _take(self, box: _Box, most: int, manual_ack: bool) -> list[Mail]:
-        now = self._seconds()
-        until = now + self._limits.lease if manual_ack else None
-        letters = box.mailbox.take(min(most, self._limits.max_batch), now, until)
-        if manual_ack and letters:
-            self._set_lease_call(box)
-        mails = []
-        for letter in letters:
-            message = letter.message
-            sender = message.sender
-            age = max(0, int((now - letter.sent) * 1000))
-            mails.append(Mail(letter.id, sender, sender, message.sender_name, message.body, age))
-        return mails
-
-    def _serve(self, box: _Box) -> None:
-        """Give messages to the waiters, in order."""
-        while (waiter := box.line.first()) is not None:
-            mails = self._take(box, waiter.most, waiter.manual_ack)
-            if not mails:
-                return
-            box.line.fire(waiter, mails)
-
-    def _end_leases(self, box: _Box, now: float) -> None:
-        box.mailbox.end_leases(now)
-        self._set_lease_call(box)
-        self._serve(box)
-
-    def _lease_over(self, box: _Box) -> None:
-        box.lease_call = None
-        self._end_leases(box, self._seconds())
-
-    def _set_lease_call(self, box: _Box) -> None:
-        """Have one delayed call for the earliest end of a lease, or none."""
-        ends = box.mailbox.lease_ends
-        call = box.lease_call
-        if call is not None:
-            if call.getTime() == ends:
-                return
-            call.cancel()
-            box.lease_call = None
-        if ends < inf:
-            delay = max(0.0, ends - self._seconds())
-            box.lease_call = self._clock.callLater(delay, self._lease_over, box)
 
 
 def _too_large(size: int, limits: MailLimits) -> CloveError:
