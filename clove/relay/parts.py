@@ -10,7 +10,6 @@ from typing import Any, ParamSpec, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IListeningPort
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from clove.messages.metrics import ReactorTurns
@@ -28,6 +27,7 @@ from clove.relay.listening import HandedPorts, listen
 from clove.relay.machines.machines import Machines
 from clove.relay.open_store import open_store, store_threads
 from clove.relay.records import TokenKind
+from clove.relay.recurring import Recurring
 from clove.relay.rest.app import Api
 from clove.relay.rest.context import Context
 from clove.relay.rest.front import Front
@@ -118,7 +118,27 @@ class Parts:
         self._audit = DenialWriter(self._denials, self.store, self._claimant)
         self._repeats = Repeats(self.store, self._claimant, reactor, time.time)
         self._entrance = Entrance(self.hub, relay_id, self.tokens, self.machines, self._denials.add)
-        self._loops: list[LoopingCall] = []
+        self._recurring = self._make_recurring()
+
+    def _make_recurring(self) -> Recurring:
+        """What is done again and again, and written at the end, too."""
+        recurring = Recurring(self._reactor)
+        if self._config.store.postgresql:
+            recurring.do(LOOK_SECONDS, self._changes.look)
+        if self.fleet is not None:
+            recurring.do(TELL_SECONDS, self.fleet.routing.tick)
+        recurring.do(EXPIRY_SECONDS, self._end_expired)
+        if self._tls is not None:
+            recurring.do(RENEW_SECONDS, self.renew)
+        late = self._repeats.tell_late
+        recurring.write(USED_SECONDS, "when tokens were used", self.tokens.write_used)
+        recurring.write(SEEN_SECONDS, "which machines connected", self.machines.write_seen)
+        recurring.write(DENIED_SECONDS, "what was refused", self._audit.write_some)
+        recurring.write(LATE_SECONDS, "what became of repeated requests", late)
+        return recurring
+
+    async def _end_expired(self) -> None:
+        self.tokens.end_expired()
 
     def _hub_limits(self) -> HubLimits:
         """Those of the configuration, as far as there are descriptors for them."""
@@ -197,15 +217,9 @@ class Parts:
         self.hub.start()
         if self._config.store.postgresql:
             self.store.observe(self._changes)
-            self._repeat(self._changes.look, LOOK_SECONDS)
         if self.fleet is not None:
             Deferred.fromCoroutine(self.fleet.start())
-            self._repeat(self.fleet.routing.tick, TELL_SECONDS)
-        self._repeat(self._end_expired, EXPIRY_SECONDS)
-        for seconds, what, write in self._writes():
-            self._repeat(partial(self._write, what, write), seconds)
-        if self._tls is not None:
-            self._repeat(self.renew, RENEW_SECONDS)
+        self._recurring.start()
 
     async def first_token(
         self, keep: Callable[[str], Awaitable[None]] | None = None, *, another: bool = False
@@ -240,13 +254,10 @@ class Parts:
         await self.hub.drain()
         self._streams.stop()
         await self.hub.stop()
-        for loop in self._loops:
-            if loop.running:  # one that has failed is not
-                loop.stop()
+        self._recurring.stop()
         if self.fleet is not None:
             await self.fleet.stop()
-        for _, what, write in self._writes():
-            await self._write(what, write)
+        await self._recurring.write_last()
         await self.store.close()
         self.release()
 
@@ -254,32 +265,6 @@ class Parts:
         """End the threads."""
         self._store_threads.stop()
         self._threads.stop()
-
-    def _repeat(self, function: Any, seconds: float) -> None:
-        loop = LoopingCall(lambda: Deferred.fromCoroutine(function()))
-        loop.clock = self._reactor
-        self._loops.append(loop)
-        loop.start(seconds, now=False).addErrback(
-            lambda failure: self.log.failure("repeated work has ended", failure=failure)
-        )
-
-    async def _end_expired(self) -> None:
-        self.tokens.end_expired()
-
-    def _writes(self) -> tuple[tuple[float, str, Callable[[], Awaitable[object]]], ...]:
-        """What is written from time to time, and at the end: how often, what it is, and by what."""
-        return (
-            (USED_SECONDS, "when tokens were used", self.tokens.write_used),
-            (SEEN_SECONDS, "which machines connected", self.machines.write_seen),
-            (DENIED_SECONDS, "what was refused", self._audit.write_some),
-            (LATE_SECONDS, "what became of repeated requests", self._repeats.tell_late),
-        )
-
-    async def _write(self, what: str, write: Callable[[], Awaitable[object]]) -> None:
-        try:
-            await write()
-        except Exception as error:
-            self.log.error("{what} is not written: {error}", what=what, error=str(error))
 
     async def renew(self) -> None:
         """Read the certificate again, if its files have changed."""
