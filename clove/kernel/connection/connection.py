@@ -128,8 +128,8 @@ class KernelConnection:
             frames = self.decoder.feed(data)
         except BadFrame as error:
             self.channel.pause()
-            self._broken, self.half_closed = error, True
-            self.flow.receive(getattr(error, "frames", []))
+            self._broken, self.half_closed = error.with_traceback(None), True  # no cycle
+            self.flow.receive(vars(error).pop("frames", []))
             self.close_if_answered()
             return
         self.flow.receive(frames)  # type: ignore[arg-type]  # a Frame is such a tuple

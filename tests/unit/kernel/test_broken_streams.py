@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import weakref
 
 import pytest
 
@@ -64,3 +66,19 @@ def test_a_peer_that_goes_meanwhile_holds_nothing(broken: bytes) -> None:
     peer.channel.hung_up = True
     peer.connection.check(1)
     assert peer.channel.aborted
+
+
+def test_nothing_of_the_connection_is_left_to_the_collector_of_cycles(broken: bytes) -> None:
+    peer = Peer(principals=Peer().principals)
+    peer.connection.data_received(encode(0, SLOW, b"") + encode(0, QUICK, b"x") + broken)
+    peer.answers.waiting.pop().callback(b"slow")
+    peer.answers.streams.clear()
+    seen = weakref.ref(peer.connection)
+    gc.collect()
+    gc.disable()
+    try:
+        peer.lose()
+        del peer
+        assert seen() is None
+    finally:
+        gc.enable()
