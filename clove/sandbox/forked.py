@@ -77,6 +77,7 @@ class ForkedProcess:
 
     @ivar outputs: its stdout and stderr.
     @ivar ended: it is gone, or will never be.
+    @ivar abandoned: nothing waits for it.
     @ivar control: the kernel's end of its control socket, to be taken over.
     @ivar inner_ends: control socket, stdout and stderr for the child; see
         L{close_inner_ends}.
@@ -88,7 +89,7 @@ class ForkedProcess:
         self._streams: ProcessProtocol | None = None
         self._handle: ProcessHandle | None = None
         self._killed = False
-        self.ended = False
+        self.ended = self.abandoned = False
         self._told = False
         self.outputs = Outputs(reactor, self._received, self._closed)
         try:
@@ -110,6 +111,7 @@ class ForkedProcess:
 
     def abandon(self) -> None:
         """It is not needed: without a control socket it ends by itself."""
+        self.abandoned = True
         self.control.close()
 
     def forked(self, pidfd: int) -> None:

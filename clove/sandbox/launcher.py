@@ -168,7 +168,7 @@ class Launcher:
         try:
             await child.settle(sandbox, more, self._threads, stdin)
         except (CloveError, OSError) as error:
-            self.log.info("an agent starts cold: {error}", error=error)
+            self.log.info("an agent starts cold: {error}", error=str(error)[:200])
             child.abandon()
             return None
         except BaseException:
@@ -177,7 +177,7 @@ class Launcher:
         try:
             await sandbox.until_ready()
         except CloveError as error:
-            self.log.info("an agent starts cold: {error}", error=error)
+            self.log.info("an agent starts cold: {error}", error=str(error)[:200])
             return None
         return sandbox
 

@@ -147,7 +147,11 @@ class ZygoteProcess(ProcessProtocol):
             process.forked(fds[0])
             fds = []
         elif process is not None:
-            self.log.warn("the zygote could not fork: {text}", text=_printable(message.get("text")))
+            if (
+                not process.abandoned
+            ):  # else its cgroup has gone meanwhile, which an agent can have happen often
+                text = _printable(message.get("text"))
+                self.log.warn("the zygote could not fork: {text}", text=text)
             process.lost()
         elif message.get("op") == "ready":
             for module, reason in message.get("left_out", {}).items():
