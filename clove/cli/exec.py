@@ -13,6 +13,7 @@ import click
 from clove.cli.console import Console, command_options
 from clove.cli.detach_keys import DetachKeys
 from clove.cli.option_types import Parsed, variable
+from clove.cli.program_command import ProgramCommand
 from clove.cli.sinks import Sink, copy, copy_input, sinks
 from clove.cli.target import AGENT, name_or_id
 from clove.errors import ConnectionLost, NotFound, TimedOut
@@ -43,7 +44,9 @@ Exit code: the program's own; 128 + n if signal n ended it; 1 if it could not be
 started; 2 if the command line is wrong."""
 
 
-@click.command(epilog=EPILOG, context_settings={"allow_interspersed_args": False})
+@click.command(
+    cls=ProgramCommand, epilog=EPILOG, context_settings={"allow_interspersed_args": False}
+)
 @click.option("-i", "--interactive", is_flag=True, help="Its input is ours.")
 @click.option("-t", "--tty", is_flag=True, help="It runs on a terminal, which is ours.")
 @click.option("-w", "--cwd", metavar="DIRECTORY", help="Where it starts, as the agent sees it.")

@@ -15,9 +15,9 @@ _ASKS: Final = re.compile(
 _THERE: Final = re.compile(r"\bclove (\w+) there\b")
 """What is for a command on the machine itself."""
 _BESIDE: Final = re.compile(
-    r"(?:(?:GET|POST|PUT|PATCH|DELETE) )?(?:/api/v1/\S+|\b[A-Z_]{3,}) \((clove [^)]+)\)"
+    r"(?:(?:GET|POST|PUT|PATCH|DELETE) )?(?:/api/v1/\S+|`\w+` \w+|\b[A-Z_]{3,}) \((clove [^)]+)\)"
 )
-"""A route or a syscall, and the command that does the same."""
+"""A route, a field's value or a syscall, and the command that does the same."""
 _ASIDE: Final = re.compile(r" \((?:(?:GET|POST|PUT|PATCH|DELETE) )?/api/v1/[^)]*\)")
 _ROUTE: Final = "/api/v1/"
 

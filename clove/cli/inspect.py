@@ -9,6 +9,7 @@ import click
 
 from clove.cli.agents import ending
 from clove.cli.console import Console, command_options
+from clove.cli.ps import shown_parent
 from clove.cli.published_ports import shown_ports
 from clove.cli.target import AGENT, name_or_id
 from clove.cli.text import age, clean, counted, size
@@ -60,7 +61,7 @@ def _lines(reply: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "name", f"{agent['name']} (id {agent['id']})"
     yield "state", _state(agent)
     yield from _program(reply)
-    yield "parent", " < ".join(map(str, reply["ancestors"])) or "-"
+    yield "parent", " < ".join(dict.fromkeys(map(shown_parent, reply["ancestors"]))) or "-"
     yield "restart", _restarts(reply)
     if reply["timeout"]:
         yield "timeout", age(reply["timeout"] * 1000)

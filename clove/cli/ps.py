@@ -13,7 +13,7 @@ from clove.cli.published_ports import shown_ports
 from clove.cli.tables import STYLES, make_table, print_table, shortened
 from clove.cli.text import age
 
-__all__ = ["ps"]
+__all__ = ["ps", "shown_parent"]
 
 COMMAND = 40
 """Characters of a command in the table; --json has more of it."""
@@ -69,7 +69,7 @@ def _print(agents: Sequence[Mapping[str, Any]], ended: bool) -> None:
     print_table(make_table(titles, rows, numbers=NUMBERS, styles=styles), spare=SPARE)
 
 
-def _parent(parent: int) -> str:
+def shown_parent(parent: int) -> str:
     """Who started it: an agent, somebody's connection here, or one through a relay."""
     return "remote" if parent >= FIRST_REMOTE else str(parent or "-")
 
@@ -83,7 +83,7 @@ def _row(agent: Mapping[str, Any], ended: bool) -> list[str]:
         str(agent.get("pid") or "-"),
         age(agent.get("uptime_ms") or 0),
         str(agent.get("restarts", 0)),
-        _parent(agent.get("parent_id") or 0),
+        shown_parent(agent.get("parent_id") or 0),
         shortened(str(agent.get("command", "")), COMMAND),
     ]
     if ended:

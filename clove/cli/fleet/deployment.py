@@ -59,7 +59,7 @@ def refuse_local(asked: Mapping[str, Any]) -> None:
     """@raise click.UsageError: an option is about this host."""
     for name, (option, why, instead) in _REFUSED.items():
         if asked[name]:
-            raise click.UsageError(f"{option} is for agents of this host: {why}. {instead}")
+            raise click.UsageError(f"{option} is for agents of this host: {why}; {instead}")
     if asked["python"] and "/" in asked["python"]:
         raise click.UsageError(
             "--python: an interpreter of this host is not on the machine. Name one that is there, "

@@ -72,7 +72,7 @@ def on_machine(local: click.Command, name: str) -> click.Command:
     examples = (
         f"\b\nThe same as `clove {local.name}`, whose --help has examples, on a machine of a relay:"
     )
-    command.epilog = f"{examples}\n  clove agent {name} {_arguments(local)}--machine build-7"
+    command.epilog = f"{examples}\n  clove agent {name} --machine build-7 {_arguments(local)}"
 
     @click.pass_obj
     def called(console: Console, /, **given: Any) -> Any:

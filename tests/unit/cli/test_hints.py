@@ -27,6 +27,10 @@ from clove.relay.absent import no_machine, no_token
         ),
         ("GET /api/v1/openapi.json has the fields of each route", ""),
         ("see /api/v1/openapi.json", ""),
+        (
+            "end that: `draining` false (clove machines drain m --off)",
+            "end that: clove machines drain m --off",
+        ),
         ("LIST (clove ps) shows the agents", "clove ps shows the agents"),
         ("check the token; then TUNNEL_CONNECT (clove tunnel join) again", None),
         ("a path such as /srv/api (GET it) stays", "a path such as /srv/api (GET it) stays"),

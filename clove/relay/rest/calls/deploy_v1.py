@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import shlex
 
 import msgspec
 
@@ -33,9 +34,10 @@ async def check_not_drained(context: Context, machine_id: str) -> None:
     """@raise Unavailable: nothing is to be started there."""
     machine = await context.machines.get(machine_id)
     if machine.draining:
+        name = shlex.quote(machine_id)
         raise Unavailable(
             f"machine {machine_id} is drained: nothing new is started there",
-            hint="choose another, or end that: `draining` false (clove machines drain MACHINE --off)",
+            hint=f"choose another, or end that: `draining` false (clove machines drain {name} --off)",
         )
 
 
