@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 
 from clove.kernel.state.interface import Found
+from clove.kernel.state.key_table import Entries
 from clove.kernel.state.sorted_blocks import SortedBlocks
 
 __all__ = ["Entry", "Space", "Tombstones"]
@@ -37,8 +38,8 @@ class Space:
 
     __slots__ = ("_sorted", "entries", "expiring")
 
-    def __init__(self) -> None:
-        self.entries: dict[str, Entry] = {}
+    def __init__(self, entries: Entries) -> None:
+        self.entries = entries
         self._sorted: SortedBlocks[str] = SortedBlocks()
         self.expiring = 0
 

@@ -7,6 +7,7 @@ from math import inf
 from typing import Final
 
 from clove.kernel.state.expiry import Expiry
+from clove.kernel.state.key_table import table_for
 from clove.kernel.state.limits import StateLimits
 from clove.kernel.state.space import Entry, Space, Tombstones
 from clove.kernel.state.usage import Usage
@@ -31,7 +32,12 @@ class Spaces:
     def __init__(self, limits: StateLimits, shares: ShareLimits | None) -> None:
         self.usage = Usage(limits, shares)
         self.expiry = Expiry()
-        self.shared: dict[str, Space] = {"session": Space(), "global": Space()}
+        make_table = table_for(limits.max_keys)
+        self._make_own_table = table_for(min(limits.max_keys, limits.max_agent_keys))
+        self.shared: dict[str, Space] = {
+            "session": Space(make_table()),
+            "global": Space(make_table()),
+        }
         self.own: dict[int, Space] = {}
         self._closed: deque[tuple[int, Space]] = deque()
         self._tombstones = Tombstones(limits.max_tombstones)
@@ -52,7 +58,7 @@ class Spaces:
         scope = entry.scope
         space = self.shared[scope] if owner == 0 else self.own.get(owner)
         if space is None:
-            space = self.own[owner] = Space()
+            space = self.own[owner] = Space(self._make_own_table())
         if old is None:
             space.add(key, entry)
         else:

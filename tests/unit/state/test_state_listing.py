@@ -29,7 +29,7 @@ def entry(expires: float = float("inf")) -> Entry:
 
 
 def space_of(*keys: str, expires: float = float("inf")) -> Space:
-    space = Space()
+    space = Space({})
     for key in keys:
         space.add(key, entry(expires))
     space.expiring = len(keys) if expires < float("inf") else 0
