@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from clove.kernel.context import Context
     from clove.kernel.launch.resource_limits import ResourceLimits
     from clove.kernel.pieces import Pieces
+    from clove.kernel.principal import Principal
     from clove.messages.agents import TargetRequest
     from clove.messages.managing import (
         PruneRequest,
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 __all__ = ["inspect", "prune", "rename", "restart", "send_signal", "update"]
 
 FORGOTTEN: Final = 8
-"""Agents that are forgotten in one piece of the work."""
+"""Agents that are judged, and perhaps forgotten, in one piece of the work."""
 
 
 def inspect(ctx: Context, request: TargetRequest) -> InspectReply:
@@ -115,23 +116,23 @@ def prune(ctx: Context, request: PruneRequest) -> PruneReply | Coroutine[Any, An
         return _pruned([agent.agent_id])
     if request.older_than is None:
         raise InvalidRequest("PRUNE needs a name, an id or `older_than`", hint="0 for all")
-    oldest = request.older_than * 1000
-    agent_ids = [
-        agent.agent_id
-        for agent in known.ended()
-        if agent.ended_ms_ago >= oldest and authority.may(caller, "PRUNE", agent.principal)
-    ]
-    forgotten = ctx.kernel.loop_time.in_turns(_forget(known, agent_ids), caller.family)
-    return then(forgotten, _pruned, None)
+    forgetting = _forget(known, caller, request.older_than * 1000)
+    return then(ctx.kernel.loop_time.in_turns(forgetting, caller.family), _pruned, None)
 
 
-def _forget(known: KnownAgents, agent_ids: list[int]) -> Pieces[list[int]]:
-    """Forget some at a time: to free what was kept of one takes a while."""
-    for number, agent_id in enumerate(agent_ids, 1):
-        known.forget(agent_id)
+def _forget(known: KnownAgents, caller: Principal, oldest: float) -> Pieces[list[int]]:
+    """Judge and forget some at a time: to free what was kept of one takes a while.
+
+    @param oldest: milliseconds since the end of those that may stay.
+    """
+    forgotten: list[int] = []
+    for number, agent in enumerate(known.ended(), 1):
+        if agent.ended_ms_ago >= oldest and authority.may(caller, "PRUNE", agent.principal):
+            known.forget(agent.agent_id)
+            forgotten.append(agent.agent_id)
         if number % FORGOTTEN == 0:
             yield
-    return agent_ids
+    return forgotten
 
 
 def _pruned(agent_ids: list[int], _: None = None) -> PruneReply:

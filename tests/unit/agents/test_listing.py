@@ -83,12 +83,18 @@ def test_few_are_shown_at_once() -> None:
     assert len(cast(Any, listing.list_agents(Context(kernel, caller), ListRequest()))) == 3
 
 
-def test_ended_agents_are_forgotten_some_at_a_time() -> None:
+def test_agents_are_judged_and_forgotten_some_at_a_time() -> None:
     seen: list[int] = []
-    known: Any = SimpleNamespace(forget=seen.append)
+    caller = Principal(9, Kind.OPERATOR, for_level(Level.UNRESTRICTED))
+    count = 3 * managing.FORGOTTEN + 1
+    ended = [
+        SimpleNamespace(agent_id=number, ended_ms_ago=1000 * (number % 2), principal=caller)
+        for number in range(count)
+    ]
+    known: Any = SimpleNamespace(forget=seen.append, ended=lambda: iter(ended))
     counts = []
-    work = managing._forget(known, list(range(3 * managing.FORGOTTEN + 1)))
+    work = managing._forget(known, caller, 500)
     for _ in work:
         counts.append(len(seen))
-    assert counts == [managing.FORGOTTEN, 2 * managing.FORGOTTEN, 3 * managing.FORGOTTEN]
-    assert seen == list(range(3 * managing.FORGOTTEN + 1))
+    assert counts == [number * managing.FORGOTTEN // 2 for number in (1, 2, 3)]
+    assert seen == list(range(1, count, 2))
