@@ -1,7 +1,7 @@
 """What an agent may do. Pure: every check takes text and gives a decision that names its rule."""
 
 from clove.policy.commands import check_command, check_main_program
-from clove.policy.delegation import exceeds, excesses, held, narrow
+from clove.policy.delegation import exceeds, excesses, held, narrow, within_cap
 from clove.policy.domains import (
     check_address,
     check_connection,
@@ -73,4 +73,5 @@ __all__ = [
     "ports_named",
     "programs_of",
     "requested_fields",
+    "within_cap",
 ]

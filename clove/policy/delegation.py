@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -10,12 +10,12 @@ import msgspec
 from clove.errors import LimitExceeded
 from clove.policy.command_rules import commands_within
 from clove.policy.domains import domains_within
-from clove.policy.parsing import check_lists
+from clove.policy.parsing import check_lists, parse
 from clove.policy.paths import within
 from clove.policy.permissions import FLAGS, Permissions
 from clove.policy.work import Work
 
-__all__ = ["exceeds", "excesses", "held", "narrow", "shut"]
+__all__ = ["exceeds", "excesses", "held", "narrow", "shut", "within_cap"]
 
 QUOTAS: Final = ("max_llm_tokens", "max_llm_calls", "max_exec_time_ms")
 BLOCKED: Final = ("blocked_paths", "blocked_commands")
@@ -89,6 +89,21 @@ def narrow(parent: Permissions, requested: Permissions, work: Work | None = None
             work.compile(rules)
     check_lists(narrowed, joined=True)
     return narrowed
+
+
+def within_cap(
+    cap: Permissions,
+    fields: Mapping[str, Any],
+    home: str | None = None,
+    work: Work | None = None,
+) -> Permissions:
+    """The permissions that a remote caller has, whose token has these fields.
+
+    @param cap: what remote callers may have; where no level is named, also what counts for other fields.
+    @param home: as L{parse} has it.
+    @raise CloveError: they are no permissions, or cannot be held against the cap.
+    """
+    return narrow(cap, parse(None, fields, cap, home), work) if fields else cap
 
 
 def excesses(parent: Permissions, child: Permissions, work: Work | None = None) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import msgspec
 
 from clove.errors import InvalidRequest
-from clove.policy import Level, Permissions, for_level, narrow, parse
+from clove.policy import Level, Permissions, for_level, parse, within_cap
 
 __all__ = ["RemoteLimits", "RemoteSettings", "TunnelSettings", "machine_name"]
 
@@ -68,8 +68,7 @@ class RemoteSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         @param asked: its token's permissions, as the relay says them.
         @raise CloveError: they are none, or cannot be held against the cap.
         """
-        cap = self.cap()
-        return narrow(cap, parse(None, asked, cap)) if asked else cap
+        return within_cap(self.cap(), asked)
 
 
 class RemoteLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+from itertools import product
 from typing import Any, Final
 
 import msgspec
 
 from clove.errors import InvalidRequest
-from clove.policy.delegation import excesses
-from clove.policy.parsing import parse
+from clove.policy import FLAGS, Level, Permissions, for_level
+from clove.policy.delegation import excesses, within_cap
+from clove.policy.work import MAX_STEPS, Work
 from clove.relay.records import Targets, TokenKind, TokenRecord
 
 __all__ = ["Narrowing", "narrowed"]
@@ -16,7 +19,25 @@ __all__ = ["Narrowing", "narrowed"]
 _HOMES: Final = ("/a kernel's home", "/of a kernel/the home")
 """In the place of `~`, which each kernel takes for a home of its own. They differ in their depth: what one pattern
 without `~` covers of both is no accident of where a home is."""
+_STEPS: Final = 50 * MAX_STEPS
+"""Of all comparisons together; the store's thread makes them."""
 _HINT = "make another token with what it needs, and revoke this one"
+
+
+@functools.cache
+def _caps() -> tuple[Permissions, ...]:
+    """What kernels may allow remote callers, in whose place each has its own: of every level all calls, once with the
+    level's lists and once with lists that have nothing in common with a token's.
+    """
+    calls = dict.fromkeys(FLAGS, True)
+    whole = [msgspec.structs.replace(for_level(level), **calls) for level in Level]
+    own = {
+        "allowed_read_paths": ("/of a kernel/**",),
+        "allowed_write_paths": ("/of a kernel/**",),
+        "allowed_commands": ("of-a-kernel",),
+        "allowed_domains": ("of-a-kernel.invalid",),
+    }
+    return (*whole, *(msgspec.structs.replace(each, **own) for each in whole))
 
 
 class Narrowing(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,9 +114,10 @@ def _permissions(before: dict[str, Any], asked: dict[str, Any] | None) -> dict[s
         return before
     merged = {**before, **asked}  # a field that is left out would be as the kernel has it
     more: dict[str, None] = {}
-    for home in _HOMES:
-        found = excesses(parse(None, before, home=home), parse(None, merged, home=home))
-        more.update(dict.fromkeys(found))
+    work = Work("permissions of a token held against what it has", _STEPS)
+    for home, cap in product(_HOMES, _caps()):
+        had, would_have = (within_cap(cap, each, home, work) for each in (before, merged))
+        more.update(dict.fromkeys(excesses(had, would_have, work)))
     if more:
         raise InvalidRequest(
             f"the token would be allowed more than now: {', '.join(more)}", hint=_HINT

@@ -9,6 +9,7 @@ import pytest
 from twisted.internet.task import Clock
 
 from clove.errors import InvalidRequest, NotAuthenticated, NotFound, Unavailable
+from clove.policy import Level
 from clove.relay.machines.machines import Machines
 from clove.relay.machines.reach import Reach
 from clove.relay.records import Identity, MachineRecord, Targets, TokenKind, TokenRecord
@@ -83,6 +84,32 @@ def test_a_home_of_a_kernel_stays_within_its_own_rules(before: str, after: str) 
 def test_no_kernels_home_is_taken_for_another_directory(before: str, after: str) -> None:
     with pytest.raises(InvalidRequest, match="allowed_read_paths"):
         narrowed(record(permissions=paths(before)), Narrowing(permissions=paths(after)), NOW)
+
+
+@pytest.mark.parametrize(
+    ("before", "asked", "words"),
+    [
+        ({"allowed_domains": ["a.example"]}, {"allowed_domains": []}, "allowed_domains"),
+        ({"allowed_domains": ["a.example"]}, {"allowed_domains": ["*"]}, "allowed_domains"),
+        ({"allowed_http_methods": ["GET"]}, {"allowed_http_methods": []}, "allowed_http_methods"),
+        ({"allowed_read_paths": []}, {"level": "readonly"}, "can_read"),
+    ],
+)
+def test_what_the_standard_level_does_not_allow_a_kernel_may(
+    before: dict[str, Any], asked: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(InvalidRequest, match=words):
+        narrowed(record(permissions=before), Narrowing(permissions=asked), NOW)
+
+
+@pytest.mark.parametrize("before", [{}, {"can_http": True}, {"allowed_domains": ["a.example"]}])
+@pytest.mark.parametrize("level", list(Level))
+def test_a_level_is_no_more_than_what_each_kernel_allows(
+    before: dict[str, Any], level: Level
+) -> None:
+    asked = {"level": level.value}
+    found = narrowed(record(permissions=before), Narrowing(permissions=asked), NOW)
+    assert found.permissions == {**before, **asked}
 
 
 @pytest.mark.parametrize(
