@@ -109,7 +109,9 @@ class Daemon:
                     cwd="/",
                 )
         except OSError as error:
-            raise Unavailable(f"the {self.kind} cannot be started: {error}") from None
+            where = f" ({error.filename})" if error.filename else ""
+            text = f"the {self.kind} cannot be started: {error.strerror}{where}"
+            raise Unavailable(text) from None
 
     def wait_until_up(
         self,
@@ -190,7 +192,7 @@ class Daemon:
         _output("systemctl", "--user", "stop", self.unit)
         own = f"_SYSTEMD_USER_UNIT={self.unit}.service"  # what it has said itself, and not systemd of it
         log = _output("journalctl", "--user", own, "-n", "8", "-o", "cat", "--no-pager")
-        text = log.strip() or "it says nothing"
+        text = self._reason(log.strip().splitlines()) or "it says nothing"
         raise Unavailable(f"the {self.kind} ended: {text}", hint=self.log_hint(None, ""))
 
     def _show(self, properties: str) -> dict[str, str]:
@@ -206,7 +208,12 @@ class Daemon:
             return ""
         added = data[self._begun.get(path, 0) :][-LAST:].decode(errors="replace")
         lines = [line for line in added.splitlines() if REMARK not in line]
-        return "\n".join(lines or added.splitlines()).strip()
+        return self._reason(lines or added.splitlines())
+
+    def _reason(self, lines: list[str]) -> str:
+        """Why it ended: what it has said as its last word on a command line, else all that it has logged."""
+        _, said, reason = (lines or [""])[-1].partition(f"{self.unit}: ")
+        return reason if said else "\n".join(lines).strip()
 
 
 def _output(*command: str) -> str:

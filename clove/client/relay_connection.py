@@ -113,7 +113,8 @@ class RelayConnection:
         except OSError as error:
             raise ConnectionLost(
                 f"the relay at {address.host}:{address.port} cannot be reached: "
-                f"{error.strerror or error}"
+                f"{error.strerror or error}",
+                hint="is it running, and is this where its WebSockets are (hub of clove config show)?",
             ) from None
         connection = cls(end, address)
         try:

@@ -118,6 +118,18 @@ def test_an_earlier_start_that_failed_is_not_told_of_again(
     assert "#info]" not in told
 
 
+def test_why_it_ended_is_told_without_what_its_log_has_before(machine: Machine) -> None:
+    Path(machine.socket).write_text("")
+    told = machine.up("--no-systemd").stderr
+    assert told.startswith(f"clove: the kernel ended with 1: {machine.socket} is there")
+    assert told.count("\n") == 1
+
+
+def test_a_state_directory_that_cannot_be_made_is_told_in_words(machine: Machine) -> None:
+    told = machine.up("--no-systemd", "--state-dir", "/proc/none").stderr
+    assert told.startswith("clove: the kernel cannot be started: No such file or directory (/proc/")
+
+
 @pytest.mark.parametrize("command", ["up", "down"])
 def test_a_machine_elsewhere_is_refused(machine: Machine, command: str) -> None:
     done = subprocess.run(
