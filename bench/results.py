@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +12,7 @@ from rich.table import Table
 
 from bench.figures import Curve, Figure, Line, Point
 
-__all__ = ["STORED", "VERSION", "Taken", "load", "print_alone", "save", "show"]
+__all__ = ["STORED", "VERSION", "Taken", "load", "save", "show"]
 
 VERSION = 1
 """Of the JSON; another one has other fields."""
@@ -113,21 +110,6 @@ def show(taken: Taken, console: Console) -> None:
         console.print(f"{curve.title}: {sum(len(line.points) for line in curve.lines)} points")
     if taken.missing:
         console.print(f"{taken.title}: {taken.missing}", style="yellow")
-
-
-def print_alone(title: str, figures: list[Figure], load: float, *, as_json: bool) -> None:
-    """Print what a module of the bench has measured that was run by itself.
-
-    @param load: of the machine beforehand; the figures mean little if it was busy.
-    @param as_json: as records, not as a table.
-    """
-    if as_json:
-        machine = {"cpus": os.cpu_count(), "python": platform.python_version(), "load": load}
-        records = [figure.record() for figure in figures]
-        print(json.dumps({"machine": machine, "records": records}, indent=2))
-        return
-    about = f"{os.cpu_count()} processors, load {load:.2f} before it began"
-    show(Taken(f"{title} ({about})", figures), Console(width=None if sys.stdout.isatty() else 150))
 
 
 def short(value: float) -> str:

@@ -11,8 +11,6 @@ affects all of them alike.
 
 from __future__ import annotations
 
-import argparse
-import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -21,12 +19,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
+from bench.alone import command, report
 from bench.figures import Figure
-from bench.fixture import Bubblewrap, Clove, Failed, Fixture, Way, running_fixture
+from bench.fixture import Bubblewrap, Clove, Fixture, Way, running_fixture
 from bench.leaks import adopt_orphans
 from bench.lifecycle import ends, first_replies, many, memory, starts_at_once
 from bench.outward import HOSTS, egress
-from bench.results import print_alone
 from bench.servers import Unavailable, workplace
 from bench.upstream import upstream
 
@@ -137,24 +135,22 @@ def _many(
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line; 0, or 1 when something needed is missing or was left behind."""
-    parser = argparse.ArgumentParser(prog="bench.spawn", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--json", action="store_true", help="print records, not a table")
-    parser.add_argument("--rounds", type=int, default=100, help="starts each way, and ends (100)")
+    parser = command("bench.spawn", __doc__, 100, "starts each way, and ends")
     parser.add_argument("--thousand", action="store_true", help="also a thousand in a row: leaks?")
-    parser.add_argument("--smoke", action="store_true", help="few of each")
     options = parser.parse_args(arguments)
-    load = os.getloadavg()[0]
     amounts = SMOKE if options.smoke else Amounts(rounds=options.rounds)
-    try:
-        figures, leaks = run(replace(amounts, row=1000 if options.thousand else 0))
-    except (Unavailable, Failed) as error:
-        print(f"cannot measure: {error}", file=sys.stderr)
-        return 1
+    leaks: list[str] = []
+
+    def measure() -> list[Figure]:
+        figures, left = run(replace(amounts, row=1000 if options.thousand else 0))
+        leaks.extend(left)
+        return figures
+
     title = "Sandboxes: starts, ends, memory, connections out"
-    print_alone(title, figures, load, as_json=options.json)
+    status = report(title, measure, as_json=options.json)
     for leak in leaks:
         print(f"left behind: {leak}", file=sys.stderr)
-    return 1 if leaks else 0
+    return 1 if leaks else status
 
 
 if __name__ == "__main__":

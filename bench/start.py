@@ -10,7 +10,6 @@ itself. The very first waits for the zygote: it is in the row, and told beside i
 
 from __future__ import annotations
 
-import argparse
 import os
 import statistics
 import subprocess
@@ -22,10 +21,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.alone import command, report
 from bench.figures import Figure, Spread
-from bench.fixture import Clove, Failed, Fixture
+from bench.fixture import Clove, Fixture
 from bench.leaks import adopt_orphans, descendants
-from bench.results import print_alone
 from bench.servers import Unavailable
 from bench.wire import Client
 from clove.framing import Opcode
@@ -247,19 +246,11 @@ def run(amounts: Amounts, step: Callable[[], None] = lambda: None) -> list[Figur
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line; 0, or 1 when something needed is missing."""
-    parser = argparse.ArgumentParser(prog="bench.start", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--json", action="store_true", help="print records, not a table")
-    parser.add_argument("--rounds", type=int, default=Amounts.starts, help="starts of kernels (20)")
-    parser.add_argument("--smoke", action="store_true", help="few of each")
+    parser = command("bench.start", __doc__, Amounts.starts, "starts of kernels")
     options = parser.parse_args(arguments)
-    load = os.getloadavg()[0]
-    try:
-        figures = run(SMOKE if options.smoke else Amounts(starts=options.rounds))
-    except (Unavailable, Failed) as error:
-        print(f"cannot measure: {error}", file=sys.stderr)
-        return 1
-    print_alone("A kernel: start, memory, first agents", figures, load, as_json=options.json)
-    return 0
+    amounts = SMOKE if options.smoke else Amounts(starts=options.rounds)
+    title = "A kernel: start, memory, first agents"
+    return report(title, lambda: run(amounts), as_json=options.json)
 
 
 if __name__ == "__main__":

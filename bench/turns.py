@@ -9,21 +9,18 @@ turns that use more than 5 ms of processor time.
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
 import select
 import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
+from bench.alone import command, report
 from bench.figures import Figure
-from bench.fixture import Failed
 from bench.full_tables import SMOKE, Amounts, FullKernel, full_kernel
 from bench.leaks import adopt_orphans
-from bench.results import print_alone
-from bench.servers import Unavailable, workplace
+from bench.servers import workplace
 from clove.framing import Opcode
 
 __all__ = ["figures", "main"]
@@ -210,21 +207,12 @@ def _agents(full: FullKernel) -> Iterator[Figure]:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line; 0, or 1 when something needed is missing."""
-    parser = argparse.ArgumentParser(prog="bench.turns", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--json", action="store_true", help="print records, not a table")
-    parser.add_argument("--rounds", type=int, default=7, help="how often each is asked (7)")
-    parser.add_argument("--smoke", action="store_true", help="small tables, once")
+    parser = command("bench.turns", __doc__, 7, "how often each is asked", "small tables, once")
     options = parser.parse_args(arguments)
-    load = os.getloadavg()[0]
     amounts = SMOKE if options.smoke else Amounts(rounds=options.rounds)
     adopt_orphans()
-    try:
-        found = list(figures(amounts))
-    except (Unavailable, Failed) as error:
-        print(f"cannot measure: {error}", file=sys.stderr)
-        return 1
-    print_alone("One request with full tables", found, load, as_json=options.json)
-    return 0
+    title = "One request with full tables"
+    return report(title, lambda: list(figures(amounts)), as_json=options.json)
 
 
 if __name__ == "__main__":
