@@ -26,16 +26,13 @@ if TYPE_CHECKING:
     from clove.kernel.answers import Answer
     from clove.kernel.pieces import Pieces
 
-__all__ = ["BEGUN", "FamilyTime", "LoopTime", "Waiter"]
+__all__ = ["FamilyTime", "LoopTime", "Waiter"]
 
 T = TypeVar("T")
 
 _RECOUNT = 0.1  # seconds between two counts of the families that are served
 _FORGOTTEN = 1.0  # seconds after which a family that was not served has all its time again
 _TOGETHER = 0.5  # of the time that goes by, what is given to all families that are served
-BEGUN: Final = 8
-"""Work in pieces of one family that is under way at once. What was found so far is held and counted nowhere, and a
-family may have thousands of requests in work: entries of the audit log for 500 took 90 MiB."""
 _OPERATORS_PIECE: Final = 0.002  # seconds of an operator's work before others are served
 
 
@@ -56,12 +53,19 @@ class LoopTime:
     """
     @ivar serving: a connection's requests are served at this moment.
     @param family_turn: seconds that a family is served before the others are.
+    @param long_work: work in pieces of one family that is under way at once.
     """
 
-    def __init__(self, clock: IReactorTime, family_turn: float) -> None:
+    def __init__(
+        self,
+        clock: IReactorTime,
+        family_turn: float,
+        long_work: int,
+    ) -> None:
         self.serving = False
         self._clock = clock
         self._most = family_turn
+        self._long_work = long_work
         self._left: dict[int, tuple[float, float]] = {}  # seconds, and as of when
         self._rate = _TOGETHER
         self._counted = 0.0
@@ -132,7 +136,7 @@ class LoopTime:
         """What work in pieces gives: at once, where it is done within one turn of the family, which the caller
         has; else the rest is done in the family's turns. To cancel the Deferred is to abandon it.
 
-        Where the family has L{BEGUN} under way it is not begun before one of these is done.
+        Where the family has as much under way as it may it is not begun before one of these is done.
         """
         begun = self._begun.get(family)
         worked = self._work(work, family) if begun is None or begun.tokens else None
@@ -150,14 +154,14 @@ class LoopTime:
 
     @asynccontextmanager
     async def begun(self, family: int) -> AsyncIterator[None]:
-        """Wait until less than L{BEGUN} of a family's work is under way; what is done within it is, too."""
-        begun = self._begun.setdefault(family, DeferredSemaphore(BEGUN))
+        """Wait until a family has less under way than it may; what is done within it is, too."""
+        begun = self._begun.setdefault(family, DeferredSemaphore(self._long_work))
         await begun.acquire()
         try:
             yield
         finally:
             begun.release()
-            if begun.tokens == BEGUN:
+            if begun.tokens == self._long_work:
                 self._begun.pop(family, None)
 
     def _work(self, work: Pieces[T], family: int) -> tuple[T] | None:

@@ -97,7 +97,7 @@ class Principals:
         self._admission = Admission(clock, limits, shares)
         self.rate = self._admission.rate
         self.buffers = shared_buffers(limits, shares)
-        self.time = time or LoopTime(clock, limits.family_turn)
+        self.time = time or LoopTime(clock, limits.family_turn, limits.long_work)
         most = limits.max_connections
         self._stays = Shares("identities to resume", CONNECTIONS_FIELD, most, shares)
 

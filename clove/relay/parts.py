@@ -116,7 +116,7 @@ class Parts:
         self._changes = Changes(self.store, self.tokens, self.machines, routing, time.time)
         self._denials = Denials(config.limits.rest.denials, time.time)
         self._audit = DenialWriter(self._denials, self.store, self._claimant)
-        self._repeats = Repeats(self.store, self._claimant, reactor, time.time)
+        self._repeats = Repeats(self.store, self._claimant, reactor, time.time, config.limits.rest)
         self._entrance = Entrance(self.hub, relay_id, self.tokens, self.machines, self._denials.add)
         self._recurring = self._make_recurring()
 

@@ -23,6 +23,9 @@ class ConnectionLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     family_turn: float = 0.0005
     """Seconds of the reactor's time for which one family of agents is served before the others
     have their turn; what it asks beyond waits, and is not refused."""
+    long_work: int = 8
+    """Requests of one family, each of more than a turn, that are under way at once; the others wait. What
+    they have found so far is held and counted nowhere: entries of the audit log for 500 took 90 MiB."""
     spin: float = 0.00004
     """Seconds for which the kernel goes on polling before it sleeps, so that the next request of a client
     that waits for one reply after the other need not wake it; it notices where that does not pay. 0: it

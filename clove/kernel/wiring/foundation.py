@@ -62,7 +62,8 @@ class Foundation:
         descriptors = raise_descriptors(max(2 * limits.connection.max_connections, WANTED))
         self.per_connection = within_descriptors(limits.connection, descriptors)
         self.agent_bounds = agents_within(limits.agents, descriptors)
-        self.loop_time = LoopTime(reactor, self.per_connection.family_turn)
+        per_connection = self.per_connection
+        self.loop_time = LoopTime(reactor, per_connection.family_turn, per_connection.long_work)
         self.registry = Registry(ids.agents.take)
         self.background = Background()
         self.disposal = Disposal(reactor)

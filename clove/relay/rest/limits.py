@@ -46,6 +46,12 @@ class RestLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Refusals that wait to be kept (limits.store.denials). At most a quarter may be of one token or, without a token,
     of one address (IPv4, or the first 64 bits of IPv6); at most half may be without a token. Past that the oldest of
     the same token, address or kind is forgotten."""
+    repeat_wait: float = 20.0
+    """Seconds for which a request with an `Idempotency-Key` waits for the answer of the first with it, where
+    another relay works at that; then it gets 503."""
+    repeats_late: int = 1000
+    """Keys of which the store could not be told what has become of their requests, and is told later; a quarter of them
+    of one token."""
     logins: int = 64
     """Computers that wait for somebody to confirm their login; one more gets 503."""
     logins_per_address: int = 4

@@ -19,6 +19,7 @@ from twisted.logger import Logger
 
 from clove.errors import CloveError, ConnectionLost, Internal, TimedOut, Unavailable
 from clove.relay.records import Repeat, RepeatKey
+from clove.relay.rest.limits import RestLimits
 from clove.relay.store.interface import IStore
 
 __all__ = ["Repeats"]
@@ -27,12 +28,8 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 LOOK_SECONDS: Final = 0.25
 """How often it is looked whether another relay has answered."""
-WAIT_SECONDS: Final = 20.0
-"""How long it is waited for that."""
-MOST_LATE: Final = 1000
-"""Keys of which the store could not be told what has become of their requests, and is told later."""
 LATE_SHARE: Final = 4
-"""One token has a quarter of these at most."""
+"""One token has a quarter at most of the keys of which the store is told later."""
 _UNSURE: Final = (ConnectionLost, TimedOut, Internal)
 """After these a request may have been done."""
 
@@ -46,11 +43,19 @@ class Repeats:
 
     log = Logger()
 
-    def __init__(self, store: IStore, claimant: str, clock: Any, wall: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        store: IStore,
+        claimant: str,
+        clock: Any,
+        wall: Callable[[], float],
+        limits: RestLimits | None = None,
+    ) -> None:
         self._store = store
         self._claimant = claimant
         self._clock = clock
         self._wall = wall
+        self._limits = limits or RestLimits()
         self._working: dict[RepeatKey, list[Deferred[None]]] = {}
         self._late: dict[RepeatKey, Callable[[], Deferred[None]]] = {}
 
@@ -92,12 +97,13 @@ class Repeats:
                     each.callback(None)
 
     async def _claim(self, named: RepeatKey, digest: bytes) -> Repeat:
-        end = self._clock.seconds() + WAIT_SECONDS
+        most = self._limits.repeats_late
+        end = self._clock.seconds() + self._limits.repeat_wait
         while True:
             try:
                 found = await self._store.claim_repeat(named, digest, self._claimant, self._wall())
             except Unavailable:  # it may be claimed nevertheless
-                if named not in self._late and self._has_room(named, MOST_LATE // 2):
+                if named not in self._late and self._has_room(named, most // 2):
                     self._late[named] = partial(self._store.doubt_repeat, named, self._claimant)
                 raise
             if found.ours or found.answer is not None:
@@ -135,14 +141,14 @@ class Repeats:
         try:
             await tell()
         except CloveError:
-            if named in self._late or self._has_room(named, MOST_LATE):
+            if named in self._late or self._has_room(named, self._limits.repeats_late):
                 self._late[named] = tell
             raise
 
     def _has_room(self, named: RepeatKey, most: int) -> bool:
         """Whether one more of a token's keys may wait for the store, of so many of all."""
         own = sum(each.token_id == named.token_id for each in self._late)
-        return len(self._late) < most and own < MOST_LATE // LATE_SHARE
+        return len(self._late) < most and own < self._limits.repeats_late // LATE_SHARE
 
     async def tell_late(self) -> None:
         """Tell the store what it could not be told; every second.

@@ -31,9 +31,6 @@ from clove.threads.threads import Threads, to_the_end
 __all__ = ["Zygote"]
 
 RESTARTS: Final = RestartPolicy(first_delay=0.1, longest_delay=60.0, healthy_after=60.0)
-WAIT_SECONDS: Final = 1.0
-"""From the start of a zygote, if none serves: until then a SPAWN waits for it. It is ready after a fifth of
-that; to start cold beside it takes longer than to wait."""
 CLIENT = "clove.client.blocking"
 """What every agent needs; always loaded."""
 WARM_UP = "clove.client.warmup"
@@ -222,7 +219,7 @@ class Zygote:
 
     async def _until_serving(self) -> None:
         """Wait for one that is starting, if none serves and it is not late."""
-        left = self._began_at + WAIT_SECONDS - self._reactor.seconds()
+        left = self._began_at + self._settings.first_wait - self._reactor.seconds()
         starting = self._next is not None
         if self._current is not None or not starting or self._stopping or left <= 0:
             return

@@ -10,14 +10,16 @@ from unittest import mock
 from twisted.internet.defer import Deferred
 
 from clove.kernel.calls import listing, managing
+from clove.kernel.connection.limits import ConnectionLimits
 from clove.kernel.context import Context, Kernel
-from clove.kernel.loop_time import BEGUN, LoopTime
+from clove.kernel.loop_time import LoopTime
 from clove.kernel.principal import Kind, Principal
 from clove.messages.agents import AgentEntry, ListRequest
 from clove.policy import Level, for_level
 from tests.reactor_turns import turn
 from tests.unit.agents.agent_fixture import AgentFixture
 
+BEGUN = ConnectionLimits().long_work
 TURN = 0.0005
 
 
@@ -27,7 +29,7 @@ def test_a_few_are_shown_in_each_turn_and_all_in_the_end() -> None:
     known = SimpleNamespace(
         live=lambda: iter([agent.agent] * 300), ended=lambda: iter([agent.agent] * 3)
     )
-    time = LoopTime(clock, TURN)
+    time = LoopTime(clock, TURN, BEGUN)
     kernel = cast(Kernel, SimpleNamespace(agents=SimpleNamespace(known=known), loop_time=time))
     caller = Principal(9, Kind.AGENT, for_level(Level.STANDARD))
 
@@ -53,7 +55,7 @@ def test_a_listing_that_waits_to_be_begun_holds_no_agents() -> None:
     agent = AgentFixture()
     clock = agent.clock
     live = mock.Mock(side_effect=lambda: iter([agent.agent] * 300))
-    time = LoopTime(clock, TURN)
+    time = LoopTime(clock, TURN, BEGUN)
     known = SimpleNamespace(live=live)
     kernel = cast(Kernel, SimpleNamespace(agents=SimpleNamespace(known=known), loop_time=time))
     caller = Principal(9, Kind.AGENT, for_level(Level.STANDARD))
@@ -77,7 +79,7 @@ def test_a_listing_that_waits_to_be_begun_holds_no_agents() -> None:
 def test_few_are_shown_at_once() -> None:
     agent = AgentFixture()
     known = SimpleNamespace(live=lambda: iter([agent.agent] * 3))
-    time = LoopTime(agent.clock, TURN)
+    time = LoopTime(agent.clock, TURN, BEGUN)
     kernel = cast(Kernel, SimpleNamespace(agents=SimpleNamespace(known=known), loop_time=time))
     caller = Principal(9, Kind.AGENT, for_level(Level.STANDARD))
     assert len(cast(Any, listing.list_agents(Context(kernel, caller), ListRequest()))) == 3

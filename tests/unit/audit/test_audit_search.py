@@ -100,7 +100,7 @@ def test_entries_that_come_and_go_meanwhile_disturb_nothing_else() -> None:
 def test_what_is_found_is_shown_some_at_a_time() -> None:
     clock = Clock()
     limits = AuditLimits()
-    log = AuditLog(clock.seconds, limits, in_turns=LoopTime(clock, 0.0005).in_turns)
+    log = AuditLog(clock.seconds, limits, in_turns=LoopTime(clock, 0.0005, 8).in_turns)
     for number in range(200):
         log.record("IPC", "SEND", 1, "ann", True, {"to": number})
 

@@ -20,7 +20,7 @@ class Loop:
 
     def __init__(self) -> None:
         self.clock = Clock()
-        self.time = LoopTime(self.clock, TURN)
+        self.time = LoopTime(self.clock, TURN, 8)
         self.served: list[int] = []
 
     def serve(self, family: int, seconds: float) -> None:

@@ -8,11 +8,13 @@ import pytest
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 
-from clove.kernel.loop_time import BEGUN, LoopTime
+from clove.kernel.connection.limits import ConnectionLimits
+from clove.kernel.loop_time import LoopTime
 from clove.kernel.pieces import Pieces, at_once
 from clove.sharing.shares import OPERATORS
 from tests.reactor_turns import turn
 
+BEGUN = ConnectionLimits().long_work
 TURN = 0.002
 PIECE = 0.0009  # so that three of them are more than a turn
 
@@ -44,7 +46,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def time(clock: Clock) -> LoopTime:
-    return LoopTime(clock, TURN)
+    return LoopTime(clock, TURN, BEGUN)
 
 
 def begin(time: LoopTime, work: Work, family: int = 7) -> list[object]:

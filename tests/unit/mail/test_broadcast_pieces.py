@@ -8,12 +8,14 @@ import pytest
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 
-from clove.kernel.loop_time import BEGUN, LoopTime
+from clove.kernel.connection.limits import ConnectionLimits
+from clove.kernel.loop_time import LoopTime
 from clove.kernel.mail import Mailboxes
 from clove.sharing.shares import ShareLimits
 from tests.contracts.mail_making import Owners, message
 from tests.reactor_turns import turn
 
+BEGUN = ConnectionLimits().long_work
 TURN = 0.0005
 RECEIVERS = 100
 WHOLE = ShareLimits(family=1, family_memory=1, operators=0)
@@ -26,7 +28,7 @@ class Boxes:
         self.clock = Clock()
         self.owners = Owners.alone(*range(1, RECEIVERS + 2))
         self.reached: list[int] = []
-        in_turns = LoopTime(self.clock, TURN).in_turns
+        in_turns = LoopTime(self.clock, TURN, BEGUN).in_turns
         self.boxes = Mailboxes(
             self.clock, self.owners, None, self.delivered, WHOLE, in_turns=in_turns
         )

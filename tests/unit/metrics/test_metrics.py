@@ -13,7 +13,8 @@ from twisted.internet.task import deferLater
 
 from clove.errors import InvalidRequest, NotFound, PermissionDenied
 from clove.kernel.calls import metrics as calls
-from clove.kernel.loop_time import BEGUN, LoopTime
+from clove.kernel.connection.limits import ConnectionLimits
+from clove.kernel.loop_time import LoopTime
 from clove.kernel.metrics import MetricsLimits
 from clove.kernel.metrics.metrics import BATCH
 from clove.kernel.principal import Kind, Principal
@@ -21,6 +22,8 @@ from clove.messages import encode
 from clove.messages.metrics import AgentMetrics, MetricsAgentRequest, MetricsCgroupRequest
 from clove.messages.session import EmptyRequest
 from tests.unit.metrics.metrics_world import Record, World, reactor
+
+BEGUN = ConnectionLimits().long_work
 
 
 async def test_the_machine(world: World) -> None:
@@ -139,7 +142,7 @@ async def test_of_a_familys_questions_for_many_agents_few_are_answered_at_once(
         most = max(most, len(turns))
         return turns[-1]
 
-    begun = LoopTime(world.clock, 1.0).begun
+    begun = LoopTime(world.clock, 1.0, BEGUN).begun
     metrics = world.metrics(next_turn=next_turn, begun=begun)
     answers = [Deferred.fromCoroutine(metrics.all_agents()) for _ in range(3 * BEGUN)]
     while not all(answer.called for answer in answers):

@@ -16,8 +16,8 @@ from twisted.internet.task import Clock
 
 from clove.errors import ConnectionLost, InvalidRequest, PermissionDenied, Unavailable
 from clove.relay.records import Repeat, RepeatKey
-from clove.relay.rest import repeats as repeats_module
-from clove.relay.rest.repeats import WAIT_SECONDS, Repeats
+from clove.relay.rest.limits import RestLimits
+from clove.relay.rest.repeats import Repeats
 from clove.relay.store.sqlite import SQLiteStore
 from tests.unit.relay.instant_store import instant_store
 
@@ -151,7 +151,7 @@ async def test_what_another_relay_is_at_is_waited_for_and_not_for_ever(clock: Cl
     assert await waiting == Answer(5)
     store.answer = None
     late = ask(table, never)
-    clock.pump([1.0] * round(WAIT_SECONDS + 2))
+    clock.pump([1.0] * round(RestLimits().repeat_wait + 2))
     with pytest.raises(Unavailable, match="still in work"):
         await late
 
@@ -257,10 +257,9 @@ async def test_what_is_told_late_is_not_told_of_a_newer_request(away: Any, clock
 
 
 async def test_what_waits_for_the_store_is_bounded_and_a_token_has_its_share(
-    away: Any, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    away: Any, clock: Clock
 ) -> None:
-    monkeypatch.setattr(repeats_module, "MOST_LATE", 8)
-    mine = Repeats(away, "mine", clock, clock.seconds)
+    mine = Repeats(away, "mine", clock, clock.seconds, RestLimits(repeats_late=8))
 
     async def answer(doubtful: bool) -> Answer:
         return Answer(1)

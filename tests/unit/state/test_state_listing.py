@@ -112,7 +112,7 @@ class SlowClock(Clock):
 
 
 def store_of(clock: Clock) -> StateStore:
-    time = LoopTime(clock, 0.0005)
+    time = LoopTime(clock, 0.0005, 8)
     return StateStore(clock, LIMITS, shares=WHOLE, in_turns=time.in_turns)
 
 

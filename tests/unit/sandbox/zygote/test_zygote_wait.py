@@ -11,7 +11,7 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from clove.sandbox.zygote.settings import ZygoteSettings
-from clove.sandbox.zygote.zygote import WAIT_SECONDS, Zygote
+from clove.sandbox.zygote.zygote import Zygote
 
 
 class Held:
@@ -103,10 +103,10 @@ def test_without_a_zygote_nothing_is_waited_for() -> None:
 def test_a_zygote_that_is_late_is_waited_for_no_longer() -> None:
     house = House()
     early = house.fork()
-    house.clock.advance(WAIT_SECONDS / 2)
+    house.clock.advance(ZygoteSettings().first_wait / 2)
     later = house.fork()
     assert early == later == []
-    house.clock.advance(WAIT_SECONDS / 2)
+    house.clock.advance(ZygoteSettings().first_wait / 2)
     assert early == later == [None]
     assert house.fork() == [None]
     house.stop()
