@@ -25,7 +25,7 @@ from clove.sandbox.launch_limits import LaunchLimits
 from clove.sandbox.outputs import Outputs, Streams
 from clove.sandbox.processes import Processes
 from clove.sandbox.requests import Requests
-from clove.sandbox.seccomp import filters
+from clove.sandbox.seccomp.on_demand import encoded_filters
 from clove.sandbox.spawned import SpawnedProcess
 from clove.sandbox.spec import Isolation, OnHost, SandboxSpec, on_host
 from clove.threads.threads import Threads
@@ -100,7 +100,7 @@ class Sandbox:
         if self.spec.namespaces and self.spec.seccomp:
             machine = os.uname().machine if sys.maxsize > 1 << 32 else ""
             memfd, netlink = self.spec.executables is None, "net" in self.spec.namespaces
-            facts["filters"] = filters.encoded(machine, memfd=memfd, netlink=netlink)
+            facts["filters"] = encoded_filters(machine, memfd=memfd, netlink=netlink)
         try:
             self._control.send(facts, trees, lambda error: self._settle(not_sent(error)))
         except BaseException:

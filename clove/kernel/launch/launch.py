@@ -17,6 +17,7 @@ from clove.kernel.launch.memory_limit import MemoryLimit
 from clove.kernel.mounts.mount_request import NOTHING, mount_request
 from clove.policy import check_main_program
 from clove.sandbox.interface import REMARK
+from clove.sandbox.seccomp.on_demand import load_filters
 from clove.sandbox.spec import REPORTED
 
 if TYPE_CHECKING:
@@ -174,6 +175,7 @@ class Launch:
                 self._principal, lambda line: self._output(REMARK, line)
             )
         try:
+            await load_filters(self._threads)  # while the child is made
             sandbox = await facilities.launcher.launch(
                 spec,
                 self._output,
