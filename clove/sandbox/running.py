@@ -17,6 +17,7 @@ from clove.errors import CloveError, TimedOut, Unavailable
 from clove.sandbox import diagnostics
 from clove.sandbox.channel import ControlSocket
 from clove.sandbox.disposal import Disposal
+from clove.sandbox.filters_on_demand import encoded_filters
 from clove.sandbox.forked import ForkedProcess
 from clove.sandbox.init_errors import ended, not_sent
 from clove.sandbox.inner_view import InnerView
@@ -25,7 +26,6 @@ from clove.sandbox.launch_limits import LaunchLimits
 from clove.sandbox.outputs import Outputs, Streams
 from clove.sandbox.processes import Processes
 from clove.sandbox.requests import Requests
-from clove.sandbox.seccomp.on_demand import encoded_filters
 from clove.sandbox.spawned import SpawnedProcess
 from clove.sandbox.spec import Isolation, OnHost, SandboxSpec, on_host
 from clove.threads.threads import Threads

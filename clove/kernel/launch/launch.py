@@ -16,8 +16,8 @@ from clove.kernel.launch.limit_hits import LimitWatch
 from clove.kernel.launch.memory_limit import MemoryLimit
 from clove.kernel.mounts.mount_request import NOTHING, mount_request
 from clove.policy import check_main_program
+from clove.sandbox.filters_on_demand import load_filters
 from clove.sandbox.interface import REMARK
-from clove.sandbox.seccomp.on_demand import load_filters
 from clove.sandbox.spec import REPORTED
 
 if TYPE_CHECKING:
