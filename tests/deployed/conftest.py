@@ -21,7 +21,7 @@ port = 0
 port = 0
 listen = "10.203.0.1"
 [limits.hub]
-ping_seconds = 1.0
+ping_seconds = 3.0
 """
 
 

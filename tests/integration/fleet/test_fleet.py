@@ -170,8 +170,8 @@ def test_a_token_opens_its_machines_alone(fleet: Fleet) -> None:
 
 
 def test_the_registry_knows_the_machine(fleet: Fleet) -> None:
-    machine = fleet.ask("GET", "/machines/one")
-    assert (machine["status"], machine["presence"]) == ("connected", "connected")
+    until(lambda: fleet.ask("GET", "/machines/one")["presence"] == "connected", "it answers pings")
+    assert fleet.ask("GET", "/machines/one")["status"] == "connected"
     until(lambda: fleet.ask("GET", "/machines/one")["versions"].get("clove"), "it is written")
     with fleet.client("one", name="shown") as client:
         client.noop()

@@ -95,7 +95,7 @@ def test_a_relay_that_stops_lets_calls_end_and_the_machine_stays_connected(relay
     work.join()
     assert found == ["exited"]
     assert first.process.wait(20) in (0, -signal.SIGTERM)
-    assert second.ask("GET", "/machines/one")["presence"] == "connected"
+    await_presence(second, "one", "connected")
     deploy(second, "after")
 
 
@@ -106,7 +106,7 @@ def test_a_kernel_without_callers_leaves_a_relay_that_stops_at_once(relays: Rela
     first.process.send_signal(signal.SIGTERM)
     assert first.process.wait(20) in (0, -signal.SIGTERM)
     assert "the relay is about to stop" in kernel.log
-    assert second.ask("GET", "/machines/one")["presence"] == "connected"
+    await_presence(second, "one", "connected")
 
 
 def test_idle_callers_leave_a_relay_that_stops_and_so_do_those_of_its_tunnels(

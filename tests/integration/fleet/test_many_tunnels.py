@@ -58,7 +58,7 @@ def test_all_are_present_and_cost_little(
     with simulated(relay, certificate) as simulator:
         assert simulator.do("fill")["connected"] == TUNNELS
         until(lambda: simulator.do("report")["least_pongs"] >= 2, "all were asked twice")
-        assert relay.presences() == {"connected": TUNNELS}
+        until(lambda: relay.presences() == {"connected": TUNNELS}, "all are connected")
         grown = resident_kb(relay.pid) - before
         assert grown < TUNNELS * MOST_EACH[certificate is not None] + SLACK
         full = resident_kb(relay.pid)
@@ -66,7 +66,7 @@ def test_all_are_present_and_cost_little(
             simulator.do("cut")
             until(lambda: "connected" not in relay.presences(), "the relay knows of all cuts")
             assert simulator.do("fill")["connected"] == TUNNELS
-        assert relay.presences() == {"connected": TUNNELS}
+        until(lambda: relay.presences() == {"connected": TUNNELS}, "all are connected")
         assert resident_kb(relay.pid) - full < SLACK
     assert "Traceback" not in relay.log
 
@@ -77,5 +77,5 @@ def test_all_are_back_after_a_restart(relay: Relay, certificate: tuple[Path, Pat
         relay.stop()
         relay.start()
         assert simulator.do("storm")["connected"] == TUNNELS
-        assert relay.presences() == {"connected": TUNNELS}
+        until(lambda: relay.presences() == {"connected": TUNNELS}, "all are connected")
     assert "Traceback" not in relay.log
