@@ -118,13 +118,13 @@ class AsyncClient(Methods, ConnectionStatus):
         body = call.body(self.limits.max_payload, absolute)
         async with until(deadline_in(self._seconds(call.patience))):
             try:
-                return await self._round(await self._connection.live_link(), call, body)
+                return await self._round(await self._live_link(), call, body)
             except Unsent:
                 pass
             except ConnectionLost as error:
                 if not call.idempotent or isinstance(error, Closed):
                     raise
-            return await self._round(await self._connection.live_link(), call, body)
+            return await self._round(await self._live_link(), call, body)
 
     def stream(self, call: StreamCall[T, S]) -> AsyncStream[T, S]:
         """Make a call with a reply in pieces, when the first is asked for."""
@@ -196,6 +196,7 @@ class AsyncClient(Methods, ConnectionStatus):
         return None if self.timeout is None or patience is None else patience + self.timeout
 
     async def _live_link(self) -> AioLink:
+        """The live link; a call may last for ever, but to connect for it may not."""
         async with until(deadline_in(self.timeout)):
             return await self._connection.live_link()
 
@@ -236,7 +237,7 @@ class AsyncClient(Methods, ConnectionStatus):
         """Send the request of a stream."""
         body = call.body(self.limits.max_payload, absolute)
         for _ in range(2):
-            link = await self._connection.live_link()
+            link = await self._live_link()
             with contextlib.suppress(Unsent):
                 return link, await link.start(call.opcode, body)
         raise ConnectionLost("the connection to the kernel was lost twice")

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from clove.client.attached import Attached
 from clove.client.blocking_connection import BlockingConnection
 from clove.client.call import Call, StreamCall
+from clove.client.channel import Channel
 from clove.client.exchange import Closed, Unsent
 from clove.client.limits import ClientLimits
 from clove.client.methods import streams, work
@@ -126,10 +127,10 @@ class CloveClient(Methods, ConnectionStatus):
         deadline = self._deadline(call.patience)
         body = call.body(self.limits.max_payload, absolute)
         try:
-            channel = self._connection.live_channel(deadline)
+            channel = self._live_channel(deadline)
             return Stream(call, channel, channel.start(call.opcode, body, deadline), deadline)
         except Unsent:
-            channel = self._connection.live_channel(deadline)
+            channel = self._live_channel(deadline)
             return Stream(call, channel, channel.start(call.opcode, body, deadline), deadline)
 
     def attach(
@@ -202,9 +203,13 @@ class CloveClient(Methods, ConnectionStatus):
             return None
         return monotonic() + patience + self.timeout
 
+    def _live_channel(self, deadline: float | None) -> Channel:
+        """The live channel; a call may last for ever, but to connect for it may not."""
+        return self._connection.live_channel(self._deadline(0.0) if deadline is None else deadline)
+
     def _round(self, call: Call[T], body: bytes, deadline: float | None) -> T:
         """Send once, wait once."""
-        channel = self._connection.live_channel(deadline)
+        channel = self._live_channel(deadline)
         waiter = channel.start(call.opcode, body, deadline)
         try:
             payload = channel.take(waiter, deadline)[0]

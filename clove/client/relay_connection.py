@@ -23,6 +23,8 @@ _CHUNK = 1 << 16
 _MOST_UNANSWERED = 1 << 20
 """Bytes that wait to be sent; then pings are not answered: the relay does not read."""
 _DEFAULT_PORT = 8765
+OPEN_SECONDS = 30.0
+"""For a connection that no deadline is said for: a relay that accepts it may say nothing."""
 _PLAIN = ("ws", "http")
 _SECURE = ("wss", "https")
 
@@ -98,11 +100,13 @@ class RelayConnection:
 
         @param session: to be resumed; "" for a new one.
         @param received: how many frames of it have come.
-        @param deadline: of the monotonic clock.
+        @param deadline: of the monotonic clock; None: L{OPEN_SECONDS} from now.
         @raise ConnectionLost: the relay cannot be reached.
         @raise PermissionDenied, Unavailable: it refuses, or the machine is not connected.
         @raise TimedOut: the deadline is over.
         """
+        if deadline is None:
+            deadline = monotonic() + OPEN_SECONDS
         try:
             end = _connected(address, deadline)
         except ssl.SSLCertVerificationError as error:
@@ -126,7 +130,7 @@ class RelayConnection:
         return connection
 
     def _authenticate(
-        self, address: RelayAddress, session: str, received: int, deadline: float | None
+        self, address: RelayAddress, session: str, received: int, deadline: float
     ) -> None:
         said: dict[str, Any] = {
             "type": "agent_auth",
@@ -144,15 +148,15 @@ class RelayConnection:
         self.welcome = welcome_of(self._answer, address.machine)
         self._welcomed = True
 
-    def _exchange(self, done: Callable[[], bool], deadline: float | None) -> None:
+    def _exchange(self, done: Callable[[], bool], deadline: float) -> None:
         while not done():
             self._wait(deadline)
             self.flush()
             self.receive()
 
-    def _wait(self, deadline: float | None) -> None:
-        left = None if deadline is None else deadline - monotonic()
-        if left is not None and left <= 0:
+    def _wait(self, deadline: float) -> None:
+        left = deadline - monotonic()
+        if left <= 0:
             raise TimedOut("the relay did not answer in time")
         self.socket.settimeout(left)
 
@@ -233,8 +237,8 @@ class RelayConnection:
         self.socket.close()
 
 
-def _connected(address: RelayAddress, deadline: float | None) -> socket.socket:
-    left = None if deadline is None else max(0.01, deadline - monotonic())
+def _connected(address: RelayAddress, deadline: float) -> socket.socket:
+    left = max(0.01, deadline - monotonic())
     end = socket.create_connection((address.host, address.port), left)
     try:
         end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -127,7 +127,9 @@ class RelayLink(threading.Thread):
         reads = self._room and not self._session.is_full and not self._closed_here
         reads = reads and not (self._leaving and self._unanswered.count)
         wanted = (select.POLLIN if reads else 0) | (select.POLLOUT if self._to_local else 0)
-        if wanted:
+        if (
+            wanted or not self._closed_here
+        ):  # that its other end was closed is told without being asked for
             poll.register(self._local, wanted)
         poll.register(
             self._relay.socket, select.POLLIN | (select.POLLOUT if self._relay.unsent else 0)
@@ -141,6 +143,8 @@ class RelayLink(threading.Thread):
             self._feed_local()
         if reads and here & ~select.POLLOUT:
             self._from_local()
+        elif here & (select.POLLHUP | select.POLLERR) and not self._closed_here:
+            self._close_here()  # what it has sent at last, nothing is read to take
         if self._draining:
             self._leave_if_idle()
         self._tick()
@@ -178,8 +182,11 @@ class RelayLink(threading.Thread):
             self._room -= len(data)
             self._send(frame(CHANNEL, FrameKind.DATA, data))
         else:
-            self._closed_here = True
-            self._send(frame(CHANNEL, FrameKind.CLOSE, b"{}"))
+            self._close_here()
+
+    def _close_here(self) -> None:
+        self._closed_here = True
+        self._send(frame(CHANNEL, FrameKind.CLOSE, b"{}"))
 
     def _leave_if_idle(self) -> None:
         """Take no further request once all are answered; what came at the last moment is served."""
