@@ -68,13 +68,18 @@ class RelayedStreams(Attached[R]):
         """Ask for bytes until there are no more, and write them into the pipes, as fast as those are read."""
         since = self.offset
         ends = {name: self._ends.pop(name) for name in ("stdout", "stderr")}
+        unread: set[str] = set()
         try:
             while True:
                 page = self._client.read_output(**self._asked(since), wait=WAIT)
                 at = 0
                 for piece in page["pieces"]:
-                    write_all(ends, piece["stream"], page["data"][at : at + piece["size"]])
+                    name = piece["stream"]
+                    data = page["data"][at : at + piece["size"]]
                     at += piece["size"]
+                    if name not in unread and not write_all(ends, name, data):
+                        unread.add(name)
+                        self._close_there(name)
                 since = page["next"]
                 if page["ended"]:
                     return
@@ -85,6 +90,12 @@ class RelayedStreams(Attached[R]):
         finally:
             for end in ends.values():
                 os.close(end)
+
+    def _close_there(self, name: str) -> None:
+        """Nothing reads a stream here any more: so it is for a command, as in a pipeline. An agent may go on."""
+        if self._command is not None:
+            with contextlib.suppress(CloveError):  # it has just ended
+                self._client.close_stream(name, **self._target, command=self._command)
 
     def _asked(self, since: int) -> dict[str, Any]:
         if self._command is not None:
@@ -107,11 +118,12 @@ class RelayedStreams(Attached[R]):
             os.close(end)
 
 
-def write_all(ends: dict[str, int], name: str, data: bytes) -> None:
-    """Write into a pipe, or nowhere if nothing reads it any more."""
+def write_all(ends: dict[str, int], name: str, data: bytes) -> bool:
+    """Write into a pipe; False: nothing reads it any more."""
     left = memoryview(data)
     try:
         while left and ends[name] >= 0:
             left = left[os.write(ends[name], left) :]
     except OSError:
-        return
+        return False
+    return True

@@ -42,6 +42,7 @@ class AttachedCommand:
         self._reactor = reactor
         self._running: IRunning | None = None
         self._typist: Typist | None = None
+        self._unread: set[int] | None = set()
         self._output = PipeAttachment(self, reactor, self._regulate)
         self._bypass = Bypass(reactor, self._output, start_pump=start_pump)
         self.stdin: int | None = None
@@ -90,6 +91,7 @@ class AttachedCommand:
 
     def close(self) -> None:
         """The client is gone, or has all of it: what still runs is killed. Idempotent."""
+        self._unread = None
         if self._running is not None:
             self._running.outputs.divert(None)
             if not self._running.done.called:
@@ -106,10 +108,18 @@ class AttachedCommand:
             self.stdin = None
 
     def _regulate(self) -> None:
-        """Read each stream only while its pipe takes what is read."""
+        """Read each stream only while its pipe takes what is read; one that the client reads no more, not at all."""
         if self._running is not None:
             for stream in STREAMS:
                 self._running.outputs.stall(stream, self._output.backlog(stream) > 0)
+                if self._unread is not None and self._output.is_unread(stream):
+                    self._close(stream, self._unread, self._running)
+
+    def _close(self, stream: int, unread: set[int], running: IRunning) -> None:
+        """Tell the command by SIGPIPE, as in a pipeline. Later: the stream may be in the midst of being read."""
+        if stream not in unread:
+            unread.add(stream)
+            self._reactor.callLater(0, running.outputs.close_stream, stream)
 
 
 def _nothing(status: ExitStatus) -> None:

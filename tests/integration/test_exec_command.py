@@ -66,6 +66,16 @@ def test_nothing_is_lost_where_the_reader_is_slow(here: Host) -> None:
     assert hashlib.sha256(first + rest).digest() == hashlib.sha256(expected).digest()
 
 
+def test_a_program_whose_output_is_read_no_more_ends_as_in_a_pipeline(here: Host) -> None:
+    with subprocess.Popen(words(here, "beside", "yes"), stdout=subprocess.PIPE) as ran:
+        assert ran.stdout is not None
+        assert ran.stdout.readline() == b"y\n"
+        ran.stdout.close()
+        assert ran.wait(60) == 128 + signal.SIGPIPE
+    kept = clove(here, "beside", "sh", "-c", "exec >&-; echo on >&2")
+    assert (kept.stderr, kept.returncode) == (b"on\n", 0)
+
+
 def test_variables_and_directory_are_the_programs(here: Host) -> None:
     ran = clove(here, "-e", "COLOUR=blue", "-w", "/usr", "beside", "sh", "-c", "echo $COLOUR; pwd")
     assert ran.stdout == b"blue\n/usr\n"

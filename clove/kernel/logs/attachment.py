@@ -217,6 +217,10 @@ class PipeAttachment(Attachment):
         sink = self._sinks[stream]
         return -1 if sink.waiting else sink.fileno()
 
+    def is_unread(self, stream: int) -> bool:
+        """Its reader has closed its pipe, before the end."""
+        return not self._finished and self._sinks[stream].fileno() < 0
+
     def check_room(self, stream: int) -> None:
         """Others could put nothing into its pipe: have the stream wait for room, if that is why."""
         self._sinks[stream].check_room()
