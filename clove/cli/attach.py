@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from typing import TYPE_CHECKING
 
@@ -69,4 +70,7 @@ def _on_terminal(
         shown.fit()
     except Unavailable:
         return None
-    return report_end(console, client.wait(target)) if shown.show(anew=True) else 0
+    try:
+        return report_end(console, client.wait(target)) if shown.show(anew=True) else 0
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT

@@ -80,7 +80,7 @@ class Console:
             return self.local_client(timeout=timeout, limits=limits)
         from clove.cli.fleet.machine_client import MachineClient
 
-        return MachineClient(machine, timeout=timeout, limits=limits, told=self._remark_anywhere)
+        return MachineClient(machine, timeout=timeout, limits=limits, told=self.remark_anywhere)
 
     def check_local(self, why: str = "this command is about the kernel of this host") -> None:
         """@raise click.UsageError: the command line names a machine; the command is about this host."""
@@ -136,7 +136,7 @@ class Console:
         if not self.as_json:
             click.echo(_one_line(f"clove: {text}"), err=True)
 
-    def _remark_anywhere(self, text: str) -> None:
+    def remark_anywhere(self, text: str) -> None:
         """A remark that begins and ends at the left of a terminal that a program may have as it is."""
         margin = "\r" if sys.stderr.isatty() and not self.as_json else ""
         click.echo(margin, nl=False, err=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Final
 
 from clove.errors import InvalidRequest
@@ -10,6 +11,7 @@ from clove.errors import InvalidRequest
 __all__ = ["DEFAULT", "DetachKeys", "parse"]
 
 DEFAULT: Final = "ctrl-p,ctrl-q"
+_CTRL_C: Final = b"\x03"
 _CONTROL: Final = re.compile(r"ctrl-([a-z@\[\\\]^_])")
 
 
@@ -38,16 +40,23 @@ def parse(text: str) -> bytes:
 class DetachKeys:
     """Looks for some keys in what is typed, and passes on all else.
 
-    @ivar pressed: they were.
+    @param is_down: says whether what is typed reaches nothing now, as while a relay is away: then Ctrl-C, which else is
+        the program's, is ours.
+    @ivar pressed: they were, or that was.
+    @ivar interrupted: that was.
     """
 
-    def __init__(self, keys: bytes) -> None:
+    def __init__(self, keys: bytes, is_down: Callable[[], bool] = lambda: False) -> None:
         self._keys = keys
+        self._is_down = is_down
         self._held = b""
-        self.pressed = False
+        self.pressed = self.interrupted = False
 
     def feed(self, typed: bytes) -> bytes:
         """What to pass on of what was typed: keys that may begin those looked for wait for the next."""
+        if _CTRL_C in typed and self._is_down():
+            self.pressed = self.interrupted = True
+            return b""
         if not self._keys:
             return typed
         typed = self._held + typed

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["exec"]
 
-_CTRL_C = b"\x03"
 _LAST_OUTPUT = 1.0
 """Seconds in which output that has come is shown after the connection was lost."""
 EPILOG = """\b
@@ -106,7 +105,7 @@ def _on_terminal(
             ):  # it may have ended already
                 client.resize_terminal(rows, columns, agent, command=number)
 
-        ends, leaving = attached.descriptors, InterruptKey(client)
+        ends, leaving = attached.descriptors, DetachKeys(b"", lambda: client.is_down)
         RawTerminal().relay(ends["stdout"], ends["stdin"], leaving, resize)
         if leaving.pressed:
             raise KeyboardInterrupt
@@ -141,21 +140,6 @@ def _on_pipes(
 def _join(threads: list[threading.Thread], patience: float | None) -> None:
     for thread in threads:
         thread.join(patience)
-
-
-class InterruptKey(DetachKeys):
-    """Ctrl-C on a terminal is the program's, but while the relay that leads there is not reached: then it ends us."""
-
-    def __init__(self, client: CloveClient) -> None:
-        super().__init__(b"")
-        self._client = client
-
-    def feed(self, typed: bytes) -> bytes:
-        """What to pass on of what was typed."""
-        if _CTRL_C in typed and getattr(self._client, "is_down", False):
-            self.pressed = True
-            return b""
-        return super().feed(typed)
 
 
 def _copy(attached: Attached[RunReply], name: str, sink: Sink) -> None:

@@ -49,7 +49,7 @@ class ShownAgent:
         self._client = client
         self._agent = agent
         self._name = name
-        self._keys = DetachKeys(parse(detach_keys))
+        self._keys = DetachKeys(parse(detach_keys), lambda: client.is_down)
 
     def fit(self) -> None:
         """Give its terminal the size of ours.
@@ -64,6 +64,8 @@ class ShownAgent:
         @param anew: have it draw all again, by another size and then ours.
 
         @raise AlreadyExists: another is attached.
+        @raise ConnectionLost: it may run, and is not shown any more.
+        @raise KeyboardInterrupt: Ctrl-C was pressed while a relay that leads there was away.
         """
         terminal = RawTerminal()
         with self._client.attach(self._agent) as attached:
@@ -72,8 +74,14 @@ class ShownAgent:
                 rows, columns = terminal.size()
                 self._resize(rows, columns + 1)
             terminal.relay(ends["stdout"], ends["stdin"], self._keys, self._resize)
+            if not self._keys.pressed:
+                for name in list(ends):
+                    attached.close_stream(name)
+                attached.finish()
         if self._keys.pressed:
             self._console.remark(f"detached; `clove attach {self._name}` comes back to it")
+        if self._keys.interrupted:
+            raise KeyboardInterrupt
         return not self._keys.pressed
 
     def _resize(self, rows: int, columns: int) -> None:

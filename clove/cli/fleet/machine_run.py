@@ -66,7 +66,7 @@ class MachineRun:
         """Of the machine's kernel."""
         from clove.cli.fleet.machine_client import MachineClient
 
-        return MachineClient(self.context)
+        return MachineClient(self.context, told=self.console.remark_anywhere)
 
 
 def run_on(started: MachineRun, machine: str) -> int:
@@ -157,7 +157,10 @@ def _show(started: MachineRun, client: MachineClient, made: dict[str, Any]) -> i
 
     number, keys = made["agent_id"], started.asked["detach_keys"]
     shown = ShownAgent(started.console, client, number, made["agent_name"], keys)
-    return report_end(started.console, client.wait(number)) if shown.show() else 0
+    try:
+        return report_end(started.console, client.wait(number)) if shown.show() else 0
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
 
 
 def _attend(started: MachineRun, client: MachineClient, made: dict[str, Any]) -> int:

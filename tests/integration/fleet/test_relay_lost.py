@@ -16,6 +16,12 @@ from tests.integration.fleet.machine_user import MAIN
 from tests.integration.user_terminal import on_terminal
 
 EXEC = ["agent", "exec", "--machine", "build-7"]
+ECHO = ["sh", "-c", "while read -r line; do echo got $line; done"]
+ON_TERMINAL = {
+    "exec": [*EXEC, "-it", "beside", *ECHO],
+    "run": ["agent", "run", "-it", "--machine", "build-7", "--", *ECHO],
+    "attach": ["--context", "/build-7", "attach", "drawn"],
+}
 EVENTS = ["--context", "/build-7", "events", "AGENT_SPAWNED"]
 
 
@@ -72,11 +78,17 @@ def test_a_program_behind_a_relay_that_stays_away_can_be_left(fleet: Fleet) -> N
         assert process.wait(30) == 128 + signal.SIGINT
 
 
-def test_ctrl_c_on_a_terminal_ends_it_while_the_relay_is_away(fleet: Fleet) -> None:
+@pytest.mark.parametrize("words", ON_TERMINAL.values(), ids=ON_TERMINAL)
+def test_ctrl_c_on_a_terminal_ends_it_while_the_relay_is_away(
+    fleet: Fleet, words: list[str]
+) -> None:
+    with fleet.client("build-7", fleet.admin) as client:
+        client.spawn("drawn", command=ECHO, tty={"rows": 24, "columns": 80})
     environ = {**os.environ, **fleet.commands_environ(), "TERM": "xterm"}
-    command = [sys.executable, "-c", MAIN, *EXEC, "-it", "beside", "sh", "-c", "echo up; cat"]
+    command = [sys.executable, "-c", MAIN, *words]
     with on_terminal(command, environ) as terminal:
-        terminal.until(b"up")
+        terminal.type(b"1\r")
+        terminal.until(b"got 1")
         kill(fleet)
         terminal.until(b"Ctrl-C ends this")
         terminal.type(b"\x03")
