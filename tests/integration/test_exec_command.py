@@ -66,7 +66,7 @@ def test_nothing_is_lost_where_the_reader_is_slow(here: Host) -> None:
     assert hashlib.sha256(first + rest).digest() == hashlib.sha256(expected).digest()
 
 
-def test_a_program_whose_output_nothing_reads_ends_as_in_a_pipeline(here: Host) -> None:
+def test_an_output_that_nothing_reads_ends_the_program_as_in_a_pipeline(here: Host) -> None:
     with subprocess.Popen(words(here, "beside", "yes"), stdout=subprocess.PIPE) as ran:
         assert ran.stdout is not None
         assert ran.stdout.readline() == b"y\n"

@@ -10,7 +10,7 @@ from tests.integration.fleet.fleet_processes import Fleet
 from tests.integration.fleet.machine_user import started
 
 
-def test_a_program_whose_output_nothing_reads_here_ends_there(
+def test_an_output_that_nothing_reads_here_ends_the_program_there(
     fleet: Fleet, admin: RemoteClient
 ) -> None:
     admin.spawn("beside", command=["sleep", "1000"])
