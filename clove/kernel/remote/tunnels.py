@@ -6,21 +6,19 @@ Nothing of it is imported before a tunnel is asked for: an idle kernel has no We
 from __future__ import annotations
 
 import os
-import platform
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, DeferredLock
 from twisted.logger import Logger
 
 from clove.errors import InvalidRequest, NotFound, Unavailable
 from clove.kernel.credentials import RemoteCaller
-from clove.kernel.ids import REMOTE_IDS
 from clove.kernel.remote.callers import Callers
 from clove.kernel.remote.joined import Joined, forget_joined, keep_joined, read_joined
 from clove.kernel.remote.maker import TunnelMaker
 from clove.kernel.remote.settings import RemoteLimits, RemoteSettings, TunnelSettings
-from clove.messages.tunnel import RemoteEntry, TunnelEntry, TunnelStatusReply
+from clove.kernel.remote.shown import config_shown, remote_entries, status_of
 from clove.regular import read_secret
 from clove.systemd.credentials import JOIN, credential_path
 
@@ -32,6 +30,7 @@ if TYPE_CHECKING:
     from clove.kernel.network.way_out import WayOut
     from clove.kernel.principal import Principal
     from clove.messages.relay import Caller
+    from clove.messages.tunnel import RemoteEntry, TunnelStatusReply
     from clove.tunnel.tunnel_set import TunnelSet
 
 __all__ = ["Tunnels"]
@@ -96,6 +95,8 @@ class Tunnels:
         self._callers = Callers(limits.known)
         self._tunnel: TunnelSet | None = None
         self._starting: Deferred[None] | None = None
+        self._changing = DeferredLock()
+        self._leaving = 0
 
     # the tunnel
 
@@ -133,6 +134,10 @@ class Tunnels:
 
         @return: whether its next start dials this relay, too.
         """
+        async with self._changing:
+            return await self._join(relay_url, machine_id, token)
+
+    async def _join(self, relay_url: str, machine_id: str, token: str) -> tuple[TunnelSet, bool]:
         tunnel = await self.connect(relay_url, machine_id, token)
         target, settings = tunnel.target, self._settings
         if settings.relay_url:
@@ -148,11 +153,22 @@ class Tunnels:
     async def leave(self) -> bool:
         """End the tunnel, and dial no relay that was joined at the next start; was there one?
 
+        A join that still waits for its relay gives up; one that has it is left once it has kept that.
+
         @raise Unavailable: what is kept cannot be removed; then the tunnel stays.
         """
-        await self._in_thread(forget_joined, self._directory)
-        self._stop_starting()
-        return self.disconnect()
+        was_there = self._tunnel is not None
+        self._leaving += 1
+        try:
+            await self._changing.acquire()
+        finally:
+            self._leaving -= 1
+        try:
+            await self._in_thread(forget_joined, self._directory)
+            self._stop_starting()
+            return self.disconnect() or was_there
+        finally:
+            self._changing.release()
 
     async def connect(self, relay_url: str, machine_id: str, token: str) -> TunnelSet:
         """Have a tunnel to a relay, instead of the one that there is.
@@ -173,13 +189,14 @@ class Tunnels:
         tunnel.start()
         deadline = self._reactor.seconds() + FIRST_SECONDS
         while not tunnel.connected and not tunnel.problem:
-            if self._reactor.seconds() > deadline:
+            if self._leaving or self._reactor.seconds() > deadline:
                 break
             pause: Deferred[None] = Deferred()
             self._reactor.callLater(POLL, pause.callback, None)
             await pause
         if not tunnel.connected:
-            problem = tunnel.problem or "the relay does not answer"
+            left = "it was left meanwhile" if self._leaving else "the relay does not answer"
+            problem = tunnel.problem or left
             if self._tunnel is tunnel:
                 self.disconnect()
             raise Unavailable(problem, hint=_CHECK)
@@ -241,53 +258,15 @@ class Tunnels:
 
     def status(self) -> TunnelStatusReply:
         """Of the tunnel, or of none."""
-        tunnel = self._tunnel
-        if tunnel is None:
-            return TunnelStatusReply(problem="there is no tunnel")
-        return TunnelStatusReply(
-            connected=tunnel.connected,
-            relay_url=tunnel.target.url,
-            machine_id=tunnel.target.machine_id,
-            remote_agent_count=tunnel.channels,
-            since=tunnel.changed,
-            problem=tunnel.problem,
-            tunnels=[
-                TunnelEntry(
-                    relay_url=each.target.url,
-                    connected=each.connected,
-                    since=each.changed,
-                    problem=each.problem,
-                )
-                for each in tunnel.all
-            ],
-        )
+        return status_of(self._tunnel)
 
     def remotes(self, principals: Iterable[Principal]) -> list[RemoteEntry]:
         """Of these principals the remote callers."""
-        found = []
-        for one in principals:
-            known = self._callers.of_number(one.agent_id - REMOTE_IDS[0])
-            if one.is_remote and known is not None:
-                entry = RemoteEntry(
-                    agent_id=one.agent_id,
-                    name=known.name,
-                    token_id=known.token_id,
-                    connections=one.connections,
-                )
-                found.append(entry)
-        return found
+        return remote_entries(principals, self._callers)
 
     def config(self) -> dict[str, Any]:
         """What is configured, without secrets."""
-        settings, remote = self._settings, self._remote
-        return {
-            "relay_url": settings.relay_url,
-            "other_relays": settings.other_relays,
-            "machine_id": settings.machine_id or platform.node(),
-            "plain": settings.plain,
-            "permissions": remote.cap().to_wire(),
-            "network": remote.network,
-        }
+        return config_shown(self._settings, self._remote)
 
 
 def _read_token(path: str) -> str:
