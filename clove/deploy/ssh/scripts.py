@@ -182,12 +182,18 @@ done
 UNINSTALL: Final = """
 prefix=$1 staged=$2
 shift 2
+if [ -e "$prefix/.lock" ] && command -v flock > /dev/null; then
+    { flock -w 120 9; } 9< "$prefix/.lock" || [ ! -e "$prefix/.lock" ] || {
+        echo "another installation or removal runs there: wait for its end, then run this again" >&2
+        exit 1
+    }
+fi
 for release in "$prefix/current" "$prefix"/[0-9]*; do
     [ ! -e "$release/.clove-release" ] || { cd / && exec "$release/bin/python" -I -m clove.deploy.installer.main --uninstall "$@"; }
 done
 [ ! -x "$staged/install" ] || exec "$staged/install" --uninstall "$@"
 """
-"""$1: prefix; $2: the unpacked bundle, where a killed installation has left nothing that runs."""
+"""Once an installer ends whose connection was cut: what it removes meanwhile is not to be looked at. $1: prefix; $2: the unpacked bundle, where a killed installation has left nothing that runs."""
 
 CLEAR: Final = """
 rm -rf "$1"
