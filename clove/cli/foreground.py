@@ -64,7 +64,7 @@ class Foreground:
         self._again = again
         self._sinks = into or sinks(console)
         self._readerless: set[str] = set()
-        self._copying: list[threading.Thread] = []
+        self._copying: list[threading.Event] = []
 
     def attend(self) -> int:
         """Pass on its output until it has ended for good; gives the exit code for us."""
@@ -107,17 +107,25 @@ class Foreground:
             self._start_input(copy_input, attached)
 
     def _start(self, target: Callable[..., None], *args: Any) -> None:
-        thread = threading.Thread(target=target, args=args, daemon=True)
-        self._copying.append(thread)
-        thread.start()
+        ended = threading.Event()
+
+        def run() -> None:
+            try:
+                target(*args)
+            finally:
+                ended.set()
+
+        self._copying.append(ended)
+        threading.Thread(target=run, daemon=True).start()
 
     def _start_input(self, target: Callable[..., None], *args: Any) -> None:
         """As L{_start}, but it is not waited for: our input may go on when the agent has ended."""
         threading.Thread(target=target, args=args, daemon=True).start()
 
     def _join(self) -> None:
-        for thread in self._copying:
-            thread.join()
+        """Wait until all is copied; also where a wait before was interrupted (bpo-45274, as in L{_end})."""
+        for ended in self._copying:
+            ended.wait()
 
     def _copy(self, attached: Attached[AttachReply], name: str) -> None:
         """Copy one stream from its pipe."""
