@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from twisted.internet.defer import Deferred
 
 from clove.errors import CloveError, InvalidRequest, LimitExceeded
-from clove.framing import MAGIC, TAG, TAGGED
+from clove.framing import HEADER, MAGIC, TAG, TAGGED
 from clove.kernel.connection.buffers import FEW, REQUEST, SMALL
 from clove.kernel.connection.flow_control import LOST, Request
 from clove.kernel.connection.framing_v1 import CONTROL, FLUSH
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 __all__ = ["FramingV2"]
 
 _NUMBER = (1 << 62) - 1
+_TAG_SIZE = TAG.size
+_SMALL = _TAG_SIZE + SMALL
 _number = TAG.unpack_from
+_plain_header = HEADER.pack
 _header = TAGGED.pack
 
 
@@ -42,12 +45,12 @@ class FramingV2:
         self, connection: KernelConnection, dispatcher: Dispatcher, limits: ConnectionLimits
     ) -> None:
         self._connection = connection
-        self._dispatcher = dispatcher
         self._limits = limits
         self.few = min(FEW, limits.max_outstanding)
         self.running: dict[int, Deferred[bytes]] = {}
         self._request = 0, 0  # opcode and tag of what is being begun
-        self._gathers = False
+        self._dispatcher = dispatcher
+        self._stream_maker, self._push = self._make_stream, connection.push
         self._gathered: list[bytes] = []
         self._size = 0
 
@@ -61,52 +64,71 @@ class FramingV2:
 
         @param until: when others are to have their turn.
         """
-        connection = self._connection
-        now = connection.seconds
-        self._gathers = True
+        connection, running, out = self._connection, self.running, self._gathered
+        answer, now = self._dispatcher.answer, connection.seconds
+        principal = connection.principal
+        agent_id = principal.agent_id
         try:
             for frame in frames:
                 _, opcode, payload = frame
-                self.serve_one(opcode, payload)
-                if connection.sender.congested or connection.closing:
-                    connection.flow.wait(frames)
-                    break
-                if opcode and now() > until:
-                    connection.flow.wait_in_turn(frames)
+                size = len(payload)
+                # As `_begin` would; a NOOP's reply is its payload, tag included.
+                if (
+                    not (opcode or running)
+                    and _TAG_SIZE <= size <= _SMALL
+                    and 0 < _number(payload)[0] <= _NUMBER
+                ):
+                    out.append(_plain_header(MAGIC, agent_id, opcode, size))
+                    out.append(cast("bytes", answer(principal, opcode, payload)))
+                    self._size += size
+                    if self._size < FLUSH:
+                        continue
+                else:
+                    reply = self._begin(opcode, payload)
+                    principal = connection.principal
+                    agent_id = principal.agent_id
+                    if reply is not None:
+                        size, number = _TAG_SIZE + len(reply), self._request[1]
+                        out += _header(MAGIC, agent_id, opcode, size, number), reply
+                        self._size += size
+                if not self._goes_on(connection, frames, bool(opcode) and now() > until):
                     break
         finally:
-            self._gathers = False
             self._flush()
 
-    def serve_one(self, opcode: int, payload: bytes) -> None:
-        """Answer one request, or begin to."""
-        principal = self._connection.principal
-        reply = self._begin(opcode, payload)
-        if reply is None:
-            return
-        number = self._request[1]
-        if self._gathers:
-            size, agent_id = TAG.size + len(reply), principal.agent_id
-            self._gathered += _header(MAGIC, agent_id, opcode, size, number), reply
-            self._size += size
-            if self._size >= FLUSH:
-                self._flush()
+    def _goes_on(self, connection: KernelConnection, frames: Iterator[Request], late: bool) -> bool:
+        """Whether the next frame can be served here and now; else the rest is kept."""
+        if self._size >= FLUSH:
+            self._flush()
+        if connection.sender.congested or connection.closing:
+            connection.flow.wait(frames)
+        elif late:
+            connection.flow.wait_in_turn(frames)
         else:
-            self.reply(opcode, number, reply)
+            return True
+        return False
+
+    def serve_one(self, opcode: int, payload: bytes) -> None:
+        """Answer one request that nothing else waits with, or begin to."""
+        reply, connection = self._begin(opcode, payload), self._connection
+        if reply is not None and connection is not LOST:
+            agent_id, size = connection.principal.agent_id, _TAG_SIZE + len(reply)
+            header = _header(MAGIC, agent_id, opcode, size, self._request[1])
+            connection.sender.send(header + reply)
 
     def answer(self, opcode: int, payload: bytes) -> bytes | None:
         """The reply to a request, with its tag; None: it is in work, or replied to."""
         reply = self._begin(opcode, payload)
-        return None if reply is None else payload[: TAG.size] + reply
+        return None if reply is None else payload[:_TAG_SIZE] + reply
 
     def _begin(self, opcode: int, payload: bytes) -> bytes | None:
         """The reply to a request, if it is there at once and to be sent."""
-        if len(payload) < TAG.size:
+        size = len(payload)
+        if size < _TAG_SIZE:
             self.reply(opcode, 0, encode_error(InvalidRequest("the tag is missing")))
             return None
-        number, body, running = _number(payload)[0], payload[TAG.size :], self.running
-        usual = number not in running and len(running) < self.few and len(body) <= SMALL
-        if not usual or not 0 < number <= _NUMBER:
+        number, body = _number(payload)[0], payload[_TAG_SIZE:]
+        if self.running or size > _SMALL or not 0 < number <= _NUMBER:
             problem = self._problem(number, opcode, len(body))
             if problem is not None:
                 self.reply(opcode, number & _NUMBER, encode_error(problem))
@@ -117,10 +139,10 @@ class FramingV2:
             return None
         self._request = opcode, number
         answer = self._dispatcher.answer
-        reply = answer(connection.principal, opcode, body, self._make_stream, connection.push)
-        if isinstance(reply, bytes):
+        reply = answer(connection.principal, opcode, body, self._stream_maker, self._push)
+        if reply.__class__ is bytes:
             return reply
-        self._track(opcode, number, reply, len(body))
+        self._track(opcode, number, cast("Deferred[bytes]", reply), len(body))
         return None
 
     def _make_stream(self) -> Stream:
@@ -221,7 +243,7 @@ class FramingV2:
 
     def end(self) -> None:
         """The connection is gone."""
-        self._connection = LOST
+        self._connection = self._stream_maker = self._push = LOST
 
     def take_running(self) -> list[Deferred[bytes]]:
         """What is in work, to be given up."""
