@@ -1,17 +1,16 @@
-"""Requests on a Unix socket: received, parsed, answered and sent in one call.
+"""Requests on Unix sockets: received, parsed, answered and sent, a whole turn of the reactor's loop in one call.
 
-It does what clove.kernel.connection does for a connection on which nothing waits, and leaves to that
-whatever is unusual (docs/compiled.md). The buffers are shared by all calls: one that is made while
-another is under way gives up (LEFT), so that no buffer is used by two. The interpreter's lock is held
-throughout, but for what the functions do that are called. `fd` is not used once they were: they may
-have closed the connection, and another one may have the number.
+It does what clove.kernel.connection does for a connection on which nothing waits, and leaves to that what is unusual
+(docs/compiled.md). All connections share the buffers: one that is read while another is, is left to its channel. A
+socket's number is not used after a function in Python was `called`: that may have closed it, and another may have it.
 """
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.time cimport monotonic
 from libc.errno cimport EAGAIN, EINTR, errno
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
-from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
+from posix.uio cimport iovec
+from twisted.internet.main import CONNECTION_LOST
 
 cdef extern from *:
     """
@@ -20,13 +19,9 @@ cdef extern from *:
     #error "headers are copied as they are: this is for little-endian processors"
     #endif
     """
-    struct iovec:
-        void *iov_base
-        size_t iov_len
     struct msghdr:
         iovec *msg_iov
-        size_t msg_iovlen
-        int msg_flags
+        int msg_iovlen, msg_flags
     ssize_t recv(int, void *, size_t, int)
     ssize_t recvmsg(int, msghdr *, int)
     ssize_t send(int, const void *, size_t, int)
@@ -34,42 +29,28 @@ cdef extern from *:
     const char *CLOVE_VERSION  # setup.py defines it
 
 __version__ = CLOVE_VERSION.decode()
-
-FAILED, LEFT = -1, -2
-
 cdef enum:
-    HEADER = 17
+    FAILED = -1  # the connection is lost
+    LEFT = -2  # nothing was read: the end has come, descriptors are attached, or another read is under way
     MAGIC = 0x41474E54
+    HEADER = 17
     NOOP = 0
     CONTROL = 0xFD  # from this opcode on requests concern the connection itself
     TAG = 8
     SMALL = 4096  # bytes of a request with a tag that is not counted (clove.kernel.connection)
     ROOM = 1 << 16
     REPLIES = 2 * ROOM
-
-cdef uint64_t MOST_TAG = (<uint64_t>1 << 62) - 1
-
 cdef packed struct Header:
-    uint32_t magic
-    uint32_t agent_id
+    uint32_t magic, agent_id
     uint8_t opcode
     uint64_t size
-
-cdef uint8_t received[ROOM]
-cdef uint8_t replies[REPLIES]
+cdef uint8_t received[ROOM], replies[REPLIES]
 cdef size_t filled = 0  # bytes of replies that are gathered
-cdef bint busy = False
-cdef object gathered_for = None  # the sender of the call that is under way
-
-
-cdef double seconds() noexcept:
-    cdef timespec now
-    clock_gettime(CLOCK_MONOTONIC, &now)
-    return now.tv_sec + now.tv_nsec * 1e-9
-
+cdef Reader reading = None  # whose read is under way
+cdef bint called = False  # a function in Python was, in that read
 
 cdef ssize_t receive(int fd, bint peeks) noexcept:
-    """Read; how many bytes, or one of the results of `serve` if there are none to be served."""
+    """Read; how many bytes, or what is the matter."""
     cdef iovec piece
     cdef msghdr message
     cdef ssize_t size = ROOM
@@ -79,128 +60,141 @@ cdef ssize_t receive(int fd, bint peeks) noexcept:
         message.msg_iov, message.msg_iovlen = &piece, 1
         size = recvmsg(fd, &message, MSG_PEEK | MSG_DONTWAIT)
         if size > 0 and message.msg_flags & MSG_CTRUNC:
-            return -2  # LEFT
+            return LEFT
     if size > 0:
         size = recv(fd, received, size, MSG_DONTWAIT)
     if size < 0:
-        return 0 if errno == EAGAIN or errno == EINTR else -1  # FAILED
-    return size or -2  # LEFT
+        return 0 if errno == EAGAIN or errno == EINTR else FAILED
+    return size or LEFT
 
+cdef class Reader:
+    """Reads a connection in place of its channel (clove.kernel.compiled.Compiled has what it takes)."""
+    cdef int fd, few
+    cdef bint peeks, proven  # proven: nothing waited, and all that was read since then was answered
+    cdef uint64_t limit
+    cdef double turn
+    cdef dict running  # requests in work, by tag; None on version 1
+    cdef object connection, flow, buffered, sender, time, answer, usual, go_on
 
-cdef bint is_whole(Header *header, size_t at, size_t end, uint64_t limit) noexcept:
-    """Whether a whole request is there, which does not concern the connection itself."""
-    if end - at < HEADER:
-        return False
-    memcpy(header, received + at, HEADER)
-    cdef bint usual = header.magic == MAGIC and header.opcode < CONTROL and header.size <= limit
-    return usual and header.size <= end - at - HEADER
+    def __init__(self, connection, descriptor, time, go_on):
+        self.fd, self.peeks = descriptor
+        self.connection, self.flow, self.sender = connection, connection.flow, connection.sender
+        self.buffered, self.time, self.go_on = self.flow.buffered, time, go_on
+        self.usual = connection.channel.read_through(self)
 
+    def __call__(self):
+        """Read once; why the connection is to be ended, or None."""
+        if not self.is_free():
+            framing = self.connection.framing
+            self.running, self.answer, self.few = framing.running, framing.answer, framing.few
+            self.limit, self.turn = self.connection.decoder.max_payload, self.flow.turn_length
+            self.proven = self.flow.is_free() and not (self.running and len(self.running) >= self.few)
+        return self.read() if self.is_free() else self.usual()
 
-cdef bint is_tagged(const uint8_t *payload, uint64_t size, running) except -1:
-    """Whether a NOOP's payload has a tag of no request in work, and is not large."""
-    cdef uint64_t tag
-    if size < TAG or size > TAG + SMALL:
-        return False
-    memcpy(&tag, payload, TAG)
-    return 0 < tag <= MOST_TAG and not (running and tag in running)
+    cdef bint is_free(self) except -1:
+        if not self.proven or self.running and len(self.running) >= self.few:
+            return False
+        return not (self.sender.congested or self.connection.closing or self.buffered.counted)
 
+    cdef read(self):
+        global called, filled, reading
+        cdef ssize_t end = LEFT
+        if reading is None:
+            reading, filled = self, 0
+            try:
+                end = receive(self.fd, self.peeks)
+                left = self.serve(end) if end > 0 else None
+            finally:
+                reading = None
+                if called:
+                    called = self.time.serving = False
+        self.proven = end >= 0 and left is None
+        if end < 0:
+            return CONNECTION_LOST if end == FAILED else self.usual()
+        if left is not None:
+            self.go_on(*left)
 
-cdef int flush(sender, int fd=-1) except -1:
-    """Send what is gathered; the sender gets what the socket does not take, and finds out why."""
-    global filled
-    cdef size_t size = filled
-    cdef ssize_t sent = 0
-    filled = 0
-    if fd >= 0 and size:
-        sent = max(send(fd, replies, size, MSG_DONTWAIT | MSG_NOSIGNAL), 0)
-    if <size_t>sent < size:
-        sender.send((<char *>replies)[sent:size])
-    return 0
+    cdef bint is_usual(self, const Header *header, size_t room) except -1:
+        """Whether a request is whole and not the connection's own; a NOOP of version 2 has a tag, and is small."""
+        cdef uint64_t tag = 0
+        if room < HEADER or header.magic != MAGIC or header.opcode >= CONTROL or header.size > self.limit:
+            return False
+        if header.size > room - HEADER or header.opcode != NOOP or self.running is None:
+            return header.size <= room - HEADER
+        if TAG <= header.size <= TAG + SMALL:
+            memcpy(&tag, <uint8_t *>header + HEADER, TAG)
+        return tag != 0 and tag >> 62 == 0 and not (self.running and tag in self.running)
 
-
-cdef bint put(const Header *header, const uint8_t *payload, sender) except -1:
-    """Gather a reply; whether the sender was called, because there was no room for it."""
-    global filled
-    cdef size_t size = HEADER + header.size
-    cdef bint full = size > REPLIES - filled
-    if full:
-        flush(sender)
-        if size > REPLIES:
-            sender.send((<char *>header)[:HEADER] + (<char *>payload)[:header.size])
-            return True
-    memcpy(replies + filled, header, HEADER)
-    memcpy(replies + filled + HEADER, payload, header.size)
-    filled += size
-    return full
-
-
-cdef serve_received(int fd, connection, answer, uint64_t limit, double turn, running, size_t end):
-    global filled, gathered_for
-    cdef Header header
-    cdef size_t at = 0
-    cdef long served = 0, noops = 0
-    cdef bint called = False, late = False
-    cdef double until = 0
-    cdef const uint8_t *payload
-    principal, sender, held = connection.principal, connection.sender, None
-    cdef uint32_t agent_id = principal.agent_id
-    filled, gathered_for = 0, sender
-    while is_whole(&header, at, end, limit):
-        payload = received + at + HEADER
-        if header.opcode == NOOP:
-            if running is not None and not is_tagged(payload, header.size, running):
-                break
-            noops += 1
-        at += HEADER + header.size
-        served += 1
-        if header.opcode != NOOP:
-            if not called:
-                called, until = True, seconds() + turn
-            principal.syscalls += noops
-            noops = 0
-            reply = answer(header.opcode, (<char *>payload)[:header.size])
+    cdef serve(self, size_t end):
+        """Serve what was received; what is left of it, if anything is."""
+        global called, filled
+        cdef Header *header
+        cdef size_t at = 0, size, served = 0, noops = 0
+        cdef double until = 0
+        principal, reply, late = self.connection.principal, b"", False
+        cdef uint32_t agent_id = principal.agent_id
+        while self.is_usual(<Header *>(received + at), end - at):
+            header = <Header *>(received + at)
+            header.agent_id, size = agent_id, HEADER + header.size
+            at, served = at + size, served + 1
+            if header.opcode == NOOP:
+                memcpy(replies + filled, header, size)
+                filled, noops = filled + size, noops + 1
+                continue
+            if until == 0:
+                called = self.time.serving = True
+                until = monotonic() + self.turn
+            principal.syscalls, noops = principal.syscalls + noops, 0
+            reply = self.answer(header.opcode, (<char *>header)[HEADER:size])
             if type(reply) is not bytes:
-                held = reply
                 break
-            header.size = PyBytes_GET_SIZE(reply)
-            payload = <uint8_t *>PyBytes_AS_STRING(reply)
-        header.agent_id = agent_id
-        if put(&header, payload, sender) or header.opcode != NOOP:
-            late = seconds() > until
-            if late or connection.closing or sender.congested:
+            header.size = len(<bytes>reply)
+            if header.size > <size_t>REPLIES - HEADER - filled - (end - at):  # NOOPs that follow have room, too
+                self.flush()
+                self.sender.send((<char *>header)[:HEADER] + reply)
+            else:
+                memcpy(replies + filled, header, HEADER)
+                memcpy(replies + filled + HEADER, <char *><bytes>reply, header.size)
+                filled += HEADER + header.size
+            late = monotonic() > until
+            if late or self.connection.closing or self.sender.congested:
                 break
-    principal.syscalls += noops
-    flush(sender, -1 if called else fd)
-    return served if at == end and held is None else (served, (<char *>received)[at:end], late, held)
+        principal.syscalls += noops
+        self.flow.received += served
+        self.flush()
+        if at < end or type(reply) is not bytes:
+            return (<char *>received)[at:end], late, None if type(reply) is bytes else reply
 
+    cdef flush(self):
+        """Send what is gathered; the sender gets what the socket does not take, and finds out why."""
+        global called, filled
+        cdef ssize_t sent = 0, size = filled
+        filled = 0
+        if size and not called:
+            sent = max(send(self.fd, replies, size, MSG_DONTWAIT | MSG_NOSIGNAL), 0)
+        if sent < size:
+            called = self.time.serving = True
+            self.sender.send((<char *>replies)[sent:size])
 
-def serve(int fd, connection, answer, uint64_t limit, double turn, running, bint peeks):
-    """Read once, and serve what came as far as nothing unusual is met.
-
-    @param connection: has C{principal}, C{closing} and C{sender}, as KernelConnection has.
-    @param answer: takes opcode and payload; gives the reply's payload. If it gives anything else, nothing
-        more is served.
-    @param limit: bytes that a payload may have, a tag included.
-    @param turn: seconds after which others are to be served.
-    @param running: tags of requests in work; None on version 1, which has no tags.
-    @param peeks: the peer may attach descriptors, which must not be dropped here.
-    @return: the number of requests that were served; if there is more to do, with the bytes that are
-        left, whether C{turn} is over, and what C{answer} gave in place of a reply. Or FAILED, or LEFT:
-        nothing was read, since the peer sends no more, descriptors are attached, or this is a call
-        within another one.
-    """
-    global busy, gathered_for
-    if busy:
-        return LEFT
-    busy = True
-    try:
-        end = receive(fd, peeks)
-        return end if end <= 0 else serve_received(fd, connection, answer, limit, turn, running, end)
-    finally:
-        busy, gathered_for = False, None
-
+def serve_ready(list ready, dict selectables, serve, end, failed):
+    """Serve the descriptors that are ready, in their order, as clove.loop.turns does in Python."""
+    cdef list found = [selectables.get(fd) for fd, event in ready]
+    for at, (fd, event) in enumerate(ready):
+        selectable = found[at]
+        if selectable is None or selectables.get(fd) is not selectable:
+            continue
+        if event != 1:  # EPOLLIN
+            serve(selectable, fd, event)
+            continue
+        try:
+            read = selectable.doRead
+            why = (<Reader>read).read() if type(read) is Reader and (<Reader>read).is_free() else read()
+        except BaseException as error:
+            why = failed(error)
+        if why:
+            end(selectable, why, True)
 
 def send_gathered(sender):
-    """Send the replies that a call under way has gathered for a sender: what it is to send next comes after them."""
-    if sender is gathered_for and filled:
-        flush(sender)
+    """Send what a read under way has gathered for a sender: what it is to send next comes after that."""
+    if reading is not None and sender is reading.sender:
+        reading.flush()

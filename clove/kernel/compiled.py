@@ -6,6 +6,7 @@ It knows the kernel's own objects, so only the one of the same version is used.
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from typing import Any, Final, Literal, Protocol
 
 from twisted.logger import Logger
@@ -26,23 +27,27 @@ _log = Logger()
 class Compiled(Protocol):
     """The module (fast/clove_fast.pyx)."""
 
-    FAILED: int
-    LEFT: int
-
-    def serve(
+    def Reader(
         self,
-        fd: int,
         connection: Any,
-        answer: Any,
-        limit: int,
-        turn: float,
-        running: dict[int, Any] | None,
-        peeks: bool,
-    ) -> Any:
-        """Read once, and serve what came; what is left."""
+        descriptor: tuple[int, bool],
+        time: Any,
+        go_on: Callable[[bytes, bool, Any], object],
+    ) -> Callable[[], object]:
+        """A reader of a connection in place of its channel."""
+
+    def serve_ready(
+        self,
+        ready: list[tuple[int, int]],
+        selectables: dict[int, Any],
+        serve: Callable[[Any, int, int], object],
+        end: Callable[[Any, Any, bool], object],
+        failed: Callable[[BaseException], object],
+    ) -> None:
+        """Serve the descriptors that are ready, in their order."""
 
     def send_gathered(self, sender: Any) -> None:
-        """Send the replies that L{serve} has gathered for a sender so far, if it is under way."""
+        """Send the replies that a read under way has gathered for a sender."""
 
 
 def find_compiled(choice: Choice) -> Compiled | None:

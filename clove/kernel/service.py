@@ -114,7 +114,8 @@ class KernelService(Service):
         prefer_kernel()
         self._watchdog = Watchdog(self._config.watchdog)
         spin = self._config.limits.connection.spin
-        serve_in_turns(self._reactor, self._watchdog, spin=spin)
+        serve_ready = self._compiled.serve_ready if self._compiled else None
+        serve_in_turns(self._reactor, self._watchdog, spin=spin, serve_ready=serve_ready)
         self._parts = Parts(
             self._reactor,
             self._config,

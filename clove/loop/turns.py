@@ -42,16 +42,18 @@ def serve_in_turns(
     clock: Callable[[], float] = time.monotonic,
     most: int = EVENTS,
     spin: float = 0.0,
+    serve_ready: Callable[..., None] | None = None,
 ) -> None:
     """Let Twisted's epoll reactor do so; any other is left as it is.
 
     @param clock: the watchdog's.
     @param most: descriptors that are served in one turn at most.
     @param spin: seconds for which it may poll before it sleeps.
+    @param serve_ready: serves what is ready, as L{clove.kernel.compiled.Compiled} does.
     """
     if getattr(reactor, "_poller", None) is None:
         return
-    poller, serve_all = make_spin(reactor._poller, spin), _server(reactor)
+    poller, serve_all = make_spin(reactor._poller, spin), _server(reactor, serve_ready)
     may_last, may_be_old = watchdog.may_last, watchdog.may_be_old
 
     def turn(timeout: float | None) -> None:
@@ -68,11 +70,18 @@ def serve_in_turns(
     reactor.doIteration = turn
 
 
-def _server(reactor: Any) -> Callable[[list[tuple[int, int]]], None]:
+def _server(
+    reactor: Any, serve_ready: Callable[..., None] | None
+) -> Callable[[list[tuple[int, int]]], None]:
     """What serves the descriptors that are ready."""
-    of_number = reactor._selectables.get
+    selectables = reactor._selectables
     serve, end = reactor._doReadOrWrite, reactor._disconnectSelectable
     arrange = NewcomersFirst().arrange
+
+    if serve_ready is not None:
+        return lambda ready: serve_ready(arrange(ready), selectables, serve, end, _failed)
+
+    of_number = selectables.get
 
     def serve_all(ready: list[tuple[int, int]]) -> None:
         events = [(of_number(fd), fd, event) for fd, event in arrange(ready)]
@@ -87,9 +96,14 @@ def _server(reactor: Any) -> Callable[[list[tuple[int, int]]], None]:
             try:
                 why = selectable.doRead()
             except BaseException as error:
-                _log.failure("what became ready could not be read")
-                why = error
+                why = _failed(error)
             if why:
                 end(selectable, why, True)
 
     return serve_all
+
+
+def _failed(error: BaseException) -> BaseException:
+    """Say so, within its handler; why what could not be read is to be ended."""
+    _log.failure("what became ready could not be read")
+    return error

@@ -11,7 +11,7 @@ import pytest
 from clove._version import __version__
 from clove.framing import HEADER, MAGIC, TAG, Opcode, encode
 from clove.kernel.connection import buffers, framing_v1
-from tests.compiled.serving import Served, fast
+from tests.compiled.serving import FAILED, LEFT, Served, fast
 
 NOOP = encode(1, Opcode.NOOP, b"")
 LARGEST = 1 << 16
@@ -91,7 +91,7 @@ def test_nothing_after_a_request_without_an_immediate_answer_is_served(served: S
     assert served.replies() == [(7, 2, b"two")]
     alone = encode(0, 3, b"")
     assert served.serve(alone, answer=lambda opcode, payload: "held") == (1, b"", False, "held")
-    assert served.serve(alone, answer=lambda opcode, payload: None) == 1
+    assert served.serve(alone, answer=lambda opcode, payload: None) == (1, b"", False, None)
 
 
 def test_nothing_after_the_end_of_the_turn_is_served(served: Served) -> None:
@@ -142,7 +142,7 @@ def test_a_call_within_a_call_reads_nothing(served: Served) -> None:
 
     request = encode(0, 2, bytes(range(200)))
     assert served.serve(request, NOOP, answer=answer) == 2
-    assert within == [fast.LEFT]
+    assert within == [LEFT]
     assert served.replies() == [(7, 2, bytes(range(200))), (7, 0, b"")]
     assert other.serve() == 1
     other.end()
@@ -200,7 +200,8 @@ def test_a_connection_that_a_large_reply_has_congested_is_served_no_further(serv
         served.sender.congested = True
 
     served.sender.send = congest  # type: ignore[method-assign]
-    assert served.serve(encode(0, 2, b"") + NOOP + NOOP, answer=answer) == (2, NOOP, False, None)
+    said = encode(0, 2, b"") + NOOP + NOOP
+    assert served.serve(said, answer=answer) == (1, NOOP + NOOP, False, None)
 
 
 def test_what_the_socket_does_not_take_is_the_senders(served: Served) -> None:
@@ -220,23 +221,23 @@ def test_a_peer_that_is_gone_leaves_the_replies_to_the_sender(served: Served) ->
     served.theirs.close()
     assert served.serve() == 1
     assert served.sender.sent == [encode(7, 0, b"")]
-    assert served.serve() == fast.LEFT
+    assert served.serve() == LEFT
 
 
 def test_an_empty_socket_and_one_that_is_none(served: Served) -> None:
     assert served.serve() == 0
     assert served.serve(peeks=True) == 0
-    assert fast.serve(-1, served, None, 0, 0.0, None, False) == fast.FAILED
-    assert fast.serve(-1, served, None, 0, 0.0, None, True) == fast.FAILED
+    assert served.serve(number=-1) is FAILED
+    assert served.serve(number=-1, peeks=True) is FAILED
     served.theirs.close()
-    assert served.serve(peeks=True) == fast.LEFT
+    assert served.serve(peeks=True) == LEFT
 
 
 def test_bytes_with_descriptors_attached_are_left_where_they_are(served: Served) -> None:
     assert served.serve(NOOP, peeks=True) == 1
     with socket.socket(socket.AF_UNIX) as any_socket:
         socket.send_fds(served.theirs, [NOOP], [any_socket.fileno()])
-    assert served.serve(peeks=True) == fast.LEFT
+    assert served.serve(peeks=True) == LEFT
     data, ancillary, *_ = served.ours.recvmsg(100, 100)
     assert data == NOOP
     for _, _, numbers in ancillary:

@@ -24,7 +24,7 @@ from clove.framing import (
     TooLarge,
     encode,
 )
-from clove.kernel.connection.compiled import CompiledReader
+from clove.kernel.connection.compiled import read_compiled
 from clove.kernel.connection.flow_control import FlowControl
 from clove.kernel.connection.framing_v1 import CONTROL, FramingV1
 from clove.kernel.connection.framing_v2 import FramingV2
@@ -106,7 +106,7 @@ class KernelConnection:
         else:
             self.channel.on_half_close(self.ended)
             if self.compiled is not None and self.channel.descriptor is not None:
-                CompiledReader(self.compiled, self, self.channel.descriptor, self._principals.time)
+                read_compiled(self.compiled, self, self.channel.descriptor, self._principals.time)
             self.flow.begin(self.principal)
 
     # what the channel tells

@@ -52,7 +52,6 @@ class FramingV2:
         self._dispatcher = dispatcher
         self._stream_maker, self._push = self._make_stream, connection.push
         self._gathered: list[bytes] = []
-        self._size = 0
 
     @property
     def outstanding(self) -> int:
@@ -65,41 +64,51 @@ class FramingV2:
         @param until: when others are to have their turn.
         """
         connection, running, out = self._connection, self.running, self._gathered
-        answer, now = self._dispatcher.answer, connection.seconds
-        principal = connection.principal
+        principal, now = connection.principal, connection.seconds
         agent_id = principal.agent_id
+        noops = total = 0
         try:
             for frame in frames:
                 _, opcode, payload = frame
                 size = len(payload)
-                # As `_begin` would; a NOOP's reply is its payload, tag included.
+                # As `_begin` would, and the dispatcher: a NOOP's reply is its payload, tag included.
                 if (
                     not (opcode or running)
                     and _TAG_SIZE <= size <= _SMALL
                     and 0 < _number(payload)[0] <= _NUMBER
                 ):
+                    noops += 1
                     out.append(_plain_header(MAGIC, agent_id, opcode, size))
-                    out.append(cast("bytes", answer(principal, opcode, payload)))
-                    self._size += size
-                    if self._size < FLUSH:
+                    out.append(payload)
+                    total += size
+                    if total < FLUSH:
                         continue
                 else:
-                    reply = self._begin(opcode, payload)
+                    principal.syscalls += noops
+                    noops = 0
+                    total += self._gather(opcode, payload)
                     principal = connection.principal
                     agent_id = principal.agent_id
-                    if reply is not None:
-                        size, number = _TAG_SIZE + len(reply), self._request[1]
-                        out += _header(MAGIC, agent_id, opcode, size, number), reply
-                        self._size += size
+                if total >= FLUSH:
+                    total = 0
+                    self._flush()
                 if not self._goes_on(connection, frames, bool(opcode) and now() > until):
                     break
         finally:
+            principal.syscalls += noops
             self._flush()
+
+    def _gather(self, opcode: int, payload: bytes) -> int:
+        """Answer one request, or begin to; the reply goes out with others. How many bytes that has."""
+        connection, reply = self._connection, self._begin(opcode, payload)
+        if reply is None:
+            return 0
+        agent_id, size = connection.principal.agent_id, _TAG_SIZE + len(reply)
+        self._gathered += _header(MAGIC, agent_id, opcode, size, self._request[1]), reply
+        return size
 
     def _goes_on(self, connection: KernelConnection, frames: Iterator[Request], late: bool) -> bool:
         """Whether the next frame can be served here and now; else the rest is kept."""
-        if self._size >= FLUSH:
-            self._flush()
         if connection.sender.congested or connection.closing:
             connection.flow.wait(frames)
         elif late:
@@ -218,7 +227,6 @@ class FramingV2:
         if self._gathered:
             data = b"".join(self._gathered)
             self._gathered.clear()
-            self._size = 0
             connection.sender.send(data)
         elif connection.compiled is not None:  # it may have gathered some
             connection.compiled.send_gathered(connection.sender)

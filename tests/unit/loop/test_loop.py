@@ -120,6 +120,18 @@ def test_reading_that_ends_or_fails_ends_the_connection(
     assert len(logged_failures.flush(ZeroDivisionError)) == (why is not CONNECTION_DONE)
 
 
+def test_the_compiled_part_serves_what_is_ready_newcomers_first() -> None:
+    turns: list[tuple[Any, ...]] = []
+    compiled = Reactor()
+    serve_in_turns(compiled, compiled.dog, compiled.seconds, serve_ready=lambda *a: turns.append(a))
+    flood = [(fd, EPOLLIN) for fd in range(100, 110)]
+    for compiled.ready in (flood, [*flood, (3, EPOLLIN)]):
+        compiled.doIteration(0)
+    assert turns[1][0] == [(3, EPOLLIN), *flood]
+    assert turns[1][1] is compiled._selectables
+    assert turns[1][2:4] == (compiled._doReadOrWrite, compiled._disconnectSelectable)
+
+
 def test_twisted_has_what_the_loop_uses() -> None:
     """Its private parts: if this fails, compare L{clove.loop.turns} with EPollReactor.doPoll."""
     parameters = inspect.signature(EPollReactor._disconnectSelectable).parameters
