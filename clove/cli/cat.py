@@ -8,6 +8,7 @@ import click
 
 from clove.cli.console import Console, command_options
 from clove.cli.remote_path import REMOTE, Remote
+from clove.cli.sinks import Plain
 from clove.cli.target import name_or_id
 from clove.cli.text import clean
 from clove.cli.transfer import pieces_of
@@ -29,7 +30,10 @@ def cat(console: Console, files: tuple[Remote, ...]) -> None:
     """Print files of running agents: into a pipe byte by byte, on a terminal without control
     characters.
     """
-    out = sys.stdout.buffer
+    sys.stdout.flush()
+    out = Plain(
+        sys.stdout.fileno()
+    )  # all of each piece; sys.stdout.buffer may take a part (PYTHONUNBUFFERED)
     terminal = sys.stdout.isatty()
     with console.client() as client:
         for file in files:
@@ -44,4 +48,3 @@ def cat(console: Console, files: tuple[Remote, ...]) -> None:
                     lines = piece.decode("utf-8", "replace").split("\n")
                     piece = "\n".join(clean(line) for line in lines).encode()
                 out.write(piece)
-            out.flush()

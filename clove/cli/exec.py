@@ -122,8 +122,9 @@ def _on_pipes(
     with client.run(agent, asked["command"], **_options(asked, stdin=stdin)) as attached:
         if "stdin" in attached.descriptors:
             threading.Thread(target=copy_input, args=(attached,), daemon=True).start()
+        unwritten: dict[str, OSError] = {}
         copying = [
-            threading.Thread(target=_copy, args=(attached, name, sink), daemon=True)
+            threading.Thread(target=_copy, args=(attached, name, sink, unwritten), daemon=True)
             for name, sink in sinks(console).items()
         ]
         for thread in copying:
@@ -134,7 +135,9 @@ def _on_pipes(
             _join(copying, _LAST_OUTPUT)
             raise
         _join(copying, None)
-        return ended
+        for name, error in unwritten.items():
+            console.remark(f"the program's {name} cannot be written: {error.strerror}")
+        return {**ended, "exit_code": ended["exit_code"] or 1} if unwritten else ended
 
 
 def _join(threads: list[threading.Thread], patience: float | None) -> None:
@@ -142,11 +145,18 @@ def _join(threads: list[threading.Thread], patience: float | None) -> None:
         thread.join(patience)
 
 
-def _copy(attached: Attached[RunReply], name: str, sink: Sink) -> None:
-    """Copy one stream from its pipe; where nothing reads it here, the program is told so by SIGPIPE."""
+def _copy(
+    attached: Attached[RunReply], name: str, sink: Sink, unwritten: dict[str, OSError]
+) -> None:
+    """Copy one stream from its pipe; where nothing reads it here, the program is told so by SIGPIPE.
+
+    @param unwritten: gets why it could not be written, where there is a reader.
+    """
     try:
         copy(attached.descriptors[name], sink)
-    except OSError:
+    except BrokenPipeError:
         pass
+    except OSError as error:
+        unwritten[name] = error
     finally:
         attached.close_stream(name)

@@ -64,6 +64,7 @@ class Foreground:
         self._again = again
         self._sinks = into or sinks(console)
         self._readerless: set[str] = set()
+        self._lost_output = False
         self._copying: list[threading.Event] = []
 
     def attend(self) -> int:
@@ -78,7 +79,8 @@ class Foreground:
                     begin = None
                 end = self._client.wait(self._agent_id)
                 self._join()
-                return report_end(self._console, end, readerless=bool(self._readerless))
+                code = report_end(self._console, end, readerless=bool(self._readerless))
+                return code or int(self._lost_output)
             except KeyboardInterrupt:
                 if interrupted or self._leaves:
                     return 128 + signal.SIGINT
@@ -179,6 +181,7 @@ class Foreground:
         """Nothing takes a stream here any more: so it is for the agent, as in a pipeline."""
         self._readerless.add(name)
         if not isinstance(error, BrokenPipeError):
+            self._lost_output = True
             self._console.remark(f"the agent's {name} cannot be written: {error.strerror}")
         if self._leaves:
             return

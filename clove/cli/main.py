@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import importlib
 import io
+import os
 import sys
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -87,6 +90,16 @@ The kernel's socket is --socket, else $CLOVE_SOCKET, else that of your own kerne
 class Commands(LateGroup):
     """All of them."""
 
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Run the command line; output that cannot be written is one line and exit code 1, too."""
+        try:
+            return super().main(*args, **options)
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            _say_full(error)
+            sys.exit(1)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run a subcommand; an error of Clove's is one line and exit code 1."""
         try:
@@ -94,6 +107,18 @@ class Commands(LateGroup):
         except CloveError as error:
             ctx.find_object(Console).error(error)  # type: ignore[union-attr]
             ctx.exit(1)
+
+
+_FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+
+
+def _say_full(error: OSError) -> None:
+    """Say what could not be written; what is left of our output is dropped, or Python tries again at its end."""
+    what = error.filename or "standard output"
+    with contextlib.suppress(OSError):
+        print(f"clove: {what} cannot be written: {error.strerror}", file=sys.stderr)
+        with open(os.devnull, "wb") as null:
+            os.dup2(null.fileno(), sys.stdout.fileno())
 
 
 def _find(name: str) -> click.Command:
