@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,8 @@ from clove.cli.raw_terminal import RawTerminal
 from clove.errors import CloveError, Unavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from clove.cli.console import Console
     from clove.client.blocking import CloveClient
 
@@ -73,7 +76,8 @@ class ShownAgent:
             if anew:
                 rows, columns = terminal.size()
                 self._resize(rows, columns + 1)
-            terminal.relay(ends["stdout"], ends["stdin"], self._keys, self._resize)
+            with _input_of(ends) as typed:
+                terminal.relay(ends["stdout"], typed, self._keys, self._resize)
             if not self._keys.pressed:
                 for name in list(ends):
                     attached.close_stream(name)
@@ -91,3 +95,16 @@ class ShownAgent:
             return
         except CloveError:  # it has just ended
             return
+
+
+@contextlib.contextmanager
+def _input_of(ends: Mapping[str, int]) -> Iterator[int]:
+    """Where to write what is typed; for an agent that has ended already, which has no input, nowhere."""
+    if "stdin" in ends:
+        yield ends["stdin"]
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        yield nowhere
+    finally:
+        os.close(nowhere)

@@ -173,3 +173,24 @@ def test_an_agent_without_a_terminal_is_read_from_now_on(here: Host) -> None:
     assert set(rest.split()) <= {b"tick", b"went"}
     assert rest.endswith(b"went\n")
     assert ran.returncode == 0
+
+
+SHOWS = """
+import sys
+from clove.cli.console import Console
+from clove.cli.shown_agent import ShownAgent
+from clove import CloveClient
+with CloveClient(sys.argv[1]) as client:
+    client.wait("quick")  # before it is attached to, as a quick program of `run -it` may have
+    ended = ShownAgent(Console(sys.argv[1], False), client, "quick", "quick", "").show()
+print("shown to its end" if ended else "left")
+"""
+
+
+def test_one_that_has_ended_before_it_is_attached_to_is_shown_to_its_end(here: Host) -> None:
+    here.client.spawn("quick", command=["sh", "-c", "echo done; exit 3"], tty={}, attach=True)
+    command = [sys.executable, "-c", SHOWS, here.kernel.socket]
+    with on_terminal(command, ENVIRON) as user:
+        user.until(b"done\r\n")
+        user.until(b"shown to its end\r\n")
+        assert user.ended() == 0
