@@ -120,11 +120,15 @@ def _on_pipes(
     """With our own standard streams, as far as it is to have them."""
     stdin = "stream" if asked["interactive"] else "closed"
     with client.run(agent, asked["command"], **_options(asked, stdin=stdin)) as attached:
+        lost: list[str] = []
+
+        def unreadable(error: OSError) -> None:
+            lost.append(f"standard input cannot be read: {error.strerror}")
+
         if "stdin" in attached.descriptors:
-            threading.Thread(target=copy_input, args=(attached,), daemon=True).start()
-        unwritten: dict[str, OSError] = {}
+            threading.Thread(target=copy_input, args=(attached, unreadable), daemon=True).start()
         copying = [
-            threading.Thread(target=_copy, args=(attached, name, sink, unwritten), daemon=True)
+            threading.Thread(target=_copy, args=(attached, name, sink, lost), daemon=True)
             for name, sink in sinks(console).items()
         ]
         for thread in copying:
@@ -135,9 +139,9 @@ def _on_pipes(
             _join(copying, _LAST_OUTPUT)
             raise
         _join(copying, None)
-        for name, error in unwritten.items():
-            console.remark(f"the program's {name} cannot be written: {error.strerror}")
-        return {**ended, "exit_code": ended["exit_code"] or 1} if unwritten else ended
+        for text in lost:
+            console.remark(text)
+        return {**ended, "exit_code": ended["exit_code"] or 1} if lost else ended
 
 
 def _join(threads: list[threading.Thread], patience: float | None) -> None:
@@ -145,18 +149,16 @@ def _join(threads: list[threading.Thread], patience: float | None) -> None:
         thread.join(patience)
 
 
-def _copy(
-    attached: Attached[RunReply], name: str, sink: Sink, unwritten: dict[str, OSError]
-) -> None:
+def _copy(attached: Attached[RunReply], name: str, sink: Sink, lost: list[str]) -> None:
     """Copy one stream from its pipe; where nothing reads it here, the program is told so by SIGPIPE.
 
-    @param unwritten: gets why it could not be written, where there is a reader.
+    @param lost: gets why it could not be written, where there is a reader.
     """
     try:
         copy(attached.descriptors[name], sink)
     except BrokenPipeError:
         pass
     except OSError as error:
-        unwritten[name] = error
+        lost.append(f"the program's {name} cannot be written: {error.strerror}")
     finally:
         attached.close_stream(name)

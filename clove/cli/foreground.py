@@ -64,7 +64,7 @@ class Foreground:
         self._again = again
         self._sinks = into or sinks(console)
         self._readerless: set[str] = set()
-        self._lost_output = False
+        self._lost = False
         self._copying: list[threading.Event] = []
 
     def attend(self) -> int:
@@ -80,7 +80,7 @@ class Foreground:
                 end = self._client.wait(self._agent_id)
                 self._join()
                 code = report_end(self._console, end, readerless=bool(self._readerless))
-                return code or int(self._lost_output)
+                return code or int(self._lost)
             except KeyboardInterrupt:
                 if interrupted or self._leaves:
                     return 128 + signal.SIGINT
@@ -106,7 +106,7 @@ class Foreground:
         for name in ("stdout", "stderr"):
             self._start(self._copy, attached, name)
         if "stdin" in attached.descriptors:
-            self._start_input(copy_input, attached)
+            self._start_input(copy_input, attached, self._unreadable)
 
     def _start(self, target: Callable[..., None], *args: Any) -> None:
         ended = threading.Event()
@@ -139,10 +139,22 @@ class Foreground:
 
     def _push(self) -> None:
         """Send our standard input, as fast as the agent reads it, and then its end."""
-        with contextlib.suppress(CloveError, OSError):
-            while data := read_piece(sys.stdin.fileno(), PIECE):
+        with contextlib.suppress(CloveError):
+            while data := self._read_input():
                 self._client.write_input(data, self._agent_id)
             self._client.close_stream("stdin", self._agent_id)
+
+    def _read_input(self) -> bytes:
+        try:
+            return read_piece(sys.stdin.fileno(), PIECE)
+        except OSError as error:
+            self._unreadable(error)
+            return b""
+
+    def _unreadable(self, error: OSError) -> None:
+        """What the agent reads is not all that there is."""
+        self._lost = True
+        self._console.remark(f"standard input cannot be read: {error.strerror}")
 
     def _pull(self) -> None:
         """Ask for the bytes of both streams."""
@@ -181,7 +193,7 @@ class Foreground:
         """Nothing takes a stream here any more: so it is for the agent, as in a pipeline."""
         self._readerless.add(name)
         if not isinstance(error, BrokenPipeError):
-            self._lost_output = True
+            self._lost = True
             self._console.remark(f"the agent's {name} cannot be written: {error.strerror}")
         if self._leaves:
             return

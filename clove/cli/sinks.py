@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import errno
 import fcntl
 import os
 import select
@@ -17,6 +18,8 @@ from clove.cli.console import Console
 from clove.cli.terminal_filter import TerminalFilter
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from clove.client.attached import Attached
 
 __all__ = [
@@ -159,10 +162,18 @@ def copy(source: int, sink: Sink) -> None:
     sink.finish()
 
 
-def copy_input(attached: Attached[Any]) -> None:
-    """Copy our standard input to that of an agent or a command, and then its end."""
-    with contextlib.suppress(OSError, KeyError):  # it reads no more of it, or is over
+def copy_input(attached: Attached[Any], unreadable: Callable[[OSError], None]) -> None:
+    """Copy our standard input to that of an agent or a command, and then its end.
+
+    @param unreadable: is told before that where it could not be read to its end.
+    """
+    try:
         copy(sys.stdin.fileno(), Plain(attached.descriptors["stdin"]))
+    except (BrokenPipeError, KeyError):  # it reads no more of it, or is over
+        pass
+    except OSError as error:
+        if error.errno != errno.EBADF:  # closed meanwhile
+            unreadable(error)
     attached.close_stream("stdin")
 
 

@@ -26,15 +26,24 @@ def here(kernel_host: Host) -> Iterator[Host]:
     kill_all(kernel_host.client)
 
 
-def told(here: Host, *words: str, output: str = "/dev/full", buffered: bool = True) -> str:
-    """What a command says on stderr that ends with 1."""
+def told(
+    here: Host,
+    *words: str,
+    data: str = os.devnull,
+    output: str = "/dev/full",
+    buffered: bool = True,
+) -> str:
+    """What a command says on stderr that ends with 1.
+
+    @param data: what its standard input is opened from.
+    """
     environ = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     if not buffered:
         environ["PYTHONUNBUFFERED"] = "1"
-    with open(output, "wb") as full:
+    with open(data, "rb", buffering=0) as source, open(output, "wb") as full:
         ran = subprocess.run(
             [CLOVE, "--socket", here.kernel.socket, *words],
-            stdin=subprocess.DEVNULL,
+            stdin=source,
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
@@ -76,6 +85,19 @@ def test_what_a_program_prints_is_not_lost_in_silence(here: Host) -> None:
 def test_what_an_agent_prints_is_not_lost_in_silence(here: Host) -> None:
     said = told(here, "run", "--", "echo", "hi")
     assert f"clove: the agent's stdout cannot be written: {FULL}\n" in said
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["exec", "-i", "beside", "--", "cat"],
+        ["run", "-i", "--", "cat"],
+    ],
+    ids=" ".join,
+)
+def test_input_that_cannot_be_read_is_not_taken_for_its_end(here: Host, words: list[str]) -> None:
+    said = told(here, *words, data="/proc/self/mem", output=os.devnull)
+    assert said == "clove: standard input cannot be read: Input/output error\n"
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can mount a small disk")
