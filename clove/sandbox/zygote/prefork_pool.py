@@ -56,7 +56,8 @@ class PreforkPool:
         while self._there:
             child = self._there.popleft()
             if not child.process.ended:
-                self._fill_soon()
+                if self._refill is None:
+                    self._refill = self._clock.callLater(REFILL_SECONDS, self.fill)
                 return child
             self._discard(child)
         return None
@@ -65,15 +66,6 @@ class PreforkPool:
         """Replace all of them: they are copies of a zygote that has been replaced."""
         self._drop()
         self.fill()
-
-    def renew_soon(self) -> None:
-        """The same, once a start that is under way needs the processors less."""
-        self._drop()
-        self._fill_soon()
-
-    def _fill_soon(self) -> None:
-        if self._refill is None:
-            self._refill = self._clock.callLater(REFILL_SECONDS, self.fill)
 
     def fill(self) -> None:
         """Have as many as there shall be."""

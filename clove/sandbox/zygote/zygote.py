@@ -142,11 +142,8 @@ class Zygote:
         self._supervisor.ready()
         if retired is not None:
             retired.retire()
-        if self._waiting:  # they need the processors more
-            self.prefork_pool.renew_soon()
-        else:
-            self.prefork_pool.renew()
         self._end_waiting()
+        self.prefork_pool.renew()
 
     def _gone(self, process: ZygoteProcess, reason: str) -> None:
         self._all.discard(process)
