@@ -220,4 +220,5 @@ class Tunnel:
 
 def _words(error: BaseException) -> str:
     hint = getattr(error, "hint", "")
-    return f"{error}" + (f" ({hint})" if hint else "")
+    reason = error.strerror if isinstance(error, OSError) else ""
+    return f"{reason or error}" + (f" ({hint})" if hint else "")

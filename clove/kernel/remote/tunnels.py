@@ -199,7 +199,7 @@ class Tunnels:
             problem = tunnel.problem or left
             if self._tunnel is tunnel:
                 self.disconnect()
-            raise Unavailable(problem, hint=_CHECK)
+            raise Unavailable(f"no tunnel to {tunnel.target.url}: {problem}", hint=_CHECK)
         return tunnel
 
     def disconnect(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -83,6 +84,16 @@ def test_a_token_joins_once(fleet: Fleet, kernel: KernelProcess) -> None:
     assert (wrong.exit_code, wrong.stdout) == (1, "")
     nothing = clove(fleet, kernel, "tunnel", "join", fleet.url, "build-8", typed="")
     assert "no token on standard input" in nothing.stderr
+
+
+def test_a_relay_that_is_not_there_is_told_in_words(fleet: Fleet, kernel: KernelProcess) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"ws://127.0.0.1:{free.getsockname()[1]}"
+        joined = clove(fleet, kernel, "tunnel", "join", url, "x", typed="clove_join_x")
+    assert joined.exit_code == 1
+    assert joined.stderr.startswith(f"clove: no tunnel to {url}/: Connection refused - check")
+    assert "Errno" not in joined.stderr
 
 
 def test_a_machine_that_was_told_to_join_dials_again_after_a_restart_until_it_leaves(
