@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from clove.channels.link_receiver import LinkReceiver
 from clove.channels.multiplex import LinkLimits, Multiplex
-from clove.channels.session import BrokenLink
 from clove.channels.splice import Splice
-from clove.relay.hub.machine_link import MESSAGE, MachineLink
+from clove.relay.hub.machine_link import MachineLink
+from clove.relay.hub.resumable_link import ResumableLink
 
 if TYPE_CHECKING:
-    from clove.channels.websocket_messages import MessageSocket
     from clove.messages.relay import Caller
     from clove.relay.hub.doors import FarMachine, TunnelChange
     from clove.relay.hub.limits import HubLimits
@@ -27,16 +24,15 @@ LINGER: Final = 1.0
 """Seconds in which the agent may read why its channel was closed."""
 
 
-class AgentLink:
+class AgentLink(ResumableLink):
     """One remote agent.
 
     @param ended: called once, when nothing of the session is left.
     @ivar bearer: id of the token that it came with; the kernel knows all administrators by one.
-    @ivar session: what a reconnection has to name; a secret of that agent and this relay.
     @ivar connected_at: seconds since the epoch.
     """
 
-    version = 2
+    peer = "the agent"
 
     def __init__(
         self,
@@ -48,18 +44,13 @@ class AgentLink:
         ended: Callable[[AgentLink, str], object],
         bearer: str = "",
     ) -> None:
+        super().__init__(clock, limits)
         self.caller = caller
         self.bearer = bearer or caller.token_id
         self.target_machine = machine.machine_id
-        self.session = secrets.token_hex(16)
         self.connected_at = connected_at
-        self._clock = clock
-        self._limits = limits
         self._ended = ended
-        self._socket: MessageSocket | None = None
-        self._expiry: Any = None
         self._spent = ""
-        self._draining = False
         self._seen, self._heard = 0, 0.0
         there = machine.open(caller)  # first: what it may raise must find no link to leave behind
         self.link = Multiplex(
@@ -86,25 +77,7 @@ class AgentLink:
         """For people."""
         return "connected" if self._socket is not None else "disconnected"
 
-    def attach(self, socket: MessageSocket, received: int) -> None:
-        """Go on over a connection.
-
-        @raise BrokenLink: it says to have received what was never sent.
-        """
-        self._stop_expiry()
-        earlier, self._socket = self._socket, None
-        if earlier is not None:
-            earlier.receiver = None
-            earlier.abort()
-            self.link.detach()
-        socket.allow(MESSAGE)
-        socket.receiver = LinkReceiver(self.link, lambda reason: self._cut(socket))
-        try:
-            self.link.attach(socket, received)
-        except BrokenLink as error:
-            self.end(str(error))
-            raise
-        self._socket = socket
+    def _attached(self) -> None:
         self._heard = self._clock.seconds()
         if self._spent:
             self._end_soon()
@@ -117,10 +90,6 @@ class AgentLink:
         elif self._socket is not None and now - self._heard > SILENT:
             self._socket.abort()
 
-    def end(self, reason: str) -> None:
-        """End it. Idempotent."""
-        self.link.end(reason)
-
     def drain(self) -> None:
         """Tell the agent that this relay, or the one with its machine's tunnel, is about to stop."""
         self.link.send_control({"type": "drain", "seconds": self._limits.drain_seconds})
@@ -130,27 +99,11 @@ class AgentLink:
         self._draining = True
         self.drain()
 
-    def _cut(self, socket: MessageSocket) -> None:
-        if self._socket is not socket:
-            return
-        self._socket = None
-        if self._draining:
-            self.end("the agent has left this relay, which stops")
-        elif not self.link.is_over:
-            self._expiry = self._clock.callLater(
-                self._limits.resume_seconds, self.end, "it did not come back in time"
-            )
-
     def _over(self, reason: str) -> None:
         self._stop_expiry()
         self._unobserve()
         self._socket = None
         self._ended(self, reason)
-
-    def _stop_expiry(self) -> None:
-        expiry, self._expiry = self._expiry, None
-        if expiry is not None and expiry.active():
-            expiry.cancel()
 
     def _spliced(self, reason: str) -> None:
         """The kernel, or the agent, has closed the channel: the link has no further use."""

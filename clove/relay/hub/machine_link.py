@@ -2,63 +2,50 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.defer import TimeoutError as NotInTime
 
-from clove.channels.link_receiver import LinkReceiver
 from clove.channels.multiplex import LinkLimits, Multiplex
 from clove.channels.session import BrokenLink
 from clove.errors import Unavailable
 from clove.relay.hub.presence import Presence, PresenceState
+from clove.relay.hub.resumable_link import ResumableLink
 
 if TYPE_CHECKING:
     from clove.channels.multiplexed import MultiplexedChannel
-    from clove.channels.websocket_messages import MessageSocket
     from clove.messages.relay import Caller
     from clove.relay.hub.doors import TunnelChange, TunnelObserver
     from clove.relay.hub.limits import HubLimits
 
-__all__ = ["MESSAGE", "MachineLink"]
-
-MESSAGE: Final = 1 << 18
-"""Bytes of a message on a link."""
+__all__ = ["MachineLink"]
 
 
-class MachineLink:
+class MachineLink(ResumableLink):
     """One machine's tunnel.
 
     @param wall: seconds since the epoch.
     @param ended: called once with the reason, when nothing of the session is left.
     @ivar instance: of the kernel that has proved its key.
     @ivar public_key: that key.
-    @ivar session: what a reconnection has to name; a secret of that kernel and this relay.
     """
 
     __slots__ = (
-        "_clock",
-        "_draining",
         "_ended",
-        "_expiry",
         "_last_ping",
-        "_limits",
         "_observers",
         "_pings",
         "_presence",
-        "_socket",
         "_wall",
         "instance",
-        "link",
         "machine_id",
         "public_key",
-        "session",
     )
-    version = 2
+    peer = "the machine"
 
     def __init__(
         self,
@@ -70,20 +57,15 @@ class MachineLink:
         ended: Callable[[MachineLink, str], object],
         public_key: bytes | None = None,
     ) -> None:
+        super().__init__(clock, limits)
         self.machine_id = machine_id
         self.instance = instance
         self.public_key = public_key
-        self.session = secrets.token_hex(16)
-        self._clock = clock
         self._wall = wall
-        self._limits = limits
         self._ended = ended
-        self._socket: MessageSocket | None = None
         self._presence = Presence(limits.ping_seconds, clock.seconds(), wall())
         self._pings: dict[int, Deferred[None]] = {}
         self._last_ping = 0
-        self._expiry: Any = None
-        self._draining = False
         self._observers: dict[TunnelObserver, None] = {}  # less than an empty set
         self.link = Multiplex(
             clock,
@@ -94,46 +76,16 @@ class MachineLink:
 
     # connections
 
-    def attach(self, socket: MessageSocket, received: int) -> None:
-        """Go on over a connection that has proved itself.
-
-        @raise BrokenLink: it says to have received what was never sent.
-        """
-        self._stop_expiry()
-        earlier, self._socket = self._socket, None
-        if earlier is not None:
-            earlier.receiver = None
-            earlier.abort()
-            self.link.detach()
-        socket.allow(MESSAGE)
-        socket.receiver = LinkReceiver(self.link, lambda reason: self._cut(socket))
-        try:
-            self.link.attach(socket, received)
-        except BrokenLink as error:
-            self.end(str(error))
-            raise
-        self._socket = socket
+    def _attached(self) -> None:
         self._presence.answered(self._clock.seconds(), self._wall())
         self._tell("kernel_connected")
 
-    def _cut(self, socket: MessageSocket) -> None:
-        if self._socket is not socket:
-            return
-        self._socket = None
+    def _detached(self) -> None:
         self._presence.cut(self._wall())
         for waiting in list(self._pings.values()):
             waiting.cancel()
-        if self._draining:
-            self.end("the machine has left this relay, which stops")
-        elif not self.link.is_over:
+        if not (self._draining or self.link.is_over):
             self._tell("kernel_disconnected")
-            self._expiry = self._clock.callLater(
-                self._limits.resume_seconds, self.end, "it did not come back in time"
-            )
-
-    def end(self, reason: str) -> None:
-        """End the session: its channels are lost. Idempotent."""
-        self.link.end(reason)
 
     def drain(self, seconds: float) -> None:
         """Tell the kernel that this relay stops, and other relays' callers of it."""
@@ -150,11 +102,6 @@ class MachineLink:
             waiting.cancel()
         self._presence.cut(self._wall())
         self._ended(self, reason)
-
-    def _stop_expiry(self) -> None:
-        expiry, self._expiry = self._expiry, None
-        if expiry is not None and expiry.active():
-            expiry.cancel()
 
     # presence
 
