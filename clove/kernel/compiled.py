@@ -19,6 +19,8 @@ __all__ = ["Choice", "Compiled", "find_compiled"]
 NAME: Final = "clove_fast"
 HINT: Final = f'install clove-fast {__version__} (docs/compiled.md), or set compiled = "auto"'
 
+_PARTS: Final = ("Reader", "send_gathered", "serve_ready")
+
 Choice = Literal["auto", "off", "required"]
 
 _log = Logger()
@@ -63,7 +65,7 @@ def find_compiled(choice: Choice) -> Compiled | None:
     module: Any = None
     try:
         module = importlib.import_module(NAME)
-        problem = _mismatch(getattr(module, "__version__", "of unknown version"))
+        problem = _mismatch(module)
     except ModuleNotFoundError:
         problem = "clove-fast is not installed" if choice == "required" else ""
     except ImportError as error:
@@ -77,7 +79,9 @@ def find_compiled(choice: Choice) -> Compiled | None:
     return None
 
 
-def _mismatch(version: str) -> str:
-    if version == __version__:
-        return ""
-    return f"clove-fast is {version}, this kernel is {__version__}"
+def _mismatch(module: Any) -> str:
+    version = getattr(module, "__version__", "of unknown version")
+    if version != __version__:
+        return f"clove-fast is {version}, this kernel is {__version__}"
+    missing = [name for name in _PARTS if not hasattr(module, name)]
+    return f"clove-fast is an older build without {missing[0]}" if missing else ""

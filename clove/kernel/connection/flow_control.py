@@ -181,12 +181,12 @@ class FlowControl:
     def wait(self, frames: Iterable[Request]) -> None:
         """Keep frames until their turn; read no more while there are many."""
         batch = tuple(map(_plain, frames))
-        if batch:
+        if batch:  # counted as it comes: to count all anew each time would cost more the more there is
             self._inbox.append(batch)
+            self.buffered.queued += sum(len(payload) + _FRAME for _, _, payload in batch)
         limits = self._limits
         number = sum(map(len, self._inbox))
-        size = sum(len(payload) for _, _, payload in chain.from_iterable(self._inbox))
-        self.buffered.queued = size + number * _FRAME
+        size = self.buffered.queued - number * _FRAME
         if number >= limits.max_waiting or size >= limits.max_payload:
             self._channel.pause()
         if self.buffered.queued > SMALL:
@@ -244,6 +244,7 @@ class FlowControl:
         if self._connection is LOST:
             return
         self._inbox.clear()
+        self.buffered.queued = 0
         if self._turn is not None:
             self._turn.cancel()
             self._turn = None

@@ -26,7 +26,8 @@ def problems(events: Sequence[LogEvent]) -> list[str]:
 
 
 def installed(patch: pytest.MonkeyPatch, version: str | None) -> object:
-    module: Any = None if version is None else SimpleNamespace(__version__=version)
+    parts = dict.fromkeys(("Reader", "send_gathered", "serve_ready"))
+    module: Any = None if version is None else SimpleNamespace(__version__=version, **parts)
     patch.setitem(sys.modules, "clove_fast", module)
     return module
 
@@ -47,6 +48,15 @@ def test_one_of_another_version_is_refused_with_both_named(
     with pytest.raises(Unavailable, match=r"0\.0\.7") as refused:
         find_compiled("required")
     assert f"install clove-fast {__version__}" in refused.value.hint
+
+
+def test_an_older_build_of_the_same_version_is_refused(
+    monkeypatch: pytest.MonkeyPatch, warnings: Sequence[LogEvent]
+) -> None:
+    module = installed(monkeypatch, __version__)
+    del module.serve_ready  # type: ignore[attr-defined]
+    assert find_compiled("auto") is None
+    assert problems(warnings) == ["clove-fast is an older build without serve_ready"]
 
 
 def test_one_without_a_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
