@@ -181,7 +181,7 @@ class FlowControl:
     def wait(self, frames: Iterable[Request]) -> None:
         """Keep frames until their turn; read no more while there are many."""
         batch = tuple(map(_plain, frames))
-        if batch:  # counted as it comes: to count all anew each time would cost more the more there is
+        if batch:  # counted as it comes: counting all anew would cost more the more there is
             self._inbox.append(batch)
             self.buffered.queued += sum(len(payload) + _FRAME for _, _, payload in batch)
         limits = self._limits
