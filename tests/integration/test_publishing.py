@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from clove import CloveClient
+from clove.client.call import Call
 from clove.errors import InvalidRequest, LimitExceeded, Unavailable
+from clove.framing import Opcode
 from tests.integration.commands import clove
 from tests.integration.conftest import SLEEP, KernelProcess, running_kernel
 from tests.sandboxes import NEEDS_SANDBOX
@@ -114,6 +116,47 @@ def test_ports_come_and_go_while_an_agent_runs(client: CloveClient, script: Any)
         client.update_ports("later")
 
 
+def test_a_refused_limit_leaves_the_ports_as_they_were(client: CloveClient, script: Any) -> None:
+    agent = client.spawn("kept", script(ANSWER), publish=[FREE], degrade=["limits"])
+    number = agent["published"][0]["host_port"]
+    until_up(client, "kept")
+    fields = {"name": "kept", "limits": {"memory": 1 << 20}}
+    for change in ({"unpublish": [number]}, {"publish": [FREE]}):
+        with pytest.raises(InvalidRequest, match="would kill"):
+            client.ask(Call(Opcode.UPDATE, {**fields, **change}))
+    [port] = client.inspect("kept")["agent"]["published"]
+    assert (port["host_port"], ask(number)) == (number, b"answer")
+
+
+def test_a_refused_port_leaves_the_others_and_the_limits(client: CloveClient, script: Any) -> None:
+    number = client.spawn("kept", script(ANSWER), publish=[FREE])["published"][0]["host_port"]
+    until_up(client, "kept")
+    before = client.inspect("kept")["limits"]
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        used = {"port": 8000, "host_port": taken.getsockname()[1]}
+        fields = {"publish": [FREE, used], "unpublish": [number], "limits": {"tmp": 8 << 20}}
+        with pytest.raises(Unavailable, match="in use"):
+            client.ask(Call(Opcode.UPDATE, {"name": "kept", **fields}))
+    [port] = client.inspect("kept")["agent"]["published"]
+    assert (port["host_port"], ask(number)) == (number, b"answer")
+    assert client.inspect("kept")["limits"] == before
+
+
+def test_a_port_of_the_host_leads_elsewhere_after_one_update(
+    client: CloveClient, script: Any
+) -> None:
+    [port] = client.spawn("moved", script(ANSWER), publish=[{**FREE, "port": 9}])["published"]
+    until_up(client, "moved")
+    number = port["host_port"]
+    there = {"port": 8000, "host_port": number}
+    with pytest.raises(Unavailable, match="in use"):
+        client.update_ports("moved", [there, there], [number])
+    with pytest.raises(ConnectionResetError):
+        ask(number)
+    [port] = client.update_ports("moved", [there], [number])["published"]
+    assert (port["port"], port["host_port"], ask(number)) == (8000, number, b"answer")
+
+
 CONFIG = """
 [limits.publish]
 ports = 2
@@ -141,6 +184,12 @@ def test_ports_are_bounded_for_an_agent_and_for_all(
         client.spawn("four", command=program, publish=[FREE])
     client.kill("one")
     client.spawn("four", command=program, publish=[FREE])
+    client.update_ports("four", [FREE])
+    for _ in range(7):  # as many as leave come, where there is no room for one more
+        two = [one["host_port"] for one in client.inspect("two")["agent"]["published"]]
+        assert len(client.update_ports("two", [FREE] * 2, two)["published"]) == 2
+    with pytest.raises(LimitExceeded, match="at most 2 published ports"):
+        client.update_ports("two", [FREE])
 
 
 def test_a_family_has_its_share_of_the_connections(

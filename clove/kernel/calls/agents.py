@@ -127,14 +127,23 @@ def find_target(ctx: Context, request: TargetRequest, what: str, *, ended: bool 
     """The agent that a request names.
 
     @param ended: also one that has ended and is known still.
-    @raise NotFound, InvalidRequest: there is none; none is named.
+    @raise NotFound, InvalidRequest: there is none; none is named, or two are.
     @raise PermissionDenied: the caller may not do this to it.
     """
     agent_id, name = request.id or request.agent_id, request.name or None  # there is no id 0
     if not agent_id and name is None:
         raise InvalidRequest(f"{what} needs a name or an id")
+    if request.agent_id and request.agent_id != agent_id:
+        raise InvalidRequest(
+            f"{what} names two agents: {agent_id} and {request.agent_id}", hint="give one `id`"
+        )
     agent = ctx.kernel.agents.find(agent_id=agent_id or None, name=name, ended=ended)
     authority.require(ctx.principal, what, agent.principal)
+    if name is not None and agent.name != name:
+        raise InvalidRequest(
+            f"{what} names two agents: {agent_id} is {agent.name!r}, not {shown(name)!r}",
+            hint="give its name or its id alone",
+        )
     return agent
 
 

@@ -29,6 +29,7 @@ from clove.messages.mail import (
     SendRequest,
 )
 from clove.messages.value import checked
+from clove.spelling import shown
 
 __all__ = ["ack", "broadcast", "recv", "register", "send"]
 
@@ -48,6 +49,11 @@ def send(ctx: Context, request: SendRequest) -> SendReply | Coroutine[Any, Any, 
     sender = ctx.principal
     if not _SENDS_TO_ALL:
         authority.require(sender, "SEND", receiver)
+    if request.to_name and request.to_name != receiver.name:
+        raise InvalidRequest(
+            f"SEND names two agents: {request.to} is {receiver.name!r}, not {shown(request.to_name)!r}",
+            hint="give `to` or `to_name` alone",
+        )
     to = receiver.agent_id
     body = checked(request.message, "message")
     message = Message(sender.agent_id, sender.name, sender.family, body, request.ttl)

@@ -10,7 +10,7 @@ from clove.kernel import authority
 from clove.kernel.answers import then
 from clove.kernel.calls.agents import find_target
 from clove.kernel.calls.listing import entry_of
-from clove.kernel.calls.publishing import published_ports, require_publisher, update_ports
+from clove.kernel.calls.publishing import prepare_ports, published_ports, require_publisher
 from clove.messages.managing import (
     InspectReply,
     PruneReply,
@@ -24,12 +24,14 @@ from clove.signals import signal_number
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
+    from clove.kernel.agents import Agent
     from clove.kernel.agents.known_agents import KnownAgents
     from clove.kernel.context import Context
+    from clove.kernel.launch.facilities import PortChange
     from clove.kernel.launch.resource_limits import ResourceLimits
     from clove.kernel.pieces import Pieces
     from clove.kernel.principal import Principal
-    from clove.messages.agents import TargetRequest
+    from clove.messages.agents import LimitsRequest, TargetRequest
     from clove.messages.managing import (
         PruneRequest,
         RenameRequest,
@@ -105,10 +107,12 @@ def rename(ctx: Context, request: RenameRequest) -> RenameReply:
 def prune(ctx: Context, request: PruneRequest) -> PruneReply | Coroutine[Any, Any, PruneReply]:
     """Forget ended agents, with the output of theirs that is held in memory.
 
-    @raise InvalidRequest: the one that is named lives; or it is not said which.
+    @raise InvalidRequest: the one that is named lives; or it is not said which, or said twice.
     """
     known, caller = ctx.kernel.agents.known, ctx.principal
     if request.name or request.id or request.agent_id:
+        if request.older_than:
+            raise InvalidRequest("PRUNE forgets one that is named, or all that are `older_than`")
         agent = find_target(ctx, request, "PRUNE", ended=True)
         if not agent.lifecycle.over:
             raise InvalidRequest(f"agent {agent.agent_id} lives", hint="KILL it first")
@@ -141,7 +145,7 @@ def _pruned(agent_ids: list[int], _: None = None) -> PruneReply:
 
 async def update(ctx: Context, request: UpdateRequest) -> UpdateReply:
     """Change the limits of a running agent, never beyond those of its parent or the caller, and
-    which of its ports are published.
+    which of its ports are published: all that the request names, or nothing.
 
     @raise InvalidRequest: nothing is named; or it uses more memory than it would have, or something
         that it has started may.
@@ -154,22 +158,20 @@ async def update(ctx: Context, request: UpdateRequest) -> UpdateReply:
     changes_ports = bool(request.publish or request.unpublish)
     if request.limits is None and not changes_ports:
         raise InvalidRequest("UPDATE needs `limits`, `publish` or `unpublish`")
+    ports: PortChange | None = None
     if changes_ports:
         require_publisher(ctx.principal)
-        update_ports(agent, request.publish or [], request.unpublish or [])
+        ports = prepare_ports(agent, request.publish or [], request.unpublish or [])
     named: frozenset[str] = frozenset()
     now: frozenset[str] = frozenset()
-    if request.limits is not None:
-        parent = ctx.kernel.registry.get(agent.parent_id)
-        bounds = [one.limits for one in (parent, ctx.principal) if one is not None and one.limits]
-
-        def children() -> list[tuple[str, ResourceLimits]]:
-            started = (
-                one for one in ctx.kernel.agents.known.live() if one.parent_id == agent.agent_id
-            )
-            return [(one.name, one.principal.limits) for one in started if one.principal.limits]
-
-        named, now = await agent.provision.update_limits(request.limits, bounds, children)
+    try:
+        if request.limits is not None:
+            named, now = await _update_limits(ctx, agent, request.limits)
+        if ports is not None:
+            ports.commit()
+    finally:
+        if ports is not None:
+            ports.abandon()
     limits = agent.principal.limits
     return UpdateReply(
         agent_id=agent.agent_id,
@@ -178,3 +180,18 @@ async def update(ctx: Context, request: UpdateRequest) -> UpdateReply:
         at_restart=sorted(named - now),
         published=published_ports(agent),
     )
+
+
+async def _update_limits(
+    ctx: Context, agent: Agent, asked: LimitsRequest
+) -> tuple[frozenset[str], frozenset[str]]:
+    """The fields that are named now, and those that bind at once."""
+    parent = ctx.kernel.registry.get(agent.parent_id)
+    bounds = [one.limits for one in (parent, ctx.principal) if one is not None and one.limits]
+
+    def children() -> list[tuple[str, ResourceLimits]]:
+        started = (one for one in ctx.kernel.agents.known.live() if one.parent_id == agent.agent_id)
+        return [(one.name, one.principal.limits) for one in started if one.principal.limits]
+
+    assert agent.provision is not None
+    return await agent.provision.update_limits(asked, bounds, children)

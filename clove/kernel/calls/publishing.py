@@ -11,10 +11,11 @@ from clove.kernel.launch.request_checks import check_publishing
 
 if TYPE_CHECKING:
     from clove.kernel.agents import Agent
+    from clove.kernel.launch.facilities import PortChange
     from clove.kernel.principal import Principal
     from clove.messages.publishing import PublishedPort, PublishRequest
 
-__all__ = ["published_ports", "require_publisher", "update_ports"]
+__all__ = ["prepare_ports", "published_ports", "require_publisher"]
 
 
 def require_publisher(caller: Principal) -> None:
@@ -36,8 +37,8 @@ def published_ports(agent: Agent) -> list[PublishedPort]:
     return [] if ports is None else ports.shown()
 
 
-def update_ports(agent: Agent, publish: list[PublishRequest], unpublish: list[int]) -> None:
-    """Revoke published ports of an agent that runs, then publish others.
+def prepare_ports(agent: Agent, publish: list[PublishRequest], unpublish: list[int]) -> PortChange:
+    """Judge which published ports of an agent that runs are revoked, and which others published.
 
     @raise InvalidRequest: it has no network of its own.
     @raise CloveError: see L{clove.kernel.launch.facilities.PublishedPorts}.
@@ -47,6 +48,4 @@ def update_ports(agent: Agent, publish: list[PublishRequest], unpublish: list[in
         raise Unavailable(f"agent {agent.agent_id} is ending")
     if publish and agent.request is not None:
         check_publishing(msgspec.structs.replace(agent.request, publish=publish))
-    ports = provision.open_ports()
-    ports.revoke(unpublish)
-    ports.publish(publish)
+    return provision.open_ports().prepare(publish, unpublish)

@@ -64,6 +64,8 @@ class ScriptFile:
             if error.errno == errno.EFBIG:
                 raise LimitExceeded(f"a script has at most {self._limit} bytes") from None
             raise InvalidRequest(f"the script {error.strerror}") from None
+        except OSError as error:
+            raise InvalidRequest(f"the script cannot be read: {error.strerror}") from None
 
     def close(self) -> None:
         """Release it. Idempotent."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from clove.sandbox.launcher import Launcher
     from clove.threads.threads import Threads
 
-__all__ = ["Facilities", "Gateway", "PublishedPorts"]
+__all__ = ["Facilities", "Gateway", "PortChange", "PublishedPorts"]
 
 
 class Gateway(Protocol):
@@ -37,14 +37,27 @@ class Gateway(Protocol):
         """Carry nothing more."""
 
 
+class PortChange(Protocol):
+    """A change of published ports that is judged, and not made yet."""
+
+    def commit(self) -> None:
+        """Make it. @raise Unavailable: the agent has ended meanwhile."""
+
+    def abandon(self) -> None:
+        """Give it up, unless it is made."""
+
+
 class PublishedPorts(Protocol):
     """The ports of one agent that are reachable on the host's loopback."""
 
     def publish(self, asked: Sequence[PublishRequest]) -> None:
         """Publish all of them, or raise L{clove.errors.CloveError} and publish none."""
 
-    def revoke(self, host_ports: Sequence[int]) -> None:
-        """Publish these ports of the host no more, or raise L{clove.errors.NotFound}."""
+    def prepare(self, asked: Sequence[PublishRequest], revoked: Sequence[int]) -> PortChange:
+        """Judge such a change, with ports of the host that are published no more.
+
+        @raise CloveError: it cannot be made.
+        """
 
     def shown(self) -> list[PublishedPort]:
         """As replies have them."""

@@ -80,7 +80,16 @@ def test_a_message_goes_by_id_and_comes_with_its_sender(agents: Agents) -> None:
     }
 
 
-@pytest.mark.parametrize("to", [b'"to_name": "ann"', b'"to": 0, "to_name": "ann"', b'"to": 1'])
+@pytest.mark.parametrize(
+    "to",
+    [
+        b'"to_name": "ann"',
+        b'"to": 0, "to_name": "ann"',
+        b'"to": 1',
+        b'"to": 1, "to_name": ""',
+        b'"to": 1, "to_name": "ann"',
+    ],
+)
 def test_every_way_to_name_a_receiver(agents: Agents, to: bytes) -> None:
     sent = agents.call(agents.bob, "send", b'{"message": null, ' + to + b"}")
     assert sent["delivered_to"] == 1
@@ -100,6 +109,8 @@ def test_every_way_to_name_a_receiver(agents: Agents, to: bytes) -> None:
         (b'{"to": -1, "message": 1}', NotFound),
         (b'{"to": %d, "message": 1}' % 10**30, NotFound),
         (b'{"to_name": "an", "message": 1}', NotFound),
+        (b'{"to": 2, "to_name": "ann", "message": 1}', InvalidRequest),
+        (b'{"to": 2, "to_name": "nobody", "message": 1}', InvalidRequest),
         (b'{"to_name": "ann\\u0000", "message": 1}', NotFound),
     ],
 )

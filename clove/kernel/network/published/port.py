@@ -3,18 +3,36 @@
 from __future__ import annotations
 
 import errno
+import ipaddress
 import os
 import socket
 from collections.abc import Callable
 from typing import Any, Final
 
-from clove.errors import PermissionDenied, Unavailable
+from clove.errors import InvalidRequest, PermissionDenied, Unavailable
 from clove.kernel.network.gateway.listening import Listener
 from clove.messages.publishing import PublishedPort
 
-__all__ = ["Port", "bind"]
+__all__ = ["Port", "bind", "loopback"]
 
 BACKLOG: Final = 128
+
+
+def loopback(host: str) -> str:
+    """The address, if it is one of the host's loopback.
+
+    @raise InvalidRequest: it is another, or none.
+    """
+    try:
+        address = ipaddress.ip_address(host)
+        if address.is_loopback and (address.version == 4 or address == ipaddress.ip_address("::1")):
+            return str(address)
+    except ValueError:
+        pass
+    raise InvalidRequest(
+        f"a port is published at an address of the host's loopback, not at {host!r}",
+        hint="127.0.0.1 or ::1; have a proxy of the host's listen elsewhere",
+    )
 
 
 def bind(host: str, number: int) -> socket.socket:
@@ -73,6 +91,7 @@ class Port:
         self.host, self.host_port = listening.getsockname()[:2]
         self.inner = inner
         self.connections = 0
+        self._listening = listening
         self._listener = Listener(reactor, listening, room, lambda one: take(self, one))
 
     @property
@@ -80,6 +99,16 @@ class Port:
         """As people write it."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.host_port}"
+
+    def duplicate(self) -> socket.socket:
+        """Another descriptor of what listens, for the port that takes its place.
+
+        @raise Unavailable: there is no descriptor left.
+        """
+        try:
+            return self._listening.dup()
+        except OSError as error:
+            raise Unavailable(f"{self.where} cannot be kept: {error.strerror}") from None
 
     def shown(self) -> PublishedPort:
         """As replies have it."""

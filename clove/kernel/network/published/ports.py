@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-import ipaddress
+import functools
 import os
 import socket
 from collections.abc import Callable, Sequence
@@ -13,11 +13,12 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from clove.errors import CloveError, InvalidRequest, LimitExceeded, NotFound, Unavailable
+from clove.errors import CloveError, LimitExceeded, Unavailable
 from clove.kernel.network.gateway.crowd import Crowd
 from clove.kernel.network.gateway.splice import Splice, reset
 from clove.kernel.network.published.inner_socket import connect_inside, require_cookies
-from clove.kernel.network.published.port import Port, bind
+from clove.kernel.network.published.port import Port, bind, loopback
+from clove.kernel.network.published.port_change import PortChange, leaving_ports, own_socket
 from clove.messages.publishing import PublishedPort, PublishRequest
 
 if TYPE_CHECKING:
@@ -31,23 +32,6 @@ LINGER: Final = 5.0
 """Seconds for what an agent sent before its end to be read."""
 TOLD: Final = 10.0
 """Seconds until the agent's log is told again that connections to one port fail."""
-
-
-def _loopback(host: str) -> str:
-    """The address, if it is one of the host's loopback.
-
-    @raise InvalidRequest: it is another, or none.
-    """
-    try:
-        address = ipaddress.ip_address(host)
-        if address.is_loopback and (address.version == 4 or address == ipaddress.ip_address("::1")):
-            return str(address)
-    except ValueError:
-        pass
-    raise InvalidRequest(
-        f"a port is published at an address of the host's loopback, not at {host!r}",
-        hint="127.0.0.1 or ::1; have a proxy of the host's listen elsewhere",
-    )
 
 
 class PublishedPorts:
@@ -81,58 +65,80 @@ class PublishedPorts:
         self._splices: dict[Splice, Port] = {}
         self._told: dict[Port, float] = {}
         self._crowd = Crowd(reactor, limits, lambda: self._splices, self._resume, self._log_line)
+        self._preparing = 0
         self._closed = False
 
     # which ports there are
 
     def publish(self, asked: Sequence[PublishRequest]) -> None:
-        """Listen for all of them, or for none.
+        """Listen for all of them, or for none; see L{prepare}."""
+        self.prepare(asked, ()).commit()
 
+    def prepare(self, asked: Sequence[PublishRequest], revoked: Sequence[int]) -> PortChange:
+        """Judge a change, and listen for what it publishes; nothing else is changed yet.
+
+        Where something that it revokes listens already, that socket is kept listening.
+
+        @param revoked: ports of the host that are published no more.
         @raise InvalidRequest: not on the host's loopback.
+        @raise NotFound: one that it revokes is none of this agent's.
         @raise Unavailable, PermissionDenied: a port of the host is in use, or not for us.
         @raise LimitExceeded: there are too many.
         @raise IsolationUnavailable: this Linux is too old.
         """
         if self._closed:
             raise Unavailable("the agent has ended")
-        if len(self._ports) + len(asked) > self._limits.ports:
+        leaving = leaving_ports(self._ports, revoked)
+        if len(self._ports) - len(leaving) + self._preparing + len(asked) > self._limits.ports:
             raise LimitExceeded(
                 f"an agent has at most {self._limits.ports} published ports",
                 hint="the operator can raise limits.publish.ports",
             )
-        hosts = [_loopback(one.host) for one in asked]
-        require_cookies()
-        self._all_ports.take(self._family, len(asked))
+        hosts = [loopback(one.host) for one in asked]
+        if asked:
+            require_cookies()
+        more = max(0, len(asked) - len(leaving))  # the others take the place of those that leave
+        self._all_ports.take(self._family, more)
         bound: list[socket.socket] = []
         try:
             for host, one in zip(hosts, asked, strict=True):
-                bound.append(bind(host, one.port if one.host_port is None else one.host_port))
+                number = one.port if one.host_port is None else one.host_port
+                bound.append(own_socket(leaving, host, number) or bind(host, number))
         except BaseException:
             for each in bound:
                 each.close()
-            self._all_ports.give(self._family, len(asked))
+            self._all_ports.give(self._family, more)
             raise
+        self._preparing += len(asked)
+        finish = functools.partial(self._finish, list(revoked), list(asked), bound, more)
+        return PortChange(finish)
+
+    def _finish(
+        self,
+        revoked: list[int],
+        asked: list[PublishRequest],
+        bound: list[socket.socket],
+        taken: int,
+        made: bool,
+    ) -> None:
+        """Make a prepared change, or give up what was prepared for it."""
+        self._preparing -= len(asked)
+        self._all_ports.give(self._family, taken)
+        if not made or self._closed:
+            for each in bound:
+                each.close()
+            if made:
+                raise Unavailable("the agent has ended")
+            return
+        for port in [port for port in self._ports if port.host_port in revoked]:
+            self._end(port)
+            for splice in [one for one, of in self._splices.items() if of is port]:
+                splice.abort()
+        self._all_ports.add(self._family, len(asked))  # no more than was taken and is given back
         self._ports += [
             Port(self._reactor, each, one.port, self._has_room, self._take)
             for each, one in zip(bound, asked, strict=True)
         ]
-
-    def revoke(self, host_ports: Sequence[int]) -> None:
-        """Listen there no more, and reset what is connected.
-
-        @raise NotFound: one of them is none of this agent's; nothing is revoked.
-        """
-        for number in host_ports:
-            if all(port.host_port != number for port in self._ports):
-                known = ", ".join(str(port.host_port) for port in self._ports) or "none"
-                raise NotFound(
-                    f"port {number} of the host is not published for this agent",
-                    hint=f"its ports of the host: {known}",
-                )
-        for port in [port for port in self._ports if port.host_port in host_ports]:
-            self._end(port)
-            for splice in [one for one, of in self._splices.items() if of is port]:
-                splice.abort()
 
     def _end(self, port: Port) -> None:
         port.close()
