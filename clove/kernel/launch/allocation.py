@@ -204,7 +204,7 @@ class Allocation:
 
     async def change_disk(self, most: int) -> None:
         """Hold its workspace to another limit from now on."""
-        if self.disk is None and most and self._limit_disk is not None:
+        if self.disk is None and most and self._limit_disk is not None and not self.stopped:
             self.disk = self._limit_disk(0)
             self.disk.watch()
         if self.disk is not None:

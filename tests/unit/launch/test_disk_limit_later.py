@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from twisted.internet.defer import Deferred
 
+from clove.errors import Unavailable
 from clove.kernel.launch.limits import AgentLimits
 from clove.messages.agents import LimitsRequest
 from clove.sandbox.interface import REMARK, ExitStatus
@@ -42,6 +44,19 @@ async def test_a_limit_that_comes_later_is_watched_says_so_in_the_log_and_ends_t
     assert b"over its disk limit of 4096 bytes" in line
     launched.sandbox.done.callback(ExitStatus(code=0))
     await fixture.provisioner.release(ID)
+    assert not fixture.clock.getDelayedCalls()
+
+
+async def test_a_limit_that_comes_after_the_agent_has_ended_watches_nothing(
+    fixture: Fixture, script: Script
+) -> None:
+    provision = await fixture.prepared(fixture.record(warm=False), script)
+    launched = await provision.launch(lambda stream, data: None, first=True)
+    launched.sandbox.done.callback(ExitStatus(code=0))
+    await fixture.provisioner.release(ID)
+    with pytest.raises(Unavailable, match="has ended"):
+        await provision.update_limits(LimitsRequest(disk=4096), ())
+    assert fixture.asked_for_disks == 0
     assert not fixture.clock.getDelayedCalls()
 
 
