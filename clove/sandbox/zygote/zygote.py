@@ -70,6 +70,7 @@ class Zygote:
         self._current: ZygoteProcess | None = None
         self._all: set[ZygoteProcess] = set()
         self._next: ZygoteProcess | None = None
+        self._is_looking_up = False
         self._began_at = 0.0
         self._waiting: set[Deferred[None]] = set()
         self._supervisor = Supervisor(RESTARTS)
@@ -87,7 +88,11 @@ class Zygote:
 
     def _begin(self) -> None:
         self._later = None
-        if self._next is None and not self._stopping:
+        if self._next is not None or self._stopping:
+            return
+        if self._is_looking_up:  # for one that was ended: else each try would take another thread
+            self._try_later("its root is still being looked up")
+        else:
             self._began_at = self._reactor.seconds()
             Deferred.fromCoroutine(self._start_next()).addErrback(self._cannot)
 
@@ -102,6 +107,7 @@ class Zygote:
         self._all.add(process)
         self._timeout = self._reactor.callLater(self._settings.start_timeout, process.kill)
         held = MountDescriptors()
+        self._is_looking_up = True
         try:
             if self._cgroups is not None:  # before it has used much
                 await self._threads.run(self._cgroups.zygote.add, process.pid)
@@ -110,6 +116,7 @@ class Zygote:
         except Exception as error:
             process.fail(str(error))
         finally:
+            self._is_looking_up = False
             held.close()
 
     def _look_up(self, held: MountDescriptors) -> tuple[System, SandboxSpec]:
@@ -254,7 +261,7 @@ class Zygote:
             return None
         finally:
             child.close_inner_ends()
-        if self._current.forks >= self._settings.renew_after:
+        if self._current.forks >= self._settings.renew_after and self._later is None:
             self._begin()
         if child.ended:  # it could not be asked for
             child.abandon()

@@ -131,6 +131,19 @@ def test_one_that_cannot_be_started_is_tried_again() -> None:
     house.stop()
 
 
+def test_while_a_root_is_still_looked_up_no_other_one_is() -> None:
+    house = House()
+    for _ in range(5):
+        house.clock.advance(ZygoteSettings().start_timeout)
+        house.clock.pump([0, 0, 0])
+    assert [asked.called for asked in house.threads.asked] == [False]
+    house.threads.asked[0].errback(OSError(11, "no"))
+    for _ in range(5):
+        house.clock.advance(ZygoteSettings().start_timeout)
+    assert len(house.threads.asked) == 2
+    house.stop()
+
+
 def test_a_kernel_that_stops_lets_nothing_wait() -> None:
     house = House()
     waiting = house.fork()
