@@ -17,8 +17,8 @@ _MODULE: Final = "clove.sandbox.seccomp.filters"
 
 
 async def load_filters(threads: Threads) -> None:
-    """Import it in a thread, so that the reactor does not wait for that."""
-    if _MODULE not in sys.modules:
+    """Import it in a thread, so that the reactor does not wait for that; also where another thread is about to."""
+    if not hasattr(sys.modules.get(_MODULE), "encoded"):  # the last that it defines
         await threads.run(import_module, _MODULE)
 
 
