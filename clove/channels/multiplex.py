@@ -94,9 +94,7 @@ class Multiplex:
         self._next = 1
         self._waiting: dict[int, MultiplexedChannel] = {}
         self._ack: IDelayedCall | None = None
-        self._controls: list[bytes] | None = (
-            None  # less than an empty list, on links without number
-        )
+        self._controls: list[bytes] | None = None  # smaller than a list: there are many links
 
     # the connection
 

@@ -31,9 +31,8 @@ def cat(console: Console, files: tuple[Remote, ...]) -> None:
     characters.
     """
     sys.stdout.flush()
-    out = Plain(
-        sys.stdout.fileno()
-    )  # all of each piece; sys.stdout.buffer may take a part (PYTHONUNBUFFERED)
+    # Writes all of each piece; sys.stdout.buffer may write a part (PYTHONUNBUFFERED).
+    out = Plain(sys.stdout.fileno())
     terminal = sys.stdout.isatty()
     with console.client() as client:
         for file in files:

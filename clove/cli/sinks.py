@@ -172,7 +172,7 @@ def copy_input(attached: Attached[Any], unreadable: Callable[[OSError], None]) -
     except (BrokenPipeError, KeyError):  # it reads no more of it, or is over
         pass
     except OSError as error:
-        if error.errno != errno.EBADF:  # closed meanwhile
+        if error.errno != errno.EBADF:  # else it was closed meanwhile
             unreadable(error)
     attached.close_stream("stdin")
 

@@ -77,10 +77,9 @@ def fit_table(table: Table, width: int, *, spare: Sequence[str] = ()) -> int:
     for title in spare:
         if _width(table.columns[:-1]) + LEAST_LAST > width:
             table.columns = [each for each in table.columns if each.header != title]
+            # rich knows the last column, which has no room behind it, by its number
             for number, column in enumerate(table.columns):
-                column._index = (
-                    number  # by which rich knows the last one, which has no room behind it
-                )
+                column._index = number
     *whole, last = table.columns
     for column in whole:
         column.min_width = _width([column]) - BETWEEN

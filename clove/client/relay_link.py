@@ -127,9 +127,7 @@ class RelayLink(threading.Thread):
         reads = self._room and not self._session.is_full and not self._closed_here
         reads = reads and not (self._leaving and self._unanswered.count)
         wanted = (select.POLLIN if reads else 0) | (select.POLLOUT if self._to_local else 0)
-        if (
-            wanted or not self._closed_here
-        ):  # that its other end was closed is told without being asked for
+        if wanted or not self._closed_here:  # that its other end was closed is always told
             poll.register(self._local, wanted)
         poll.register(
             self._relay.socket, select.POLLIN | (select.POLLOUT if self._relay.unsent else 0)

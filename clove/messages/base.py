@@ -48,11 +48,11 @@ R = TypeVar("R", bound=Request)
 MALFORMED: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What a decoder raises for bytes from outside."""
 _FEW: Final = 8 << 10
+"""Bytes up to which a request takes little time, whatever is in it."""
 _SEE: Final = "see docs/wire.md for this syscall's fields"
 _NONE_OF_THEM: Final = "Invalid enum value"
 _LONG: Final = 200
 """Characters of an error that shows a value: to make one of 1 MiB takes 13 ms each time that it is decoded."""
-"""Bytes up to which a request takes little time, whatever is in it."""
 
 
 @functools.cache

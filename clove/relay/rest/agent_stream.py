@@ -201,9 +201,8 @@ class AgentStream:
             if state in _RESTARTING:
                 await self._look(client, _RESTARTED)
 
-        Deferred.fromCoroutine(watch()).addErrback(
-            lambda _: None
-        )  # reading says what is the matter
+        watching = Deferred.fromCoroutine(watch())
+        watching.addErrback(lambda _: None)  # reading says what is the matter
 
     async def _look(self, client: KernelClient, delay: float) -> None:
         """The kernel tells of a restart before it, not when it is done."""

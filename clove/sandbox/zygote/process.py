@@ -147,9 +147,8 @@ class ZygoteProcess(ProcessProtocol):
             process.forked(fds[0])
             fds = []
         elif process is not None:
-            if (
-                not process.abandoned
-            ):  # else its cgroup has gone meanwhile, which an agent can have happen often
+            # Of an abandoned one the cgroup has gone meanwhile, which an agent can have happen often.
+            if not process.abandoned:
                 text = _printable(message.get("text"))
                 self.log.warn("the zygote could not fork: {text}", text=text)
             process.lost()
