@@ -172,7 +172,7 @@ class CloveClient(Methods, ConnectionStatus):
         """
         deadline = None if timeout is None else monotonic() + timeout
         connection = self._connection
-        channel = connection.pushing_channel(deadline)
+        channel = connection.pushing_channel(self._to_connect(deadline))
         if channel.exchange.version < 2:
             raise InvalidRequest(
                 "this kernel has version 1 of the protocol, which pushes no events",
@@ -204,8 +204,12 @@ class CloveClient(Methods, ConnectionStatus):
         return monotonic() + patience + self.timeout
 
     def _live_channel(self, deadline: float | None) -> Channel:
-        """The live channel; a call may last for ever, but to connect for it may not."""
-        return self._connection.live_channel(self._deadline(0.0) if deadline is None else deadline)
+        """The live channel."""
+        return self._connection.live_channel(self._to_connect(deadline))
+
+    def _to_connect(self, deadline: float | None) -> float | None:
+        """Until when to connect for a call: that may last for ever, but to connect may not."""
+        return self._deadline(0.0) if deadline is None else deadline
 
     def _round(self, call: Call[T], body: bytes, deadline: float | None) -> T:
         """Send once, wait once."""

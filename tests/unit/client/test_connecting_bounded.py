@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from clove import CloveClient
 from clove.channels.session import FrameKind, parse
 from clove.client import relay_connection
 from clove.client.relay_connection import RelayAddress
@@ -28,6 +31,14 @@ async def test_a_kernel_that_does_not_greet_is_not_waited_for_by_a_call_without_
     with pytest.raises(TimedOut):
         await kind.stream(client, "follow_logs", 1)
     await kind.ask(client, "close")
+
+
+def test_nor_by_what_waits_for_an_event_without_end(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(tmp_path / "k"))
+        silent.listen()
+        with pytest.raises(TimedOut):
+            CloveClient(str(tmp_path / "k"), timeout=0.05).next_event()
 
 
 def test_a_relay_that_says_nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
