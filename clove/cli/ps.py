@@ -15,7 +15,7 @@ from clove.cli.text import age
 
 __all__ = ["ps", "shown_parent"]
 
-COMMAND = 40
+COMMAND = 60
 """Characters of a command in the table; --json has more of it."""
 NUMBERS = ("ID", "PID", "RESTARTS", "PARENT")
 SPARE = ("PARENT", "RESTARTS", "PID", "UPTIME", "PORTS")

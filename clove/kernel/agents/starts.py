@@ -26,6 +26,8 @@ __all__ = ["SHOWN", "Launches", "Prepare", "end_at_bounds", "principal_of", "sho
 
 SHOWN: Final = 256
 """Characters of a command that are shown."""
+MOST_CODE: Final = 32
+"""Characters of code before words that are shown with it."""
 
 
 class Launches(Protocol):
@@ -88,9 +90,17 @@ def principal_of(record: AgentRecord, limits: ResourceLimits | None = None) -> P
 
 
 def shown_command(request: SpawnRequest) -> str:
-    """What an agent runs, as a line for a shell of L{SHOWN} characters at most."""
-    words = request.command or [request.script or "", *(request.args or ())]
-    text = shlex.join(word[:SHOWN] for word in words[:SHOWN])
+    """What an agent runs, as a line of L{SHOWN} characters at most.
+
+    Code by C{-c} is left out where it is long and words are behind it, which say more: a relay starts a script
+    so, by its name.
+    """
+    words = (request.command or [request.script or "", *(request.args or ())])[:SHOWN]
+    shown = [shlex.quote(word[:SHOWN]) for word in words]
+    for at in range(2, len(words) - 1):
+        if words[at - 1] == "-c" and len(words[at]) > MOST_CODE:
+            shown[at] = "…"
+    text = " ".join(shown)
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
 
 
