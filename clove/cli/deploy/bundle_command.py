@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from clove.cli.console import Console
+from clove.errors import Unavailable
 
 __all__ = ["command"]
 
@@ -16,14 +17,14 @@ __all__ = ["command"]
     epilog="""\b
 Examples:
   clove deploy bundle                                     for this Python, into this directory
-  clove deploy bundle --python 3.13 --machine aarch64 /tmp
+  clove deploy bundle --python 3.13 --machine aarch64 /tmp/bundles     which is made
   scp clove-*.tar.gz ann@build-7: && ssh ann@build-7      and there:
   tar -xf clove-*.tar.gz && clove-*/install --help
 
 pip fetches the wheels, from where it is configured to look, by the hashes that Clove locks.""",
 )
 @click.argument(
-    "directory", default=".", type=click.Path(file_okay=False, exists=True, path_type=Path)
+    "directory", default=".", type=click.Path(file_okay=False, writable=True, path_type=Path)
 )
 @click.option("--python", metavar="3.N", help="Of the other machine; else that of this Clove.")
 @click.option(
@@ -43,6 +44,7 @@ def command(
     else:
         here = Target.here()
         target = Target(python or here.python, machine or here.machine)
+    _make(directory)
     console.remark(f"fetching the wheels for {target.name} ...")
     made = make_bundle(directory, target)
     if console.as_json:
@@ -51,3 +53,13 @@ def command(
         return
     click.echo(made.path)
     console.remark(f"release {made.release}, sha256 {made.sha256}")
+
+
+def _make(directory: Path) -> None:
+    """@raise Unavailable: it is not there and cannot be made."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Unavailable(
+            f"cannot make the directory {directory}: {error.strerror}", hint="name another one"
+        ) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from clove.cli.fleet.fleet_types import MACHINE
 from clove.cli.fleet.near_machine import near_machine
 from clove.cli.fleet.relay_options import relay_options
 from clove.cli.text import short_time
+from clove.errors import PermissionDenied
 
 if TYPE_CHECKING:
     from clove.client.fleet import FleetClient
@@ -33,7 +35,7 @@ def show_machine(console: Console, fleet: FleetClient, machine: str) -> None:
     if console.as_json:
         console.data(found)
         return
-    for key, value in _facts(found):
+    for key, value in (*_facts(found), *_join_tokens(fleet, machine)):
         console.entry(f"{key + ':':<12}{value}", indent=12)
 
 
@@ -62,6 +64,15 @@ def _facts(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for key, value in found["metadata"].items():
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         yield "metadata", f"{key} = {text}"
+
+
+def _join_tokens(fleet: FleetClient, machine: str) -> Iterator[tuple[str, str]]:
+    """Those with which it still can join; tokens of kind admin alone see them."""
+    with contextlib.suppress(PermissionDenied):
+        for token in fleet.tokens():
+            if token["type"] == "join" and token["machine_id"] == machine and token["valid"]:
+                until = f"open until {short_time(token['expires_at'])} UTC"
+                yield "join token", f"{until} (clove tokens revoke {token['id']})"
 
 
 def _sandbox(found: dict[str, Any]) -> str:

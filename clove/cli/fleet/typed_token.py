@@ -20,12 +20,16 @@ def typed_token() -> str:
 
     @raise InvalidRequest: this is no token that a person logs in with.
     """
-    if sys.stdin.isatty():
-        text = str(click.prompt("Token", hide_input=True, err=True))
+    typed = sys.stdin.isatty()
+    if typed:  # with a default, since click asks for ever where there is none
+        text = str(click.prompt("Token", "", hide_input=True, show_default=False, err=True))
     else:
         text = sys.stdin.read(MOST + 1)
     token = text.strip()
     if not token or len(token) > MOST or not token.isascii() or not token.isprintable():
+        if typed:
+            what = "this is no token" if token else "no token was typed"
+            raise InvalidRequest(what, hint="call it again, or: clove login URL < FILE")
         raise InvalidRequest(
             "there is no token on standard input", hint="clove login URL < FILE, or type it"
         )

@@ -45,9 +45,14 @@ class HostStep:
 
     def plan(self, facts: Facts) -> Planned:
         """What is looked at."""
-        return Planned(
-            f"look at {self._connection.host}: Linux, Python 3.11 or newer, systemd, root, room, the way to {self._hub}"
-        )
+        host = self._connection.host
+        does = f"look at {host}: Linux, Python 3.11 or newer, systemd, root, room, the way to {self._hub}"
+        if is_loopback(self._hub) and not is_loopback(f"ssh://{host}"):
+            does += (
+                f", which from there is {host.rpartition('@')[2]} itself: unless the relay runs there, "
+                "say --hub with the address that it has from there"
+            )
+        return Planned(does)
 
     def look(self, facts: Facts) -> Facts | None:
         """What it is, if it is claimed."""

@@ -80,6 +80,28 @@ def test_a_machine_is_shown_in_words_and_as_the_relay_has_it(clove: Commands) ->
     assert set(shown) == set(Machine.__struct_fields__)
 
 
+@pytest.mark.usefixtures("machine")
+def test_an_open_join_token_is_shown_with_its_machine_to_an_administrator(clove: Commands) -> None:
+    assert "join token:" not in clove.out("machines", "show", NAME)
+    clove.out("machines", "join", NAME)
+    [token] = [
+        each
+        for each in clove.json("tokens", "list")
+        if each["machine_id"] == NAME and each["type"] == "join"
+    ]
+    [line] = [
+        line
+        for line in clove.out("machines", "show", NAME).splitlines()
+        if line.startswith("join token:")
+    ]
+    assert line.endswith(f" UTC (clove tokens revoke {token['id']})")
+    narrow = clove.out("tokens", "create", "--kind", "agent", "--machine", NAME).strip()
+    seen = clove("machines", "show", NAME, CLOVE_RELAY_TOKEN=narrow)
+    assert (seen.exit_code, "join token:" in seen.stdout) == (0, False)
+    clove.out("tokens", "revoke", str(token["id"]))
+    assert "join token:" not in clove.out("machines", "show", NAME)
+
+
 def test_what_has_happened_with_a_machine_is_in_the_order_of_time(
     clove: Commands, machine: dict[str, Any]
 ) -> None:

@@ -71,6 +71,18 @@ def test_a_token_that_is_typed_is_not_shown(clove: Commands, token: str, file: P
     assert any(line.startswith("Token:") for line in lines)
 
 
+@pytest.mark.parametrize(
+    ("typed", "said"), [("\n", "no token was typed"), ("x" * 1025 + "\n", "this is no token")]
+)
+def test_what_is_typed_and_no_token_ends_it_at_once(
+    clove: Commands, file: Path, typed: str, said: str
+) -> None:
+    environ = {"CLOVE_RELAY": "", "CLOVE_RELAY_TOKEN": ""}
+    status, lines = on_terminal(environ, "login", clove.url, typed=typed)
+    assert (status, said in lines[-1]) == (1, True), lines
+    assert not file.exists()
+
+
 def test_for_programs_it_is_json_without_the_token(clove: Commands, token: str) -> None:
     found = json.loads(login(clove, token, "--name", "lab", "--json").stdout)
     assert (found["context"], found["token"]["type"], found["token"]["name"]) == (

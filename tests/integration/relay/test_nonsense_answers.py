@@ -140,6 +140,9 @@ def test_a_login_by_a_page_that_is_none_is_refused(
 
 
 def test_a_machine_with_all_fields_is_shown(clove: Commands, answers: Answers) -> None:
-    answers.said = {"": {**MACHINE, "a_field_of_a_newer_relay": 1}}
+    answers.said = {
+        "": {**MACHINE, "a_field_of_a_newer_relay": 1},
+        "GET tokens": {"tokens": [], "next": ""},
+    }
     result = clove("machines", "show", "m1", CLOVE_RELAY=answers.url)
     assert (result.exit_code, "m1" in result.stdout) == (0, True)
