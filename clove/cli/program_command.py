@@ -12,16 +12,16 @@ __all__ = ["ProgramCommand"]
 class ProgramCommand(click.Command):
     """Takes its options also between AGENT and PROGRAM: no program's name begins with a dash. What follows is the program's.
 
-    It is one that does not allow interspersed arguments.
+    A C{--} before AGENT ends them there. It is one that does not allow interspersed arguments.
     """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read them, as if all options stood before AGENT."""
         if not ctx.resilient_parsing:
             agent, *rest = self._behind_options(ctx, args) or [""]
-            if rest and rest[0].startswith("-") and rest[0] != "--":
+            before = args[: len(args) - len(rest) - 1]
+            if rest and rest[0].startswith("-") and "--" not in (rest[0], *before[-1:]):
                 program = self._behind_options(ctx, rest)
-                before = args[: len(args) - len(rest) - 1]
                 own = [word for word in rest[: len(rest) - len(program)] if word != "--"]
                 args = [*before, *own, agent, *program]
         return super().parse_args(ctx, args)

@@ -29,6 +29,7 @@ def example(agent: str, command: tuple[str, ...], tty: bool, cwd: str) -> None:
         ("web -tw /tmp -- ls --cwd /x", "web True /tmp ls --cwd /x"),
         ("web -- -x", "web False - -- -x"),
         ("-- web -- ls", "web False - -- ls"),
+        ("-t -- web -w /x ls", "web True - -w /x ls"),
         ("web - x", "web False - - x"),
     ],
 )
