@@ -20,13 +20,15 @@ NEW_PIDS, NEW_USER = 0x20000000, 0x10000000
 
 
 def asked(connection: socket.socket) -> str:
-    """Whom the kernel takes a connection for: GET_PERMS by version 1."""
+    """Whom the kernel takes a connection for: GET_PERMS by version 1. `closed`: it has not said so."""
     with contextlib.suppress(OSError):  # who is refused is told so all the same
         connection.sendall(HEADER.pack(0x41474E54, 0, 0x40, 2) + b"{}")
     try:
         size = HEADER.unpack(connection.recv(HEADER.size, socket.MSG_WAITALL))[3]
         found = json.loads(connection.recv(size, socket.MSG_WAITALL))
-    except (OSError, struct.error) as error:
+    except (ConnectionError, struct.error):  # nothing came; a reset, if the request was not read
+        return "closed"
+    except OSError as error:
         return type(error).__name__
     return found.get("code") or f"{found['agent_id']} {found['permissions']['level']}"
 

@@ -35,7 +35,8 @@ def test_no_process_of_an_unsandboxed_agent_is_the_operator(arena: Arena) -> Non
         time.sleep(0.02)
     if late.exists():  # else its cgroup has ended it with the agent
         seen = set(json.loads(late.read_text()))
-        assert seen <= {itself, *REFUSED}, seen
+        # A connection that it made while the agent was there is closed with the agent's others.
+        assert seen <= {itself, "closed", *REFUSED}, seen
         assert "permission_denied" in seen
 
 

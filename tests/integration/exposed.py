@@ -129,7 +129,9 @@ class Host:
         return str(path)
 
     def directory(self, name: str = ".") -> str:
-        """Make a directory that everybody may write."""
+        """Make a directory that everybody may write; that of all files, too, if a test before has emptied it."""
+        if not self.files.exists() and name != ".":
+            self.directory()
         path = self.files / name
         path.mkdir(exist_ok=True)
         path.chmod(0o777)
