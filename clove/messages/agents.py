@@ -177,6 +177,11 @@ class TargetRequest(Request, frozen=True, kw_only=True):
     id: Id | None = None
     agent_id: Id | None = None
 
+    def __post_init__(self) -> None:
+        """Have the id in `id`, which is what the audit log shows."""
+        if self.agent_id and not self.id:
+            msgspec.structs.force_setattr(self, "id", self.agent_id)
+
 
 class KillRequest(TargetRequest, frozen=True, kw_only=True):
     """End an agent. `grace`: seconds between SIGTERM and SIGKILL; absent: the kernel's."""

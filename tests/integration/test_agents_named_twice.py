@@ -84,3 +84,17 @@ def test_the_name_is_the_one_that_the_agent_has_now(client: CloveClient, script:
     assert client.ask(Call(Opcode.PRUNE, {"name": "c", "older_than": 0}))["agent_ids"] == [a]
     with pytest.raises(NotFound):
         client.inspect(a)
+
+
+def test_the_audit_log_shows_which_agent_a_request_named(
+    client: CloveClient, kernel: KernelProcess, script: Any
+) -> None:
+    for field in ("id", "agent_id"):
+        a = client.spawn("a", script(SLEEP))["id"]
+        assert ask(kernel.socket, Opcode.KILL, **{field: a})["killed"]
+        [entry] = [
+            one
+            for one in client.get_audit_log(category="AGENT_LIFECYCLE", limit=5)["entries"]
+            if one["event_type"] == "KILL" and one["details"]["id"] == a
+        ]
+        assert entry["success"]
