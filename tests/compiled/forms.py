@@ -1,7 +1,8 @@
-"""A connection of an agent's family in either form, and its peer."""
+"""A connection in either form, and its peer."""
 
 from __future__ import annotations
 
+import os
 import socket
 from typing import Any
 
@@ -42,23 +43,26 @@ class Form:
     """One connection and what it said.
 
     @param compiled: L{PURE} or L{COMPILED}.
+    @param operator: it is an operator's, not one of an agent's family.
     """
 
-    def __init__(self, compiled: Any, kind: type[Transport] = Transport) -> None:
-        operator = Peer(LIMITS)
-        operator.principals._grants = {GUEST: Level.STANDARD}
+    def __init__(
+        self, compiled: Any, kind: type[Transport] = Transport, *, operator: bool = False
+    ) -> None:
+        other = Peer(LIMITS)
+        other.principals._grants = {GUEST: Level.STANDARD}
         self.reactor: Any = Reactor()
-        self.clock = operator.clock
+        self.clock = other.clock
         self.answers = Counting()
         ours, self.theirs = socket.socketpair()
         self.theirs.settimeout(0)
         self.transport = kind(ours, self.reactor)
         channel = UnixChannel(self.transport, ours)
         dispatcher: Any = self.answers
-        self.connection = KernelConnection(
-            dispatcher, operator.principals, LIMITS, channel, compiled
-        )
-        self.connection.open(lambda: LocalPeer(1, GUEST, GUEST))
+        self.connection = KernelConnection(dispatcher, other.principals, LIMITS, channel, compiled)
+        uid = os.geteuid() if operator else GUEST
+        self.connection.open(lambda: LocalPeer(1, uid, uid))
+        self.connection.flow.turn_length = LIMITS.family_turn
         self._heard = FrameDecoder(1 << 30)
 
     def say(self, data: bytes) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable, Iterator
+from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -42,18 +44,51 @@ def pieces(said: bytes, cuts: list[int]) -> Iterator[bytes]:
         yield said[begin:end]
 
 
+@pytest.mark.parametrize("compiled", [PURE, COMPILED])
+@pytest.mark.parametrize("operator", [False, True])
+@pytest.mark.parametrize("begins", [False, True])
+def test_what_comes_behind_a_request_that_takes_all_the_turn_waits_for_the_next(
+    compiled: Any, operator: bool, begins: bool
+) -> None:
+    form = Form(compiled, operator=operator)
+    form.connection.flow.turn_length = -1.0
+    try:
+        if begins:
+            form.say(HELLO)
+            form.hears()
+        tags = [TAG.pack(number) * begins for number in range(1, 6)]
+        form.say(b"".join(map(encode, (0,) * 5, (0, 2, 0, 4, 6), tags)))
+        assert [frame.opcode for frame in form.hears()] == [0, 2]
+        assert form.connection.flow.buffered.queued
+        form.turn()
+        assert [frame.opcode for frame in form.hears()] == [0, 4, 6]  # nothing of others waits
+    finally:
+        form.end()
+
+
 @given(
     kind=st.sampled_from([Transport, Checked]),
     begins=st.booleans(),
     said=st.lists(requests(), max_size=30).map(b"".join),
     cuts=st.lists(st.integers(0, 1 << 20), max_size=6),
     answers=st.lists(st.integers(0, 5), max_size=8),
+    operator=st.booleans(),
+    late=st.booleans(),
 )
 @settings(max_examples=500)
 def test_the_same_bytes_in_any_pieces_have_the_same_replies(
-    kind: type[Transport], begins: bool, said: bytes, cuts: list[int], answers: list[int]
+    kind: type[Transport],
+    begins: bool,
+    said: bytes,
+    cuts: list[int],
+    answers: list[int],
+    operator: bool,
+    late: bool,
 ) -> None:
-    forms = [Form(compiled, kind) for compiled in (PURE, COMPILED)]
+    forms = [Form(compiled, kind, operator=operator) for compiled in (PURE, COMPILED)]
+    if late:  # every request but NOOP ends its turn
+        for form in forms:
+            form.connection.flow.turn_length = -1.0
 
     def both(act: Callable[[Form], object]) -> None:
         first, second = [(act(form), form.hears(), form.state()) for form in forms]
@@ -64,6 +99,8 @@ def test_the_same_bytes_in_any_pieces_have_the_same_replies(
             both(lambda form, piece=piece: form.say(piece))  # type: ignore[misc]
         for number in answers:
             both(lambda form, number=number: form.answer(number))  # type: ignore[misc]
+            both(Form.turn)
+        for _ in range(30 * late):
             both(Form.turn)
         for form in forms:
             form.theirs.shutdown(1)
