@@ -50,7 +50,8 @@ class RelayedDeferredConnection(DeferredConnection):
 class RemoteDeferredClient(RelayedClient, DeferredClient):
     """A connection to a kernel, through its relay; parameters but the first as L{RelayedClient} has them.
 
-    @param on_event, on_events_lost: as L{DeferredClient} has them.
+    @param on_event: as L{DeferredClient} has it.
+    @param on_events_lost: likewise.
     """
 
     _connects = RelayedDeferredConnection
